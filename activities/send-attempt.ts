@@ -1,0 +1,33 @@
+import { newId } from '../src/domain/ids.ts';
+import { attemptHeaders } from '../src/domain/request-headers.ts';
+import type { Sender, SendResult } from '../src/outbound/sender.ts';
+import type { SecretBox } from '../src/security/secret-box.ts';
+
+type Attempt = {
+  webhookId: string;
+  url: string;
+  sealedSecret: string | null;
+  eventId: string;
+  eventType: string;
+  body: Buffer;
+  isTest?: boolean;
+};
+
+/** Signs and sends once. Deliveries and test events go the same way. */
+export async function sendAttempt(
+  { sender, secretBox }: { sender: Sender; secretBox: SecretBox },
+  { webhookId, url, sealedSecret, eventId, eventType, body, isTest = false }: Attempt,
+): Promise<{ attemptId: string; sent: SendResult }> {
+  if (sealedSecret === null) throw new Error(`Webhook ${webhookId} has no secret`);
+  const attemptId = newId('att');
+  const headers = attemptHeaders({
+    eventId,
+    eventType,
+    attemptId,
+    body,
+    at: new Date(),
+    secrets: [secretBox.open(sealedSecret, webhookId)],
+    isTest,
+  });
+  return { attemptId, sent: await sender.send({ url, headers, body }) };
+}

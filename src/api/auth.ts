@@ -1,0 +1,31 @@
+import { findApiKey, type ApiKey } from '../db/api-keys.ts';
+import type { Queryable } from '../db/pool.ts';
+import { ApiError } from '../errors.ts';
+import { digestOfKey, type Scope } from '../security/api-keys.ts';
+
+/** The key that a request carries. @throws ApiError unauthorized */
+export async function authenticate(db: Queryable, authorization: string | undefined): Promise<ApiKey> {
+  const [, token] = /^Bearer +(\S{1,200}) *$/i.exec(authorization ?? '') ?? [];
+  if (token === undefined)
+    throw new ApiError('unauthorized', 'Send the header "Authorization: Bearer <API key>".');
+  const key = await findApiKey(db, digestOfKey(token));
+  if (!key) throw new ApiError('unauthorized', 'This API key is not known, or it was revoked.');
+  return key;
+}
+
+/** @throws ApiError missing_scope */
+export function requireScope(key: ApiKey, scope: Scope): void {
+  if (!key.scopes.includes(scope))
+    throw new ApiError('missing_scope', `This call needs a key with the scope ${scope}.`);
+}
+
+/** The account that a key is bound to. @throws ApiError account_key_required for a service key */
+export function accountOf(key: ApiKey): string {
+  if (key.accountId === null) {
+    throw new ApiError(
+      'account_key_required',
+      'A service key may publish events only. Use a key of the account.',
+    );
+  }
+  return key.accountId;
+}

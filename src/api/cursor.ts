@@ -1,0 +1,41 @@
+import { ApiError } from '../errors.ts';
+
+type ListName = 'webhooks' | 'events' | 'deliveries';
+
+/** An opaque cursor: version, the list it belongs to, and where the page ended. */
+export function toCursor(list: ListName, position: readonly string[]): string {
+  return Buffer.from(JSON.stringify([1, list, ...position])).toString('base64url');
+}
+
+/**
+ * Where the page before ended; null for the first page. A cursor names a place only: which rows may be read is decided
+ * by the key, so a forged one shows nothing new.
+ *
+ * @param patterns what each part of the position must look like
+ * @throws ApiError validation_failed for another list's cursor, or none of ours
+ */
+export function fromCursor(
+  list: ListName,
+  cursor: string | undefined,
+  patterns: readonly RegExp[],
+): string[] | null {
+  if (cursor === undefined) return null;
+  const position = parse(cursor);
+  if (position?.[0] === 1 && position[1] === list && position.length === patterns.length + 2) {
+    const parts = position.slice(2);
+    if (parts.every((part, index) => typeof part === 'string' && patterns[index]?.test(part)))
+      return parts as string[];
+  }
+  throw new ApiError('validation_failed', `The cursor is not one that the list of ${list} gave.`, {
+    errors: [{ pointer: '#query/cursor', message: `must be a next_cursor of the list of ${list}` }],
+  });
+}
+
+function parse(cursor: string): unknown[] | null {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+    return Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}

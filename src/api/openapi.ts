@@ -1,0 +1,111 @@
+import { OpenAPIRegistry, OpenApiGeneratorV31, type RouteConfig } from '@asteasolutions/zod-to-openapi';
+import { z } from 'zod';
+import { idPattern } from '../contracts/id.ts';
+import { problemSchema } from '../contracts/problem.ts';
+import { errorCatalogue, type ErrorCode } from '../errors.ts';
+import type { Route } from './route.ts';
+import { routes } from './routes/index.ts';
+
+type Document = ReturnType<OpenApiGeneratorV31['generateDocument']>;
+let document: Document | undefined;
+
+/** The OpenAPI 3.1 document, from the same table and the same schemas that answer the calls. */
+export function openApiDocument(): Document {
+  document ??= generate();
+  return document;
+}
+
+function generate(): Document {
+  const registry = new OpenAPIRegistry();
+  registry.registerComponent('securitySchemes', 'apiKey', { type: 'http', scheme: 'bearer' });
+  for (const route of routes) registry.registerPath(toOperation(route));
+  for (const [path, summary] of Object.entries({
+    '/healthz': 'Whether the process lives',
+    '/readyz': 'Whether it can accept events, and what it depends on',
+    '/openapi.json': 'This document',
+  })) {
+    const answer = { description: 'Yes', content: { 'application/json': { schema: z.object({}).loose() } } };
+    const responses =
+      path === '/readyz' ? { 200: answer, 503: { ...answer, description: 'No' } } : { 200: answer };
+    registry.registerPath({ method: 'get', path, summary, tags: ['Health'], security: [], responses });
+  }
+  return new OpenApiGeneratorV31(registry.definitions).generateDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'FLTR webhooks',
+      version: '1',
+      description: 'Sends webhooks: signed, retried, logged; every delivery is a Temporal workflow.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ apiKey: [] }],
+  });
+}
+
+function toOperation(route: Route): RouteConfig {
+  const hasId = route.path.includes('{id}');
+  const responses: RouteConfig['responses'] = {};
+  for (const [status, { description, schema }] of Object.entries(route.replies)) {
+    responses[status] = schema
+      ? { description, content: { 'application/json': { schema } } }
+      : { description };
+  }
+  const codes = errorsOf(route);
+  for (const status of new Set(codes.map((code) => errorCatalogue[code].status))) {
+    const ofStatus = codes.filter((code) => errorCatalogue[code].status === status);
+    responses[String(status)] = {
+      description: ofStatus.map((code) => `\`${code}\`: ${errorCatalogue[code].title}`).join('; '),
+      content: { 'application/problem+json': { schema: problemSchema } },
+    };
+  }
+  return {
+    method: route.method,
+    path: route.path,
+    operationId: route.operationId,
+    summary: route.summary,
+    description: [route.description, `Scope: \`${route.scope}\`.`]
+      .filter((text) => text !== undefined)
+      .join('\n\n'),
+    tags: [route.tag],
+    request: {
+      ...(hasId ? { params: z.object({ id: z.string().regex(idPattern) }) } : {}),
+      ...(route.query ? { query: route.query as z.ZodObject } : {}),
+      ...(route.takesIdempotencyKey
+        ? {
+            headers: z.object({
+              'Idempotency-Key': z
+                .string()
+                .max(255)
+                .optional()
+                .meta({ description: 'The same key and body again: the same answer, for 24 hours.' }),
+            }),
+          }
+        : {}),
+      ...(route.body
+        ? { body: { required: true, content: { 'application/json': { schema: route.body } } } }
+        : {}),
+    },
+    responses,
+  };
+}
+
+function errorsOf(route: Route): ErrorCode[] {
+  const hasInput =
+    route.query !== undefined || route.body !== undefined || route.takesIdempotencyKey === true;
+  return [
+    ...([
+      'unauthorized',
+      'missing_scope',
+      'bad_request',
+      'internal_error',
+      'unavailable',
+      'body_too_large',
+    ] as const),
+    ...(route.tag === 'Event types' ? [] : (['account_key_required'] as const)),
+    ...(hasInput ? (['validation_failed'] as const) : []),
+    ...(route.body ? (['malformed_json'] as const) : []),
+    ...(route.takesIdempotencyKey ? (['idempotency_key_reused'] as const) : []),
+    ...(route.path.includes('{id}') || route.operationId === 'testWebhook' ? (['not_found'] as const) : []),
+    ...(route.errors ?? []),
+  ];
+}

@@ -1,0 +1,92 @@
+import type { ErrorRequestHandler } from 'express';
+import type { Logger } from 'pino';
+import type { z } from 'zod';
+import type { Problem } from '../contracts/problem.ts';
+import { isDatabaseUnavailable } from '../db/pool.ts';
+import { ApiError, errorCatalogue, type FieldError } from '../errors.ts';
+import { isTemporalUnavailable } from '../temporal/client.ts';
+
+/** An error as RFC 9457 tells it, without the request's id. */
+export function toProblem(error: ApiError): Omit<Problem, 'request_id'> {
+  return {
+    type: `https://docs.tryfltr.com/errors/${error.code}`,
+    title: errorCatalogue[error.code].title,
+    status: error.status,
+    code: error.code,
+    detail: error.message,
+    ...(error.errors ? { errors: error.errors } : {}),
+  };
+}
+
+/** Every fault that zod found, each with where it is: a JSON pointer below `base`. */
+export function toFieldErrors(error: z.ZodError, base = ''): FieldError[] {
+  return error.issues.flatMap((issue) => {
+    const pointer =
+      base +
+      issue.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({
+        pointer: `${pointer}/${key.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')}`,
+        message: 'is not a known field',
+      }));
+    }
+    return [{ pointer, message: issue.message }];
+  });
+}
+
+export function validationError(errors: FieldError[]): ApiError {
+  const [first] = errors;
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  return new ApiError(
+    'validation_failed',
+    first ? `${first.pointer || 'The body'}: ${first.message}${more}` : 'Not valid.',
+    {
+      errors,
+    },
+  );
+}
+
+/** Whatever went wrong, as an error for the caller: never a stack, never a statement. */
+function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (isDatabaseUnavailable(error))
+    return new ApiError('unavailable', 'The database cannot be reached. Try again.', {
+      retryAfterSeconds: 2,
+    });
+  if (isTemporalUnavailable(error))
+    return new ApiError('unavailable', 'Temporal cannot be reached. Try again.', { retryAfterSeconds: 2 });
+  const type = (error as { type?: unknown } | null)?.type;
+  const status = (error as { status?: unknown } | null)?.status;
+  if (type === 'entity.too.large') {
+    const { limit } = error as { limit?: number };
+    return new ApiError('body_too_large', `The body may have at most ${limit ?? 0} bytes.`);
+  }
+  if (typeof status === 'number' && status >= 400 && status <= 499) {
+    return new ApiError('bad_request', 'The request could not be read. Check its encoding and its length.');
+  }
+  return new ApiError(
+    'internal_error',
+    'This is a fault of the service. Its log has the details under the request id.',
+  );
+}
+
+/** The last middleware: every error of every route ends here. */
+export function problemHandler(log: Logger): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    const problem = toApiError(error);
+    const requestId = String(response.locals['requestId'] ?? '');
+    if (problem.status >= 500)
+      log.error({ err: error, request_id: requestId, path: request.path }, problem.code);
+    if (problem.retryAfterSeconds !== undefined)
+      response.set('Retry-After', String(problem.retryAfterSeconds));
+    if (problem.status === 401) response.set('WWW-Authenticate', 'Bearer');
+    response
+      .status(problem.status)
+      .type('application/problem+json')
+      .send(JSON.stringify({ ...toProblem(problem), request_id: requestId }));
+  };
+}

@@ -1,0 +1,49 @@
+import type { z } from 'zod';
+import type { ApiKey } from '../db/api-keys.ts';
+import type { Deps } from '../deps.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { Scope } from '../security/api-keys.ts';
+
+export type Reply = { status: number; body?: unknown; headers?: Record<string, string>; isReplay?: boolean };
+
+export type Context<Query, Body> = {
+  deps: Deps;
+  key: ApiKey;
+  /** The `{id}` of the path: an id by its looks. */
+  id: string;
+  query: Query;
+  body: Body;
+  /** The body as it came. */
+  rawBody: Buffer;
+  idempotencyKey: string | undefined;
+};
+
+type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
+  method: 'get' | 'post' | 'patch' | 'delete';
+  /** As OpenAPI writes it: `/v1/webhooks/{id}`. */
+  path: string;
+  operationId: string;
+  tag: string;
+  summary: string;
+  description?: string;
+  scope: Scope;
+  query?: Query;
+  body?: Body;
+  /** Most bytes that the body may have; 64 KiB unless said. */
+  maxBodyBytes?: number;
+  takesIdempotencyKey?: boolean;
+  replies: Record<number, { description: string; schema?: z.ZodType }>;
+  /** Errors beside those that every call can answer. */
+  errors?: ErrorCode[];
+  handle(context: Context<z.output<Query>, z.output<Body>>): Promise<Reply>;
+};
+
+export type Route = Definition<z.ZodType, z.ZodType>;
+
+/** One row of the route table: Express's handler and OpenAPI's operation both come from it. */
+export function defineRoute<
+  Query extends z.ZodType = z.ZodUndefined,
+  Body extends z.ZodType = z.ZodUndefined,
+>(definition: Definition<Query, Body>): Route {
+  return definition as unknown as Route;
+}

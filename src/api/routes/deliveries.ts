@@ -1,0 +1,192 @@
+import { z } from 'zod';
+import type { Attempt } from '../../contracts/attempt.ts';
+import {
+  deliverySchema,
+  deliveryStatuses,
+  deliverySummarySchema,
+  type Delivery,
+} from '../../contracts/delivery.ts';
+import { eventTypeSchema } from '../../contracts/event-types.ts';
+import { idPattern, idSchema } from '../../contracts/id.ts';
+import { pageOf, pageQuery } from '../../contracts/page.ts';
+import { listAttempts } from '../../db/attempts.ts';
+import {
+  findDelivery,
+  listDeliveries,
+  reopenDelivery,
+  toSummary,
+  type DeliveryRow,
+} from '../../db/deliveries.ts';
+import { settleDelivery } from '../../db/settle-delivery.ts';
+import { findWebhook } from '../../db/webhooks.ts';
+import type { Deps } from '../../deps.ts';
+import { ApiError } from '../../errors.ts';
+import { cancelDelivery, retryDelivery } from '../../temporal/steer-delivery.ts';
+import { readStory } from '../../temporal/timeline.ts';
+import { accountOf } from '../auth.ts';
+import { fromCursor, toCursor } from '../cursor.ts';
+import { defineRoute } from '../route.ts';
+import { toAttempt } from './attempt-view.ts';
+
+const tag = 'Deliveries';
+
+const time = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(text))
+  .optional();
+
+async function requireDelivery({ pool }: Deps, accountId: string, id: string): Promise<DeliveryRow> {
+  const delivery = await findDelivery(pool, accountId, id);
+  if (!delivery) throw new ApiError('not_found', 'There is no such delivery.');
+  return delivery;
+}
+
+async function toDelivery(deps: Deps, row: DeliveryRow): Promise<Delivery> {
+  const {
+    attempt_count: _count,
+    last_status_code: _status,
+    last_error_code: _error,
+    ...summary
+  } = toSummary(row);
+  const [story, stored] = await Promise.all([readStory(deps.temporal, row), listAttempts(deps.pool, row.id)]);
+  // The facts are the history's; answers never enter it, so they come from the rows.
+  const facts = new Map(story.attempts.map((attempt) => [attempt.id, attempt]));
+  const attempts = stored.map((attempt): Attempt => {
+    const fact = facts.get(attempt.id);
+    return toAttempt(fact ? { ...attempt, ...fact, startedAt: new Date(fact.startedAt) } : attempt);
+  });
+  const { workflowId, runId } = row;
+  const { temporalUiUrl, temporal } = deps;
+  const url =
+    temporalUiUrl === null || runId === null
+      ? null
+      : `${temporalUiUrl}/namespaces/${encodeURIComponent(temporal.namespace)}/workflows/${workflowId}/${runId}/history`;
+  return { ...summary, attempts, timeline: story.timeline, workflow: { id: workflowId, run_id: runId, url } };
+}
+
+/** Whether a delivery's state and its webhook allow another attempt. @throws ApiError */
+async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: boolean): Promise<void> {
+  const webhook = await findWebhook(pool, row.accountId, row.webhookId);
+  const refuse = (detail: string) => new ApiError('delivery_state_conflict', detail);
+  if (row.status === 'delivered' && !isForced) {
+    throw refuse('It was delivered. To send it again all the same, add ?force=true.');
+  }
+  if (!webhook) throw refuse('Its webhook was deleted.');
+  if (row.status === 'canceled') throw refuse('It was canceled. Publish the event under a new id instead.');
+  if (!webhook.active)
+    throw refuse('Its webhook is not active. Activate the webhook: what is held is then delivered.');
+}
+
+export const deliveryRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/v1/deliveries',
+    operationId: 'listDeliveries',
+    tag,
+    summary: 'The delivery log, newest first',
+    scope: 'webhooks:read',
+    query: z.strictObject({
+      ...pageQuery,
+      webhook_id: idSchema.optional(),
+      event: eventTypeSchema.optional(),
+      status: z.enum(deliveryStatuses).optional(),
+      since: time.meta({
+        description: 'Accepted at or after this time.',
+        type: 'string',
+        format: 'date-time',
+      }),
+      until: time.meta({ description: 'Accepted before this time.', type: 'string', format: 'date-time' }),
+      code: z
+        .string()
+        .regex(/^([1-5]\d\d|[1-5]xx)$/, 'must be a status such as 404, or a class such as 5xx')
+        .optional()
+        .meta({
+          description: "Status of the last attempt's answer: `404`, or a class: `5xx`.",
+          example: '5xx',
+        }),
+    }),
+    replies: {
+      200: { description: 'A page of the log', schema: pageOf(deliverySummarySchema, 'DeliveryPage') },
+    },
+    async handle({ deps, key, query }) {
+      const [before] = fromCursor('deliveries', query.cursor, [idPattern]) ?? [];
+      const low = query.code === undefined ? 0 : Number(query.code.replace('xx', '00'));
+      const rows = await listDeliveries(deps.pool, accountOf(key), {
+        webhookId: query.webhook_id,
+        eventType: query.event,
+        status: query.status,
+        since: query.since,
+        until: query.until,
+        code: query.code === undefined ? undefined : [low, query.code.endsWith('xx') ? low + 99 : low],
+        before: before ?? null,
+        limit: query.limit + 1,
+      });
+      const page = rows.slice(0, query.limit);
+      const last = rows.length > query.limit ? page.at(-1) : undefined;
+      return {
+        status: 200,
+        body: { data: page, next_cursor: last ? toCursor('deliveries', [last.id]) : null },
+      };
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/v1/deliveries/{id}',
+    operationId: 'getDelivery',
+    tag,
+    summary: 'One delivery: its attempts and its timeline',
+    description:
+      "Built from the history of the delivery's workflow; from the archive once the history is past its retention, or while Temporal is away. Both tell the same.",
+    scope: 'webhooks:read',
+    replies: { 200: { description: 'The delivery', schema: deliverySchema } },
+    async handle({ deps, key, id }) {
+      return { status: 200, body: await toDelivery(deps, await requireDelivery(deps, accountOf(key), id)) };
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/v1/deliveries/{id}/retry',
+    operationId: 'retryDelivery',
+    tag,
+    summary: 'Attempt a delivery now',
+    description:
+      'A waiting one makes its next attempt now. A failed one begins again: one attempt, then a fresh schedule. A delivered one only with `force=true`.',
+    scope: 'webhooks:write',
+    query: z.strictObject({
+      force: z.enum(['true', 'false']).optional().meta({ description: 'Also one that was delivered.' }),
+    }),
+    replies: { 202: { description: 'Asked for', schema: deliverySummarySchema } },
+    errors: ['delivery_state_conflict'],
+    async handle({ deps, key, id, query }) {
+      const row = await requireDelivery(deps, accountOf(key), id);
+      await requireRetryable(deps, row, query.force === 'true');
+      const runId = await retryDelivery(deps.temporal, row, deps.config.FLTR_RETRY_SCHEDULE_SECONDS, key.id);
+      await reopenDelivery(deps.pool, row.id, row.attemptCount, runId);
+      deps.log.info({ delivery: id, by: key.id, action: 'retry' }, 'a delivery was steered');
+      return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/v1/deliveries/{id}/cancel',
+    operationId: 'cancelDelivery',
+    tag,
+    summary: 'Cancel a delivery that waits',
+    scope: 'webhooks:write',
+    replies: { 202: { description: 'Asked for', schema: deliverySummarySchema } },
+    errors: ['delivery_state_conflict'],
+    async handle({ deps, key, id }) {
+      const row = await requireDelivery(deps, accountOf(key), id);
+      if (row.endedAt) throw new ApiError('delivery_state_conflict', `It has ended: ${row.status}.`);
+      const isTold =
+        row.status !== 'held' && row.runId !== null && (await cancelDelivery(deps.temporal, row, key.id));
+      if (!isTold) {
+        const at = new Date().toISOString();
+        const notes = [{ at, type: 'signal' as const, name: 'cancel', by: key.id }];
+        await settleDelivery(deps.pool, { deliveryId: id, as: 'canceled', reason: 'canceled', notes });
+      }
+      deps.log.info({ delivery: id, by: key.id, action: 'cancel' }, 'a delivery was steered');
+      return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
+    },
+  }),
+];

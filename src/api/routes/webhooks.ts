@@ -1,0 +1,247 @@
+import { z } from 'zod';
+import { sendAttempt } from '../../../activities/send-attempt.ts';
+import type { Attempt } from '../../contracts/attempt.ts';
+import { eventTypeExamples } from '../../contracts/event-types.ts';
+import { idPattern } from '../../contracts/id.ts';
+import { pageOf, pageQuery } from '../../contracts/page.ts';
+import {
+  createWebhookSchema,
+  createdWebhookSchema,
+  testResultSchema,
+  testWebhookSchema,
+  updateWebhookSchema,
+  webhookSchema,
+  webhookSecretSchema,
+  type Webhook,
+} from '../../contracts/webhook.ts';
+import { insertAuditRecord } from '../../db/audit-records.ts';
+import { onceForKey } from '../../db/idempotency-keys.ts';
+import { withTransaction, type Client } from '../../db/pool.ts';
+import {
+  deleteWebhook,
+  findWebhook,
+  insertWebhook,
+  listWebhooks,
+  updateWebhook,
+  type WebhookRow,
+} from '../../db/webhooks.ts';
+import type { Deps } from '../../deps.ts';
+import { newId } from '../../domain/ids.ts';
+import { judgeAttempt } from '../../domain/outcome.ts';
+import { newSecret } from '../../domain/signature.ts';
+import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
+import { ApiError } from '../../errors.ts';
+import { accountOf } from '../auth.ts';
+import { fromCursor, toCursor } from '../cursor.ts';
+import { validationError } from '../problem.ts';
+import { digestOf } from '../request-body.ts';
+import { defineRoute, type Reply } from '../route.ts';
+import { toAttempt } from './attempt-view.ts';
+
+const tag = 'Webhooks';
+
+function toWebhook(row: WebhookRow): Webhook {
+  return {
+    webhook_id: row.id,
+    url: row.url,
+    events: row.events,
+    created_at: row.createdAt.toISOString(),
+    active: row.active,
+    description: row.description,
+    secret_created_at: row.secretCreatedAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+  };
+}
+
+function requireTarget({ guard }: Deps, url: string): void {
+  const verdict = guard.checkUrl(url);
+  if (!verdict.ok) throw validationError([{ pointer: '/url', message: verdict.message }]);
+}
+
+async function requireWebhook({ pool }: Deps, accountId: string, id: string): Promise<WebhookRow> {
+  const webhook = await findWebhook(pool, accountId, id);
+  if (!webhook) throw new ApiError('not_found', 'There is no such webhook.');
+  return webhook;
+}
+
+export const webhookRoutes = [
+  defineRoute({
+    method: 'post',
+    path: '/v1/webhooks',
+    operationId: 'createWebhook',
+    tag,
+    summary: 'Create a webhook',
+    description: 'The answer holds the secret that every request to this webhook is signed with.',
+    scope: 'webhooks:write',
+    body: createWebhookSchema,
+    takesIdempotencyKey: true,
+    replies: { 201: { description: 'Created', schema: createdWebhookSchema } },
+    errors: ['webhook_limit_reached'],
+    async handle({ deps, key, body, rawBody, idempotencyKey }) {
+      const accountId = accountOf(key);
+      requireTarget(deps, body.url);
+      const { pool, secretBox, config } = deps;
+      const create = async (client: Client): Promise<Reply & { body: unknown }> => {
+        const id = newId('wh');
+        const secret = newSecret();
+        const row = await insertWebhook(
+          client,
+          {
+            id,
+            accountId,
+            url: body.url,
+            events: body.events,
+            description: body.description ?? null,
+            active: body.active ?? true,
+            sealedSecret: secretBox.seal(secret, id),
+          },
+          config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
+        );
+        const { webhook_id, url, events, ...rest } = toWebhook(row);
+        return { status: 201, body: { webhook_id, url, events, secret, ...rest } };
+      };
+      if (idempotencyKey === undefined) return withTransaction(pool, create);
+      const request = {
+        apiKeyId: key.id,
+        route: 'createWebhook',
+        key: idempotencyKey,
+        digest: digestOf(rawBody),
+      };
+      return onceForKey(pool, secretBox, request, create);
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/v1/webhooks',
+    operationId: 'listWebhooks',
+    tag,
+    summary: 'List webhooks, newest first',
+    scope: 'webhooks:read',
+    query: z.strictObject(pageQuery),
+    replies: { 200: { description: 'A page of webhooks', schema: pageOf(webhookSchema, 'WebhookPage') } },
+    async handle({ deps, key, query }) {
+      const [before] = fromCursor('webhooks', query.cursor, [idPattern]) ?? [];
+      const rows = await listWebhooks(deps.pool, accountOf(key), before ?? null, query.limit + 1);
+      const page = rows.slice(0, query.limit);
+      const last = rows.length > query.limit ? page.at(-1) : undefined;
+      return {
+        status: 200,
+        body: { data: page.map(toWebhook), next_cursor: last ? toCursor('webhooks', [last.id]) : null },
+      };
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/v1/webhooks/test',
+    operationId: 'testWebhook',
+    tag,
+    summary: 'Send a test event now',
+    description:
+      "One signed attempt with the type's example, answered with its outcome. The receiver sees `X-FLTR-Test: true`. It is not retried, not kept in the log and counts toward no limit.",
+    scope: 'webhooks:write',
+    body: testWebhookSchema,
+    replies: { 200: { description: 'The attempt, whatever its outcome', schema: testResultSchema } },
+    async handle({ deps, key, body }) {
+      const webhook = await requireWebhook(deps, accountOf(key), body.webhook_id);
+      const eventId = newId('evt');
+      const { attemptId, sent } = await sendAttempt(deps, {
+        webhookId: webhook.id,
+        url: webhook.url,
+        sealedSecret: webhook.sealedSecret,
+        eventId,
+        eventType: body.event,
+        body: wireBody({
+          id: eventId,
+          event: body.event,
+          timestamp: wireTimestamp(new Date()),
+          data: eventTypeExamples[body.event].data,
+        }),
+        isTest: true,
+      });
+      const isAnswered = sent.kind === 'answered';
+      const { outcome, errorCode } = judgeAttempt(sent, true);
+      const attempt: Attempt = toAttempt({
+        id: attemptId,
+        number: 1,
+        startedAt: sent.startedAt,
+        durationMs: Math.round(sent.durationMs),
+        statusCode: isAnswered ? sent.statusCode : null,
+        outcome,
+        errorCode,
+        response: isAnswered ? { headers: sent.headers, body: sent.body, truncated: sent.truncated } : null,
+      });
+      return { status: 200, body: { webhook_id: webhook.id, event_id: eventId, event: body.event, attempt } };
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/v1/webhooks/{id}',
+    operationId: 'getWebhook',
+    tag,
+    summary: 'Get a webhook',
+    scope: 'webhooks:read',
+    replies: { 200: { description: 'The webhook', schema: webhookSchema } },
+    async handle({ deps, key, id }) {
+      return { status: 200, body: toWebhook(await requireWebhook(deps, accountOf(key), id)) };
+    },
+  }),
+  defineRoute({
+    method: 'patch',
+    path: '/v1/webhooks/{id}',
+    operationId: 'updateWebhook',
+    tag,
+    summary: 'Change a webhook',
+    description:
+      'A new URL counts for deliveries that already wait. `active: false` holds what waits and what comes; `active: true` delivers what is held, oldest first.',
+    scope: 'webhooks:write',
+    body: updateWebhookSchema,
+    replies: { 200: { description: 'The webhook as it is now', schema: webhookSchema } },
+    async handle({ deps, key, id, body }) {
+      if (body.url !== undefined) requireTarget(deps, body.url);
+      const row = await updateWebhook(deps.pool, accountOf(key), id, body);
+      if (!row) throw new ApiError('not_found', 'There is no such webhook.');
+      return { status: 200, body: toWebhook(row) };
+    },
+  }),
+  defineRoute({
+    method: 'delete',
+    path: '/v1/webhooks/{id}',
+    operationId: 'deleteWebhook',
+    tag,
+    summary: 'Delete a webhook',
+    description: 'Its secret is wiped, what waits is canceled; the log keeps what was.',
+    scope: 'webhooks:write',
+    replies: { 204: { description: 'Deleted' } },
+    async handle({ deps, key, id }) {
+      if (!(await deleteWebhook(deps.pool, accountOf(key), id)))
+        throw new ApiError('not_found', 'There is no such webhook.');
+      return { status: 204 };
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/v1/webhooks/{id}/secret',
+    operationId: 'getWebhookSecret',
+    tag,
+    summary: "Read a webhook's secret",
+    description:
+      'Audited: who read it, and when, is kept. Whoever has the secret can forge requests, hence the scope to write.',
+    scope: 'webhooks:write',
+    replies: { 200: { description: 'The secret', schema: webhookSecretSchema } },
+    async handle({ deps, key, id }) {
+      const accountId = accountOf(key);
+      const webhook = await requireWebhook(deps, accountId, id);
+      await insertAuditRecord(deps.pool, {
+        accountId,
+        actor: key.id,
+        action: 'webhook.secret_read',
+        target: id,
+      });
+      return {
+        status: 200,
+        body: { webhook_id: id, secret: deps.secretBox.open(webhook.sealedSecret, id) },
+        headers: { 'Cache-Control': 'no-store' },
+      };
+    },
+  }),
+];

@@ -1,0 +1,200 @@
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import type { Logger } from 'pino';
+import { createApi, createHttpServer } from './api/server.ts';
+import { childEnvironment, type Config } from './config.ts';
+import { checkEncryptionKeys } from './db/encryption-keys.ts';
+import { migrate } from './db/migrate.ts';
+import { createPool, type Pool } from './db/pool.ts';
+import type { Deps } from './deps.ts';
+import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
+import { startEmbedded, type Embedded } from './embedded/embedded.ts';
+import { isPortFree } from './embedded/free-port.ts';
+import { StartError } from './errors.ts';
+import { createAddressGuard } from './outbound/address-guard.ts';
+import { createSender } from './outbound/sender.ts';
+import { createSecretBox } from './security/secret-box.ts';
+import { watchBacklog } from './temporal/backlog.ts';
+import { connectionOptions, createTemporal, prepareNamespace } from './temporal/client.ts';
+import { createStarter } from './temporal/start-deliveries.ts';
+import { startSweep } from './temporal/sweep.ts';
+import { maxConcurrentAttempts, startWorker } from './temporal/worker.ts';
+import { searchAttributes } from '../workflows/contract.ts';
+
+export type Role = 'up' | 'api' | 'worker';
+type Options = {
+  config: Config;
+  role: Role;
+  log: Logger;
+  /** Takes a line for the person who waits, for every long step. */
+  report: (line: string) => void;
+  /** The service cannot go on. */
+  onFatal: (error: Error) => void;
+};
+
+export type App = {
+  apiUrl: string | null;
+  databaseUrl: string;
+  temporalAddress: string;
+  temporalUiUrl: string | null;
+  /** Development only. */
+  developmentKey: string | null;
+  stop(): Promise<void>;
+  /** Ends what was started, at once. */
+  kill(): void;
+};
+
+/** How long the API waits for requests under way when it stops. */
+const drainMs = 10_000;
+
+/** Starts the parts of a role in the order in which they need each other; stopping goes the other way. */
+export async function startApp({ config, role, log, report, onFatal }: Options): Promise<App> {
+  const stops: { name: string; stop: () => Promise<void> | void }[] = [];
+  let embedded: Embedded | null = null;
+  const stop = async (): Promise<void> => {
+    for (const part of stops.splice(0).reverse()) {
+      try {
+        await part.stop();
+      } catch (error) {
+        log.error({ err: error, part: part.name }, 'a part did not stop cleanly');
+      }
+    }
+  };
+  try {
+    const hasApi = role !== 'worker';
+    if (hasApi && !(await isPortFree(config.HOST, config.PORT))) {
+      throw new StartError(
+        `Port ${config.PORT} on ${config.HOST} is taken. Set PORT to a free one, or stop what uses it.`,
+      );
+    }
+    if (role === 'up') {
+      embedded = await startEmbedded({
+        dataDir: resolve(config.FLTR_DATA_DIR),
+        env: childEnvironment(),
+        needsPostgres: config.DATABASE_URL === undefined,
+        needsTemporal: config.TEMPORAL_ADDRESS === undefined,
+        namespace: config.TEMPORAL_NAMESPACE,
+        searchAttributes,
+        report,
+        onFatal,
+      });
+      stops.push({ name: 'embedded', stop: embedded.stop });
+    }
+    const databaseUrl = config.DATABASE_URL ?? embedded?.databaseUrl;
+    const temporalAddress = config.TEMPORAL_ADDRESS ?? embedded?.temporalAddress;
+    if (!databaseUrl || !temporalAddress) {
+      throw new StartError(
+        `\`${role}\` needs DATABASE_URL and TEMPORAL_ADDRESS. \`up\` starts both by itself where they are not set.`,
+      );
+    }
+    const temporalUiUrl = config.TEMPORAL_UI_URL ?? embedded?.temporalUiUrl ?? null;
+
+    const pool = await openDatabase(databaseUrl, log);
+    stops.push({ name: 'pool', stop: () => pool.end() });
+    const secretBox = createSecretBox(await encryptionKeysFor(config));
+    await checkEncryptionKeys(pool, secretBox);
+    const developmentKey = await developmentKeyFor(config, pool);
+
+    const address = await connectionOptions(config, temporalAddress);
+    const temporal = createTemporal(address, config.TEMPORAL_NAMESPACE);
+    stops.push({ name: 'temporal client', stop: () => temporal.connection.close() });
+    const namespaceReady = prepareNamespace(temporal, log);
+    stops.push({ name: 'namespace', stop: namespaceReady.close });
+    // Embedded Temporal is there already: a fault of the namespace then stops the start.
+    if (embedded?.temporalAddress !== undefined) await namespaceReady.done;
+
+    const guard = createAddressGuard({
+      production: config.FLTR_ENV === 'production',
+      allowedCidrs: config.FLTR_ALLOWED_CIDRS,
+    });
+    // As many connections as attempts under way: none waits for another one's receiver.
+    const sender = createSender({
+      guard,
+      timeoutMs: config.FLTR_ATTEMPT_TIMEOUT_MS,
+      connectionsPerOrigin: maxConcurrentAttempts,
+    });
+    stops.push({ name: 'sender', stop: () => sender.close() });
+
+    if (role !== 'api') {
+      const worker = startWorker({
+        address,
+        namespace: config.TEMPORAL_NAMESPACE,
+        ready: namespaceReady.done,
+        activities: { pool, sender, secretBox },
+        log,
+      });
+      stops.push({ name: 'worker', stop: worker.close });
+      if (role === 'up') await worker.ready;
+    }
+    const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
+    const starter = createStarter({ pool, temporal, log, scheduleSeconds });
+    stops.push({ name: 'starter', stop: starter.close });
+    const sweep = startSweep({ pool, temporal, starter, log, scheduleSeconds });
+    stops.push({ name: 'sweep', stop: sweep.close });
+
+    let apiUrl: string | null = null;
+    if (hasApi) {
+      const backlog = watchBacklog(pool, config.FLTR_MAX_BACKLOG, log);
+      stops.push({ name: 'backlog', stop: backlog.close });
+      const deps: Deps = {
+        config,
+        log,
+        pool,
+        secretBox,
+        guard,
+        sender,
+        temporal,
+        starter,
+        backlog,
+        temporalUiUrl,
+      };
+      const closeServer = await listen(deps);
+      stops.push({ name: 'api', stop: closeServer });
+      apiUrl = `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${config.PORT}`;
+    }
+    return {
+      apiUrl,
+      databaseUrl,
+      temporalAddress,
+      temporalUiUrl,
+      developmentKey,
+      stop,
+      kill: () => embedded?.kill(),
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function openDatabase(databaseUrl: string, log: Logger): Promise<Pool> {
+  const pool = createPool({
+    databaseUrl,
+    maxConnections: 20,
+    onError: (error) => log.warn({ err: error }, 'PostgreSQL closed an idle connection'),
+  });
+  try {
+    const applied = await migrate(pool);
+    if (applied.length > 0) log.info({ migrations: applied }, 'the database was migrated');
+    return pool;
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+}
+
+async function listen(deps: Deps): Promise<() => Promise<void>> {
+  const { config } = deps;
+  const server = createHttpServer(createApi(deps));
+  server.listen(config.PORT, config.HOST);
+  await once(server, 'listening');
+  return async () => {
+    const closed = new Promise<void>((resolveClosed) => {
+      server.close(() => resolveClosed());
+    });
+    server.closeIdleConnections();
+    const timer = setTimeout(() => server.closeAllConnections(), drainMs);
+    await closed;
+    clearTimeout(timer);
+  };
+}

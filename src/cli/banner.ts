@@ -1,0 +1,28 @@
+import type { App } from '../app.ts';
+
+/** What a person needs after `npm start`: the addresses, the key, and a line to paste. */
+export function banner(app: App): string {
+  const { apiUrl, databaseUrl, temporalAddress, temporalUiUrl, developmentKey } = app;
+  const lines = [
+    '',
+    'FLTR webhooks is ready.',
+    '',
+    `  API          ${apiUrl ?? '(not in this process)'}`,
+    `  PostgreSQL   ${databaseUrl}`,
+    `  Temporal     ${temporalAddress} (gRPC)`,
+    `  Web UI       ${temporalUiUrl ?? '(TEMPORAL_UI_URL is not set)'}`,
+    `  API key      ${developmentKey ?? '(made by: fltr-webhooks keys create)'}`,
+  ];
+  if (apiUrl !== null && developmentKey !== null) {
+    lines.push(
+      '',
+      'Create a webhook, with your receiver on port 5000:',
+      '',
+      `curl -X POST ${apiUrl}/v1/webhooks \\`,
+      `  -H "Authorization: Bearer ${developmentKey}" \\`,
+      '  -H "Content-Type: application/json" \\',
+      `  -d '{"url": "http://localhost:5000/webhooks/fltr", "events": ["*"]}'`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}

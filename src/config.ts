@@ -1,0 +1,231 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { StartError } from './errors.ts';
+import { parseCidrs } from './outbound/address-guard.ts';
+
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
+
+const schedule = z
+  .string()
+  .regex(/^(\d+(,\d+)*)?$/, 'must be seconds separated by commas, such as 60,300,1800')
+  .transform((text) => (text === '' ? [] : text.split(',').map(Number)))
+  .refine((list) => list.length <= 20, 'must list at most 20 waits')
+  .refine(
+    (list) => list.every((seconds) => seconds >= 1 && seconds <= 604_800),
+    'each wait must be 1 to 604800 s',
+  );
+
+export type EncryptionKey = { id: string; key: Buffer };
+
+const encryptionKeys = z.string().transform((text, context): EncryptionKey[] => {
+  const keys = text.split(',').map((entry) => {
+    const [id = '', encoded = ''] = entry.trim().split(/:(.*)/s);
+    return { id, key: Buffer.from(encoded, 'base64') };
+  });
+  if (keys.some(({ id, key }) => !/^[A-Za-z0-9_-]{1,40}$/.test(id) || key.length !== 32)) {
+    context.addIssue('must be id:base64,… where each key is 32 bytes, made by `openssl rand -base64 32`');
+  }
+  if (new Set(keys.map(({ id }) => id)).size !== keys.length) context.addIssue('names an id twice');
+  return keys;
+});
+
+const cidrs = z.string().transform((text, context): string[] => {
+  try {
+    return parseCidrs(text);
+  } catch (error) {
+    context.addIssue(error instanceof Error ? error.message : 'is no list of networks');
+    return [];
+  }
+});
+
+type Setting = { schema: z.ZodType<unknown, string>; default?: string; meaning: string; isSecret?: boolean };
+
+/** Every variable that the service reads: the one place that knows their names, defaults and meaning. */
+const settings = {
+  PORT: { schema: wholeNumber(1, 65_535), default: '3000', meaning: 'port of the API' },
+  HOST: { schema: z.string().min(1), default: '127.0.0.1', meaning: 'address that the API listens on' },
+  FLTR_ENV: {
+    schema: z.enum(['development', 'production']),
+    default: 'development',
+    meaning: '`production`: https targets only, no embedded parts, no development key',
+  },
+  DATABASE_URL: {
+    schema: z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://'),
+    meaning: 'PostgreSQL 14 or newer; unset: embedded PostgreSQL',
+    isSecret: true,
+  },
+  TEMPORAL_ADDRESS: {
+    schema: z.string().regex(/^[^\s/]+:\d+$/, 'must be host:port'),
+    meaning: "Temporal's gRPC address; unset: embedded Temporal with its Web UI",
+  },
+  TEMPORAL_NAMESPACE: {
+    schema: z.string().min(1),
+    default: 'default',
+    meaning: 'namespace of the workflows',
+  },
+  TEMPORAL_API_KEY: {
+    schema: z.string().min(1),
+    meaning: 'API key for Temporal (switches TLS on)',
+    isSecret: true,
+  },
+  TEMPORAL_TLS: { schema: z.stringbool(), default: 'false', meaning: 'TLS to Temporal' },
+  TEMPORAL_TLS_CLIENT_CERT_PATH: {
+    schema: z.string().min(1),
+    meaning: 'client certificate (PEM) for mutual TLS',
+  },
+  TEMPORAL_TLS_CLIENT_KEY_PATH: { schema: z.string().min(1), meaning: "the client certificate's key (PEM)" },
+  TEMPORAL_TLS_SERVER_CA_CERT_PATH: {
+    schema: z.string().min(1),
+    meaning: 'certificate authority (PEM) to trust',
+  },
+  TEMPORAL_TLS_SERVER_NAME: {
+    schema: z.string().min(1),
+    meaning: 'host name expected in the server certificate',
+  },
+  TEMPORAL_UI_URL: {
+    schema: z.url({ protocol: /^https?$/ }),
+    meaning: "the Web UI's address, for links in the log; embedded Temporal fills it in",
+  },
+  FLTR_DATA_DIR: {
+    schema: z.string().min(1),
+    default: '.fltr',
+    meaning: 'folder of all that the embedded parts keep',
+  },
+  FLTR_DEV_KEY: {
+    schema: z.string().regex(/^[A-Za-z0-9_-]{16,200}$/, 'must be 16 to 200 letters, digits, _ or -'),
+    meaning:
+      'development only: API key, with every scope, of the development account; unset: made at the first start and kept in the data folder',
+    isSecret: true,
+  },
+  FLTR_ENCRYPTION_KEYS: {
+    schema: encryptionKeys,
+    meaning:
+      '`id:base64,…`, 32 bytes each; the first one encrypts; unset in development: made at the first start',
+    isSecret: true,
+  },
+  FLTR_RETRY_SCHEDULE_SECONDS: {
+    schema: schedule,
+    default: '60,300,1800',
+    meaning: 'waits before each retry; empty: no retry. A delivery keeps the schedule it started with',
+  },
+  FLTR_ATTEMPT_TIMEOUT_MS: {
+    schema: wholeNumber(100, 60_000),
+    default: '5000',
+    meaning: 'limit of one attempt: look-up, connect, TLS, request, status and headers',
+  },
+  FLTR_MAX_WEBHOOKS_PER_ACCOUNT: {
+    schema: wholeNumber(1, 100_000),
+    default: '100',
+    meaning: 'webhooks an account may have',
+  },
+  FLTR_ALLOWED_CIDRS: {
+    schema: cidrs,
+    default: '',
+    meaning: 'private networks allowed as targets, such as 10.1.0.0/16,fd00::/8',
+  },
+  FLTR_MAX_BACKLOG: {
+    schema: wholeNumber(1, 100_000_000),
+    default: '1000000',
+    meaning: 'accepted deliveries whose workflow is not started; beyond it publishing answers 503',
+  },
+  LOG_LEVEL: {
+    schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']),
+    default: 'info',
+    meaning: 'least level that is logged',
+  },
+} as const satisfies Record<string, Setting>;
+
+type Name = keyof typeof settings;
+type Output<N extends Name> = z.output<(typeof settings)[N]['schema']>;
+type Values = {
+  [N in Name]: (typeof settings)[N] extends { default: string } ? Output<N> : Output<N> | undefined;
+};
+export type Config = Readonly<Values>;
+
+/**
+ * The settings from the environment, each secret also from the file that `NAME_FILE` names.
+ *
+ * @throws StartError that lists every fault at once
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const faults: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries<Setting>(settings)) {
+    const text = readText(name, setting, env, faults) ?? setting.default;
+    if (text === undefined) continue;
+    const parsed = setting.schema.safeParse(text);
+    if (parsed.success) values[name] = parsed.data;
+    else faults.push(`${name} ${parsed.error.issues.map((issue) => issue.message).join('; ')}`);
+  }
+  const config = values as Config;
+  if (config.FLTR_ENV === 'production') faults.push(...productionFaults(env));
+  if (Boolean(config.TEMPORAL_TLS_CLIENT_CERT_PATH) !== Boolean(config.TEMPORAL_TLS_CLIENT_KEY_PATH)) {
+    faults.push(
+      'TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH belong together: set both or none',
+    );
+  }
+  if (faults.length > 0) {
+    throw new StartError(`The settings are not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+  }
+  return config;
+}
+
+function readText(
+  name: string,
+  setting: Setting,
+  env: NodeJS.ProcessEnv,
+  faults: string[],
+): string | undefined {
+  const direct = env[name];
+  const file = setting.isSecret ? env[`${name}_FILE`] : undefined;
+  if (file === undefined || file === '')
+    return direct === '' && name !== 'FLTR_RETRY_SCHEDULE_SECONDS' ? undefined : direct;
+  if (direct !== undefined && direct !== '') faults.push(`${name} and ${name}_FILE are both set: keep one`);
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    faults.push(`${name}_FILE cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+function productionFaults(env: NodeJS.ProcessEnv): string[] {
+  const isSet = (name: Name) => Boolean(env[name]) || Boolean(env[`${name}_FILE`]);
+  const needed: Name[] = ['DATABASE_URL', 'TEMPORAL_ADDRESS', 'FLTR_ENCRYPTION_KEYS'];
+  return [
+    ...needed.filter((name) => !isSet(name)).map((name) => `${name} must be set in production`),
+    ...(isSet('FLTR_DEV_KEY') ? ['FLTR_DEV_KEY is for development: unset it in production'] : []),
+  ];
+}
+
+/** Variables that start with FLTR_ but are none of ours: most likely a slip of the pen. */
+export function unknownSettings(env: NodeJS.ProcessEnv = process.env): string[] {
+  const known = new Set(
+    Object.entries<Setting>(settings).flatMap(([name, { isSecret }]) =>
+      isSecret ? [name, `${name}_FILE`] : [name],
+    ),
+  );
+  return Object.keys(env)
+    .filter((name) => name.startsWith('FLTR_') && !known.has(name))
+    .sort();
+}
+
+/** The table of all variables, for `fltr-webhooks config` and the README. */
+export function settingsTable(): { name: string; default: string; meaning: string; isSecret: boolean }[] {
+  return Object.entries<Setting>(settings).map(([name, setting]) => ({
+    name,
+    default: setting.default ?? '',
+    meaning: setting.meaning,
+    isSecret: setting.isSecret ?? false,
+  }));
+}
+
+/** The environment that started processes inherit. */
+export function childEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env };
+}

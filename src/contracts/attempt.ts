@@ -1,0 +1,48 @@
+import { z } from 'zod';
+
+/** Why an attempt did not deliver. Stable: stored, shown in the log and kept in workflow histories. */
+export const attemptErrorCodes = [
+  'client_error',
+  'server_error',
+  'redirect',
+  'unexpected_status',
+  'dns_not_found',
+  'dns_failure',
+  'connection_refused',
+  'connection_reset',
+  'connection_closed',
+  'host_unreachable',
+  'tls_certificate',
+  'tls_failure',
+  'timeout_lookup',
+  'timeout_connect',
+  'timeout_tls',
+  'timeout_answer',
+  'malformed_answer',
+  'network_failure',
+  'blocked_address',
+] as const;
+export type AttemptErrorCode = (typeof attemptErrorCodes)[number];
+
+/** What follows an attempt: nothing more, another attempt, or the end. */
+export const attemptOutcomes = ['delivered', 'retry', 'failed'] as const;
+export type AttemptOutcome = (typeof attemptOutcomes)[number];
+
+export const attemptSchema = z
+  .object({
+    id: z.string().meta({
+      description: 'New in each attempt; the receiver sees it as `X-FLTR-Delivery`.',
+      example: 'att_01k',
+    }),
+    number: z.int().meta({ description: 'Counts from 1.' }),
+    started_at: z.iso.datetime(),
+    duration_ms: z.int(),
+    status_code: z.int().nullable(),
+    outcome: z.enum(attemptOutcomes),
+    error: z.object({ code: z.enum(attemptErrorCodes), message: z.string() }).nullable(),
+    response: z
+      .object({ headers: z.record(z.string(), z.string()), body: z.string(), truncated: z.boolean() })
+      .nullable(),
+  })
+  .meta({ id: 'Attempt' });
+export type Attempt = z.infer<typeof attemptSchema>;

@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { attemptOutcomes, attemptSchema } from './attempt.ts';
+
+export const deliveryStatuses = ['pending', 'retrying', 'delivered', 'failed', 'held', 'canceled'] as const;
+export type DeliveryStatus = (typeof deliveryStatuses)[number];
+
+export const failureReasons = ['client_error', 'blocked_address', 'retries_exhausted'] as const;
+export type FailureReason = (typeof failureReasons)[number];
+
+const at = z.iso.datetime();
+
+/** One line of a delivery's story, in the order in which it happened. */
+export const timelineEntrySchema = z
+  .discriminatedUnion('type', [
+    z.object({ at, type: z.literal('accepted') }),
+    z.object({ at, type: z.literal('started'), run_id: z.string() }),
+    z.object({
+      at,
+      type: z.literal('attempt'),
+      id: z.string(),
+      number: z.int(),
+      outcome: z.enum(attemptOutcomes),
+      status_code: z.int().nullable(),
+      duration_ms: z.int(),
+    }),
+    z.object({ at, type: z.literal('wait'), seconds: z.number(), until: at }),
+    z.object({ at, type: z.literal('signal'), name: z.string(), by: z.string() }),
+    z.object({ at, type: z.literal('held') }),
+    z.object({ at, type: z.literal('released') }),
+    z.object({
+      at,
+      type: z.literal('ended'),
+      status: z.enum(deliveryStatuses),
+      reason: z.string().nullable(),
+    }),
+  ])
+  .meta({ id: 'TimelineEntry' });
+export type TimelineEntry = z.infer<typeof timelineEntrySchema>;
+
+const summary = {
+  id: z.string().meta({ example: 'dlv_01k' }),
+  event_id: z.string(),
+  event: z.string(),
+  webhook_id: z.string(),
+  status: z.enum(deliveryStatuses),
+  reason: z.string().nullable(),
+  created_at: at,
+  next_attempt_at: at.nullable(),
+  ended_at: at.nullable(),
+};
+
+export const deliverySummarySchema = z
+  .object({
+    ...summary,
+    attempt_count: z.int(),
+    last_status_code: z.int().nullable(),
+    last_error_code: z.string().nullable(),
+  })
+  .meta({ id: 'DeliverySummary' });
+export type DeliverySummary = z.infer<typeof deliverySummarySchema>;
+
+export const deliverySchema = z
+  .object({
+    ...summary,
+    attempts: z.array(attemptSchema),
+    timeline: z.array(timelineEntrySchema),
+    workflow: z.object({
+      id: z.string(),
+      run_id: z.string().nullable(),
+      url: z
+        .string()
+        .nullable()
+        .meta({ description: 'The workflow in the Temporal Web UI, where its address is known.' }),
+    }),
+  })
+  .meta({ id: 'Delivery' });
+export type Delivery = z.infer<typeof deliverySchema>;

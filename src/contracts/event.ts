@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { deliveryStatuses } from './delivery.ts';
+import { eventTypeSchema } from './event-types.ts';
+import { problemSchema } from './problem.ts';
+import { idSchema } from './id.ts';
+
+const eventId = idSchema.meta({
+  description: 'What receivers deduplicate on; made here when left out.',
+  example: 'evt_order_42',
+});
+
+export const publishEventSchema = z
+  .strictObject({
+    event: eventTypeSchema,
+    data: z
+      .record(z.string(), z.unknown())
+      .meta({ description: 'As `GET /v1/event-types` shows for the type.' }),
+    id: eventId.optional(),
+    timestamp: z.iso
+      .datetime({ offset: true })
+      .max(40)
+      .optional()
+      .meta({ description: 'When it happened, RFC 3339; the time of acceptance when left out.' }),
+    account_id: idSchema.optional().meta({ description: 'With a service key only.' }),
+  })
+  .meta({ id: 'PublishEvent' });
+export type PublishEvent = z.infer<typeof publishEventSchema>;
+
+export const maxBatchEvents = 500;
+export const maxEventBytes = 256 * 1024;
+export const maxBatchBytes = 8 * 1024 * 1024;
+
+/** Each event of a batch is judged for itself, so this looks no further than the list. */
+export const publishBatchSchema = z
+  .strictObject({
+    events: z.array(z.unknown()).min(1).max(maxBatchEvents, `must hold at most ${maxBatchEvents} events`),
+  })
+  .meta({ id: 'PublishBatch' });
+
+const acceptedDelivery = z.object({
+  id: z.string(),
+  webhook_id: z.string(),
+  status: z.enum(deliveryStatuses),
+});
+
+export const acceptedEventSchema = z
+  .object({
+    id: z.string(),
+    duplicate: z
+      .boolean()
+      .meta({ description: 'True when this id was accepted before: nothing is sent again.' }),
+    deliveries: z.array(acceptedDelivery),
+  })
+  .meta({ id: 'AcceptedEvent' });
+export type AcceptedEvent = z.infer<typeof acceptedEventSchema>;
+
+/** `status` is what a single publish would have answered: 202, or a problem's. */
+export const batchResultSchema = z
+  .object({
+    data: z.array(
+      z.union([
+        acceptedEventSchema.extend({ status: z.literal(202) }),
+        z.object({ status: z.int(), error: problemSchema.omit({ request_id: true }) }),
+      ]),
+    ),
+  })
+  .meta({ id: 'BatchResult' });
+
+export const eventSummarySchema = z
+  .object({
+    id: z.string(),
+    event: z.string(),
+    timestamp: z.string(),
+    created_at: z.iso.datetime(),
+    deliveries: z.array(acceptedDelivery),
+  })
+  .meta({ id: 'EventSummary' });
+export type EventSummary = z.infer<typeof eventSummarySchema>;
+
+export const eventSchema = eventSummarySchema
+  .extend({ data: z.record(z.string(), z.unknown()) })
+  .meta({ id: 'Event' });

@@ -1,0 +1,59 @@
+import { newId } from '../domain/ids.ts';
+import type { Queryable } from './pool.ts';
+
+/** `accountId` null: a service key. */
+export type ApiKey = { id: string; accountId: string | null; scopes: string[] };
+export type ApiKeyRow = ApiKey & { name: string; hint: string; createdAt: Date; revokedAt: Date | null };
+
+type NewKey = {
+  accountId: string | null;
+  name: string;
+  hint: string;
+  digest: Buffer;
+  scopes: readonly string[];
+};
+
+export async function insertApiKey(db: Queryable, key: NewKey): Promise<string> {
+  const id = newId('key');
+  await db.query(
+    `insert into api_keys (id, account_id, name, hint, digest, scopes) values ($1, $2, $3, $4, $5, $6)`,
+    [id, key.accountId, key.name, key.hint, key.digest, key.scopes],
+  );
+  return id;
+}
+
+/** The development key: made, or made valid again, at each start in development. */
+export async function ensureApiKey(db: Queryable, key: NewKey): Promise<void> {
+  await db.query(
+    `insert into api_keys (id, account_id, name, hint, digest, scopes) values ($1, $2, $3, $4, $5, $6)
+     on conflict (digest) do update set revoked_at = null, scopes = excluded.scopes`,
+    [newId('key'), key.accountId, key.name, key.hint, key.digest, key.scopes],
+  );
+}
+
+/** Looked up by digest: how long that takes tells nothing about the key. */
+export async function findApiKey(db: Queryable, digest: Buffer): Promise<ApiKey | null> {
+  const { rows } = await db.query<ApiKey>({
+    name: 'find-api-key',
+    text: `select id, account_id as "accountId", scopes from api_keys where digest = $1 and revoked_at is null`,
+    values: [digest],
+  });
+  return rows[0] ?? null;
+}
+
+export async function listApiKeys(db: Queryable): Promise<ApiKeyRow[]> {
+  const { rows } = await db.query<ApiKeyRow>(
+    `select id, account_id as "accountId", scopes, name, hint, created_at as "createdAt", revoked_at as "revokedAt"
+     from api_keys order by created_at, id`,
+  );
+  return rows;
+}
+
+/** Whether there was such a key that was not revoked before. */
+export async function revokeApiKey(db: Queryable, id: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update api_keys set revoked_at = now() where id = $1 and revoked_at is null`,
+    [id],
+  );
+  return rowCount === 1;
+}

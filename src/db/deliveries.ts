@@ -1,0 +1,201 @@
+import { idFloor } from '../domain/ids.ts';
+import type { DeliveryStatus, DeliverySummary, TimelineEntry } from '../contracts/delivery.ts';
+import type { Queryable } from './pool.ts';
+
+export type DeliveryRow = {
+  id: string;
+  accountId: string;
+  webhookId: string;
+  eventId: string;
+  eventType: string;
+  status: DeliveryStatus;
+  reason: string | null;
+  createdAt: Date;
+  nextAttemptAt: Date | null;
+  endedAt: Date | null;
+  attemptCount: number;
+  lastStatusCode: number | null;
+  lastErrorCode: string | null;
+  workflowId: string;
+  runId: string | null;
+  timeline: TimelineEntry[];
+};
+
+const columns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
+  status, reason, created_at as "createdAt", next_attempt_at as "nextAttemptAt", ended_at as "endedAt",
+  attempt_count as "attemptCount", last_status_code as "lastStatusCode", last_error_code as "lastErrorCode",
+  workflow_id as "workflowId", run_id as "runId", timeline`;
+
+export async function findDelivery(
+  db: Queryable,
+  accountId: string,
+  id: string,
+): Promise<DeliveryRow | null> {
+  const { rows } = await db.query<DeliveryRow>(
+    `select ${columns} from deliveries where id = $1 and account_id = $2`,
+    [id, accountId],
+  );
+  return rows[0] ?? null;
+}
+
+export type DeliveryFilter = {
+  webhookId?: string | undefined;
+  eventType?: string | undefined;
+  status?: DeliveryStatus | undefined;
+  since?: Date | undefined;
+  until?: Date | undefined;
+  /** The last answer's status, as a range: 404 is [404, 404], 5xx is [500, 599]. */
+  code?: [number, number] | undefined;
+  before: string | null;
+  limit: number;
+};
+
+/** The delivery log, newest first. Ids sort by time, so a time range is a range of ids. */
+export async function listDeliveries(
+  db: Queryable,
+  accountId: string,
+  filter: DeliveryFilter,
+): Promise<DeliverySummary[]> {
+  const values: unknown[] = [accountId];
+  const conditions = ['account_id = $1'];
+  const add = (condition: (parameter: string) => string, value: unknown) => {
+    values.push(value);
+    conditions.push(condition(`$${values.length}`));
+  };
+  if (filter.webhookId !== undefined) add((p) => `webhook_id = ${p}`, filter.webhookId);
+  if (filter.eventType !== undefined) add((p) => `event_type = ${p}`, filter.eventType);
+  if (filter.status !== undefined) add((p) => `status = ${p}`, filter.status);
+  if (filter.since !== undefined) add((p) => `id >= ${p}`, idFloor('dlv', filter.since));
+  if (filter.until !== undefined) add((p) => `id < ${p}`, idFloor('dlv', filter.until));
+  if (filter.before !== null) add((p) => `id < ${p}`, filter.before);
+  if (filter.code !== undefined) {
+    add((p) => `last_status_code >= ${p}`, filter.code[0]);
+    add((p) => `last_status_code <= ${p}`, filter.code[1]);
+  }
+  values.push(filter.limit);
+  const { rows } = await db.query<DeliveryRow>(
+    `select ${columns} from deliveries where ${conditions.join(' and ')} order by id desc limit $${values.length}`,
+    values,
+  );
+  return rows.map(toSummary);
+}
+
+export function toSummary(row: DeliveryRow): DeliverySummary {
+  return {
+    id: row.id,
+    event_id: row.eventId,
+    event: row.eventType,
+    webhook_id: row.webhookId,
+    status: row.status,
+    reason: row.reason,
+    created_at: row.createdAt.toISOString(),
+    next_attempt_at: row.nextAttemptAt?.toISOString() ?? null,
+    ended_at: row.endedAt?.toISOString() ?? null,
+    attempt_count: row.attemptCount,
+    last_status_code: row.lastStatusCode,
+    last_error_code: row.lastErrorCode,
+  };
+}
+
+/** What a workflow is started with. */
+export type Startable = Pick<
+  DeliveryRow,
+  'id' | 'accountId' | 'webhookId' | 'eventId' | 'eventType' | 'attemptCount'
+>;
+
+const startable = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId",
+  event_type as "eventType", attempt_count as "attemptCount"`;
+
+export async function findStartable(db: Queryable, ids: readonly string[]): Promise<Startable[]> {
+  const { rows } = await db.query<Startable>(`select ${startable} from deliveries where id = any($1)`, [ids]);
+  return rows;
+}
+
+/** After Temporal acknowledged the runs, never before. The sweep looks again in 5 minutes if nothing came of it. */
+export async function markStarted(
+  db: Queryable,
+  started: readonly { id: string; runId: string }[],
+): Promise<void> {
+  await db.query({
+    name: 'mark-started',
+    text: `update deliveries d set run_id = s.run_id,
+        check_at = case when d.status = 'pending' then now() + interval '5 minutes' else d.check_at end
+      from unnest($1::text[], $2::text[]) as s(id, run_id) where d.id = s.id`,
+    values: [started.map(({ id }) => id), started.map(({ runId }) => runId)],
+  });
+}
+
+export type DueForCheck = Startable & Pick<DeliveryRow, 'status' | 'runId' | 'timeline'>;
+
+/**
+ * Claims deliveries whose row and workflow may disagree, for 30 seconds, so that several processes share the work.
+ * Oldest first.
+ */
+export async function claimDueForCheck(db: Queryable, limit: number): Promise<DueForCheck[]> {
+  const { rows } = await db.query<DueForCheck>({
+    name: 'claim-due-for-check',
+    text: `update deliveries d set check_at = now() + interval '30 seconds'
+      from (select id from deliveries where check_at <= now() order by check_at, id limit $1 for update skip locked) as due
+      where d.id = due.id
+      returning d.id, d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
+        d.event_type as "eventType", d.attempt_count as "attemptCount", d.status, d.run_id as "runId", d.timeline`,
+    values: [limit],
+  });
+  return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** When the sweep looks again: after so many seconds, or never. Only where the row still waits as it did. */
+export async function setNextCheck(
+  db: Queryable,
+  ids: readonly string[],
+  status: DeliveryStatus,
+  seconds: number | null,
+): Promise<void> {
+  await db.query(
+    `update deliveries set check_at = now() + make_interval(secs => $3)
+     where id = any($1) and status = $2 and check_at is not null`,
+    [ids, status, seconds],
+  );
+}
+
+/** Accepted deliveries whose workflow is not started, counted up to `most`. */
+export async function countNotStarted(db: Queryable, most: number): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    `select count(*)::int as count from (
+       select 1 from deliveries where run_id is null and status = 'pending' limit $1) as waiting`,
+    [most],
+  );
+  return rows[0]?.count ?? 0;
+}
+
+/** A failed or delivered one that is to run again: it waits from now on, unless an attempt came first. */
+export async function reopenDelivery(
+  db: Queryable,
+  id: string,
+  attemptCount: number,
+  runId: string,
+): Promise<void> {
+  await db.query(
+    `update deliveries set status = 'pending', reason = null, ended_at = null, run_id = $3,
+       check_at = now() + interval '5 minutes'
+     where id = $1 and attempt_count = $2 and status in ('failed', 'delivered')`,
+    [id, attemptCount, runId],
+  );
+}
+
+/** A delivery whose workflow was terminated from outside: it ends canceled, as the operator asked. */
+export async function endTerminated(db: Queryable, id: string): Promise<void> {
+  const at = new Date();
+  const entry: TimelineEntry = {
+    at: at.toISOString(),
+    type: 'ended',
+    status: 'canceled',
+    reason: 'terminated',
+  };
+  await db.query(
+    `update deliveries set status = 'canceled', reason = 'terminated', ended_at = $2, next_attempt_at = null, check_at = null,
+       timeline = timeline || $3::jsonb
+     where id = $1 and status in ('pending', 'retrying')`,
+    [id, at, JSON.stringify([entry])],
+  );
+}

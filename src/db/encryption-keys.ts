@@ -1,0 +1,41 @@
+import { StartError } from '../errors.ts';
+import type { Queryable } from './pool.ts';
+
+type Box = {
+  currentKeyId: string;
+  hasKey(id: string): boolean;
+  seal(plain: string, context: string): string;
+  open(sealed: string, context: string): string;
+};
+
+const context = (id: string) => `encryption-key:${id}`;
+
+/**
+ * Stops the start where a key that sealed something is missing or is another one under the same id.
+ *
+ * @throws StartError with what to do
+ */
+export async function checkEncryptionKeys(db: Queryable, box: Box): Promise<void> {
+  const { rows } = await db.query<{ id: string; sealed: string }>(
+    `select id, sealed from encryption_keys order by created_at`,
+  );
+  for (const { id, sealed } of rows) {
+    if (!box.hasKey(id)) {
+      throw new StartError(
+        `FLTR_ENCRYPTION_KEYS lacks the key "${id}", which secrets in this database are encrypted with. Add it to the list (the first one encrypts).`,
+      );
+    }
+    try {
+      box.open(sealed, context(id));
+    } catch {
+      throw new StartError(
+        `FLTR_ENCRYPTION_KEYS: the key "${id}" is not the one that secrets in this database were encrypted with. Give back the former key under this id, and the new one another id.`,
+      );
+    }
+  }
+  const id = box.currentKeyId;
+  await db.query(`insert into encryption_keys (id, sealed) values ($1, $2) on conflict (id) do nothing`, [
+    id,
+    box.seal('fltr-webhooks', context(id)),
+  ]);
+}

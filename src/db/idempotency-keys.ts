@@ -1,0 +1,55 @@
+import { ApiError } from '../errors.ts';
+import { withTransaction, type Client, type Pool } from './pool.ts';
+
+type Box = { seal(plain: string, context: string): string; open(sealed: string, context: string): string };
+type Answer = { status: number; body: unknown };
+type Request = { apiKeyId: string; route: string; key: string; digest: Buffer };
+
+/**
+ * Runs a creating request once for each Idempotency-Key, for 24 hours: key, creation and answer are one transaction, so
+ * a second call waits for the first one and gets the same answer.
+ *
+ * @throws ApiError idempotency_key_reused when the key came with another body before
+ */
+export async function onceForKey(
+  pool: Pool,
+  box: Box,
+  request: Request,
+  run: (client: Client) => Promise<Answer>,
+): Promise<Answer & { isReplay: boolean }> {
+  const { apiKeyId, route, key, digest } = request;
+  const context = `idempotency:${apiKeyId}:${route}:${key}`;
+  return withTransaction(pool, async (client) => {
+    const claimed = await client.query(
+      `insert into idempotency_keys (api_key_id, route, key, request_digest) values ($1, $2, $3, $4)
+       on conflict (api_key_id, route, key) do update
+         set request_digest = excluded.request_digest, sealed_response = null, created_at = now()
+         where idempotency_keys.created_at < now() - interval '24 hours'`,
+      [apiKeyId, route, key, digest],
+    );
+    if (claimed.rowCount === 1) {
+      const answer = await run(client);
+      await client.query(
+        `update idempotency_keys set sealed_response = $4 where api_key_id = $1 and route = $2 and key = $3`,
+        [apiKeyId, route, key, box.seal(JSON.stringify(answer), context)],
+      );
+      return { ...answer, isReplay: false };
+    }
+    const { rows } = await client.query<{ digest: Buffer; sealed: string }>(
+      `select request_digest as digest, sealed_response as sealed from idempotency_keys
+       where api_key_id = $1 and route = $2 and key = $3`,
+      [apiKeyId, route, key],
+    );
+    const [stored] = rows;
+    if (!stored)
+      throw new ApiError('unavailable', 'Please send the request again.', { retryAfterSeconds: 1 });
+    if (!stored.digest.equals(digest)) {
+      throw new ApiError(
+        'idempotency_key_reused',
+        'This Idempotency-Key came with another body before. Use a new key for a new request.',
+        { errors: [{ pointer: '#header/Idempotency-Key', message: 'belongs to another request' }] },
+      );
+    }
+    return { ...(JSON.parse(box.open(stored.sealed, context)) as Answer), isReplay: true };
+  });
+}

@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config, EncryptionKey } from './config.ts';
+import { ensureAccount } from './db/accounts.ts';
+import { ensureApiKey } from './db/api-keys.ts';
+import type { Pool } from './db/pool.ts';
+import { StartError } from './errors.ts';
+import { digestOfKey, hintOfKey, newApiKey, scopes } from './security/api-keys.ts';
+
+const developmentAccount = 'acc_development';
+
+/** What a file of the data folder holds; made by `make` at the first start, readable by its owner alone. */
+async function keptSecret(dataDir: string, name: string, make: () => string): Promise<string> {
+  const path = join(dataDir, name);
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  const secret = make();
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  // Whole or not at all: a half-written key would lock its owner out.
+  await writeFile(`${path}.new`, `${secret}\n`, { mode: 0o600 });
+  await rename(`${path}.new`, path);
+  return secret;
+}
+
+/** The configured encryption keys, or in development the one kept in the data folder. @throws StartError */
+export async function encryptionKeysFor(config: Config): Promise<EncryptionKey[]> {
+  if (config.FLTR_ENCRYPTION_KEYS) return config.FLTR_ENCRYPTION_KEYS;
+  const encoded = await keptSecret(config.FLTR_DATA_DIR, 'encryption-key', () =>
+    randomBytes(32).toString('base64'),
+  );
+  const key = Buffer.from(encoded, 'base64');
+  if (key.length !== 32) {
+    throw new StartError(
+      `${join(config.FLTR_DATA_DIR, 'encryption-key')} does not hold a key of 32 bytes in base64. Restore it.`,
+    );
+  }
+  return [{ id: 'development', key }];
+}
+
+/** The development account's key with every scope, valid from now on. Null in production. */
+export async function developmentKeyFor(config: Config, pool: Pool): Promise<string | null> {
+  if (config.FLTR_ENV === 'production') return null;
+  const key = config.FLTR_DEV_KEY ?? (await keptSecret(config.FLTR_DATA_DIR, 'dev-key', newApiKey));
+  await ensureAccount(pool, developmentAccount, 'Development');
+  await ensureApiKey(pool, {
+    accountId: developmentAccount,
+    name: 'development',
+    hint: hintOfKey(key),
+    digest: digestOfKey(key),
+    scopes,
+  });
+  return key;
+}

@@ -1,0 +1,83 @@
+import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
+import type { FailureReason } from '../contracts/delivery.ts';
+
+/** What came back of one request: an answer's status, or why there was none. */
+export type Answer = { kind: 'answered'; statusCode: number } | { kind: 'failed'; code: AttemptErrorCode };
+
+export type Verdict = {
+  outcome: AttemptOutcome;
+  errorCode: AttemptErrorCode | null;
+  /** Why the delivery ends failed; null unless the outcome is `failed`. */
+  reason: FailureReason | null;
+};
+
+/**
+ * What follows an attempt: 2xx is delivered, 4xx and a refused address fail at once, all else is tried again while the
+ * schedule has a wait left.
+ *
+ * @param isLast no wait is left in the schedule
+ * @example judgeAttempt({ kind: 'answered', statusCode: 503 }, false) // { outcome: 'retry', errorCode: 'server_error', reason: null }
+ */
+export function judgeAttempt(answer: Answer, isLast: boolean): Verdict {
+  if (answer.kind === 'answered' && answer.statusCode >= 200 && answer.statusCode <= 299) {
+    return { outcome: 'delivered', errorCode: null, reason: null };
+  }
+  const errorCode = answer.kind === 'failed' ? answer.code : codeOfStatus(answer.statusCode);
+  if (errorCode === 'client_error' || errorCode === 'blocked_address') {
+    return { outcome: 'failed', errorCode, reason: errorCode };
+  }
+  return isLast
+    ? { outcome: 'failed', errorCode, reason: 'retries_exhausted' }
+    : { outcome: 'retry', errorCode, reason: null };
+}
+
+function codeOfStatus(statusCode: number): AttemptErrorCode {
+  if (statusCode >= 400 && statusCode <= 499) return 'client_error';
+  if (statusCode >= 500 && statusCode <= 599) return 'server_error';
+  if (statusCode >= 300 && statusCode <= 399) return 'redirect';
+  return 'unexpected_status';
+}
+
+/** The error in words that the webhook's owner understands, without the address. */
+export function describeAttemptError(code: AttemptErrorCode, statusCode: number | null): string {
+  switch (code) {
+    case 'client_error':
+      return `The receiver answered ${statusCode}: it refuses the request, so it is not tried again.`;
+    case 'server_error':
+      return `The receiver answered ${statusCode}: a fault on its side.`;
+    case 'redirect':
+      return `The receiver answered ${statusCode}: redirects are not followed. Set the webhook's URL to the final address.`;
+    case 'unexpected_status':
+      return `The receiver answered ${statusCode}, which is no final answer to a webhook.`;
+    case 'dns_not_found':
+      return 'Name look-up: no such host. Check the host name in the URL.';
+    case 'dns_failure':
+      return 'Name look-up failed: no name server gave an answer.';
+    case 'connection_refused':
+      return 'Connect: refused. Nothing listens at that host and port.';
+    case 'connection_reset':
+      return 'The receiver reset the connection before it answered.';
+    case 'connection_closed':
+      return 'The receiver closed the connection before it answered.';
+    case 'host_unreachable':
+      return 'Connect: the host or its network cannot be reached.';
+    case 'tls_certificate':
+      return 'TLS: the certificate is not valid for this host (expired, self-signed, or for another name).';
+    case 'tls_failure':
+      return 'TLS: the handshake failed.';
+    case 'timeout_lookup':
+      return 'Name look-up took longer than the time limit.';
+    case 'timeout_connect':
+      return 'Connect: no connection within the time limit.';
+    case 'timeout_tls':
+      return 'TLS: the handshake did not end within the time limit.';
+    case 'timeout_answer':
+      return 'Read: connected, but no status and headers came within the time limit.';
+    case 'malformed_answer':
+      return 'Read: the answer is not HTTP that can be understood.';
+    case 'network_failure':
+      return 'The connection failed.';
+    case 'blocked_address':
+      return 'The host leads to an address that webhooks may not be sent to (private, local or reserved).';
+  }
+}

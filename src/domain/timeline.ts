@@ -1,0 +1,25 @@
+import type { TimelineEntry } from '../contracts/delivery.ts';
+
+/** Entries of one moment keep the order in which such things happen. */
+const rank: Record<TimelineEntry['type'], number> = {
+  accepted: 0,
+  released: 1,
+  started: 2,
+  attempt: 3,
+  wait: 4,
+  signal: 5,
+  held: 6,
+  ended: 7,
+};
+
+/** The entries by time: the log from history and the archive sort alike, so that they read alike. */
+export function sortTimeline(entries: readonly TimelineEntry[]): TimelineEntry[] {
+  return [...entries].sort((a, b) => a.at.localeCompare(b.at) || rank[a.type] - rank[b.type]);
+}
+
+/** Waits of the schedule that were used since the delivery began, or last began again. */
+export function retriesUsed(timeline: readonly TimelineEntry[]): number {
+  const begin = timeline.findLastIndex((entry) => entry.type === 'ended');
+  return timeline.slice(begin + 1).filter((entry) => entry.type === 'attempt' && entry.outcome === 'retry')
+    .length;
+}

@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { logSizeBytes, logTail } from './log-file.ts';
+import { startChild } from './supervise.ts';
+
+const PROGRESS_EVERY_MS = 30_000;
+export const EXE = process.platform === 'win32' ? '.exe' : '';
+const run = promisify(execFile);
+
+/** The program's path, looked for along PATH. */
+export function which(program: string, env: NodeJS.ProcessEnv): string | undefined {
+  const folders = (env['PATH'] ?? env['Path'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders
+    .map((folder) => join(folder, `${program}${EXE}`))
+    .find((file) => {
+      const stat = statSync(file, { throwIfNoEntry: false });
+      return stat?.isFile() === true && (process.platform === 'win32' || (stat.mode & 0o111) !== 0);
+    });
+}
+
+/** A program of seconds. The error says what it said last, or that it was not there or did not answer. */
+export async function runBounded(
+  command: string,
+  args: string[],
+  env: NodeJS.ProcessEnv,
+  timeoutMs: number,
+  cwd?: string,
+): Promise<{ stdout: string }> {
+  try {
+    return await run(command, args, {
+      env,
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL',
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+  } catch (error) {
+    const { killed, stderr, message, code } = error as Error & {
+      killed?: boolean;
+      stderr?: string;
+      code?: unknown;
+    };
+    const said = stderr?.trim().split('\n').at(-1) || message.split('\n')[0];
+    const reason = killed ? `no answer within ${timeoutMs / 1000} s` : code === 'ENOENT' ? 'not found' : said;
+    throw new Error(`${[command, ...args].join(' ')}: ${reason}`, { cause: error });
+  }
+}
+
+type LongStep = {
+  name: string;
+  command: string;
+  args: string[];
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  logFile: string;
+  timeoutMs: number;
+  onProgress(elapsedSeconds: number): void;
+};
+
+/** A program of minutes, which ends with us even at `kill -9`. Throws with the log's end when it fails. */
+export async function runLongStep(step: LongStep): Promise<void> {
+  const startedAt = Date.now();
+  const logStart = logSizeBytes(step.logFile);
+  const child = startChild({ ...step, stopSignal: 'SIGTERM' });
+  let timedOut = false;
+  const deadline = setTimeout(() => {
+    timedOut = true;
+    child.kill();
+  }, step.timeoutMs);
+  const progress = setInterval(
+    () => step.onProgress(Math.round((Date.now() - startedAt) / 1000)),
+    PROGRESS_EVERY_MS,
+  );
+  const { code, signal } = await child.exited;
+  clearTimeout(deadline);
+  clearInterval(progress);
+  if (code === 0) return;
+  const how = timedOut
+    ? `not done within ${step.timeoutMs / 60_000} minutes`
+    : `failed (${signal ?? `code ${code}`})`;
+  const tail = logTail(step.logFile, logStart);
+  // The first line stands alone in a report: the program's last word is mostly the reason.
+  throw new Error(`${how}: ${tail.split('\n').at(-1)}\nThe end of ${step.logFile}:\n${tail}`);
+}

@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { openLogFile } from './log-file.ts';
+
+export type ChildExit = { code: number | null; signal: NodeJS.Signals | null };
+
+export type Child = {
+  pid: number;
+  exited: Promise<ChildExit>;
+  stop(graceMs: number): Promise<void>;
+  kill(): void;
+};
+
+type StartChildOptions = {
+  command: string;
+  args: string[];
+  cwd?: string;
+  env: NodeJS.ProcessEnv;
+  uid?: number;
+  gid?: number;
+  logFile: string;
+  name: string;
+  stopSignal: 'SIGINT' | 'SIGTERM';
+};
+
+/**
+ * The shell becomes the program by `exec`, so its pid, exit code and signals are the program's own. Before that it
+ * leaves a watcher in the same process group, which reads a pipe that only our process holds open: however we die,
+ * the pipe ends, and the watcher stops the program. As long as the watcher lives, the group's number, which is the
+ * program's pid, cannot be given to another process, so no signal can hit a stranger. The watcher is forked twice: the
+ * program must not find a child that it did not make.
+ */
+const SCRIPT = `
+signal=$1; shift
+exec 3<&0 0</dev/null
+( (
+  trap '' HUP INT QUIT TERM
+  PATH=$PATH:/usr/bin:/bin
+  read -r _ <&3
+  kill -s "$signal" $$
+  n=0
+  while [ $n -lt 50 ] && kill -s 0 $$; do sleep 0.2; n=$((n+1)); done
+  kill -s KILL -- -$$
+) >/dev/null 2>&1 & )
+exec "$@" 3<&-
+`;
+
+/**
+ * Starts a program that a terminal's Ctrl-C does not reach and that never outlives this process, `kill -9` included.
+ * A program that ignores the stop signal of the watcher is killed 10 seconds later. stdout and stderr go to `logFile`.
+ */
+export function startChild(options: StartChildOptions): Child {
+  const { command, args, name, stopSignal } = options;
+  const onWindows = process.platform === 'win32';
+  const log = openLogFile(options.logFile);
+  const child = spawn(
+    onWindows ? command : '/bin/sh',
+    onWindows ? args : ['-c', SCRIPT, name, stopSignal.slice(3), command, ...args],
+    {
+      // On Windows libuv puts a child that is not detached into a job that ends with us.
+      detached: !onWindows,
+      env: options.env,
+      stdio: ['pipe', log, log],
+      windowsHide: true,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.uid === undefined ? {} : { uid: options.uid }),
+      ...(options.gid === undefined ? {} : { gid: options.gid }),
+    },
+  );
+  closeSync(log);
+  // A failed spawn is seen by the missing pid below; nothing is ever written to the pipe.
+  child.on('error', () => {});
+  child.stdin?.on('error', () => {});
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`${name}: cannot start ${command}`);
+
+  let running = true;
+  const killGroup = (): void => {
+    try {
+      process.kill(onWindows ? pid : -pid, 'SIGKILL');
+    } catch {
+      // Nobody is left in the group.
+    }
+  };
+  const exited = new Promise<ChildExit>((resolve) => {
+    child.once('exit', (code, signal) => {
+      running = false;
+      killGroup();
+      child.stdin?.destroy();
+      resolve({ code, signal });
+    });
+  });
+
+  return {
+    pid,
+    exited,
+    async stop(graceMs) {
+      if (!running) return;
+      child.kill(stopSignal);
+      const deadline = setTimeout(killGroup, graceMs);
+      await exited;
+      clearTimeout(deadline);
+    },
+    kill() {
+      if (running) killGroup();
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { choosePort } from './free-port.ts';
+import { logSizeBytes, logTail } from './log-file.ts';
+import { commandLine, isAlive, stopProcess } from './processes.ts';
+import { readStateFile, writeStateFile } from './state-file.ts';
+import { startChild } from './supervise.ts';
+import type { ChildExit } from './supervise.ts';
+import { waitUntilReady } from './temporal-ready.ts';
+
+const HOST = '127.0.0.1';
+const PREFERRED_PORT = 7233;
+const READY_TIMEOUT_MS = 90_000;
+const STOP_GRACE_MS = 15_000;
+
+export type EmbeddedTemporal = {
+  address: string;
+  uiUrl: string;
+  pid: number;
+  exited: Promise<ChildExit>;
+  stop(graceMs?: number): Promise<void>;
+  kill(): void;
+};
+
+type EmbeddedTemporalOptions = {
+  dataDir: string;
+  env: NodeJS.ProcessEnv;
+  report: (line: string) => void;
+  executable: string;
+  uiPreferredPort: number;
+  namespace: string;
+  /** Name → type as the command line spells it: Keyword, Text, Int, Double, Bool, Datetime, KeywordList. */
+  searchAttributes: Record<string, string>;
+  /** For a restart under clients that know the address: the last start's ports come before the well-known ones. */
+  keepPorts?: boolean;
+};
+
+type Ports = { port: number; uiPort: number; metricsPort: number };
+
+/** Starts Temporal's development server on the data folder's own database. The caller holds the folder's lock. */
+export async function startEmbeddedTemporal(options: EmbeddedTemporalOptions): Promise<EmbeddedTemporal> {
+  const folder = join(resolve(options.dataDir), 'temporal');
+  const dbFile = join(folder, 'temporal.db');
+  const pidFile = join(folder, 'temporal.pid');
+  const portsFile = join(folder, 'ports.json');
+  const logFile = join(folder, 'temporal.log');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  await clearOrphan(pidFile, dbFile, options.report);
+  if (!existsSync(dbFile)) options.report(`Temporal: creating its database ${dbFile} …`);
+
+  const deadline = Date.now() + READY_TIMEOUT_MS;
+  for (;;) {
+    const ports = await choosePorts(readStateFile(portsFile), options);
+    const logStart = logSizeBytes(logFile);
+    const child = startChild({
+      name: 'temporal',
+      command: options.executable,
+      args: serverArguments(options, dbFile, ports),
+      cwd: folder,
+      env: minimalEnv(options.env, folder),
+      logFile,
+      stopSignal: 'SIGTERM',
+    });
+    writeFileSync(pidFile, `${child.pid}\n`, { mode: 0o600 });
+    void child.exited.then(() => rmSync(pidFile, { force: true }));
+    const address = `${HOST}:${ports.port}`;
+    const failure = await waitUntilReady(
+      child,
+      { ...options, address, printed: () => logTail(logFile, logStart, 1_000) },
+      deadline,
+    );
+    if (failure === undefined) {
+      writeStateFile(portsFile, ports);
+      const stop = (graceMs = STOP_GRACE_MS): Promise<void> => child.stop(graceMs);
+      const uiUrl = `http://${HOST}:${ports.uiPort}`;
+      return { address, uiUrl, pid: child.pid, exited: child.exited, stop, kill: () => child.kill() };
+    }
+    await child.stop(STOP_GRACE_MS);
+    const tail = logTail(logFile, logStart);
+    // Another program, or another start, was faster at one of the ports (it takes some inner ones at random).
+    if (!/address already in use|can't (set|bind) .*port/i.test(tail) || Date.now() > deadline) {
+      throw new Error(`Temporal did not start: ${failure}. The end of ${logFile}:\n${tail}`);
+    }
+  }
+}
+
+async function clearOrphan(pidFile: string, dbFile: string, report: (line: string) => void): Promise<void> {
+  if (!existsSync(pidFile)) return;
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  // The number may belong to another program by now.
+  const line = Number.isInteger(pid) && pid > 1 && isAlive(pid) ? (commandLine(pid) ?? '') : '';
+  if (line.includes('start-dev') && line.includes(dbFile)) {
+    report(`Temporal: stopping the server that an earlier run left behind (process ${pid})`);
+    await stopProcess(pid, 'SIGTERM', STOP_GRACE_MS);
+  }
+  rmSync(pidFile, { force: true });
+}
+
+/** The well-known ports if they are free, else those of the last start, else any. */
+async function choosePorts(
+  last: Record<string, unknown> | undefined,
+  { uiPreferredPort, keepPorts = false }: EmbeddedTemporalOptions,
+): Promise<Ports> {
+  const remembered = (name: keyof Ports): number[] => (typeof last?.[name] === 'number' ? [last[name]] : []);
+  const inOrder = (wellKnown: number, name: keyof Ports): number[] =>
+    keepPorts ? [...remembered(name), wellKnown] : [wellKnown, ...remembered(name)];
+  const port = await choosePort(HOST, inOrder(PREFERRED_PORT, 'port'), [uiPreferredPort]);
+  const uiPort = await choosePort(HOST, inOrder(uiPreferredPort, 'uiPort'), [port]);
+  return { port, uiPort, metricsPort: await choosePort(HOST, remembered('metricsPort'), [port, uiPort]) };
+}
+
+function serverArguments(options: EmbeddedTemporalOptions, dbFile: string, ports: Ports): string[] {
+  const flags = [
+    ['--ip', HOST],
+    ['--port', String(ports.port)],
+    ['--ui-ip', HOST],
+    ['--ui-port', String(ports.uiPort)],
+    ['--metrics-port', String(ports.metricsPort)],
+    ['--db-filename', dbFile],
+    ['--sqlite-pragma', 'journal_mode=WAL'],
+    ['--sqlite-pragma', 'synchronous=NORMAL'],
+    ['--namespace', options.namespace],
+    ['--log-level', 'warn'],
+    ['--log-format', 'json'],
+    ...Object.entries(options.searchAttributes).map(([name, type]) => [
+      '--search-attribute',
+      `${name}=${type}`,
+    ]),
+  ];
+  return ['server', 'start-dev', ...flags.flat()];
+}
+
+/** Neither the service's secrets nor TEMPORAL_… variables, and a HOME without the user's own CLI configuration. */
+function minimalEnv(env: NodeJS.ProcessEnv, home: string): NodeJS.ProcessEnv {
+  const kept = ['PATH', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'SystemRoot', 'APPDATA', 'LOCALAPPDATA'];
+  const pairs = kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
+  return { ...Object.fromEntries(pairs), HOME: home };
+}

@@ -1,0 +1,69 @@
+/** Every error that the API can answer: stable code → status, title. When each is thrown stands beside it. */
+export const errorCatalogue = {
+  /** The body is not JSON, or not valid UTF-8. */
+  malformed_json: { status: 400, title: 'The body is not valid JSON' },
+  /** The request cannot be read: bad encoding, cut off, bad URL. */
+  bad_request: { status: 400, title: 'The request cannot be read' },
+  /** No key, an unknown one, or a revoked one. */
+  unauthorized: { status: 401, title: 'A valid API key is needed' },
+  /** The key lacks the scope that the call needs. */
+  missing_scope: { status: 403, title: 'The key lacks a scope' },
+  /** `account_id` was given with a key that is bound to an account. */
+  service_key_required: { status: 403, title: 'Only a service key may name an account' },
+  /** A service key called what belongs to one account. */
+  account_key_required: { status: 403, title: "An account's own key is needed" },
+  /** Nothing here, or it belongs to another account. */
+  not_found: { status: 404, title: 'Not found' },
+  /** The path exists, the method does not. */
+  method_not_allowed: { status: 405, title: 'Method not allowed' },
+  /** An event id was used again with another content. */
+  event_id_conflict: { status: 409, title: 'This event id is taken by another event' },
+  /** The account has as many webhooks as it may. */
+  webhook_limit_reached: { status: 409, title: 'The account has no room for another webhook' },
+  /** The delivery's state does not allow what was asked. */
+  delivery_state_conflict: { status: 409, title: "The delivery's state does not allow this" },
+  /** The body is larger than the call takes. */
+  body_too_large: { status: 413, title: 'The body is too large' },
+  /** A field is wrong, missing or unknown. */
+  validation_failed: { status: 422, title: 'The request is not valid' },
+  /** An Idempotency-Key was used again with another body. */
+  idempotency_key_reused: { status: 422, title: 'This Idempotency-Key belongs to another request' },
+  /** A fault of ours. */
+  internal_error: { status: 500, title: 'Something went wrong here' },
+  /** PostgreSQL or Temporal cannot be reached right now, or too much waits. */
+  unavailable: { status: 503, title: 'Not available right now' },
+} as const;
+
+export type ErrorCode = keyof typeof errorCatalogue;
+export type FieldError = { pointer: string; message: string };
+
+/** An error meant for the caller of the API. `retryAfterSeconds` becomes the `Retry-After` header. */
+export class ApiError extends Error {
+  readonly code: ErrorCode;
+  readonly errors: FieldError[] | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options: { errors?: FieldError[]; retryAfterSeconds?: number } = {},
+  ) {
+    super(detail);
+    this.name = 'ApiError';
+    this.code = code;
+    this.errors = options.errors;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+
+  get status(): number {
+    return errorCatalogue[this.code].status;
+  }
+}
+
+/** A fault that stops a command with a sentence for the person who started it, and no stack. */
+export class StartError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'StartError';
+  }
+}

@@ -1,0 +1,135 @@
+#!/usr/bin/env node
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { openApiDocument } from './api/openapi.ts';
+import { startApp, type App, type Role } from './app.ts';
+import { addAdminCommands, type WithDatabase } from './cli/admin.ts';
+import { banner } from './cli/banner.ts';
+import { runDemo } from './cli/demo.ts';
+import { readServiceFile, removeServiceFile, writeServiceFile } from './cli/service-file.ts';
+import { table } from './cli/table.ts';
+import { readConfig, settingsTable, unknownSettings } from './config.ts';
+import { migrate } from './db/migrate.ts';
+import { createPool } from './db/pool.ts';
+import { StartError } from './errors.ts';
+import { createLog } from './observability/log.ts';
+import { packageRoot } from './package-root.ts';
+
+/** Starts a role and stays until a signal: the first one stops everything in order, a second one at once. */
+async function serve(role: Role): Promise<void> {
+  const config = readConfig();
+  const log = createLog(config.LOG_LEVEL);
+  const report = (line: string) => console.error(line);
+  for (const name of unknownSettings())
+    report(`${name} is no setting of fltr-webhooks: see \`fltr-webhooks config\`.`);
+  let app: App | null = null;
+  let stopping: Promise<void> | null = null;
+  const stop = async (code: number): Promise<void> => {
+    if (role === 'up') await removeServiceFile(config.FLTR_DATA_DIR);
+    await app?.stop();
+    process.exit(code);
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stopping || !app) {
+      app?.kill();
+      process.exit(signal === 'SIGINT' ? 130 : 143);
+    }
+    report(`${signal}: stopping (a second one stops at once) …`);
+    stopping = stop(0);
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  const onFatal = (error: Error): void => {
+    log.fatal({ err: error }, 'the service cannot go on');
+    stopping ??= stop(1);
+  };
+
+  app = await startApp({ config, role, log, report, onFatal });
+  const { apiUrl, databaseUrl } = app;
+  if (role === 'up' && apiUrl !== null) {
+    await writeServiceFile(config.FLTR_DATA_DIR, { pid: process.pid, apiUrl, databaseUrl });
+    console.log(banner(app));
+  } else {
+    log.info({ role, api: apiUrl, temporal: app.temporalAddress }, 'ready');
+  }
+}
+
+/** The configured database, or the one that a running `up` keeps in the data folder. */
+const withDatabase: WithDatabase = async (run) => {
+  const { DATABASE_URL, FLTR_DATA_DIR } = readConfig();
+  const databaseUrl = DATABASE_URL ?? (await readServiceFile(FLTR_DATA_DIR))?.databaseUrl;
+  if (databaseUrl === undefined) {
+    throw new StartError(
+      `No database: set DATABASE_URL, or start the service (\`npm start\`) in the folder that holds ${FLTR_DATA_DIR}.`,
+    );
+  }
+  const pool = createPool({ databaseUrl, maxConnections: 2, onError: () => undefined });
+  try {
+    await run(pool);
+  } finally {
+    await pool.end();
+  }
+};
+
+const program = new Command('fltr-webhooks').description(
+  'Sends webhooks; every delivery is a Temporal workflow.',
+);
+program
+  .command('up', { isDefault: true })
+  .description('the whole service; starts PostgreSQL and Temporal too where none is configured')
+  .action(() => serve('up'));
+program
+  .command('api')
+  .description('the API alone')
+  .action(() => serve('api'));
+program
+  .command('worker')
+  .description('a worker alone')
+  .action(() => serve('worker'));
+program
+  .command('migrate')
+  .description('bring the database up to date')
+  .action(() =>
+    withDatabase(async (pool) => {
+      const applied = await migrate(pool);
+      console.log(applied.length === 0 ? 'The database is up to date.' : `Applied ${applied.join(', ')}.`);
+    }),
+  );
+program
+  .command('config')
+  .description('every setting: name, default, meaning')
+  .action(() => {
+    readConfig();
+    console.log(
+      table(
+        settingsTable().map(({ name, meaning, ...row }) => ({
+          name,
+          default: row.default || '(unset)',
+          meaning,
+        })),
+      ),
+    );
+  });
+addAdminCommands(program, withDatabase);
+program
+  .command('demo')
+  .description('start everything in a temporary folder and watch seven events being delivered')
+  .action(async () => {
+    process.exitCode = await runDemo(import.meta.filename);
+  });
+program
+  .command('generate', { hidden: true })
+  .description('write the files that are generated from the code')
+  .action(async () => {
+    await writeFile(join(packageRoot, 'src/openapi.json'), `${JSON.stringify(openApiDocument(), null, 2)}\n`);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // A fault that a person can mend says so in its message; a stack tells of a fault of ours.
+  const isOurs = !(error instanceof Error) || (error.constructor !== Error && !(error instanceof StartError));
+  console.error(isOurs ? error : error.message);
+  process.exit(1);
+}

@@ -1,0 +1,82 @@
+import { errors } from 'undici';
+import type { AttemptErrorCode } from '../contracts/attempt.ts';
+
+/** What an attempt is busy with; decides what running out of time is called. */
+export type Phase = 'lookup' | 'connect' | 'tls' | 'answer';
+
+/** Shared by the steps of one attempt: where it stands, and the signal that ends it. */
+export type Progress = { phase: Phase; readonly signal: AbortSignal };
+
+/** An error whose code is already known. */
+export class AttemptFailure extends Error {
+  readonly attemptCode: AttemptErrorCode;
+
+  constructor(attemptCode: AttemptErrorCode) {
+    super(attemptCode);
+    this.attemptCode = attemptCode;
+  }
+}
+
+const systemCodes: Readonly<Record<string, AttemptErrorCode>> = {
+  ECONNREFUSED: 'connection_refused',
+  ECONNRESET: 'connection_reset',
+  EPIPE: 'connection_reset',
+  EHOSTUNREACH: 'host_unreachable',
+  ENETUNREACH: 'host_unreachable',
+  EHOSTDOWN: 'host_unreachable',
+  ENETDOWN: 'host_unreachable',
+  // The kernel's way to say that this machine has no IPv6.
+  EADDRNOTAVAIL: 'host_unreachable',
+  ETIMEDOUT: 'timeout_connect',
+  UND_ERR_HEADERS_OVERFLOW: 'malformed_answer',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed_answer',
+};
+
+/** Of the reasons why each address of a name failed, the one that helps its owner most comes first. */
+const byUsefulness: readonly AttemptErrorCode[] = [
+  'connection_refused',
+  'connection_reset',
+  'connection_closed',
+  'timeout_connect',
+  'host_unreachable',
+];
+
+/** Names of OpenSSL's verification results (X509_V_ERR_…), which Node uses as error codes. */
+const certificateCode =
+  /^(CERT_|CRL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|ERROR_IN_CERT_|ERR_TLS_CERT_)/;
+
+/**
+ * Names an error of node:dns, node:net, node:tls or undici that ended an attempt in `phase`.
+ *
+ * @example
+ * classifyFailure(Object.assign(new Error(), { code: 'ECONNREFUSED' }), 'connect'); // 'connection_refused'
+ */
+export function classifyFailure(error: unknown, phase: Phase): AttemptErrorCode {
+  if (error instanceof AttemptFailure) return error.attemptCode;
+  if (error instanceof AggregateError && error.errors.length > 0) {
+    const codes = error.errors.map((each) => classifyFailure(each, phase));
+    return byUsefulness.find((code) => codes.includes(code)) ?? codes[0] ?? 'network_failure';
+  }
+  const code = readProperty(error, 'code');
+  if (phase === 'lookup') {
+    return code === 'ENOTFOUND' || code === 'ENODATA' ? 'dns_not_found' : 'dns_failure';
+  }
+  // Node reports a peer that closes in the midst of the handshake as a reset that no system call made.
+  if (code === 'ECONNRESET' && readProperty(error, 'syscall') === '') return 'connection_closed';
+  const known = systemCodes[code];
+  if (known !== undefined) return known;
+  // undici has one code for "closed" and for "answered what I do not take".
+  if (code === 'UND_ERR_SOCKET') {
+    return readProperty(error, 'message').startsWith('bad ') ? 'malformed_answer' : 'connection_closed';
+  }
+  // Its `code` is often undefined.
+  if (error instanceof errors.HTTPParserError) return 'malformed_answer';
+  if (certificateCode.test(code)) return 'tls_certificate';
+  if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || phase === 'tls') return 'tls_failure';
+  return 'network_failure';
+}
+
+function readProperty(error: unknown, name: 'code' | 'syscall' | 'message'): string {
+  const value: unknown = error instanceof Error ? Reflect.get(error, name) : undefined;
+  return typeof value === 'string' ? value : '';
+}

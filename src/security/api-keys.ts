@@ -1,0 +1,23 @@
+import { createHash, randomBytes } from 'node:crypto';
+
+export const scopes = ['webhooks:read', 'webhooks:write', 'events:write'] as const;
+export type Scope = (typeof scopes)[number];
+
+/**
+ * A new API key of 256 random bits, shown once. Only its digest is kept.
+ *
+ * @example newApiKey() // 'fltr_Zx…', 48 characters
+ */
+export function newApiKey(): string {
+  return `fltr_${randomBytes(32).toString('base64url')}`;
+}
+
+/** SHA-256 of the whole key: 32 bytes. A slow hash is for guessable passwords; a key of 256 random bits is none. */
+export function digestOfKey(key: string): Buffer {
+  return createHash('sha256').update(key).digest();
+}
+
+/** The first characters, by which a person tells keys apart. */
+export function hintOfKey(key: string): string {
+  return `${key.slice(0, 9)}…`;
+}

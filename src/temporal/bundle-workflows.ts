@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bundleWorkflowCode } from '@temporalio/worker';
+import { packageRoot } from '../package-root.ts';
+
+/** The workflows as one script, made by `npm run build` and loaded by every worker. */
+export const workflowBundlePath = join(packageRoot, 'dist/workflow-bundle.js');
+const digestPath = `${workflowBundlePath}.sha256`;
+/** The bundle is our few hundred lines and the SDK: much more than that means that something slipped in. */
+export const maxBundleBytes = 2_000_000;
+
+/** Bundles the compiled workflows, unless nothing that goes in has changed since the last time. */
+async function bundleWorkflows(): Promise<void> {
+  const digest = await digestOfSources();
+  if (
+    existsSync(workflowBundlePath) &&
+    existsSync(digestPath) &&
+    (await readFile(digestPath, 'utf8')) === digest
+  )
+    return;
+  const quiet = () => undefined;
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: join(packageRoot, 'dist/workflows/index.js'),
+    logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error },
+  });
+  await writeFile(workflowBundlePath, code);
+  await writeFile(digestPath, digest);
+}
+
+async function digestOfSources(): Promise<string> {
+  const hash = createHash('sha256');
+  for (const folder of ['workflows', 'src/domain']) {
+    const path = join(packageRoot, 'dist', folder);
+    for (const name of (await readdir(path)).filter((file) => file.endsWith('.js')).sort()) {
+      hash.update(name).update(await readFile(join(path, name)));
+    }
+  }
+  hash.update(await readFile(join(packageRoot, 'package-lock.json')).catch(() => 'no lockfile'));
+  return hash.digest('hex');
+}
+
+if (process.argv[1] === import.meta.filename) await bundleWorkflows();

@@ -1,0 +1,163 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
+import type { Logger } from 'pino';
+import type { Config } from '../config.ts';
+import { StartError } from '../errors.ts';
+import { searchAttributes } from '../../workflows/contract.ts';
+
+export type TemporalAddress = { address: string; tls: TlsSettings | boolean; apiKey?: string };
+type TlsSettings = {
+  serverNameOverride?: string;
+  serverRootCACertificate?: Buffer;
+  clientCertPair?: { crt: Buffer; key: Buffer };
+};
+
+/** What both kinds of connection take, the client's and the worker's. */
+export async function connectionOptions(config: Config, address: string): Promise<TemporalAddress> {
+  const { TEMPORAL_API_KEY: apiKey, TEMPORAL_TLS_SERVER_NAME: serverName } = config;
+  const ca = await readPem(config.TEMPORAL_TLS_SERVER_CA_CERT_PATH);
+  const crt = await readPem(config.TEMPORAL_TLS_CLIENT_CERT_PATH);
+  const key = await readPem(config.TEMPORAL_TLS_CLIENT_KEY_PATH);
+  const details: TlsSettings = {
+    ...(serverName === undefined ? {} : { serverNameOverride: serverName }),
+    ...(ca ? { serverRootCACertificate: ca } : {}),
+    ...(crt && key ? { clientCertPair: { crt, key } } : {}),
+  };
+  const hasDetails = Object.keys(details).length > 0;
+  const tls = hasDetails ? details : config.TEMPORAL_TLS || apiKey !== undefined;
+  return { address, tls, ...(apiKey === undefined ? {} : { apiKey }) };
+}
+
+async function readPem(path: string | undefined): Promise<Buffer | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new StartError(
+      `A TEMPORAL_TLS_… file cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+export type Temporal = { client: Client; connection: Connection; namespace: string };
+
+/** A client that connects when it is first used: publishing works while Temporal is away. */
+export function createTemporal(options: TemporalAddress, namespace: string): Temporal {
+  const connection = Connection.lazy({ ...options, connectTimeout: 5000 });
+  return { connection, namespace, client: new Client({ connection, namespace }) };
+}
+
+/** One call, with a limit in time. */
+export function within<T>(
+  { connection }: Temporal,
+  milliseconds: number,
+  call: () => Promise<T>,
+): Promise<T> {
+  return connection.withDeadline(Date.now() + milliseconds, call);
+}
+
+const UNAVAILABLE = 14;
+const DEADLINE_EXCEEDED = 4;
+const NOT_FOUND = 5;
+const ALREADY_EXISTS = 6;
+const RESOURCE_EXHAUSTED = 8;
+const INVALID_ARGUMENT = 3;
+
+function grpcCode(error: unknown): number | null {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (isGrpcServiceError(at)) return at.code;
+  }
+  return null;
+}
+
+/** Whether an error says that Temporal cannot be reached or cannot keep up now. */
+export function isTemporalUnavailable(error: unknown): boolean {
+  const code = grpcCode(error);
+  if (code === UNAVAILABLE || code === DEADLINE_EXCEEDED || code === RESOURCE_EXHAUSTED) return true;
+  return (
+    error instanceof Error &&
+    /Failed to connect before the deadline|Channel has been shut down/i.test(error.message)
+  );
+}
+
+export const isNotFound = (error: unknown): boolean =>
+  grpcCode(error) === NOT_FOUND || (error instanceof Error && error.name === 'WorkflowNotFoundError');
+
+/**
+ * Makes the namespace know our search attributes; what is there already stays. Safe from several processes at once.
+ *
+ * @throws StartError with the commands to run where the server does not let us
+ */
+async function ensureSearchAttributes(temporal: Temporal): Promise<void> {
+  const { connection, namespace } = temporal;
+  const { customAttributes } = await within(temporal, 10_000, () =>
+    connection.operatorService.listSearchAttributes({ namespace }),
+  );
+  const types = { Keyword: 2, KeywordList: 7 } as const;
+  const missing = Object.entries(searchAttributes).filter(([name]) => !(name in customAttributes));
+  if (missing.length === 0) return;
+  try {
+    await within(temporal, 10_000, () =>
+      connection.operatorService.addSearchAttributes({
+        namespace,
+        searchAttributes: Object.fromEntries(missing.map(([name, type]) => [name, types[type]])),
+      }),
+    );
+  } catch (error) {
+    if (grpcCode(error) === ALREADY_EXISTS || grpcCode(error) === INVALID_ARGUMENT) {
+      const again = await within(temporal, 10_000, () =>
+        connection.operatorService.listSearchAttributes({ namespace }),
+      );
+      if (missing.every(([name]) => name in again.customAttributes)) return;
+    }
+    const commands = missing.map(
+      ([name, type]) =>
+        `  temporal operator search-attribute create --namespace ${namespace} --name ${name} --type ${type}`,
+    );
+    throw new StartError(
+      `Temporal did not take the search attributes (${error instanceof Error ? error.message : String(error)}). Create them:\n${commands.join('\n')}`,
+    );
+  }
+}
+
+export async function isTemporalReachable(temporal: Temporal): Promise<boolean> {
+  try {
+    await within(temporal, 2000, () =>
+      temporal.connection.workflowService.describeNamespace({ namespace: temporal.namespace }),
+    );
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Prepares the namespace as soon as Temporal is there; `done` settles then, or fails with what a person must do.
+ */
+export function prepareNamespace(
+  temporal: Temporal,
+  log: Logger,
+): { done: Promise<void>; close(): Promise<void> } {
+  const stop = new AbortController();
+  const prepare = async (): Promise<void> => {
+    while (!stop.signal.aborted) {
+      try {
+        return await ensureSearchAttributes(temporal);
+      } catch (error) {
+        if (error instanceof StartError) throw error;
+        log.warn({ err: error }, 'Temporal is not there yet; publishing works, deliveries wait');
+        await delay(2000, undefined, { signal: stop.signal }).catch(() => undefined);
+      }
+    }
+  };
+  const done = prepare();
+  done.catch((error: unknown) => log.error({ err: error }, 'the namespace is not ready for deliveries'));
+  return {
+    done,
+    async close() {
+      stop.abort();
+      await done.catch(() => undefined);
+    },
+  };
+}

@@ -1,0 +1,169 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Pool } from '../db/pool.ts';
+import {
+  claimDueForCheck,
+  endTerminated,
+  markStarted,
+  setNextCheck,
+  type DueForCheck,
+} from '../db/deliveries.ts';
+import { settleDelivery } from '../db/settle-delivery.ts';
+import { retriesUsed } from '../domain/timeline.ts';
+import { signalNames, type Asked } from '../../workflows/contract.ts';
+import { isNotFound, isTemporalUnavailable, within, type Temporal } from './client.ts';
+import { startOptions, type Starter } from './start-deliveries.ts';
+
+type Deps = {
+  pool: Pool;
+  temporal: Temporal;
+  starter: Starter;
+  log: Logger;
+  scheduleSeconds: readonly number[];
+};
+
+export type Sweep = { close(): Promise<void> };
+
+const batchSize = 200;
+const concurrency = 16;
+const callTimeoutMs = 10_000;
+const recheckSeconds = 300;
+
+/**
+ * Makes Temporal agree with the rows, again and again: a delivery that waits has a running workflow, one that is held or
+ * canceled has none. So whatever a crash, or Temporal's absence, left behind is started or stopped. Every process runs
+ * one; each claims other rows.
+ */
+export function startSweep(deps: Deps): Sweep {
+  const { log } = deps;
+  const stop = new AbortController();
+  const loop = async (): Promise<void> => {
+    let pauseMs = 1000;
+    while (!stop.signal.aborted) {
+      try {
+        const swept = await sweepOnce(deps);
+        pauseMs = swept === batchSize ? 0 : 1000;
+      } catch (error) {
+        pauseMs = Math.min(Math.max(pauseMs, 1000) * 2, 10_000);
+        log.warn({ err: error, pauseMs }, 'the sweep could not do its work; it tries again');
+      }
+      await delay(pauseMs, undefined, { signal: stop.signal }).catch(() => undefined);
+    }
+  };
+  const running = loop();
+  return {
+    async close() {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+/** One round; how many deliveries were due. */
+export async function sweepOnce(deps: Deps): Promise<number> {
+  const due = await claimDueForCheck(deps.pool, batchSize);
+  const queue = [...due];
+  let unavailable: unknown = null;
+  const work = async (): Promise<void> => {
+    for (let next = queue.shift(); next && unavailable === null; next = queue.shift()) {
+      try {
+        await agree(deps, next);
+      } catch (error) {
+        if (isTemporalUnavailable(error)) unavailable = error;
+        else deps.log.error({ err: error, delivery: next.id }, 'a delivery could not be checked');
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, work));
+  if (unavailable !== null) {
+    // Due again soon, not after the whole claim: Temporal may be back in a moment.
+    for (const status of ['pending', 'retrying', 'held', 'canceled'] as const) {
+      await setNextCheck(
+        deps.pool,
+        due.map(({ id }) => id),
+        status,
+        2,
+      );
+    }
+    throw unavailable;
+  }
+  return due.length;
+}
+
+async function agree(deps: Deps, delivery: DueForCheck): Promise<void> {
+  switch (delivery.status) {
+    case 'pending':
+    case 'retrying':
+      return ensureRunning(deps, delivery);
+    case 'held':
+    case 'canceled':
+      return ensureStopped(deps, delivery);
+    case 'delivered':
+    case 'failed':
+      return setNextCheck(deps.pool, [delivery.id], delivery.status, null);
+  }
+}
+
+async function ensureRunning(deps: Deps, delivery: DueForCheck): Promise<void> {
+  const { pool, temporal, starter, log, scheduleSeconds } = deps;
+  const isFirst = delivery.attemptCount === 0 && delivery.timeline.length === 0;
+  if (isFirst && (await starter.startFirst(delivery))) return;
+  const run = await describe(temporal, delivery.id);
+  if (run?.status === 'RUNNING') {
+    if (delivery.runId !== run.runId) await markStarted(pool, [{ id: delivery.id, runId: run.runId }]);
+    // A run from before the delivery was held and released waits for a time that no longer counts.
+    if (delivery.status === 'pending' && !isFirst) await tellToSettle(temporal, delivery.id);
+    return setNextCheck(pool, [delivery.id], delivery.status, recheckSeconds);
+  }
+  const isKnownRun = run !== null && delivery.runId === run.runId;
+  if (isKnownRun && (run.status === 'TERMINATED' || run.status === 'CANCELLED')) {
+    log.warn(
+      { delivery: delivery.id },
+      'the workflow was terminated in Temporal: the delivery ends canceled',
+    );
+    return endTerminated(pool, delivery.id);
+  }
+  const options = startOptions(delivery, scheduleSeconds, {
+    retriesBefore: retriesUsed(delivery.timeline),
+    isRelease: delivery.timeline.at(-1)?.type === 'held',
+  });
+  const handle = await within(temporal, callTimeoutMs, () =>
+    temporal.client.workflow.start('deliverEvent', { ...options, workflowIdConflictPolicy: 'USE_EXISTING' }),
+  );
+  await markStarted(pool, [{ id: delivery.id, runId: handle.firstExecutionRunId }]);
+}
+
+async function ensureStopped({ pool, temporal }: Deps, delivery: DueForCheck): Promise<void> {
+  if ((await describe(temporal, delivery.id))?.status === 'RUNNING') {
+    await tellToSettle(temporal, delivery.id);
+    return setNextCheck(pool, [delivery.id], delivery.status, recheckSeconds);
+  }
+  await settleDelivery(pool, { deliveryId: delivery.id, as: 'as_row_says', reason: null, notes: [] });
+  return setNextCheck(pool, [delivery.id], delivery.status, null);
+}
+
+async function describe(
+  temporal: Temporal,
+  workflowId: string,
+): Promise<{ status: string; runId: string } | null> {
+  try {
+    const description = await within(temporal, callTimeoutMs, () =>
+      temporal.client.workflow.getHandle(workflowId).describe(),
+    );
+    return { status: description.status.name, runId: description.runId };
+  } catch (error) {
+    if (isNotFound(error)) return null;
+    throw error;
+  }
+}
+
+async function tellToSettle(temporal: Temporal, workflowId: string): Promise<void> {
+  const asked: Asked = { by: 'service' };
+  try {
+    await within(temporal, callTimeoutMs, () =>
+      temporal.client.workflow.getHandle(workflowId).signal(signalNames.settle, asked),
+    );
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}

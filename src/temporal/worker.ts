@@ -1,0 +1,105 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { createActivities } from '../../activities/index.ts';
+import type { AttemptDeps } from '../../activities/attempt-delivery.ts';
+import { taskQueue } from '../../workflows/contract.ts';
+import { workflowBundlePath } from './bundle-workflows.ts';
+import type { TemporalAddress } from './client.ts';
+
+export type RunningWorker = {
+  /** Settles when it first polls for work. */
+  ready: Promise<void>;
+  /** Lets the attempts under way end, at most the grace time; what does not end is attempted again elsewhere. */
+  close(): Promise<void>;
+};
+
+type Options = {
+  address: TemporalAddress;
+  namespace: string;
+  /** The namespace knows our search attributes: before that, no workflow can be started. */
+  ready: Promise<void>;
+  activities: AttemptDeps;
+  log: Logger;
+};
+
+/** Attempts under way at once in one process. */
+export const maxConcurrentAttempts = 200;
+
+let isRuntimeInstalled = false;
+
+/** Once a process: Temporal's own signal handlers stay off, for the service stops its parts itself and in order. */
+function installRuntime(log: Logger): void {
+  if (isRuntimeInstalled) return;
+  isRuntimeInstalled = true;
+  const levels: Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'> = {
+    TRACE: 'trace',
+    DEBUG: 'debug',
+    // The SDK tells each poller's start and stop as info.
+    INFO: 'debug',
+    WARN: 'warn',
+    ERROR: 'error',
+  };
+  Runtime.install({
+    shutdownSignals: [],
+    logger: new DefaultLogger('INFO', ({ level, message, meta }) =>
+      log[levels[level]]({ temporal: meta }, message),
+    ),
+  });
+}
+
+/** A worker that connects as soon as Temporal is there, and again whenever it stopped by itself. */
+export function startWorker({ address, namespace, ready, activities, log }: Options): RunningWorker {
+  installRuntime(log);
+  const stop = new AbortController();
+  let worker: Worker | null = null;
+  let markReady: () => void = () => undefined;
+  const firstReady = new Promise<void>((resolve) => {
+    markReady = resolve;
+  });
+
+  const runOnce = async (): Promise<void> => {
+    const connection = await NativeConnection.connect(address);
+    try {
+      const created = await Worker.create({
+        connection,
+        namespace,
+        taskQueue,
+        workflowBundle: { codePath: workflowBundlePath },
+        activities: createActivities(activities),
+        maxConcurrentActivityTaskExecutions: maxConcurrentAttempts,
+        shutdownGraceTime: '10 seconds',
+        shutdownForceTime: '20 seconds',
+      });
+      worker = created;
+      const run = created.run();
+      markReady();
+      // Told to stop while it was being made: only a worker that ran can be shut down.
+      if (stop.signal.aborted) created.shutdown();
+      await run;
+    } finally {
+      worker = null;
+      await connection.close();
+    }
+  };
+  const loop = async (): Promise<void> => {
+    await ready.catch(() => stop.abort());
+    while (!stop.signal.aborted) {
+      try {
+        await runOnce();
+      } catch (error) {
+        log.warn({ err: error }, 'the worker has no Temporal to work for; it tries again in 2 s');
+        await delay(2000, undefined, { signal: stop.signal }).catch(() => undefined);
+      }
+    }
+  };
+  const running = loop();
+  return {
+    ready: firstReady,
+    async close() {
+      stop.abort();
+      if (worker?.getState() === 'RUNNING') worker.shutdown();
+      await running;
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, expect, test } from 'vitest';
+import { isAlive } from '../src/embedded/processes.ts';
+import { startChild } from '../src/embedded/supervise.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'fltr-supervise-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function startScript(name: string, script: string): ReturnType<typeof startChild> {
+  return startChild({
+    name,
+    command: '/bin/sh',
+    args: ['-c', script],
+    env: process.env,
+    logFile: join(folder, `${name}.log`),
+    stopSignal: 'SIGINT',
+  });
+}
+
+function log(name: string): string {
+  return readFileSync(join(folder, `${name}.log`), 'utf8');
+}
+
+/** Every live process of the group: program, watcher, what they started. */
+function groupMembers(pgid: number): string[] {
+  const ps = spawnSync('ps', ['-e', '-o', 'pgid=,stat=,args='], { encoding: 'utf8' });
+  return ps.stdout.split('\n').filter((line) => {
+    const [group, stat] = line.trim().split(/\s+/);
+    return Number(group) === pgid && stat?.startsWith('Z') === false;
+  });
+}
+
+async function until(condition: () => boolean, timeoutMs = 15_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}`);
+    await sleep(50);
+  }
+}
+
+test('a child that ends by itself is seen with its code, and its output is in the log', async () => {
+  const child = startScript('ends', 'echo out; echo err >&2; exit 7');
+  expect(await child.exited).toEqual({ code: 7, signal: null });
+  expect(log('ends')).toBe('out\nerr\n');
+  await until(() => groupMembers(child.pid).length === 0);
+  await child.stop(1_000);
+  child.kill();
+});
+
+test('stop sends the signal and leaves nobody behind', async () => {
+  const child = startScript('stops', 'trap "echo asked; exit 3" INT; echo up; while :; do sleep 0.1; done');
+  await until(() => log('stops') === 'up\n');
+  expect(groupMembers(child.pid).length).toBeGreaterThanOrEqual(2);
+  await child.stop(10_000);
+  expect(await child.exited).toEqual({ code: 3, signal: null });
+  expect(log('stops')).toBe('up\nasked\n');
+  await until(() => groupMembers(child.pid).length === 0);
+});
+
+test('a child that does not obey is killed after the grace time, with all it started', async () => {
+  const child = startScript('deaf', 'trap "" INT; sleep 60 & echo up; while :; do sleep 0.1; done');
+  await until(() => log('deaf') === 'up\n');
+  const askedAt = Date.now();
+  await child.stop(500);
+  expect(Date.now() - askedAt).toBeLessThan(3_000);
+  expect(await child.exited).toEqual({ code: null, signal: 'SIGKILL' });
+  await until(() => groupMembers(child.pid).length === 0);
+});
+
+test('the program reads nothing, has no child it did not make, and a session of its own', async () => {
+  const child = startScript(
+    'alone',
+    'cat; ls -l /proc/self/fd | grep -c socket; ps -o sid= -p $$; echo $$; ps -o pid= --ppid $$ | wc -l',
+  );
+  expect((await child.exited).code).toBe(0);
+  const lines = log('alone').split('\n').map(Number);
+  // The watcher's pipe, which Node makes as a socket pair, is not handed on.
+  expect(lines.slice(0, 3)).toEqual([0, child.pid, child.pid]);
+  // ps and wc themselves.
+  expect(lines[3]).toBe(2);
+});
+
+test('a command that does not exist ends with 127 and says so in the log', async () => {
+  const child = startChild({
+    name: 'missing',
+    command: join(folder, 'no-such-program'),
+    args: [],
+    env: process.env,
+    logFile: join(folder, 'missing.log'),
+    stopSignal: 'SIGTERM',
+  });
+  expect((await child.exited).code).toBe(127);
+  expect(log('missing')).toContain('not found');
+});
+
+test('a log over 10 MB is put aside at the start', async () => {
+  writeFileSync(join(folder, 'big.log'), Buffer.alloc(10 * 1024 * 1024 + 1, 'x'));
+  await startScript('big', 'echo fresh').exited;
+  expect(log('big')).toBe('fresh\n');
+  expect(readFileSync(join(folder, 'big.log.1')).length).toBe(10 * 1024 * 1024 + 1);
+});
+
+test('kill -9 of the parent takes its children along, asked politely first, and the deaf ones too', async () => {
+  // Node 20 does not run TypeScript: the parent imports a compiled copy.
+  const compiled = join(folder, 'compiled');
+  const flags = [
+    ['--outDir', compiled],
+    ['--rootDir', 'src'],
+    ['--module', 'nodenext'],
+    ['--target', 'es2023'],
+    ['--types', 'node'],
+    ['--ignoreConfig', '--rewriteRelativeImportExtensions', '--skipLibCheck', 'src/embedded/supervise.ts'],
+  ];
+  const compiler = resolve('node_modules/typescript/bin/tsc');
+  const tsc = spawnSync(process.execPath, [compiler, ...flags.flat()], { encoding: 'utf8' });
+  expect(tsc.stdout + tsc.stderr).toBe('');
+  writeFileSync(join(compiled, 'package.json'), '{"type":"module"}');
+  const polite = 'trap "echo asked; exit 0" INT; echo up; while :; do sleep 0.1; done';
+  const deaf = 'trap "" INT; echo up; while :; do sleep 0.1; done';
+  writeFileSync(
+    join(compiled, 'parent.mjs'),
+    `import { startChild } from './embedded/supervise.js';
+     const pids = ${JSON.stringify([polite, deaf])}.map((script, n) => startChild({
+       name: 'child-' + n, command: '/bin/sh', args: ['-c', script], env: process.env,
+       logFile: ${JSON.stringify(folder)} + '/child-' + n + '.log', stopSignal: 'SIGINT' }).pid);
+     console.log(JSON.stringify(pids));`,
+  );
+  const parent = spawn(process.execPath, [join(compiled, 'parent.mjs')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const printed = await new Promise<string>((done) =>
+    parent.stdout.once('data', (chunk: Buffer) => done(String(chunk))),
+  );
+  const [politePid, deafPid] = JSON.parse(printed) as [number, number];
+  await until(() => log('child-0') === 'up\n' && log('child-1') === 'up\n');
+  parent.kill('SIGKILL');
+  await until(() => !isAlive(politePid), 5_000);
+  expect(log('child-0')).toBe('up\nasked\n');
+  await until(() => !isAlive(deafPid), 15_000);
+  await until(() => groupMembers(politePid).length + groupMembers(deafPid).length === 0);
+}, 60_000);

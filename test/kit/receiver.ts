@@ -1,0 +1,39 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export type Received = { path: string; headers: IncomingHttpHeaders; body: Buffer; at: Date };
+export type Receiver = { url: string; requests: Received[]; close(): Promise<void> };
+type AnswerWith = (request: Received, response: ServerResponse, all: Received[]) => void;
+
+/** A real HTTP receiver on loopback that keeps what it got; answers 200 unless told otherwise. */
+export async function startReceiver(
+  answer: AnswerWith = (_request, response) => response.end('ok'),
+): Promise<Receiver> {
+  const requests: Received[] = [];
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const received = {
+        path: request.url ?? '',
+        headers: request.headers,
+        body: Buffer.concat(chunks),
+        at: new Date(),
+      };
+      requests.push(received);
+      answer(received, response, requests);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://localhost:${(server.address() as AddressInfo).port}`,
+    requests,
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

@@ -1,0 +1,187 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inject } from 'vitest';
+import { startApp, type Role } from '../../src/app.ts';
+import { readConfig } from '../../src/config.ts';
+import { createAccount } from '../../src/db/accounts.ts';
+import { insertApiKey } from '../../src/db/api-keys.ts';
+import type { Pool } from '../../src/db/pool.ts';
+import { choosePort } from '../../src/embedded/free-port.ts';
+import { createLog } from '../../src/observability/log.ts';
+import { digestOfKey, hintOfKey, newApiKey, scopes, type Scope } from '../../src/security/api-keys.ts';
+import type { Temporal } from '../../src/temporal/client.ts';
+import { createTestDatabase } from './database.ts';
+import { createNamespace } from './namespace.ts';
+
+export type Answer<T = Record<string, unknown>> = { status: number; body: T; headers: Headers; text: string };
+
+/** Calls the API as a user's HTTP client does. */
+export async function call<T = Record<string, never>>(
+  apiUrl: string,
+  key: string | null,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer<T>> {
+  const response = await fetch(apiUrl + path, {
+    method,
+    headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...headers },
+    ...(body === undefined
+      ? {}
+      : { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }),
+    signal: AbortSignal.timeout(30_000),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    body: (text === '' ? {} : JSON.parse(text)) as T,
+    headers: response.headers,
+    text,
+  };
+}
+
+export type Service = {
+  apiUrl: string;
+  databaseUrl: string;
+  dataDir: string;
+  pool: Pool;
+  temporal: Temporal;
+  /** The environment that the service was started with: for processes beside it. */
+  env: Record<string, string>;
+  key: string;
+  accountId: string;
+  newKey(options: { accountId: string | null; scopes?: readonly Scope[] }): Promise<string>;
+  newAccount(): Promise<{ accountId: string; key: string }>;
+  call<T = Record<string, never>>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Answer<T>>;
+  /** A webhook to that URL for all types. */
+  newWebhook(url: string, more?: Record<string, unknown>): Promise<{ webhook_id: string; secret: string }>;
+  publish(more?: Record<string, unknown>): Promise<{
+    id: string;
+    duplicate: boolean;
+    deliveries: { id: string; webhook_id: string; status: string }[];
+  }>;
+  stopApp(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** The whole service in this process, on its own database, namespace, port and data folder. `role` null: nothing runs yet. */
+export async function startService(
+  settings: Record<string, string> = {},
+  role: Role | null = 'up',
+): Promise<Service> {
+  const [database, temporal, port] = await Promise.all([
+    createTestDatabase(),
+    createNamespace(),
+    choosePort('127.0.0.1', []),
+  ]);
+  const dataDir = mkdtempSync(join(tmpdir(), 'fltr-service-'));
+  const env: Record<string, string> = {
+    PORT: String(port),
+    DATABASE_URL: database.url,
+    TEMPORAL_ADDRESS: inject('temporalAddress'),
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    TEMPORAL_UI_URL: 'http://127.0.0.1:8233',
+    FLTR_DATA_DIR: dataDir,
+    LOG_LEVEL: 'silent',
+    ...settings,
+  };
+  const config = readConfig(env);
+  const onFatal = (error: Error) => {
+    throw error;
+  };
+  const app =
+    role &&
+    (await startApp({ config, role, log: createLog(config.LOG_LEVEL), report: () => undefined, onFatal }));
+  if (!app) {
+    const { migrate } = await import('../../src/db/migrate.ts');
+    await migrate(database.pool);
+  }
+  const { pool } = database;
+  const apiUrl = `http://127.0.0.1:${port}`;
+
+  const newKey: Service['newKey'] = async ({ accountId, scopes: chosen = scopes }) => {
+    const key = newApiKey();
+    await insertApiKey(pool, {
+      accountId,
+      name: 'test',
+      hint: hintOfKey(key),
+      digest: digestOfKey(key),
+      scopes: chosen,
+    });
+    return key;
+  };
+  const newAccount: Service['newAccount'] = async () => {
+    const { id: accountId } = await createAccount(pool, 'test');
+    return { accountId, key: await newKey({ accountId }) };
+  };
+  const { accountId, key } = await newAccount();
+  let isAppStopped = false;
+  const stopApp = async (): Promise<void> => {
+    if (!isAppStopped) await app?.stop();
+    isAppStopped = true;
+  };
+  const service: Service = {
+    apiUrl,
+    databaseUrl: database.url,
+    dataDir,
+    pool,
+    temporal,
+    env,
+    key,
+    accountId,
+    newKey,
+    newAccount,
+    call: (method, path, body, headers) => call(apiUrl, key, method, path, body, headers),
+    async newWebhook(url, more = {}) {
+      const answer = await service.call<{ webhook_id: string; secret: string }>('POST', '/v1/webhooks', {
+        url,
+        events: ['*'],
+        ...more,
+      });
+      if (answer.status !== 201) throw new Error(answer.text);
+      return answer.body;
+    },
+    async publish(more = {}) {
+      const event = {
+        event: 'document.deleted',
+        data: { document_id: 'doc_1', dataset_id: 'ds_1' },
+        ...more,
+      };
+      const answer = await service.call<Awaited<ReturnType<Service['publish']>>>('POST', '/v1/events', event);
+      if (answer.status !== 202) throw new Error(answer.text);
+      return answer.body;
+    },
+    stopApp,
+    async stop() {
+      await stopApp();
+      await temporal.connection.close();
+      await database.drop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+  return service;
+}
+
+/** Waits until `read` answers something that `isDone` accepts. */
+export async function until<T>(
+  read: () => Promise<T> | T,
+  isDone: (value: T) => boolean,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await read();
+    if (isDone(value)) return value;
+    if (Date.now() > deadline)
+      throw new Error(`Not reached in ${timeoutMs} ms; last: ${JSON.stringify(value)?.slice(0, 2000)}`);
+    await delay(50);
+  }
+}

@@ -1,0 +1,207 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { expect, onTestFinished, test } from 'vitest';
+import { createAddressGuard } from '../src/outbound/address-guard.ts';
+import { createSender, type SenderOptions, type SendResult } from '../src/outbound/sender.ts';
+import { makeCertificate, startRawReceiver, startReceiver } from './receivers.ts';
+
+const guard = createAddressGuard({ production: false, allowedCidrs: [] });
+
+function makeSender(options: Partial<SenderOptions> = {}): (url: string) => Promise<SendResult> {
+  const sender = createSender({ guard, timeoutMs: 2_000, ...options });
+  onTestFinished(() => sender.close());
+  return (url) => sender.send({ url, headers: { 'X-FLTR-Event': 'test' }, body: Buffer.from('{"a":1}') });
+}
+
+function answered(result: SendResult): Extract<SendResult, { kind: 'answered' }> {
+  if (result.kind === 'failed') throw new Error(`failed: ${result.code}`);
+  return result;
+}
+
+test('the request arrives as it was given', async () => {
+  const seen: { method?: string; url?: string; headers: IncomingHttpHeaders; body: string }[] = [];
+  const { origin, port } = await startReceiver((request, response) => {
+    const { method = '', url = '', headers } = request;
+    let body = '';
+    request.on('data', (chunk) => (body += String(chunk)));
+    request.on('end', () => {
+      seen.push({ method, url, headers, body });
+      response.end('thanks');
+    });
+  });
+  const result = await makeSender()(`${origin}/hook/ü?a=1&b=%20`);
+  expect(result).toMatchObject({ kind: 'answered', statusCode: 200, truncated: false });
+  expect(answered(result).body.toString()).toBe('thanks');
+  expect(result.startedAt.getTime()).toBeGreaterThan(Date.now() - 10_000);
+  expect(result.durationMs).toBeLessThan(2_000);
+  expect(seen).toEqual([
+    {
+      method: 'POST',
+      url: '/hook/%C3%BC?a=1&b=%20',
+      headers: {
+        host: `127.0.0.1:${port}`,
+        connection: 'keep-alive',
+        'x-fltr-event': 'test',
+        'content-length': '7',
+      },
+      body: '{"a":1}',
+    },
+  ]);
+});
+
+test.each([200, 204, 299, 301, 302, 307, 308, 400, 404, 410, 429, 500, 503, 599])(
+  '%i is an answer, and its headers are seen',
+  async (statusCode) => {
+    const redirected = await startReceiver((_request, response) => void response.end());
+    const { origin } = await startReceiver((_request, response) => {
+      response.writeHead(statusCode, { 'Retry-After': '30', Location: `${redirected.origin}/elsewhere` });
+      response.end();
+    });
+    const result = answered(await makeSender()(origin));
+    expect(result.statusCode).toBe(statusCode);
+    expect(result.headers['retry-after']).toBe('30');
+    await sleep(20);
+    expect(redirected.connectionCount()).toBe(0);
+  },
+);
+
+test('over TLS: the host is named (SNI) and its certificate checked', async () => {
+  const certificate = makeCertificate(['localhost', '127.0.0.1']);
+  const names: unknown[] = [];
+  const { port } = await startReceiver((request, response) => {
+    names.push(Reflect.get(request.socket, 'servername'));
+    response.end('secret thanks');
+  }, certificate);
+  const send = makeSender({ ca: certificate.cert });
+  expect(answered(await send(`https://localhost:${port}/`)).body.toString()).toBe('secret thanks');
+  expect(answered(await send(`https://127.0.0.1:${port}/`)).statusCode).toBe(200);
+  expect(names).toEqual(['localhost', false]);
+});
+
+test.each(['100 Continue', '102 Processing', '103 Early Hints'])('%s is not the answer', async (interim) => {
+  const { origin } = await startRawReceiver((socket) => {
+    socket.on('data', () => {
+      socket.write(`HTTP/1.1 ${interim}\r\n\r\n`);
+      setTimeout(() => {
+        socket.write(`HTTP/1.1 ${interim}\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n`);
+      }, 20);
+    });
+  });
+  expect(answered(await makeSender()(origin)).statusCode).toBe(201);
+});
+
+test('a body without end is cut at the deadline, and the answer stands', async () => {
+  const { origin } = await startReceiver((_request, response) => {
+    const timer = setInterval(() => response.write('more '), 20);
+    response.on('close', () => clearInterval(timer));
+  });
+  const result = answered(await makeSender({ timeoutMs: 400 })(origin));
+  expect(result).toMatchObject({ statusCode: 200, truncated: true });
+  expect(result.body.toString()).toMatch(/^(more )+$/);
+  expect(result.durationMs).toBeGreaterThan(350);
+  expect(result.durationMs).toBeLessThan(2_400);
+});
+
+test.each([
+  [16 * 1024, false],
+  [16 * 1024 + 1, true],
+])('of a body of %i bytes 16 KiB are kept, truncated: %s', async (size, truncated) => {
+  const { origin } = await startReceiver((_request, response) => void response.end('x'.repeat(size)));
+  const result = answered(await makeSender()(origin));
+  expect(result.truncated).toBe(truncated);
+  expect(result.body.length).toBe(16 * 1024);
+});
+
+test('a body of 1 GiB costs neither time nor memory, and ends its connection', async () => {
+  let closed: Promise<unknown> = Promise.resolve();
+  const { origin } = await startRawReceiver((socket) => {
+    closed = new Promise((resolve) => {
+      socket.once('close', resolve);
+    });
+    const piece = Buffer.alloc(1024 * 1024, 'x');
+    const pour = (): void => {
+      while (socket.writable && socket.write(piece));
+    };
+    socket.on('drain', pour);
+    socket.once('data', () => {
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${1024 ** 3}\r\n\r\n`);
+      pour();
+    });
+  });
+  const before = process.memoryUsage.rss();
+  const result = answered(await makeSender({ timeoutMs: 5_000 })(origin));
+  expect(result).toMatchObject({ statusCode: 200, truncated: true });
+  expect(result.body.length).toBe(16 * 1024);
+  expect(result.durationMs).toBeLessThan(2_500);
+  expect(process.memoryUsage.rss() - before).toBeLessThan(128 * 1024 * 1024);
+  await closed;
+});
+
+test('a body that breaks off is truncated, and the answer stands', async () => {
+  const { origin } = await startRawReceiver((socket) => {
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
+      setTimeout(() => socket.resetAndDestroy(), 30);
+    });
+  });
+  const result = answered(await makeSender()(origin));
+  expect(result).toMatchObject({ statusCode: 200, truncated: true });
+  expect(result.body.toString()).toBe('half');
+});
+
+test('a compressed body is not inflated', async () => {
+  const bomb = gzipSync(Buffer.alloc(8 * 1024 * 1024));
+  const { origin } = await startReceiver((_request, response) => {
+    response.writeHead(200, { 'Content-Encoding': 'gzip' });
+    response.end(bomb);
+  });
+  const result = answered(await makeSender()(origin));
+  expect(result.body.equals(bomb.subarray(0, 16 * 1024))).toBe(true);
+});
+
+test('of many headers 64 are kept, Retry-After among them', async () => {
+  const { origin } = await startReceiver((_request, response) => {
+    for (let n = 0; n < 100; n += 1) response.setHeader(`x-${n}`, 'y'.repeat(20));
+    response.setHeader('set-cookie', ['a=1', 'b=2']);
+    response.setHeader('retry-after', '9');
+    response.writeHead(503).end();
+  });
+  const { headers } = answered(await makeSender()(origin));
+  expect(Object.keys(headers)).toHaveLength(64);
+  expect(headers['retry-after']).toBe('9');
+});
+
+test('of long headers 8 KiB are kept', async () => {
+  const { origin } = await startReceiver((_request, response) => {
+    for (let n = 0; n < 10; n += 1) response.setHeader(`x-${n}`, 'y'.repeat(1_000));
+    response.setHeader('via', ['one', 'two']);
+    response.end();
+  });
+  const { headers } = answered(await makeSender()(origin));
+  expect(JSON.stringify(headers).length).toBeLessThan(8.5 * 1024);
+  expect(headers['x-0']).toHaveLength(1_000);
+  expect(headers['via']).toBe('one, two');
+});
+
+test('headers that a caller may not send are refused before anything is sent', async () => {
+  const { origin, connectionCount } = await startReceiver((_request, response) => void response.end());
+  const sender = createSender({ guard, timeoutMs: 400 });
+  const body = Buffer.from('{}');
+  for (const headers of [
+    { 'X-A': 'a\r\nX-B: b' },
+    { 'X-A': 'a\nb' },
+    { 'X-A': '\u0000' },
+    { 'X-A': '☃' },
+    { 'X A': 'a' },
+    { '': 'a' },
+    { Host: 'elsewhere.example' },
+    { 'Content-Length': '0' },
+    { 'Transfer-Encoding': 'chunked' },
+  ]) {
+    await expect(sender.send({ url: origin, headers: { ...headers }, body })).rejects.toThrow(TypeError);
+  }
+  expect(connectionCount()).toBe(0);
+  await sender.close();
+  await expect(sender.send({ url: origin, headers: {}, body })).rejects.toThrow('closed');
+});

@@ -1,0 +1,366 @@
+import type { LookupFunction, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createAddressGuard, type AddressGuard } from '../src/outbound/address-guard.ts';
+import type { Progress } from '../src/outbound/attempt-failure.ts';
+import { createConnectionPool } from '../src/outbound/connection-pool.ts';
+import { createConnector } from '../src/outbound/guarded-connector.ts';
+import { createSender, type SenderOptions, type SendResult } from '../src/outbound/sender.ts';
+import { makeCertificate, startRawReceiver, startReceiver } from './receivers.ts';
+
+const guard = createAddressGuard({ production: false, allowedCidrs: [] });
+const body = Buffer.from('{}');
+const emptyAnswer = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+
+function makeSender(options: Partial<SenderOptions> = {}): (url: string) => Promise<string | number> {
+  const sender = createSender({ guard, timeoutMs: 2_000, ...options });
+  onTestFinished(() => sender.close());
+  return async (url) => outcome(await sender.send({ url, headers: {}, body }));
+}
+
+function outcome(result: SendResult): string | number {
+  return result.kind === 'answered' ? result.statusCode : result.code;
+}
+
+/** Answers with these addresses, in turn; the last one again and again. */
+function lookupOf(...answers: string[][]): { lookup: LookupFunction; count: () => number } {
+  let calls = 0;
+  const lookup: LookupFunction = (_host, _options, answer) => {
+    const addresses = answers[Math.min(calls, answers.length - 1)] ?? [];
+    calls += 1;
+    answer(
+      null,
+      addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+    );
+  };
+  return { lookup, count: () => calls };
+}
+
+describe('the guard at the socket', () => {
+  test('a refused literal is not dialled', async () => {
+    const { port, connectionCount } = await startReceiver((_request, response) => void response.end());
+    const production = createAddressGuard({ production: true, allowedCidrs: [] });
+    expect(await makeSender({ guard: production })(`https://127.0.0.1:${port}`)).toBe('blocked_address');
+    expect(await makeSender()(`https://127.0.0.2:${port}`)).toBe('blocked_address');
+    expect(await makeSender()(`https://[::ffff:127.0.0.1]:${port}`)).toBe('blocked_address');
+    // Even when the check of the URL were forgotten.
+    const forgetful: AddressGuard = { ...production, checkUrl: (url) => ({ ok: true, url: new URL(url) }) };
+    expect(await makeSender({ guard: forgetful })(`https://127.0.0.1:${port}`)).toBe('blocked_address');
+    expect(connectionCount()).toBe(0);
+  });
+
+  test('a name that first answers a public and then a loopback address reaches nothing', async () => {
+    const { port, connectionCount } = await startReceiver((_request, response) => void response.end());
+    const { lookup, count } = lookupOf(['93.184.216.34'], ['127.0.0.1']);
+    await new Promise((resolve) => {
+      lookup('example.com', { all: true }, (_error, addresses) => resolve(addresses));
+    });
+    const send = makeSender({ lookup });
+    expect(await send(`https://example.com:${port}`)).toBe('blocked_address');
+    expect(await send(`https://example.com:${port}`)).toBe('blocked_address');
+    // Once for each connection: what was judged is what is dialled.
+    expect(count()).toBe(3);
+    expect(connectionCount()).toBe(0);
+  });
+
+  test('of mixed answers only the allowed ones are dialled', async () => {
+    const { port, connectionCount } = await startReceiver((_request, response) => void response.end());
+    const mixed = lookupOf(['10.0.0.1', '169.254.169.254', '127.0.0.1', '93.184.216.34']);
+    // localhost may mean loopback only, so nothing but 127.0.0.1 is left.
+    expect(await makeSender({ lookup: mixed.lookup })(`http://localhost:${port}`)).toBe(200);
+    expect(connectionCount()).toBe(1);
+    const judged: string[] = [];
+    const watching: AddressGuard = {
+      ...guard,
+      checkAddress: (address) => {
+        judged.push(address);
+        return false;
+      },
+    };
+    expect(await makeSender({ guard: watching, lookup: mixed.lookup })('https://example.com/')).toBe(
+      'blocked_address',
+    );
+    expect(judged).toEqual(['10.0.0.1', '169.254.169.254', '127.0.0.1', '93.184.216.34']);
+  });
+
+  test.each(['http', 'https'])('the peer is judged before a byte is written (%s)', async (scheme) => {
+    let received = 0;
+    const { port, connectionCount } = await startRawReceiver((socket) => {
+      socket.on('data', (chunk) => (received += chunk.length));
+    });
+    let calls = 0;
+    const changing: AddressGuard = { ...guard, checkAddress: () => (calls += 1) === 1 };
+    expect(await makeSender({ guard: changing })(`${scheme}://localhost:${port}`)).toBe('blocked_address');
+    await sleep(50);
+    expect(connectionCount()).toBe(1);
+    expect(received).toBe(0);
+  });
+
+  test('of a name with many addresses eight are dialled at most', async () => {
+    const { port } = await startReceiver((_request, response) => void response.end());
+    const closed = (count: number): string[] => Array.from({ length: count }, () => '::1');
+    const few = lookupOf([...closed(7), '127.0.0.1']);
+    expect(await makeSender({ lookup: few.lookup })(`http://localhost:${port}`)).toBe(200);
+    const many = lookupOf([...closed(8), '127.0.0.1']);
+    expect(await makeSender({ lookup: many.lookup })(`http://localhost:${port}`)).not.toBe(200);
+  });
+
+  test('attempts at the same time share one look-up', async () => {
+    const { port } = await startReceiver((_request, response) => void response.end());
+    let calls = 0;
+    const lookup: LookupFunction = (_host, _options, answer) => {
+      calls += 1;
+      setTimeout(() => answer(null, [{ address: '127.0.0.1', family: 4 }]), 30);
+    };
+    const send = makeSender({ lookup });
+    const url = `http://localhost:${port}`;
+    expect(await Promise.all([send(url), send(url), send(url)])).toEqual([200, 200, 200]);
+    expect(calls).toBe(1);
+  });
+});
+
+describe('keep-alive', () => {
+  test.each([false, true])('attempts in turn travel on one connection (TLS: %s)', async (isTls) => {
+    const certificate = makeCertificate(['127.0.0.1']);
+    const { origin, connectionCount } = await startReceiver(
+      (_request, response) => void response.end('ok'),
+      isTls ? certificate : undefined,
+    );
+    const send = makeSender({ ca: certificate.cert });
+    for (let n = 0; n < 5; n += 1) expect(await send(`${origin}/${n}`)).toBe(200);
+    expect(connectionCount()).toBe(1);
+  });
+
+  test('a cut body ends its connection', async () => {
+    const { origin, connectionCount } = await startReceiver(
+      (_request, response) => void response.end('x'.repeat(100_000)),
+    );
+    const send = makeSender();
+    expect(await send(origin)).toBe(200);
+    expect(await send(origin)).toBe(200);
+    expect(connectionCount()).toBe(2);
+  });
+
+  test('a receiver that closes after each answer without saying so costs no attempt', async () => {
+    const ways: ((socket: Socket) => void)[] = [
+      (socket) => socket.end(),
+      (socket) => socket.destroy(),
+      (socket) => socket.resetAndDestroy(),
+    ];
+    for (const close of ways) {
+      const { origin } = await startRawReceiver((socket) => {
+        socket.once('data', () => {
+          socket.write(emptyAnswer);
+          setTimeout(() => close(socket), Math.random() * 4);
+        });
+      });
+      const send = makeSender();
+      for (let n = 0; n < 60; n += 1) {
+        expect(await send(origin)).toBe(200);
+        await sleep(Math.random() * 5);
+      }
+    }
+  });
+
+  test.each([false, true])(
+    'a reused connection that dies with the request is replaced once (TLS: %s)',
+    async (isTls) => {
+      const certificate = makeCertificate(['127.0.0.1']);
+      let requests = 0;
+      const { origin, connectionCount, sockets } = await startReceiver(
+        (request, response) => {
+          requests += 1;
+          // Answers the first request of each connection, and drops the second one unanswered.
+          if (Reflect.get(request.socket, 'wasUsed') === true) return request.socket.end();
+          Reflect.set(request.socket, 'wasUsed', true);
+          return void response.end();
+        },
+        isTls ? certificate : undefined,
+      );
+      const send = makeSender({ ca: certificate.cert });
+      expect(await send(origin)).toBe(200);
+      expect(await send(origin)).toBe(200);
+      expect(requests).toBe(3);
+      expect(connectionCount()).toBe(2);
+      expect(sockets.size).toBeLessThanOrEqual(2);
+    },
+  );
+
+  test('a fresh connection that dies is not replaced, nor is a second one', async () => {
+    const { origin, connectionCount } = await startRawReceiver((socket, connection) => {
+      socket.on('data', () => {
+        if (connection === 1 && socket.bytesWritten === 0) socket.write(emptyAnswer);
+        else socket.resetAndDestroy();
+      });
+    });
+    const send = makeSender();
+    expect(await send(origin)).toBe(200);
+    expect(await send(origin)).toBe('connection_reset');
+    expect(connectionCount()).toBe(2);
+    expect(await send(origin)).toBe('connection_reset');
+    expect(connectionCount()).toBe(3);
+  });
+
+  test('a reused connection that dies within its answer is not replaced', async () => {
+    const { origin, connectionCount } = await startRawReceiver((socket) => {
+      socket.on('data', () => {
+        if (socket.bytesWritten === 0) socket.write(emptyAnswer);
+        else socket.end('HTTP/1.1 2');
+      });
+    });
+    const send = makeSender();
+    expect(await send(origin)).toBe(200);
+    expect(await send(origin)).toBe('connection_closed');
+    expect(connectionCount()).toBe(1);
+  });
+
+  test('sending again stays within the one deadline', async () => {
+    const { origin } = await startRawReceiver((socket, connection) => {
+      socket.on('data', () => {
+        if (connection > 1) return;
+        if (socket.bytesWritten === 0) socket.write(emptyAnswer);
+        else setTimeout(() => socket.end(), 250);
+      });
+    });
+    const sender = createSender({ guard, timeoutMs: 500 });
+    onTestFinished(() => sender.close());
+    expect(outcome(await sender.send({ url: origin, headers: {}, body }))).toBe(200);
+    const result = await sender.send({ url: origin, headers: {}, body });
+    expect(outcome(result)).toBe('timeout_answer');
+    expect(result.durationMs).toBeLessThan(1_200);
+  });
+
+  test('bytes that nobody asked for end an idle connection and are no later answer', async () => {
+    const { origin } = await startRawReceiver((socket, connection) => {
+      socket.on('data', () => {
+        socket.write(emptyAnswer);
+        if (connection === 1) setTimeout(() => socket.write('HTTP/1.1 500 Not Asked\r\n\r\n'), 10);
+      });
+    });
+    const send = makeSender();
+    expect(await send(origin)).toBe(200);
+    await sleep(50);
+    expect(await send(origin)).toBe(200);
+  });
+
+  test('what the receiver says about idle time is heeded', async () => {
+    const { origin, connectionCount } = await startReceiver((_request, response) => {
+      response.setHeader('Keep-Alive', 'timeout=1');
+      response.end();
+    });
+    const send = makeSender();
+    expect(await send(origin)).toBe(200);
+    expect(await send(origin)).toBe(200);
+    expect(connectionCount()).toBe(2);
+  });
+});
+
+describe('the pool', () => {
+  test('opens so many connections to an origin and no more; who waits gets one', async () => {
+    let open = 0;
+    let most = 0;
+    const { origin, connectionCount } = await startReceiver((_request, response) => {
+      open += 1;
+      most = Math.max(most, open);
+      setTimeout(() => {
+        open -= 1;
+        response.end();
+      }, 20);
+    });
+    const send = makeSender({ connectionsPerOrigin: 3 });
+    const results = await Promise.all(Array.from({ length: 30 }, () => send(origin)));
+    expect(results).toEqual(Array.from({ length: 30 }, () => 200));
+    expect(most).toBe(3);
+    expect(connectionCount()).toBe(3);
+  });
+
+  test('a place freed by a failure goes to who waits', async () => {
+    const { origin } = await startRawReceiver((socket, connection) => {
+      socket.once('data', () => {
+        if (connection === 1) socket.resetAndDestroy();
+        else socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n');
+      });
+    });
+    const send = makeSender({ connectionsPerOrigin: 1 });
+    expect(await Promise.all([send(origin), send(origin), send(origin)])).toEqual([
+      'connection_reset',
+      200,
+      200,
+    ]);
+  });
+
+  test('who stops waiting for a place gets none later', async () => {
+    const { origin } = await startReceiver((_request, response) => void response.end());
+    const pool = createConnectionPool({
+      connect: createConnector({ guard, timeoutMs: 1_000 }),
+      connectionsPerOrigin: 1,
+      maxIdleConnections: 4,
+    });
+    const url = new URL(origin);
+    const first = await pool.acquire(url, { phase: 'connect', signal: new AbortController().signal }, false);
+    const progress: Progress = { phase: 'answer', signal: AbortSignal.timeout(50) };
+    await expect(pool.acquire(url, progress, false)).rejects.toThrow('timeout');
+    expect(progress.phase).toBe('connect');
+    pool.release(first);
+    expect(pool.stats()).toEqual({ origins: 1, idle: 1 });
+    pool.close();
+    expect(pool.stats()).toEqual({ origins: 0, idle: 0 });
+  });
+
+  test('waiting for a place counts toward the deadline', async () => {
+    const { origin } = await startRawReceiver(() => {});
+    const sender = createSender({ guard, timeoutMs: 300, connectionsPerOrigin: 1 });
+    onTestFinished(() => sender.close());
+    const results = await Promise.all([1, 2, 3].map(() => sender.send({ url: origin, headers: {}, body })));
+    for (const result of results) {
+      expect(outcome(result)).toMatch(/^timeout_(connect|answer)$/);
+      expect(result.durationMs).toBeLessThan(1_300);
+    }
+  });
+
+  test('idle connections are bounded over all origins, and origins are forgotten', async () => {
+    const receivers = await Promise.all(
+      Array.from({ length: 6 }, () => startReceiver((_request, response) => void response.end())),
+    );
+    const pool = createConnectionPool({
+      connect: createConnector({ guard, timeoutMs: 1_000 }),
+      connectionsPerOrigin: 2,
+      maxIdleConnections: 4,
+    });
+    const { signal } = new AbortController();
+    for (const { origin } of receivers) {
+      const url = new URL(origin);
+      const connection = await pool.acquire(url, { phase: 'connect', signal }, false);
+      const answer = await connection.request({ url, headers: {}, body });
+      await answer.body.dump();
+      pool.release(connection);
+    }
+    expect(pool.stats()).toEqual({ origins: 4, idle: 4 });
+    for (const { sockets } of receivers) for (const socket of sockets) socket.destroy();
+    await expect.poll(() => pool.stats()).toEqual({ origins: 0, idle: 0 });
+    pool.close();
+  });
+
+  test('an idle connection ends by itself after four seconds', async () => {
+    const { origin, sockets, server } = await startReceiver((_request, response) => void response.end());
+    server.keepAliveTimeout = 0;
+    const send = makeSender();
+    expect(await send(origin)).toBe(200);
+    expect(sockets.size).toBe(1);
+    await sleep(2_000);
+    expect(sockets.size).toBe(1);
+    await expect.poll(() => sockets.size, { timeout: 6_000 }).toBe(0);
+  }, 15_000);
+
+  test('closing waits for the attempt under way and leaves no connection', async () => {
+    const { origin, sockets } = await startReceiver((_request, response) => {
+      setTimeout(() => response.end(), 100);
+    });
+    const sender = createSender({ guard, timeoutMs: 2_000 });
+    const sent = sender.send({ url: origin, headers: {}, body });
+    await sleep(20);
+    await sender.close();
+    expect(outcome(await sent)).toBe(200);
+    await expect.poll(() => sockets.size).toBe(0);
+  });
+});

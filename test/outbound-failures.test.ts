@@ -1,0 +1,254 @@
+import type { LookupFunction } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { createAddressGuard } from '../src/outbound/address-guard.ts';
+import { classifyFailure } from '../src/outbound/attempt-failure.ts';
+import { createSender, type SenderOptions, type SendResult } from '../src/outbound/sender.ts';
+import { findClosedPort, makeCertificate, startRawReceiver, startReceiver } from './receivers.ts';
+
+const guard = createAddressGuard({ production: false, allowedCidrs: [] });
+const timeoutMs = 400;
+
+function send(url: string, options: Partial<SenderOptions> = {}): Promise<SendResult> {
+  const sender = createSender({ guard, timeoutMs, ...options });
+  onTestFinished(() => sender.close());
+  return sender.send({ url, headers: {}, body: Buffer.from('{}') });
+}
+
+async function codeOf(result: Promise<SendResult>): Promise<string | number> {
+  const settled = await result;
+  return settled.kind === 'failed' ? settled.code : settled.statusCode;
+}
+
+function failingLookup(code: string): LookupFunction {
+  return (host, _options, answer) => {
+    answer(Object.assign(new Error(`getaddrinfo ${code} ${host}`), { code, syscall: 'getaddrinfo' }), '', 0);
+  };
+}
+
+function expectAround({ durationMs }: SendResult, expectedMs: number): void {
+  expect(durationMs).toBeGreaterThanOrEqual(expectedMs - 20);
+  expect(durationMs).toBeLessThan(expectedMs + 2_000);
+}
+
+test('no answer', async () => {
+  const { origin } = await startRawReceiver(() => {});
+  const result = await send(origin);
+  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_answer' });
+  expectAround(result, timeoutMs);
+});
+
+test('no answer within the default 5 s', async () => {
+  const { origin } = await startRawReceiver(() => {});
+  const result = await send(origin, { timeoutMs: 5_000 });
+  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_answer' });
+  expectAround(result, 5_000);
+}, 15_000);
+
+test('headers that drip byte by byte do not extend the deadline', async () => {
+  const { origin } = await startRawReceiver((socket) => {
+    const bytes = 'HTTP/1.1 200 OK\r\nX-Long: '.split('');
+    const timer = setInterval(() => socket.write(bytes.shift() ?? 'z'), 5);
+    socket.on('close', () => clearInterval(timer));
+  });
+  const result = await send(origin);
+  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_answer' });
+  expectAround(result, timeoutMs);
+});
+
+test('interim answers do not extend the deadline', async () => {
+  const { origin } = await startRawReceiver((socket) => {
+    const timer = setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 50);
+    socket.on('close', () => clearInterval(timer));
+  });
+  expectAround(await send(origin), timeoutMs);
+});
+
+test('TLS that never finishes', async () => {
+  const { origin } = await startRawReceiver(() => {}, 'https');
+  const result = await send(origin);
+  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_tls' });
+  expectAround(result, timeoutMs);
+});
+
+test('a look-up that never ends', async () => {
+  const result = await send('https://example.com/', { lookup: () => {} });
+  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_lookup' });
+  expectAround(result, timeoutMs);
+});
+
+test('nobody listens', async () => {
+  const port = await findClosedPort();
+  expect(await codeOf(send(`http://127.0.0.1:${port}`))).toBe('connection_refused');
+  // Two addresses, two refusals: Node reports an AggregateError.
+  const lookup: LookupFunction = (_host, _options, answer) => {
+    answer(null, [
+      { address: '::1', family: 6 },
+      { address: '127.0.0.1', family: 4 },
+    ]);
+  };
+  expect(await codeOf(send(`http://localhost:${port}`, { lookup }))).toBe('connection_refused');
+});
+
+test('a reset instead of an answer', async () => {
+  const { origin } = await startRawReceiver((socket) => {
+    socket.once('data', () => socket.resetAndDestroy());
+  });
+  expect(await codeOf(send(origin))).toBe('connection_reset');
+});
+
+test('a reset in the midst of the headers', async () => {
+  const { origin } = await startRawReceiver((socket) => {
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\nX-A');
+      setTimeout(() => socket.resetAndDestroy(), 30);
+    });
+  });
+  expect(await codeOf(send(origin))).toBe('connection_reset');
+});
+
+test.each(['', 'HTTP/1.1 200 OK\r\nX-A: b\r\n'])('closed without a whole answer (%j)', async (text) => {
+  const { origin } = await startRawReceiver((socket) => {
+    socket.once('data', () => socket.end(text));
+  });
+  expect(await codeOf(send(origin))).toBe('connection_closed');
+});
+
+test('closed at once', async () => {
+  const { origin } = await startRawReceiver((socket) => void socket.destroy());
+  expect(['connection_closed', 'connection_reset']).toContain(await codeOf(send(origin)));
+});
+
+test.each([
+  ['garbage', 'SSH-2.0-OpenSSH_9.9\r\n'],
+  ['garbage without end', '\u0000'.repeat(5_000)],
+  ['a header bomb', `HTTP/1.1 200 OK\r\n${'X-A: b\r\n'.repeat(10_000)}\r\n`],
+  ['one endless header', `HTTP/1.1 200 OK\r\nX-A: ${'b'.repeat(20_000)}`],
+  ['both framings', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc'],
+  ['status 099', 'HTTP/1.1 099 What\r\n\r\n'],
+  ['a status of two digits', 'HTTP/1.1 42 What\r\n\r\n'],
+  ['101 with upgrade', 'HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n'],
+  ['101 without upgrade', 'HTTP/1.1 101 Switching\r\n\r\n'],
+  ['a flood of interim answers', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100)],
+])('malformed: %s', async (_name, text) => {
+  const { origin } = await startRawReceiver((socket) => {
+    socket.once('data', () => socket.write(text, 'latin1'));
+  });
+  expect(await codeOf(send(origin))).toBe('malformed_answer');
+});
+
+test.each([100, 102, 103])('malformed: %i and nothing after it', async (status) => {
+  const { origin } = await startRawReceiver((socket) => {
+    socket.once('data', () => socket.end(`HTTP/1.1 ${status} Interim\r\n\r\n`));
+  });
+  expect(await codeOf(send(origin))).toBe('malformed_answer');
+});
+
+test('an unknown host', async () => {
+  const found = await codeOf(send('https://does-not-exist.invalid/', { timeoutMs: 5_000 }));
+  // Without a name server that answers, the system cannot say so.
+  expect(['dns_not_found', 'dns_failure', 'timeout_lookup']).toContain(found);
+  expect(await codeOf(send('https://example.com/', { lookup: failingLookup('ENOTFOUND') }))).toBe(
+    'dns_not_found',
+  );
+}, 10_000);
+
+test.each(['EAI_AGAIN', 'EAI_FAIL', 'ESERVFAIL'])('the look-up fails with %s', async (code) => {
+  expect(await codeOf(send('https://example.com/', { lookup: failingLookup(code) }))).toBe('dns_failure');
+});
+
+test('a name without addresses', async () => {
+  const lookup: LookupFunction = (_host, _options, answer) => answer(null, []);
+  expect(await codeOf(send('https://example.com/', { lookup }))).toBe('dns_not_found');
+});
+
+test('certificates that prove nothing', async () => {
+  const yesterday = new Date(Date.now() - 86_400_000);
+  const trusted = makeCertificate(['localhost']);
+  const expired = makeCertificate(['localhost'], yesterday);
+  const misnamed = makeCertificate(['other.example']);
+  const cases = [
+    { certificate: trusted, ca: undefined },
+    { certificate: expired, ca: expired.cert },
+    { certificate: misnamed, ca: misnamed.cert },
+    { certificate: trusted, ca: misnamed.cert },
+  ];
+  for (const { certificate, ca } of cases) {
+    let requests = 0;
+    const { port } = await startReceiver((_request, response) => {
+      requests += 1;
+      response.end();
+    }, certificate);
+    expect(await codeOf(send(`https://localhost:${port}`, { ca }))).toBe('tls_certificate');
+    expect(requests).toBe(0);
+  }
+});
+
+test('a TLS session with the wrong host is not taken up again', async () => {
+  const misnamed = makeCertificate(['other.example']);
+  let requests = 0;
+  const { port } = await startReceiver(
+    (_request, response) => {
+      requests += 1;
+      response.end();
+    },
+    // In TLS 1.2 the session is known before the certificate's name is checked, and a resumed one is not checked.
+    Object.assign(misnamed, { maxVersion: 'TLSv1.2' as const }),
+  );
+  const sender = createSender({ guard, timeoutMs, ca: misnamed.cert });
+  onTestFinished(() => sender.close());
+  const request = { url: `https://localhost:${port}`, headers: {}, body: Buffer.from('{}') };
+  for (let n = 0; n < 3; n += 1) expect(await codeOf(sender.send(request))).toBe('tls_certificate');
+  expect(requests).toBe(0);
+});
+
+test('TLS that is none', async () => {
+  const plain = await startReceiver((_request, response) => void response.end());
+  expect(await codeOf(send(plain.origin.replace('http:', 'https:')))).toBe('tls_failure');
+  const garbage = await startRawReceiver((socket) => {
+    socket.once('data', () => socket.write('no TLS here, sorry\r\n\r\n'));
+  }, 'https');
+  expect(await codeOf(send(garbage.origin))).toBe('tls_failure');
+});
+
+test('closed or reset in the midst of TLS', async () => {
+  const closing = await startRawReceiver((socket) => {
+    socket.once('data', () => socket.end());
+  }, 'https');
+  expect(await codeOf(send(closing.origin))).toBe('connection_closed');
+  const resetting = await startRawReceiver((socket) => {
+    socket.once('data', () => socket.resetAndDestroy());
+  }, 'https');
+  expect(await codeOf(send(resetting.origin))).toBe('connection_reset');
+});
+
+test('the caller’s own abort rejects with its reason, and ends the connection', async () => {
+  const { origin, sockets } = await startRawReceiver((socket) => void socket.resume());
+  const sender = createSender({ guard, timeoutMs: 5_000 });
+  onTestFinished(() => sender.close());
+  const controller = new AbortController();
+  const sent = sender.send({ url: origin, headers: {}, body: Buffer.from('{}'), signal: controller.signal });
+  setTimeout(() => controller.abort(new Error('shutting down')), 50);
+  await expect(sent).rejects.toThrow('shutting down');
+  await expect.poll(() => sockets.size).toBe(0);
+});
+
+test.each([
+  ['EHOSTUNREACH', 'connect', 'host_unreachable'],
+  ['ENETUNREACH', 'connect', 'host_unreachable'],
+  ['ETIMEDOUT', 'connect', 'timeout_connect'],
+  ['EPIPE', 'answer', 'connection_reset'],
+  ['EMFILE', 'connect', 'network_failure'],
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'answer', 'tls_failure'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'tls', 'tls_certificate'],
+] as const)('%s in phase %s is %s', (code, phase, expected) => {
+  expect(classifyFailure(Object.assign(new Error(code), { code, syscall: 'x' }), phase)).toBe(expected);
+});
+
+test('of several addresses’ failures the most useful is named', () => {
+  const failures = ['ENETUNREACH', 'ETIMEDOUT', 'ECONNREFUSED'].map((code) =>
+    Object.assign(new Error(code), { code, syscall: 'connect' }),
+  );
+  expect(classifyFailure(new AggregateError(failures), 'connect')).toBe('connection_refused');
+  expect(classifyFailure(new AggregateError(failures.slice(0, 1)), 'connect')).toBe('host_unreachable');
+});

@@ -1,0 +1,84 @@
+import type { AttemptErrorCode, AttemptOutcome } from '../src/contracts/attempt.ts';
+import type { FailureReason, TimelineEntry } from '../src/contracts/delivery.ts';
+
+/**
+ * Names, inputs, results, signals and queries of the workflows. Callers import this file, never an implementation.
+ * All of it ends up in histories: ids and outcomes only, no payload, secret or URL.
+ */
+export const taskQueue = 'fltr-webhooks';
+
+export const searchAttributes = {
+  FltrAccount: 'Keyword',
+  FltrEventType: 'Keyword',
+  FltrDelivery: 'KeywordList',
+  FltrEvent: 'KeywordList',
+  FltrWebhook: 'KeywordList',
+} as const;
+
+export type DeliverEventInput = {
+  deliveryId: string;
+  /** Seconds of each wait before a retry; as it was when this run was started. */
+  schedule: number[];
+  /** Attempts that earlier runs have made: numbers go on from there. */
+  attemptsBefore: number;
+  /** Waits of the schedule that earlier runs have used; a manual retry starts with a fresh one. */
+  retriesBefore: number;
+  /** Whether the delivery was held before this run. */
+  isRelease: boolean;
+};
+
+export type DeliverEventResult = { status: 'delivered' | 'held' | 'canceled' };
+
+/** Who asks: a key's id; whatever the Web UI sends is told as `temporal`. */
+export type Asked = {
+  by: string;
+  /** Attempts that the asker had seen: a retry asked for after the last of them is not lost when the run is about to end. */
+  attemptsSeen?: number;
+};
+
+export const signalNames = { retryNow: 'retryNow', cancel: 'cancel', settle: 'settle' } as const;
+export const stateQueryName = 'state';
+
+export type DeliveryState = {
+  phase: 'attempting' | 'waiting' | 'ended';
+  attempts: number;
+  nextAttemptAt: string | null;
+};
+
+export type AttemptInput = {
+  deliveryId: string;
+  number: number;
+  /** The schedule's wait after this attempt; null: it is the last one. */
+  scheduledSeconds: number | null;
+  notes: TimelineEntry[];
+};
+
+/** One attempt as histories tell it. */
+export type AttemptFacts = {
+  id: string;
+  number: number;
+  startedAt: string;
+  durationMs: number;
+  statusCode: number | null;
+  outcome: AttemptOutcome;
+  errorCode: AttemptErrorCode | null;
+};
+
+export type AttemptResult =
+  | { next: 'end'; attempt: AttemptFacts }
+  | { next: 'wait'; attempt: AttemptFacts; seconds: number }
+  | { next: 'fail'; attempt: AttemptFacts; reason: FailureReason }
+  /** No attempt was made: the delivery is held, canceled, or had ended before. */
+  | { next: 'stop'; status: 'held' | 'canceled'; at: string; reason: string | null }
+  | { next: 'stop'; status: 'ended' };
+
+export type SettleInput = {
+  deliveryId: string;
+  as: 'canceled' | 'as_row_says';
+  reason: string | null;
+  notes: TimelineEntry[];
+};
+export type SettleResult =
+  | { status: 'held' | 'canceled'; at: string; reason: string | null }
+  | { status: 'ended' }
+  | { status: 'goes_on' };
