@@ -1,11 +1,27 @@
+import { Context } from '@temporalio/activity';
 import { createAttemptDelivery, type AttemptDeps } from './attempt-delivery.ts';
 import { createSettleDelivery } from './settle-delivery.ts';
 
 /** The side effects that workflows call, built from what they need. */
 export function createActivities(deps: AttemptDeps) {
   return {
-    attemptDelivery: createAttemptDelivery(deps),
-    settleDelivery: createSettleDelivery(deps),
+    attemptDelivery: withHeartbeat(createAttemptDelivery(deps)),
+    settleDelivery: withHeartbeat(createSettleDelivery(deps)),
+  };
+}
+
+/** How often an activity under way says so; workflows allow three times that before they take its worker for dead. */
+const heartbeatMs = 3000;
+
+function withHeartbeat<In, Out>(run: (input: In) => Promise<Out>): (input: In) => Promise<Out> {
+  return async (input) => {
+    const context = Context.current();
+    const beat = setInterval(() => context.heartbeat(), heartbeatMs);
+    try {
+      return await run(input);
+    } finally {
+      clearInterval(beat);
+    }
   };
 }
 

@@ -52,7 +52,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
   const stops: { name: string; stop: () => Promise<void> | void }[] = [];
   let embedded: Embedded | null = null;
   const stop = async (): Promise<void> => {
-    for (const part of stops.splice(0).reverse()) {
+    for (const part of stops.splice(0).toReversed()) {
       try {
         await part.stop();
       } catch (error) {

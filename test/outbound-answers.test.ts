@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
 import { createAddressGuard } from '../src/outbound/address-guard.ts';
 import { createSender, type SenderOptions, type SendResult } from '../src/outbound/sender.ts';
-import { makeCertificate, startRawReceiver, startReceiver } from './receivers.ts';
+import { makeCertificate, startRawReceiver, startReceiver } from './kit/raw-receiver.ts';
 
 const guard = createAddressGuard({ production: false, allowedCidrs: [] });
 

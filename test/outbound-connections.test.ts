@@ -6,7 +6,7 @@ import type { Progress } from '../src/outbound/attempt-failure.ts';
 import { createConnectionPool } from '../src/outbound/connection-pool.ts';
 import { createConnector } from '../src/outbound/guarded-connector.ts';
 import { createSender, type SenderOptions, type SendResult } from '../src/outbound/sender.ts';
-import { makeCertificate, startRawReceiver, startReceiver } from './receivers.ts';
+import { makeCertificate, startRawReceiver, startReceiver } from './kit/raw-receiver.ts';
 
 const guard = createAddressGuard({ production: false, allowedCidrs: [] });
 const body = Buffer.from('{}');

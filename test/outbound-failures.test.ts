@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { createAddressGuard } from '../src/outbound/address-guard.ts';
 import { classifyFailure } from '../src/outbound/attempt-failure.ts';
 import { createSender, type SenderOptions, type SendResult } from '../src/outbound/sender.ts';
-import { findClosedPort, makeCertificate, startRawReceiver, startReceiver } from './receivers.ts';
+import { findClosedPort, makeCertificate, startRawReceiver, startReceiver } from './kit/raw-receiver.ts';
 
 const guard = createAddressGuard({ production: false, allowedCidrs: [] });
 const timeoutMs = 400;

@@ -33,9 +33,12 @@ const settleSignal = defineSignal<[Asked?]>(signalNames.settle);
 const state = defineQuery<DeliveryState>(stateQueryName);
 
 // What an activity retries by itself is only what keeps it from working at all, such as a database that is away: no
-// number of tries ends a delivery. A worker that died is noticed when the activity's time is over.
-const retry = { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' } as const;
-const activityTimeout = '90 seconds';
+// number of tries ends a delivery. A worker that died is noticed when its heartbeats stay away.
+const activityOptions = {
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '10 seconds',
+  retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
+} as const;
 
 /** One event on its way to one webhook: attempt, wait, attempt again, until it ends. */
 export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEventResult> {
@@ -74,11 +77,7 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
     return taken;
   };
   const settle = async (as: SettleInput['as'], reason: string | null) => {
-    const { settleDelivery } = proxyActivities<Activities>({
-      startToCloseTimeout: activityTimeout,
-      retry,
-      summary: 'settle',
-    });
+    const { settleDelivery } = proxyActivities<Activities>({ ...activityOptions, summary: 'settle' });
     const settled = await settleDelivery({ deliveryId, as, reason, notes: takeNotes() });
     if (settled.status !== 'goes_on') now = { ...now, phase: 'ended', nextAttemptAt: null };
     return settled.status;
@@ -155,8 +154,7 @@ async function attempt(
 ): Promise<AttemptResult> {
   setCurrentDetails(`Attempt ${number} of ${attempts}`);
   const { attemptDelivery } = proxyActivities<Activities>({
-    startToCloseTimeout: activityTimeout,
-    retry,
+    ...activityOptions,
     summary: `attempt ${number} of ${attempts}`,
   });
   try {

@@ -45,5 +45,5 @@ export function defineRoute<
   Query extends z.ZodType = z.ZodUndefined,
   Body extends z.ZodType = z.ZodUndefined,
 >(definition: Definition<Query, Body>): Route {
-  return definition as unknown as Route;
+  return definition;
 }

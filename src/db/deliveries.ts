@@ -103,14 +103,6 @@ export type Startable = Pick<
   'id' | 'accountId' | 'webhookId' | 'eventId' | 'eventType' | 'attemptCount'
 >;
 
-const startable = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId",
-  event_type as "eventType", attempt_count as "attemptCount"`;
-
-export async function findStartable(db: Queryable, ids: readonly string[]): Promise<Startable[]> {
-  const { rows } = await db.query<Startable>(`select ${startable} from deliveries where id = any($1)`, [ids]);
-  return rows;
-}
-
 /** After Temporal acknowledged the runs, never before. The sweep looks again in 5 minutes if nothing came of it. */
 export async function markStarted(
   db: Queryable,

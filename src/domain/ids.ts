@@ -50,5 +50,5 @@ export function idFloor(prefix: IdPrefix, at: Date): string {
 /** When an id was made: the millisecond in it. */
 export function timeOfId(id: string): Date {
   const digits = id.slice(id.lastIndexOf('_') + 1).slice(0, timeDigits);
-  return new Date([...digits].reduce((sum, digit) => sum * 32 + alphabet.indexOf(digit), 0));
+  return new Date(Array.from(digits).reduce((sum, digit) => sum * 32 + alphabet.indexOf(digit), 0));
 }

@@ -43,7 +43,7 @@ export async function startEmbedded(options: Options): Promise<Embedded> {
         report,
       });
       const { namespace, searchAttributes } = options;
-      const start = () =>
+      const start = (isRestart: boolean) =>
         startEmbeddedTemporal({
           dataDir,
           env,
@@ -52,17 +52,21 @@ export async function startEmbedded(options: Options): Promise<Embedded> {
           uiPreferredPort: 8233,
           namespace,
           searchAttributes,
+          keepPorts: isRestart,
         });
       return keep('Temporal', start, ({ address }) => address, options, kept);
     };
-    const [database, engine] = await Promise.all([
+    const [database, engine] = await Promise.allSettled([
       options.needsPostgres ? postgres() : undefined,
       options.needsTemporal ? temporal() : undefined,
     ]);
+    // Only now: one that fails must not leave the other one starting behind its back.
+    if (database.status === 'rejected') throw database.reason;
+    if (engine.status === 'rejected') throw engine.reason;
     return {
-      databaseUrl: database?.url,
-      temporalAddress: engine?.address,
-      temporalUiUrl: engine?.uiUrl,
+      databaseUrl: database.value?.url,
+      temporalAddress: engine.value?.address,
+      temporalUiUrl: engine.value?.uiUrl,
       async stop() {
         await Promise.all(kept.map((server) => server.stop()));
         lock.release();
@@ -82,25 +86,27 @@ export async function startEmbedded(options: Options): Promise<Embedded> {
 /** Starts a server and keeps it running until it is stopped. Answers its first start: the address stays the same. */
 async function keep<T extends Server>(
   name: string,
-  start: () => Promise<T>,
+  start: (isRestart: boolean) => Promise<T>,
   addressOf: (server: T) => string,
   { report, onFatal }: Options,
   kept: { stop(): Promise<void>; kill(): void }[],
 ): Promise<T> {
-  const first = await start();
+  const first = await start(false);
   let current = first;
   let isStopped = false;
   let restarting: Promise<void> = Promise.resolve();
   const watch = (server: T): void => {
-    void server.exited.then(({ code, signal }) => {
+    const watching = async (): Promise<void> => {
+      const { code, signal } = await server.exited;
       if (isStopped) return;
       report(`${name} ended by itself (${signal ?? `code ${code}`}): starting it again …`);
       restarting = restart();
-    });
+    };
+    void watching();
   };
   const restart = async (): Promise<void> => {
     try {
-      current = await start();
+      current = await start(true);
       if (addressOf(current) !== addressOf(first)) throw new Error(`${name} came back at another address`);
       if (isStopped) await current.stop();
       else watch(current);

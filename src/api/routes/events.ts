@@ -211,7 +211,7 @@ export const eventRoutes = [
       return {
         status: 200,
         body: {
-          data: page.map(({ body: _, ...summary }) => summary),
+          data: page.map(({ body: _body, ...summary }) => summary),
           next_cursor: last ? toCursor('events', [last.created_at, last.id]) : null,
         },
       };

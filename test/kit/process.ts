@@ -1,0 +1,41 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { packageRoot } from '../../src/package-root.ts';
+
+export type ServiceProcess = {
+  pid: number;
+  /** All that it wrote, both streams. */
+  output(): string;
+  isRunning(): boolean;
+  kill(signal: NodeJS.Signals): void;
+  /** Waits for its end; kills it when that takes longer. */
+  exited(timeoutMs?: number): Promise<number | null>;
+};
+
+/** `fltr-webhooks <command>` as a process of its own, as users start it. */
+export function startProcess(command: string[], env: Record<string, string>): ServiceProcess {
+  const child: ChildProcess = spawn(process.execPath, [join(packageRoot, 'dist/src/main.js'), ...command], {
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+  }
+  const isRunning = () => child.exitCode === null && child.signalCode === null;
+  return {
+    pid: child.pid ?? 0,
+    output: () => output,
+    isRunning,
+    kill: (signal) => void child.kill(signal),
+    async exited(timeoutMs = 30_000) {
+      const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+      if (isRunning()) await once(child, 'exit');
+      clearTimeout(timer);
+      return child.exitCode;
+    },
+  };
+}
