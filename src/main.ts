@@ -1,8 +1,5 @@
 #!/usr/bin/env node
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Command } from 'commander';
-import { openApiDocument } from './api/openapi.ts';
 import { startApp, type App, type Role } from './app.ts';
 import { addAdminCommands, type WithDatabase } from './cli/admin.ts';
 import { banner } from './cli/banner.ts';
@@ -14,7 +11,6 @@ import { migrate } from './db/migrate.ts';
 import { createPool } from './db/pool.ts';
 import { StartError } from './errors.ts';
 import { createLog } from './observability/log.ts';
-import { packageRoot } from './package-root.ts';
 
 /** Starts a role and stays until a signal: the first one stops everything in order, a second one at once. */
 async function serve(role: Role): Promise<void> {
@@ -118,13 +114,6 @@ program
   .action(async () => {
     process.exitCode = await runDemo(import.meta.filename);
   });
-program
-  .command('generate', { hidden: true })
-  .description('write the files that are generated from the code')
-  .action(async () => {
-    await writeFile(join(packageRoot, 'src/openapi.json'), `${JSON.stringify(openApiDocument(), null, 2)}\n`);
-  });
-
 try {
   await program.parseAsync();
 } catch (error) {

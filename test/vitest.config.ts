@@ -4,7 +4,9 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   root: join(import.meta.dirname, '..'),
   test: {
-    include: ['test/**/*.test.ts'],
+    include: [
+      process.env['FLTR_RECORD_HISTORIES'] === '1' ? 'test/histories.record.ts' : 'test/**/*.test.ts',
+    ],
     globalSetup: ['test/kit/global-setup.ts'],
     // Temporal's native module does not bear worker threads.
     pool: 'forks',

@@ -1,0 +1,155 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { attemptErrorCodes } from '../src/contracts/attempt.ts';
+import type { TimelineEntry } from '../src/contracts/delivery.ts';
+import { idFloor, newId, timeOfId } from '../src/domain/ids.ts';
+import { describeAttemptError, judgeAttempt } from '../src/domain/outcome.ts';
+import { waitSeconds } from '../src/domain/retry-schedule.ts';
+import { filtersThatMatch } from '../src/domain/subscription.ts';
+import { retriesUsed, sortTimeline } from '../src/domain/timeline.ts';
+import { wireBody, wireTimestamp } from '../src/domain/wire-body.ts';
+import { createSecretBox, UnopenableError } from '../src/security/secret-box.ts';
+import { digestOfKey, newApiKey } from '../src/security/api-keys.ts';
+
+test('ids sort by time, hold it, and have no full stop', () => {
+  const before = Date.now();
+  const ids = Array.from({ length: 5000 }, () => newId('dlv'));
+  expect([...ids].sort()).toEqual(ids);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const id of ids) expect(id).toMatch(/^dlv_[0-9a-hjkmnp-tv-z]{26}$/);
+  expect(timeOfId(ids[0] ?? '').getTime()).toBeGreaterThanOrEqual(before);
+  fc.assert(
+    fc.property(fc.date({ min: new Date(0), max: new Date('9999-01-01'), noInvalidDate: true }), (at) => {
+      expect(timeOfId(idFloor('dlv', at))).toEqual(at);
+      expect(idFloor('dlv', at) < idFloor('dlv', new Date(at.getTime() + 1))).toBe(true);
+    }),
+  );
+});
+
+test('every status has the outcome of the table', () => {
+  for (let statusCode = 100; statusCode <= 599; statusCode += 1) {
+    for (const isLast of [false, true]) {
+      const { outcome, reason } = judgeAttempt({ kind: 'answered', statusCode }, isLast);
+      if (statusCode >= 200 && statusCode <= 299) expect([outcome, reason]).toEqual(['delivered', null]);
+      else if (statusCode >= 400 && statusCode <= 499)
+        expect([outcome, reason]).toEqual(['failed', 'client_error']);
+      else expect([outcome, reason]).toEqual(isLast ? ['failed', 'retries_exhausted'] : ['retry', null]);
+    }
+  }
+  for (const code of attemptErrorCodes.filter((known) => !/client|server|redirect|unexpected/.test(known))) {
+    const { outcome, reason } = judgeAttempt({ kind: 'failed', code }, false);
+    expect([outcome, reason]).toEqual(
+      code === 'blocked_address' ? ['failed', 'blocked_address'] : ['retry', null],
+    );
+  }
+  for (const code of attemptErrorCodes) expect(describeAttemptError(code, 503).length).toBeGreaterThan(20);
+});
+
+test('Retry-After lengthens a wait after a 5xx, to 1,800 s at most, and never shortens it', () => {
+  const now = new Date('2026-01-01T00:00:00Z');
+  const wait = (retryAfter: string | undefined, statusCode: number | null = 503, scheduledSeconds = 60) =>
+    waitSeconds({ scheduledSeconds, statusCode, retryAfter, now });
+  expect(wait(undefined)).toBe(60);
+  expect(wait('120')).toBe(120);
+  expect(wait('59')).toBe(60);
+  expect(wait('1800')).toBe(1800);
+  expect(wait('1801')).toBe(1800);
+  expect(wait('99999999999999999999')).toBe(1800);
+  expect(wait('Thu, 01 Jan 2026 00:05:00 GMT')).toBe(300);
+  expect(wait('Thu, 01 Jan 2025 00:05:00 GMT')).toBe(60);
+  for (const odd of ['', '-5', 'soon', '1.5', '1e3', ' ', '2026']) expect([60, 1800]).toContain(wait(odd));
+  expect(wait('-5')).toBe(60);
+  expect(wait('600', 301)).toBe(60);
+  expect(wait('600', null)).toBe(60);
+  expect(wait('10', 503, 3600)).toBe(3600);
+  fc.assert(
+    fc.property(
+      fc.string(),
+      fc.integer({ min: 1, max: 604_800 }),
+      fc.integer({ min: 100, max: 599 }),
+      (header, seconds, status) => {
+        const waited = waitSeconds({
+          scheduledSeconds: seconds,
+          statusCode: status,
+          retryAfter: header,
+          now,
+        });
+        expect(waited).toBeGreaterThanOrEqual(seconds);
+        expect(waited).toBeLessThanOrEqual(Math.max(seconds, 1800));
+      },
+    ),
+  );
+});
+
+test('a type is let through by its name, its family and the star', () => {
+  expect(filtersThatMatch('document.processing_failed')).toEqual([
+    'document.processing_failed',
+    'document.*',
+    '*',
+  ]);
+});
+
+test('the body has four fields in one order, and the time of acceptance whole seconds', () => {
+  const body = wireBody({
+    id: 'evt_1',
+    event: 'document.deleted',
+    timestamp: wireTimestamp(new Date(1_704_888_090_999)),
+    data: { a: '✅' },
+  });
+  expect(body.toString()).toBe(
+    '{"id":"evt_1","event":"document.deleted","timestamp":"2024-01-10T12:01:30Z","data":{"a":"✅"}}',
+  );
+});
+
+test('retries used are counted since the delivery last began', () => {
+  const at = '2026-01-01T00:00:00.000Z';
+  const attempt = (outcome: 'retry' | 'failed' | 'delivered'): TimelineEntry => ({
+    at,
+    type: 'attempt',
+    id: 'att',
+    number: 1,
+    outcome,
+    status_code: 503,
+    duration_ms: 1,
+  });
+  const ended: TimelineEntry = { at, type: 'ended', status: 'failed', reason: 'retries_exhausted' };
+  expect(retriesUsed([])).toBe(0);
+  expect(retriesUsed([attempt('retry'), attempt('retry')])).toBe(2);
+  expect(retriesUsed([attempt('retry'), attempt('failed'), ended, attempt('retry')])).toBe(1);
+  expect(sortTimeline([ended, attempt('failed')]).map(({ type }) => type)).toEqual(['attempt', 'ended']);
+});
+
+test('the secret box opens what it sealed, under any of its keys, and nothing else', () => {
+  const key = (id: string, fill: number) => ({ id, key: Buffer.alloc(32, fill) });
+  const old = createSecretBox([key('a', 1)]);
+  const both = createSecretBox([key('b', 2), key('a', 1)]);
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), fc.string(), fc.nat(), (plain, context, position) => {
+      const sealed = old.seal(plain, context);
+      const roundTrip = Buffer.from(plain).toString();
+      expect(both.open(sealed, context)).toBe(roundTrip);
+      expect(() => old.open(both.seal(plain, context), context)).toThrow(UnopenableError);
+      expect(() => old.open(sealed, `${context}x`)).toThrow(UnopenableError);
+      const at = 2 + (position % (sealed.length - 2));
+      const other = sealed[at] === 'A' ? 'B' : 'A';
+      const changed = sealed.slice(0, at) + other + sealed.slice(at + 1);
+      // The last digit of a base64 part may hold bits that do not count.
+      let opened: string | null = null;
+      try {
+        opened = old.open(changed, context);
+      } catch (error) {
+        expect(error).toBeInstanceOf(UnopenableError);
+      }
+      if (opened !== null) expect(opened).toBe(roundTrip);
+    }),
+  );
+  expect(old.seal('same', 'x')).not.toBe(old.seal('same', 'x'));
+});
+
+test('API keys are 256 random bits, kept as SHA-256', () => {
+  expect(newApiKey()).toMatch(/^fltr_[A-Za-z0-9_-]{43}$/);
+  expect(newApiKey()).not.toBe(newApiKey());
+  expect(digestOfKey('abc').toString('hex')).toBe(
+    'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
+  );
+});
