@@ -100,7 +100,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     stops.push({ name: 'temporal client', stop: () => temporal.connection.close() });
     const namespaceReady = prepareNamespace(temporal, log);
     stops.push({ name: 'namespace', stop: namespaceReady.close });
-    // Embedded Temporal is there already: a fault of the namespace then stops the start.
+    // It waits for Temporal as long as it takes; what it cannot mend by waiting ends the service.
+    namespaceReady.done.catch(onFatal);
     if (embedded?.temporalAddress !== undefined) await namespaceReady.done;
 
     const guard = createAddressGuard({

@@ -152,7 +152,6 @@ export function prepareNamespace(
     }
   };
   const done = prepare();
-  done.catch((error: unknown) => log.error({ err: error }, 'the namespace is not ready for deliveries'));
   return {
     done,
     async close() {

