@@ -17,7 +17,7 @@ const examples = join(packageRoot, 'examples');
 const prepareTimeoutMs = 300_000;
 
 type Command = { command: string; args: string[]; cwd: string };
-type Example = { name: string; prepare(temporaryFolder: string): Promise<Command> };
+type Example = [name: string, prepare: (temporaryFolder: string) => Promise<Command>];
 
 /** Runs a tool that an example needs. @throws Error that says which one is missing */
 async function tool(command: string, args: string[], cwd: string, env = process.env): Promise<string> {
@@ -32,28 +32,27 @@ async function tool(command: string, args: string[], cwd: string, env = process.
 }
 
 const all: Example[] = [
-  {
-    name: 'flask',
-    async prepare() {
+  [
+    'flask',
+    async () => {
       const cwd = join(examples, 'flask');
       return { command: await tool(process.execPath, ['venv.mjs'], cwd), args: ['app.py'], cwd };
     },
-  },
-  {
-    name: 'express',
-    prepare: () =>
-      Promise.resolve({ command: process.execPath, args: ['server.mjs'], cwd: join(examples, 'express') }),
-  },
-  {
-    name: 'go',
-    async prepare(temporaryFolder) {
+  ],
+  [
+    'express',
+    async () => ({ command: process.execPath, args: ['server.mjs'], cwd: join(examples, 'express') }),
+  ],
+  [
+    'go',
+    async (temporaryFolder) => {
       const cwd = join(examples, 'go');
       const command = join(temporaryFolder, process.platform === 'win32' ? 'receiver.exe' : 'receiver');
       const env = { ...process.env, GOFLAGS: '-mod=mod -buildvcs=false' };
       await tool('go', ['build', '-o', command, '.'], cwd, env);
       return { command, args: [], cwd };
     },
-  },
+  ],
 ];
 
 type Running = { lines: string[]; stop(): Promise<void> };
@@ -105,7 +104,7 @@ afterAll(async () => {
   rmSync(temporaryFolder, { recursive: true, force: true });
 });
 
-describe.each(all)('the $name receiver', ({ prepare }) => {
+describe.each(all)('the %s receiver', (_name, prepare) => {
   let key: string;
   let webhook: { webhook_id: string; secret: string };
   let origin: string;

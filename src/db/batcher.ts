@@ -1,3 +1,5 @@
+import { isDatabaseUnavailable } from './pool.ts';
+
 type Waiting<In, Out> = { input: In; resolve: (output: Out) => void; reject: (error: unknown) => void };
 
 type Options<In, Out> = {
@@ -10,7 +12,7 @@ type Options<In, Out> = {
 
 /**
  * Joins concurrent calls into batches without a timer: a lone call goes at once, and what arrives while `concurrency`
- * batches are under way goes together afterwards. A batch that fails fails each of its calls.
+ * batches are under way goes together afterwards. Of a batch that fails, each call is tried alone.
  *
  * @example const load = createBatcher({ run: (ids) => loadMany(ids), maxSize: 64, concurrency: 2 }); await load('a')
  */
@@ -22,20 +24,21 @@ export function createBatcher<In, Out>({
   const queue: Waiting<In, Out>[] = [];
   let underWay = 0;
 
-  const runNext = async (): Promise<void> => {
-    const batch = queue.splice(0, maxSize);
+  const runBatch = async (batch: Waiting<In, Out>[]): Promise<void> => {
     try {
       const outputs = await run(batch.map(({ input }) => input));
       if (outputs.length !== batch.length) throw new Error('A batch answered with another number of outputs');
       batch.forEach(({ resolve }, index) => resolve(outputs[index] as Out));
     } catch (error) {
-      batch.forEach(({ reject }) => reject(error));
+      // One bad input must not fail its neighbors: each is tried alone, unless the database itself is away.
+      if (batch.length === 1 || isDatabaseUnavailable(error)) batch.forEach(({ reject }) => reject(error));
+      else for (const waiting of batch) await runBatch([waiting]);
     }
   };
   const pump = (): void => {
     while (underWay < concurrency && queue.length > 0) {
       underWay += 1;
-      void runNext().finally(() => {
+      void runBatch(queue.splice(0, maxSize)).finally(() => {
         underWay -= 1;
         pump();
       });

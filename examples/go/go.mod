@@ -1,0 +1,3 @@
+module example.com/fltr-receiver
+
+go 1.22

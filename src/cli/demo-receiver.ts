@@ -1,0 +1,131 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export type DemoRequest = {
+  webhook: string;
+  eventId: string;
+  event: string;
+  /** Counts from 1, for this event at this webhook. */
+  number: number;
+  /** `X-FLTR-Delivery`. */
+  attemptId: string;
+  /** `webhook-id`. */
+  standardId: string;
+  body: Buffer;
+  arrivedAtMs: number;
+  answeredAtMs: number;
+  statusCode: number;
+  /** What is wrong with its signatures and headers; empty: verified. */
+  faults: string[];
+};
+
+export type DemoReceiver = {
+  origin: string;
+  requests: DemoRequest[];
+  /** From now on `/name` verifies with this secret; `answer` decides the status of attempt `number` of an event. */
+  serve(name: string, secret: string, answer: (number: number) => number): void;
+  close(): Promise<void>;
+};
+
+const toleranceSeconds = 300;
+
+/** Takes requests on a free port of this machine, verifies each, and tells of each once it is answered. */
+export async function startDemoReceiver(onRequest: (request: DemoRequest) => void): Promise<DemoReceiver> {
+  const requests: DemoRequest[] = [];
+  const webhooks = new Map<string, { secret: string; answer: (number: number) => number }>();
+  const server = createServer((request, response) => {
+    const arrivedAtMs = performance.now();
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const webhook = request.url?.slice(1) ?? '';
+      const served = webhooks.get(webhook);
+      if (!served) {
+        response.writeHead(410).end();
+        return;
+      }
+      const body = Buffer.concat(chunks);
+      const { headers } = request;
+      const event = readEvent(body);
+      const number =
+        1 + requests.filter((other) => other.webhook === webhook && other.eventId === event.id).length;
+      const faults = verify(headers, body, served.secret, event.event);
+      const received: DemoRequest = {
+        webhook,
+        eventId: event.id,
+        event: event.event,
+        number,
+        attemptId: headerOf(headers, 'x-fltr-delivery'),
+        standardId: headerOf(headers, 'webhook-id'),
+        body,
+        arrivedAtMs,
+        answeredAtMs: performance.now(),
+        statusCode: faults.length === 0 ? served.answer(number) : 401,
+        faults,
+      };
+      requests.push(received);
+      response.writeHead(received.statusCode).end();
+      onRequest(received);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    origin: `http://localhost:${(server.address() as AddressInfo).port}`,
+    requests,
+    serve: (name, secret, answer) => void webhooks.set(name, { secret, answer }),
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** As a receiver verifies who knows the documentation alone: not with the functions that signed. */
+function verify(headers: IncomingHttpHeaders, body: Buffer, secret: string, event: string): string[] {
+  const faults: string[] = [];
+  const hex = createHmac('sha256', secret).update(body).digest('hex');
+  if (!isEqual(hex, headerOf(headers, 'x-fltr-signature'))) faults.push('X-FLTR-Signature is wrong');
+
+  const timestamp = headerOf(headers, 'webhook-timestamp');
+  const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
+  const signed = `${headerOf(headers, 'webhook-id')}.${timestamp}.`;
+  const base64 = createHmac('sha256', key).update(signed).update(body).digest('base64');
+  const signatures = headerOf(headers, 'webhook-signature').split(' ');
+  if (!signatures.some((signature) => isEqual(`v1,${base64}`, signature)))
+    faults.push('webhook-signature is wrong');
+  const ageSeconds = Math.abs(Date.now() / 1000 - Number(timestamp));
+  if (!(ageSeconds <= toleranceSeconds)) faults.push('webhook-timestamp is not of now');
+
+  const expected = {
+    'content-type': 'application/json',
+    'user-agent': 'FLTR-Webhooks/1.0',
+    'x-fltr-event': event,
+  };
+  for (const [name, value] of Object.entries(expected)) {
+    if (headerOf(headers, name) !== value) faults.push(`${name} is not ${value}`);
+  }
+  return faults;
+}
+
+function isEqual(expected: string, given: string): boolean {
+  const a = Buffer.from(expected);
+  const b = Buffer.from(given);
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+function headerOf(headers: IncomingHttpHeaders, name: string): string {
+  return headers[name]?.toString() ?? '';
+}
+
+function readEvent(body: Buffer): { id: string; event: string } {
+  try {
+    const { id, event } = JSON.parse(body.toString()) as Record<string, unknown>;
+    return { id: String(id), event: String(event) };
+  } catch {
+    return { id: '', event: '' };
+  }
+}

@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export type DemoService = {
+  apiUrl: string;
+  call<T>(method: string, path: string, body?: unknown): Promise<T>;
+  /** Ends it and removes its folder. Asked a second time, it ends at once. */
+  stop(): Promise<void>;
+};
+
+type Options = {
+  /** The file of the command `fltr-webhooks`. */
+  mainPath: string;
+  settings: Record<string, string>;
+  signal: AbortSignal;
+  /** Takes each line in which the service says what takes so long. */
+  onProgress: (line: string) => void;
+};
+
+const startTimeoutMs = 40 * 60_000;
+const callTimeoutMs = 20_000;
+const stopTimeoutMs = 60_000;
+/** What would lead the demo away from its own folder, ports and servers. */
+const settingNames = /^(FLTR_|TEMPORAL_|DATABASE_URL|PORT$|HOST$|LOG_LEVEL$)/;
+
+/** The whole product as a process of its own, in a folder of its own; answers at once, `ready` once it can be called. */
+export async function spawnDemoService(
+  options: Options,
+): Promise<{ service: DemoService; ready: Promise<void> }> {
+  const { mainPath, settings, signal, onProgress } = options;
+  const dataDir = await mkdtemp(join(tmpdir(), 'fltr-demo-'));
+  const port = await freePort();
+  const key = `demo_${randomBytes(24).toString('base64url')}`;
+  const inherited = Object.entries(process.env).filter(([name]) => !settingNames.test(name));
+  const child = spawn(process.execPath, [mainPath, 'up'], {
+    env: {
+      ...Object.fromEntries(inherited),
+      ...settings,
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      FLTR_DATA_DIR: dataDir,
+      FLTR_DEV_KEY: key,
+      LOG_LEVEL: 'error',
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A process group of its own: Ctrl-C reaches the demo alone, which then stops the service, once.
+    detached: true,
+  });
+  let output: string[] = [];
+  let isStopping = false;
+  child.on('error', (error) => (output = [error.message]));
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    output = [...output, line].slice(-30);
+    if (!isStopping) onProgress(line);
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => (output = [...output, line].slice(-30)));
+  const isRunning = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+  const end = () => void child.kill('SIGTERM');
+  process.once('exit', end);
+
+  const apiUrl = `http://127.0.0.1:${port}`;
+  const call: DemoService['call'] = async <T>(method: string, path: string, body?: unknown) => {
+    const response = await fetch(apiUrl + path, {
+      method,
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(callTimeoutMs)]),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
+    return JSON.parse(text) as T;
+  };
+
+  const untilReady = async (): Promise<void> => {
+    const deadline = Date.now() + startTimeoutMs;
+    for (;;) {
+      if (!isRunning()) throw new Error(`The service did not start:\n${output.join('\n')}`);
+      const isReady = await call('GET', '/v1/event-types').then(
+        () => true,
+        () => false,
+      );
+      if (isReady) return;
+      if (Date.now() > deadline) throw new Error('The service was not ready in 40 minutes');
+      await delay(250, undefined, { signal });
+    }
+  };
+
+  const stop = async (): Promise<void> => {
+    isStopping = true;
+    if (isRunning()) {
+      const exited = once(child, 'exit');
+      end();
+      const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
+      await exited;
+      clearTimeout(timer);
+    }
+    process.removeListener('exit', end);
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  };
+  return { service: { apiUrl, call, stop }, ready: untilReady() };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
