@@ -26,7 +26,11 @@ async function serve(role: Role): Promise<void> {
     await app?.stop();
     process.exit(code);
   };
+  let firstSignalAt = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
+    // Ctrl-C under npm comes twice at once: from the terminal, and passed on by npm.
+    if (stopping && Date.now() - firstSignalAt < 300) return;
+    firstSignalAt = Date.now();
     if (stopping || !app) {
       app?.kill();
       process.exit(signal === 'SIGINT' ? 130 : 143);

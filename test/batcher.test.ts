@@ -28,9 +28,11 @@ test('a bad input fails alone; with the database away, all of a batch fail at on
     createBatcher<number, number>({
       maxSize: 10,
       concurrency: 1,
-      run(inputs) {
+      async run(inputs) {
         runs += 1;
-        return inputs.includes(13) ? Promise.reject(error) : Promise.resolve(inputs);
+        await delay(1);
+        if (inputs.includes(13)) throw error;
+        return inputs;
       },
     });
   const one = check(new Error('value out of range'));

@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readDelivery, waitForStatus, workflowStatus } from './kit/delivery.ts';
@@ -17,7 +18,7 @@ const answers =
     const listener: RequestListener = (_request, response) => response.writeHead(status, headers).end('body');
     return (await startReceiver(listener)).origin;
   };
-const raw = (onBytes: (socket: import('node:net').Socket) => void) => async () =>
+const raw = (onBytes: (socket: Socket) => void) => async () =>
   (await startRawReceiver((socket) => socket.once('data', () => onBytes(socket)))).origin;
 
 type Row = [string, () => Promise<string>, 'delivered' | 'failed' | 'retrying', number | null, string | null];

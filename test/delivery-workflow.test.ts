@@ -123,6 +123,43 @@ test('a delivered one is sent again only by force', async () => {
   expect(receiver.requests).toHaveLength(2);
 });
 
+test('a retry asked for at the very moment a wait begins is not lost', async () => {
+  answerWith = 503;
+  await service.newWebhook(receiver.url);
+  const ids = await Promise.all(Array.from({ length: 20 }, () => publishOne(service)));
+  await Promise.all(
+    ids.map(async (id, index) => {
+      const read = () =>
+        service.pool.query<{ status: string }>(`select status from deliveries where id = $1`, [id]);
+      await until(read, ({ rows }) => rows[0]?.status === 'retrying');
+      if (index % 2 === 0) await service.call('POST', `/v1/deliveries/${id}/retry`);
+      else await service.temporal.client.workflow.getHandle(id).signal('retryNow');
+    }),
+  );
+  for (const id of ids) await waitForStatus(service, id, 'retrying', 2);
+});
+
+test.each([
+  [200, 'delivered'],
+  [404, 'failed'],
+] as const)('a retry asked for at the very moment a run ends is not lost (%s)', async (status, end) => {
+  answerWith = status;
+  await service.newWebhook(receiver.url);
+  const ids = await Promise.all(Array.from({ length: 20 }, () => publishOne(service)));
+  await Promise.all(
+    ids.map(async (id) => {
+      const read = () =>
+        service.pool.query<{ status: string }>(`select status from deliveries where id = $1`, [id]);
+      await until(read, ({ rows }) => rows[0]?.status === end);
+      await service.call('POST', `/v1/deliveries/${id}/retry?force=true`);
+    }),
+  );
+  for (const id of ids) {
+    const again = await waitForStatus(service, id, end, 2);
+    expect(again.timeline.filter(({ type }) => type === 'signal')).toHaveLength(1);
+  }
+});
+
 test('20 manual retries at once make one attempt, and none is an error', async () => {
   answerWith = 404;
   await service.newWebhook(receiver.url);

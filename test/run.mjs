@@ -6,6 +6,7 @@ import { join } from 'node:path';
 // Everything that must hold, one after the other; a check that fails does not keep the others from running.
 const root = join(import.meta.dirname, '..');
 const bin = (name) => join(root, 'node_modules/.bin', name);
+/** @type {[string, string, string[]][]} */
 const checks = [
   ['types', bin('tsc'), ['-p', 'tsconfig.json']],
   [

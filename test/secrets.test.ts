@@ -58,11 +58,13 @@ test('no secret, key, payload or URL is in a log line, a history, a search attri
       status,
     );
   }
+  const fine = deliveries.find((delivery) => delivery.webhook_id === webhooks[0])?.id ?? '';
   // Errors are logged as well: a body that is no JSON, a wrong key, a URL that is refused.
   await service.call('POST', '/v1/events', `{"${payload}`);
   await service.call('POST', '/v1/webhooks', { url: 'https://10.0.0.1/fine-url-path', events: ['*'] });
   await service.call('POST', '/v1/webhooks/test', { webhook_id: webhooks[1], event: 'document.deleted' });
-  await service.call('POST', `/v1/deliveries/${deliveries[0]?.id ?? ''}/retry?force=true`);
+  await service.call('POST', `/v1/deliveries/${fine}/retry?force=true`);
+  await waitForStatus(service, fine, 'delivered', 2);
   for (const child of processes) child.kill('SIGTERM');
   await Promise.all(processes.map((child) => child.exited()));
 

@@ -1,11 +1,13 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { choosePort } from '../src/embedded/free-port.ts';
+import { packageRoot } from '../src/package-root.ts';
 import { call, until } from './kit/service.ts';
 import { startProcess, type ServiceProcess } from './kit/process.ts';
 import { startReceiver } from './kit/receiver.ts';
@@ -216,13 +218,57 @@ test(
 );
 
 test('a second signal stops at once, and leaves no process behind', async () => {
-  const child = up();
+  const receiver = await startReceiver(() => undefined);
+  onTestFinished(() => receiver.close());
+  const child = up({ FLTR_ATTEMPT_TIMEOUT_MS: '30000' });
   await untilReady(child);
+  await api('POST', '/v1/webhooks', { url: receiver.url, events: ['*'] });
+  await api('POST', '/v1/events', {
+    event: 'document.deleted',
+    data: { document_id: 'doc_1', dataset_id: 'ds_1' },
+  });
+  await until(
+    () => receiver.requests.length,
+    (count) => count === 1,
+  );
+  // As npm does: the terminal's Ctrl-C and the one that it passes on are one.
   child.kill('SIGINT');
   child.kill('SIGINT');
-  expect([0, 130]).toContain(await child.exited());
+  await delay(1000);
+  expect(child.isRunning()).toBe(true);
+  const askedAt = Date.now();
+  child.kill('SIGINT');
+  expect(await child.exited()).toBe(130);
+  expect(Date.now() - askedAt).toBeLessThan(5000);
   await until(serversOf, (pids) => pids.length === 0);
 });
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  'npm start ends clean on %s to npm and all below it',
+  async (signal) => {
+    const npm = spawn('npm', ['start'], {
+      cwd: packageRoot,
+      env: { ...process.env, ...env() },
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [npm.stdout, npm.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+    await until(
+      () => output,
+      (text) => text.includes('FLTR webhooks is ready.'),
+      90_000,
+    );
+    const ended = once(npm, 'exit');
+    // The whole group, as a terminal does.
+    process.kill(-(npm.pid ?? 0), signal);
+    await ended;
+    await until(serversOf, (pids) => pids.length === 0);
+    expect(output.match(/stopping/g)).toHaveLength(1);
+    expect(existsSync(join(folder, '.fltr/service.json'))).toBe(false);
+  },
+);
 
 test('accounts and keys are made from the command line while the service runs', async () => {
   await untilReady(up());

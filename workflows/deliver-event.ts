@@ -40,6 +40,9 @@ const activityOptions = {
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
 } as const;
 
+/** What ends a wait before its time. */
+type Wake = 'attempt' | 'cancel' | 'settle';
+
 /** One event on its way to one webhook: attempt, wait, attempt again, until it ends. */
 export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEventResult> {
   const { deliveryId, schedule } = input;
@@ -50,7 +53,9 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
     { at: startedAt, type: 'started', run_id: runId },
   ];
   let now: DeliveryState = { phase: 'attempting', attempts: input.attemptsBefore, nextAttemptAt: null };
-  let wake: 'attempt' | 'cancel' | 'settle' | null = null;
+  let wake: Wake | null = null;
+  // The handlers below set it while the loop waits, which the compiler does not see.
+  const wokenTo = (): Wake | null => wake;
   let retryAskedAfter = -1;
 
   const note = (name: string, asked: Asked | undefined) => {
@@ -61,7 +66,8 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
   setHandler(retryNow, (asked) => {
     note(signalNames.retryNow, asked);
     retryAskedAfter = Math.max(retryAskedAfter, asked?.attemptsSeen ?? now.attempts);
-    if (now.phase === 'waiting') wake ??= 'attempt';
+    // Who has not seen how far it is means the attempt after the one under way.
+    if (now.phase === 'waiting' || asked?.attemptsSeen === undefined) wake ??= 'attempt';
   });
   setHandler(cancel, (asked) => {
     note(signalNames.cancel, asked);
@@ -85,7 +91,7 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
 
   try {
     for (let retries = input.retriesBefore, number = input.attemptsBefore + 1; ; number += 1) {
-      if (wake === 'cancel') {
+      if (wokenTo() === 'cancel') {
         await settle('canceled', 'canceled');
         return ended('canceled');
       }
@@ -95,13 +101,13 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
       const result = await attempt(input, number, attempts, schedule[retries] ?? null, takeNotes());
       if (result.next === 'stop') return ended(result.status === 'ended' ? 'delivered' : result.status);
       now = { ...now, attempts: number };
+      if (result.next !== 'wait' && retryAskedAfter >= number) {
+        // Asked for by somebody who saw the end before this run came to it: it begins again, as a new run would.
+        retries = 0;
+        continue;
+      }
       if (result.next === 'end') return ended('delivered');
       if (result.next === 'fail') {
-        // Asked for while this run was about to end: it begins again instead, as a new run would.
-        if (retryAskedAfter >= number) {
-          retries = 0;
-          continue;
-        }
         now = { ...now, phase: 'ended' };
         setCurrentDetails(`Failed: ${result.reason}`);
         throw ApplicationFailure.create({
@@ -119,10 +125,12 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
       setCurrentDetails(
         `Attempt ${number} of ${attempts} did not deliver. Next attempt at ${until.toISOString()}`,
       );
+      // Asked for between the attempt's record and this wait.
+      if (retryAskedAfter >= number) wake ??= 'attempt';
       await condition(() => wake !== null, result.seconds * 1000, {
         summary: `retry ${retries} in ${result.seconds} s`,
       });
-      if (wake === 'settle') {
+      if (wokenTo() === 'settle') {
         const status = await settle('as_row_says', null);
         if (status !== 'goes_on') return ended(status === 'ended' ? 'delivered' : status);
       }

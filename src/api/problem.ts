@@ -9,7 +9,7 @@ import { isTemporalUnavailable } from '../temporal/client.ts';
 /** An error as RFC 9457 tells it, without the request's id. */
 export function toProblem(error: ApiError): Omit<Problem, 'request_id'> {
   return {
-    type: `https://docs.tryfltr.com/errors/${error.code}`,
+    type: `urn:fltr-webhooks:problem:${error.code}`,
     title: errorCatalogue[error.code].title,
     status: error.status,
     code: error.code,
