@@ -56,7 +56,7 @@ const settings = {
   },
   DATABASE_URL: {
     schema: z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://'),
-    meaning: 'PostgreSQL 14 or newer; unset: embedded PostgreSQL',
+    meaning: 'PostgreSQL 15 or newer; unset: embedded PostgreSQL',
     isSecret: true,
   },
   TEMPORAL_ADDRESS: {

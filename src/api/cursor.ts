@@ -2,8 +2,25 @@ import { ApiError } from '../errors.ts';
 
 type ListName = 'webhooks' | 'events' | 'deliveries';
 
+/**
+ * A page of a list from one row more than it holds: that one more tells whether another page follows.
+ *
+ * @param positionOf where a page that ends with this row ends
+ */
+export function toPage<Row, Item>(
+  list: ListName,
+  rows: readonly Row[],
+  limit: number,
+  positionOf: (row: Row) => readonly string[],
+  toItem: (row: Row) => Item,
+): { data: Item[]; next_cursor: string | null } {
+  const page = rows.slice(0, limit);
+  const last = rows.length > limit ? page.at(-1) : undefined;
+  return { data: page.map(toItem), next_cursor: last ? toCursor(list, positionOf(last)) : null };
+}
+
 /** An opaque cursor: version, the list it belongs to, and where the page ended. */
-export function toCursor(list: ListName, position: readonly string[]): string {
+function toCursor(list: ListName, position: readonly string[]): string {
   return Buffer.from(JSON.stringify([1, list, ...position])).toString('base64url');
 }
 

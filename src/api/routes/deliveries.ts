@@ -24,7 +24,7 @@ import { ApiError } from '../../errors.ts';
 import { cancelDelivery, retryDelivery } from '../../temporal/steer-delivery.ts';
 import { readStory } from '../../temporal/timeline.ts';
 import { accountOf } from '../auth.ts';
-import { fromCursor, toCursor } from '../cursor.ts';
+import { fromCursor, toPage } from '../cursor.ts';
 import { defineRoute } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 
@@ -121,11 +121,15 @@ export const deliveryRoutes = [
         before: before ?? null,
         limit: query.limit + 1,
       });
-      const page = rows.slice(0, query.limit);
-      const last = rows.length > query.limit ? page.at(-1) : undefined;
       return {
         status: 200,
-        body: { data: page, next_cursor: last ? toCursor('deliveries', [last.id]) : null },
+        body: toPage(
+          'deliveries',
+          rows,
+          query.limit,
+          ({ id }) => [id],
+          (row) => row,
+        ),
       };
     },
   }),

@@ -23,7 +23,7 @@ import { newId } from '../../domain/ids.ts';
 import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
 import { accountOf } from '../auth.ts';
-import { fromCursor, toCursor } from '../cursor.ts';
+import { fromCursor, toPage } from '../cursor.ts';
 import { toFieldErrors, toProblem, validationError } from '../problem.ts';
 import { digestOf, isTooDeep, validate } from '../request-body.ts';
 import { defineRoute } from '../route.ts';
@@ -206,15 +206,9 @@ export const eventRoutes = [
       const [createdAt, id] = fromCursor('events', query.cursor, [createdAtPattern, idPattern]) ?? [];
       const before = createdAt === undefined || id === undefined ? null : { createdAt, id };
       const rows = await listEvents(deps.pool, accountOf(key), before, query.limit + 1);
-      const page = rows.slice(0, query.limit);
-      const last = rows.length > query.limit ? page.at(-1) : undefined;
-      return {
-        status: 200,
-        body: {
-          data: page.map(({ body: _body, ...summary }) => summary),
-          next_cursor: last ? toCursor('events', [last.created_at, last.id]) : null,
-        },
-      };
+      const positionOf = (row: (typeof rows)[number]) => [row.created_at, row.id];
+      const body = toPage('events', rows, query.limit, positionOf, ({ body: _body, ...summary }) => summary);
+      return { status: 200, body };
     },
   }),
   defineRoute({

@@ -32,7 +32,7 @@ import { newSecret } from '../../domain/signature.ts';
 import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
 import { accountOf } from '../auth.ts';
-import { fromCursor, toCursor } from '../cursor.ts';
+import { fromCursor, toPage } from '../cursor.ts';
 import { validationError } from '../problem.ts';
 import { digestOf } from '../request-body.ts';
 import { defineRoute, type Reply } from '../route.ts';
@@ -122,12 +122,7 @@ export const webhookRoutes = [
     async handle({ deps, key, query }) {
       const [before] = fromCursor('webhooks', query.cursor, [idPattern]) ?? [];
       const rows = await listWebhooks(deps.pool, accountOf(key), before ?? null, query.limit + 1);
-      const page = rows.slice(0, query.limit);
-      const last = rows.length > query.limit ? page.at(-1) : undefined;
-      return {
-        status: 200,
-        body: { data: page.map(toWebhook), next_cursor: last ? toCursor('webhooks', [last.id]) : null },
-      };
+      return { status: 200, body: toPage('webhooks', rows, query.limit, ({ id }) => [id], toWebhook) };
     },
   }),
   defineRoute({
