@@ -1,31 +1,49 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import type { Pool } from '../src/db/pool.ts';
-import { createBatcher } from '../src/db/batcher.ts';
 import {
-  loadAttempts,
+  deferDeliveries,
   recordAttempts,
-  type AttemptMaterial,
   type AttemptRecord,
   type AttemptRow,
+  type Deferral,
 } from '../src/db/attempts.ts';
+import { createBatcher } from '../src/db/batcher.ts';
+import { loadAttempts, type AttemptMaterial } from '../src/db/load-attempts.ts';
+import type { Pool } from '../src/db/pool.ts';
 import { settleDelivery } from '../src/db/settle-delivery.ts';
+import { slotTime } from '../src/domain/hourly-cap.ts';
+import { bodyFor } from '../src/domain/slack-text.ts';
 import { describeAttemptError, judgeAttempt } from '../src/domain/outcome.ts';
 import { waitSeconds } from '../src/domain/retry-schedule.ts';
-import type { Sender } from '../src/outbound/sender.ts';
+import type { SendResult, Sender } from '../src/outbound/sender.ts';
 import type { SecretBox } from '../src/security/secret-box.ts';
 import type { FailureReason, TimelineEntry } from '../src/contracts/delivery.ts';
-import { sendAttempt } from './send-attempt.ts';
 import type { AttemptFacts, AttemptInput, AttemptResult } from '../workflows/contract.ts';
+import { sendAttempt } from './send-attempt.ts';
+import { createTurns } from './turns.ts';
 
-export type AttemptDeps = { pool: Pool; sender: Sender; secretBox: SecretBox };
+export type AttemptDeps = {
+  pool: Pool;
+  sender: Sender;
+  secretBox: SecretBox;
+  /** Attempts an hour and webhook; 0: no cap. */
+  attemptsPerHour: number;
+  /** Told of every delivery that ended failed, again where the first time may not have been taken. */
+  onFailed: (failed: {
+    deliveryId: string;
+    number: number;
+    material: AttemptMaterial;
+    reason: FailureReason;
+  }) => Promise<void>;
+};
 
 /** Load → sign → send → record: one attempt, as one activity. */
-export function createAttemptDelivery({ pool, sender, secretBox }: AttemptDeps) {
+export function createAttemptDelivery({ pool, sender, secretBox, attemptsPerHour, onFailed }: AttemptDeps) {
+  const turns = createTurns();
   const load = createBatcher<AttemptInput, AttemptMaterial | null>({
     maxSize: 64,
     concurrency: 2,
     run: async (inputs) => {
-      const loaded = await loadAttempts(pool, inputs);
+      const loaded = await loadAttempts(pool, inputs, attemptsPerHour);
       const byKey = new Map(
         loaded.map((material) => [`${material.deliveryId} ${material.number}`, material]),
       );
@@ -40,58 +58,111 @@ export function createAttemptDelivery({ pool, sender, secretBox }: AttemptDeps) 
       return records.map(() => null);
     },
   });
+  const defer = createBatcher<Deferral, null>({
+    maxSize: 256,
+    concurrency: 1,
+    run: async (deferrals) => {
+      await deferDeliveries(pool, deferrals);
+      return deferrals.map(() => null);
+    },
+  });
 
-  return async (input: AttemptInput): Promise<AttemptResult> => {
+  const attemptNow = async (
+    input: AttemptInput,
+  ): Promise<{ result: AttemptResult; durationMs: number | null }> => {
     const material = await load(input);
     if (!material)
       throw ApplicationFailure.nonRetryable(`There is no delivery ${input.deliveryId}`, 'delivery_missing');
+    const isLast = input.scheduledSeconds === null;
     // An earlier run of this activity sent and recorded it, and died before it could say so.
-    if (material.recorded) return toResult(material.recorded, input.scheduledSeconds === null);
-    const stopped = await stopInstead(pool, material, input);
-    if (stopped) return stopped;
+    const { recorded } = material;
+    const stopped = recorded ? null : await stopInstead(pool, material, input);
+    if (stopped) return { result: stopped, durationMs: null };
+    const until = recorded ? null : slotTime(material.laneBefore, material.now);
+    if (until) {
+      const { entry, result } = describeDeferral(material.now, until);
+      await defer({
+        deliveryId: input.deliveryId,
+        slot: material.slot,
+        until,
+        notes: input.notes,
+        entry,
+      });
+      return { result, durationMs: null };
+    }
+    const row = recorded ?? (await sendAndRecord(input, material, isLast));
+    const reason = row.outcome === 'failed' ? judgeRow(row, isLast) : null;
+    if (reason) await onFailed({ deliveryId: input.deliveryId, number: input.number, material, reason });
+    return { result: toResult(row, reason), durationMs: row.durationMs };
+  };
 
-    const { attemptId, sent } = await sendAttempt({ sender, secretBox }, material);
-
-    const { outcome, errorCode, reason } = judgeAttempt(sent, input.scheduledSeconds === null);
-    const statusCode = sent.kind === 'answered' ? sent.statusCode : null;
+  const sendAndRecord = async (
+    input: AttemptInput,
+    material: AttemptMaterial,
+    isLast: boolean,
+  ): Promise<AttemptRow> => {
+    const { body } = material;
+    if (body === null)
+      throw ApplicationFailure.nonRetryable(
+        `The payload of ${material.eventId} was removed`,
+        'payload_removed',
+      );
+    const { attemptId, sent } = await sendAttempt(
+      { sender, secretBox },
+      { ...material, body: bodyFor(material.format, body) },
+    );
+    const { outcome, errorCode, reason } = judgeAttempt(sent, isLast);
     const durationMs = Math.round(sent.durationMs);
     const endedAt = new Date(sent.startedAt.getTime() + durationMs);
-    const seconds =
-      outcome === 'retry' && input.scheduledSeconds !== null
-        ? waitSeconds({
-            scheduledSeconds: input.scheduledSeconds,
-            statusCode,
-            retryAfter: sent.kind === 'answered' ? sent.headers['retry-after'] : undefined,
-            now: endedAt,
-          })
-        : null;
+    const seconds = outcome === 'retry' ? secondsToWait(sent, input.scheduledSeconds ?? 0, endedAt) : null;
     const row: AttemptRow = {
       id: attemptId,
       number: input.number,
       startedAt: sent.startedAt,
       durationMs,
-      statusCode,
+      statusCode: statusOf(sent),
       outcome,
       errorCode,
       waitSeconds: seconds,
     };
     const nextAttemptAt = seconds === null ? null : new Date(endedAt.getTime() + seconds * 1000);
-    const status = outcome === 'retry' ? ('retrying' as const) : outcome;
     await record({
       ...row,
       deliveryId: input.deliveryId,
+      webhookId: material.webhookId,
+      activation: material.activation,
+      slot: material.slot,
       response:
         sent.kind === 'answered'
           ? { headers: sent.headers, body: sent.body, truncated: sent.truncated }
           : null,
-      status,
+      status: outcome === 'retry' ? 'retrying' : outcome,
       reason,
       nextAttemptAt,
       endedAt: outcome === 'retry' ? null : endedAt,
       entries: [...input.notes, ...entriesOf(row, endedAt, reason, nextAttemptAt)],
     });
-    return toResult(row, input.scheduledSeconds === null);
+    return row;
   };
+
+  return async (input: AttemptInput): Promise<AttemptResult> => {
+    const turn = await turns.take(input.webhookId);
+    if ('seconds' in turn) return { next: 'busy', seconds: turn.seconds };
+    let attempted: Awaited<ReturnType<typeof attemptNow>> | null = null;
+    try {
+      attempted = await attemptNow(input);
+    } finally {
+      turn.giveBack(attempted?.durationMs ?? null);
+    }
+    return throwFailure(attempted.result);
+  };
+}
+
+const statusOf = (sent: SendResult): number | null => (sent.kind === 'answered' ? sent.statusCode : null);
+
+function secondsToWait(sent: SendResult, scheduledSeconds: number, endedAt: Date): number {
+  const retryAfter = sent.kind === 'answered' ? sent.headers['retry-after'] : undefined;
+  return waitSeconds({ scheduledSeconds, statusCode: statusOf(sent), retryAfter, now: endedAt });
 }
 
 /** A delivery that may not be attempted now: its webhook is gone or not active, or it was settled meanwhile. */
@@ -112,6 +183,12 @@ async function stopInstead(
   return settled.status === 'ended'
     ? { next: 'stop', status: 'ended' }
     : { next: 'stop', status: settled.status, at: settled.at, reason: settled.reason };
+}
+
+function describeDeferral(now: Date, until: Date): { entry: TimelineEntry; result: AttemptResult } {
+  const seconds = Math.max(1, until.getTime() - now.getTime()) / 1000;
+  const times = { at: now.toISOString(), until: until.toISOString(), seconds };
+  return { entry: { ...times, type: 'wait', reason: 'hourly_cap' }, result: { ...times, next: 'defer' } };
 }
 
 function entriesOf(
@@ -139,8 +216,17 @@ function entriesOf(
   ];
 }
 
-/** What the workflow learns. A failure that no retry can mend is thrown, so that Temporal shows it as one. */
-function toResult(row: AttemptRow, isLast: boolean): AttemptResult {
+/** Why an attempt that failed ends its delivery. */
+function judgeRow({ errorCode, statusCode }: AttemptRow, isLast: boolean): FailureReason | null {
+  const answer =
+    statusCode === null
+      ? { kind: 'failed' as const, code: errorCode ?? 'network_failure' }
+      : { kind: 'answered' as const, statusCode };
+  return judgeAttempt(answer, isLast).reason;
+}
+
+/** What the workflow learns. */
+function toResult(row: AttemptRow, reason: FailureReason | null): AttemptResult {
   const attempt: AttemptFacts = {
     id: row.id,
     number: row.number,
@@ -152,18 +238,19 @@ function toResult(row: AttemptRow, isLast: boolean): AttemptResult {
   };
   if (row.outcome === 'delivered') return { next: 'end', attempt };
   if (row.outcome === 'retry') return { next: 'wait', attempt, seconds: row.waitSeconds ?? 0 };
-  const { errorCode, statusCode } = row;
-  if (errorCode === 'client_error' || errorCode === 'blocked_address') {
-    const failed: AttemptResult = { next: 'fail', attempt, reason: errorCode };
-    throw ApplicationFailure.create({
-      message: describeAttemptError(errorCode, statusCode),
-      type: errorCode,
-      nonRetryable: true,
-      details: [failed],
-      // A receiver's answer, not a fault of ours: no warning in the worker's log.
-      category: ApplicationFailureCategory.BENIGN,
-    });
-  }
-  if (!isLast) throw new Error(`Attempt ${row.id} failed without a reason that ends a delivery`);
-  return { next: 'fail', attempt, reason: 'retries_exhausted' };
+  if (reason === null) throw new Error(`Attempt ${row.id} failed without a reason that ends a delivery`);
+  return { next: 'fail', attempt, reason };
+}
+
+/** A failure that no retry could have mended is thrown, so that Temporal shows it as one. */
+function throwFailure(result: AttemptResult): AttemptResult {
+  if (result.next !== 'fail' || result.reason === 'retries_exhausted') return result;
+  throw ApplicationFailure.create({
+    message: describeAttemptError(result.reason, result.attempt.statusCode),
+    type: result.reason,
+    nonRetryable: true,
+    details: [result],
+    // A receiver's answer, not a fault of ours: no warning in the worker's log.
+    category: ApplicationFailureCategory.BENIGN,
+  });
 }

@@ -1,12 +1,18 @@
 import { Context } from '@temporalio/activity';
 import { createAttemptDelivery, type AttemptDeps } from './attempt-delivery.ts';
+import { createEvaluateAutoDisable, type AutoDisableDeps } from './evaluate-auto-disable.ts';
+import { createRescheduleDelivery } from './reschedule-delivery.ts';
 import { createSettleDelivery } from './settle-delivery.ts';
 
+export type ActivityDeps = AttemptDeps & AutoDisableDeps;
+
 /** The side effects that workflows call, built from what they need. */
-export function createActivities(deps: AttemptDeps) {
+export function createActivities(deps: ActivityDeps) {
   return {
     attemptDelivery: withHeartbeat(createAttemptDelivery(deps)),
     settleDelivery: withHeartbeat(createSettleDelivery(deps)),
+    rescheduleDelivery: withHeartbeat(createRescheduleDelivery(deps)),
+    evaluateAutoDisable: withHeartbeat(createEvaluateAutoDisable(deps)),
   };
 }
 

@@ -1,5 +1,6 @@
 import { newId } from '../src/domain/ids.ts';
 import { attemptHeaders } from '../src/domain/request-headers.ts';
+import { signingSecrets } from '../src/domain/signing-secrets.ts';
 import type { Sender, SendResult } from '../src/outbound/sender.ts';
 import type { SecretBox } from '../src/security/secret-box.ts';
 
@@ -7,6 +8,8 @@ type Attempt = {
   webhookId: string;
   url: string;
   sealedSecret: string | null;
+  previousSealedSecret: string | null;
+  previousSecretUntil: Date | null;
   eventId: string;
   eventType: string;
   body: Buffer;
@@ -16,17 +19,36 @@ type Attempt = {
 /** Signs and sends once. Deliveries and test events go the same way. */
 export async function sendAttempt(
   { sender, secretBox }: { sender: Sender; secretBox: SecretBox },
-  { webhookId, url, sealedSecret, eventId, eventType, body, isTest = false }: Attempt,
+  {
+    webhookId,
+    url,
+    sealedSecret,
+    previousSealedSecret,
+    previousSecretUntil,
+    eventId,
+    eventType,
+    body,
+    isTest = false,
+  }: Attempt,
 ): Promise<{ attemptId: string; sent: SendResult }> {
   if (sealedSecret === null) throw new Error(`Webhook ${webhookId} has no secret`);
   const attemptId = newId('att');
+  const at = new Date();
+  const sealed = signingSecrets({
+    current: sealedSecret,
+    previous: previousSealedSecret,
+    previousUntil: previousSecretUntil,
+    now: at,
+  });
+  const [first, ...others] = sealed.standard;
+  const open = (secret: string) => secretBox.open(secret, webhookId);
   const headers = attemptHeaders({
     eventId,
     eventType,
     attemptId,
     body,
-    at: new Date(),
-    secrets: [secretBox.open(sealedSecret, webhookId)],
+    at,
+    secrets: { body: open(sealed.body), standard: [open(first), ...others.map(open)] },
     isTest,
   });
   return { attemptId, sent: await sender.send({ url, headers, body }) };

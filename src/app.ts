@@ -3,6 +3,9 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { createApi, createHttpServer } from './api/server.ts';
 import { childEnvironment, type Config } from './config.ts';
+import { createTellFailed } from '../activities/tell-failed.ts';
+import { applySetting } from './db/applied-settings.ts';
+import { wakeDeferred } from './db/deliveries.ts';
 import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { migrate } from './db/migrate.ts';
 import { createPool, type Pool } from './db/pool.ts';
@@ -16,6 +19,7 @@ import { createSender } from './outbound/sender.ts';
 import { createSecretBox } from './security/secret-box.ts';
 import { watchBacklog } from './temporal/backlog.ts';
 import { connectionOptions, createTemporal, prepareNamespace } from './temporal/client.ts';
+import { keepSchedules, type ScheduleDefinition } from './temporal/schedules.ts';
 import { createStarter } from './temporal/start-deliveries.ts';
 import { startSweep } from './temporal/sweep.ts';
 import { maxConcurrentAttempts, startWorker } from './temporal/worker.ts';
@@ -93,6 +97,10 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     stops.push({ name: 'pool', stop: () => pool.end() });
     const secretBox = createSecretBox(await encryptionKeysFor(config));
     await checkEncryptionKeys(pool, secretBox);
+    await applySetting(pool, 'FLTR_HOLD_HOURS', String(config.FLTR_HOLD_HOURS));
+    if (await applySetting(pool, 'FLTR_DELIVERIES_PER_HOUR', String(config.FLTR_DELIVERIES_PER_HOUR))) {
+      await wakeDeferred(pool);
+    }
     const developmentKey = await developmentKeyFor(config, pool);
 
     const address = await connectionOptions(config, temporalAddress);
@@ -121,11 +129,22 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         address,
         namespace: config.TEMPORAL_NAMESPACE,
         ready: namespaceReady.done,
-        activities: { pool, sender, secretBox },
+        activities: {
+          pool,
+          sender,
+          secretBox,
+          attemptsPerHour: config.FLTR_DELIVERIES_PER_HOUR,
+          minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
+          onFailed: createTellFailed(pool),
+        },
         log,
       });
       stops.push({ name: 'worker', stop: worker.close });
       if (role === 'up') await worker.ready;
+      const schedules = keepSchedules(temporal, namespaceReady.done, schedulesOf(config), (error) =>
+        log.warn({ err: error }, 'the schedules could not be made; tried again'),
+      );
+      stops.push({ name: 'schedules', stop: schedules.close });
     }
     const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
     const starter = createStarter({ pool, temporal, log, scheduleSeconds });
@@ -166,6 +185,17 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     await stop();
     throw error;
   }
+}
+
+function schedulesOf(config: Config): ScheduleDefinition[] {
+  return [
+    {
+      id: 'evaluate-auto-disable',
+      workflowType: 'evaluateAutoDisable',
+      args: [],
+      everySeconds: config.FLTR_AUTO_DISABLE_EVERY_SECONDS,
+    },
+  ];
 }
 
 async function openDatabase(databaseUrl: string, log: Logger): Promise<Pool> {

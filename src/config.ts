@@ -123,10 +123,40 @@ const settings = {
     default: '100',
     meaning: 'webhooks an account may have',
   },
+  FLTR_DELIVERIES_PER_HOUR: {
+    schema: wholeNumber(0, 1_000_000),
+    default: '1000',
+    meaning: 'attempts in any hour for each webhook; what is over is deferred; 0: no cap',
+  },
+  FLTR_AUTO_DISABLE_EVERY_SECONDS: {
+    schema: wholeNumber(1, 86_400),
+    default: '300',
+    meaning: 'how often webhooks are judged by their failures',
+  },
+  FLTR_AUTO_DISABLE_MIN_DELIVERIES: {
+    schema: wholeNumber(1, 1_000_000),
+    default: '10',
+    meaning: 'ended deliveries in 24 h below which a webhook is not judged',
+  },
+  FLTR_HOLD_HOURS: {
+    schema: wholeNumber(1, 8760),
+    default: '72',
+    meaning: 'how long deliveries of a webhook that is not active are held',
+  },
   FLTR_ALLOWED_CIDRS: {
     schema: cidrs,
     default: '',
     meaning: 'private networks allowed as targets, such as 10.1.0.0/16,fd00::/8',
+  },
+  FLTR_API_REQUESTS_PER_MINUTE: {
+    schema: wholeNumber(0, 1_000_000),
+    default: '600',
+    meaning: 'calls of the API a minute, per key and process, publishing apart; 0: no limit',
+  },
+  FLTR_PUBLISH_REQUESTS_PER_MINUTE: {
+    schema: wholeNumber(0, 1_000_000),
+    default: '0',
+    meaning: 'calls that publish a minute, per key and process; 0: no limit',
   },
   FLTR_MAX_BACKLOG: {
     schema: wholeNumber(1, 100_000_000),

@@ -4,6 +4,7 @@ import { startApp, type App, type Role } from './app.ts';
 import { addAdminCommands, type WithDatabase } from './cli/admin.ts';
 import { banner } from './cli/banner.ts';
 import { runDemo } from './cli/demo.ts';
+import { addReencryptCommand } from './cli/reencrypt.ts';
 import { readServiceFile, removeServiceFile, writeServiceFile } from './cli/service-file.ts';
 import { table } from './cli/table.ts';
 import { readConfig, settingsTable, unknownSettings } from './config.ts';
@@ -57,7 +58,8 @@ async function serve(role: Role): Promise<void> {
 
 /** The configured database, or the one that a running `up` keeps in the data folder. */
 const withDatabase: WithDatabase = async (run) => {
-  const { DATABASE_URL, FLTR_DATA_DIR } = readConfig();
+  const config = readConfig();
+  const { DATABASE_URL, FLTR_DATA_DIR } = config;
   const databaseUrl = DATABASE_URL ?? (await readServiceFile(FLTR_DATA_DIR))?.databaseUrl;
   if (databaseUrl === undefined) {
     throw new StartError(
@@ -66,7 +68,7 @@ const withDatabase: WithDatabase = async (run) => {
   }
   const pool = createPool({ databaseUrl, maxConnections: 2, onError: () => undefined });
   try {
-    await run(pool);
+    await run(pool, config);
   } finally {
     await pool.end();
   }
@@ -112,6 +114,7 @@ program
     );
   });
 addAdminCommands(program, withDatabase);
+addReencryptCommand(program, withDatabase);
 program
   .command('demo')
   .description('start everything in a temporary folder and watch seven events being delivered')

@@ -52,7 +52,12 @@ test('a webhook is read, listed, changed and deleted, and its secret is in none 
   });
   expect(patched.body).toMatchObject({ events: ['dataset.*'], description: null, url });
   for (const { text } of [one, list, patched]) expect(text).not.toContain('whsec_');
-  expect((await service.call('GET', `/v1/webhooks/${id}/secret`)).body).toEqual({ webhook_id: id, secret });
+  expect((await service.call('GET', `/v1/webhooks/${id}/secret`)).body).toEqual({
+    webhook_id: id,
+    secret,
+    previous_secret: null,
+    previous_secret_until: null,
+  });
   const { rows } = await service.pool.query(`select actor, action from audit_records where target = $1`, [
     id,
   ]);

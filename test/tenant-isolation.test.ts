@@ -27,6 +27,7 @@ const bodies: Record<string, unknown> = {
   createWebhook: { url: 'https://example.com/', events: ['*'] },
   updateWebhook: { description: 'taken over' },
   publishEvent: { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } },
+  rescheduleDelivery: { next_attempt_at: new Date(Date.now() + 60_000).toISOString() },
   publishEvents: { events: [{}] },
 };
 const pathOf = (path: string) => path.replace('{id}', ids[path.split('/')[2] ?? ''] ?? 'missing');

@@ -17,6 +17,7 @@ export const searchAttributes = {
 
 export type DeliverEventInput = {
   deliveryId: string;
+  webhookId: string;
   /** Seconds of each wait before a retry; as it was when this run was started. */
   schedule: number[];
   /** Attempts that earlier runs have made: numbers go on from there. */
@@ -36,7 +37,15 @@ export type Asked = {
   attemptsSeen?: number;
 };
 
-export const signalNames = { retryNow: 'retryNow', cancel: 'cancel', settle: 'settle' } as const;
+/** A new time for the next attempt, RFC 3339. */
+export type Reschedule = Asked & { until: string };
+
+export const signalNames = {
+  retryNow: 'retryNow',
+  cancel: 'cancel',
+  settle: 'settle',
+  reschedule: 'reschedule',
+} as const;
 export const stateQueryName = 'state';
 
 export type DeliveryState = {
@@ -47,6 +56,7 @@ export type DeliveryState = {
 
 export type AttemptInput = {
   deliveryId: string;
+  webhookId: string;
   number: number;
   /** The schedule's wait after this attempt; null: it is the last one. */
   scheduledSeconds: number | null;
@@ -68,9 +78,15 @@ export type AttemptResult =
   | { next: 'end'; attempt: AttemptFacts }
   | { next: 'wait'; attempt: AttemptFacts; seconds: number }
   | { next: 'fail'; attempt: AttemptFacts; reason: FailureReason }
+  /** No attempt yet: the hourly cap has room then. `at` is when it said so. */
+  | { next: 'defer'; at: string; until: string; seconds: number }
+  /** No attempt yet: as many requests to the webhook are under way as may be. Nothing is written. */
+  | { next: 'busy'; seconds: number }
   /** No attempt was made: the delivery is held, canceled, or had ended before. */
   | { next: 'stop'; status: 'held' | 'canceled'; at: string; reason: string | null }
   | { next: 'stop'; status: 'ended' };
+
+export type RescheduleInput = { deliveryId: string; at: string; until: string; notes: TimelineEntry[] };
 
 export type SettleInput = {
   deliveryId: string;
@@ -82,3 +98,6 @@ export type SettleResult =
   | { status: 'held' | 'canceled'; at: string; reason: string | null }
   | { status: 'ended' }
   | { status: 'goes_on' };
+
+export type EvaluateInput = { after: string };
+export type EvaluateResult = { next: string | null; disabled: number };

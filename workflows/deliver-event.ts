@@ -23,6 +23,7 @@ import {
   type DeliverEventInput,
   type DeliverEventResult,
   type DeliveryState,
+  type Reschedule,
   type SettleInput,
 } from './contract.ts';
 
@@ -30,6 +31,7 @@ const retryNow = defineSignal<[Asked?]>(signalNames.retryNow);
 const cancel = defineSignal<[Asked?]>(signalNames.cancel);
 // Sent by the service after it held, released or canceled the delivery's row.
 const settleSignal = defineSignal<[Asked?]>(signalNames.settle);
+const reschedule = defineSignal<[Reschedule]>(signalNames.reschedule);
 const state = defineQuery<DeliveryState>(stateQueryName);
 
 // What an activity retries by itself is only what keeps it from working at all, such as a database that is away: no
@@ -41,7 +43,8 @@ const activityOptions = {
 } as const;
 
 /** What ends a wait before its time. */
-type Wake = 'attempt' | 'cancel' | 'settle';
+type Wake = 'attempt' | 'reschedule' | 'settle' | 'cancel';
+type EndStatus = DeliverEventResult['status'];
 
 /** One event on its way to one webhook: attempt, wait, attempt again, until it ends. */
 export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEventResult> {
@@ -57,6 +60,7 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
   // The handlers below set it while the loop waits, which the compiler does not see.
   const wokenTo = (): Wake | null => wake;
   let retryAskedAfter = -1;
+  let rescheduledTo = startedAt;
 
   const note = (name: string, asked: Asked | undefined) => {
     const by = typeof asked?.by === 'string' ? asked.by.slice(0, 100) : 'temporal';
@@ -77,6 +81,12 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
     note(signalNames.settle, asked);
     if (wake !== 'cancel') wake = 'settle';
   });
+  setHandler(reschedule, (asked) => {
+    if (Number.isNaN(Date.parse(asked?.until))) return;
+    note(signalNames.reschedule, asked);
+    rescheduledTo = new Date(asked.until).toISOString();
+    if (wake !== 'cancel' && wake !== 'settle') wake = 'reschedule';
+  });
   const takeNotes = () => {
     const taken = notes;
     notes = [];
@@ -89,8 +99,38 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
     return settled.status;
   };
 
+  /** Waits, unless woken before; the status that ended the delivery meanwhile, or null: on to an attempt. */
+  const pause = async (seconds: number, until: string | null, summary: string): Promise<EndStatus | null> => {
+    let milliseconds = seconds * 1000;
+    let wait = summary;
+    now = { ...now, phase: 'waiting', nextAttemptAt: until };
+    for (;;) {
+      await condition(() => wake !== null, milliseconds, { summary: wait });
+      if (wokenTo() !== 'reschedule') break;
+      wake = null;
+      const [at, to] = [new Date().toISOString(), rescheduledTo];
+      const { rescheduleDelivery } = proxyActivities<Activities>({
+        ...activityOptions,
+        summary: 'reschedule',
+      });
+      await rescheduleDelivery({ deliveryId, at, until: to, notes: takeNotes() });
+      now = { ...now, nextAttemptAt: to };
+      setCurrentDetails(`Rescheduled. Next attempt at ${to}`);
+      milliseconds = Math.max(0, Date.parse(to) - Date.now());
+      wait = `rescheduled to ${to}`;
+      if (milliseconds === 0) break;
+    }
+    if (wokenTo() !== 'settle') return null;
+    const status = await settle('as_row_says', null);
+    return status === 'goes_on' ? null : status === 'ended' ? 'delivered' : status;
+  };
+
   try {
-    for (let retries = input.retriesBefore, number = input.attemptsBefore + 1; ; number += 1) {
+    for (let retries = input.retriesBefore, number = input.attemptsBefore + 1; ;) {
+      if (wokenTo() === 'reschedule') {
+        const status = await pause(0, null, 'reschedule');
+        if (status) return ended(status);
+      }
       if (wokenTo() === 'cancel') {
         await settle('canceled', 'canceled');
         return ended('canceled');
@@ -98,42 +138,43 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
       wake = null;
       now = { phase: 'attempting', attempts: number - 1, nextAttemptAt: null };
       const attempts = number + schedule.length - retries;
-      const result = await attempt(input, number, attempts, schedule[retries] ?? null, takeNotes());
-      if (result.next === 'stop') return ended(result.status === 'ended' ? 'delivered' : result.status);
-      now = { ...now, attempts: number };
-      if (result.next !== 'wait' && retryAskedAfter >= number) {
-        // Asked for by somebody who saw the end before this run came to it: it begins again, as a new run would.
-        retries = 0;
-        continue;
+      const given = takeNotes();
+      const result = await attempt(input, number, attempts, schedule[retries] ?? null, given);
+      let status: EndStatus | null;
+      switch (result.next) {
+        case 'stop':
+          return ended(result.status === 'ended' ? 'delivered' : result.status);
+        case 'busy':
+          // Nothing was written: what was noted is still to be told.
+          notes.unshift(...given);
+          status = await pause(result.seconds, null, `a turn in about ${result.seconds} s`);
+          break;
+        case 'defer':
+          setCurrentDetails(`The hourly cap has room for attempt ${number} at ${result.until}`);
+          status = await pause(result.seconds, result.until, `hourly cap: room in ${result.seconds} s`);
+          break;
+        case 'end':
+        case 'fail':
+          now = { ...now, attempts: number };
+          // Unless asked for by somebody who saw the end before this run came to it: then it begins again.
+          if (retryAskedAfter < number) return end(result);
+          retries = 0;
+          number += 1;
+          continue;
+        case 'wait': {
+          retries += 1;
+          const { startedAt: from, durationMs } = result.attempt;
+          const until = new Date(Date.parse(from) + durationMs + result.seconds * 1000).toISOString();
+          now = { ...now, attempts: number };
+          setCurrentDetails(`Attempt ${number} of ${attempts} did not deliver. Next attempt at ${until}`);
+          // Asked for between the attempt's record and this wait.
+          if (retryAskedAfter >= number) wake ??= 'attempt';
+          number += 1;
+          status = await pause(result.seconds, until, `retry ${retries} in ${result.seconds} s`);
+          break;
+        }
       }
-      if (result.next === 'end') return ended('delivered');
-      if (result.next === 'fail') {
-        now = { ...now, phase: 'ended' };
-        setCurrentDetails(`Failed: ${result.reason}`);
-        throw ApplicationFailure.create({
-          message: describeEnd(result),
-          type: result.reason,
-          nonRetryable: true,
-          category: ApplicationFailureCategory.BENIGN,
-        });
-      }
-      retries += 1;
-      const until = new Date(
-        Date.parse(result.attempt.startedAt) + result.attempt.durationMs + result.seconds * 1000,
-      );
-      now = { phase: 'waiting', attempts: number, nextAttemptAt: until.toISOString() };
-      setCurrentDetails(
-        `Attempt ${number} of ${attempts} did not deliver. Next attempt at ${until.toISOString()}`,
-      );
-      // Asked for between the attempt's record and this wait.
-      if (retryAskedAfter >= number) wake ??= 'attempt';
-      await condition(() => wake !== null, result.seconds * 1000, {
-        summary: `retry ${retries} in ${result.seconds} s`,
-      });
-      if (wokenTo() === 'settle') {
-        const status = await settle('as_row_says', null);
-        if (status !== 'goes_on') return ended(status === 'ended' ? 'delivered' : status);
-      }
+      if (status) return ended(status);
     }
   } catch (error) {
     // Canceled in the Web UI or by the temporal command: the delivery ends canceled, as by our own signal.
@@ -147,7 +188,19 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
   }
 }
 
-function ended(status: DeliverEventResult['status']): DeliverEventResult {
+/** How an attempt that ended the delivery ends the run: a failed delivery is a failed workflow. */
+function end(result: Extract<AttemptResult, { next: 'end' | 'fail' }>): DeliverEventResult {
+  if (result.next === 'end') return ended('delivered');
+  setCurrentDetails(`Failed: ${result.reason}`);
+  throw ApplicationFailure.create({
+    message: describeEnd(result),
+    type: result.reason,
+    nonRetryable: true,
+    category: ApplicationFailureCategory.BENIGN,
+  });
+}
+
+function ended(status: EndStatus): DeliverEventResult {
   setCurrentDetails(`${status.slice(0, 1).toUpperCase()}${status.slice(1)}`);
   return { status };
 }
@@ -164,9 +217,12 @@ async function attempt(
   const { attemptDelivery } = proxyActivities<Activities>({
     ...activityOptions,
     summary: `attempt ${number} of ${attempts}`,
+    // First attempts go before late retries; where the server has fairness on, webhooks share alike.
+    priority: { priorityKey: number === 1 ? 2 : 4, fairnessKey: input.webhookId },
   });
   try {
-    return await attemptDelivery({ deliveryId: input.deliveryId, number, scheduledSeconds, notes });
+    const { deliveryId, webhookId } = input;
+    return await attemptDelivery({ deliveryId, webhookId, number, scheduledSeconds, notes });
   } catch (error) {
     const cause = error instanceof ActivityFailure ? error.cause : undefined;
     const [result] = cause instanceof ApplicationFailure && cause.nonRetryable ? (cause.details ?? []) : [];

@@ -1,1 +1,2 @@
 export { deliverEvent } from './deliver-event.ts';
+export { evaluateAutoDisable } from './evaluate-auto-disable.ts';

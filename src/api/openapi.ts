@@ -1,4 +1,9 @@
-import { OpenAPIRegistry, OpenApiGeneratorV31, type RouteConfig } from '@asteasolutions/zod-to-openapi';
+import {
+  OpenAPIRegistry,
+  OpenApiGeneratorV31,
+  type ResponseConfig,
+  type RouteConfig,
+} from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import { idPattern } from '../contracts/id.ts';
 import { problemSchema } from '../contracts/problem.ts';
@@ -14,6 +19,24 @@ export function openApiDocument(): Document {
   document ??= generate();
   return document;
 }
+
+const retryAfter = {
+  'Retry-After': {
+    description: 'Seconds until it is worth another try.',
+    schema: { type: 'integer' as const },
+  },
+};
+const errorHeaders: Record<number, NonNullable<ResponseConfig['headers']>> = {
+  429: {
+    ...retryAfter,
+    RateLimit: {
+      description: 'What is left, and when it is full again.',
+      schema: { type: 'string' as const },
+    },
+    'RateLimit-Policy': { description: 'The limit and its window.', schema: { type: 'string' as const } },
+  },
+  503: retryAfter,
+};
 
 function generate(): Document {
   const registry = new OpenAPIRegistry();
@@ -55,6 +78,7 @@ function toOperation(route: Route): RouteConfig {
     const ofStatus = codes.filter((code) => errorCatalogue[code].status === status);
     responses[String(status)] = {
       description: ofStatus.map((code) => `\`${code}\`: ${errorCatalogue[code].title}`).join('; '),
+      ...(status in errorHeaders ? { headers: errorHeaders[status] } : {}),
       content: { 'application/problem+json': { schema: problemSchema } },
     };
   }
@@ -82,7 +106,12 @@ function toOperation(route: Route): RouteConfig {
           }
         : {}),
       ...(route.body
-        ? { body: { required: true, content: { 'application/json': { schema: route.body } } } }
+        ? {
+            body: {
+              required: route.bodyMayBeEmpty !== true,
+              content: { 'application/json': { schema: route.body } },
+            },
+          }
         : {}),
     },
     responses,
@@ -96,6 +125,7 @@ function errorsOf(route: Route): ErrorCode[] {
     ...([
       'unauthorized',
       'missing_scope',
+      'rate_limited',
       'bad_request',
       'internal_error',
       'unavailable',

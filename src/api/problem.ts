@@ -34,15 +34,16 @@ export function toFieldErrors(error: z.ZodError, base = ''): FieldError[] {
   });
 }
 
+/** A body can have more faults than are of use to anybody: an answer names so many. */
+const maxListedFaults = 100;
+
 export function validationError(errors: FieldError[]): ApiError {
   const [first] = errors;
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
   return new ApiError(
     'validation_failed',
     first ? `${first.pointer || 'The body'}: ${first.message}${more}` : 'Not valid.',
-    {
-      errors,
-    },
+    { errors: errors.slice(0, maxListedFaults) },
   );
 }
 

@@ -29,6 +29,8 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   scope: Scope;
   query?: Query;
   body?: Body;
+  /** No body counts as `{}`. */
+  bodyMayBeEmpty?: boolean;
   /** Most bytes that the body may have; 64 KiB unless said. */
   maxBodyBytes?: number;
   takesIdempotencyKey?: boolean;

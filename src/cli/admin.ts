@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Config } from '../config.ts';
 import { accountExists, createAccount, listAccounts } from '../db/accounts.ts';
 import { insertApiKey, listApiKeys, revokeApiKey } from '../db/api-keys.ts';
 import { insertAuditRecord } from '../db/audit-records.ts';
@@ -8,9 +9,9 @@ import { digestOfKey, hintOfKey, newApiKey, scopes } from '../security/api-keys.
 import { table } from './table.ts';
 
 /** Runs something with the database, and closes it. */
-export type WithDatabase = (run: (pool: Pool) => Promise<void>) => Promise<void>;
+export type WithDatabase = (run: (pool: Pool, config: Config) => Promise<void>) => Promise<void>;
 
-const actor = 'command line';
+export const actor = 'command line';
 
 /** `accounts create|list`, `keys create|list|revoke`. */
 export function addAdminCommands(program: Command, withDatabase: WithDatabase): void {

@@ -4,6 +4,7 @@ import { attemptOutcomes, attemptSchema } from './attempt.ts';
 export const deliveryStatuses = ['pending', 'retrying', 'delivered', 'failed', 'held', 'canceled'] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
 
+/** Why an attempt ended its delivery failed; a held one that was kept too long is `expired`. */
 export const failureReasons = ['client_error', 'blocked_address', 'retries_exhausted'] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
@@ -23,7 +24,16 @@ export const timelineEntrySchema = z
       status_code: z.int().nullable(),
       duration_ms: z.int(),
     }),
-    z.object({ at, type: z.literal('wait'), seconds: z.number(), until: at }),
+    z.object({
+      at,
+      type: z.literal('wait'),
+      seconds: z.number(),
+      until: at,
+      reason: z
+        .enum(['hourly_cap', 'rescheduled'])
+        .optional()
+        .meta({ description: 'Why it waits; absent: for its retry, as scheduled.' }),
+    }),
     z.object({ at, type: z.literal('signal'), name: z.string(), by: z.string() }),
     z.object({ at, type: z.literal('held') }),
     z.object({ at, type: z.literal('released') }),
@@ -75,3 +85,9 @@ export const deliverySchema = z
   })
   .meta({ id: 'Delivery' });
 export type Delivery = z.infer<typeof deliverySchema>;
+
+export const rescheduleSchema = z
+  .strictObject({
+    next_attempt_at: z.iso.datetime({ offset: true }).meta({ description: 'At most 30 days ahead.' }),
+  })
+  .meta({ id: 'Reschedule' });

@@ -47,6 +47,15 @@ export const eventDataSchemas = {
   }),
 } as const;
 
+/** Events of the service itself, such as a webhook that was disabled. */
+export const operationalTypes = [
+  'webhook.disabled',
+  'webhook.warning',
+  'webhook.secret_due',
+  'delivery.failed',
+] as const;
+export type OperationalType = (typeof operationalTypes)[number];
+
 export type EventType = keyof typeof eventDataSchemas;
 export const eventTypes = Object.keys(eventDataSchemas) as [EventType, ...EventType[]];
 export const eventTypeSchema = z.enum(eventTypes).meta({ id: 'EventType', example: 'document.processed' });

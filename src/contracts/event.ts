@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { deliveryStatuses } from './delivery.ts';
-import { eventTypeSchema } from './event-types.ts';
+import { eventDataSchemas, eventTypes, eventTypeSchema } from './event-types.ts';
 import { problemSchema } from './problem.ts';
 import { idSchema } from './id.ts';
 
@@ -23,7 +23,13 @@ export const publishEventSchema = z
       .meta({ description: 'When it happened, RFC 3339; the time of acceptance when left out.' }),
     account_id: idSchema.optional().meta({ description: 'With a service key only.' }),
   })
-  .meta({ id: 'PublishEvent' });
+  .meta({
+    id: 'PublishEvent',
+    oneOf: eventTypes.map((event) => {
+      const { $schema: _dialect, ...data } = z.toJSONSchema(eventDataSchemas[event]);
+      return { title: event, properties: { event: { const: event }, data } };
+    }),
+  });
 export type PublishEvent = z.infer<typeof publishEventSchema>;
 
 export const maxBatchEvents = 500;

@@ -1,15 +1,27 @@
 import { z } from 'zod';
 import { attemptSchema } from './attempt.ts';
-import { eventTypes } from './event-types.ts';
+import { eventTypes, operationalTypes } from './event-types.ts';
 import { idSchema } from './id.ts';
 
 /** What a webhook may subscribe to: a type's name, or a family. Kept as given. */
-export const eventFilters = ['*', 'document.*', 'dataset.*', ...eventTypes] as const;
-export const eventFilterSchema = z
-  .enum(eventFilters)
-  .meta({ id: 'EventFilter', description: 'A type, `document.*`, `dataset.*`, or `*` for all seven.' });
+export const eventFilters = [
+  '*',
+  'document.*',
+  'dataset.*',
+  ...eventTypes,
+  'webhook.*',
+  'delivery.*',
+  ...operationalTypes,
+] as const;
+export const eventFilterSchema = z.enum(eventFilters).meta({
+  id: 'EventFilter',
+  description:
+    'A type, `document.*`, `dataset.*`, or `*` for all seven; events of the service itself by name, or as `webhook.*`, `delivery.*`.',
+});
 
 const url = z.string().min(1).meta({
+  maxLength: 2048,
+  format: 'uri',
   description: 'https only in production; http only to localhost outside it.',
   example: 'https://your-app.com/webhooks/fltr',
 });
@@ -17,15 +29,26 @@ const events = z
   .array(eventFilterSchema)
   .min(1)
   .max(eventFilters.length)
-  .refine((list) => new Set(list).size === list.length, 'must not name a type twice');
+  .refine((list) => new Set(list).size === list.length, 'must not name a type twice')
+  .meta({ uniqueItems: true });
 // PostgreSQL's text cannot hold a NUL.
 const description = z
   .string()
   .max(500)
   .refine((text) => !text.includes('\0'), 'must not contain a NUL character');
 
+const format = z
+  .enum(['fltr', 'slack'])
+  .meta({ description: '`slack`: each event as `{"text": …}`, for a Slack-compatible target.' });
+
 export const createWebhookSchema = z
-  .strictObject({ url, events, description: description.optional(), active: z.boolean().optional() })
+  .strictObject({
+    url,
+    events,
+    description: description.optional(),
+    active: z.boolean().optional(),
+    format: format.optional(),
+  })
   .meta({ id: 'CreateWebhook' });
 
 export const updateWebhookSchema = z
@@ -34,6 +57,14 @@ export const updateWebhookSchema = z
     events: events.optional(),
     description: description.nullable().optional(),
     active: z.boolean().optional(),
+    format: format.optional(),
+    held: z.enum(['deliver', 'discard']).optional().meta({
+      description: 'With `active: true`: what becomes of held deliveries. `deliver` unless said.',
+    }),
+  })
+  .refine((patch) => patch.held === undefined || patch.active === true, {
+    message: 'goes with active: true',
+    path: ['held'],
   })
   .refine((patch) => Object.keys(patch).length > 0, 'must change at least one field')
   .meta({ id: 'UpdateWebhook' });
@@ -46,18 +77,62 @@ export const webhookSchema = z
     created_at: z.iso.datetime(),
     active: z.boolean(),
     description: z.string().nullable(),
+    format,
+    warning: z.boolean().meta({ description: 'At least half of what ended in the last 24 hours failed.' }),
+    auto_disabled: z
+      .object({ at: z.iso.datetime(), failure_rate: z.number(), ended: z.int(), failed: z.int() })
+      .nullable()
+      .meta({ description: 'When and why it was disabled automatically; null once it is active again.' }),
+    hourly_cap: z
+      .object({
+        limit: z.int(),
+        used: z.int().meta({ description: 'Attempts in the last hour.' }),
+        next_at: z.iso.datetime().nullable().meta({ description: 'When the first deferred delivery goes.' }),
+        deferred_until: z.iso
+          .datetime()
+          .nullable()
+          .meta({ description: 'When the last deferred delivery goes.' }),
+      })
+      .nullable()
+      .optional()
+      .meta({ description: 'Where one webhook is asked for; null: no cap.' }),
     secret_created_at: z.iso.datetime(),
+    secret_due: z.boolean().meta({ description: 'The secret is older than 90 days: time to rotate it.' }),
+    previous_secret_until: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: 'Until then the previous secret signs too; null when no overlap runs.' }),
     updated_at: z.iso.datetime(),
   })
   .meta({ id: 'Webhook' });
 export type Webhook = z.infer<typeof webhookSchema>;
 
-export const createdWebhookSchema = webhookSchema
-  .extend({ secret: z.string().meta({ description: '`whsec_` and base64 of 32 random bytes.' }) })
-  .meta({ id: 'CreatedWebhook' });
+const secret = z.string().meta({ description: '`whsec_` and base64 of 32 random bytes.' });
+
+export const createdWebhookSchema = webhookSchema.extend({ secret }).meta({ id: 'CreatedWebhook' });
+
+export const rotateSecretSchema = z
+  .strictObject({
+    overlap_seconds: z
+      .int()
+      .min(0)
+      .max(604_800)
+      .default(86_400)
+      .meta({ description: 'How long the previous secret goes on to sign: 0 to 7 days. 0 ends it at once.' }),
+  })
+  .meta({ id: 'RotateSecret' });
+
+export const rotatedWebhookSchema = webhookSchema.extend({ secret }).meta({ id: 'RotatedWebhook' });
 
 export const webhookSecretSchema = z
-  .object({ webhook_id: z.string(), secret: z.string() })
+  .object({
+    webhook_id: z.string(),
+    secret,
+    previous_secret: secret
+      .nullable()
+      .meta({ description: 'The one before, while it still signs; null when no overlap runs.' }),
+    previous_secret_until: z.iso.datetime().nullable(),
+  })
   .meta({ id: 'WebhookSecret' });
 
 export const testWebhookSchema = z
@@ -68,3 +143,30 @@ export const testWebhookSchema = z
 export const testResultSchema = z
   .object({ webhook_id: z.string(), event_id: z.string(), event: z.string(), attempt: attemptSchema })
   .meta({ id: 'TestResult' });
+
+const counts = {
+  attempts: z.int(),
+  delivered: z.int().meta({ description: 'Deliveries that ended delivered.' }),
+  failed: z.int().meta({ description: 'Deliveries that ended failed.' }),
+};
+const responseMs = z
+  .object({ p50: z.number().nullable(), p95: z.number().nullable(), p99: z.number().nullable() })
+  .meta({
+    description: 'Response times of attempts in ms, to the accuracy of the steps that they are counted in.',
+  });
+
+export const webhookStatsSchema = z
+  .object({
+    webhook_id: z.string(),
+    since: z.iso.datetime(),
+    until: z.iso.datetime(),
+    ...counts,
+    failure_rate: z
+      .number()
+      .nullable()
+      .meta({ description: 'failed / (delivered + failed); null where none ended.' }),
+    response_ms: responseMs,
+    hourly: z.array(z.object({ hour: z.iso.datetime(), ...counts, response_ms: responseMs })),
+  })
+  .meta({ id: 'WebhookStats' });
+export type WebhookStats = z.infer<typeof webhookStatsSchema>;

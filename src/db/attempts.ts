@@ -1,5 +1,6 @@
 import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
 import type { DeliveryStatus, TimelineEntry } from '../contracts/delivery.ts';
+import { stepCount, stepOf } from '../domain/response-times.ts';
 import type { Queryable } from './pool.ts';
 
 export type AttemptRow = {
@@ -14,69 +15,13 @@ export type AttemptRow = {
 };
 export type StoredResponse = { headers: Record<string, string>; body: Buffer; truncated: boolean };
 
-export type AttemptMaterial = {
-  deliveryId: string;
-  number: number;
-  status: DeliveryStatus;
-  eventId: string;
-  eventType: string;
-  webhookId: string;
-  body: Buffer;
-  url: string;
-  sealedSecret: string | null;
-  isActive: boolean;
-  isDeleted: boolean;
-  reason: string | null;
-  /** The attempt of this number, where an earlier run of the activity has recorded it. */
-  recorded: (AttemptRow & { endedAt: Date }) | null;
-};
-
-type RecordedColumns = { attemptId: string | null } & {
-  [K in Exclude<keyof AttemptRow, 'id' | 'number'>]: AttemptRow[K] | null;
-};
-
-/** All that attempts need, in one statement. A delivery that is not there is left out. */
-export async function loadAttempts(
-  db: Queryable,
-  asked: readonly { deliveryId: string; number: number }[],
-): Promise<AttemptMaterial[]> {
-  const { rows } = await db.query<Omit<AttemptMaterial, 'recorded'> & RecordedColumns>({
-    name: 'load-attempts',
-    text: `select d.id as "deliveryId", asked.number, d.status, d.reason, d.event_id as "eventId", d.event_type as "eventType",
-        d.webhook_id as "webhookId", e.body, w.url, w.sealed_secret as "sealedSecret", w.active as "isActive",
-        w.deleted_at is not null as "isDeleted",
-        a.id as "attemptId", a.started_at as "startedAt", a.duration_ms as "durationMs", a.status_code as "statusCode",
-        a.outcome, a.error_code as "errorCode", a.wait_seconds as "waitSeconds"
-      from unnest($1::text[], $2::int[]) as asked(id, number)
-      join deliveries d on d.id = asked.id
-      join events e on e.account_id = d.account_id and e.id = d.event_id
-      join webhooks w on w.id = d.webhook_id
-      left join attempts a on a.delivery_id = d.id and a.number = asked.number`,
-    values: [asked.map(({ deliveryId }) => deliveryId), asked.map(({ number }) => number)],
-  });
-  return rows.map(
-    ({ attemptId, startedAt, durationMs, statusCode, outcome, errorCode, waitSeconds, ...material }) => ({
-      ...material,
-      recorded:
-        attemptId !== null && startedAt !== null && durationMs !== null && outcome !== null
-          ? {
-              id: attemptId,
-              number: material.number,
-              startedAt,
-              durationMs,
-              statusCode,
-              outcome,
-              errorCode,
-              waitSeconds,
-              endedAt: new Date(startedAt.getTime() + durationMs),
-            }
-          : null,
-    }),
-  );
-}
-
 export type AttemptRecord = AttemptRow & {
   deliveryId: string;
+  webhookId: string;
+  /** The webhook's activation that the attempt counts for. */
+  activation: number;
+  /** The number that it took of its webhook's hourly cap. */
+  slot: string | null;
   response: StoredResponse | null;
   status: DeliveryStatus;
   reason: string | null;
@@ -96,16 +41,27 @@ export async function recordAttempts(db: Queryable, records: readonly AttemptRec
     text: `with given as (
         select * from unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::int[], $6::int[], $7::text[],
           $8::text[], $9::int[], $10::text[], $11::bytea[], $12::bool[], $13::text[], $14::text[], $15::timestamptz[],
-          $16::timestamptz[], $17::text[])
+          $16::timestamptz[], $17::text[], $18::text[], $19::int[], $20::bigint[], $21::int[])
         as t(id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds,
-          response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries)
+          response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries, webhook_id, activation, slot, step)
       ), inserted as (
         insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
-          wait_seconds, response_headers, response_body, response_truncated)
+          wait_seconds, response_headers, response_body, response_truncated, webhook_id, slot)
         select id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
-          wait_seconds, response_headers::jsonb, response_body, response_truncated from given
+          wait_seconds, response_headers::jsonb, response_body, response_truncated, webhook_id, slot from given
         on conflict (delivery_id, number) do nothing
         returning delivery_id, number
+      ), counted as (
+        insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)
+        select g.webhook_id, date_trunc('minute', g.started_at + make_interval(secs => g.duration_ms / 1000.0)), g.activation,
+          count(*), count(*) filter (where g.outcome = 'delivered'), count(*) filter (where g.outcome = 'failed'),
+          (select array_agg((select count(*)::int from unnest(array_agg(g.step)) as made(step) where made.step = known.step)
+            order by known.step) from generate_series(0, $22 - 1) as known(step))
+        from given g join inserted i on i.delivery_id = g.delivery_id and i.number = g.number
+        group by 1, 2, 3 order by 1, 2, 3
+        on conflict (webhook_id, minute, activation) do update set
+          attempts = s.attempts + excluded.attempts, delivered = s.delivered + excluded.delivered,
+          failed = s.failed + excluded.failed, durations = add_counts(s.durations, excluded.durations)
       )
       update deliveries d set
         status = case when g.ended_at is null and d.status in ('held', 'canceled') then d.status else g.status end,
@@ -117,6 +73,7 @@ export async function recordAttempts(db: Queryable, records: readonly AttemptRec
         last_error_code = g.error_code,
         check_at = case when g.ended_at is not null then null
           when d.status in ('held', 'canceled') then now() else g.next_attempt_at + interval '5 minutes' end,
+        slot = null,
         timeline = d.timeline || g.entries::jsonb
       from given g
       join inserted i on i.delivery_id = g.delivery_id and i.number = g.number
@@ -139,6 +96,11 @@ export async function recordAttempts(db: Queryable, records: readonly AttemptRec
       records.map((r) => r.nextAttemptAt),
       records.map((r) => r.endedAt),
       records.map((r) => JSON.stringify(r.entries)),
+      records.map((r) => r.webhookId),
+      records.map((r) => r.activation),
+      records.map((r) => r.slot),
+      records.map((r) => stepOf(r.durationMs)),
+      stepCount,
     ],
   });
 }
@@ -159,4 +121,50 @@ export async function listAttempts(db: Queryable, deliveryId: string): Promise<S
     ...attempt,
     response: headers ? { headers, body: body ?? Buffer.alloc(0), truncated } : null,
   }));
+}
+
+export type Deferral = {
+  deliveryId: string;
+  slot: string | null;
+  until: Date;
+  /** What the workflow noted before. */
+  notes: readonly TimelineEntry[];
+  entry: TimelineEntry;
+};
+
+/** Writes until when deliveries wait for room under the cap, and the number that each keeps meanwhile. */
+export async function deferDeliveries(db: Queryable, deferrals: readonly Deferral[]): Promise<void> {
+  await db.query({
+    name: 'defer-deliveries',
+    text: `update deliveries d set slot = g.slot, next_attempt_at = g.until, check_at = g.until + interval '5 minutes',
+        status = case when d.status in ('delivered', 'failed') then 'pending' else d.status end,
+        reason = null, ended_at = null,
+        -- Written once, though the activity may run twice, or the delivery be woken and deferred again.
+        timeline = d.timeline
+          || case when d.timeline @> g.notes::jsonb then '[]' else g.notes::jsonb end
+          || case when d.slot = g.slot and d.next_attempt_at = g.until then '[]' else g.entry::jsonb end
+      from unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[])
+        as g(delivery_id, slot, until, notes, entry)
+      where d.id = g.delivery_id and d.status not in ('held', 'canceled')`,
+    values: [
+      deferrals.map((d) => d.deliveryId),
+      deferrals.map((d) => d.slot),
+      deferrals.map((d) => d.until),
+      deferrals.map((d) => JSON.stringify(d.notes)),
+      deferrals.map((d) => JSON.stringify(d.entry)),
+    ],
+  });
+}
+
+/** Writes a new time for the next attempt of a delivery that waits; a second run of the activity changes nothing. */
+export async function rescheduleDelivery(
+  db: Queryable,
+  { deliveryId, until, entries }: { deliveryId: string; until: Date; entries: readonly TimelineEntry[] },
+): Promise<void> {
+  await db.query(
+    `update deliveries d set next_attempt_at = $2, check_at = $2::timestamptz + interval '5 minutes',
+       timeline = case when d.timeline @> $3::jsonb then d.timeline else d.timeline || $3::jsonb end
+     where id = $1 and status in ('pending', 'retrying')`,
+    [deliveryId, until, JSON.stringify(entries)],
+  );
 }

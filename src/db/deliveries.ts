@@ -117,7 +117,8 @@ export async function markStarted(
   });
 }
 
-export type DueForCheck = Startable & Pick<DeliveryRow, 'status' | 'runId' | 'timeline'>;
+export type DueForCheck = Startable &
+  Pick<DeliveryRow, 'status' | 'runId' | 'timeline'> & { isDeferred: boolean };
 
 /**
  * Claims deliveries whose row and workflow may disagree, for 30 seconds, so that several processes share the work.
@@ -130,7 +131,7 @@ export async function claimDueForCheck(db: Queryable, limit: number): Promise<Du
       from (select id from deliveries where check_at <= now() order by check_at, id limit $1 for update skip locked) as due
       where d.id = due.id
       returning d.id, d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
-        d.event_type as "eventType", d.attempt_count as "attemptCount", d.status, d.run_id as "runId", d.timeline`,
+        d.event_type as "eventType", d.attempt_count as "attemptCount", d.status, d.run_id as "runId", d.timeline, d.slot is not null as "isDeferred"`,
     values: [limit],
   });
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -189,5 +190,20 @@ export async function endTerminated(db: Queryable, id: string): Promise<void> {
        timeline = timeline || $3::jsonb
      where id = $1 and status in ('pending', 'retrying')`,
     [id, at, JSON.stringify([entry])],
+  );
+}
+
+/** The new time is shown at once; the delivery's workflow makes it true. */
+export async function showRescheduled(db: Queryable, id: string, until: Date): Promise<void> {
+  await db.query(
+    `update deliveries set next_attempt_at = $2 where id = $1 and status in ('pending', 'retrying')`,
+    [id, until],
+  );
+}
+
+/** Wakes all that the hourly cap defers, for the cap is another one now: each is given its time anew. */
+export async function wakeDeferred(db: Queryable): Promise<void> {
+  await db.query(
+    `update deliveries set check_at = now() where slot is not null and status in ('pending', 'retrying')`,
   );
 }

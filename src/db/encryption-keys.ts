@@ -1,7 +1,7 @@
 import { StartError } from '../errors.ts';
 import type { Queryable } from './pool.ts';
 
-type Box = {
+export type Box = {
   currentKeyId: string;
   hasKey(id: string): boolean;
   seal(plain: string, context: string): string;
@@ -20,11 +20,7 @@ export async function checkEncryptionKeys(db: Queryable, box: Box): Promise<void
     `select id, sealed from encryption_keys order by created_at`,
   );
   for (const { id, sealed } of rows) {
-    if (!box.hasKey(id)) {
-      throw new StartError(
-        `FLTR_ENCRYPTION_KEYS lacks the key "${id}", which secrets in this database are encrypted with. Add it to the list (the first one encrypts).`,
-      );
-    }
+    if (!box.hasKey(id)) throw missingKey(id);
     try {
       box.open(sealed, context(id));
     } catch {
@@ -33,9 +29,23 @@ export async function checkEncryptionKeys(db: Queryable, box: Box): Promise<void
       );
     }
   }
+  // A process that was never told of a new key may have gone on with the old one after that was forgotten.
+  const used = await db.query<{ id: string }>(
+    `select split_part(sealed_secret, '.', 1) as id from webhooks where sealed_secret is not null
+     union
+     select split_part(previous_sealed_secret, '.', 1) from webhooks where previous_secret_until > now()`,
+  );
+  const missing = used.rows.find(({ id }) => !box.hasKey(id));
+  if (missing) throw missingKey(missing.id);
   const id = box.currentKeyId;
   await db.query(`insert into encryption_keys (id, sealed) values ($1, $2) on conflict (id) do nothing`, [
     id,
     box.seal('fltr-webhooks', context(id)),
   ]);
+}
+
+function missingKey(id: string): StartError {
+  return new StartError(
+    `FLTR_ENCRYPTION_KEYS lacks the key "${id}", which secrets in this database are encrypted with. Add it to the list (the first one encrypts).`,
+  );
 }

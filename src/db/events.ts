@@ -13,6 +13,8 @@ export type NewEvent = {
   timestamp: string | null;
   acceptedTimestamp: string;
   body: Buffer;
+  /** An event about this webhook is not for it: no loops. */
+  exceptWebhookId?: string;
 };
 
 export type Acceptance =
@@ -111,7 +113,9 @@ async function insertDeliveries(
     return webhooks
       .filter(
         (webhook) =>
-          webhook.accountId === event.accountId && webhook.events.some((filter) => filters.includes(filter)),
+          webhook.accountId === event.accountId &&
+          webhook.id !== event.exceptWebhookId &&
+          webhook.events.some((filter) => filters.includes(filter)),
       )
       .map((webhook) => ({
         id: newId('dlv'),
@@ -126,9 +130,10 @@ async function insertDeliveries(
   }
   await db.query({
     name: 'insert-deliveries',
-    text: `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, workflow_id, check_at, timeline)
+    text: `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, workflow_id, check_at, held_until, timeline)
       select id, account_id, webhook_id, event_id, event_type, status, created_at, id,
-        case when status = 'pending' then now() + interval '10 seconds' end,
+        case when status = 'pending' then now() + interval '10 seconds' else hold_until() end,
+        case when status = 'held' then hold_until() end,
         case when status = 'held' then jsonb_build_array(jsonb_build_object(
           'at', to_char(created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'type', 'held')) else '[]' end
       from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])

@@ -5,6 +5,10 @@ type Box = { seal(plain: string, context: string): string; open(sealed: string, 
 type Answer = { status: number; body: unknown };
 type Request = { apiKeyId: string; route: string; key: string; digest: Buffer };
 
+/** What an answer is bound to when it is sealed. */
+export const answerContext = (apiKeyId: string, route: string, key: string) =>
+  `idempotency:${apiKeyId}:${route}:${key}`;
+
 /**
  * Runs a creating request once for each Idempotency-Key, for 24 hours: key, creation and answer are one transaction, so
  * a second call waits for the first one and gets the same answer.
@@ -18,7 +22,7 @@ export async function onceForKey(
   run: (client: Client) => Promise<Answer>,
 ): Promise<Answer & { isReplay: boolean }> {
   const { apiKeyId, route, key, digest } = request;
-  const context = `idempotency:${apiKeyId}:${route}:${key}`;
+  const context = answerContext(apiKeyId, route, key);
   return withTransaction(pool, async (client) => {
     const claimed = await client.query(
       `insert into idempotency_keys (api_key_id, route, key, request_digest) values ($1, $2, $3, $4)

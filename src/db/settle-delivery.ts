@@ -44,7 +44,9 @@ export async function settleDelivery(
     const entry: TimelineEntry =
       target === 'held' ? { at, type: 'held' } : { at, type: 'ended', status: 'canceled', reason: why };
     await client.query(
-      `update deliveries set status = $2, reason = $3, ended_at = $4, next_attempt_at = null, check_at = null,
+      `update deliveries set status = $2, reason = $3, ended_at = $4, next_attempt_at = null, slot = null,
+         held_until = case when $2 = 'held' then coalesce(held_until, hold_until()) end,
+         check_at = case when $2 = 'held' then coalesce(held_until, hold_until()) end,
          timeline = timeline || $5::jsonb
        where id = $1`,
       [deliveryId, target, why, target === 'canceled' ? endedAt : null, JSON.stringify([...notes, entry])],

@@ -1,4 +1,10 @@
 import { ApiError } from '../errors.ts';
+import {
+  cancelDeliveries,
+  discardHeldDeliveries,
+  holdDeliveries,
+  releaseDeliveries,
+} from './hold-deliveries.ts';
 import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 
 export type WebhookRow = {
@@ -8,18 +14,29 @@ export type WebhookRow = {
   events: string[];
   description: string | null;
   active: boolean;
+  format: 'fltr' | 'slack';
+  warnedAt: Date | null;
+  disabledAt: Date | null;
+  disabledEnded: number | null;
+  disabledFailed: number | null;
   sealedSecret: string;
   secretCreatedAt: Date;
+  previousSealedSecret: string | null;
+  /** May have passed: what is kept then signs no longer. */
+  previousSecretUntil: Date | null;
   createdAt: Date;
   updatedAt: Date;
 };
 
-const columns = `id, account_id as "accountId", url, events, description, active, sealed_secret as "sealedSecret",
-  secret_created_at as "secretCreatedAt", created_at as "createdAt", updated_at as "updatedAt"`;
+export const webhookColumns = `id, account_id as "accountId", url, events, description, active, format,
+  warned_at as "warnedAt", disabled_at as "disabledAt", disabled_ended as "disabledEnded", disabled_failed as "disabledFailed",
+  sealed_secret as "sealedSecret",
+  secret_created_at as "secretCreatedAt", previous_sealed_secret as "previousSealedSecret",
+  previous_secret_until as "previousSecretUntil", created_at as "createdAt", updated_at as "updatedAt"`;
 
 type NewWebhook = Pick<
   WebhookRow,
-  'id' | 'accountId' | 'url' | 'events' | 'description' | 'active' | 'sealedSecret'
+  'id' | 'accountId' | 'url' | 'events' | 'description' | 'active' | 'format' | 'sealedSecret'
 >;
 
 /**
@@ -44,8 +61,8 @@ export async function insertWebhook(
     );
   }
   const { rows } = await client.query<WebhookRow>(
-    `insert into webhooks (id, account_id, url, events, description, active, sealed_secret)
-     values ($1, $2, $3, $4, $5, $6, $7) returning ${columns}`,
+    `insert into webhooks (id, account_id, url, events, description, active, sealed_secret, format)
+     values ($1, $2, $3, $4, $5, $6, $7, $8) returning ${webhookColumns}`,
     [
       webhook.id,
       webhook.accountId,
@@ -54,6 +71,7 @@ export async function insertWebhook(
       webhook.description,
       webhook.active,
       webhook.sealedSecret,
+      webhook.format,
     ],
   );
   const [row] = rows;
@@ -63,7 +81,7 @@ export async function insertWebhook(
 
 export async function findWebhook(db: Queryable, accountId: string, id: string): Promise<WebhookRow | null> {
   const { rows } = await db.query<WebhookRow>(
-    `select ${columns} from webhooks where id = $1 and account_id = $2 and deleted_at is null`,
+    `select ${webhookColumns} from webhooks where id = $1 and account_id = $2 and deleted_at is null`,
     [id, accountId],
   );
   return rows[0] ?? null;
@@ -77,7 +95,7 @@ export async function listWebhooks(
   limit: number,
 ): Promise<WebhookRow[]> {
   const { rows } = await db.query<WebhookRow>(
-    `select ${columns} from webhooks
+    `select ${webhookColumns} from webhooks
      where account_id = $1 and deleted_at is null and ($2::text is null or id < $2)
      order by id desc limit $3`,
     [accountId, before, limit],
@@ -90,6 +108,9 @@ type Patch = {
   events?: string[] | undefined;
   description?: string | null | undefined;
   active?: boolean | undefined;
+  format?: WebhookRow['format'] | undefined;
+  /** What becomes of held deliveries when the webhook is activated. */
+  held?: 'deliver' | 'discard' | undefined;
 };
 
 /**
@@ -113,59 +134,41 @@ export async function updateWebhook(
       `update webhooks set
          url = coalesce($2, url), events = coalesce($3, events),
          description = case when $4 then $5 else description end,
-         active = coalesce($6, active), updated_at = now()
-       where id = $1 returning ${columns}`,
-      [id, patch.url, patch.events, patch.description !== undefined, patch.description, patch.active],
+         active = coalesce($6, active), format = coalesce($7, format), updated_at = now(),
+         activation = activation + case when $6 and not active then 1 else 0 end,
+         warned_at = case when $6 and not active then null else warned_at end,
+         disabled_at = case when $6 then null else disabled_at end
+       where id = $1 returning ${webhookColumns}`,
+      [
+        id,
+        patch.url,
+        patch.events,
+        patch.description !== undefined,
+        patch.description,
+        patch.active,
+        patch.format,
+      ],
     );
-    if (was.active && patch.active === false) await holdDeliveries(client, id);
-    if (!was.active && patch.active === true) await releaseDeliveries(client, id);
+    if (was.active && patch.active === false) await holdDeliveries(client, [id]);
+    if (!was.active && patch.active === true) {
+      if (patch.held === 'discard') await discardHeldDeliveries(client, id);
+      await releaseDeliveries(client, id);
+    }
     return rows[0] ?? null;
   });
 }
 
-/** Deletes a webhook, wipes its secret, cancels what waits. False where there is none. */
+/** Deletes a webhook, wipes its secrets, cancels what waits. False where there is none. */
 export async function deleteWebhook(pool: Pool, accountId: string, id: string): Promise<boolean> {
   return withTransaction(pool, async (client) => {
     const { rowCount } = await client.query(
-      `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null
+      `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null,
+         previous_sealed_secret = null, previous_secret_until = null
        where id = $1 and account_id = $2 and deleted_at is null`,
       [id, accountId],
     );
     if (rowCount === 0) return false;
-    await client.query(
-      `update deliveries set status = 'canceled', reason = 'webhook_deleted', next_attempt_at = null, ended_at = ended.at,
-         check_at = case when run_id is not null then now() end,
-         timeline = case when run_id is null or status = 'held'
-           then timeline || jsonb_build_array(jsonb_build_object(
-             'at', to_char(ended.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-             'type', 'ended', 'status', 'canceled', 'reason', 'webhook_deleted'))
-           else timeline end
-       from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
-       where webhook_id = $1 and status in ('pending', 'retrying', 'held')`,
-      [id],
-    );
+    await cancelDeliveries(client, id);
     return true;
   });
-}
-
-/** Where a run carries the delivery, the run itself adds the entry to the timeline when it stops. */
-async function holdDeliveries(client: Client, webhookId: string): Promise<void> {
-  await client.query(
-    `update deliveries set status = 'held', next_attempt_at = null,
-       check_at = case when run_id is not null then now() end,
-       timeline = case when run_id is null
-         then timeline || jsonb_build_array(jsonb_build_object(
-           'at', to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'type', 'held'))
-         else timeline end
-     where webhook_id = $1 and status in ('pending', 'retrying')`,
-    [webhookId],
-  );
-}
-
-async function releaseDeliveries(client: Client, webhookId: string): Promise<void> {
-  await client.query(
-    `update deliveries set status = 'pending', run_id = null, check_at = now()
-     where webhook_id = $1 and status = 'held'`,
-    [webhookId],
-  );
 }

@@ -1,4 +1,5 @@
 import { signBody, signStandard } from './signature.ts';
+import type { SigningSecrets } from './signing-secrets.ts';
 
 type AttemptHeaders = {
   eventId: string;
@@ -7,15 +8,14 @@ type AttemptHeaders = {
   body: Uint8Array;
   /** The attempt's start. */
   at: Date;
-  /** The secret that `X-FLTR-Signature` is made with; `webhook-signature` lists one entry for each. */
-  secrets: readonly [string, ...string[]];
+  secrets: SigningSecrets;
   isTest?: boolean;
 };
 
 /**
  * The headers of one attempt. `Content-Length` and `Host` are the HTTP client's.
  *
- * @example attemptHeaders({ eventId: 'evt_1', eventType: 'document.deleted', attemptId: 'att_1', body, at, secrets: ['whsec_…'] })
+ * @example attemptHeaders({ eventId: 'evt_1', eventType: 'document.deleted', attemptId: 'att_1', body, at, secrets: { body: 'whsec_…', standard: ['whsec_…'] } })
  */
 export function attemptHeaders(input: AttemptHeaders): Record<string, string> {
   const timestamp = Math.floor(input.at.getTime() / 1000);
@@ -24,10 +24,10 @@ export function attemptHeaders(input: AttemptHeaders): Record<string, string> {
     'User-Agent': 'FLTR-Webhooks/1.0',
     'X-FLTR-Event': input.eventType,
     'X-FLTR-Delivery': input.attemptId,
-    'X-FLTR-Signature': signBody(input.secrets[0], input.body),
+    'X-FLTR-Signature': signBody(input.secrets.body, input.body),
     'webhook-id': input.eventId,
     'webhook-timestamp': String(timestamp),
-    'webhook-signature': input.secrets
+    'webhook-signature': input.secrets.standard
       .map((secret) => signStandard(secret, input.eventId, timestamp, input.body))
       .join(' '),
     ...(input.isTest ? { 'X-FLTR-Test': 'true' } : {}),

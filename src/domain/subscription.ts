@@ -1,3 +1,10 @@
+// The families whose events are the service's own: a webhook gets them only where it names them, or the family.
+const operationalFamilies = new Set(['webhook', 'delivery']);
+
+export function isOperational(eventType: string): boolean {
+  return operationalFamilies.has(eventType.slice(0, eventType.indexOf('.')));
+}
+
 /**
  * Every entry of a webhook's `events` that lets a type through.
  *
@@ -5,5 +12,6 @@
  */
 export function filtersThatMatch(eventType: string): string[] {
   const family = eventType.slice(0, eventType.indexOf('.'));
-  return [eventType, `${family}.*`, '*'];
+  const filters = [eventType, `${family}.*`];
+  return isOperational(eventType) ? filters : [...filters, '*'];
 }

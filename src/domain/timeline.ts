@@ -23,3 +23,9 @@ export function retriesUsed(timeline: readonly TimelineEntry[]): number {
   return timeline.slice(begin + 1).filter((entry) => entry.type === 'attempt' && entry.outcome === 'retry')
     .length;
 }
+
+/** What the timeline says of a new time for the next attempt. */
+export function rescheduledEntry({ at, until }: { at: string; until: string }): TimelineEntry {
+  const seconds = Math.max(0, Date.parse(until) - Date.parse(at)) / 1000;
+  return { at, type: 'wait', seconds, until, reason: 'rescheduled' };
+}

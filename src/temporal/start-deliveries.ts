@@ -24,6 +24,7 @@ type Run = Pick<DeliverEventInput, 'retriesBefore' | 'isRelease'>;
 export function startOptions(delivery: Startable, scheduleSeconds: readonly number[], run: Run) {
   const input: DeliverEventInput = {
     deliveryId: delivery.id,
+    webhookId: delivery.webhookId,
     schedule: [...scheduleSeconds],
     attemptsBefore: delivery.attemptCount,
     ...run,
@@ -51,7 +52,7 @@ export type Starter = {
    *
    * @throws where Temporal cannot be reached
    */
-  startFirst(delivery: Startable): Promise<boolean>;
+  startFirst(delivery: Startable, isRelease: boolean): Promise<boolean>;
   /** Waits for the starts under way; takes no more. */
   close(): Promise<void>;
 };
@@ -76,8 +77,8 @@ export function createStarter({ pool, temporal, log, scheduleSeconds }: Deps): S
     },
   });
 
-  const startFirst = async (delivery: Startable): Promise<boolean> => {
-    const options = startOptions(delivery, scheduleSeconds, { retriesBefore: 0, isRelease: false });
+  const startFirst = async (delivery: Startable, isRelease: boolean): Promise<boolean> => {
+    const options = startOptions(delivery, scheduleSeconds, { retriesBefore: 0, isRelease });
     try {
       const { firstExecutionRunId: runId } = await within(temporal, startTimeoutMs, () =>
         temporal.client.workflow.start('deliverEvent', {
@@ -95,7 +96,7 @@ export function createStarter({ pool, temporal, log, scheduleSeconds }: Deps): S
 
   const startQueued = async (delivery: Startable): Promise<void> => {
     try {
-      await startFirst(delivery);
+      await startFirst(delivery, false);
     } catch (error) {
       if (isTemporalUnavailable(error)) {
         // Nothing is lost: the rows are due for the sweep in seconds.

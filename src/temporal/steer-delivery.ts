@@ -1,6 +1,6 @@
 import type { DeliveryRow } from '../db/deliveries.ts';
 import { retriesUsed } from '../domain/timeline.ts';
-import { signalNames, type Asked } from '../../workflows/contract.ts';
+import { signalNames, type Asked, type Reschedule } from '../../workflows/contract.ts';
 import { isNotFound, within, type Temporal } from './client.ts';
 import { startOptions } from './start-deliveries.ts';
 
@@ -26,6 +26,22 @@ export async function retryDelivery(
     }),
   );
   return handle.signaledRunId;
+}
+
+/** Tells the delivery's workflow to make its next attempt at another time; starts it where it is not started yet. */
+export async function rescheduleDelivery(
+  temporal: Temporal,
+  row: DeliveryRow,
+  scheduleSeconds: readonly number[],
+  asked: Reschedule,
+): Promise<void> {
+  await within(temporal, timeoutMs, () =>
+    temporal.client.workflow.signalWithStart('deliverEvent', {
+      ...startOptions(row, scheduleSeconds, { retriesBefore: retriesUsed(row.timeline), isRelease: false }),
+      signal: signalNames.reschedule,
+      signalArgs: [asked],
+    }),
+  );
 }
 
 /** Tells the delivery's workflow to cancel. False where none runs. */

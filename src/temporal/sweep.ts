@@ -8,6 +8,7 @@ import {
   setNextCheck,
   type DueForCheck,
 } from '../db/deliveries.ts';
+import { expireDelivery, keepUntilExpiry } from '../db/hold-deliveries.ts';
 import { settleDelivery } from '../db/settle-delivery.ts';
 import { retriesUsed } from '../domain/timeline.ts';
 import { signalNames, type Asked } from '../../workflows/contract.ts';
@@ -96,6 +97,7 @@ async function agree(deps: Deps, delivery: DueForCheck): Promise<void> {
     case 'retrying':
       return ensureRunning(deps, delivery);
     case 'held':
+      return ensureHeld(deps, delivery);
     case 'canceled':
       return ensureStopped(deps, delivery);
     case 'delivered':
@@ -106,13 +108,15 @@ async function agree(deps: Deps, delivery: DueForCheck): Promise<void> {
 
 async function ensureRunning(deps: Deps, delivery: DueForCheck): Promise<void> {
   const { pool, temporal, starter, log, scheduleSeconds } = deps;
-  const isFirst = delivery.attemptCount === 0 && delivery.timeline.length === 0;
-  if (isFirst && (await starter.startFirst(delivery))) return;
+  const isRelease = delivery.timeline.at(-1)?.type === 'held';
+  const isFirst = !delivery.timeline.some(({ type }) => type === 'started');
+  if (isFirst && (await starter.startFirst(delivery, isRelease))) return;
   const run = await describe(temporal, delivery.id);
   if (run?.status === 'RUNNING') {
     if (delivery.runId !== run.runId) await markStarted(pool, [{ id: delivery.id, runId: run.runId }]);
     // A run from before the delivery was held and released waits for a time that no longer counts.
-    if (delivery.status === 'pending' && !isFirst) await tellToSettle(temporal, delivery.id);
+    if ((delivery.status === 'pending' && !isFirst) || delivery.isDeferred)
+      await tellToSettle(temporal, delivery.id);
     return setNextCheck(pool, [delivery.id], delivery.status, recheckSeconds);
   }
   const isKnownRun = run !== null && delivery.runId === run.runId;
@@ -125,12 +129,24 @@ async function ensureRunning(deps: Deps, delivery: DueForCheck): Promise<void> {
   }
   const options = startOptions(delivery, scheduleSeconds, {
     retriesBefore: retriesUsed(delivery.timeline),
-    isRelease: delivery.timeline.at(-1)?.type === 'held',
+    isRelease,
   });
   const handle = await within(temporal, callTimeoutMs, () =>
     temporal.client.workflow.start('deliverEvent', { ...options, workflowIdConflictPolicy: 'USE_EXISTING' }),
   );
   await markStarted(pool, [{ id: delivery.id, runId: handle.firstExecutionRunId }]);
+}
+
+/** Told to its workflow, kept, and at last expired. */
+async function ensureHeld(deps: Deps, delivery: DueForCheck): Promise<void> {
+  const { pool, temporal } = deps;
+  if (delivery.runId !== null && (await describe(temporal, delivery.id))?.status === 'RUNNING') {
+    await tellToSettle(temporal, delivery.id);
+    return setNextCheck(pool, [delivery.id], 'held', recheckSeconds);
+  }
+  if (await expireDelivery(pool, delivery.id)) return;
+  await settleDelivery(pool, { deliveryId: delivery.id, as: 'as_row_says', reason: null, notes: [] });
+  return keepUntilExpiry(pool, delivery.id);
 }
 
 async function ensureStopped({ pool, temporal }: Deps, delivery: DueForCheck): Promise<void> {

@@ -2,11 +2,12 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TimelineEntry } from '../contracts/delivery.ts';
 import type { DeliveryRow } from '../db/deliveries.ts';
-import { sortTimeline } from '../domain/timeline.ts';
+import { rescheduledEntry, sortTimeline } from '../domain/timeline.ts';
 import type {
   AttemptFacts,
   AttemptResult,
   DeliverEventInput,
+  RescheduleInput,
   SettleResult,
 } from '../../workflows/contract.ts';
 import { isNotFound, isTemporalUnavailable, within, type Temporal } from './client.ts';
@@ -94,7 +95,7 @@ export function tellHistory(history: History, runId: string): Story {
   const events = history.events ?? [];
   const timeline: TimelineEntry[] = [];
   const attempts: AttemptFacts[] = [];
-  const activityOf = new Map<string, string>();
+  const scheduledOf = new Map<string, { activity: string; input: Payloads }>();
   let waitingSignals: { name: string; by: string; at: string }[] = [];
   let isEnded = false;
 
@@ -126,14 +127,20 @@ export function tellHistory(history: History, runId: string): Story {
       timeline.push(...waitingSignals.map(({ name, by }) => ({ at, type: 'signal' as const, name, by })));
       waitingSignals = [];
     } else if (scheduled) {
-      activityOf.set(String(event.eventId), scheduled.activityType?.name ?? '');
+      scheduledOf.set(String(event.eventId), {
+        activity: scheduled.activityType?.name ?? '',
+        input: scheduled.input,
+      });
     } else if (completed || failed) {
-      const activity = activityOf.get(String((completed ?? failed)?.scheduledEventId));
+      const { activity, input } = scheduledOf.get(String((completed ?? failed)?.scheduledEventId)) ?? {};
       const details = completed ? completed.result : failed?.failure?.applicationFailureInfo?.details;
       const told =
         activity === 'settleDelivery'
           ? tellSettled(decode<SettleResult>(details))
-          : tellAttempt(decode<AttemptResult>(details), attempts);
+          : activity === 'rescheduleDelivery'
+            ? tellReschedule(decode<RescheduleInput>(input))
+            : tellAttempt(decode<AttemptResult>(details), attempts);
+      if (isSameDeferral(told[0], timeline)) continue;
       timeline.push(...told);
       isEnded = told.some(({ type }) => type === 'ended' || type === 'held');
     }
@@ -145,7 +152,12 @@ export function tellHistory(history: History, runId: string): Story {
 
 function tellAttempt(result: AttemptResult | undefined, attempts: AttemptFacts[]): TimelineEntry[] {
   if (!result) return [];
+  if (result.next === 'busy') return [];
   if (result.next === 'stop') return result.status === 'ended' ? [] : tellSettled(result);
+  if (result.next === 'defer') {
+    const { at, seconds, until } = result;
+    return [{ at, type: 'wait', seconds, until, reason: 'hourly_cap' }];
+  }
   const { attempt } = result;
   attempts.push(attempt);
   const endedAt = new Date(Date.parse(attempt.startedAt) + attempt.durationMs);
@@ -169,6 +181,17 @@ function tellAttempt(result: AttemptResult | undefined, attempts: AttemptFacts[]
       return [made, { at, type: 'wait', seconds: result.seconds, until }];
     }
   }
+}
+
+function tellReschedule(input: RescheduleInput | undefined): TimelineEntry[] {
+  return input ? [rescheduledEntry(input)] : [];
+}
+
+/** Woken before its time, a delivery is deferred to that same time again: it is told once. */
+function isSameDeferral(entry: TimelineEntry | undefined, timeline: readonly TimelineEntry[]): boolean {
+  if (entry?.type !== 'wait' || entry.reason !== 'hourly_cap') return false;
+  const last = timeline.findLast(({ type }) => type === 'wait');
+  return last?.type === 'wait' && last.reason === 'hourly_cap' && last.until === entry.until;
 }
 
 function tellSettled(settled: SettleResult | undefined): TimelineEntry[] {

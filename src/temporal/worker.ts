@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { createActivities } from '../../activities/index.ts';
-import type { AttemptDeps } from '../../activities/attempt-delivery.ts';
+import { createActivities, type ActivityDeps } from '../../activities/index.ts';
 import { taskQueue } from '../../workflows/contract.ts';
 import { workflowBundlePath } from './bundle-workflows.ts';
 import type { TemporalAddress } from './client.ts';
@@ -19,7 +18,7 @@ type Options = {
   namespace: string;
   /** The namespace knows our search attributes: before that, no workflow can be started. */
   ready: Promise<void>;
-  activities: AttemptDeps;
+  activities: ActivityDeps;
   log: Logger;
 };
 

@@ -4,9 +4,10 @@ import {
   deliverySchema,
   deliveryStatuses,
   deliverySummarySchema,
+  rescheduleSchema,
   type Delivery,
 } from '../../contracts/delivery.ts';
-import { eventTypeSchema } from '../../contracts/event-types.ts';
+import { eventTypes, operationalTypes } from '../../contracts/event-types.ts';
 import { idPattern, idSchema } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import { listAttempts } from '../../db/attempts.ts';
@@ -14,6 +15,7 @@ import {
   findDelivery,
   listDeliveries,
   reopenDelivery,
+  showRescheduled,
   toSummary,
   type DeliveryRow,
 } from '../../db/deliveries.ts';
@@ -21,14 +23,16 @@ import { settleDelivery } from '../../db/settle-delivery.ts';
 import { findWebhook } from '../../db/webhooks.ts';
 import type { Deps } from '../../deps.ts';
 import { ApiError } from '../../errors.ts';
-import { cancelDelivery, retryDelivery } from '../../temporal/steer-delivery.ts';
+import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../temporal/steer-delivery.ts';
 import { readStory } from '../../temporal/timeline.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
+import { validationError } from '../problem.ts';
 import { defineRoute } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 
 const tag = 'Deliveries';
+const maxAheadMs = 30 * 86_400_000;
 
 const time = z.iso
   .datetime({ offset: true })
@@ -88,7 +92,7 @@ export const deliveryRoutes = [
     query: z.strictObject({
       ...pageQuery,
       webhook_id: idSchema.optional(),
-      event: eventTypeSchema.optional(),
+      event: z.enum([...eventTypes, ...operationalTypes]).optional(),
       status: z.enum(deliveryStatuses).optional(),
       since: time.meta({
         description: 'Accepted at or after this time.',
@@ -191,6 +195,36 @@ export const deliveryRoutes = [
       }
       deps.log.info({ delivery: id, by: key.id, action: 'cancel' }, 'a delivery was steered');
       return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
+    },
+  }),
+  defineRoute({
+    method: 'patch',
+    path: '/v1/deliveries/{id}',
+    operationId: 'rescheduleDelivery',
+    tag,
+    summary: 'Choose another time for the next attempt of a delivery that waits',
+    description: 'At most 30 days ahead. The hourly cap counts then as it does at any time.',
+    scope: 'webhooks:write',
+    body: rescheduleSchema,
+    replies: { 200: { description: 'The delivery as it is now', schema: deliverySummarySchema } },
+    errors: ['delivery_state_conflict'],
+    async handle({ deps, key, id, body }) {
+      const row = await requireDelivery(deps, accountOf(key), id);
+      const until = new Date(body.next_attempt_at);
+      const aheadMs = until.getTime() - Date.now();
+      if (aheadMs < 0 || aheadMs > maxAheadMs) {
+        throw validationError([
+          { pointer: '/next_attempt_at', message: 'must be in the future, at most 30 days ahead' },
+        ]);
+      }
+      if (row.status !== 'pending' && row.status !== 'retrying') {
+        throw new ApiError('delivery_state_conflict', `It does not wait for an attempt: ${row.status}.`);
+      }
+      const { FLTR_RETRY_SCHEDULE_SECONDS: schedule } = deps.config;
+      await rescheduleDelivery(deps.temporal, row, schedule, { by: key.id, until: until.toISOString() });
+      await showRescheduled(deps.pool, id, until);
+      deps.log.info({ delivery: id, by: key.id, action: 'reschedule' }, 'a delivery was steered');
+      return { status: 200, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
     },
   }),
 ];

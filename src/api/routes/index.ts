@@ -2,7 +2,16 @@ import type { Route } from '../route.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { eventTypeRoutes } from './event-types.ts';
 import { eventRoutes } from './events.ts';
+import { webhookSecretRoutes } from './webhook-secrets.ts';
+import { webhookStatsRoutes } from './webhook-stats.ts';
 import { webhookRoutes } from './webhooks.ts';
 
 /** Every call of the API that needs a key. A fixed path stands before one with a parameter. */
-export const routes: Route[] = [...webhookRoutes, ...eventRoutes, ...deliveryRoutes, ...eventTypeRoutes];
+export const routes: Route[] = [
+  ...webhookRoutes,
+  ...webhookSecretRoutes,
+  ...webhookStatsRoutes,
+  ...eventRoutes,
+  ...deliveryRoutes,
+  ...eventTypeRoutes,
+];

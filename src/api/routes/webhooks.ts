@@ -11,23 +11,15 @@ import {
   testWebhookSchema,
   updateWebhookSchema,
   webhookSchema,
-  webhookSecretSchema,
-  type Webhook,
 } from '../../contracts/webhook.ts';
-import { insertAuditRecord } from '../../db/audit-records.ts';
 import { onceForKey } from '../../db/idempotency-keys.ts';
 import { withTransaction, type Client } from '../../db/pool.ts';
-import {
-  deleteWebhook,
-  findWebhook,
-  insertWebhook,
-  listWebhooks,
-  updateWebhook,
-  type WebhookRow,
-} from '../../db/webhooks.ts';
+import { readCap } from '../../db/webhook-stats.ts';
+import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks.ts';
 import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
 import { judgeAttempt } from '../../domain/outcome.ts';
+import { bodyFor } from '../../domain/slack-text.ts';
 import { newSecret } from '../../domain/signature.ts';
 import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
@@ -37,31 +29,13 @@ import { validationError } from '../problem.ts';
 import { digestOf } from '../request-body.ts';
 import { defineRoute, type Reply } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
+import { requireWebhook, toWebhook } from './webhook-view.ts';
 
 const tag = 'Webhooks';
-
-function toWebhook(row: WebhookRow): Webhook {
-  return {
-    webhook_id: row.id,
-    url: row.url,
-    events: row.events,
-    created_at: row.createdAt.toISOString(),
-    active: row.active,
-    description: row.description,
-    secret_created_at: row.secretCreatedAt.toISOString(),
-    updated_at: row.updatedAt.toISOString(),
-  };
-}
 
 function requireTarget({ guard }: Deps, url: string): void {
   const verdict = guard.checkUrl(url);
   if (!verdict.ok) throw validationError([{ pointer: '/url', message: verdict.message }]);
-}
-
-async function requireWebhook({ pool }: Deps, accountId: string, id: string): Promise<WebhookRow> {
-  const webhook = await findWebhook(pool, accountId, id);
-  if (!webhook) throw new ApiError('not_found', 'There is no such webhook.');
-  return webhook;
 }
 
 export const webhookRoutes = [
@@ -93,6 +67,7 @@ export const webhookRoutes = [
             events: body.events,
             description: body.description ?? null,
             active: body.active ?? true,
+            format: body.format ?? 'fltr',
             sealedSecret: secretBox.seal(secret, id),
           },
           config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
@@ -139,18 +114,21 @@ export const webhookRoutes = [
     async handle({ deps, key, body }) {
       const webhook = await requireWebhook(deps, accountOf(key), body.webhook_id);
       const eventId = newId('evt');
+      const wire = wireBody({
+        id: eventId,
+        event: body.event,
+        timestamp: wireTimestamp(new Date()),
+        data: eventTypeExamples[body.event].data,
+      });
       const { attemptId, sent } = await sendAttempt(deps, {
         webhookId: webhook.id,
         url: webhook.url,
         sealedSecret: webhook.sealedSecret,
+        previousSealedSecret: webhook.previousSealedSecret,
+        previousSecretUntil: webhook.previousSecretUntil,
         eventId,
         eventType: body.event,
-        body: wireBody({
-          id: eventId,
-          event: body.event,
-          timestamp: wireTimestamp(new Date()),
-          data: eventTypeExamples[body.event].data,
-        }),
+        body: bodyFor(webhook.format, wire),
         isTest: true,
       });
       const isAnswered = sent.kind === 'answered';
@@ -177,7 +155,12 @@ export const webhookRoutes = [
     scope: 'webhooks:read',
     replies: { 200: { description: 'The webhook', schema: webhookSchema } },
     async handle({ deps, key, id }) {
-      return { status: 200, body: toWebhook(await requireWebhook(deps, accountOf(key), id)) };
+      const webhook = toWebhook(await requireWebhook(deps, accountOf(key), id));
+      const limit = deps.config.FLTR_DELIVERIES_PER_HOUR;
+      return {
+        status: 200,
+        body: { ...webhook, hourly_cap: limit === 0 ? null : await readCap(deps.pool, id, limit) },
+      };
     },
   }),
   defineRoute({
@@ -204,39 +187,13 @@ export const webhookRoutes = [
     operationId: 'deleteWebhook',
     tag,
     summary: 'Delete a webhook',
-    description: 'Its secret is wiped, what waits is canceled; the log keeps what was.',
+    description: 'Its secrets are wiped, what waits is canceled; the log keeps what was.',
     scope: 'webhooks:write',
     replies: { 204: { description: 'Deleted' } },
     async handle({ deps, key, id }) {
       if (!(await deleteWebhook(deps.pool, accountOf(key), id)))
         throw new ApiError('not_found', 'There is no such webhook.');
       return { status: 204 };
-    },
-  }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/webhooks/{id}/secret',
-    operationId: 'getWebhookSecret',
-    tag,
-    summary: "Read a webhook's secret",
-    description:
-      'Audited: who read it, and when, is kept. Whoever has the secret can forge requests, hence the scope to write.',
-    scope: 'webhooks:write',
-    replies: { 200: { description: 'The secret', schema: webhookSecretSchema } },
-    async handle({ deps, key, id }) {
-      const accountId = accountOf(key);
-      const webhook = await requireWebhook(deps, accountId, id);
-      await insertAuditRecord(deps.pool, {
-        accountId,
-        actor: key.id,
-        action: 'webhook.secret_read',
-        target: id,
-      });
-      return {
-        status: 200,
-        body: { webhook_id: id, secret: deps.secretBox.open(webhook.sealedSecret, id) },
-        headers: { 'Cache-Control': 'no-store' },
-      };
     },
   }),
 ];

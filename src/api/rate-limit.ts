@@ -1,0 +1,56 @@
+import type { Request, RequestHandler, Response } from 'express';
+import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
+import type { Logger } from 'pino';
+import type { Config } from '../config.ts';
+import { ApiError } from '../errors.ts';
+import { createHitStore } from './hit-store.ts';
+
+const windowMs = 60_000;
+const maxClients = 100_000;
+/** Calls a minute without a valid key that an address is told so of; more are told to wait. */
+const failuresPerMinute = 300;
+
+export type RateLimits = Record<'api' | 'publish' | 'failedAuthentication', RequestHandler>;
+
+/**
+ * What one process counts: the calls of each key, publishing apart, and of each address those without a valid key. A
+ * valid key is never refused for what others at its address did: behind a proxy, all share one.
+ */
+export function createRateLimits(config: Config, log: Logger): RateLimits {
+  const keyOf = (_request: Request, response: Response) => String(response.locals['keyId']);
+  const addressOf = ({ ip }: Request) => ipKeyGenerator(ip ?? '');
+  return {
+    api: limit('api', config.FLTR_API_REQUESTS_PER_MINUTE, keyOf, log),
+    publish: limit('publish', config.FLTR_PUBLISH_REQUESTS_PER_MINUTE, keyOf, log),
+    failedAuthentication: limit('failed-authentication', failuresPerMinute, addressOf, log),
+  };
+}
+
+/** `perMinute` 0: no limit. */
+function limit(
+  name: string,
+  perMinute: number,
+  clientOf: (request: Request, response: Response) => string,
+  log: Logger,
+): RequestHandler {
+  if (perMinute === 0) return (_request, _response, next) => next();
+  const store = createHitStore(windowMs, maxClients);
+  return rateLimit({
+    windowMs,
+    limit: perMinute,
+    identifier: name,
+    keyGenerator: clientOf,
+    store,
+    standardHeaders: 'draft-8',
+    legacyHeaders: false,
+    logger: log,
+    handler: (request, response, next) => {
+      const fullAt = store.get(clientOf(request, response))?.resetTime.getTime() ?? 0;
+      next(
+        new ApiError('rate_limited', `The limit is ${perMinute} such calls a minute. Wait, then go on.`, {
+          retryAfterSeconds: Math.max(1, Math.ceil((fullAt - Date.now()) / 1000)),
+        }),
+      );
+    },
+  });
+}

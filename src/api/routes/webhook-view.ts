@@ -1,0 +1,41 @@
+import type { Webhook } from '../../contracts/webhook.ts';
+import { findWebhook, type WebhookRow } from '../../db/webhooks.ts';
+import type { Deps } from '../../deps.ts';
+import { isOverlap, isSecretDue } from '../../domain/signing-secrets.ts';
+import { ApiError } from '../../errors.ts';
+
+/** A webhook as the API shows it. */
+export function toWebhook(row: WebhookRow): Webhook {
+  const now = new Date();
+  const until = row.previousSecretUntil;
+  return {
+    webhook_id: row.id,
+    url: row.url,
+    events: row.events,
+    created_at: row.createdAt.toISOString(),
+    active: row.active,
+    description: row.description,
+    format: row.format,
+    warning: row.warnedAt !== null,
+    auto_disabled:
+      row.disabledAt === null || row.active
+        ? null
+        : {
+            at: row.disabledAt.toISOString(),
+            failure_rate: (row.disabledFailed ?? 0) / Math.max(1, row.disabledEnded ?? 0),
+            ended: row.disabledEnded ?? 0,
+            failed: row.disabledFailed ?? 0,
+          },
+    secret_created_at: row.secretCreatedAt.toISOString(),
+    secret_due: isSecretDue(row.secretCreatedAt, now),
+    previous_secret_until: isOverlap(until, now) ? until.toISOString() : null,
+    updated_at: row.updatedAt.toISOString(),
+  };
+}
+
+/** @throws ApiError not_found */
+export async function requireWebhook({ pool }: Deps, accountId: string, id: string): Promise<WebhookRow> {
+  const webhook = await findWebhook(pool, accountId, id);
+  if (!webhook) throw new ApiError('not_found', 'There is no such webhook.');
+  return webhook;
+}

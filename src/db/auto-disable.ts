@@ -1,0 +1,103 @@
+import { judgeWebhook } from '../domain/auto-disable.ts';
+import { newId } from '../domain/ids.ts';
+import { holdDeliveries } from './hold-deliveries.ts';
+import { acceptOperationalEvents, type OperationalEvent } from './operational-events.ts';
+import { withTransaction, type Pool } from './pool.ts';
+
+type Candidate = {
+  id: string;
+  accountId: string;
+  activation: number;
+  delivered: number;
+  failed: number;
+  isWarned: boolean;
+  isSecretDue: boolean;
+};
+
+const batchSize = 500;
+
+/**
+ * Judges the next active webhooks in the order of their ids: disables, warns, tells of old secrets. Doing it again
+ * changes nothing.
+ *
+ * @returns the last id, where the next batch begins; null after the last one
+ */
+export async function evaluateWebhooks(
+  pool: Pool,
+  after: string,
+  minEnded: number,
+): Promise<{ next: string | null; disabled: number }> {
+  return withTransaction(pool, async (client) => {
+    const { rows } = await client.query<Candidate>(
+      `select w.id, w.account_id as "accountId", w.activation, coalesce(s.delivered, 0)::int as delivered,
+         coalesce(s.failed, 0)::int as failed, w.warned_at is not null as "isWarned",
+         w.secret_created_at < now() - interval '90 days'
+           and (w.secret_due_at is null or w.secret_due_at < w.secret_created_at) as "isSecretDue"
+       from webhooks w
+       left join lateral (
+         select sum(delivered) as delivered, sum(failed) as failed from webhook_stats
+         where webhook_id = w.id and activation = w.activation and minute > now() - interval '24 hours'
+       ) as s on true
+       where w.id > $1 and w.active and w.deleted_at is null
+       order by w.id limit $2 for update of w`,
+      [after, batchSize],
+    );
+    const judged = rows.map((row) => ({ ...row, verdict: judgeWebhook(row, minEnded) }));
+    const disabled = judged.filter(({ verdict }) => verdict === 'disable');
+    const warned = judged.filter(({ verdict, isWarned }) => verdict === 'warn' && !isWarned);
+    const recovered = judged.filter(({ verdict, isWarned }) => verdict === 'ok' && isWarned);
+    const due = judged.filter(({ isSecretDue }) => isSecretDue);
+    await client.query(
+      `update webhooks w set active = false, updated_at = now(), disabled_at = now(), disabled_ended = g.ended,
+         disabled_failed = g.failed
+       from unnest($1::text[], $2::int[], $3::int[]) as g(id, ended, failed) where w.id = g.id`,
+      [
+        disabled.map(({ id }) => id),
+        disabled.map((row) => row.delivered + row.failed),
+        disabled.map((row) => row.failed),
+      ],
+    );
+    await holdDeliveries(
+      client,
+      disabled.map(({ id }) => id),
+    );
+    await client.query(`update webhooks set warned_at = now() where id = any($1)`, [
+      warned.map(({ id }) => id),
+    ]);
+    await client.query(`update webhooks set warned_at = null where id = any($1)`, [
+      recovered.map(({ id }) => id),
+    ]);
+    await client.query(`update webhooks set secret_due_at = now() where id = any($1)`, [
+      due.map(({ id }) => id),
+    ]);
+    await client.query(
+      `insert into audit_records (id, account_id, actor, action, target)
+       select id, account_id, 'auto-disable', 'webhook.disabled', webhook_id
+       from unnest($1::text[], $2::text[], $3::text[]) as g(id, account_id, webhook_id)`,
+      [
+        disabled.map(() => newId('aud')),
+        disabled.map(({ accountId }) => accountId),
+        disabled.map(({ id }) => id),
+      ],
+    );
+    await acceptOperationalEvents(client, [
+      ...disabled.map((row) => tell('webhook.disabled', row)),
+      ...warned.map((row) => tell('webhook.warning', row)),
+      ...due.map((row) => tell('webhook.secret_due', row)),
+    ]);
+    return { next: rows.length === batchSize ? (rows.at(-1)?.id ?? null) : null, disabled: disabled.length };
+  });
+}
+
+function tell(type: OperationalEvent['type'], row: Candidate): OperationalEvent {
+  const ended = row.delivered + row.failed;
+  const counts =
+    type === 'webhook.secret_due' ? {} : { ended, failed: row.failed, failure_rate: row.failed / ended };
+  return {
+    accountId: row.accountId,
+    id: newId('evt'),
+    type,
+    data: { webhook_id: row.id, ...counts },
+    webhookId: row.id,
+  };
+}

@@ -1,0 +1,83 @@
+import type { Queryable } from './pool.ts';
+
+const utc = (moment: string) => `to_char(${moment} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+/**
+ * Holds all that waits for these webhooks, as long as the setting says. Where a run carries the delivery, the sweep tells it, and
+ * the run itself adds the entry to the timeline when it stops.
+ */
+export async function holdDeliveries(db: Queryable, webhookIds: readonly string[]): Promise<void> {
+  if (webhookIds.length === 0) return;
+  await db.query(
+    `update deliveries set status = 'held', next_attempt_at = null, slot = null,
+       held_until = hold_until(),
+       check_at = case when run_id is not null then now() else hold_until() end,
+       timeline = case when run_id is null
+         then timeline || jsonb_build_array(jsonb_build_object('at', ${utc('clock_timestamp()')}, 'type', 'held'))
+         else timeline end
+     where webhook_id = any($1) and status in ('pending', 'retrying')`,
+    [webhookIds],
+  );
+}
+
+/** What is held is due at once; the sweep starts the oldest first. The cap's numbers that nothing came of are free again. */
+export async function releaseDeliveries(db: Queryable, webhookId: string): Promise<void> {
+  await db.query(
+    `update webhook_slots s set last_slot = coalesce((select max(slot) from attempts a where a.webhook_id = $1), 0)
+     where s.webhook_id = $1`,
+    [webhookId],
+  );
+  await db.query(
+    `update deliveries set status = 'pending', run_id = null, held_until = null, check_at = now()
+     where webhook_id = $1 and status = 'held'`,
+    [webhookId],
+  );
+}
+
+/** Ends what is held for a webhook: it is never sent. */
+export async function discardHeldDeliveries(db: Queryable, webhookId: string): Promise<void> {
+  await endWaiting(db, webhookId, ['held'], 'discarded');
+}
+
+/** Ends all that waits for a webhook that is deleted. */
+export async function cancelDeliveries(db: Queryable, webhookId: string): Promise<void> {
+  await endWaiting(db, webhookId, ['pending', 'retrying', 'held'], 'webhook_deleted');
+}
+
+async function endWaiting(
+  db: Queryable,
+  webhookId: string,
+  statuses: readonly string[],
+  reason: string,
+): Promise<void> {
+  await db.query(
+    `update deliveries set status = 'canceled', reason = $3, next_attempt_at = null, slot = null, held_until = null,
+       ended_at = ended.at,
+       check_at = case when run_id is not null then now() end,
+       timeline = case when run_id is null or status = 'held'
+         then timeline || jsonb_build_array(jsonb_build_object(
+           'at', ${utc('ended.at')}, 'type', 'ended', 'status', 'canceled', 'reason', $3::text))
+         else timeline end
+     from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
+     where webhook_id = $1 and status = any($2)`,
+    [webhookId, statuses, reason],
+  );
+}
+
+/** A held delivery whose time is over fails. False where it is not held any longer. */
+export async function expireDelivery(db: Queryable, id: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update deliveries set status = 'failed', reason = 'expired', ended_at = ended.at, check_at = null,
+       timeline = timeline || jsonb_build_array(jsonb_build_object(
+         'at', ${utc('ended.at')}, 'type', 'ended', 'status', 'failed', 'reason', 'expired'))
+     from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
+     where id = $1 and status = 'held' and held_until <= now()`,
+    [id],
+  );
+  return rowCount === 1;
+}
+
+/** The sweep has nothing to do for a held delivery before it expires. */
+export async function keepUntilExpiry(db: Queryable, id: string): Promise<void> {
+  await db.query(`update deliveries set check_at = held_until where id = $1 and status = 'held'`, [id]);
+}

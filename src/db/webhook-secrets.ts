@@ -1,0 +1,39 @@
+import type { Queryable } from './pool.ts';
+import { webhookColumns, type WebhookRow } from './webhooks.ts';
+
+type Rotation = { accountId: string; webhookId: string; sealedSecret: string; overlapSeconds: number };
+
+/** The current secret becomes the previous one, and the one before that ends. Null where there is no such webhook. */
+export async function rotateSecret(
+  db: Queryable,
+  { accountId, webhookId, sealedSecret, overlapSeconds }: Rotation,
+): Promise<WebhookRow | null> {
+  const { rows } = await db.query<WebhookRow>(
+    `update webhooks set
+       previous_sealed_secret = case when $4 > 0 then sealed_secret end,
+       previous_secret_until = case when $4 > 0 then now() + make_interval(secs => $4) end,
+       sealed_secret = $3, secret_created_at = now(), updated_at = now()
+     where id = $1 and account_id = $2 and deleted_at is null returning ${webhookColumns}`,
+    [webhookId, accountId, sealedSecret, overlapSeconds],
+  );
+  return rows[0] ?? null;
+}
+
+/** Wipes the previous secret; `hasEnded`: it still signed. Null where there is no such webhook. */
+export async function endOverlap(
+  db: Queryable,
+  accountId: string,
+  webhookId: string,
+): Promise<(WebhookRow & { hasEnded: boolean }) | null> {
+  const { rows } = await db.query<WebhookRow & { hasEnded: boolean }>(
+    `update webhooks set previous_sealed_secret = null, previous_secret_until = null,
+       updated_at = case when was_running then now() else updated_at end
+     from (
+       select id as found_id, coalesce(previous_secret_until > now(), false) as was_running from webhooks
+       where id = $1 and account_id = $2 and deleted_at is null for update
+     ) as found
+     where id = found_id returning ${webhookColumns}, was_running as "hasEnded"`,
+    [webhookId, accountId],
+  );
+  return rows[0] ?? null;
+}

@@ -1,0 +1,86 @@
+import type { WebhookStats } from '../contracts/webhook.ts';
+import { percentile } from '../domain/response-times.ts';
+import type { Queryable } from './pool.ts';
+
+type HourRow = { hour: Date; attempts: number; delivered: number; failed: number; durations: number[] };
+
+/** The last 24 hours of a webhook, from what is counted as attempts are recorded. */
+export async function readStats(db: Queryable, webhookId: string, now: Date): Promise<WebhookStats> {
+  const until = new Date(now.getTime() - (now.getTime() % 60_000) + 60_000);
+  const since = new Date(until.getTime() - 86_400_000);
+  const { rows } = await db.query<HourRow>(
+    `with counted as (
+       select date_trunc('hour', minute) as hour, attempts, delivered, failed, durations
+       from webhook_stats where webhook_id = $1 and minute >= $2 and minute < $3
+     ), steps as (
+       select hour, array_agg(count order by step) as durations from (
+         select hour, step, sum(value)::int as count from counted, unnest(durations) with ordinality as d(value, step)
+         group by hour, step
+       ) as by_step group by hour
+     )
+     select c.hour, sum(attempts)::int as attempts, sum(delivered)::int as delivered, sum(failed)::int as failed, s.durations
+     from counted c join steps s on s.hour = c.hour group by c.hour, s.durations order by c.hour`,
+    [webhookId, since, until],
+  );
+  const byHour = new Map(rows.map((row) => [row.hour.getTime(), row]));
+  const hourMs = 3_600_000;
+  const firstHour = since.getTime() - (since.getTime() % hourMs);
+  const hours = Array.from(
+    { length: Math.ceil((until.getTime() - firstHour) / hourMs) },
+    (_, index) => firstHour + index * hourMs,
+  );
+  const sum = (field: 'attempts' | 'delivered' | 'failed') =>
+    rows.reduce((total, row) => total + row[field], 0);
+  const [delivered, failed] = [sum('delivered'), sum('failed')];
+  const all = rows.reduce<number[]>(
+    (total, { durations }) => durations.map((count, step) => count + (total[step] ?? 0)),
+    [],
+  );
+  return {
+    webhook_id: webhookId,
+    since: since.toISOString(),
+    until: until.toISOString(),
+    attempts: sum('attempts'),
+    delivered,
+    failed,
+    failure_rate: delivered + failed === 0 ? null : failed / (delivered + failed),
+    response_ms: percentiles(all),
+    hourly: hours.map((at) => {
+      const row = byHour.get(at);
+      return {
+        hour: new Date(at).toISOString(),
+        attempts: row?.attempts ?? 0,
+        delivered: row?.delivered ?? 0,
+        failed: row?.failed ?? 0,
+        response_ms: percentiles(row?.durations ?? []),
+      };
+    }),
+  };
+}
+
+function percentiles(counts: readonly number[]): WebhookStats['response_ms'] {
+  return { p50: percentile(counts, 0.5), p95: percentile(counts, 0.95), p99: percentile(counts, 0.99) };
+}
+
+type Cap = { limit: number; used: number; next_at: string | null; deferred_until: string | null };
+
+/** How much of the hourly cap is used, and when what is deferred goes. Looks at no more rows than the cap has places. */
+export async function readCap(db: Queryable, webhookId: string, limit: number): Promise<Cap> {
+  const { rows } = await db.query<{ used: number; nextAt: Date | null; deferredUntil: Date | null }>(
+    `select
+       (select count(*)::int from (
+          select started_at from attempts where webhook_id = $1 and slot is not null order by slot desc limit $2
+        ) as last where started_at > now() - interval '1 hour') as used,
+       (select next_attempt_at from deliveries where webhook_id = $1 and slot is not null order by slot limit 1) as "nextAt",
+       (select next_attempt_at from deliveries where webhook_id = $1 and slot is not null order by slot desc limit 1)
+         as "deferredUntil"`,
+    [webhookId, limit],
+  );
+  const [row] = rows;
+  return {
+    limit,
+    used: row?.used ?? 0,
+    next_at: row?.nextAt?.toISOString() ?? null,
+    deferred_until: row?.deferredUntil?.toISOString() ?? null,
+  };
+}

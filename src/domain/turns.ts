@@ -1,0 +1,33 @@
+/** Requests under way at once to one webhook, from one process: quick receivers, and slow ones. */
+const quickLimit = 20;
+const slowLimit = 5;
+/** A receiver that takes longer than this on average is slow. */
+const slowMs = 1000;
+/** A wait for a turn that is shorter than this is waited for in place; a longer one is worth a timer. */
+const inPlaceMs = 500;
+
+export type WebhookLoad = { underWay: number; waiting: number; averageMs: number };
+
+/**
+ * Whether a webhook's next request goes now, waits in place for a turn, or comes back after some seconds, about when its
+ * turn will be. So a receiver that hangs never holds many of a worker's places.
+ *
+ * @param deferredUntil when the last of those that were sent away comes back, ms since 1970
+ */
+export function takeTurn(
+  load: WebhookLoad,
+  deferredUntil: number,
+  now: number,
+): 'now' | 'in_place' | { seconds: number } {
+  const limit = load.averageMs > slowMs ? slowLimit : quickLimit;
+  if (load.underWay < limit) return 'now';
+  const turnMs = load.averageMs / limit;
+  if ((load.waiting + 1) * turnMs <= inPlaceMs) return 'in_place';
+  const at = Math.max(deferredUntil, now + (load.waiting + 1) * turnMs) + turnMs;
+  return { seconds: Math.min(300, Math.max(1, Math.ceil((at - now) / 1000))) };
+}
+
+/** The average after another request, recent ones counting most. */
+export function nextAverageMs(averageMs: number, durationMs: number): number {
+  return averageMs === 0 ? durationMs : averageMs * 0.8 + durationMs * 0.2;
+}

@@ -1,0 +1,68 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ScheduleAlreadyRunning, ScheduleOverlapPolicy } from '@temporalio/client';
+import { taskQueue } from '../../workflows/contract.ts';
+import { within, type Temporal } from './client.ts';
+
+export type ScheduleDefinition = {
+  /** The schedule's id, one a namespace, and the id of the workflow that it runs. */
+  id: string;
+  workflowType: string;
+  args: unknown[];
+  everySeconds: number;
+};
+
+const timeoutMs = 10_000;
+
+/**
+ * Makes each schedule, or changes it to what is wanted now. A run that comes while the one before goes on is left out.
+ * Safe when several processes start at once.
+ */
+export async function ensureSchedules(
+  temporal: Temporal,
+  schedules: readonly ScheduleDefinition[],
+): Promise<void> {
+  const { schedule: client } = temporal.client;
+  for (const { id: scheduleId, workflowType, args, everySeconds } of schedules) {
+    const wanted = {
+      spec: { intervals: [{ every: everySeconds * 1000 }] },
+      action: { type: 'startWorkflow' as const, workflowType, workflowId: scheduleId, taskQueue, args },
+      policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: 60_000 },
+    };
+    try {
+      await within(temporal, timeoutMs, () => client.create({ scheduleId, ...wanted }));
+    } catch (error) {
+      if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+      await within(temporal, timeoutMs, () =>
+        client.getHandle(scheduleId).update((before) => ({ ...before, ...wanted, state: before.state })),
+      );
+    }
+  }
+}
+
+/** Tries until it is done, or stopped: Temporal may be away at the start. */
+export function keepSchedules(
+  temporal: Temporal,
+  ready: Promise<void>,
+  schedules: readonly ScheduleDefinition[],
+  onFault: (error: unknown) => void,
+): { close(): Promise<void> } {
+  const stop = new AbortController();
+  const run = async (): Promise<void> => {
+    await ready;
+    while (!stop.signal.aborted) {
+      try {
+        return await ensureSchedules(temporal, schedules);
+      } catch (error) {
+        onFault(error);
+        await delay(5000, undefined, { signal: stop.signal }).catch(() => undefined);
+      }
+    }
+  };
+  const running = run().catch(() => undefined);
+  return {
+    async close() {
+      stop.abort();
+      await running;
+    },
+  };
+}

@@ -1,0 +1,19 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities/index.ts';
+
+const { evaluateAutoDisable: evaluateBatch } = proxyActivities<Activities>({
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '10 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
+});
+
+/** Judges every active webhook of every account, batch after batch; a Temporal Schedule runs it. */
+export async function evaluateAutoDisable(): Promise<{ disabled: number }> {
+  let disabled = 0;
+  for (let after: string | null = ''; after !== null;) {
+    const batch: Awaited<ReturnType<typeof evaluateBatch>> = await evaluateBatch({ after });
+    disabled += batch.disabled;
+    after = batch.next;
+  }
+  return { disabled };
+}
