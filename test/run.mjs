@@ -12,7 +12,7 @@ const checks = [
   [
     'lint',
     bin('oxlint'),
-    ['--type-aware', '--deny-warnings', 'src', 'workflows', 'activities', 'test', 'examples'],
+    ['--type-aware', '--deny-warnings', 'src', 'workflows', 'activities', 'test', 'bench', 'examples'],
   ],
   ['format', bin('prettier'), ['--check', '--log-level', 'warn', '.']],
   ['unused code', bin('knip'), []],

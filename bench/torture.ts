@@ -1,0 +1,253 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createAccount } from '../src/db/accounts.ts';
+import { insertApiKey } from '../src/db/api-keys.ts';
+import { createPool, type Pool } from '../src/db/pool.ts';
+import { digestOfKey, hintOfKey, newApiKey, scopes } from '../src/security/api-keys.ts';
+import { createTemporal } from '../src/temporal/client.ts';
+import { startParts, type PartName } from './torture-parts.ts';
+import { manners, startTortureReceiver, type Manner } from './torture-receiver.ts';
+
+type Options = { deliveries: number; webhooks: number; kills: number; print: (line: string) => void };
+
+export type TortureResult = {
+  accepted: number;
+  ended: number;
+  lost: number;
+  wrong: number;
+  secondWorkflows: number;
+  requests: number;
+  /** Attempts that were made but not recorded, for something died meanwhile: they were made again. */
+  repeated: number;
+  longestStallMs: number;
+  seconds: number;
+};
+
+const webhooksPerAccount = 10;
+const publishers = 8;
+const parts: PartName[] = ['api', 'worker', 'temporal', 'postgresql'];
+
+/** Publishes, kills at random, waits for every delivery's end, and counts what became of them. */
+export async function runTorture({ deliveries, webhooks, kills, print }: Options): Promise<TortureResult> {
+  const startedAt = Date.now();
+  const dataDir = mkdtempSync(join(tmpdir(), 'fltr-torture-'));
+  const receiver = await startTortureReceiver();
+  const service = await startParts(dataDir, {
+    FLTR_RETRY_SCHEDULE_SECONDS: '1,1,2,2,3,3,5,5',
+    FLTR_DELIVERIES_PER_HOUR: '0',
+    FLTR_AUTO_DISABLE_MIN_DELIVERIES: '1000000',
+    FLTR_API_REQUESTS_PER_MINUTE: '0',
+  });
+  const pool = createPool({ databaseUrl: service.databaseUrl, maxConnections: 4, onError: () => undefined });
+  try {
+    const mannerOf = new Map<string, { manner: Manner; number: number }>();
+    const keys: string[] = [];
+    for (let number = 0; number < webhooks; number += 1) {
+      if (number % webhooksPerAccount === 0) keys.push(await newAccountKey(pool));
+      const manner = manners[number % manners.length] ?? 'healthy';
+      const body = { url: receiver.url(manner, number), events: ['*'] };
+      const { webhook_id: id } = (await post(service.apiUrl, keys.at(-1) ?? '', '/v1/webhooks', body)) as {
+        webhook_id: string;
+      };
+      mannerOf.set(id, { manner, number });
+    }
+    const events = Math.ceil(deliveries / webhooksPerAccount);
+    print(
+      `${webhooks} webhooks in ${keys.length} accounts; ${events} events, ${deliveries} deliveries, ${kills} times kill -9.`,
+    );
+
+    let isPublished = false;
+    const killing = (async () => {
+      for (let count = 0; count < kills; count += 1) {
+        await delay(500 + Math.random() * 4000);
+        const part = parts[count % parts.length] ?? 'worker';
+        const afterMs = Math.round(Math.random() * 2000);
+        print(
+          `  kill -9 ${part}, ${count + 1} of ${kills}; back after ${afterMs} ms${isPublished ? '' : ' (publishing)'}`,
+        );
+        await service.killAndRestart(part, afterMs);
+      }
+    })();
+    const accepted = await publishAll(service.apiUrl, keys, events, (kills * 3000) / events);
+    isPublished = true;
+    print(`  ${accepted.length} deliveries accepted`);
+    const stalls = watchStalls(() => receiver.requests.size + receiver.lastAt());
+    await killing;
+    await untilEnded(pool, print);
+    const longestStallMs = stalls.stop();
+
+    const rows = await pool.query<{
+      id: string;
+      status: string;
+      webhookId: string;
+      eventId: string;
+      attempts: number;
+    }>(
+      `select id, status, webhook_id as "webhookId", event_id as "eventId", attempt_count as attempts from deliveries`,
+    );
+    const byId = new Map(rows.rows.map((row) => [row.id, row]));
+    const requests = [...receiver.requests.values()].reduce((sum, count) => sum + count, 0);
+    const result: TortureResult = {
+      accepted: accepted.length,
+      ended: rows.rows.length,
+      lost: accepted.filter((id) => {
+        const row = byId.get(id);
+        const webhook = mannerOf.get(row?.webhookId ?? '');
+        return !row || !webhook || !receiver.requests.has(`${row.eventId} ${webhook.number}`);
+      }).length,
+      wrong: rows.rows.filter(
+        (row) => row.status !== (mannerOf.get(row.webhookId)?.manner === 'refusing' ? 'failed' : 'delivered'),
+      ).length,
+      secondWorkflows: await countSecondWorkflows(service.temporalAddress, rows.rows.length),
+      requests,
+      repeated: receiver.attempts.size - rows.rows.reduce((sum, { attempts }) => sum + attempts, 0),
+      longestStallMs,
+      seconds: Math.round((Date.now() - startedAt) / 1000),
+    };
+    return result;
+  } finally {
+    await pool.end();
+    await service.stop();
+    await receiver.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+export function isPassed({
+  accepted,
+  ended,
+  lost,
+  wrong,
+  secondWorkflows,
+  repeated,
+}: TortureResult): boolean {
+  return accepted === ended && lost === 0 && wrong === 0 && secondWorkflows === 0 && repeated >= 0;
+}
+
+async function newAccountKey(pool: Pool): Promise<string> {
+  const { id: accountId } = await createAccount(pool, 'torture');
+  const key = newApiKey();
+  await insertApiKey(pool, {
+    accountId,
+    name: 'torture',
+    hint: hintOfKey(key),
+    digest: digestOfKey(key),
+    scopes,
+  });
+  return key;
+}
+
+/** One call, again until it is answered well: whatever died meanwhile comes back. */
+async function post(apiUrl: string, key: string, path: string, body: unknown): Promise<unknown> {
+  const deadline = Date.now() + 120_000;
+  for (;;) {
+    try {
+      const response = await fetch(apiUrl + path, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        signal: AbortSignal.timeout(15_000),
+      });
+      if (response.ok) return await response.json();
+      if (response.status < 500) throw new Error(await response.text());
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+    await delay(100);
+  }
+}
+
+/** Publishes while parts die, with ids of its own, so that a repeated call is one event. What was accepted. */
+async function publishAll(
+  apiUrl: string,
+  keys: readonly string[],
+  events: number,
+  everyMs: number,
+): Promise<string[]> {
+  const accepted: string[] = [];
+  let next = 0;
+  const publish = async (): Promise<void> => {
+    for (let number = next++; number < events; number = next++) {
+      const event = {
+        event: 'document.deleted',
+        id: `evt_${number}`,
+        data: { document_id: `doc_${number}`, dataset_id: 'ds' },
+      };
+      const answer = (await post(apiUrl, keys[number % keys.length] ?? '', '/v1/events', event)) as {
+        deliveries: { id: string }[];
+      };
+      accepted.push(...answer.deliveries.map(({ id }) => id));
+      await delay(everyMs * publishers);
+    }
+  };
+  await Promise.all(Array.from({ length: publishers }, publish));
+  return accepted;
+}
+
+async function untilEnded(pool: Pool, print: (line: string) => void): Promise<void> {
+  const deadline = Date.now() + 900_000;
+  let toldAt = 0;
+  for (;;) {
+    const waiting = await pool
+      .query<{ count: number }>(`select count(*)::int as count from deliveries where ended_at is null`)
+      .then(({ rows }) => rows[0]?.count ?? 0)
+      .catch(() => null);
+    if (waiting === 0) return;
+    if (Date.now() > deadline) throw new Error(`${waiting} deliveries did not end within 15 minutes`);
+    if (Date.now() - toldAt > 10_000) {
+      toldAt = Date.now();
+      print(`  ${waiting ?? '?'} deliveries wait`);
+    }
+    await delay(500);
+  }
+}
+
+/** The longest time in which nothing moved. */
+function watchStalls(read: () => number): { stop(): number } {
+  let longest = 0;
+  let last = read();
+  let since = Date.now();
+  const timer = setInterval(() => {
+    const value = read();
+    if (value !== last) since = Date.now();
+    last = value;
+    longest = Math.max(longest, Date.now() - since);
+  }, 100);
+  return {
+    stop() {
+      clearInterval(timer);
+      return longest;
+    },
+  };
+}
+
+async function countSecondWorkflows(address: string, expected: number): Promise<number> {
+  const temporal = createTemporal({ address, tls: false }, 'default');
+  try {
+    // Visibility lags a little behind.
+    for (let tries = 0; ; tries += 1) {
+      const runs = new Map<string, number>();
+      for await (const { workflowId } of temporal.client.workflow.list({
+        query: `WorkflowType = 'deliverEvent'`,
+      })) {
+        runs.set(workflowId, (runs.get(workflowId) ?? 0) + 1);
+      }
+      if (runs.size >= expected || tries === 30)
+        return [...runs.values()].filter((count) => count > 1).length;
+      await delay(1000);
+    }
+  } finally {
+    await temporal.connection.close();
+  }
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const [deliveries = 10_000, webhooks = 200, kills = 10] = process.argv.slice(2).map(Number);
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  const result = await runTorture({ deliveries, webhooks, kills, print });
+  print(JSON.stringify(result, null, 2));
+  print(isPassed(result) ? 'Passed: everything accepted ended as it should, nothing was lost.' : 'FAILED');
+  process.exit(isPassed(result) ? 0 : 1);
+}

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { isPassed, runTorture } from '../bench/torture.ts';
+
+test(
+  'kill -9 of every part, one after the other: all that was accepted ends, each by one workflow',
+  { timeout: 240_000 },
+  async () => {
+    const lines: string[] = [];
+    const result = await runTorture({
+      deliveries: 400,
+      webhooks: 20,
+      kills: 4,
+      print: (line) => lines.push(line),
+    });
+    expect(isPassed(result), [...lines, JSON.stringify(result)].join('\n')).toBe(true);
+    expect(result.accepted).toBe(400);
+  },
+);
