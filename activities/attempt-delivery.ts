@@ -165,18 +165,18 @@ function secondsToWait(sent: SendResult, scheduledSeconds: number, endedAt: Date
   return waitSeconds({ scheduledSeconds, statusCode: statusOf(sent), retryAfter, now: endedAt });
 }
 
-/** A delivery that may not be attempted now: its webhook is gone or not active, or it was settled meanwhile. */
+/** A delivery that may not be attempted now: webhook or payload is gone, or not active, or it was settled meanwhile. */
 async function stopInstead(
   pool: Pool,
   material: AttemptMaterial,
   input: AttemptInput,
 ): Promise<AttemptResult | null> {
-  const { status, isActive, isDeleted } = material;
-  if (isActive && !isDeleted && status !== 'held' && status !== 'canceled') return null;
+  const { status, isActive, isDeleted, body } = material;
+  if (isActive && !isDeleted && body !== null && status !== 'held' && status !== 'canceled') return null;
   const settled = await settleDelivery(pool, {
     deliveryId: input.deliveryId,
-    as: isDeleted ? 'canceled' : isActive ? 'as_row_says' : 'held',
-    reason: isDeleted ? 'webhook_deleted' : null,
+    as: isDeleted || body === null ? 'canceled' : isActive ? 'as_row_says' : 'held',
+    reason: isDeleted ? 'webhook_deleted' : body === null ? 'payload_removed' : null,
     notes: input.notes,
   });
   if (settled.status === 'goes_on') return null;

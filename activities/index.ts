@@ -1,10 +1,13 @@
 import { Context } from '@temporalio/activity';
 import { createAttemptDelivery, type AttemptDeps } from './attempt-delivery.ts';
 import { createEvaluateAutoDisable, type AutoDisableDeps } from './evaluate-auto-disable.ts';
+import { createRecoverPage, type RecoverDeps } from './recover-page.ts';
+import { createRemoveOldBatch, type RemoveDeps } from './remove-old-batch.ts';
 import { createRescheduleDelivery } from './reschedule-delivery.ts';
 import { createSettleDelivery } from './settle-delivery.ts';
+import { createSettleRecovery } from './settle-recovery.ts';
 
-export type ActivityDeps = AttemptDeps & AutoDisableDeps;
+export type ActivityDeps = AttemptDeps & AutoDisableDeps & RecoverDeps & RemoveDeps;
 
 /** The side effects that workflows call, built from what they need. */
 export function createActivities(deps: ActivityDeps) {
@@ -13,6 +16,9 @@ export function createActivities(deps: ActivityDeps) {
     settleDelivery: withHeartbeat(createSettleDelivery(deps)),
     rescheduleDelivery: withHeartbeat(createRescheduleDelivery(deps)),
     evaluateAutoDisable: withHeartbeat(createEvaluateAutoDisable(deps)),
+    recoverPage: withHeartbeat(createRecoverPage(deps)),
+    settleRecovery: withHeartbeat(createSettleRecovery(deps)),
+    removeOldBatch: withHeartbeat(createRemoveOldBatch(deps)),
   };
 }
 

@@ -19,8 +19,10 @@ import { createSender } from './outbound/sender.ts';
 import { createSecretBox } from './security/secret-box.ts';
 import { watchBacklog } from './temporal/backlog.ts';
 import { connectionOptions, createTemporal, prepareNamespace } from './temporal/client.ts';
+import { createResend } from './temporal/resend-delivery.ts';
 import { keepSchedules, type ScheduleDefinition } from './temporal/schedules.ts';
 import { createStarter } from './temporal/start-deliveries.ts';
+import { startRecoverySweep } from './temporal/start-recoveries.ts';
 import { startSweep } from './temporal/sweep.ts';
 import { maxConcurrentAttempts, startWorker } from './temporal/worker.ts';
 import { searchAttributes } from '../workflows/contract.ts';
@@ -124,6 +126,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     });
     stops.push({ name: 'sender', stop: () => sender.close() });
 
+    const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
     if (role !== 'api') {
       const worker = startWorker({
         address,
@@ -136,6 +139,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           attemptsPerHour: config.FLTR_DELIVERIES_PER_HOUR,
           minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
           onFailed: createTellFailed(pool),
+          resend: createResend({ pool, temporal, log, scheduleSeconds }),
+          retention: { payloadDays: config.FLTR_PAYLOAD_RETENTION_DAYS, days: config.FLTR_RETENTION_DAYS },
         },
         log,
       });
@@ -146,11 +151,12 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       );
       stops.push({ name: 'schedules', stop: schedules.close });
     }
-    const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
     const starter = createStarter({ pool, temporal, log, scheduleSeconds });
     stops.push({ name: 'starter', stop: starter.close });
     const sweep = startSweep({ pool, temporal, starter, log, scheduleSeconds });
     stops.push({ name: 'sweep', stop: sweep.close });
+    const recoverySweep = startRecoverySweep({ pool, temporal, log });
+    stops.push({ name: 'sweep of recoveries', stop: recoverySweep.close });
 
     let apiUrl: string | null = null;
     if (hasApi) {
@@ -194,6 +200,13 @@ function schedulesOf(config: Config): ScheduleDefinition[] {
       workflowType: 'evaluateAutoDisable',
       args: [],
       everySeconds: config.FLTR_AUTO_DISABLE_EVERY_SECONDS,
+    },
+    // Old rows go little at a time.
+    {
+      id: 'remove-old-rows',
+      workflowType: 'removeOldRows',
+      args: [{ step: null, removed: 0 }],
+      everySeconds: 3600,
     },
   ];
 }

@@ -163,6 +163,17 @@ const settings = {
     default: '1000000',
     meaning: 'accepted deliveries whose workflow is not started; beyond it publishing answers 503',
   },
+  FLTR_PAYLOAD_RETENTION_DAYS: {
+    schema: wholeNumber(0, 36_500),
+    default: '30',
+    meaning: "days that events' bodies and receivers' answers are kept; 0: as long as their rows",
+  },
+  FLTR_RETENTION_DAYS: {
+    schema: wholeNumber(0, 36_500),
+    default: '90',
+    meaning:
+      'days that deliveries are kept after their end, and events, audit records, recoveries; 0: for ever',
+  },
   LOG_LEVEL: {
     schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']),
     default: 'info',

@@ -22,6 +22,10 @@ export const errorCatalogue = {
   webhook_limit_reached: { status: 409, title: 'The account has no room for another webhook' },
   /** The delivery's state does not allow what was asked. */
   delivery_state_conflict: { status: 409, title: "The delivery's state does not allow this" },
+  /** What was asked for needs an active webhook. */
+  webhook_not_active: { status: 409, title: 'The webhook is not active' },
+  /** The recovery has ended. */
+  recovery_state_conflict: { status: 409, title: "The recovery's state does not allow this" },
   /** The body is larger than the call takes. */
   body_too_large: { status: 413, title: 'The body is too large' },
   /** A field is wrong, missing or unknown. */

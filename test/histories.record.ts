@@ -2,9 +2,11 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import proto from '@temporalio/proto';
 import { test } from 'vitest';
-import { publishOne, waitForStatus, workflowStatus } from './kit/delivery.ts';
+import { taskQueue } from '../workflows/contract.ts';
+import { publishOne, readDelivery, waitForStatus, workflowStatus } from './kit/delivery.ts';
 import { startReceiver } from './kit/receiver.ts';
-import { startService, type Service } from './kit/service.ts';
+import { openAccount, type Account } from './kit/recovery.ts';
+import { startService, until, type Service } from './kit/service.ts';
 
 // Run by hand: FLTR_RECORD_HISTORIES=1 npx vitest run --config test/vitest.config.ts
 const folder = join(import.meta.dirname, 'histories');
@@ -56,14 +58,62 @@ const scenes: Record<string, Scene> = {
       await waitForStatus(service, id, 'delivered');
     },
   },
+  rescheduled: {
+    answers: [503, 200],
+    async play(service, id) {
+      await waitForStatus(service, id, 'retrying', 1);
+      const next_attempt_at = new Date(Date.now() + 3000).toISOString();
+      await service.call('PATCH', `/v1/deliveries/${id}`, { next_attempt_at });
+      await waitForStatus(service, id, 'delivered', 2);
+    },
+  },
+  // With a cap of one attempt an hour.
+  deferred: {
+    answers: [503],
+    async play(service, id) {
+      await until(
+        () => readDelivery(service, id),
+        ({ timeline }) => timeline.some((entry) => entry.type === 'wait' && entry.reason === 'hourly_cap'),
+      );
+      await post(service, id, 'cancel');
+    },
+  },
 };
+
+/** Each kind of recovery: of 60 events that a webhook missed, hence two pages. */
+const recoveryScenes: Record<string, (account: Account, id: string) => Promise<void>> = {
+  async 'recovery-completed'(account, id) {
+    await steer(account, id, 'pause', 'paused');
+    await steer(account, id, 'resume', 'completed');
+  },
+  async 'recovery-canceled'(account, id) {
+    await account.waitForRecovery(id, ({ done }) => done > 0);
+    await steer(account, id, 'pause', 'paused');
+    await steer(account, id, 'cancel', 'canceled');
+  },
+};
+
+async function steer(account: Account, id: string, signal: string, status: string): Promise<void> {
+  await account.call('POST', `/v1/recoveries/${id}/${signal}`);
+  await account.waitForRecovery(id, (recovery) => recovery.status === status);
+}
+
+async function keep(service: Service, name: string, workflowId: string): Promise<void> {
+  const history = await service.temporal.client.workflow.getHandle(workflowId).fetchHistory();
+  writeFileSync(
+    join(folder, `${name}.binpb`),
+    proto.temporal.api.history.v1.History.encode(history).finish(),
+  );
+}
 
 // What was recorded is never recorded again: a change of the workflow must go on replaying it.
 test('record one history of each kind', { timeout: 180_000 }, async () => {
-  const service = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600' });
+  const usual = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600' });
+  const capped = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600', FLTR_DELIVERIES_PER_HOUR: '1' });
   mkdirSync(folder, { recursive: true });
   for (const [name, { answers, play }] of Object.entries(scenes)) {
     if (existsSync(join(folder, `${name}.binpb`))) continue;
+    const service = name === 'deferred' ? capped : usual;
     const receiver = await startReceiver((_request, response, all) => {
       response.writeHead(answers[all.length - 1] ?? answers.at(-1) ?? 200).end();
     });
@@ -71,13 +121,30 @@ test('record one history of each kind', { timeout: 180_000 }, async () => {
     const id = await publishOne(service);
     await play(service, id, webhookId);
     await workflowStatus(service, id);
-    const history = await service.temporal.client.workflow.getHandle(id).fetchHistory();
-    writeFileSync(
-      join(folder, `${name}.binpb`),
-      proto.temporal.api.history.v1.History.encode(history).finish(),
-    );
+    await keep(service, name, id);
     await service.call('DELETE', `/v1/webhooks/${webhookId}`);
     await receiver.close();
   }
-  await service.stop();
+  for (const [name, play] of Object.entries(recoveryScenes)) {
+    if (existsSync(join(folder, `${name}.binpb`))) continue;
+    const receiver = await startReceiver();
+    const account = await openAccount(usual);
+    await account.publish(60);
+    const webhookId = await account.newWebhook(receiver.url);
+    const { body } = await account.recover(webhookId, { since: '2020-01-01T00:00:00Z' });
+    await play(account, body.id);
+    await workflowStatus(usual, body.id);
+    await keep(usual, name, body.id);
+    await receiver.close();
+  }
+  if (!existsSync(join(folder, 'old-rows-removed.binpb'))) {
+    const args = [{ step: null, removed: 0 }];
+    await usual.temporal.client.workflow.execute('removeOldRows', {
+      taskQueue,
+      workflowId: 'removal',
+      args,
+    });
+    await keep(usual, 'old-rows-removed', 'removal');
+  }
+  await Promise.all([usual.stop(), capped.stop()]);
 });

@@ -15,7 +15,16 @@ beforeAll(async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const delivery = await publishOne(service, { id: 'evt_mine' });
   await waitForStatus(service, delivery, 'delivered');
-  ids = { webhooks: webhookId, deliveries: delivery, events: 'evt_mine' };
+  const recovery = await service.call<{ id: string }>('POST', `/v1/webhooks/${webhookId}/recover`, {
+    since: '2020-01-01T00:00:00Z',
+    dry_run: true,
+  });
+  ids = {
+    webhooks: webhookId,
+    deliveries: delivery,
+    events: 'evt_mine',
+    recoveries: recovery.body.id,
+  };
   ({ key: stranger } = await service.newAccount());
 });
 afterAll(async () => {
@@ -29,6 +38,7 @@ const bodies: Record<string, unknown> = {
   publishEvent: { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } },
   rescheduleDelivery: { next_attempt_at: new Date(Date.now() + 60_000).toISOString() },
   publishEvents: { events: [{}] },
+  recoverWebhook: { since: '2020-01-01T00:00:00Z' },
 };
 const pathOf = (path: string) => path.replace('{id}', ids[path.split('/')[2] ?? ''] ?? 'missing');
 const bodyOf = (operationId: string) =>

@@ -101,3 +101,22 @@ export type SettleResult =
 
 export type EvaluateInput = { after: string };
 export type EvaluateResult = { next: string | null; disabled: number };
+
+export type RecoverWebhookInput = { recoveryId: string; isPaused: boolean };
+export type RecoverWebhookResult = { status: 'completed' | 'canceled' };
+export const recoverySignalNames = { pause: 'pause', resume: 'resume', cancel: 'cancel' } as const;
+export type RecoverySignal = keyof typeof recoverySignalNames;
+
+export type RecoverPageInput = { recoveryId: string };
+export type RecoverPageResult =
+  | { next: 'page'; sent: number }
+  /** Its webhook is not active: nothing can be sent until it is, and somebody resumes. */
+  | { next: 'pause' }
+  | { next: 'end'; status: 'completed' | 'canceled' };
+export type SettleRecoveryInput = { recoveryId: string; status: 'running' | 'paused' | 'canceled' };
+
+/** `step`: where to go on; null: at the first one. */
+export type RemoveOldRowsInput = { step: string | null; removed: number };
+export type RemoveOldRowsResult = { removed: number };
+export type RemoveOldBatchInput = { step: string | null };
+export type RemoveOldBatchResult = { removed: number; next: string | null };

@@ -1,2 +1,4 @@
 export { deliverEvent } from './deliver-event.ts';
 export { evaluateAutoDisable } from './evaluate-auto-disable.ts';
+export { recoverWebhook } from './recover-webhook.ts';
+export { removeOldRows } from './remove-old-rows.ts';

@@ -28,13 +28,13 @@ function toCursor(list: ListName, position: readonly string[]): string {
  * Where the page before ended; null for the first page. A cursor names a place only: which rows may be read is decided
  * by the key, so a forged one shows nothing new.
  *
- * @param patterns what each part of the position must look like
+ * @param patterns what each part of the position must look like, as what tests it
  * @throws ApiError validation_failed for another list's cursor, or none of ours
  */
 export function fromCursor(
   list: ListName,
   cursor: string | undefined,
-  patterns: readonly RegExp[],
+  patterns: readonly { test(part: string): boolean }[],
 ): string[] | null {
   if (cursor === undefined) return null;
   const position = parse(cursor);

@@ -84,5 +84,10 @@ export const eventSummarySchema = z
 export type EventSummary = z.infer<typeof eventSummarySchema>;
 
 export const eventSchema = eventSummarySchema
-  .extend({ data: z.record(z.string(), z.unknown()) })
+  .extend({
+    data: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .meta({ description: 'Null once it is past its retention.' }),
+  })
   .meta({ id: 'Event' });

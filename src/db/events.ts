@@ -52,7 +52,7 @@ export async function acceptEvents(db: Queryable, events: readonly NewEvent[]): 
     }
     const isSame = created
       ? isSameEvent(event, JSON.parse(created.body.toString()))
-      : isSameEvent(event, known.get(key)?.content);
+      : isKnownEvent(event, known.get(key));
     if (!isSame) return { kind: 'conflict', id: event.id };
     const existing = created ? deliveries.get(key) : known.get(key)?.deliveries;
     return { kind: 'duplicate', event: { id: event.id, duplicate: true, deliveries: existing ?? [] } };
@@ -70,6 +70,13 @@ function isSameEvent(event: NewEvent, content: unknown): boolean {
     (event.timestamp === null || event.timestamp === stored.timestamp) &&
     isDeepStrictEqual(stored.data, event.data)
   );
+}
+
+/** Of an event whose body is past its retention, type and time are left to compare. */
+function isKnownEvent(event: NewEvent, known: Known | undefined): boolean {
+  if (!known) return false;
+  if (known.content !== null) return isSameEvent(event, known.content);
+  return known.type === event.type && (event.timestamp === null || event.timestamp === known.timestamp);
 }
 
 async function insertEvents(db: Queryable, events: readonly NewEvent[]): Promise<Set<string>> {
@@ -151,21 +158,24 @@ async function insertDeliveries(
   return byEvent;
 }
 
-type Known = { content: unknown; deliveries: Delivery[] };
+/** `content` null: the body is past its retention. */
+type Known = { type: string; timestamp: string; content: unknown; deliveries: Delivery[] };
 
 async function loadKnown(db: Queryable, events: readonly NewEvent[]): Promise<Map<string, Known>> {
   if (events.length === 0) return new Map();
   const accountIds = events.map((event) => event.accountId);
   const ids = events.map((event) => event.id);
-  const { rows } = await db.query<{ accountId: string; id: string; body: Buffer; deliveries: Delivery[] }>(
-    `select e.account_id as "accountId", e.id, e.body, ${deliveriesOfEvent}
+  const { rows } = await db.query<
+    Omit<Known, 'content'> & { accountId: string; id: string; body: Buffer | null }
+  >(
+    `select e.account_id as "accountId", e.id, e.type, e."timestamp", e.body, ${deliveriesOfEvent}
      from events e where (e.account_id, e.id) in (select * from unnest($1::text[], $2::text[]))`,
     [accountIds, ids],
   );
   return new Map(
-    rows.map((row) => [
+    rows.map(({ body, ...row }) => [
       keyOf(row),
-      { content: JSON.parse(row.body.toString()) as unknown, deliveries: row.deliveries },
+      { ...row, content: body === null ? null : (JSON.parse(body.toString()) as unknown) },
     ]),
   );
 }
@@ -174,7 +184,8 @@ const deliveriesOfEvent = `(
   select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'webhook_id', d.webhook_id, 'status', d.status) order by d.id), '[]')
   from deliveries d where d.account_id = e.account_id and d.event_id = e.id) as deliveries`;
 
-type StoredEvent = EventSummary & { body: Buffer };
+/** `body` null: past its retention. */
+type StoredEvent = EventSummary & { body: Buffer | null };
 
 const eventColumns = `e.id, e.type as event, e."timestamp", e.created_at, e.body, ${deliveriesOfEvent}`;
 
@@ -204,4 +215,13 @@ export async function listEvents(
     [accountId, before?.createdAt ?? null, before?.id ?? null, limit],
   );
   return rows.map(toEvent);
+}
+
+/** Whether the event can still be sent. */
+export async function hasBody(db: Queryable, accountId: string, id: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `select 1 from events where account_id = $1 and id = $2 and body is not null`,
+    [accountId, id],
+  );
+  return rowCount === 1;
 }

@@ -4,7 +4,7 @@ const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 /** The first 10 of the 26 digits hold a UUIDv7's 48 bits of time. */
 const timeDigits = 10;
 
-export type IdPrefix = 'acc' | 'key' | 'wh' | 'evt' | 'dlv' | 'att' | 'req' | 'aud';
+export type IdPrefix = 'acc' | 'key' | 'wh' | 'evt' | 'dlv' | 'att' | 'req' | 'aud' | 'rec';
 
 /**
  * A new id: the prefix, `_`, and a UUIDv7 in 26 lower-case Crockford base-32 digits, so that ids sort by time.

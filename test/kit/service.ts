@@ -91,6 +91,8 @@ export async function startService(
     TEMPORAL_UI_URL: 'http://127.0.0.1:8233',
     FLTR_DATA_DIR: dataDir,
     LOG_LEVEL: 'silent',
+    // Tests ask again and again until something is so.
+    FLTR_API_REQUESTS_PER_MINUTE: '0',
     ...settings,
   };
   const config = readConfig(env);

@@ -19,6 +19,7 @@ import {
   toSummary,
   type DeliveryRow,
 } from '../../db/deliveries.ts';
+import { hasBody } from '../../db/events.ts';
 import { settleDelivery } from '../../db/settle-delivery.ts';
 import { findWebhook } from '../../db/webhooks.ts';
 import type { Deps } from '../../deps.ts';
@@ -79,6 +80,8 @@ async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: bool
   if (row.status === 'canceled') throw refuse('It was canceled. Publish the event under a new id instead.');
   if (!webhook.active)
     throw refuse('Its webhook is not active. Activate the webhook: what is held is then delivered.');
+  if (!(await hasBody(pool, row.accountId, row.eventId)))
+    throw refuse("Its event's data is past its retention: there is nothing left to send.");
 }
 
 export const deliveryRoutes = [

@@ -111,7 +111,12 @@ function conflict(id: string): ApiError {
   );
 }
 
-const createdAtPattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+/** A time as cursors hold it: what only looks like one, PostgreSQL would refuse, as it does the year 0. */
+const createdAtPattern = {
+  test: (text: string) =>
+    /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text) &&
+    new Date(Date.parse(text) || 0).toISOString() === text,
+};
 
 export const eventRoutes = [
   defineRoute({
@@ -223,7 +228,7 @@ export const eventRoutes = [
       const event = await findEvent(deps.pool, accountOf(key), id);
       if (!event) throw new ApiError('not_found', 'There is no such event.');
       const { body, ...summary } = event;
-      const { data } = JSON.parse(body.toString()) as { data: unknown };
+      const { data } = body === null ? { data: null } : (JSON.parse(body.toString()) as { data: unknown });
       return { status: 200, body: { ...summary, data } };
     },
   }),

@@ -2,6 +2,7 @@ import type { Route } from '../route.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { eventTypeRoutes } from './event-types.ts';
 import { eventRoutes } from './events.ts';
+import { recoveryRoutes } from './recoveries.ts';
 import { webhookSecretRoutes } from './webhook-secrets.ts';
 import { webhookStatsRoutes } from './webhook-stats.ts';
 import { webhookRoutes } from './webhooks.ts';
@@ -13,5 +14,6 @@ export const routes: Route[] = [
   ...webhookStatsRoutes,
   ...eventRoutes,
   ...deliveryRoutes,
+  ...recoveryRoutes,
   ...eventTypeRoutes,
 ];

@@ -1,0 +1,175 @@
+import { recoverWebhookSchema, recoverySchema } from '../../contracts/recovery.ts';
+import { insertAuditRecord } from '../../db/audit-records.ts';
+import { withTransaction } from '../../db/pool.ts';
+import { countRecoverable } from '../../db/recover-page.ts';
+import {
+  findRecovery,
+  findUnderWay,
+  insertRecovery,
+  readClock,
+  toRecovery,
+  type NewRecovery,
+  type RecoveryRow,
+} from '../../db/recoveries.ts';
+import { findWebhook } from '../../db/webhooks.ts';
+import type { Deps } from '../../deps.ts';
+import { ApiError } from '../../errors.ts';
+import { isTemporalUnavailable } from '../../temporal/client.ts';
+import { startRecovery, steerRecovery } from '../../temporal/start-recoveries.ts';
+import type { RecoverySignal } from '../../../workflows/contract.ts';
+import { accountOf } from '../auth.ts';
+import { validationError } from '../problem.ts';
+import { defineRoute, type Context, type Reply } from '../route.ts';
+
+const tag = 'Recoveries';
+
+async function requireRecovery({ pool }: Deps, accountId: string, id: string): Promise<RecoveryRow> {
+  const recovery = await findRecovery(pool, accountId, id);
+  if (!recovery) throw new ApiError('not_found', 'There is no such recovery.');
+  return recovery;
+}
+
+async function requireActiveWebhook({ pool }: Deps, accountId: string, id: string) {
+  const webhook = await findWebhook(pool, accountId, id);
+  if (!webhook) throw new ApiError('not_found', 'There is no such webhook.');
+  if (!webhook.active)
+    throw new ApiError('webhook_not_active', 'Activate the webhook first: nothing can be sent to it now.');
+  return webhook;
+}
+
+/** Row and audit record in one transaction; the workflow is started after it. Null: the same call has begun one. */
+function begin(deps: Deps, recovery: NewRecovery): Promise<RecoveryRow | null> {
+  return withTransaction(deps.pool, async (client) => {
+    const row = await insertRecovery(client, recovery);
+    if (row) {
+      await insertAuditRecord(client, {
+        accountId: row.accountId,
+        actor: recovery.askedBy,
+        action: 'recovery.created',
+        target: row.id,
+      });
+    }
+    return row;
+  });
+}
+
+async function start(deps: Deps, row: RecoveryRow): Promise<void> {
+  try {
+    await startRecovery(deps, row);
+  } catch (error) {
+    if (!isTemporalUnavailable(error)) throw error;
+    deps.log.warn({ recovery: row.id }, 'Temporal is away: the sweep will start the recovery');
+  }
+}
+
+const auditedActions = {
+  pause: 'recovery.paused',
+  resume: 'recovery.resumed',
+  cancel: 'recovery.canceled',
+} as const;
+
+async function steer(
+  { deps, key, id }: Pick<Context<unknown, unknown>, 'deps' | 'key' | 'id'>,
+  signal: RecoverySignal,
+): Promise<Reply> {
+  const row = await requireRecovery(deps, accountOf(key), id);
+  const hasEnded = () =>
+    new ApiError('recovery_state_conflict', 'It has ended. Ask for another recovery if one is needed.');
+  if (row.endedAt) throw hasEnded();
+  if (signal === 'resume') await requireActiveWebhook(deps, row.accountId, row.webhookId);
+  if (!(await steerRecovery(deps.temporal, row, signal, key.id))) throw hasEnded();
+  await insertAuditRecord(deps.pool, {
+    accountId: row.accountId,
+    actor: key.id,
+    action: auditedActions[signal],
+    target: id,
+  });
+  return { status: 202, body: toRecovery(await requireRecovery(deps, row.accountId, id)) };
+}
+
+export const recoveryRoutes = [
+  defineRoute({
+    method: 'post',
+    path: '/v1/webhooks/{id}/recover',
+    operationId: 'recoverWebhook',
+    tag,
+    summary: 'Send again what failed, or was missed',
+    description:
+      'A durable job over the events accepted from `since` until `until`, oldest first: at most 50 a second, and within the hourly cap. The same call while its job is under way answers that job. What another call or a manual retry sends meanwhile is not sent twice.',
+    scope: 'webhooks:write',
+    body: recoverWebhookSchema,
+    replies: {
+      200: { description: 'Counted only, as `dry_run` asked', schema: recoverySchema },
+      202: { description: 'Under way', schema: recoverySchema },
+    },
+    errors: ['webhook_not_active'],
+    async handle({ deps, key, id, body }) {
+      const accountId = accountOf(key);
+      const webhook = await requireActiveWebhook(deps, accountId, id);
+      const { pool, config } = deps;
+      const createdAt = await readClock(pool);
+      const since = new Date(body.since);
+      const untilAsked = body.until === undefined ? null : new Date(body.until);
+      if (since > createdAt)
+        throw validationError([{ pointer: '/since', message: 'must not be in the future' }]);
+      if (untilAsked && untilAsked <= since)
+        throw validationError([{ pointer: '/until', message: 'must be after since' }]);
+      const isDryRun = body.dry_run ?? false;
+      const kind = body.only ?? null;
+      const call = { webhookId: id, since, untilAsked, kind };
+      const answer = (row: RecoveryRow) => ({ status: isDryRun ? 200 : 202, body: toRecovery(row) });
+      for (let tries = 0; tries < 3; tries += 1) {
+        const underWay = isDryRun ? null : await findUnderWay(pool, call);
+        if (underWay) return answer(underWay);
+        const window = {
+          ...call,
+          accountId,
+          until: untilAsked && untilAsked < createdAt ? untilAsked : createdAt,
+          filters: webhook.events,
+        };
+        const total = await countRecoverable(pool, {
+          ...window,
+          endedBefore: createdAt,
+          retentionDays: config.FLTR_RETENTION_DAYS,
+        });
+        const row = await begin(deps, { ...window, askedBy: key.id, isDryRun, total, createdAt });
+        if (!row) continue;
+        if (!isDryRun) await start(deps, row);
+        return answer(row);
+      }
+      throw new ApiError('unavailable', 'Please send the request again.', { retryAfterSeconds: 1 });
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/v1/recoveries/{id}',
+    operationId: 'getRecovery',
+    tag,
+    summary: 'How far a recovery is',
+    scope: 'webhooks:read',
+    replies: { 200: { description: 'The recovery', schema: recoverySchema } },
+    async handle({ deps, key, id }) {
+      return { status: 200, body: toRecovery(await requireRecovery(deps, accountOf(key), id)) };
+    },
+  }),
+  ...(
+    [
+      ['pause', 'Pause a recovery', 'What it has sent goes on; a second call changes nothing.'],
+      ['resume', 'Go on with a paused recovery', 'Its webhook must be active.'],
+      ['cancel', 'End a recovery', 'What it has sent goes on; the rest is left as it is.'],
+    ] as const
+  ).map(([signal, summary, description]) =>
+    defineRoute({
+      method: 'post',
+      path: `/v1/recoveries/{id}/${signal}`,
+      operationId: `${signal}Recovery`,
+      tag,
+      summary,
+      description,
+      scope: 'webhooks:write',
+      replies: { 202: { description: 'Asked for', schema: recoverySchema } },
+      errors: ['recovery_state_conflict', ...(signal === 'resume' ? (['webhook_not_active'] as const) : [])],
+      handle: (context) => steer(context, signal),
+    }),
+  ),
+];

@@ -1,0 +1,197 @@
+import { newId, timeOfId } from '../domain/ids.ts';
+import { filtersThatMatch, isOperational } from '../domain/subscription.ts';
+import type { TimelineEntry } from '../contracts/delivery.ts';
+import type { RecoveryKind } from '../contracts/recovery.ts';
+import type { Queryable } from './pool.ts';
+import type { RecoveryRow } from './recoveries.ts';
+
+/** Events of a window, and who asks for what of them. */
+type Window = {
+  accountId: string;
+  webhookId: string;
+  since: Date;
+  until: Date;
+  kind: RecoveryKind | null;
+  filters: readonly string[];
+  /** What ended later is not sent again. */
+  endedBefore: Date;
+  /** Days that ended deliveries are kept; 0: for ever. */
+  retentionDays: number;
+};
+
+/** One delivery to be sent again; `isNew`: there was none, and this will be its id. No more than ids: rows keep it. */
+type PageItem = { eventId: string; eventType: string; deliveryId: string; isNew: boolean };
+
+// An event whose body is gone cannot be sent. One that is older than deliveries are kept may have been delivered; an
+// hour less, so that none is removed while it is looked at.
+const isFailed = `(e.body is not null and d.status = 'failed' and d.ended_at < $5)`;
+const isMissed = `(e.body is not null and d.id is null
+  and ($6::int = 0 or e.created_at > now() - make_interval(days => $6) + interval '1 hour'))`;
+const inWindow = `from events e left join deliveries d on d.webhook_id = $2 and d.event_id = e.id
+  where e.account_id = $1 and e.created_at >= $3 and e.created_at < $4`;
+
+function wants(window: Pick<Window, 'kind' | 'filters'>, eventType: string, kind: RecoveryKind): boolean {
+  if (window.kind !== null && window.kind !== kind) return false;
+  if (kind === 'failed') return true;
+  // The service's own events tell of this very moment, and one about the webhook itself is not for it.
+  return (
+    !isOperational(eventType) && filtersThatMatch(eventType).some((filter) => window.filters.includes(filter))
+  );
+}
+
+const windowValues = ({ accountId, webhookId, since, until, endedBefore, retentionDays }: Window) => [
+  accountId,
+  webhookId,
+  since,
+  until,
+  endedBefore,
+  retentionDays,
+];
+
+/** How many deliveries a recovery of that window would send again. */
+export async function countRecoverable(db: Queryable, window: Window): Promise<number> {
+  const { rows } = await db.query<{ type: string; failed: number; missed: number }>(
+    `select e.type, count(*) filter (where ${isFailed})::int as failed,
+       count(*) filter (where ${isMissed})::int as missed
+     ${inWindow} group by e.type`,
+    windowValues(window),
+  );
+  return rows.reduce(
+    (sum, { type, failed, missed }) =>
+      sum + (wants(window, type, 'failed') ? failed : 0) + (wants(window, type, 'missed') ? missed : 0),
+    0,
+  );
+}
+
+export type RecoveryToRun = RecoveryRow & {
+  askedBy: string;
+  filters: string[];
+  cursorAt: string | null;
+  cursorId: string | null;
+  pageNumber: number;
+  page: PageItem[] | null;
+  isActive: boolean;
+  isWebhookDeleted: boolean;
+};
+
+export async function loadRecovery(db: Queryable, id: string): Promise<RecoveryToRun | null> {
+  const { rows } = await db.query<RecoveryToRun>(
+    `select r.id, r.account_id as "accountId", r.webhook_id as "webhookId", r.asked_by as "askedBy", r.status,
+       r.dry_run as "isDryRun", r.total, r.done, r.failed, r.since, r.until, r.kind, r.filters,
+       r.created_at as "createdAt", r.ended_at as "endedAt", r.cursor_at::text as "cursorAt", r.cursor_id as "cursorId",
+       r.page_number as "pageNumber", r.page, w.active as "isActive", w.deleted_at is not null as "isWebhookDeleted"
+     from recoveries r join webhooks w on w.id = r.webhook_id where r.id = $1`,
+    [id],
+  );
+  return rows[0] ?? null;
+}
+
+/** Events looked at in one statement: a long window without anything to send again is passed in short steps. */
+const scanSize = 2000;
+
+/**
+ * Looks further, oldest first, for what is to be sent again, and makes it the recovery's page: at most `size`, none
+ * where there is none among the events looked at. Where another process was faster, nothing is changed.
+ */
+export async function claimPage(
+  db: Queryable,
+  recovery: RecoveryToRun,
+  size: number,
+  retentionDays: number,
+): Promise<{ isEnd: boolean }> {
+  const window = { ...recovery, endedBefore: recovery.createdAt, retentionDays };
+  const { rows: scanned } = await db.query<{
+    id: string;
+    type: string;
+    at: string;
+    deliveryId: string | null;
+    isFailed: boolean | null;
+    isMissed: boolean | null;
+  }>(
+    `select e.id, e.type, e.created_at::text as at, d.id as "deliveryId", ${isFailed} as "isFailed",
+       ${isMissed} as "isMissed"
+     ${inWindow} and e.created_at >= greatest($3, $7::timestamptz)
+       and ($7::timestamptz is null or (e.created_at, e.id) > ($7, $8))
+     order by e.created_at, e.id limit $9`,
+    [...windowValues(window), recovery.cursorAt, recovery.cursorId, scanSize],
+  );
+  const items: PageItem[] = [];
+  let last: { id: string; at: string } | undefined;
+  for (const event of scanned) {
+    if (items.length === size) break;
+    last = event;
+    const wanted = event.isFailed
+      ? wants(recovery, event.type, 'failed')
+      : event.isMissed && wants(recovery, event.type, 'missed');
+    if (!wanted) continue;
+    items.push({
+      eventId: event.id,
+      eventType: event.type,
+      deliveryId: event.deliveryId ?? newId('dlv'),
+      isNew: event.deliveryId === null,
+    });
+  }
+  if (!last) return { isEnd: true };
+  await db.query(
+    `update recoveries set cursor_at = $3::timestamptz, cursor_id = $4,
+       page = $5::jsonb, page_number = page_number + case when $5::jsonb is null then 0 else 1 end
+     where id = $1 and page_number = $2 and page is null and status in ('running', 'paused')`,
+    [recovery.id, recovery.pageNumber, last.at, last.id, items.length === 0 ? null : JSON.stringify(items)],
+  );
+  return { isEnd: false };
+}
+
+/**
+ * Inserts the deliveries that a page's events never had, due at once for the sweep, which starts them. Their timeline
+ * says who asked. Answers how many of those events have a delivery now, whoever made it.
+ */
+export async function insertMissed(
+  db: Queryable,
+  { accountId, webhookId, askedBy }: Pick<RecoveryToRun, 'accountId' | 'webhookId' | 'askedBy'>,
+  items: readonly PageItem[],
+): Promise<number> {
+  if (items.length === 0) return 0;
+  const times = items.map(({ deliveryId }) => timeOfId(deliveryId));
+  const asked = (at: Date): TimelineEntry => ({
+    at: at.toISOString(),
+    type: 'signal',
+    name: 'recover',
+    by: askedBy,
+  });
+  await db.query(
+    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, workflow_id, check_at, timeline)
+     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.id, now(), t.timeline::jsonb
+     from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+       as t(id, event_id, event_type, created_at, timeline)
+     join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null
+     on conflict (webhook_id, event_id) do nothing`,
+    [
+      accountId,
+      webhookId,
+      items.map(({ deliveryId }) => deliveryId),
+      items.map(({ eventId }) => eventId),
+      items.map(({ eventType }) => eventType),
+      times,
+      times.map((at) => JSON.stringify([asked(at)])),
+    ],
+  );
+  const { rowCount } = await db.query(
+    `select 1 from deliveries where webhook_id = $1 and event_id = any($2)`,
+    [webhookId, items.map(({ eventId }) => eventId)],
+  );
+  return rowCount ?? 0;
+}
+
+/** Counts a page, once, however often it was run. */
+export async function finishPage(
+  db: Queryable,
+  { id, pageNumber }: Pick<RecoveryToRun, 'id' | 'pageNumber'>,
+  { done, failed }: { done: number; failed: number },
+): Promise<void> {
+  await db.query(
+    `update recoveries set page = null, done = done + $3, failed = failed + $4,
+       total = greatest(total, done + $3 + failed + $4)
+     where id = $1 and page_number = $2 and page is not null`,
+    [id, pageNumber, done, failed],
+  );
+}

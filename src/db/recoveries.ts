@@ -1,0 +1,161 @@
+import { newId } from '../domain/ids.ts';
+import type { Recovery, RecoveryKind, RecoveryStatus } from '../contracts/recovery.ts';
+import type { Queryable } from './pool.ts';
+
+export type RecoveryRow = {
+  id: string;
+  accountId: string;
+  webhookId: string;
+  status: RecoveryStatus;
+  isDryRun: boolean;
+  total: number;
+  done: number;
+  failed: number;
+  since: Date;
+  until: Date;
+  kind: RecoveryKind | null;
+  createdAt: Date;
+  endedAt: Date | null;
+};
+
+const columns = `id, account_id as "accountId", webhook_id as "webhookId", status, dry_run as "isDryRun", total, done, failed,
+  since, until, kind, created_at as "createdAt", ended_at as "endedAt"`;
+
+export function toRecovery(row: RecoveryRow): Recovery {
+  return {
+    id: row.id,
+    webhook_id: row.webhookId,
+    status: row.status,
+    dry_run: row.isDryRun,
+    total: row.total,
+    done: row.done,
+    failed: row.failed,
+    since: row.since.toISOString(),
+    until: row.until.toISOString(),
+    only: row.kind,
+    created_at: row.createdAt.toISOString(),
+    ended_at: row.endedAt?.toISOString() ?? null,
+  };
+}
+
+/** The database's time: what events were accepted at, and when a recovery was asked for, are told by one clock. */
+export async function readClock(db: Queryable): Promise<Date> {
+  const { rows } = await db.query<{ now: Date }>(
+    `select date_trunc('milliseconds', clock_timestamp()) as now`,
+  );
+  return rows[0]?.now ?? new Date();
+}
+
+export async function findRecovery(
+  db: Queryable,
+  accountId: string,
+  id: string,
+): Promise<RecoveryRow | null> {
+  const { rows } = await db.query<RecoveryRow>(
+    `select ${columns} from recoveries where id = $1 and account_id = $2`,
+    [id, accountId],
+  );
+  return rows[0] ?? null;
+}
+
+type Call = { webhookId: string; since: Date; untilAsked: Date | null; kind: RecoveryKind | null };
+
+/** The one that the same call has begun and that has not ended. */
+export async function findUnderWay(db: Queryable, call: Call): Promise<RecoveryRow | null> {
+  const { rows } = await db.query<RecoveryRow>(
+    `select ${columns} from recoveries
+     where webhook_id = $1 and since = $2 and until_asked is not distinct from $3 and kind is not distinct from $4
+       and status in ('running', 'paused')`,
+    [call.webhookId, call.since, call.untilAsked, call.kind],
+  );
+  return rows[0] ?? null;
+}
+
+export type NewRecovery = Call & {
+  accountId: string;
+  askedBy: string;
+  isDryRun: boolean;
+  until: Date;
+  filters: readonly string[];
+  total: number;
+  createdAt: Date;
+};
+
+/** A dry run has ended already. Null: the same call has begun one that has not ended. */
+export async function insertRecovery(db: Queryable, recovery: NewRecovery): Promise<RecoveryRow | null> {
+  const { rows } = await db.query<RecoveryRow>(
+    `insert into recoveries (id, account_id, webhook_id, asked_by, status, dry_run, since, until, until_asked, kind, filters,
+       total, created_at, ended_at, check_at)
+     values ($1, $2, $3, $4, case when $5 then 'completed' else 'running' end, $5, $6, $7, $8, $9, $10, $11, $12,
+       case when $5 then $12::timestamptz end, case when not $5 then now() + interval '10 seconds' end)
+     on conflict do nothing returning ${columns}`,
+    [
+      newId('rec'),
+      recovery.accountId,
+      recovery.webhookId,
+      recovery.askedBy,
+      recovery.isDryRun,
+      recovery.since,
+      recovery.until,
+      recovery.untilAsked,
+      recovery.kind,
+      recovery.filters,
+      recovery.total,
+      recovery.createdAt,
+    ],
+  );
+  return rows[0] ?? null;
+}
+
+/** Running or paused, as its workflow says. One that has ended stays as it is. */
+export async function setRecoveryStatus(
+  db: Queryable,
+  id: string,
+  status: 'running' | 'paused',
+): Promise<void> {
+  await db.query(`update recoveries set status = $2 where id = $1 and status in ('running', 'paused')`, [
+    id,
+    status,
+  ]);
+}
+
+/** The end, once: where the webhook was deleted, what is left could not be sent again. */
+export async function endRecovery(
+  db: Queryable,
+  id: string,
+  status: 'completed' | 'canceled',
+): Promise<void> {
+  await db.query(
+    `update recoveries r set status = $2, ended_at = date_trunc('milliseconds', clock_timestamp()), check_at = null,
+       page = null,
+       failed = case when w.deleted_at is not null then greatest(r.failed, r.total - r.done) else r.failed end
+     from webhooks w where w.id = r.webhook_id and r.id = $1 and r.status in ('running', 'paused')`,
+    [id, status],
+  );
+}
+
+export type RecoveryToCheck = Pick<RecoveryRow, 'id' | 'accountId' | 'webhookId' | 'status'> & {
+  isWebhookDeleted: boolean;
+};
+
+/** Claims recoveries whose workflow may not run, for 30 seconds, so that several processes share the work. */
+export async function claimRecoveries(db: Queryable, limit: number): Promise<RecoveryToCheck[]> {
+  const { rows } = await db.query<RecoveryToCheck>(
+    `update recoveries r set check_at = now() + interval '30 seconds'
+     from (select id from recoveries where check_at <= now() order by check_at limit $1 for update skip locked) as due,
+       webhooks w
+     where r.id = due.id and w.id = r.webhook_id
+     returning r.id, r.account_id as "accountId", r.webhook_id as "webhookId", r.status,
+       w.deleted_at is not null as "isWebhookDeleted"`,
+    [limit],
+  );
+  return rows;
+}
+
+export async function setRecoveryCheck(db: Queryable, id: string, seconds: number): Promise<void> {
+  await db.query(
+    `update recoveries set check_at = now() + make_interval(secs => $2)
+     where id = $1 and status in ('running', 'paused')`,
+    [id, seconds],
+  );
+}

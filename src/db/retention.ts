@@ -1,0 +1,165 @@
+import { idFloor, type IdPrefix } from '../domain/ids.ts';
+import type { Queryable } from './pool.ts';
+
+/** For how many days; 0: for ever. */
+export type Retention = {
+  /** Events' bodies and receivers' answers. */
+  payloadDays: number;
+  /** What has ended. */
+  days: number;
+};
+
+type Step = {
+  name: string;
+  /** Tables that lose rows, or columns. */
+  tables: string[];
+  /** After how many hours; 0: never. */
+  hours: (retention: Retention) => number;
+  /** One batch. $1: what is older goes; $2: rows at most; $3, where `ids` is given: ids below it were made before $1. */
+  sql: string;
+  /** Ids sort by time: their index finds old rows without one of its own. */
+  ids?: IdPrefix;
+};
+
+const payloadHours = ({ payloadDays }: Retention) => payloadDays * 24;
+const endedHours = ({ days }: Retention) => days * 24;
+
+/**
+ * What is removed, in this order; a batch locks its own rows only, and none that somebody works with. Whatever waits
+ * stays, however old it is.
+ */
+const steps: readonly Step[] = [
+  {
+    name: 'event bodies',
+    tables: ['events'],
+    hours: payloadHours,
+    sql: `with old as (
+        select account_id, id from events e
+        where created_at < $1 and body is not null and not exists (
+          select 1 from deliveries d where d.account_id = e.account_id and d.event_id = e.id
+            and d.status in ('pending', 'retrying', 'held'))
+        order by created_at limit $2 for update skip locked)
+      update events e set body = null from old where e.account_id = old.account_id and e.id = old.id`,
+  },
+  {
+    name: 'answers',
+    tables: ['attempts'],
+    hours: payloadHours,
+    sql: `with old as (
+        select id from attempts where started_at < $1 and response_headers is not null
+        order by started_at limit $2 for update skip locked)
+      update attempts a set response_headers = null, response_body = null, response_truncated = false
+      from old where a.id = old.id`,
+  },
+  {
+    name: 'deliveries',
+    tables: ['deliveries', 'attempts'],
+    hours: endedHours,
+    ids: 'dlv',
+    sql: `with old as (
+        select id from deliveries
+        where id < $3 and ended_at < $1 and status in ('delivered', 'failed', 'canceled')
+        order by id limit $2 for update skip locked
+      ), their_attempts as (delete from attempts a using old where a.delivery_id = old.id)
+      delete from deliveries d using old where d.id = old.id`,
+  },
+  {
+    name: 'events',
+    tables: ['events'],
+    hours: endedHours,
+    // An account at a time: the index that lists an account's events serves.
+    sql: `with old as (
+        select e.account_id, e.id from accounts a cross join lateral (
+          select account_id, id from events e
+          where e.account_id = a.id and e.created_at < $1 and not exists (
+            select 1 from deliveries d where d.account_id = e.account_id and d.event_id = e.id)
+          order by created_at limit $2 for update skip locked) e
+        limit $2)
+      delete from events e using old where e.account_id = old.account_id and e.id = old.id`,
+  },
+  {
+    name: 'recoveries',
+    tables: ['recoveries'],
+    hours: endedHours,
+    sql: `with old as (select id from recoveries where ended_at < $1 limit $2 for update skip locked)
+      delete from recoveries r using old where r.id = old.id`,
+  },
+  {
+    name: 'deleted webhooks',
+    tables: ['webhooks', 'webhook_slots'],
+    hours: endedHours,
+    sql: `with old as (
+        select id from webhooks w where deleted_at < $1
+          and not exists (select 1 from deliveries d where d.webhook_id = w.id)
+          and not exists (select 1 from recoveries r where r.webhook_id = w.id)
+        limit $2 for update skip locked
+      ), their_slots as (delete from webhook_slots s using old where s.webhook_id = old.id)
+      delete from webhooks w using old where w.id = old.id`,
+  },
+  {
+    name: 'webhook statistics',
+    tables: ['webhook_stats'],
+    // Nothing looks back further than 24 hours.
+    hours: () => 48,
+    sql: `with old as (
+        select webhook_id, minute, activation from webhook_stats where minute < $1
+        order by minute limit $2 for update skip locked)
+      delete from webhook_stats s using old
+      where s.webhook_id = old.webhook_id and s.minute = old.minute and s.activation = old.activation`,
+  },
+  {
+    name: 'audit records',
+    tables: ['audit_records'],
+    hours: endedHours,
+    ids: 'aud',
+    sql: `with old as (
+        select id from audit_records where id < $3 and created_at < $1 order by id limit $2 for update skip locked)
+      delete from audit_records a using old where a.id = old.id`,
+  },
+  {
+    name: 'idempotency keys',
+    tables: ['idempotency_keys'],
+    // As long as a key counts.
+    hours: () => 24,
+    sql: `with old as (
+        select api_key_id, route, key from idempotency_keys where created_at < $1
+        order by created_at limit $2 for update skip locked)
+      delete from idempotency_keys i using old
+      where i.api_key_id = old.api_key_id and i.route = old.route and i.key = old.key`,
+  },
+];
+
+/** Tables whose rows are kept for ever, and why. Each other table has a step above; a test holds that. */
+export const keptTables: Record<string, string> = {
+  accounts: 'removed by hand only',
+  api_keys: 'timelines and audit records name them, also the revoked ones',
+  encryption_keys: 'a wrong key is found by them at the start',
+  migrations: 'what the schema is',
+  applied_settings: 'one row a setting',
+};
+
+export const tablesWithRemoval: ReadonlySet<string> = new Set(steps.flatMap(({ tables }) => tables));
+
+/** The step after that one; the first one after none, and after one that is no longer known; null after the last. */
+export function nextStep(name: string | null): string | null {
+  return steps[steps.findIndex((step) => step.name === name) + 1]?.name ?? null;
+}
+
+/** One batch of one step; how many rows it took. */
+export async function removeOld(
+  db: Queryable,
+  name: string,
+  retention: Retention,
+  limit: number,
+): Promise<number> {
+  const step = steps.find((each) => each.name === name);
+  const hours = step?.hours(retention) ?? 0;
+  if (!step || hours === 0) return 0;
+  const cutoff = new Date(Date.now() - hours * 3_600_000);
+  const { rowCount } = await db.query(step.sql, [
+    cutoff,
+    limit,
+    ...(step.ids === undefined ? [] : [idFloor(step.ids, cutoff)]),
+  ]);
+  return rowCount ?? 0;
+}

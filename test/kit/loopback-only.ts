@@ -1,0 +1,41 @@
+import dns, { type LookupAddress } from 'node:dns';
+import { syncBuiltinESMExports } from 'node:module';
+import { isIP, Socket } from 'node:net';
+
+const isLoopback = (host: string) => /^(localhost|127\.[\d.]+|::1)$/.test(host);
+
+/**
+ * From here on this process can reach its own machine only: other names do not exist, other addresses cannot be
+ * reached. Answers every name and address that was asked for.
+ */
+export function stayOnLoopback(): Set<string> {
+  const refused = new Set<string>();
+  const lookup = dns.lookup as (host: string, options: object, answer: LookupAnswer) => void;
+  const connect = Reflect.get(Socket.prototype, 'connect') as (...args: unknown[]) => Socket;
+
+  Object.assign(dns, {
+    lookup: (host: string, options: object, answer: LookupAnswer) => {
+      if (isLoopback(host)) return lookup(host, options, answer);
+      refused.add(host);
+      process.nextTick(() => answer(systemError('ENOTFOUND', 'getaddrinfo')));
+    },
+  });
+  syncBuiltinESMExports();
+
+  Socket.prototype.connect = function connectOnLoopback(this: Socket, ...args: unknown[]): Socket {
+    // node:net hands its own calls over as one array of options and callback.
+    const [first] = args.flat() as [{ host?: string } | undefined];
+    const host = first?.host ?? 'localhost';
+    if (isIP(host) === 0 || isLoopback(host)) return Reflect.apply(connect, this, args);
+    refused.add(host);
+    process.nextTick(() => this.destroy(systemError('ENETUNREACH', 'connect')));
+    return this;
+  };
+  return refused;
+}
+
+type LookupAnswer = (error: Error | null, address?: string | LookupAddress[], family?: number) => void;
+
+function systemError(code: string, syscall: string): Error {
+  return Object.assign(new Error(`${syscall} ${code}`), { code, syscall });
+}

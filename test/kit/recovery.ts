@@ -1,0 +1,79 @@
+import type { Recovery } from '../../src/contracts/recovery.ts';
+import { call, until, type Answer, type Service } from './service.ts';
+
+export type Account = {
+  accountId: string;
+  key: string;
+  call<T = Record<string, never>>(method: string, path: string, body?: unknown): Promise<Answer<T>>;
+  newWebhook(url: string, more?: Record<string, unknown>): Promise<string>;
+  /** Publishes so many events; answers their deliveries' ids. */
+  publish(count: number, more?: Record<string, unknown>): Promise<string[]>;
+  recover(webhookId: string, body: Record<string, unknown>): Promise<Answer<Recovery>>;
+  readRecovery(id: string): Promise<Recovery>;
+  waitForRecovery(id: string, isDone: (recovery: Recovery) => boolean, timeoutMs?: number): Promise<Recovery>;
+};
+
+/** An account of its own: what other tests published is not there to be recovered. */
+export async function openAccount(service: Service): Promise<Account> {
+  const { accountId, key } = await service.newAccount();
+  const account: Account = {
+    accountId,
+    key,
+    call: (method, path, body) => call(service.apiUrl, key, method, path, body),
+    async newWebhook(url, more = {}) {
+      const body = { url, events: ['*'], ...more };
+      const answer = await account.call<{ webhook_id: string }>('POST', '/v1/webhooks', body);
+      if (answer.status !== 201) throw new Error(answer.text);
+      return answer.body.webhook_id;
+    },
+    async publish(count, more = {}) {
+      const ids: string[] = [];
+      const event = {
+        event: 'document.deleted',
+        data: { document_id: 'doc_1', dataset_id: 'ds_1' },
+        ...more,
+      };
+      for (let rest = count; rest > 0; rest -= 500) {
+        const events = Array.from({ length: Math.min(rest, 500) }, () => event);
+        const answer = await account.call<{ data: { status: number; deliveries: { id: string }[] }[] }>(
+          'POST',
+          '/v1/events/batch',
+          { events },
+        );
+        if (answer.body.data.some(({ status }) => status !== 202)) throw new Error(answer.text);
+        ids.push(...answer.body.data.flatMap(({ deliveries }) => deliveries.map(({ id }) => id)));
+      }
+      return ids;
+    },
+    recover: (webhookId, body) => account.call('POST', `/v1/webhooks/${webhookId}/recover`, body),
+    async readRecovery(id) {
+      const answer = await account.call<Recovery>('GET', `/v1/recoveries/${id}`);
+      if (answer.status !== 200) throw new Error(answer.text);
+      return answer.body;
+    },
+    waitForRecovery: (id, isDone, timeoutMs = 60_000) =>
+      until(() => account.readRecovery(id), isDone, timeoutMs),
+  };
+  return account;
+}
+
+export async function countDeliveries(service: Service, accountId: string, status: string): Promise<number> {
+  const { rows } = await service.pool.query<{ count: number }>(
+    `select count(*)::int as count from deliveries where account_id = $1 and status = $2`,
+    [accountId, status],
+  );
+  return rows[0]?.count ?? 0;
+}
+
+export const waitForDeliveries = (
+  service: Service,
+  accountId: string,
+  status: string,
+  count: number,
+  timeoutMs = 60_000,
+): Promise<number> =>
+  until(
+    () => countDeliveries(service, accountId, status),
+    (found) => found === count,
+    timeoutMs,
+  );

@@ -1,0 +1,27 @@
+import { continueAsNew, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import type { Activities } from '../activities/index.ts';
+import type { RemoveOldRowsInput, RemoveOldRowsResult } from './contract.ts';
+
+const { removeOldBatch } = proxyActivities<Activities>({
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '10 seconds',
+  retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' },
+});
+
+/** A run that is longer goes on as a new one. */
+const maxHistoryLength = 1000;
+
+/** Removes what is past its retention, table by table, until nothing is left. Which tables, the activity knows. */
+export async function removeOldRows(input: RemoveOldRowsInput): Promise<RemoveOldRowsResult> {
+  let { step, removed } = input;
+  for (;;) {
+    const batch = await removeOldBatch({ step });
+    removed += batch.removed;
+    if (batch.next === null) return { removed };
+    step = batch.next;
+    // Deliveries come first: what removes rows in bulk leaves them room.
+    if (batch.removed > 0) await sleep('1 second');
+    if (workflowInfo().historyLength > maxHistoryLength)
+      await continueAsNew<typeof removeOldRows>({ step, removed });
+  }
+}
