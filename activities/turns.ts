@@ -17,7 +17,8 @@ export function createTurns(): Turns {
       giveBack(durationMs: number | null) {
         entry.underWay -= 1;
         if (durationMs !== null) entry.averageMs = nextAverageMs(entry.averageMs, durationMs);
-        entry.queue.shift()?.();
+        // All that wait look again: one has a turn now, and where the receiver turned out slow, the others go away.
+        for (const wake of entry.queue.splice(0)) wake();
         // Only webhooks that are being sent to are remembered, and those that callers were sent away from.
         if (entry.underWay === 0 && entry.waiting === 0 && entry.deferredUntil < Date.now())
           webhooks.delete(webhookId);
@@ -35,19 +36,20 @@ export function createTurns(): Turns {
         queue: [],
       };
       webhooks.set(webhookId, entry);
-      const now = Date.now();
-      const turn = takeTurn(entry, entry.deferredUntil, now);
-      if (turn === 'now') return place(webhookId, entry);
-      if (turn !== 'in_place') {
-        entry.deferredUntil = now + turn.seconds * 1000;
-        return turn;
+      for (;;) {
+        const now = Date.now();
+        const turn = takeTurn(entry, entry.deferredUntil, now);
+        if (turn === 'now') return place(webhookId, entry);
+        if (turn !== 'in_place') {
+          entry.deferredUntil = now + turn.seconds * 1000;
+          return turn;
+        }
+        entry.waiting += 1;
+        await new Promise<void>((resolve) => {
+          entry.queue.push(resolve);
+        });
+        entry.waiting -= 1;
       }
-      entry.waiting += 1;
-      await new Promise<void>((resolve) => {
-        entry.queue.push(resolve);
-      });
-      entry.waiting -= 1;
-      return place(webhookId, entry);
     },
   };
 }

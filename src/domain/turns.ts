@@ -3,6 +3,8 @@ const quickLimit = 20;
 const slowLimit = 5;
 /** A receiver that takes longer than this on average is slow. */
 const slowMs = 1000;
+/** So many wait in place at most: they hold places of their worker, too. */
+const maxInPlace = 20;
 /** A wait for a turn that is shorter than this is waited for in place; a longer one is worth a timer. */
 const inPlaceMs = 500;
 
@@ -22,7 +24,7 @@ export function takeTurn(
   const limit = load.averageMs > slowMs ? slowLimit : quickLimit;
   if (load.underWay < limit) return 'now';
   const turnMs = load.averageMs / limit;
-  if ((load.waiting + 1) * turnMs <= inPlaceMs) return 'in_place';
+  if (load.waiting < maxInPlace && (load.waiting + 1) * turnMs <= inPlaceMs) return 'in_place';
   const at = Math.max(deferredUntil, now + (load.waiting + 1) * turnMs) + turnMs;
   return { seconds: Math.min(300, Math.max(1, Math.ceil((at - now) / 1000))) };
 }
