@@ -433,14 +433,14 @@ test('long jobs go on as new, paused ones paused', { timeout: 180_000 }, async (
 
 test('400 are sent, each once, gently', { timeout: 300_000 }, async () => {
   const account = await openAccount(service);
-  const { receiver, webhookId } = await fail(account, 1900, 100);
+  const { receiver, webhookId } = await fail(account, 350, 50);
   const startedAt = Date.now();
   const { body } = await account.recover(webhookId, { since: longAgo });
-  expect(body.total).toBe(2000);
+  expect(body.total).toBe(400);
   const done = await account.waitForRecovery(body.id, hasEnded, 200_000);
-  expect(done).toMatchObject({ status: 'completed', done: 2000, failed: 0 });
-  // 40 pages, a second between two.
-  expect(Date.now() - startedAt).toBeGreaterThan(39_000);
+  expect(done).toMatchObject({ status: 'completed', done: 400, failed: 0 });
+  // 8 pages, a second between two.
+  expect(Date.now() - startedAt).toBeGreaterThan(7000);
   await until(
     async () =>
       (await countDeliveries(service, account.accountId, 'pending')) +
