@@ -15,6 +15,7 @@ import {
 import { ApplicationFailureCategory } from '@temporalio/common';
 import type { Activities } from '../activities/index.ts';
 import type { TimelineEntry } from '../src/contracts/delivery.ts';
+import { activityOptions } from './activity-options.ts';
 import {
   signalNames,
   stateQueryName,
@@ -33,14 +34,6 @@ const cancel = defineSignal<[Asked?]>(signalNames.cancel);
 const settleSignal = defineSignal<[Asked?]>(signalNames.settle);
 const reschedule = defineSignal<[Reschedule]>(signalNames.reschedule);
 const state = defineQuery<DeliveryState>(stateQueryName);
-
-// What an activity retries by itself is only what keeps it from working at all, such as a database that is away: no
-// number of tries ends a delivery. A worker that died is noticed when its heartbeats stay away.
-const activityOptions = {
-  startToCloseTimeout: '5 minutes',
-  heartbeatTimeout: '10 seconds',
-  retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
-} as const;
 
 /** What ends a wait before its time. */
 type Wake = 'attempt' | 'reschedule' | 'settle' | 'cancel';

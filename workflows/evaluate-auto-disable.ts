@@ -1,11 +1,8 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
+import { activityOptions } from './activity-options.ts';
 
-const { evaluateAutoDisable: evaluateBatch } = proxyActivities<Activities>({
-  startToCloseTimeout: '5 minutes',
-  heartbeatTimeout: '10 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
-});
+const { evaluateAutoDisable: evaluateBatch } = proxyActivities<Activities>(activityOptions);
 
 /** Judges every active webhook of every account, batch after batch; a Temporal Schedule runs it. */
 export async function evaluateAutoDisable(): Promise<{ disabled: number }> {

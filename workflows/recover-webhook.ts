@@ -10,6 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
+import { activityOptions } from './activity-options.ts';
 import {
   recoverySignalNames,
   type Asked,
@@ -21,11 +22,7 @@ const pause = defineSignal<[Asked?]>(recoverySignalNames.pause);
 const resume = defineSignal<[Asked?]>(recoverySignalNames.resume);
 const cancel = defineSignal<[Asked?]>(recoverySignalNames.cancel);
 
-const { recoverPage, settleRecovery } = proxyActivities<Activities>({
-  startToCloseTimeout: '5 minutes',
-  heartbeatTimeout: '10 seconds',
-  retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
-});
+const { recoverPage, settleRecovery } = proxyActivities<Activities>(activityOptions);
 
 /** Between two pages: together with a page's size it bounds how many deliveries are sent again in a second. */
 const pauseMs = 1000;

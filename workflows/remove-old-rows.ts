@@ -1,12 +1,9 @@
 import { continueAsNew, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
+import { activityOptions } from './activity-options.ts';
 import type { RemoveOldRowsInput, RemoveOldRowsResult } from './contract.ts';
 
-const { removeOldBatch } = proxyActivities<Activities>({
-  startToCloseTimeout: '5 minutes',
-  heartbeatTimeout: '10 seconds',
-  retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' },
-});
+const { removeOldBatch } = proxyActivities<Activities>(activityOptions);
 
 /** A run that is longer goes on as a new one. */
 const maxHistoryLength = 1000;

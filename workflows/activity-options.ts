@@ -1,0 +1,9 @@
+/**
+ * What an activity retries by itself is only what keeps it from working at all, such as a database that is away: no
+ * number of tries ends a delivery. A worker that died is noticed when its heartbeats stay away.
+ */
+export const activityOptions = {
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '10 seconds',
+  retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
+} as const;
