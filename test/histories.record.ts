@@ -102,8 +102,19 @@ async function keep(service: Service, name: string, workflowId: string): Promise
   const history = await service.temporal.client.workflow.getHandle(workflowId).fetchHistory();
   writeFileSync(
     join(folder, `${name}.binpb`),
-    proto.temporal.api.history.v1.History.encode(history).finish(),
+    proto.temporal.api.history.v1.History.encode(withoutMachine(history)).finish(),
   );
+}
+
+/** Without what tells of the machine that recorded it: process identities, and paths in stack traces. */
+function withoutMachine<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const [name, child] of Object.entries(value)) {
+    if (name === 'identity' || name === 'stackTrace') {
+      (value as Record<string, unknown>)[name] = '';
+    } else withoutMachine(child);
+  }
+  return value;
 }
 
 // What was recorded is never recorded again: a change of the workflow must go on replaying it.
