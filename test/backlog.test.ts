@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startProcess } from './kit/process.ts';
 import { startRawReceiver } from './kit/raw-receiver.ts';
-import { startService, until, type Service } from './kit/service.ts';
+import { startService, until, untilReady, type Service } from './kit/service.ts';
 
 let service: Service;
 beforeAll(async () => {
@@ -13,14 +13,7 @@ test('as many deliveries as FLTR_MAX_BACKLOG may wait for a start; then publishi
   // A Temporal that never answers: nothing is started.
   const silent = await startRawReceiver(() => undefined);
   const api = startProcess(['api'], { ...service.env, TEMPORAL_ADDRESS: `127.0.0.1:${silent.port}` });
-  await until(
-    () =>
-      fetch(`${service.apiUrl}/readyz`).then(
-        ({ ok }) => ok,
-        () => false,
-      ),
-    Boolean,
-  );
+  await untilReady(service.apiUrl);
   await service.newWebhook('https://example.com/');
   for (let index = 0; index < 3; index += 1) await service.publish();
   const event = {
@@ -50,14 +43,7 @@ test('as many deliveries as FLTR_MAX_BACKLOG may wait for a start; then publishi
 
 test('other bodies may have 64 KiB', async () => {
   const api = startProcess(['api'], service.env);
-  await until(
-    () =>
-      fetch(`${service.apiUrl}/readyz`).then(
-        ({ ok }) => ok,
-        () => false,
-      ),
-    Boolean,
-  );
+  await untilReady(service.apiUrl);
   const bodyOf = (bytes: number) => {
     const body = JSON.stringify({ url: 'https://example.com/', events: ['*'] });
     return body + ' '.repeat(bytes - body.length);

@@ -8,7 +8,7 @@ import { workflowBundlePath } from '../src/temporal/bundle-workflows.ts';
 import { startProcess, type ServiceProcess } from './kit/process.ts';
 import { startReceiver, type Receiver } from './kit/receiver.ts';
 import { countDeliveries, openAccount, waitForDeliveries, type Account } from './kit/recovery.ts';
-import { startService, until, type Service } from './kit/service.ts';
+import { startService, until, untilReady, type Service } from './kit/service.ts';
 
 // What limits many failures at once, and many questions, is not what is tried here.
 const settings = {
@@ -459,14 +459,7 @@ test(
     const children: ServiceProcess[] = [];
     const start = async (): Promise<void> => {
       children.push(startProcess(['api'], own.env), startProcess(['worker'], own.env));
-      await until(
-        () =>
-          fetch(`${own.apiUrl}/readyz`).then(
-            ({ ok }) => ok,
-            () => false,
-          ),
-        Boolean,
-      );
+      await untilReady(own.apiUrl);
     };
     const kill = async (): Promise<void> => {
       for (const child of children) child.kill('SIGKILL');

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitForStatus } from './kit/delivery.ts';
 import { startProcess, type ServiceProcess } from './kit/process.ts';
 import { startReceiver, type Receiver } from './kit/receiver.ts';
-import { startService, until, type Service } from './kit/service.ts';
+import { startService, untilReady, type Service } from './kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -17,14 +17,7 @@ beforeAll(async () => {
   });
   service = await startService({ LOG_LEVEL: 'debug', FLTR_RETRY_SCHEDULE_SECONDS: '1' }, null);
   processes = ['api', 'worker'].map((command) => startProcess([command], service.env));
-  await until(
-    () =>
-      fetch(`${service.apiUrl}/readyz`).then(
-        ({ ok }) => ok,
-        () => false,
-      ),
-    Boolean,
-  );
+  await untilReady(service.apiUrl);
 });
 afterAll(async () => {
   for (const child of processes) child.kill('SIGKILL');

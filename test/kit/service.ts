@@ -187,3 +187,13 @@ export async function until<T>(
     await delay(50);
   }
 }
+
+/** Waits until the API of a process that was just started answers that it is ready. */
+export async function untilReady(apiUrl: string): Promise<void> {
+  const isReady = () =>
+    fetch(`${apiUrl}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  await until(isReady, Boolean);
+}
