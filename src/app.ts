@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { createApi, createHttpServer } from './api/server.ts';
 import { childEnvironment, type Config } from './config.ts';
+import { createTurns } from '../activities/turns.ts';
 import { createTellFailed } from '../activities/tell-failed.ts';
 import { applySetting } from './db/applied-settings.ts';
 import { wakeDeferred } from './db/deliveries.ts';
@@ -24,7 +25,7 @@ import { keepSchedules, type ScheduleDefinition } from './temporal/schedules.ts'
 import { createStarter } from './temporal/start-deliveries.ts';
 import { startRecoverySweep } from './temporal/start-recoveries.ts';
 import { startSweep } from './temporal/sweep.ts';
-import { maxConcurrentAttempts, startWorker } from './temporal/worker.ts';
+import { maxConcurrentAttempts, startWorker, type RunningWorker } from './temporal/worker.ts';
 import { searchAttributes } from '../workflows/contract.ts';
 
 export type Role = 'up' | 'api' | 'worker';
@@ -127,8 +128,10 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     stops.push({ name: 'sender', stop: () => sender.close() });
 
     const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
+    const turns = createTurns();
+    let worker: RunningWorker | null = null;
     if (role !== 'api') {
-      const worker = startWorker({
+      worker = startWorker({
         address,
         namespace: config.TEMPORAL_NAMESPACE,
         ready: namespaceReady.done,
@@ -136,6 +139,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           pool,
           sender,
           secretBox,
+          turns,
           attemptsPerHour: config.FLTR_DELIVERIES_PER_HOUR,
           minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
           onFailed: createTellFailed(pool),
@@ -151,7 +155,14 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       );
       stops.push({ name: 'schedules', stop: schedules.close });
     }
-    const starter = createStarter({ pool, temporal, log, scheduleSeconds });
+    const starter = createStarter({
+      pool,
+      temporal: () => worker?.caller() ?? temporal,
+      log,
+      scheduleSeconds,
+      deliveriesPerWorkflow: config.FLTR_DELIVERIES_PER_WORKFLOW,
+      mayShare: turns.mayShare,
+    });
     stops.push({ name: 'starter', stop: starter.close });
     const sweep = startSweep({ pool, temporal, starter, log, scheduleSeconds });
     stops.push({ name: 'sweep', stop: sweep.close });

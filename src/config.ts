@@ -143,6 +143,11 @@ const settings = {
     default: '72',
     meaning: 'how long deliveries of a webhook that is not active are held',
   },
+  FLTR_DELIVERIES_PER_WORKFLOW: {
+    schema: wholeNumber(1, 64),
+    default: '64',
+    meaning: 'most deliveries that share a workflow for their first attempt in a burst; 1: never',
+  },
   FLTR_ALLOWED_CIDRS: {
     schema: cidrs,
     default: '',

@@ -1,5 +1,6 @@
 import { idFloor } from '../domain/ids.ts';
 import type { DeliveryStatus, DeliverySummary, TimelineEntry } from '../contracts/delivery.ts';
+import type { StoredEntry } from '../domain/timeline.ts';
 import type { Queryable } from './pool.ts';
 
 export type DeliveryRow = {
@@ -16,9 +17,10 @@ export type DeliveryRow = {
   attemptCount: number;
   lastStatusCode: number | null;
   lastErrorCode: string | null;
-  workflowId: string;
+  /** What carries it: its own workflow, which has its id, or a group's; null: not settled yet. */
+  workflowId: string | null;
   runId: string | null;
-  timeline: TimelineEntry[];
+  timeline: StoredEntry[];
 };
 
 const columns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
@@ -118,7 +120,7 @@ export async function markStarted(
 }
 
 export type DueForCheck = Startable &
-  Pick<DeliveryRow, 'status' | 'runId' | 'timeline'> & { isDeferred: boolean };
+  Pick<DeliveryRow, 'status' | 'workflowId' | 'runId' | 'timeline'> & { isDeferred: boolean };
 
 /**
  * Claims deliveries whose row and workflow may disagree, for 30 seconds, so that several processes share the work.
@@ -131,7 +133,8 @@ export async function claimDueForCheck(db: Queryable, limit: number): Promise<Du
       from (select id from deliveries where check_at <= now() order by check_at, id limit $1 for update skip locked) as due
       where d.id = due.id
       returning d.id, d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
-        d.event_type as "eventType", d.attempt_count as "attemptCount", d.status, d.run_id as "runId", d.timeline, d.slot is not null as "isDeferred"`,
+        d.event_type as "eventType", d.attempt_count as "attemptCount", d.status, d.workflow_id as "workflowId",
+        d.run_id as "runId", d.timeline, d.slot is not null as "isDeferred"`,
     values: [limit],
   });
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -169,7 +172,7 @@ export async function reopenDelivery(
   runId: string,
 ): Promise<void> {
   await db.query(
-    `update deliveries set status = 'pending', reason = null, ended_at = null, run_id = $3,
+    `update deliveries set status = 'pending', reason = null, ended_at = null, workflow_id = id, run_id = $3,
        check_at = now() + interval '5 minutes'
      where id = $1 and attempt_count = $2 and status in ('failed', 'delivered')`,
     [id, attemptCount, runId],

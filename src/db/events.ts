@@ -137,8 +137,8 @@ async function insertDeliveries(
   }
   await db.query({
     name: 'insert-deliveries',
-    text: `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, workflow_id, check_at, held_until, timeline)
-      select id, account_id, webhook_id, event_id, event_type, status, created_at, id,
+    text: `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, check_at, held_until, timeline)
+      select id, account_id, webhook_id, event_id, event_type, status, created_at,
         case when status = 'pending' then now() + interval '10 seconds' else hold_until() end,
         case when status = 'held' then hold_until() end,
         case when status = 'held' then jsonb_build_array(jsonb_build_object(

@@ -10,7 +10,7 @@ async function changeMany(db: Queryable, text: string, values: unknown[]): Promi
 const utc = (moment: string) => `to_char(${moment} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 /**
- * Holds all that waits for these webhooks, as long as the setting says. Where a run carries the delivery, the sweep tells it, and
+ * Holds all that waits for these webhooks, as long as the setting says. Where a workflow carries the delivery, the sweep tells it, and
  * the run itself adds the entry to the timeline when it stops.
  */
 export async function holdDeliveries(db: Queryable, webhookIds: readonly string[]): Promise<void> {
@@ -19,8 +19,8 @@ export async function holdDeliveries(db: Queryable, webhookIds: readonly string[
     db,
     `update deliveries set status = 'held', next_attempt_at = null, slot = null,
        held_until = hold_until(),
-       check_at = case when run_id is not null then now() else hold_until() end,
-       timeline = case when run_id is null
+       check_at = case when workflow_id is not null then now() else hold_until() end,
+       timeline = case when workflow_id is null
          then timeline || jsonb_build_array(jsonb_build_object('at', ${utc('clock_timestamp()')}, 'type', 'held'))
          else timeline end
      where webhook_id = any($1) and status in ('pending', 'retrying')`,
@@ -63,8 +63,8 @@ async function endWaiting(
     db,
     `update deliveries set status = 'canceled', reason = $3, next_attempt_at = null, slot = null, held_until = null,
        ended_at = ended.at,
-       check_at = case when run_id is not null then now() end,
-       timeline = case when run_id is null or status = 'held'
+       check_at = case when workflow_id is not null then now() end,
+       timeline = case when workflow_id is null or status = 'held'
          then timeline || jsonb_build_array(jsonb_build_object(
            'at', ${utc('ended.at')}, 'type', 'ended', 'status', 'canceled', 'reason', $3::text))
          else timeline end

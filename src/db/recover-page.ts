@@ -159,8 +159,8 @@ export async function insertMissed(
     by: askedBy,
   });
   await db.query(
-    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, workflow_id, check_at, timeline)
-     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.id, now(), t.timeline::jsonb
+    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, check_at, timeline)
+     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, now(), t.timeline::jsonb
      from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
        as t(id, event_id, event_type, created_at, timeline)
      join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null

@@ -4,7 +4,7 @@ const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 /** The first 10 of the 26 digits hold a UUIDv7's 48 bits of time. */
 const timeDigits = 10;
 
-export type IdPrefix = 'acc' | 'key' | 'wh' | 'evt' | 'dlv' | 'att' | 'req' | 'aud' | 'rec';
+export type IdPrefix = 'acc' | 'key' | 'wh' | 'evt' | 'dlv' | 'att' | 'req' | 'aud' | 'rec' | 'grp';
 
 /**
  * A new id: the prefix, `_`, and a UUIDv7 in 26 lower-case Crockford base-32 digits, so that ids sort by time.
@@ -13,6 +13,11 @@ export type IdPrefix = 'acc' | 'key' | 'wh' | 'evt' | 'dlv' | 'att' | 'req' | 'a
  */
 export function newId(prefix: IdPrefix): string {
   return `${prefix}_${base32(uuidv7obj().bytes)}`;
+}
+
+/** Whether a workflow's id is a group's, which carries several deliveries for their first attempt. */
+export function isGroupId(workflowId: string): boolean {
+  return workflowId.startsWith('grp_');
 }
 
 /** 128 bits as 26 digits of 5 bits, the first digit holding the upper 3. */

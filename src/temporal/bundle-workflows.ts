@@ -23,6 +23,8 @@ async function bundleWorkflows(): Promise<void> {
   const quiet = () => undefined;
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(packageRoot, 'dist/workflows/index.js'),
+    // Loaded once a worker, not once a workflow.
+    preloadModules: [join(packageRoot, 'dist/workflows/preload.js'), '@temporalio/workflow'],
     logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error },
   });
   await writeFile(workflowBundlePath, code);

@@ -40,17 +40,24 @@ async function readPem(path: string | undefined): Promise<Buffer | undefined> {
   }
 }
 
-export type Temporal = { client: Client; connection: Connection; namespace: string };
+/** What calls need: a client, and the connection that it uses. */
+export type Caller = {
+  client: Client;
+  connection: { withDeadline<T>(deadline: number | Date, call: () => Promise<T>): Promise<T> };
+  /** Whether the connection is one that a worker of this process polls on: it may be given what it starts at once. */
+  isWorkers: boolean;
+};
+export type Temporal = Caller & { connection: Connection; namespace: string };
 
 /** A client that connects when it is first used: publishing works while Temporal is away. */
 export function createTemporal(options: TemporalAddress, namespace: string): Temporal {
   const connection = Connection.lazy({ ...options, connectTimeout: 5000 });
-  return { connection, namespace, client: new Client({ connection, namespace }) };
+  return { connection, namespace, client: new Client({ connection, namespace }), isWorkers: false };
 }
 
 /** One call, with a limit in time. */
 export function within<T>(
-  { connection }: Temporal,
+  { connection }: Pick<Caller, 'connection'>,
   milliseconds: number,
   call: () => Promise<T>,
 ): Promise<T> {

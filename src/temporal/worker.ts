@@ -1,14 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createActivities, type ActivityDeps } from '../../activities/index.ts';
 import { taskQueue } from '../../workflows/contract.ts';
 import { workflowBundlePath } from './bundle-workflows.ts';
-import type { TemporalAddress } from './client.ts';
+import type { Caller, TemporalAddress } from './client.ts';
 
 export type RunningWorker = {
   /** Settles when it first polls for work. */
   ready: Promise<void>;
+  /** Its own connection, for starting what this process is to do; null while it has none. */
+  caller(): Caller | null;
   /** Lets the attempts under way end, at most the grace time; what does not end is attempted again elsewhere. */
   close(): Promise<void>;
 };
@@ -22,8 +25,10 @@ type Options = {
   log: Logger;
 };
 
-/** Attempts under way at once in one process. */
+/** Attempts under way at once in one process, of deliveries that have a workflow of their own. */
 export const maxConcurrentAttempts = 200;
+/** A local attempt holds a workflow task until it ends: as many of these. */
+const maxConcurrentWorkflowTasks = 200;
 
 let isRuntimeInstalled = false;
 
@@ -42,7 +47,8 @@ function installRuntime(log: Logger): void {
   Runtime.install({
     shutdownSignals: [],
     logger: new DefaultLogger('INFO', ({ level, message, meta }) =>
-      log[levels[level]]({ temporal: meta }, message),
+      // A delivery that failed is a failed workflow: the receiver's fault, and told by the delivery itself.
+      log[message === 'Workflow failed' ? 'debug' : levels[level]]({ temporal: meta }, message),
     ),
   });
 }
@@ -52,6 +58,7 @@ export function startWorker({ address, namespace, ready, activities, log }: Opti
   installRuntime(log);
   const stop = new AbortController();
   let worker: Worker | null = null;
+  let caller: Caller | null = null;
   let markReady: () => void = () => undefined;
   const firstReady = new Promise<void>((resolve) => {
     markReady = resolve;
@@ -67,17 +74,21 @@ export function startWorker({ address, namespace, ready, activities, log }: Opti
         workflowBundle: { codePath: workflowBundlePath },
         activities: createActivities(activities),
         maxConcurrentActivityTaskExecutions: maxConcurrentAttempts,
+        maxConcurrentLocalActivityExecutions: maxConcurrentWorkflowTasks,
+        maxConcurrentWorkflowTaskExecutions: maxConcurrentWorkflowTasks,
         shutdownGraceTime: '10 seconds',
         shutdownForceTime: '20 seconds',
       });
       worker = created;
       const run = created.run();
+      caller = { client: new Client({ connection, namespace }), connection, isWorkers: true };
       markReady();
       // Told to stop while it was being made: only a worker that ran can be shut down.
       if (stop.signal.aborted) created.shutdown();
       await run;
     } finally {
       worker = null;
+      caller = null;
       await connection.close();
     }
   };
@@ -95,6 +106,7 @@ export function startWorker({ address, namespace, ready, activities, log }: Opti
   const running = loop();
   return {
     ready: firstReady,
+    caller: () => caller,
     async close() {
       stop.abort();
       if (worker?.getState() === 'RUNNING') worker.shutdown();

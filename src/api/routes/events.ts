@@ -83,22 +83,21 @@ function toNewEvent(request: PublishEvent, accountId: string): NewEvent {
 
 /** After the commit: whatever this does not start, the sweep does. */
 function start({ starter }: Deps, events: readonly NewEvent[], acceptances: readonly Acceptance[]): void {
-  starter.enqueue(
-    acceptances.flatMap((acceptance, index) => {
-      const event = events[index];
-      if (acceptance.kind !== 'accepted' || !event) return [];
-      return acceptance.event.deliveries
-        .filter(({ status }) => status === 'pending')
-        .map((delivery) => ({
-          id: delivery.id,
-          accountId: event.accountId,
-          webhookId: delivery.webhook_id,
-          eventId: event.id,
-          eventType: event.type,
-          attemptCount: 0,
-        }));
-    }),
-  );
+  const started = acceptances.flatMap((acceptance, index) => {
+    const event = events[index];
+    if (acceptance.kind !== 'accepted' || !event) return [];
+    return acceptance.event.deliveries
+      .filter(({ status }) => status === 'pending')
+      .map((delivery) => ({
+        id: delivery.id,
+        accountId: event.accountId,
+        webhookId: delivery.webhook_id,
+        eventId: event.id,
+        eventType: event.type,
+        attemptCount: 0,
+      }));
+  });
+  for (const delivery of started) starter.enqueue(delivery);
 }
 
 function conflict(id: string): ApiError {
