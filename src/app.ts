@@ -46,6 +46,8 @@ export type App = {
   temporalUiUrl: string | null;
   /** Development only. */
   developmentKey: string | null;
+  /** Whether it keeps anything in the data folder: else that may be read-only. */
+  hasEmbedded: boolean;
   stop(): Promise<void>;
   /** Ends what was started, at once. */
   kill(): void;
@@ -74,12 +76,14 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         `Port ${config.PORT} on ${config.HOST} is taken. Set PORT to a free one, or stop what uses it.`,
       );
     }
-    if (role === 'up') {
+    const needsPostgres = config.DATABASE_URL === undefined;
+    const needsTemporal = config.TEMPORAL_ADDRESS === undefined;
+    if (role === 'up' && (needsPostgres || needsTemporal)) {
       embedded = await startEmbedded({
         dataDir: resolve(config.FLTR_DATA_DIR),
         env: childEnvironment(),
-        needsPostgres: config.DATABASE_URL === undefined,
-        needsTemporal: config.TEMPORAL_ADDRESS === undefined,
+        needsPostgres,
+        needsTemporal,
         namespace: config.TEMPORAL_NAMESPACE,
         searchAttributes,
         report,
@@ -149,7 +153,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         log,
       });
       stops.push({ name: 'worker', stop: worker.close });
-      if (role === 'up') await worker.ready;
+      if (embedded?.temporalAddress !== undefined) await worker.ready;
       const schedules = keepSchedules(temporal, namespaceReady.done, schedulesOf(config), (error) =>
         log.warn({ err: error }, 'the schedules could not be made; tried again'),
       );
@@ -195,6 +199,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       temporalAddress,
       temporalUiUrl,
       developmentKey,
+      hasEmbedded: embedded !== null,
       stop,
       kill: () => embedded?.kill(),
     };

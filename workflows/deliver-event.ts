@@ -67,8 +67,9 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
   const onRetryNow = (asked?: Asked, at?: string) => {
     note(signalNames.retryNow, asked, at);
     retryAskedAfter = Math.max(retryAskedAfter, asked?.attemptsSeen ?? now.attempts);
-    // Who has not seen how far it is means the attempt after the one under way.
-    if (now.phase === 'waiting' || asked?.attemptsSeen === undefined) wake ??= 'attempt';
+    // Who has not seen how far it is means the next attempt; who asked while one was under way has had that one.
+    const seen = asked?.attemptsSeen;
+    if (seen === undefined || (now.phase === 'waiting' && seen >= now.attempts)) wake ??= 'attempt';
   };
   const onCancel = (asked?: Asked, at?: string) => {
     note(signalNames.cancel, asked, at);

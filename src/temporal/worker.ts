@@ -44,11 +44,13 @@ function installRuntime(log: Logger): void {
     WARN: 'warn',
     ERROR: 'error',
   };
+  // A delivery that failed is a failed workflow, and a first attempt that takes long a long task: the receiver's doing.
+  const isUsual = /^Workflow failed|TMPRL1104/;
   Runtime.install({
     shutdownSignals: [],
+    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} } },
     logger: new DefaultLogger('INFO', ({ level, message, meta }) =>
-      // A delivery that failed is a failed workflow: the receiver's fault, and told by the delivery itself.
-      log[message === 'Workflow failed' ? 'debug' : levels[level]]({ temporal: meta }, message),
+      log[isUsual.test(message) ? 'debug' : levels[level]]({ temporal: meta }, message),
     ),
   });
 }
