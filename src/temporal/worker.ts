@@ -25,6 +25,13 @@ type Options = {
 /** Attempts under way at once in one process. */
 export const maxConcurrentAttempts = 200;
 
+/** What a worker's rate depends on: the same for the product and for what it is measured against. */
+export const workerTuning = {
+  maxConcurrentActivityTaskExecutions: maxConcurrentAttempts,
+  shutdownGraceTime: '10 seconds',
+  shutdownForceTime: '20 seconds',
+} as const;
+
 let isRuntimeInstalled = false;
 
 /** Once a process: Temporal's own signal handlers stay off, for the service stops its parts itself and in order. */
@@ -66,9 +73,7 @@ export function startWorker({ address, namespace, ready, activities, log }: Opti
         taskQueue,
         workflowBundle: { codePath: workflowBundlePath },
         activities: createActivities(activities),
-        maxConcurrentActivityTaskExecutions: maxConcurrentAttempts,
-        shutdownGraceTime: '10 seconds',
-        shutdownForceTime: '20 seconds',
+        ...workerTuning,
       });
       worker = created;
       const run = created.run();
