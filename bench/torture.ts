@@ -2,11 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createAccount } from '../src/db/accounts.ts';
-import { insertApiKey } from '../src/db/api-keys.ts';
 import { createPool, type Pool } from '../src/db/pool.ts';
-import { digestOfKey, hintOfKey, newApiKey, scopes } from '../src/security/api-keys.ts';
 import { createTemporal } from '../src/temporal/client.ts';
+import { newAccountKey } from './accounts.ts';
 import { startParts, type PartName } from './torture-parts.ts';
 import { manners, startTortureReceiver, type Manner } from './torture-receiver.ts';
 
@@ -45,7 +43,7 @@ export async function runTorture({ deliveries, webhooks, kills, print }: Options
     const mannerOf = new Map<string, { manner: Manner; number: number }>();
     const keys: string[] = [];
     for (let number = 0; number < webhooks; number += 1) {
-      if (number % webhooksPerAccount === 0) keys.push(await newAccountKey(pool));
+      if (number % webhooksPerAccount === 0) keys.push((await newAccountKey(pool, 'torture')).key);
       const manner = manners[number % manners.length] ?? 'healthy';
       const body = { url: receiver.url(manner, number), events: ['*'] };
       const { webhook_id: id } = (await post(service.apiUrl, keys.at(-1) ?? '', '/v1/webhooks', body)) as {
@@ -128,19 +126,6 @@ export function isPassed({
   repeated,
 }: TortureResult): boolean {
   return accepted === ended && lost === 0 && wrong === 0 && secondWorkflows === 0 && repeated >= 0;
-}
-
-async function newAccountKey(pool: Pool): Promise<string> {
-  const { id: accountId } = await createAccount(pool, 'torture');
-  const key = newApiKey();
-  await insertApiKey(pool, {
-    accountId,
-    name: 'torture',
-    hint: hintOfKey(key),
-    digest: digestOfKey(key),
-    scopes,
-  });
-  return key;
 }
 
 /** One call, again until it is answered well: whatever died meanwhile comes back. */

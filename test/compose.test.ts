@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { temporalSettings } from '../bench/temporal-server-config.ts';
 import { readConfig, settingsTable } from '../src/config.ts';
 import { packageRoot } from '../src/package-root.ts';
 
@@ -122,8 +123,13 @@ test('every port is published on the loopback address only', () => {
   expect(compose).not.toMatch(/network_mode|privileged/);
 });
 
+const temporal = variablesIn(below(below(below(compose, 'services'), 'temporal'), 'environment'));
+
+test('Temporal has the settings that are measured and tested without containers', () => {
+  expect(temporal).toMatchObject(temporalSettings);
+});
+
 test("Temporal makes the service's namespace, with seven days of retention", () => {
-  const temporal = variablesIn(below(below(below(compose, 'services'), 'temporal'), 'environment'));
   expect(temporal['DEFAULT_NAMESPACE']).toBe(environmentOf('worker')['TEMPORAL_NAMESPACE']);
   expect(temporal['DEFAULT_NAMESPACE_RETENTION']).toBe('168h');
 });

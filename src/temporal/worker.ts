@@ -30,6 +30,15 @@ export const maxConcurrentAttempts = 200;
 /** A local attempt holds a workflow task until it ends: as many of these. */
 const maxConcurrentWorkflowTasks = 200;
 
+/** What a worker's rate depends on: the same for the product and for what it is measured against. */
+export const workerTuning = {
+  maxConcurrentActivityTaskExecutions: maxConcurrentAttempts,
+  maxConcurrentLocalActivityExecutions: maxConcurrentWorkflowTasks,
+  maxConcurrentWorkflowTaskExecutions: maxConcurrentWorkflowTasks,
+  shutdownGraceTime: '10 seconds',
+  shutdownForceTime: '20 seconds',
+} as const;
+
 let isRuntimeInstalled = false;
 
 /** Once a process: Temporal's own signal handlers stay off, for the service stops its parts itself and in order. */
@@ -75,11 +84,7 @@ export function startWorker({ address, namespace, ready, activities, log }: Opti
         taskQueue,
         workflowBundle: { codePath: workflowBundlePath },
         activities: createActivities(activities),
-        maxConcurrentActivityTaskExecutions: maxConcurrentAttempts,
-        maxConcurrentLocalActivityExecutions: maxConcurrentWorkflowTasks,
-        maxConcurrentWorkflowTaskExecutions: maxConcurrentWorkflowTasks,
-        shutdownGraceTime: '10 seconds',
-        shutdownForceTime: '20 seconds',
+        ...workerTuning,
       });
       worker = created;
       const run = created.run();
