@@ -10,10 +10,12 @@ export type AttemptDeps = {
   load: LoadMaterial;
   makeAttempt: ReturnType<typeof createMakeAttempt>;
   turns: Turns;
+  /** Told of each workflow whose first attempts have been made. */
+  onFirstAttempts: (workflowId: string) => void;
 };
 
 /** Load → sign → send → record: one attempt, as one activity. */
-export function createAttemptDelivery({ load, makeAttempt, turns }: AttemptDeps) {
+export function createAttemptDelivery({ load, makeAttempt, turns, onFirstAttempts }: AttemptDeps) {
   return async (input: AttemptInput): Promise<AttemptResult> => {
     const { deliveryId, number, webhookId, scheduledSeconds, notes } = input;
     const turn = await turns.take(webhookId, false);
@@ -27,6 +29,7 @@ export function createAttemptDelivery({ load, makeAttempt, turns }: AttemptDeps)
       attempted = await makeAttempt(material, { scheduledSeconds, notes, run });
     } finally {
       turn.giveBack(attempted?.durationMs ?? null, attempted?.isFailed ?? null);
+      if (number === 1) onFirstAttempts(deliveryId);
     }
     return throwFailure(attempted.result);
   };

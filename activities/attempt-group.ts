@@ -20,7 +20,7 @@ type Asked = {
  *
  * @throws where PostgreSQL cannot be reached, once all requests under way have ended
  */
-export function createAttemptGroup({ load, makeAttempt, turns }: AttemptDeps) {
+export function createAttemptGroup({ load, makeAttempt, turns, onFirstAttempts }: AttemptDeps) {
   /** Null: left to the delivery's own workflow. */
   const attempt = async ({ id, webhookId, run, ...asked }: Asked): Promise<GroupAttempt['result']> => {
     if (!turns.mayShare(webhookId)) return null;
@@ -59,6 +59,7 @@ export function createAttemptGroup({ load, makeAttempt, turns }: AttemptDeps) {
         return attempt({ id, webhookId, scheduledSeconds, notes, run });
       }),
     );
+    onFirstAttempts(run.workflowId);
     return attempts.map((settled, index) => {
       // Only now: run again before all have ended, it would repeat what is on the wire.
       if (settled.status === 'rejected') throw settled.reason;

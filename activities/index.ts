@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { createAttemptDelivery } from './attempt-delivery.ts';
+import { createAttemptDelivery, type AttemptDeps } from './attempt-delivery.ts';
 import { createAttemptGroup } from './attempt-group.ts';
 import { createEvaluateAutoDisable, type AutoDisableDeps } from './evaluate-auto-disable.ts';
 import { createLoadMaterial } from './load-material.ts';
@@ -19,6 +19,7 @@ export type ActivityDeps = MakeAttemptDeps &
     turns: Turns;
     /** Attempts an hour and webhook; 0: no cap. */
     attemptsPerHour: number;
+    onFirstAttempts: AttemptDeps['onFirstAttempts'];
   };
 
 /** The side effects that workflows call, built from what they need. */
@@ -27,6 +28,7 @@ export function createActivities(deps: ActivityDeps) {
     load: createLoadMaterial(deps.pool, deps.attemptsPerHour),
     makeAttempt: createMakeAttempt(deps),
     turns: deps.turns,
+    onFirstAttempts: deps.onFirstAttempts,
   };
   return {
     attemptDelivery: withHeartbeat(createAttemptDelivery(attempts)),

@@ -20,6 +20,7 @@ import { createSender } from './outbound/sender.ts';
 import { createSecretBox } from './security/secret-box.ts';
 import { watchBacklog } from './temporal/backlog.ts';
 import { connectionOptions, createTemporal, prepareNamespace } from './temporal/client.ts';
+import { createFirstAttempts } from './temporal/first-attempts.ts';
 import { createResend } from './temporal/resend-delivery.ts';
 import { keepSchedules, type ScheduleDefinition } from './temporal/schedules.ts';
 import { createStarter } from './temporal/start-deliveries.ts';
@@ -133,6 +134,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
 
     const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
     const turns = createTurns();
+    const firstAttempts = createFirstAttempts();
     let worker: RunningWorker | null = null;
     if (role !== 'api') {
       worker = startWorker({
@@ -144,6 +146,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           sender,
           secretBox,
           turns,
+          onFirstAttempts: firstAttempts.made,
           attemptsPerHour: config.FLTR_DELIVERIES_PER_HOUR,
           minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
           onFailed: createTellFailed(pool),
@@ -166,6 +169,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       scheduleSeconds,
       deliveriesPerWorkflow: config.FLTR_DELIVERIES_PER_WORKFLOW,
       mayShare: turns.mayShare,
+      firstAttempts,
     });
     stops.push({ name: 'starter', stop: starter.close });
     const sweep = startSweep({ pool, temporal, starter, log, scheduleSeconds });

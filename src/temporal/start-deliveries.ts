@@ -7,6 +7,7 @@ import { groupSize } from '../domain/group.ts';
 import { newId } from '../domain/ids.ts';
 import type { DeliverEventInput, DeliverGroupInput } from '../../workflows/contract.ts';
 import { deliveryStart, groupStart } from '../../workflows/delivery-start.ts';
+import type { FirstAttempts } from './first-attempts.ts';
 import { isTemporalUnavailable, within, type Caller } from './client.ts';
 
 type Deps = {
@@ -19,6 +20,7 @@ type Deps = {
   deliveriesPerWorkflow: number;
   /** Whether a webhook's deliveries may share one. */
   mayShare: (webhookId: string) => boolean;
+  firstAttempts: FirstAttempts;
 };
 
 type Run = Pick<DeliverEventInput, 'retriesBefore' | 'isRelease' | 'isFirstLocal'>;
@@ -92,8 +94,12 @@ export type Starter = {
   close(): Promise<void>;
 };
 
-/** Starts under way at once. What waits meanwhile is the next group: an idle service has none, a burst has large ones. */
+/**
+ * Starts under way at once, each until its first attempts are made or `maxHoldMs` have passed since it was acknowledged:
+ * a receiver that hangs holds up none. What waits meanwhile is the next group: an idle service has none, a burst large ones.
+ */
 const maxStarts = 4;
+const maxHoldMs = 250;
 /** The same where no two deliveries share a workflow: as many as a small server takes without falling behind. */
 const maxStartsUngrouped = 32;
 /** Of deliveries to webhooks that hang or fail: each has a workflow of its own, and they hold up no other one. */
@@ -150,11 +156,14 @@ export function createStarter(deps: Deps): Starter {
 
   const launch = async ({ workflowId, deliveries, isAlone }: Start): Promise<void> => {
     const [only] = deliveries;
+    const watched = deps.firstAttempts.watch(workflowId);
     try {
       if (only && workflowId === only.id) {
         const { isRelease = false } = only;
         await startOwn(only, { retriesBefore: 0, isRelease, isFirstLocal: !isAlone });
       } else await startGroup(workflowId, deliveries);
+      // Where another process works, there is nothing to wait for.
+      if (temporal().isWorkers) await watched.until(maxHoldMs);
     } catch (error) {
       if (isTemporalUnavailable(error)) {
         // Nothing is lost: the rows are due for the sweep in seconds.
@@ -167,6 +176,8 @@ export function createStarter(deps: Deps): Starter {
           'a workflow could not be started: the sweep will try again',
         );
       }
+    } finally {
+      watched.forget();
     }
   };
 
