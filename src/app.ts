@@ -9,6 +9,8 @@ import { wakeDeferred } from './db/deliveries.ts';
 import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { migrate } from './db/migrate.ts';
 import { createPool, type Pool } from './db/pool.ts';
+import { createPublisher } from './db/publisher.ts';
+import type { PlanStarts } from './db/start-plan.ts';
 import type { Deps } from './deps.ts';
 import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
 import { startEmbedded, type Embedded } from './embedded/embedded.ts';
@@ -162,6 +164,11 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     if (hasApi) {
       const backlog = watchBacklog(pool, config.FLTR_MAX_BACKLOG, log);
       stops.push({ name: 'backlog', stop: backlog.close });
+      const planStarts: PlanStarts = (deliveries) => ({
+        workflowIds: deliveries.map(({ id }) => id),
+        start: (inserted) => starter.enqueue(inserted),
+        cancel: () => undefined,
+      });
       const deps: Deps = {
         config,
         log,
@@ -170,7 +177,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         guard,
         sender,
         temporal,
-        starter,
+        publisher: createPublisher(pool, planStarts),
+        planStarts,
         backlog,
         temporalUiUrl,
       };

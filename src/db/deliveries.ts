@@ -24,7 +24,7 @@ export type DeliveryRow = {
 const columns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
   status, reason, created_at as "createdAt", next_attempt_at as "nextAttemptAt", ended_at as "endedAt",
   attempt_count as "attemptCount", last_status_code as "lastStatusCode", last_error_code as "lastErrorCode",
-  workflow_id as "workflowId", run_id as "runId", timeline`;
+  coalesce(workflow_id, id) as "workflowId", run_id as "runId", timeline`;
 
 export async function findDelivery(
   db: Queryable,
