@@ -10,6 +10,7 @@ import { wakeDeferred } from './db/deliveries.ts';
 import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { migrate } from './db/migrate.ts';
 import { createPool, type Pool } from './db/pool.ts';
+import { createPublisher } from './db/publisher.ts';
 import type { Deps } from './deps.ts';
 import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
 import { startEmbedded, type Embedded } from './embedded/embedded.ts';
@@ -189,7 +190,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         guard,
         sender,
         temporal,
-        starter,
+        publisher: createPublisher(pool, starter.plan),
+        planStarts: starter.plan,
         backlog,
         temporalUiUrl,
       };

@@ -1,11 +1,12 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import type { Pool } from './db/pool.ts';
+import type { Publisher } from './db/publisher.ts';
+import type { PlanStarts } from './db/start-plan.ts';
 import type { AddressGuard } from './outbound/address-guard.ts';
 import type { Sender } from './outbound/sender.ts';
 import type { SecretBox } from './security/secret-box.ts';
 import type { Temporal } from './temporal/client.ts';
-import type { Starter } from './temporal/start-deliveries.ts';
 import type { Backlog } from './temporal/backlog.ts';
 
 /** What the parts of the service share; built once, in app.ts. */
@@ -17,7 +18,8 @@ export type Deps = {
   guard: AddressGuard;
   sender: Sender;
   temporal: Temporal;
-  starter: Starter;
+  publisher: Publisher;
+  planStarts: PlanStarts;
   backlog: Backlog;
   /** Where the Temporal Web UI is, for links; null: not known. */
   temporalUiUrl: string | null;

@@ -3,14 +3,23 @@ import type { Queryable } from '../db/pool.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey, type Scope } from '../security/api-keys.ts';
 
-/** The key that a request carries. @throws ApiError unauthorized */
-export async function authenticate(db: Queryable, authorization: string | undefined): Promise<ApiKey> {
+/** The digest of the key that a request carries. @throws ApiError unauthorized where it carries none */
+export function digestOfAuthorization(authorization: string | undefined): Buffer {
   const [, token] = /^Bearer +(\S{1,200}) *$/i.exec(authorization ?? '') ?? [];
   if (token === undefined)
     throw new ApiError('unauthorized', 'Send the header "Authorization: Bearer <API key>".');
-  const key = await findApiKey(db, digestOfKey(token));
+  return digestOfKey(token);
+}
+
+/** @throws ApiError unauthorized */
+export function keyOrRefuse(key: ApiKey | null): ApiKey {
   if (!key) throw new ApiError('unauthorized', 'This API key is not known, or it was revoked.');
   return key;
+}
+
+/** The key that a request carries. @throws ApiError unauthorized */
+export async function authenticate(db: Queryable, authorization: string | undefined): Promise<ApiKey> {
+  return keyOrRefuse(await findApiKey(db, digestOfAuthorization(authorization)));
 }
 
 /** @throws ApiError missing_scope */

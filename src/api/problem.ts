@@ -5,6 +5,7 @@ import type { Problem } from '../contracts/problem.ts';
 import { isDatabaseUnavailable } from '../db/pool.ts';
 import { ApiError, errorCatalogue, type FieldError } from '../errors.ts';
 import { isTemporalUnavailable } from '../temporal/client.ts';
+import { sendAnswer } from './answer.ts';
 
 /** An error as RFC 9457 tells it, without the request's id. */
 export function toProblem(error: ApiError): Omit<Problem, 'request_id'> {
@@ -47,6 +48,10 @@ export function validationError(errors: FieldError[]): ApiError {
   );
 }
 
+export function bodyTooLarge(maxBytes: number): ApiError {
+  return new ApiError('body_too_large', `The body may have at most ${maxBytes} bytes.`);
+}
+
 /** Whatever went wrong, as an error for the caller: never a stack, never a statement. */
 function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
@@ -60,7 +65,7 @@ function toApiError(error: unknown): ApiError {
   const status = (error as { status?: unknown } | null)?.status;
   if (type === 'entity.too.large') {
     const { limit } = error as { limit?: number };
-    return new ApiError('body_too_large', `The body may have at most ${limit ?? 0} bytes.`);
+    return bodyTooLarge(limit ?? 0);
   }
   if (typeof status === 'number' && status >= 400 && status <= 499) {
     return new ApiError('bad_request', 'The request could not be read. Check its encoding and its length.');
@@ -82,12 +87,16 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
     const requestId = String(response.locals['requestId'] ?? '');
     if (problem.status >= 500)
       log.error({ err: error, request_id: requestId, path: request.path }, problem.code);
-    if (problem.retryAfterSeconds !== undefined)
-      response.set('Retry-After', String(problem.retryAfterSeconds));
-    if (problem.status === 401) response.set('WWW-Authenticate', 'Bearer');
-    response
-      .status(problem.status)
-      .type('application/problem+json')
-      .send(JSON.stringify({ ...toProblem(problem), request_id: requestId }));
+    sendAnswer(response, {
+      status: problem.status,
+      contentType: 'application/problem+json',
+      body: JSON.stringify({ ...toProblem(problem), request_id: requestId }),
+      headers: {
+        ...(problem.retryAfterSeconds === undefined
+          ? {}
+          : { 'Retry-After': String(problem.retryAfterSeconds) }),
+        ...(problem.status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
+      },
+    });
   };
 }

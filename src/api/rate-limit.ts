@@ -1,4 +1,4 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { Request, Response } from 'express';
 import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
@@ -10,7 +10,10 @@ const maxClients = 100_000;
 /** Calls a minute without a valid key that an address is told so of; more are told to wait. */
 const failuresPerMinute = 300;
 
-export type RateLimits = Record<'api' | 'publish' | 'failedAuthentication', RequestHandler>;
+/** @throws ApiError rate_limited */
+type Limit = (request: Request, response: Response) => Promise<void>;
+/** Null: no limit. */
+export type RateLimits = Record<'api' | 'publish' | 'failedAuthentication', Limit | null>;
 
 /**
  * What one process counts: the calls of each key, publishing apart, and of each address those without a valid key. A
@@ -26,16 +29,15 @@ export function createRateLimits(config: Config, log: Logger): RateLimits {
   };
 }
 
-/** `perMinute` 0: no limit. */
 function limit(
   name: string,
   perMinute: number,
   clientOf: (request: Request, response: Response) => string,
   log: Logger,
-): RequestHandler {
-  if (perMinute === 0) return (_request, _response, next) => next();
+): Limit | null {
+  if (perMinute === 0) return null;
   const store = createHitStore(windowMs, maxClients);
-  return rateLimit({
+  const middleware = rateLimit({
     windowMs,
     limit: perMinute,
     identifier: name,
@@ -53,4 +55,11 @@ function limit(
       );
     },
   });
+  return (request, response) =>
+    new Promise((resolve, reject) => {
+      void middleware(request, response, (error?: unknown) => {
+        if (error === undefined) resolve();
+        else reject(error as Error);
+      });
+    });
 }

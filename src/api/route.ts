@@ -9,6 +9,11 @@ export type Reply = { status: number; body?: unknown; headers?: Record<string, s
 export type Context<Query, Body> = {
   deps: Deps;
   key: ApiKey;
+  /**
+   * A key that publishes may be a remembered one, which the statement that writes looks at again. Where nothing is
+   * written, this does. @throws ApiError unauthorized or missing_scope
+   */
+  confirmKey(): Promise<void>;
   /** The `{id}` of the path: an id by its looks. */
   id: string;
   query: Query;
@@ -49,3 +54,6 @@ export function defineRoute<
 >(definition: Definition<Query, Body>): Route {
   return definition;
 }
+
+/** Publishing is counted apart, and its keys are remembered. */
+export const isPublishing = ({ scope }: Pick<Route, 'scope'>): boolean => scope === 'events:write';

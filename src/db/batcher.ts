@@ -1,13 +1,24 @@
 import { isDatabaseUnavailable } from './pool.ts';
 
-type Waiting<In, Out> = { input: In; resolve: (output: Out) => void; reject: (error: unknown) => void };
+type Waiting<In, Out> = {
+  input: In;
+  weight: number;
+  bytes: number;
+  resolve: (output: Out) => void;
+  reject: (error: unknown) => void;
+};
 
 type Options<In, Out> = {
   /** Does one batch; answers in the order of its inputs. */
   run: (inputs: In[]) => Promise<Out[]>;
+  /** Most weight of one batch. An input that weighs more is a batch of its own. */
   maxSize: number;
   /** Batches under way at once; what comes meanwhile is the next batch. */
   concurrency: number;
+  /** How much an input counts; 1 unless said. */
+  weightOf?: (input: In) => number;
+  /** What may be unanswered at once; beyond it a call fails at once with `error`. Without a limit unless said. */
+  limit?: { weight: number; bytes: number; bytesOf: (input: In) => number; error: () => Error };
 };
 
 /**
@@ -20,9 +31,14 @@ export function createBatcher<In, Out>({
   run,
   maxSize,
   concurrency,
+  weightOf = () => 1,
+  limit,
 }: Options<In, Out>): (input: In) => Promise<Out> {
   const queue: Waiting<In, Out>[] = [];
   let underWay = 0;
+  let isPumpDue = false;
+  let openWeight = 0;
+  let openBytes = 0;
 
   const runBatch = async (batch: Waiting<In, Out>[]): Promise<void> => {
     try {
@@ -35,19 +51,45 @@ export function createBatcher<In, Out>({
       else for (const waiting of batch) await runBatch([waiting]);
     }
   };
+  const takeBatch = (): Waiting<In, Out>[] => {
+    let count = 1;
+    let weight = queue[0]?.weight ?? 0;
+    for (let next = queue[count]; next && weight + next.weight <= maxSize; next = queue[count]) {
+      weight += next.weight;
+      count += 1;
+    }
+    return queue.splice(0, count);
+  };
   const pump = (): void => {
+    isPumpDue = false;
     while (underWay < concurrency && queue.length > 0) {
       underWay += 1;
-      void runBatch(queue.splice(0, maxSize)).finally(() => {
+      const batch = takeBatch();
+      void runBatch(batch).finally(() => {
         underWay -= 1;
+        for (const { weight, bytes } of batch) {
+          openWeight -= weight;
+          openBytes -= bytes;
+        }
         pump();
       });
     }
   };
   return (input) =>
     new Promise<Out>((resolve, reject) => {
-      queue.push({ input, resolve, reject });
+      const weight = weightOf(input);
+      const bytes = limit?.bytesOf(input) ?? 0;
+      if (limit && (openWeight + weight > limit.weight || openBytes + bytes > limit.bytes)) {
+        reject(limit.error());
+        return;
+      }
+      openWeight += weight;
+      openBytes += bytes;
+      queue.push({ input, weight, bytes, resolve, reject });
       // Not at once: calls of the same turn of the event loop belong together.
-      if (underWay < concurrency) queueMicrotask(pump);
+      if (underWay < concurrency && !isPumpDue) {
+        isPumpDue = true;
+        setImmediate(pump);
+      }
     });
 }

@@ -1,7 +1,7 @@
 import type { OperationalType } from '../contracts/event-types.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
 import { wireBody, wireTimestamp } from '../domain/wire-body.ts';
-import { acceptEvents } from './events.ts';
+import { acceptEvents } from './accept-events.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
 export type OperationalEvent = {
@@ -26,7 +26,6 @@ export async function acceptOperationalEvents(
       accountId,
       id,
       type,
-      data,
       timestamp: null,
       acceptedTimestamp: timestamp,
       body: wireBody({ id, event: type, timestamp, data }),

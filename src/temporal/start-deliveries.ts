@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { settleCarriers } from '../db/carriers.ts';
 import type { Startable } from '../db/deliveries.ts';
 import type { Pool } from '../db/pool.ts';
+import type { PlanStarts } from '../db/start-plan.ts';
 import { groupSize } from '../domain/group.ts';
 import { newId } from '../domain/ids.ts';
 import type { DeliverEventInput, DeliverGroupInput } from '../../workflows/contract.ts';
@@ -68,18 +69,9 @@ export type Queued = Startable & { isRelease?: boolean };
 /** A workflow that is about to be started, and what it carries: one delivery under its own id, or a group. */
 type Start = { workflowId: string; deliveries: Queued[]; isAlone: boolean };
 
-export type StartPlan = {
-  /** The workflow that carries each delivery, in their order; null: settled later. */
-  workflowIds: readonly (string | null)[];
-  /** After the commit, with what was really inserted. */
-  start(inserted: readonly Startable[]): void;
-  /** Nothing was committed. */
-  cancel(): void;
-};
-
 export type Starter = {
   /** Asked before deliveries are written, so that the same transaction settles who carries them. Never waits. */
-  plan(deliveries: readonly Startable[]): StartPlan;
+  plan: PlanStarts;
   /** Takes a delivery that nothing carries yet. False where there is no room, or Temporal is away: come again. */
   enqueue(delivery: Queued): boolean;
   /**

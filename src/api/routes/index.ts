@@ -2,6 +2,7 @@ import type { Route } from '../route.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { eventTypeRoutes } from './event-types.ts';
 import { eventRoutes } from './events.ts';
+import { publishRoutes } from './publish.ts';
 import { recoveryRoutes } from './recoveries.ts';
 import { webhookSecretRoutes } from './webhook-secrets.ts';
 import { webhookStatsRoutes } from './webhook-stats.ts';
@@ -12,6 +13,7 @@ export const routes: Route[] = [
   ...webhookRoutes,
   ...webhookSecretRoutes,
   ...webhookStatsRoutes,
+  ...publishRoutes,
   ...eventRoutes,
   ...deliveryRoutes,
   ...recoveryRoutes,

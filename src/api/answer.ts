@@ -1,0 +1,49 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import type { Response } from 'express';
+import helmet from 'helmet';
+
+/** No answer here is a page: a browser that is shown one loads nothing, and shows it in no frame. */
+const securityHeaders = helmet({
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+  },
+  xFrameOptions: { action: 'deny' },
+  // TLS is the proxy's: this says what holds for this host, and nothing for the hosts below it.
+  strictTransportSecurity: { includeSubDomains: false },
+});
+
+/** They are the same for every answer, so they are made once: name, value, name, value, … */
+const constantHeaders = ((): readonly string[] => {
+  const request = new IncomingMessage(new Socket());
+  const response = new ServerResponse(request);
+  securityHeaders(request, response, () => undefined);
+  return Object.entries(response.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
+})();
+
+export type Answer = {
+  status: number;
+  body?: string | undefined;
+  /** JSON unless said. */
+  contentType?: string;
+  headers?: Readonly<Record<string, string>>;
+};
+
+/** Every answer is written here, in one piece: `setHeader` by `setHeader`, headers cost more than the rest of it. */
+export function sendAnswer(response: Response, { status, body, contentType, headers }: Answer): void {
+  const { requestId, isPrivate } = response.locals as { requestId: string; isPrivate?: boolean };
+  const all = [...constantHeaders, 'X-Request-Id', requestId];
+  // What a key may read is nobody else's, and may hold a secret.
+  if (isPrivate === true) all.push('Cache-Control', 'no-store');
+  for (const name in headers) all.push(name, headers[name] ?? '');
+  if (body !== undefined) {
+    const type = contentType ?? 'application/json';
+    all.push('Content-Type', `${type}; charset=utf-8`, 'Content-Length', String(Buffer.byteLength(body)));
+  }
+  response.writeHead(status, all).end(body);
+}
+
+export function sendJson(response: Response, status: number, body: unknown): void {
+  sendAnswer(response, { status, body: JSON.stringify(body) });
+}

@@ -1,0 +1,100 @@
+import type { Request, RequestHandler, Response } from 'express';
+import type { z } from 'zod';
+import { idPattern } from '../contracts/id.ts';
+import type { Deps } from '../deps.ts';
+import { ApiError } from '../errors.ts';
+import { sendAnswer } from './answer.ts';
+import { authenticate, requireScope } from './auth.ts';
+import type { Caller, KeyCache } from './key-cache.ts';
+import { toFieldErrors, validationError } from './problem.ts';
+import type { RateLimits } from './rate-limit.ts';
+import { createBodyReader, parseJson, validate } from './request-body.ts';
+import { isPublishing, type Route } from './route.ts';
+
+const defaultMaxBodyBytes = 64 * 1024;
+
+type Shared = { limits: RateLimits; keys: KeyCache };
+
+/**
+ * What Express calls for a route: who asks, how often, for what, and the answer. One function rather than a middleware for
+ * each step, for what Express does between two of them costs more than the steps.
+ */
+export function handlerOf(deps: Deps, { limits, keys }: Shared, route: Route): RequestHandler {
+  const name = `${route.method.toUpperCase()} ${route.path}`;
+  const limit = isPublishing(route) ? limits.publish : limits.api;
+  const readBody = createBodyReader(route.maxBodyBytes ?? defaultMaxBodyBytes);
+
+  const identify = async ({ headers }: Request): Promise<Caller> => {
+    // What an Idempotency-Key repeats is answered without a look at the key.
+    if (isPublishing(route) && headers['idempotency-key'] === undefined) {
+      return keys.identify(headers.authorization, route.scope);
+    }
+    const key = await authenticate(deps.pool, headers.authorization);
+    return { key, confirm: () => Promise.resolve() };
+  };
+  const answer = async (request: Request, response: Response, caller: Caller): Promise<void> => {
+    // What a key may read is nobody else's, and may hold a secret.
+    response.locals['isPrivate'] = true;
+    requireScope(caller.key, route.scope);
+    const rawBody = await readBody(request, response);
+    const { id } = request.params;
+    if (typeof id === 'string' && !idPattern.test(id))
+      throw new ApiError('not_found', 'There is nothing under this id.');
+    const { status, body, headers, isReplay } = await route.handle({
+      deps,
+      key: caller.key,
+      confirmKey: caller.confirm,
+      id: typeof id === 'string' ? id : '',
+      query: route.query ? readQuery(route.query, request.query) : undefined,
+      body: route.body ? validate(route.body, readBodyOf(route, rawBody)) : undefined,
+      rawBody,
+      idempotencyKey: route.takesIdempotencyKey ? readIdempotencyKey(request) : undefined,
+    });
+    sendAnswer(response, {
+      status,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: isReplay === true ? { ...headers, 'Idempotent-Replayed': 'true' } : (headers ?? {}),
+    });
+  };
+
+  return async (request, response) => {
+    response.locals['route'] = name;
+    try {
+      const caller = await identify(request);
+      response.locals['keyId'] = caller.key.id;
+      await limit?.(request, response);
+      try {
+        await answer(request, response, caller);
+      } catch (error) {
+        // To a caller whose key was revoked, nothing else is told.
+        if (error instanceof ApiError && error.status < 500) await caller.confirm();
+        throw error;
+      }
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'unauthorized') {
+        await limits.failedAuthentication?.(request, response);
+      }
+      throw error;
+    }
+  };
+}
+
+function readBodyOf({ bodyMayBeEmpty }: Route, rawBody: Buffer): unknown {
+  return bodyMayBeEmpty && rawBody.length === 0 ? {} : parseJson(rawBody);
+}
+
+function readQuery(schema: z.ZodType, query: unknown): unknown {
+  const parsed = schema.safeParse(query);
+  if (parsed.success) return parsed.data;
+  throw validationError(
+    toFieldErrors(parsed.error).map(({ pointer, message }) => ({ pointer: `#query${pointer}`, message })),
+  );
+}
+
+function readIdempotencyKey(request: Request): string | undefined {
+  const value = request.get('Idempotency-Key');
+  if (value === undefined || /^[\x21-\x7e]{1,255}$/.test(value)) return value;
+  throw validationError([
+    { pointer: '#header/Idempotency-Key', message: 'must be 1 to 255 visible ASCII characters' },
+  ]);
+}

@@ -1,0 +1,235 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { AcceptedEvent } from '../contracts/event.ts';
+import { newId, timeOfId } from '../domain/ids.ts';
+import { ApiError } from '../errors.ts';
+import { loadKnownEvents, type KnownEvent } from './events.ts';
+import { insertEvents, type DeliveryToInsert } from './insert-events.ts';
+import type { Queryable } from './pool.ts';
+import type { PlanStarts } from './start-plan.ts';
+import { loadSubscribers, type SubscriberCache, type Subscribers } from './subscribers.ts';
+
+/** `timestamp` null: the producer gave none, so `body` holds the time of acceptance. */
+export type NewEvent = {
+  accountId: string;
+  id: string;
+  type: string;
+  timestamp: string | null;
+  acceptedTimestamp: string;
+  /** The bytes that every attempt sends. */
+  body: Buffer;
+  /** An event about this webhook is not for it: no loops. */
+  exceptWebhookId?: string;
+  /** The key that must be good for publishing when the event is written; none where the caller has made sure. */
+  apiKeyId?: string;
+};
+
+export type Acceptance =
+  | { kind: 'accepted'; event: AcceptedEvent }
+  | { kind: 'duplicate'; event: AcceptedEvent }
+  | { kind: 'conflict'; id: string }
+  /** There is no such account. */
+  | { kind: 'no_account' }
+  /** The key was revoked, or may not publish any longer. */
+  | { kind: 'key_refused' };
+
+type Options = {
+  /** Remembered webhooks, which the statement tells from outdated ones. Not inside a transaction. */
+  cache?: SubscriberCache | undefined;
+  /** Without it, the sweep starts the deliveries. */
+  planStarts?: PlanStarts | undefined;
+};
+
+type Item = { event: NewEvent; key: string; index: number };
+type Delivery = AcceptedEvent['deliveries'][number];
+
+/** Rounds that go by what is remembered; from then on the webhooks are read in each. */
+const cachedRounds = 2;
+const maxRounds = 6;
+
+/**
+ * Writes events and one delivery for each matching webhook, inside a transaction or without one. Answers in the order of
+ * `events`. An id that is there already adds nothing: the same content is a duplicate, another one a conflict.
+ *
+ * @throws ApiError unavailable
+ */
+export async function acceptEvents(
+  db: Queryable,
+  events: readonly NewEvent[],
+  { cache, planStarts }: Options = {},
+): Promise<Acceptance[]> {
+  const answers: Acceptance[] = [];
+  let open = events.map((event, index): Item => ({ event, key: keyOf(event), index }));
+  for (let round = 1; open.length > 0; round += 1) {
+    if (round > maxRounds) {
+      throw new ApiError('unavailable', 'Too much changes at once. Publish again.', { retryAfterSeconds: 1 });
+    }
+    open = await acceptRound(db, open, answers, {
+      cache: round > cachedRounds ? undefined : cache,
+      planStarts,
+    });
+  }
+  return answers;
+}
+
+// A space cannot stand in an id.
+const keyOf = (event: { accountId: string; id: string }) => `${event.accountId} ${event.id}`;
+
+/** Answers what it can; returns what is to be tried again. */
+async function acceptRound(
+  db: Queryable,
+  items: readonly Item[],
+  answers: Acceptance[],
+  { cache, planStarts }: Options,
+): Promise<Item[]> {
+  const accountIds = new Set(items.map(({ event }) => event.accountId));
+  const subscribers = cache ? await cache.get(accountIds) : await loadSubscribers(db, [...accountIds]);
+  const accounts = [...subscribers].map(([id, { version }]) => ({
+    id,
+    // Read a moment ago, they need not be what is remembered.
+    webhooksVersion: cache ? version : null,
+  }));
+  // Of one id given twice, the first event is written.
+  const firsts = new Map<string, Item>();
+  for (const item of items) {
+    if (!firsts.has(item.key) && subscribers.has(item.event.accountId)) firsts.set(item.key, item);
+  }
+  // One order for all: two statements that insert the same ids wait for each other instead of locking up.
+  const candidates = [...firsts.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  const { rows, shown } = deliveriesOf(candidates, subscribers);
+  const written = await writeEvents(db, { accounts, items, candidates, rows }, planStarts);
+
+  const again: Item[] = [];
+  const unknown: Item[] = [];
+  for (const item of items) {
+    const { event, key, index } = item;
+    const first = firsts.get(key);
+    if (!written.isKeyValid(event)) answers[index] = { kind: 'key_refused' };
+    else if (!first) answers[index] = { kind: 'no_account' };
+    else if (!written.isCurrent(event)) {
+      cache?.forget(event.accountId);
+      again.push(item);
+    } else if (written.isInserted(first)) {
+      const accepted = { id: event.id, duplicate: first !== item, deliveries: shown.get(key) ?? [] };
+      if (first === item) answers[index] = { kind: 'accepted', event: accepted };
+      else if (!isSameEvent(event, first.event.body)) answers[index] = { kind: 'conflict', id: event.id };
+      else answers[index] = { kind: 'duplicate', event: accepted };
+    } else if (written.isKeyValid(first.event)) unknown.push(item);
+    // The first one's key was refused, so now this one is the first.
+    else again.push(item);
+  }
+  if (unknown.length > 0) {
+    const known = await loadKnownEvents(
+      db,
+      unknown.map(({ event }) => event),
+    );
+    for (const item of unknown) {
+      const { event, key, index } = item;
+      const stored = known.get(key);
+      // Removed in between: its retention was over.
+      if (!stored) again.push(item);
+      else if (!isKnownEvent(event, stored)) answers[index] = { kind: 'conflict', id: event.id };
+      else {
+        answers[index] = {
+          kind: 'duplicate',
+          event: { id: event.id, duplicate: true, deliveries: stored.deliveries },
+        };
+      }
+    }
+  }
+  return again;
+}
+
+/** One delivery for each webhook that gets an event, as a row and as it is shown. */
+function deliveriesOf(candidates: readonly Item[], subscribers: ReadonlyMap<string, Subscribers>) {
+  const rows: (DeliveryToInsert & { key: string })[] = [];
+  const shown = new Map<string, Delivery[]>();
+  for (const { event, key } of candidates) {
+    const deliveries: Delivery[] = [];
+    for (const webhook of subscribers.get(event.accountId)?.of(event.type) ?? []) {
+      if (webhook.id === event.exceptWebhookId) continue;
+      const id = newId('dlv');
+      const status = webhook.active ? 'pending' : 'held';
+      rows.push({
+        id,
+        accountId: event.accountId,
+        webhookId: webhook.id,
+        eventId: event.id,
+        eventType: event.type,
+        attemptCount: 0,
+        status,
+        createdAtMs: timeOfId(id).getTime(),
+        workflowId: null,
+        key,
+      });
+      deliveries.push({ id, webhook_id: webhook.id, status });
+    }
+    shown.set(key, deliveries);
+  }
+  return { rows, shown };
+}
+
+type ToWrite = {
+  accounts: { id: string; webhooksVersion: string | null }[];
+  items: readonly Item[];
+  candidates: readonly Item[];
+  rows: (DeliveryToInsert & { key: string })[];
+};
+
+/** The statement, with the plan of starts around it. */
+async function writeEvents(
+  db: Queryable,
+  { accounts, items, candidates, rows }: ToWrite,
+  planStarts: PlanStarts | undefined,
+) {
+  const apiKeyIds = [...new Set(items.flatMap(({ event: { apiKeyId } }) => apiKeyId ?? []))];
+  const accountNumbers = new Map(accounts.map(({ id }, index) => [id, index + 1]));
+  const keyNumbers = new Map(apiKeyIds.map((id, index) => [id, index + 1]));
+  const pending = rows.filter(({ status }) => status === 'pending');
+  const plan = pending.length > 0 ? planStarts?.(pending) : undefined;
+  pending.forEach((row, index) => {
+    row.workflowId = plan?.workflowIds[index] ?? null;
+  });
+  try {
+    const { isAccountCurrent, isKeyValid, eventKeys } = await insertEvents(db, {
+      accounts,
+      apiKeyIds,
+      events: candidates.map(({ event }) => ({
+        event,
+        accountNumber: accountNumbers.get(event.accountId) ?? 0,
+        keyNumber: event.apiKeyId === undefined ? null : (keyNumbers.get(event.apiKeyId) ?? 0),
+      })),
+      deliveries: rows,
+    });
+    const inserted = eventKeys === null ? pending : pending.filter(({ key }) => eventKeys.has(key));
+    if (inserted.length > 0) plan?.start(inserted);
+    else plan?.cancel();
+    return {
+      isInserted: ({ key }: Item) => eventKeys === null || eventKeys.has(key),
+      isCurrent: ({ accountId }: NewEvent) =>
+        isAccountCurrent[(accountNumbers.get(accountId) ?? 0) - 1] === true,
+      isKeyValid: ({ apiKeyId }: NewEvent) =>
+        apiKeyId === undefined || isKeyValid[(keyNumbers.get(apiKeyId) ?? 0) - 1] === true,
+    };
+  } catch (error) {
+    plan?.cancel();
+    throw error;
+  }
+}
+
+function isSameEvent(event: NewEvent, stored: Buffer): boolean {
+  if (event.body.equals(stored)) return true;
+  const [one, other] = [event.body, stored].map(
+    (body) => JSON.parse(body.toString()) as { event: string; timestamp: string; data: unknown },
+  );
+  return (
+    one?.event === other?.event &&
+    (event.timestamp === null || event.timestamp === other?.timestamp) &&
+    isDeepStrictEqual(one?.data, other?.data)
+  );
+}
+
+/** Of an event whose body is past its retention, type and time are left to compare. */
+function isKnownEvent(event: NewEvent, known: KnownEvent): boolean {
+  if (known.body !== null) return isSameEvent(event, known.body);
+  return known.type === event.type && (event.timestamp === null || event.timestamp === known.timestamp);
+}

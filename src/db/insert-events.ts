@@ -1,0 +1,138 @@
+import type { DeliveryStatus } from '../contracts/delivery.ts';
+import type { Startable } from './deliveries.ts';
+import type { Queryable } from './pool.ts';
+
+/** `accountNumber` and `keyNumber` count from 1; null: no key is looked at. */
+type EventToInsert = {
+  event: { accountId: string; id: string; type: string; acceptedTimestamp: string; body: Buffer };
+  accountNumber: number;
+  keyNumber: number | null;
+};
+
+export type DeliveryToInsert = Startable & {
+  status: Extract<DeliveryStatus, 'pending' | 'held'>;
+  createdAtMs: number;
+  workflowId: string | null;
+};
+
+type ToInsert = {
+  /** `webhooksVersion`: what the deliveries were decided by; null: not looked at. */
+  accounts: readonly { id: string; webhooksVersion: string | null }[];
+  apiKeyIds: readonly string[];
+  /** In one order for all callers: two that insert the same ids wait for each other instead of locking up. */
+  events: readonly EventToInsert[];
+  deliveries: readonly DeliveryToInsert[];
+};
+
+type Inserted = {
+  /** Whether each account is there, with its webhooks as they were. Where not, none of its events was inserted. */
+  isAccountCurrent: boolean[];
+  /** Whether each key may publish. Where not, none of its events was inserted. */
+  isKeyValid: boolean[];
+  /** `account id`, space, `event id` of each event that was not there before; null: all of them. */
+  eventKeys: Set<string> | null;
+};
+
+// All bodies are one binary value, cut into pieces here: as an array they would be written, sent and read as hex.
+// The order of the events is that of the arrays: nothing here sorts or hashes them.
+// Where every event is new, as nearly always, no delivery looks for its event.
+const statement = `
+  with checked as materialized (
+    select
+      array(
+        select coalesce(a.webhooks_version = coalesce(asked.version, a.webhooks_version), false)
+        from unnest($1::text[], $2::bigint[]) with ordinality as asked(id, version, n)
+        left join accounts a on a.id = asked.id order by asked.n
+      ) as accounts,
+      array(
+        select coalesce(k.revoked_at is null and 'events:write' = any(k.scopes), false)
+        from unnest($3::text[]) with ordinality as asked(id, n) left join api_keys k on k.id = asked.id order by asked.n
+      ) as keys
+  ),
+  inserted as (
+    insert into events (account_id, id, type, "timestamp", body, created_at)
+    select e.account_id, e.id, e.type, e."timestamp", substring($4::bytea from e.body_start for e.body_length),
+      date_trunc('milliseconds', clock_timestamp())
+    from unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::int[], $11::int[], $12::int[])
+      as e(account_id, id, type, "timestamp", body_start, body_length, account_n, key_n)
+    where (select accounts from checked)[e.account_n]
+      and (e.key_n is null or (select keys from checked)[e.key_n])
+    on conflict (account_id, id) do nothing
+    returning account_id, id
+  ),
+  written as (
+    insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, workflow_id, check_at,
+      held_until, timeline)
+    select d.id, d.account_id, d.webhook_id, d.event_id, d.event_type, d.status, to_timestamp(d.created_s), d.workflow_id,
+      case when d.status = 'pending' then now() + interval '10 seconds' else hold_until() end,
+      case when d.status = 'held' then hold_until() end,
+      case when d.status = 'held' then jsonb_build_array(jsonb_build_object('type', 'held',
+        'at', to_char(to_timestamp(d.created_s) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))) else '[]' end
+    from unnest($13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::float8[], $20::text[])
+      as d(id, account_id, webhook_id, event_id, event_type, status, created_s, workflow_id)
+    where (select count(*) from inserted) = $21
+      or (d.account_id, d.event_id) in (select account_id, id from inserted)
+  )
+  select accounts as "isAccountCurrent", keys as "isKeyValid",
+    case when (select count(*) from inserted) < $21
+      then array(select account_id || ' ' || id from inserted) end as "eventKeys"
+  from checked`;
+
+/**
+ * Writes events and their deliveries by one statement, which is a transaction of its own where it runs in none. What an
+ * event's account, key or id does not allow is left out, together with its deliveries.
+ */
+export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<Inserted> {
+  const { accounts, apiKeyIds, events, deliveries } = toInsert;
+  let start = 1;
+  const starts = events.map(({ event: { body } }) => {
+    start += body.length;
+    return start - body.length;
+  });
+  const { rows } = await db.query<Omit<Inserted, 'eventKeys'> & { eventKeys: string[] | null }>({
+    name: 'insert-events',
+    text: statement,
+    values: [
+      textArray(accounts, ({ id }) => id),
+      plainArray(accounts, ({ webhooksVersion }) => webhooksVersion),
+      textArray(apiKeyIds, (id) => id),
+      Buffer.concat(events.map(({ event }) => event.body)),
+      textArray(events, ({ event }) => event.accountId),
+      textArray(events, ({ event }) => event.id),
+      textArray(events, ({ event }) => event.type),
+      textArray(events, ({ event }) => event.acceptedTimestamp),
+      plainArray(starts, (value) => value),
+      plainArray(events, ({ event }) => event.body.length),
+      plainArray(events, ({ accountNumber }) => accountNumber),
+      plainArray(events, ({ keyNumber }) => keyNumber),
+      textArray(deliveries, ({ id }) => id),
+      textArray(deliveries, ({ accountId }) => accountId),
+      textArray(deliveries, ({ webhookId }) => webhookId),
+      textArray(deliveries, ({ eventId }) => eventId),
+      textArray(deliveries, ({ eventType }) => eventType),
+      textArray(deliveries, ({ status }) => status),
+      plainArray(deliveries, ({ createdAtMs }) => createdAtMs / 1000),
+      textArray(deliveries, ({ workflowId }) => workflowId),
+      events.length,
+    ],
+  });
+  const [row] = rows;
+  if (!row) throw new Error('insert-events returned no row');
+  return { ...row, eventKeys: row.eventKeys && new Set(row.eventKeys) };
+}
+
+// pg writes arrays of any depth and kind; for hundreds of short texts that is a good part of a publish.
+function textArray<T>(items: readonly T[], textOf: (item: T) => string | null): string {
+  let text = '{';
+  for (const item of items) {
+    const value = textOf(item);
+    if (text.length > 1) text += ',';
+    if (value === null) text += 'NULL';
+    else text += /["\\]/.test(value) ? JSON.stringify(value) : `"${value}"`;
+  }
+  return `${text}}`;
+}
+
+function plainArray<T>(items: readonly T[], valueOf: (item: T) => string | number | null): string {
+  return `{${items.map((item) => valueOf(item) ?? 'NULL').join(',')}}`;
+}

@@ -1,0 +1,51 @@
+import { ApiError } from '../errors.ts';
+import { acceptEvents, type Acceptance, type NewEvent } from './accept-events.ts';
+import { createBatcher } from './batcher.ts';
+import type { Pool } from './pool.ts';
+import type { PlanStarts } from './start-plan.ts';
+import { createSubscriberCache } from './subscribers.ts';
+
+export type Publisher = {
+  /**
+   * Accepts one request's events, together with what others publish at that moment: one statement, which is committed
+   * before this settles. Answers in the order of `events`.
+   *
+   * @throws ApiError unavailable where too much waits already
+   */
+  publish(events: readonly NewEvent[]): Promise<Acceptance[]>;
+  /** Whether there is such an account. */
+  hasAccount(accountId: string): Promise<boolean>;
+};
+
+/** Single events of one statement; a request with more has one of its own. */
+const eventsPerStatement = 64;
+const statementsUnderWay = 2;
+/** What one process holds of events that are not answered yet: seconds of work, and never more memory than that. */
+export const maxUnanswered = { events: 20_000, bytes: 64 * 1024 * 1024 };
+
+export function createPublisher(pool: Pool, planStarts: PlanStarts): Publisher {
+  const cache = createSubscriberCache(pool);
+  const publish = createBatcher<readonly NewEvent[], Acceptance[]>({
+    maxSize: eventsPerStatement,
+    concurrency: statementsUnderWay,
+    weightOf: (events) => events.length,
+    limit: {
+      weight: maxUnanswered.events,
+      bytes: maxUnanswered.bytes,
+      bytesOf: (events) => events.reduce((sum, { body }) => sum + body.length, 0),
+      error: () =>
+        new ApiError('unavailable', 'Too many events wait to be written. Publish again.', {
+          retryAfterSeconds: 1,
+        }),
+    },
+    async run(requests) {
+      const answers = await acceptEvents(pool, requests.flat(), { cache, planStarts });
+      let start = 0;
+      return requests.map(({ length }) => answers.slice(start, (start += length)));
+    },
+  });
+  return {
+    publish,
+    hasAccount: async (accountId) => (await cache.get([accountId])).has(accountId),
+  };
+}
