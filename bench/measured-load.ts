@@ -146,6 +146,8 @@ export function figuresOf(
   return {
     name: spec.name,
     ...noFigures,
+    accepted: accepted.length,
+    delivered: isPublishOnly ? null : delivered.length,
     acceptedPerSecond: accepted.length / ((load.endedAt - load.startedAt) / 1000),
     deliveredPerSecond: delivered.length === 0 ? null : delivered.length / ((lastAt - load.startedAt) / 1000),
     publishMs: percentiles(load.publishMs.filter((ms) => !Number.isNaN(ms))),

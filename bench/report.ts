@@ -14,6 +14,8 @@ export type ByPart = {
 
 /** What is measured of one load. What is not, is null. */
 export type Figures = {
+  accepted: number | null;
+  delivered: number | null;
   acceptedPerSecond: number | null;
   deliveredPerSecond: number | null;
   /** The engine alone, in the same run. */
@@ -60,6 +62,8 @@ const noneByPart: ByPart = {
 };
 
 export const noFigures: Figures = {
+  accepted: null,
+  delivered: null,
   acceptedPerSecond: null,
   deliveredPerSecond: null,
   floorPerSecond: { noop: null, activity: null },
