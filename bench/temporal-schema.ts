@@ -11,15 +11,11 @@ export type Schema = 'temporal' | 'visibility';
 const SCHEMA_TIMEOUT_MS = 120_000;
 
 /** Makes Temporal's two databases where they are missing, and brings their schemas up to date. */
-export async function prepareDatabases(
-  options: Options,
-  { leanVisibility }: { leanVisibility: boolean },
-): Promise<void> {
+export async function prepareDatabases(options: Options): Promise<void> {
   const { DBNAME, VISIBILITY_DBNAME } = temporalSettings;
   for (const name of [DBNAME, VISIBILITY_DBNAME]) await createDatabase(options.databaseUrl, name);
   await updateSchema(options, 'temporal', DBNAME);
   await updateSchema(options, 'visibility', VISIBILITY_DBNAME);
-  if (leanVisibility) await runVisibilityFile('lean', options.databaseUrl, VISIBILITY_DBNAME);
 }
 
 /** `name` is a plain word: no quoting. */
@@ -61,22 +57,26 @@ export async function updateSchema(
 
 /**
  * Runs one of the operators' files of docs/temporal in the visibility database, as psql does it: `\gexec` runs what the
- * query before it has answered, line by line.
+ * query before it has answered, line by line. `columns`: for lean, those of custom attributes that are in use.
  */
 export async function runVisibilityFile(
   name: 'lean' | 'full',
   databaseUrl: string,
-  database: string,
+  {
+    database = temporalSettings.VISIBILITY_DBNAME,
+    columns = [],
+  }: { database?: string; columns?: string[] } = {},
 ): Promise<void> {
   const file = readFileSync(join(packageRoot, `docs/temporal/visibility-${name}.sql`), 'utf8');
-  await withClient(urlOf(databaseUrl, database), async (client) => {
+  const use = async (client: pg.Client): Promise<void> => {
     for (const part of file.split(/^\\gexec$/m).slice(0, -1)) {
       // Of several statements, pg answers each one's result.
       const results: unknown = await client.query({ text: part, rowMode: 'array' });
       const { rows } = [results].flat().at(-1) as { rows: [string][] };
       for (const [statement] of rows) await client.query(statement);
     }
-  });
+  };
+  await withClient(urlOf(databaseUrl, database), use, `-c fltr.columns=${columns.join(',')}`);
 }
 
 export function urlOf(databaseUrl: string, database: string): string {
@@ -85,8 +85,15 @@ export function urlOf(databaseUrl: string, database: string): string {
   return url.href;
 }
 
-async function withClient(databaseUrl: string, use: (client: pg.Client) => Promise<unknown>): Promise<void> {
-  const client = new pg.Client({ connectionString: databaseUrl });
+async function withClient(
+  databaseUrl: string,
+  use: (client: pg.Client) => Promise<unknown>,
+  options?: string,
+): Promise<void> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    ...(options === undefined ? {} : { options }),
+  });
   await client.connect();
   try {
     await use(client);

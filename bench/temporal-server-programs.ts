@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { childEnvironment } from '../src/config.ts';
 import { userCacheDir } from '../src/embedded/find-temporal.ts';
 import { goInstall } from '../src/embedded/go-install.ts';
 import { EXE, runBounded, which } from '../src/embedded/programs.ts';
@@ -7,7 +8,7 @@ import { EXE, runBounded, which } from '../src/embedded/programs.ts';
 export type ServerPrograms = { server: string; sqlTool: string };
 type Options = { env: NodeJS.ProcessEnv; report: (line: string) => void };
 
-export const SERVER_VERSION = '1.31.2';
+const SERVER_VERSION = '1.31.2';
 const VERSION_TIMEOUT_MS = 10_000;
 const names = { server: 'temporal-server', sqlTool: 'temporal-sql-tool' };
 
@@ -50,4 +51,10 @@ async function versionOf(executable: string, env: NodeJS.ProcessEnv): Promise<st
   // `go install` names them `server` and `sql`; each says the name of its file.
   if (!/version \d+\.\d+\.\d+/.test(version)) throw new Error(`${executable} is not Temporal's: ${version}`);
   return version;
+}
+
+// Before the tests rather than among them: a build takes every core for minutes.
+if (process.argv[1] === import.meta.filename) {
+  const report = (line: string): void => void process.stdout.write(`${line}\n`);
+  await findServerPrograms({ env: childEnvironment(), report });
 }

@@ -16,7 +16,7 @@ import {
   type Temporal,
 } from '../src/temporal/client.ts';
 import { searchAttributes } from '../workflows/contract.ts';
-import { prepareDatabases } from './temporal-schema.ts';
+import { prepareDatabases, runVisibilityFile } from './temporal-schema.ts';
 import {
   services,
   temporalSettings,
@@ -62,7 +62,7 @@ export async function startTemporalServer(options: Options): Promise<TemporalSer
   const portsFile = join(folder, 'ports.json');
   const { server, sqlTool } = await findServerPrograms({ env, report });
   const childEnv = minimalEnv(env, folder);
-  await prepareDatabases({ sqlTool, databaseUrl, env: childEnv }, { leanVisibility });
+  await prepareDatabases({ sqlTool, databaseUrl, env: childEnv });
 
   const deadline = Date.now() + READY_TIMEOUT_MS;
   for (;;) {
@@ -81,6 +81,7 @@ export async function startTemporalServer(options: Options): Promise<TemporalSer
     const failure = await waitUntilReady(child, address, namespace, deadline);
     if (failure === undefined) {
       writeStateFile(portsFile, ports);
+      if (leanVisibility) await dropUnusedIndexes(address, namespace, databaseUrl);
       const { pid, exited } = child;
       return { address, pid, exited, stop: () => child.stop(STOP_GRACE_MS), kill: () => child.kill() };
     }
@@ -164,6 +165,20 @@ async function makeNamespace(temporal: Temporal): Promise<void> {
   ]);
   await preparing.close();
   if (!isPrepared) throw new Error('it did not take the search attributes in time');
+}
+
+/** The namespace is asked which columns it has given to our attributes: it picks them at random. */
+async function dropUnusedIndexes(address: string, namespace: string, databaseUrl: string): Promise<void> {
+  const temporal = createTemporal({ address, tls: false }, namespace);
+  try {
+    const { config } = await within(temporal, 5000, () =>
+      temporal.connection.workflowService.describeNamespace({ namespace }),
+    );
+    const columns = Object.keys(config?.customSearchAttributeAliases ?? {});
+    await runVisibilityFile('lean', databaseUrl, { columns });
+  } finally {
+    await temporal.connection.close();
+  }
 }
 
 /** The frontend answers before the others do: a start or a list right then would still fail. */

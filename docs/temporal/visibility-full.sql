@@ -1,5 +1,5 @@
--- Takes visibility-lean.sql back: makes the indexes that it dropped again, as Temporal's own schema does. An index whose
--- column this version of the schema does not have is left out; one that is there stays as it is.
+-- Takes visibility-lean.sql back: makes the indexes that it drops, as Temporal's own schema does. An index whose column
+-- this version of the schema does not have is left out; one that is there stays as it is.
 --
 -- How. With psql (it knows \gexec), in the visibility database, as the owner of the table, also while Temporal runs:
 --   psql --set ON_ERROR_STOP=1 --dbname temporal_visibility --file visibility-full.sql
@@ -12,11 +12,13 @@ where indrelid = 'executions_visibility'::regclass and not indisvalid
 \gexec
 
 select format(
-  case kind
-    when 'value' then 'create index concurrently if not exists %I on executions_visibility (namespace_id, %I, (coalesce(close_time, ''9999-12-31 23:59:59'')) desc, start_time desc, run_id)'
-    when 'list' then 'create index concurrently if not exists %I on executions_visibility using gin (namespace_id, %I jsonb_path_ops)'
-    when 'text' then 'create index concurrently if not exists %I on executions_visibility using gin (namespace_id, %I)'
-  end, name, column_name)
+  'create index concurrently if not exists %I on executions_visibility '
+  || case kind
+    when 'value' then '(namespace_id, %I, (coalesce(close_time, ''9999-12-31 23:59:59'')) desc, start_time desc, run_id)'
+    when 'list' then 'using gin (namespace_id, %I jsonb_path_ops)'
+    when 'text' then 'using gin (namespace_id, %I)'
+  end,
+  name, indexed)
 from (values
   ('by_execution_time', 'value', 'execution_time'),
   ('by_history_length', 'value', 'history_length'),
@@ -39,29 +41,6 @@ from (values
   ('by_temporal_scheduled_start_time', 'value', 'temporalscheduledstarttime'),
   ('by_temporal_external_payload_size_bytes', 'value', 'temporalexternalpayloadsizebytes'),
   ('by_temporal_external_payload_count', 'value', 'temporalexternalpayloadcount'),
-  ('by_bool_01', 'value', 'bool01'),
-  ('by_bool_02', 'value', 'bool02'),
-  ('by_bool_03', 'value', 'bool03'),
-  ('by_datetime_01', 'value', 'datetime01'),
-  ('by_datetime_02', 'value', 'datetime02'),
-  ('by_datetime_03', 'value', 'datetime03'),
-  ('by_double_01', 'value', 'double01'),
-  ('by_double_02', 'value', 'double02'),
-  ('by_double_03', 'value', 'double03'),
-  ('by_int_01', 'value', 'int01'),
-  ('by_int_02', 'value', 'int02'),
-  ('by_int_03', 'value', 'int03'),
-  ('by_keyword_03', 'value', 'keyword03'),
-  ('by_keyword_04', 'value', 'keyword04'),
-  ('by_keyword_05', 'value', 'keyword05'),
-  ('by_keyword_06', 'value', 'keyword06'),
-  ('by_keyword_07', 'value', 'keyword07'),
-  ('by_keyword_08', 'value', 'keyword08'),
-  ('by_keyword_09', 'value', 'keyword09'),
-  ('by_keyword_10', 'value', 'keyword10'),
-  ('by_text_01', 'text', 'text01'),
-  ('by_text_02', 'text', 'text02'),
-  ('by_text_03', 'text', 'text03'),
   ('by_temporal_bool_01', 'value', 'temporalbool01'),
   ('by_temporal_bool_02', 'value', 'temporalbool02'),
   ('by_temporal_datetime_01', 'value', 'temporaldatetime01'),
@@ -76,7 +55,32 @@ from (values
   ('by_temporal_keyword_04', 'value', 'temporalkeyword04'),
   ('by_temporal_low_cardinality_keyword_01', 'value', 'temporallowcardinalitykeyword01'),
   ('by_temporal_keyword_list_01', 'list', 'temporalkeywordlist01'),
-  ('by_temporal_keyword_list_02', 'list', 'temporalkeywordlist02')
+  ('by_temporal_keyword_list_02', 'list', 'temporalkeywordlist02'),
+  ('by_bool_01', 'value', 'bool01'),
+  ('by_bool_02', 'value', 'bool02'),
+  ('by_bool_03', 'value', 'bool03'),
+  ('by_datetime_01', 'value', 'datetime01'),
+  ('by_datetime_02', 'value', 'datetime02'),
+  ('by_datetime_03', 'value', 'datetime03'),
+  ('by_double_01', 'value', 'double01'),
+  ('by_double_02', 'value', 'double02'),
+  ('by_double_03', 'value', 'double03'),
+  ('by_int_01', 'value', 'int01'),
+  ('by_int_02', 'value', 'int02'),
+  ('by_int_03', 'value', 'int03'),
+  ('by_keyword_01', 'value', 'keyword01'),
+  ('by_keyword_02', 'value', 'keyword02'),
+  ('by_keyword_03', 'value', 'keyword03'),
+  ('by_keyword_04', 'value', 'keyword04'),
+  ('by_keyword_05', 'value', 'keyword05'),
+  ('by_keyword_06', 'value', 'keyword06'),
+  ('by_keyword_07', 'value', 'keyword07'),
+  ('by_keyword_08', 'value', 'keyword08'),
+  ('by_keyword_09', 'value', 'keyword09'),
+  ('by_keyword_10', 'value', 'keyword10'),
+  ('by_text_01', 'text', 'text01'),
+  ('by_text_02', 'text', 'text02'),
+  ('by_text_03', 'text', 'text03')
 ) as dropped (name, kind, indexed)
 join information_schema.columns on column_name = indexed
 where table_schema = current_schema() and table_name = 'executions_visibility'
