@@ -7,6 +7,8 @@ export const slowMs = 1000;
 const maxInPlace = 20;
 /** A wait for a turn that is shorter than this is waited for in place; a longer one is worth a timer. */
 const inPlaceMs = 500;
+/** The same beside others in a group's workflow, where a wait costs nothing and a workflow of its own so much more. */
+const inPlaceGroupedMs = 10_000;
 
 /** `waiting`: those that hold a place of the worker each. */
 export type WebhookLoad = { underWay: number; waiting: number; waitingInGroups: number; averageMs: number };
@@ -28,7 +30,8 @@ export function takeTurn(
   if (load.underWay < limit) return 'now';
   const turnMs = load.averageMs / limit;
   const waitMs = (load.waiting + load.waitingInGroups + 1) * turnMs;
-  if ((isGrouped || load.waiting < maxInPlace) && waitMs <= inPlaceMs) return 'in_place';
+  if (isGrouped ? waitMs <= inPlaceGroupedMs : load.waiting < maxInPlace && waitMs <= inPlaceMs)
+    return 'in_place';
   const at = Math.max(deferredUntil, now + waitMs) + turnMs;
   return { seconds: Math.min(300, Math.max(1, Math.ceil((at - now) / 1000))) };
 }
