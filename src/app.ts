@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createApi, createHttpServer } from './api/server.ts';
 import { childEnvironment, type Config } from './config.ts';
@@ -179,6 +180,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     stops.push({ name: 'sweep of recoveries', stop: recoverySweep.close });
 
     let apiUrl: string | null = null;
+    let isStopping = false;
     if (hasApi) {
       const backlog = watchBacklog(pool, config.FLTR_MAX_BACKLOG, log);
       stops.push({ name: 'backlog', stop: backlog.close });
@@ -194,9 +196,18 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         planStarts: starter.plan,
         backlog,
         temporalUiUrl,
+        isStopping: () => isStopping,
       };
       const closeServer = await listen(deps);
-      stops.push({ name: 'api', stop: closeServer });
+      stops.push({
+        name: 'api',
+        async stop() {
+          isStopping = true;
+          // Load balancers that ask whether it is ready send their requests elsewhere by then.
+          await delay(config.FLTR_DRAIN_SECONDS * 1000);
+          await closeServer();
+        },
+      });
       apiUrl = `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${config.PORT}`;
     }
     return {

@@ -168,6 +168,12 @@ const settings = {
     default: '1000000',
     meaning: 'accepted deliveries whose workflow is not started; beyond it publishing answers 503',
   },
+  FLTR_DRAIN_SECONDS: {
+    schema: wholeNumber(0, 60),
+    default: '0',
+    meaning:
+      'how long a process that was told to stop goes on answering while `/readyz` says 503, for load balancers to notice',
+  },
   FLTR_PAYLOAD_RETENTION_DAYS: {
     schema: wholeNumber(0, 36_500),
     default: '30',

@@ -120,6 +120,11 @@ test('kill -9 between requests and their record: what was on the wire is repeate
   await until(waiting, (count) => count > 0);
   child.kill('SIGKILL');
   await child.exited();
+  // Their sessions go on without the process, and would still write.
+  await service.pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+  );
+  await until(waiting, (count) => count === 0);
   await letGo();
   await start();
   const delivered = await all('delivered');
