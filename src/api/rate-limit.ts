@@ -59,7 +59,7 @@ function limit(
     new Promise((resolve, reject) => {
       void middleware(request, response, (error?: unknown) => {
         if (error === undefined) resolve();
-        else reject(error as Error);
+        else reject(error);
       });
     });
 }

@@ -12,7 +12,7 @@ export function createBodyReader(maxBytes: number) {
     await new Promise<void>((resolve, reject) => {
       raw(request, response, (error?: unknown) => {
         if (error === undefined) resolve();
-        else reject(error as Error);
+        else reject(error);
       });
     });
     return Buffer.isBuffer(request.body) ? request.body : empty;
