@@ -1,7 +1,8 @@
 import { limitOf, nextAverageMs, slowMs, takeTurn, type WebhookLoad } from '../src/domain/turns.ts';
 import { mayShare, nextFailedShare, type WebhookHealth } from '../src/domain/webhook-health.ts';
 
-type Entry = WebhookLoad & WebhookHealth & { deferredUntil: number; usedAt: number; queue: (() => void)[] };
+type Entry = WebhookLoad &
+  WebhookHealth & { deferredUntil: number; usedAt: number; queue: ((hasPlace: boolean) => void)[] };
 
 type Place = {
   /** `isFailed`, `durationMs` null: no request was made after all. */
@@ -39,16 +40,22 @@ export function createTurns(): Turns {
   };
 
   const place = (webhookId: string, entry: Entry): Place => {
-    entry.underWay += 1;
     return {
       giveBack(durationMs, isFailed) {
         entry.underWay -= 1;
         entry.usedAt = Date.now();
         if (durationMs !== null) entry.averageMs = nextAverageMs(entry.averageMs, durationMs);
         if (isFailed !== null) entry.failedShare = nextFailedShare(entry.failedShare, isFailed);
-        // One that waits has a turn now; where the receiver turned out slow, all look again, and others go away.
-        const wakes = entry.averageMs > slowMs ? Infinity : limitOf(entry) - entry.underWay;
-        for (const wake of entry.queue.splice(0, wakes)) wake();
+        if (entry.averageMs > slowMs) {
+          // All look again, and those for which it would take too long go away.
+          for (const wake of entry.queue.splice(0)) wake(false);
+        } else {
+          // In the order in which they came.
+          for (const wake of entry.queue.splice(0, limitOf(entry) - entry.underWay)) {
+            entry.underWay += 1;
+            wake(true);
+          }
+        }
         forget(webhookId, entry);
       },
     };
@@ -75,16 +82,20 @@ export function createTurns(): Turns {
       for (;;) {
         const now = Date.now();
         const turn = takeTurn(entry, isGrouped, entry.deferredUntil, now);
-        if (turn === 'now') return place(webhookId, entry);
+        if (turn === 'now') {
+          entry.underWay += 1;
+          return place(webhookId, entry);
+        }
         if (turn !== 'in_place') {
           entry.deferredUntil = now + turn.seconds * 1000;
           return turn;
         }
         entry[waits] += 1;
-        await new Promise<void>((resolve) => {
+        const hasPlace = await new Promise<boolean>((resolve) => {
           entry.queue.push(resolve);
         });
         entry[waits] -= 1;
+        if (hasPlace) return place(webhookId, entry);
       }
     },
   };

@@ -42,10 +42,11 @@ export async function readStory(temporal: Temporal, row: DeliveryRow): Promise<S
   try {
     for (const run of runsOf(row, segments)) {
       const history = await fetchHistory(temporal, run);
+      const entries = shownEntries(segments.get(run.runId ?? '')?.entries ?? []);
       parts.push(
         history
-          ? tellHistory(history, run.workflowId, row.id)
-          : { timeline: shownEntries(segments.get(run.runId ?? '')?.entries ?? []), attempts: [] },
+          ? withSettled(tellHistory(history, run.workflowId, row.id), entries)
+          : { timeline: entries, attempts: [] },
       );
     }
   } catch (error) {
@@ -62,6 +63,16 @@ export async function readStory(temporal: Temporal, row: DeliveryRow): Promise<S
     timeline: sortTimeline([...(accepted ? [accepted] : []), ...shownEntries(outside), ...told]),
     attempts: parts.flatMap(({ attempts }) => attempts),
   };
+}
+
+/** What was held or canceled without its workflow, which was over or not started yet, only the archive tells. */
+function withSettled({ timeline, attempts }: Story, archived: readonly TimelineEntry[]): Story {
+  const isTold = ({ at, type }: TimelineEntry) =>
+    timeline.some((told) => told.at === at && told.type === type);
+  const settled = archived.filter(
+    (entry) => entry.type === 'held' || (entry.type === 'ended' && entry.status === 'canceled'),
+  );
+  return { timeline: [...timeline, ...settled.filter((entry) => !isTold(entry))], attempts };
 }
 
 type Segment = { workflowId: string; entries: StoredEntry[] };
