@@ -12,7 +12,7 @@ type Variables = Record<string, string>;
 const read = (name: string) => readFileSync(join(packageRoot, name), 'utf8');
 const compose = read('docker-compose.yml');
 const dockerfile = read('Dockerfile');
-const ourServices = ['api', 'worker', 'migrate'] as const;
+const ourServices = ['webhooks', 'migrate'] as const;
 
 /** What stands below a key, one level less indented. */
 function below(text: string, key: string): string {
@@ -119,7 +119,7 @@ test('every image is pinned to a version', () => {
 test('every port is published on the loopback address only', () => {
   const ports = [...compose.matchAll(/^ +ports:(.*)$/gm)].map(([, list]) => list?.trim());
   expect(ports).toEqual(["['127.0.0.1:3000:3000']", "['127.0.0.1:8233:8080']"]);
-  expect(environmentOf('api')['PORT']).toBe('3000');
+  expect(environmentOf('webhooks')['PORT']).toBe('3000');
   expect(compose).not.toMatch(/network_mode|privileged/);
 });
 
@@ -130,7 +130,7 @@ test('Temporal has the settings that are measured and tested without containers'
 });
 
 test("Temporal makes the service's namespace, with seven days of retention", () => {
-  expect(temporal['DEFAULT_NAMESPACE']).toBe(environmentOf('worker')['TEMPORAL_NAMESPACE']);
+  expect(temporal['DEFAULT_NAMESPACE']).toBe(environmentOf('webhooks')['TEMPORAL_NAMESPACE']);
   expect(temporal['DEFAULT_NAMESPACE_RETENTION']).toBe('168h');
 });
 

@@ -103,7 +103,10 @@ export function toSummary(row: DeliveryRow): DeliverySummary {
 export type Startable = Pick<
   DeliveryRow,
   'id' | 'accountId' | 'webhookId' | 'eventId' | 'eventType' | 'attemptCount'
->;
+> & {
+  /** Of its event, where it is known: what is sent together is in memory together. */
+  bodyBytes?: number;
+};
 
 /** After Temporal acknowledged the runs, never before. The sweep looks again in 5 minutes if nothing came of it. */
 export async function markStarted(
@@ -134,7 +137,8 @@ export async function claimDueForCheck(db: Queryable, limit: number): Promise<Du
       where d.id = due.id
       returning d.id, d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
         d.event_type as "eventType", d.attempt_count as "attemptCount", d.status, d.workflow_id as "workflowId",
-        d.run_id as "runId", d.timeline, d.slot is not null as "isDeferred"`,
+        d.run_id as "runId", d.timeline,
+        (select octet_length(e.body) from events e where e.account_id = d.account_id and e.id = d.event_id) as "bodyBytes", d.slot is not null as "isDeferred"`,
     values: [limit],
   });
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));

@@ -14,7 +14,7 @@ export function mayShare({ averageMs, failedShare }: WebhookHealth): boolean {
 }
 
 /**
- * The share of failures after another request. Three in a row are enough to know, one alone is not.
+ * The share of failures after another request. Two in a row are enough to know, one alone is not.
  *
  * @example nextFailedShare(0, true) // 0.3
  */
