@@ -39,8 +39,7 @@ export type Bench = BenchOptions & {
   receiverUrl: string;
   /** One for all processes and starts of the product: 32 bytes, base64. */
   encryptionKey: string;
-  /** Run in reverse order when the run ends, however it does. */
-  stops: (() => Promise<void> | void)[];
+  stops: Stops;
 };
 
 export type Servers = {
@@ -66,12 +65,11 @@ const stopGraceMs = 30_000;
 /** Runs with a folder, a load generator and a receiver of its own, which are gone afterwards. */
 export async function withBench<T>(
   options: BenchOptions,
-  stops: Bench['stops'],
+  stops: Stops,
   run: (bench: Bench) => Promise<T>,
 ): Promise<T> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'fltr-bench-'));
   try {
-    const dataDir = mkdtempSync(join(tmpdir(), 'fltr-bench-'));
-    stops.push(() => rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 }));
     const receiver = startRemote<ReceiverCalls>('receiver');
     stops.push(() => receiver.stop());
     const load = startRemote<LoadCalls>('load');
@@ -80,19 +78,45 @@ export async function withBench<T>(
     const encryptionKey = randomBytes(32).toString('base64');
     return await run({ ...options, dataDir, load, receiver, receiverUrl, encryptionKey, stops });
   } finally {
-    await stopAll(stops, options.report);
+    await stops.runAll();
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/** Each once, also where it is called twice at a time. */
-export async function stopAll(stops: Bench['stops'], report: (line: string) => void): Promise<void> {
-  for (let stop = stops.pop(); stop; stop = stops.pop()) {
-    try {
-      await stop();
-    } catch (error) {
-      report(`A part did not stop cleanly: ${error instanceof Error ? error.message : String(error)}`);
+/** What is to be undone when a run ends, however it does. */
+export type Stops = {
+  /** @throws after `close`: what was being started meanwhile is undone, too, and nothing more is started. */
+  push(stop: () => Promise<void> | void): void;
+  /** In reverse order. Whoever calls it meanwhile waits for the same end. */
+  runAll(): Promise<void>;
+  close(): Promise<void>;
+};
+
+export function createStops(report: (line: string) => void): Stops {
+  const stops: (() => Promise<void> | void)[] = [];
+  let running: Promise<void> | null = null;
+  let isClosed = false;
+  const runEach = async (): Promise<void> => {
+    for (let stop = stops.pop(); stop; stop = stops.pop()) {
+      try {
+        await stop();
+      } catch (error) {
+        report(`A part did not stop cleanly: ${error instanceof Error ? error.message : String(error)}`);
+      }
     }
-  }
+  };
+  const runAll = (): Promise<void> => (running ??= runEach().finally(() => (running = null)));
+  return {
+    push(stop) {
+      stops.push(stop);
+      if (isClosed) throw new Error('The run is being stopped');
+    },
+    runAll,
+    close() {
+      isClosed = true;
+      return runAll();
+    },
+  };
 }
 
 export async function startServers(bench: Bench): Promise<Servers> {

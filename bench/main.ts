@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { packageRoot } from '../src/package-root.ts';
 import { accountCount } from './measured-load.ts';
-import { postgresSettings, stopAll, withBench, type BenchOptions } from './bench.ts';
+import { createStops, postgresSettings, withBench, type BenchOptions } from './bench.ts';
 import { dataBytes } from './load.ts';
 import type { Mode } from './mode.ts';
 import { modes } from './modes.ts';
@@ -92,19 +92,22 @@ function describe({
   };
 }
 
-/** What is to be undone, whether the run ends by itself or by Ctrl-C. */
-const stops: (() => Promise<void> | void)[] = [];
-let isStopping = false;
+const stops = createStops(report);
+let stoppedBy: NodeJS.Signals | null = null;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    // Under npm, Ctrl-C comes twice. Whatever then still runs ends with this process.
-    if (isStopping) return;
-    isStopping = true;
+    // Under npm, Ctrl-C comes twice.
+    if (stoppedBy) return;
+    stoppedBy = signal;
     report(`${signal}: stopping …`);
+    // What then still runs ends with this process.
     setTimeout(() => process.exit(1), 60_000).unref();
-    void stopAll(stops, report).then(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+    // The run fails by that, undoes what it was about to start, and so comes to its end.
+    void stops.close();
   });
 }
+// The compiler does not see that it is set from outside.
+const stopSignal = (): NodeJS.Signals | null => stoppedBy;
 
 const list = Object.entries(modes).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`);
 await new Command('bench')
@@ -138,8 +141,9 @@ await new Command('bench')
   })
   .parseAsync()
   .catch((error: unknown) => {
-    // Ctrl-C makes calls fail that were under way.
-    if (!isStopping) report(error instanceof Error ? (error.stack ?? error.message) : String(error));
     process.exitCode = 1;
+    if (stopSignal() === null)
+      report(error instanceof Error ? (error.stack ?? error.message) : String(error));
   });
-if (!isStopping) process.exit();
+const signal = stopSignal();
+process.exit(signal === null ? undefined : signal === 'SIGINT' ? 130 : 143);
