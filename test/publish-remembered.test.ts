@@ -267,9 +267,9 @@ test.each([1, 2, 3])(
       const value = await run();
       return [value, { from, to: performance.now() }];
     };
-    let isOver = false;
+    const over = new AbortController();
     const publisher = async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const [{ status, body }, span] = await timed(() => publish());
         expect(status).toBe(202);
         spans.push({ ...span, webhooks: body.deliveries.map(({ webhook_id: id }) => id) });
@@ -283,7 +283,7 @@ test.each([1, 2, 3])(
       const [, deleted] = await timed(() => ask('DELETE', `/v1/webhooks/${id}`));
       lives.push({ id, created, deleted });
     }
-    isOver = true;
+    over.abort();
     await Promise.all(publishers);
     expect(spans.length).toBeGreaterThanOrEqual(50);
     for (const { from, to, webhooks } of spans) {
