@@ -2,9 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { choosePort } from '../src/embedded/free-port.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import type { Child } from '../src/embedded/supervise.ts';
+import { startTemporalServer } from './temporal-server.ts';
+import { postgresSettings } from './bench.ts';
 import { plainEnvironment, startDevTemporal, startService, untilReady } from './parts.ts';
 
-export type PartName = 'postgresql' | 'temporal' | 'api' | 'worker';
+export type PartName = 'postgresql' | 'temporal' | 'service' | 'worker';
 export type Parts = {
   apiUrl: string;
   databaseUrl: string;
@@ -17,15 +19,30 @@ export type Parts = {
 /** Attempts under way are given 20 s to end. */
 const stopGraceMs = 40_000;
 
-/** The service as four parts, each of which can die: both servers, the API, a worker. Logs are in the folder. */
-export async function startParts(dataDir: string, settings: Record<string, string>): Promise<Parts> {
+/** Temporal's development server, or the real one on PostgreSQL. */
+export type TemporalKind = 'dev' | 'postgresql';
+
+/**
+ * The service as four parts, each of which can die: both servers, a whole process, a worker beside it. Logs are in the
+ * folder.
+ */
+export async function startParts(
+  dataDir: string,
+  kind: TemporalKind,
+  settings: Record<string, string>,
+): Promise<Parts> {
   const report = () => undefined;
-  const startPostgres = () => startEmbeddedPostgres({ dataDir, env: plainEnvironment(), report });
+  const own = kind === 'postgresql' ? { settings: postgresSettings } : {};
+  const startPostgres = () => startEmbeddedPostgres({ dataDir, env: plainEnvironment(), report, ...own });
   let postgres = await startPostgres();
-  let temporal = await startDevTemporal(dataDir, report);
+  const startTemporal = (isRestart: boolean) =>
+    kind === 'dev'
+      ? startDevTemporal(dataDir, report, isRestart)
+      : startTemporalServer({ dataDir, databaseUrl: postgres.url, env: plainEnvironment(), report });
+  let temporal = await startTemporal(false);
   const port = await choosePort('127.0.0.1', []);
   const apiUrl = `http://127.0.0.1:${port}`;
-  const startRole = (role: 'api' | 'worker'): Child =>
+  const startRole = (role: 'up' | 'worker'): Child =>
     startService(role, dataDir, {
       DATABASE_URL: postgres.url,
       TEMPORAL_ADDRESS: temporal.address,
@@ -33,7 +50,7 @@ export async function startParts(dataDir: string, settings: Record<string, strin
       LOG_LEVEL: 'warn',
       ...settings,
     });
-  const roles = { api: startRole('api'), worker: startRole('worker') };
+  const roles = { service: startRole('up'), worker: startRole('worker') };
   await untilReady(apiUrl);
 
   return {
@@ -41,12 +58,12 @@ export async function startParts(dataDir: string, settings: Record<string, strin
     databaseUrl: postgres.url,
     temporalAddress: temporal.address,
     async killAndRestart(part, afterMs) {
-      if (part === 'api' || part === 'worker') {
+      if (part === 'service' || part === 'worker') {
         roles[part].kill();
         await roles[part].exited;
         await delay(afterMs);
-        roles[part] = startRole(part);
-        if (part === 'api') await untilReady(apiUrl);
+        roles[part] = startRole(part === 'service' ? 'up' : part);
+        if (part === 'service') await untilReady(apiUrl);
         return;
       }
       const server = part === 'postgresql' ? postgres : temporal;
@@ -54,10 +71,10 @@ export async function startParts(dataDir: string, settings: Record<string, strin
       await server.exited;
       await delay(afterMs);
       if (part === 'postgresql') postgres = await startPostgres();
-      else temporal = await startDevTemporal(dataDir, report, true);
+      else temporal = await startTemporal(true);
     },
     async stop() {
-      await roles.api.stop(stopGraceMs);
+      await roles.service.stop(stopGraceMs);
       await roles.worker.stop(stopGraceMs);
       await temporal.stop();
       await postgres.stop();

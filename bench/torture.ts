@@ -5,10 +5,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createPool, type Pool } from '../src/db/pool.ts';
 import { createTemporal } from '../src/temporal/client.ts';
 import { newAccountKey } from './accounts.ts';
-import { startParts, type PartName } from './torture-parts.ts';
+import { startParts, type PartName, type TemporalKind } from './torture-parts.ts';
 import { manners, startTortureReceiver, type Manner } from './torture-receiver.ts';
 
-type Options = { deliveries: number; webhooks: number; kills: number; print: (line: string) => void };
+type Options = {
+  deliveries: number;
+  webhooks: number;
+  kills: number;
+  temporal?: TemporalKind;
+  print: (line: string) => void;
+};
 
 export type TortureResult = {
   accepted: number;
@@ -25,14 +31,20 @@ export type TortureResult = {
 
 const webhooksPerAccount = 10;
 const publishers = 8;
-const parts: PartName[] = ['api', 'worker', 'temporal', 'postgresql'];
+const parts: PartName[] = ['service', 'worker', 'temporal', 'postgresql'];
 
 /** Publishes, kills at random, waits for every delivery's end, and counts what became of them. */
-export async function runTorture({ deliveries, webhooks, kills, print }: Options): Promise<TortureResult> {
+export async function runTorture({
+  deliveries,
+  webhooks,
+  kills,
+  temporal = 'dev',
+  print,
+}: Options): Promise<TortureResult> {
   const startedAt = Date.now();
   const dataDir = mkdtempSync(join(tmpdir(), 'fltr-torture-'));
   const receiver = await startTortureReceiver();
-  const service = await startParts(dataDir, {
+  const service = await startParts(dataDir, temporal, {
     FLTR_RETRY_SCHEDULE_SECONDS: '1,1,2,2,3,3,5,5',
     FLTR_DELIVERIES_PER_HOUR: '0',
     FLTR_AUTO_DISABLE_MIN_DELIVERIES: '1000000',
@@ -234,9 +246,13 @@ async function countSecondWorkflows(address: string, carriers: ReadonlySet<strin
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const [deliveries = 10_000, webhooks = 200, kills = 10] = process.argv.slice(2).map(Number);
+  const words = process.argv.slice(2);
+  const temporal = words.includes('--temporal=postgresql') ? 'postgresql' : 'dev';
+  const [deliveries = 10_000, webhooks = 200, kills = 10] = words
+    .filter((word) => !word.startsWith('--'))
+    .map(Number);
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const result = await runTorture({ deliveries, webhooks, kills, print });
+  const result = await runTorture({ deliveries, webhooks, kills, temporal, print });
   print(JSON.stringify(result, null, 2));
   print(isPassed(result) ? 'Passed: everything accepted ended as it should, nothing was lost.' : 'FAILED');
   process.exit(isPassed(result) ? 0 : 1);

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 export const scopes = ['webhooks:read', 'webhooks:write', 'events:write'] as const;
 export type Scope = (typeof scopes)[number];
@@ -14,7 +14,7 @@ export function newApiKey(): string {
 
 /** SHA-256 of the whole key: 32 bytes. A slow hash is for guessable passwords; a key of 256 random bits is none. */
 export function digestOfKey(key: string): Buffer {
-  return createHash('sha256').update(key).digest();
+  return Buffer.from(hash('sha256', key), 'hex');
 }
 
 /** The first characters, by which a person tells keys apart. */
