@@ -82,14 +82,15 @@ export type CpuSnapshot = {
 export function takeCpu(parts: PartsProcesses): CpuSnapshot | null {
   if (!existsSync('/proc/stat')) return null;
   const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n', 1);
-  const [user = 0, nice = 0, system = 0, , , , , stolen = 0] = line.split(/\s+/).slice(1).map(Number);
+  const fields = line.split(/\s+/).slice(1).map(Number);
+  const [user = 0, nice = 0, system = 0, , , hardInterrupts = 0, softInterrupts = 0, stolen = 0] = fields;
   const processes = readProcesses();
   const sum = (pids: readonly number[]) =>
     pids.reduce((total, pid) => total + (processes.get(pid)?.cpuMs ?? 0), 0);
   return {
     atMs: performance.now(),
-    // Interrupts belong to nobody: much of them is our own traffic.
-    busyMs: (user + nice + system) * msPerTick,
+    // Most kernels count the time of interrupts, which is mostly our own traffic, to the process they came upon, too.
+    busyMs: (user + nice + system + hardInterrupts + softInterrupts) * msPerTick,
     stolenMs: stolen * msPerTick,
     ownMs: sum(treesOf(processes, [process.pid])),
     parts: Object.fromEntries(
