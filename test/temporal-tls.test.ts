@@ -166,7 +166,7 @@ test('over TLS, with a client certificate and an API key, an event is delivered'
   const methods = new Set(proxy.calls.map((call) => call.path.split('/').at(-1)));
   expect(methods).toContain('StartWorkflowExecution');
   expect(methods).toContain('PollWorkflowTaskQueue');
-  expect(methods).toContain('RespondActivityTaskCompleted');
+  expect(methods).toContain('RespondWorkflowTaskCompleted');
   for (const child of processes) expect(child.output()).not.toContain(apiKey);
 });
 
