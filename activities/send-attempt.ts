@@ -41,7 +41,7 @@ export async function sendAttempt(
     now: at,
   });
   const [first, ...others] = sealed.standard;
-  const open = (secret: string) => secretBox.open(secret, webhookId);
+  const open = (secret: string) => secretBox.openToSign(secret, webhookId);
   const headers = attemptHeaders({
     eventId,
     eventType,

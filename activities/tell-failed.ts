@@ -2,10 +2,10 @@ import { createBatcher } from '../src/db/batcher.ts';
 import { acceptIfSubscribed, type OperationalEvent } from '../src/db/operational-events.ts';
 import type { Pool } from '../src/db/pool.ts';
 import { isOperational } from '../src/domain/subscription.ts';
-import type { AttemptDeps } from './attempt-delivery.ts';
+import type { MakeAttemptDeps } from './make-attempt.ts';
 
 /** Publishes `delivery.failed`; never about a delivery that itself told of such an event. */
-export function createTellFailed(pool: Pool): AttemptDeps['onFailed'] {
+export function createTellFailed(pool: Pool): MakeAttemptDeps['onFailed'] {
   const accept = createBatcher<OperationalEvent, null>({
     maxSize: 256,
     concurrency: 1,

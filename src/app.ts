@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createApi, createHttpServer } from './api/server.ts';
 import { childEnvironment, type Config } from './config.ts';
+import { createTurns } from '../activities/turns.ts';
 import { createTellFailed } from '../activities/tell-failed.ts';
 import { applySetting } from './db/applied-settings.ts';
 import { wakeDeferred } from './db/deliveries.ts';
@@ -10,7 +12,6 @@ import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { migrate } from './db/migrate.ts';
 import { createPool, type Pool } from './db/pool.ts';
 import { createPublisher } from './db/publisher.ts';
-import type { PlanStarts } from './db/start-plan.ts';
 import type { Deps } from './deps.ts';
 import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
 import { startEmbedded, type Embedded } from './embedded/embedded.ts';
@@ -21,12 +22,13 @@ import { createSender } from './outbound/sender.ts';
 import { createSecretBox } from './security/secret-box.ts';
 import { watchBacklog } from './temporal/backlog.ts';
 import { connectionOptions, createTemporal, prepareNamespace } from './temporal/client.ts';
+import { createFirstAttempts } from './temporal/first-attempts.ts';
 import { createResend } from './temporal/resend-delivery.ts';
 import { keepSchedules, type ScheduleDefinition } from './temporal/schedules.ts';
 import { createStarter } from './temporal/start-deliveries.ts';
 import { startRecoverySweep } from './temporal/start-recoveries.ts';
 import { startSweep } from './temporal/sweep.ts';
-import { maxConcurrentAttempts, startWorker } from './temporal/worker.ts';
+import { maxConcurrentAttempts, startWorker, type RunningWorker } from './temporal/worker.ts';
 import { searchAttributes } from '../workflows/contract.ts';
 
 export type Role = 'up' | 'api' | 'worker';
@@ -47,6 +49,8 @@ export type App = {
   temporalUiUrl: string | null;
   /** Development only. */
   developmentKey: string | null;
+  /** Whether it keeps anything in the data folder: else that may be read-only. */
+  hasEmbedded: boolean;
   stop(): Promise<void>;
   /** Ends what was started, at once. */
   kill(): void;
@@ -75,12 +79,14 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         `Port ${config.PORT} on ${config.HOST} is taken. Set PORT to a free one, or stop what uses it.`,
       );
     }
-    if (role === 'up') {
+    const needsPostgres = config.DATABASE_URL === undefined;
+    const needsTemporal = config.TEMPORAL_ADDRESS === undefined;
+    if (role === 'up' && (needsPostgres || needsTemporal)) {
       embedded = await startEmbedded({
         dataDir: resolve(config.FLTR_DATA_DIR),
         env: childEnvironment(),
-        needsPostgres: config.DATABASE_URL === undefined,
-        needsTemporal: config.TEMPORAL_ADDRESS === undefined,
+        needsPostgres,
+        needsTemporal,
         namespace: config.TEMPORAL_NAMESPACE,
         searchAttributes,
         report,
@@ -129,8 +135,11 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     stops.push({ name: 'sender', stop: () => sender.close() });
 
     const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
+    const turns = createTurns();
+    const firstAttempts = createFirstAttempts();
+    let worker: RunningWorker | null = null;
     if (role !== 'api') {
-      const worker = startWorker({
+      worker = startWorker({
         address,
         namespace: config.TEMPORAL_NAMESPACE,
         ready: namespaceReady.done,
@@ -138,6 +147,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           pool,
           sender,
           secretBox,
+          turns,
+          onFirstAttempts: firstAttempts.made,
           attemptsPerHour: config.FLTR_DELIVERIES_PER_HOUR,
           minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
           onFailed: createTellFailed(pool),
@@ -147,13 +158,21 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         log,
       });
       stops.push({ name: 'worker', stop: worker.close });
-      if (role === 'up') await worker.ready;
+      if (embedded?.temporalAddress !== undefined) await worker.ready;
       const schedules = keepSchedules(temporal, namespaceReady.done, schedulesOf(config), (error) =>
         log.warn({ err: error }, 'the schedules could not be made; tried again'),
       );
       stops.push({ name: 'schedules', stop: schedules.close });
     }
-    const starter = createStarter({ pool, temporal, log, scheduleSeconds });
+    const starter = createStarter({
+      pool,
+      temporal: () => worker?.caller() ?? temporal,
+      log,
+      scheduleSeconds,
+      deliveriesPerWorkflow: config.FLTR_DELIVERIES_PER_WORKFLOW,
+      mayShare: turns.mayShare,
+      firstAttempts,
+    });
     stops.push({ name: 'starter', stop: starter.close });
     const sweep = startSweep({ pool, temporal, starter, log, scheduleSeconds });
     stops.push({ name: 'sweep', stop: sweep.close });
@@ -161,14 +180,10 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     stops.push({ name: 'sweep of recoveries', stop: recoverySweep.close });
 
     let apiUrl: string | null = null;
+    let isStopping = false;
     if (hasApi) {
       const backlog = watchBacklog(pool, config.FLTR_MAX_BACKLOG, log);
       stops.push({ name: 'backlog', stop: backlog.close });
-      const planStarts: PlanStarts = (deliveries) => ({
-        workflowIds: deliveries.map(({ id }) => id),
-        start: (inserted) => starter.enqueue(inserted),
-        cancel: () => undefined,
-      });
       const deps: Deps = {
         config,
         log,
@@ -177,13 +192,22 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         guard,
         sender,
         temporal,
-        publisher: createPublisher(pool, planStarts),
-        planStarts,
+        publisher: createPublisher(pool, starter.plan),
+        planStarts: starter.plan,
         backlog,
         temporalUiUrl,
+        isStopping: () => isStopping,
       };
       const closeServer = await listen(deps);
-      stops.push({ name: 'api', stop: closeServer });
+      stops.push({
+        name: 'api',
+        async stop() {
+          isStopping = true;
+          // Load balancers that ask whether it is ready send their requests elsewhere by then.
+          await delay(config.FLTR_DRAIN_SECONDS * 1000);
+          await closeServer();
+        },
+      });
       apiUrl = `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${config.PORT}`;
     }
     return {
@@ -192,6 +216,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       temporalAddress,
       temporalUiUrl,
       developmentKey,
+      hasEmbedded: embedded !== null,
       stop,
       kill: () => embedded?.kill(),
     };

@@ -143,6 +143,11 @@ const settings = {
     default: '72',
     meaning: 'how long deliveries of a webhook that is not active are held',
   },
+  FLTR_DELIVERIES_PER_WORKFLOW: {
+    schema: wholeNumber(1, 64),
+    default: '64',
+    meaning: 'most deliveries that share a workflow for their first attempt in a burst; 1: never',
+  },
   FLTR_ALLOWED_CIDRS: {
     schema: cidrs,
     default: '',
@@ -162,6 +167,12 @@ const settings = {
     schema: wholeNumber(1, 100_000_000),
     default: '1000000',
     meaning: 'accepted deliveries whose workflow is not started; beyond it publishing answers 503',
+  },
+  FLTR_DRAIN_SECONDS: {
+    schema: wholeNumber(0, 60),
+    default: '0',
+    meaning:
+      'how long a process that was told to stop goes on answering while `/readyz` says 503, for load balancers to notice',
   },
   FLTR_PAYLOAD_RETENTION_DAYS: {
     schema: wholeNumber(0, 36_500),

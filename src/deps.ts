@@ -21,6 +21,8 @@ export type Deps = {
   publisher: Publisher;
   planStarts: PlanStarts;
   backlog: Backlog;
+  /** Told to stop: not ready any longer, though it goes on answering for a while. */
+  isStopping: () => boolean;
   /** Where the Temporal Web UI is, for links; null: not known. */
   temporalUiUrl: string | null;
 };

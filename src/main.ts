@@ -23,7 +23,7 @@ async function serve(role: Role): Promise<void> {
   let app: App | null = null;
   let stopping: Promise<void> | null = null;
   const stop = async (code: number): Promise<void> => {
-    if (role === 'up') await removeServiceFile(config.FLTR_DATA_DIR);
+    if (app?.hasEmbedded) await removeServiceFile(config.FLTR_DATA_DIR);
     await app?.stop();
     process.exit(code);
   };
@@ -48,8 +48,9 @@ async function serve(role: Role): Promise<void> {
 
   app = await startApp({ config, role, log, report, onFatal });
   const { apiUrl, databaseUrl } = app;
-  if (role === 'up' && apiUrl !== null) {
-    await writeServiceFile(config.FLTR_DATA_DIR, { pid: process.pid, apiUrl, databaseUrl });
+  if (role === 'up' && apiUrl !== null && config.FLTR_ENV === 'development') {
+    if (app.hasEmbedded)
+      await writeServiceFile(config.FLTR_DATA_DIR, { pid: process.pid, apiUrl, databaseUrl });
     console.log(banner(app));
   } else {
     log.info({ role, api: apiUrl, temporal: app.temporalAddress }, 'ready');

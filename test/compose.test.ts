@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { temporalSettings } from '../bench/temporal-server-config.ts';
 import { readConfig, settingsTable } from '../src/config.ts';
 import { packageRoot } from '../src/package-root.ts';
 
@@ -11,7 +12,7 @@ type Variables = Record<string, string>;
 const read = (name: string) => readFileSync(join(packageRoot, name), 'utf8');
 const compose = read('docker-compose.yml');
 const dockerfile = read('Dockerfile');
-const ourServices = ['api', 'worker', 'migrate'] as const;
+const ourServices = ['webhooks', 'migrate'] as const;
 
 /** What stands below a key, one level less indented. */
 function below(text: string, key: string): string {
@@ -118,13 +119,18 @@ test('every image is pinned to a version', () => {
 test('every port is published on the loopback address only', () => {
   const ports = [...compose.matchAll(/^ +ports:(.*)$/gm)].map(([, list]) => list?.trim());
   expect(ports).toEqual(["['127.0.0.1:3000:3000']", "['127.0.0.1:8233:8080']"]);
-  expect(environmentOf('api')['PORT']).toBe('3000');
+  expect(environmentOf('webhooks')['PORT']).toBe('3000');
   expect(compose).not.toMatch(/network_mode|privileged/);
 });
 
+const temporal = variablesIn(below(below(below(compose, 'services'), 'temporal'), 'environment'));
+
+test('Temporal has the settings that are measured and tested without containers', () => {
+  expect(temporal).toMatchObject(temporalSettings);
+});
+
 test("Temporal makes the service's namespace, with seven days of retention", () => {
-  const temporal = variablesIn(below(below(below(compose, 'services'), 'temporal'), 'environment'));
-  expect(temporal['DEFAULT_NAMESPACE']).toBe(environmentOf('worker')['TEMPORAL_NAMESPACE']);
+  expect(temporal['DEFAULT_NAMESPACE']).toBe(environmentOf('webhooks')['TEMPORAL_NAMESPACE']);
   expect(temporal['DEFAULT_NAMESPACE_RETENTION']).toBe('168h');
 });
 

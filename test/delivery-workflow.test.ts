@@ -133,7 +133,18 @@ test('a retry asked for at the very moment a wait begins is not lost', async () 
         service.pool.query<{ status: string }>(`select status from deliveries where id = $1`, [id]);
       await until(read, ({ rows }) => rows[0]?.status === 'retrying');
       if (index % 2 === 0) await service.call('POST', `/v1/deliveries/${id}/retry`);
-      else await service.temporal.client.workflow.getHandle(id).signal('retryNow');
+      else {
+        // Its own workflow may have to be started yet, by the group that made the first attempt.
+        const own = service.temporal.client.workflow.getHandle(id);
+        await until(
+          () =>
+            own.signal('retryNow').then(
+              () => true,
+              () => false,
+            ),
+          Boolean,
+        );
+      }
     }),
   );
   for (const id of ids) await waitForStatus(service, id, 'retrying', 2);

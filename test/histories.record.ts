@@ -15,8 +15,11 @@ type Scene = { answers: number[]; play: (service: Service, id: string, webhookId
 const post = (service: Service, id: string, what: string) =>
   service.call('POST', `/v1/deliveries/${id}/${what}`);
 
-/** Each kind of delivery, as it is recorded. */
+/** Each kind of delivery, as it is recorded. Those with `locally` make the first attempt as a local activity. */
 const scenes: Record<string, Scene> = {
+  'delivered-locally': { answers: [200], play: async () => undefined },
+  'failed-locally': { answers: [404], play: async () => undefined },
+  'retried-locally': { answers: [503, 200], play: async () => undefined },
   delivered: { answers: [200], play: async () => undefined },
   retried: { answers: [503, 200], play: async () => undefined },
   'failed-client-error': { answers: [404], play: async () => undefined },
@@ -93,6 +96,46 @@ const recoveryScenes: Record<string, (account: Account, id: string) => Promise<v
   },
 };
 
+/** Deliveries of one burst: the group that made their first attempts, and what goes on in workflows of its own. */
+async function recordGroup(service: Service): Promise<void> {
+  const names = ['group', 'handed-over-failed', 'handed-over-retried', 'handed-over-canceled'];
+  if (names.every((name) => existsSync(join(folder, `${name}.binpb`)))) return;
+  let release: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const receiver = await startReceiver((request, response, all) => {
+    const count = all.filter(({ path }) => path === request.path).length;
+    const status = { '/0': 404, '/1': 503, '/2': 503 }[request.path] ?? 200;
+    const answer = () => response.writeHead(count === 1 ? status : 200).end();
+    if (request.path === '/2') void gate.then(answer);
+    else answer();
+  });
+  for (let index = 0; index < 12; index += 1) await service.newWebhook(`${receiver.url}/${index}`);
+  const { deliveries } = await service.publish();
+  const [failed = '', retried = '', canceled = ''] = deliveries.map(({ id }) => id);
+  await until(
+    () => receiver.requests.length,
+    (count) => count === 12,
+  );
+  const row = await service.pool.query<{ workflow_id: string }>(
+    `select workflow_id from deliveries where id = $1`,
+    [canceled],
+  );
+  // While the group is under way: it hands the signal over.
+  await post(service, canceled, 'cancel');
+  release();
+  await waitForStatus(service, failed, 'failed');
+  await waitForStatus(service, retried, 'delivered');
+  await waitForStatus(service, canceled, 'canceled');
+  await keep(service, 'group', row.rows[0]?.workflow_id ?? '');
+  await keep(service, 'handed-over-failed', failed);
+  await keep(service, 'handed-over-retried', retried);
+  await keep(service, 'handed-over-canceled', canceled);
+  for (const { webhook_id: id } of deliveries) await service.call('DELETE', `/v1/webhooks/${id}`);
+  await receiver.close();
+}
+
 async function steer(account: Account, id: string, signal: string, status: string): Promise<void> {
   await account.call('POST', `/v1/recoveries/${id}/${signal}`);
   await account.waitForRecovery(id, (recovery) => recovery.status === status);
@@ -106,11 +149,11 @@ async function keep(service: Service, name: string, workflowId: string): Promise
   );
 }
 
-/** Without what tells of the machine that recorded it: process identities, and paths in stack traces. */
+/** Without what tells of the machine that recorded it: process identities, queues named after them, paths in stack traces. */
 function withoutMachine<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   for (const [name, child] of Object.entries(value)) {
-    if (name === 'identity' || name === 'stackTrace') {
+    if (name === 'identity' || name === 'stackTrace' || (typeof child === 'string' && /^\d+@/.test(child))) {
       (value as Record<string, unknown>)[name] = '';
     } else withoutMachine(child);
   }
@@ -136,6 +179,7 @@ test('record one history of each kind', { timeout: 180_000 }, async () => {
     await service.call('DELETE', `/v1/webhooks/${webhookId}`);
     await receiver.close();
   }
+  await recordGroup(usual);
   for (const [name, play] of Object.entries(recoveryScenes)) {
     if (existsSync(join(folder, `${name}.binpb`))) continue;
     const receiver = await startReceiver();

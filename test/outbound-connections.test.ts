@@ -2,9 +2,9 @@ import type { LookupFunction, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createAddressGuard, type AddressGuard } from '../src/outbound/address-guard.ts';
-import type { Progress } from '../src/outbound/attempt-failure.ts';
 import { createConnectionPool } from '../src/outbound/connection-pool.ts';
 import { createConnector } from '../src/outbound/guarded-connector.ts';
+import { startProgress, type Progress } from '../src/outbound/progress.ts';
 import { createSender, type SenderOptions, type SendResult } from '../src/outbound/sender.ts';
 import { makeCertificate, startRawReceiver, startReceiver } from './kit/raw-receiver.ts';
 
@@ -20,6 +20,11 @@ function makeSender(options: Partial<SenderOptions> = {}): (url: string) => Prom
 
 function outcome(result: SendResult): string | number {
   return result.kind === 'answered' ? result.statusCode : result.code;
+}
+
+/** An attempt without a deadline. */
+function endless(): Progress {
+  return { phase: 'connect', ended: undefined, onEnd: undefined };
 }
 
 /** Answers with these addresses, in turn; the last one again and again. */
@@ -297,9 +302,10 @@ describe('the pool', () => {
       maxIdleConnections: 4,
     });
     const url = new URL(origin);
-    const first = await pool.acquire(url, { phase: 'connect', signal: new AbortController().signal }, false);
-    const progress: Progress = { phase: 'answer', signal: AbortSignal.timeout(50) };
-    await expect(pool.acquire(url, progress, false)).rejects.toThrow('timeout');
+    const first = await pool.acquire(url, endless(), false);
+    const { progress } = startProgress(50);
+    progress.phase = 'answer';
+    await expect(pool.acquire(url, progress, false)).rejects.toThrow('time for this attempt is over');
     expect(progress.phase).toBe('connect');
     pool.release(first);
     expect(pool.stats()).toEqual({ origins: 1, idle: 1 });
@@ -327,18 +333,71 @@ describe('the pool', () => {
       connectionsPerOrigin: 2,
       maxIdleConnections: 4,
     });
-    const { signal } = new AbortController();
     for (const { origin } of receivers) {
       const url = new URL(origin);
-      const connection = await pool.acquire(url, { phase: 'connect', signal }, false);
-      const answer = await connection.request({ url, headers: {}, body });
-      await answer.body.dump();
+      const connection = await pool.acquire(url, endless(), false);
+      await connection.request({ url, headers: {}, body }, endless());
       pool.release(connection);
     }
     expect(pool.stats()).toEqual({ origins: 4, idle: 4 });
     for (const { sockets } of receivers) for (const socket of sockets) socket.destroy();
     await expect.poll(() => pool.stats()).toEqual({ origins: 0, idle: 0 });
     pool.close();
+  });
+
+  test('200 sends at once to 200 origins leave as many idle connections as are allowed, and those are used', async () => {
+    const receivers = await Promise.all(
+      Array.from({ length: 200 }, () => startReceiver((_request, response) => void response.end())),
+    );
+    const openSockets = () => receivers.reduce((sum, { sockets }) => sum + sockets.size, 0);
+    const connections = () => receivers.reduce((sum, { connectionCount }) => sum + connectionCount(), 0);
+    const pool = createConnectionPool({
+      connect: createConnector({ guard, timeoutMs: 10_000 }),
+      connectionsPerOrigin: 2,
+      maxIdleConnections: 50,
+    });
+    onTestFinished(() => pool.close());
+    const send = async (origin: string): Promise<number> => {
+      const url = new URL(origin);
+      const connection = await pool.acquire(url, endless(), false);
+      const { statusCode } = await connection.request({ url, headers: {}, body }, endless());
+      pool.release(connection);
+      return statusCode;
+    };
+    const sendToAll = () => Promise.all(receivers.map(({ origin }) => send(origin)));
+    const allFine = Array.from({ length: 200 }, () => 200);
+
+    expect(await sendToAll()).toEqual(allFine);
+    expect(connections()).toBe(200);
+    expect(pool.stats()).toEqual({ origins: 50, idle: 50 });
+    await expect.poll(openSockets).toBe(50);
+
+    expect(await sendToAll()).toEqual(allFine);
+    expect(connections()).toBe(200 + 150);
+    expect(pool.stats()).toEqual({ origins: 50, idle: 50 });
+    await expect.poll(openSockets).toBe(50);
+
+    await expect.poll(() => pool.stats(), { timeout: 10_000 }).toEqual({ origins: 0, idle: 0 });
+    await expect.poll(openSockets).toBe(0);
+  }, 30_000);
+
+  test('a receiver that closes connections in the midst of a crowd of sends costs none of them', async () => {
+    let requests = 0;
+    const { origin, connectionCount } = await startReceiver((request, response) => {
+      requests += 1;
+      const { socket } = request;
+      response.end();
+      // Some at once, some when the next request is on its way.
+      if (requests % 3 === 0) setTimeout(() => socket.destroy(), requests % 5);
+    });
+    const send = makeSender({ connectionsPerOrigin: 8, timeoutMs: 10_000 });
+    const outcomes: (string | number)[] = [];
+    const work = async (): Promise<void> => {
+      for (let n = 0; n < 50; n += 1) outcomes.push(await send(origin));
+    };
+    await Promise.all(Array.from({ length: 20 }, work));
+    expect(outcomes).toEqual(Array.from({ length: 1000 }, () => 200));
+    expect(connectionCount()).toBeGreaterThan(8);
   });
 
   test('an idle connection ends by itself after four seconds', async () => {

@@ -17,6 +17,7 @@ const checks = [
   ['format', bin('prettier'), ['--check', '--log-level', 'warn', '.']],
   ['unused code', bin('knip'), []],
   ['build', 'npm', ['run', '--silent', 'build']],
+  ['Temporal', process.execPath, ['dist/bench/temporal-server-programs.js']],
 ];
 const folder = mkdtempSync(join(tmpdir(), 'fltr-run-'));
 const countsPath = join(folder, 'counts.json');

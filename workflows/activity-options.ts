@@ -7,3 +7,13 @@ export const activityOptions = {
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
 } as const;
+
+/**
+ * A local activity runs within its workflow task and costs the engine half as much. What makes it wait longer than the
+ * threshold, such as a database that is away, waits by a timer and holds no place of the worker's.
+ */
+export const localActivityOptions = {
+  startToCloseTimeout: '5 minutes',
+  localRetryThreshold: '5 seconds',
+  retry: activityOptions.retry,
+} as const;

@@ -1,5 +1,6 @@
 import type { AttemptErrorCode, AttemptOutcome } from '../src/contracts/attempt.ts';
-import type { FailureReason, TimelineEntry } from '../src/contracts/delivery.ts';
+import type { FailureReason } from '../src/contracts/delivery.ts';
+import type { StoredEntry } from '../src/domain/timeline.ts';
 
 /**
  * Names, inputs, results, signals and queries of the workflows. Callers import this file, never an implementation.
@@ -26,6 +27,17 @@ export type DeliverEventInput = {
   retriesBefore: number;
   /** Whether the delivery was held before this run. */
   isRelease: boolean;
+  /** Whether the first attempt is a local activity: cheaper, and for webhooks that are not known to hang. */
+  isFirstLocal?: boolean;
+  /** What a group's workflow that made the first attempt hands over. */
+  handOver?: HandOver;
+};
+
+export type HandOver = {
+  /** What came of the first attempt; null: it was not made, so this run makes it. */
+  result: Exclude<AttemptResult, { next: 'end' | 'stop' | 'busy' }> | null;
+  /** What the group was told of this delivery, in order. */
+  signals: Told[];
 };
 
 export type DeliverEventResult = { status: 'delivered' | 'held' | 'canceled' };
@@ -37,6 +49,10 @@ export type Asked = {
   attemptsSeen?: number;
 };
 
+/** A signal that a group's workflow was sent for one of its deliveries. */
+export type Told = { at: string; name: SignalName; asked: Asked | Reschedule };
+export type Steer = { deliveryId: string; name: SignalName; asked: Asked | Reschedule };
+
 /** A new time for the next attempt, RFC 3339. */
 export type Reschedule = Asked & { until: string };
 
@@ -46,6 +62,9 @@ export const signalNames = {
   settle: 'settle',
   reschedule: 'reschedule',
 } as const;
+export type SignalName = keyof typeof signalNames;
+/** The one signal of a group's workflow: for one of its deliveries. */
+export const steerSignalName = 'steer';
 export const stateQueryName = 'state';
 
 export type DeliveryState = {
@@ -60,7 +79,7 @@ export type AttemptInput = {
   number: number;
   /** The schedule's wait after this attempt; null: it is the last one. */
   scheduledSeconds: number | null;
-  notes: TimelineEntry[];
+  notes: StoredEntry[];
 };
 
 /** One attempt as histories tell it. */
@@ -86,13 +105,45 @@ export type AttemptResult =
   | { next: 'stop'; status: 'held' | 'canceled'; at: string; reason: string | null }
   | { next: 'stop'; status: 'ended' };
 
-export type RescheduleInput = { deliveryId: string; at: string; until: string; notes: TimelineEntry[] };
+/** What a delivery's own workflow is started with. */
+export type DeliveryFacts = {
+  id: string;
+  accountId: string;
+  webhookId: string;
+  eventId: string;
+  eventType: string;
+};
+
+/** Deliveries that share a workflow for their first attempt. */
+export type DeliverGroupInput = {
+  deliveries: DeliveryFacts[];
+  /** Those of them that were held before. */
+  releasedIds?: string[];
+  schedule: number[];
+};
+export type DeliverGroupResult = { delivered: number; handedOver: number; left: number };
+
+export type AttemptGroupInput = {
+  deliveries: Pick<DeliveryFacts, 'id' | 'webhookId'>[];
+  releasedIds: string[];
+  scheduledSeconds: number | null;
+  /** When the run began, RFC 3339. */
+  startedAt: string;
+};
+/** `result` null: the attempt was not made, so the delivery's own workflow makes it. */
+export type GroupAttempt = {
+  deliveryId: string;
+  result: Exclude<AttemptResult, { next: 'busy' }> | null;
+};
+export type MarkHandedOverInput = { groupId: string; runs: { deliveryId: string; runId: string }[] };
+
+export type RescheduleInput = { deliveryId: string; at: string; until: string; notes: StoredEntry[] };
 
 export type SettleInput = {
   deliveryId: string;
   as: 'canceled' | 'as_row_says';
   reason: string | null;
-  notes: TimelineEntry[];
+  notes: StoredEntry[];
 };
 export type SettleResult =
   | { status: 'held' | 'canceled'; at: string; reason: string | null }

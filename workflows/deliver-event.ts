@@ -8,14 +8,15 @@ import {
   defineSignal,
   isCancellation,
   proxyActivities,
+  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
 import { ApplicationFailureCategory } from '@temporalio/common';
 import type { Activities } from '../activities/index.ts';
-import type { TimelineEntry } from '../src/contracts/delivery.ts';
-import { activityOptions } from './activity-options.ts';
+import type { StoredEntry } from '../src/domain/timeline.ts';
+import { activityOptions, localActivityOptions } from './activity-options.ts';
 import {
   signalNames,
   stateQueryName,
@@ -26,6 +27,7 @@ import {
   type DeliveryState,
   type Reschedule,
   type SettleInput,
+  type SignalName,
 } from './contract.ts';
 
 const retryNow = defineSignal<[Asked?]>(signalNames.retryNow);
@@ -42,12 +44,15 @@ type EndStatus = DeliverEventResult['status'];
 /** One event on its way to one webhook: attempt, wait, attempt again, until it ends. */
 export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEventResult> {
   const { deliveryId, schedule } = input;
-  const { startTime, runId } = workflowInfo();
+  const { startTime, runId, workflowId } = workflowInfo();
   const startedAt = startTime.toISOString();
-  let notes: TimelineEntry[] = [
-    ...(input.isRelease ? [{ at: startedAt, type: 'released' as const }] : []),
-    { at: startedAt, type: 'started', run_id: runId },
-  ];
+  let first = input.handOver?.result ?? null;
+  let notes: StoredEntry[] = first
+    ? [{ at: startedAt, type: 'handed_over', run_id: runId }]
+    : [
+        ...(input.isRelease ? [{ at: startedAt, type: 'released' as const }] : []),
+        { at: startedAt, type: 'started', run_id: runId, workflow_id: workflowId },
+      ];
   let now: DeliveryState = { phase: 'attempting', attempts: input.attemptsBefore, nextAttemptAt: null };
   let wake: Wake | null = null;
   // The handlers below set it while the loop waits, which the compiler does not see.
@@ -55,31 +60,44 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
   let retryAskedAfter = -1;
   let rescheduledTo = startedAt;
 
-  const note = (name: string, asked: Asked | undefined) => {
+  const note = (name: string, asked: Asked | undefined, at = new Date().toISOString()) => {
     const by = typeof asked?.by === 'string' ? asked.by.slice(0, 100) : 'temporal';
-    notes.push({ at: new Date().toISOString(), type: 'signal', name, by });
+    notes.push({ at, type: 'signal', name, by });
   };
-  setHandler(state, () => now);
-  setHandler(retryNow, (asked) => {
-    note(signalNames.retryNow, asked);
+  const onRetryNow = (asked?: Asked, at?: string) => {
+    note(signalNames.retryNow, asked, at);
     retryAskedAfter = Math.max(retryAskedAfter, asked?.attemptsSeen ?? now.attempts);
-    // Who has not seen how far it is means the attempt after the one under way.
-    if (now.phase === 'waiting' || asked?.attemptsSeen === undefined) wake ??= 'attempt';
-  });
-  setHandler(cancel, (asked) => {
-    note(signalNames.cancel, asked);
+    // Who has not seen how far it is means the next attempt; who asked while one was under way has had that one.
+    const seen = asked?.attemptsSeen;
+    if (seen === undefined || (now.phase === 'waiting' && seen >= now.attempts)) wake ??= 'attempt';
+  };
+  const onCancel = (asked?: Asked, at?: string) => {
+    note(signalNames.cancel, asked, at);
     wake = 'cancel';
-  });
-  setHandler(settleSignal, (asked) => {
-    note(signalNames.settle, asked);
+  };
+  const onSettle = (asked?: Asked, at?: string) => {
+    note(signalNames.settle, asked, at);
     if (wake !== 'cancel') wake = 'settle';
-  });
-  setHandler(reschedule, (asked) => {
+  };
+  const onReschedule = (asked: Reschedule, at?: string) => {
     if (Number.isNaN(Date.parse(asked?.until))) return;
-    note(signalNames.reschedule, asked);
+    note(signalNames.reschedule, asked, at);
     rescheduledTo = new Date(asked.until).toISOString();
     if (wake !== 'cancel' && wake !== 'settle') wake = 'reschedule';
-  });
+  };
+  const handlers: Record<SignalName, (asked: Reschedule, at?: string) => void> = {
+    retryNow: onRetryNow,
+    cancel: onCancel,
+    settle: onSettle,
+    reschedule: onReschedule,
+  };
+  // What the group was told while it made the first attempt counts as if this run had made it.
+  for (const told of input.handOver?.signals ?? []) handlers[told.name](told.asked as Reschedule, told.at);
+  setHandler(state, () => now);
+  setHandler(retryNow, (asked) => onRetryNow(asked));
+  setHandler(cancel, (asked) => onCancel(asked));
+  setHandler(settleSignal, (asked) => onSettle(asked));
+  setHandler(reschedule, (asked) => onReschedule(asked));
   const takeNotes = () => {
     const taken = notes;
     notes = [];
@@ -120,19 +138,26 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
 
   try {
     for (let retries = input.retriesBefore, number = input.attemptsBefore + 1; ;) {
-      if (wokenTo() === 'reschedule') {
-        const status = await pause(0, null, 'reschedule');
-        if (status) return ended(status);
-      }
-      if (wokenTo() === 'cancel') {
-        await settle('canceled', 'canceled');
-        return ended('canceled');
-      }
-      wake = null;
-      now = { phase: 'attempting', attempts: number - 1, nextAttemptAt: null };
       const attempts = number + schedule.length - retries;
-      const given = takeNotes();
-      const result = await attempt(input, number, attempts, schedule[retries] ?? null, given);
+      let given: StoredEntry[] = [];
+      let result: AttemptResult;
+      if (first) {
+        result = first;
+        first = null;
+      } else {
+        if (wokenTo() === 'reschedule') {
+          const status = await pause(0, null, 'reschedule');
+          if (status) return ended(status);
+        }
+        if (wokenTo() === 'cancel') {
+          await settle('canceled', 'canceled');
+          return ended('canceled');
+        }
+        wake = null;
+        now = { phase: 'attempting', attempts: number - 1, nextAttemptAt: null };
+        given = takeNotes();
+        result = await attempt(input, number, attempts, schedule[retries] ?? null, given);
+      }
       let status: EndStatus | null;
       switch (result.next) {
         case 'stop':
@@ -204,20 +229,26 @@ async function attempt(
   number: number,
   attempts: number,
   scheduledSeconds: number | null,
-  notes: TimelineEntry[],
+  notes: StoredEntry[],
 ): Promise<AttemptResult> {
-  setCurrentDetails(`Attempt ${number} of ${attempts}`);
-  const { attemptDelivery } = proxyActivities<Activities>({
-    ...activityOptions,
-    summary: `attempt ${number} of ${attempts}`,
-    // First attempts go before late retries; where the server has fairness on, webhooks share alike.
-    priority: { priorityKey: number === 1 ? 2 : 4, fairnessKey: input.webhookId },
-  });
+  const summary = `attempt ${number} of ${attempts}`;
+  const isLocal = number === 1 && input.isFirstLocal === true;
+  // A local first attempt mostly ends the run: a line that says that it is under way would cost more than it tells.
+  if (!isLocal) setCurrentDetails(`Attempt ${number} of ${attempts}`);
+  const { attemptDelivery } = isLocal
+    ? proxyLocalActivities<Activities>({ ...localActivityOptions, summary })
+    : proxyActivities<Activities>({
+        ...activityOptions,
+        summary,
+        // First attempts go before late retries; where the server has fairness on, webhooks share alike.
+        priority: { priorityKey: number === 1 ? 2 : 4, fairnessKey: input.webhookId },
+      });
   try {
     const { deliveryId, webhookId } = input;
     return await attemptDelivery({ deliveryId, webhookId, number, scheduledSeconds, notes });
   } catch (error) {
-    const cause = error instanceof ActivityFailure ? error.cause : undefined;
+    // A local activity's failure comes as it was thrown, unwrapped.
+    const cause = error instanceof ActivityFailure ? error.cause : error;
     const [result] = cause instanceof ApplicationFailure && cause.nonRetryable ? (cause.details ?? []) : [];
     if (isFailedAttempt(result)) return result;
     throw error;

@@ -1,4 +1,5 @@
 export { deliverEvent } from './deliver-event.ts';
+export { deliverGroup } from './deliver-group.ts';
 export { evaluateAutoDisable } from './evaluate-auto-disable.ts';
 export { recoverWebhook } from './recover-webhook.ts';
 export { removeOldRows } from './remove-old-rows.ts';

@@ -82,15 +82,16 @@ function logWhenAnswered(log: Logger, request: Request, response: Response): voi
   });
 }
 
-function readiness({ pool, temporal }: Deps): RequestHandler {
+function readiness({ pool, temporal, isStopping }: Deps): RequestHandler {
   return async (_request, response) => {
     const [isDatabaseReady, isTemporalReady] = await Promise.all([
       isMigrated(pool).catch(() => false),
       isTemporalReachable(temporal),
     ]);
     // Without Temporal events are still accepted, so the service stays in rotation.
-    sendJson(response, isDatabaseReady ? 200 : 503, {
-      status: isDatabaseReady ? 'ready' : 'not ready',
+    const isReady = isDatabaseReady && !isStopping();
+    sendJson(response, isReady ? 200 : 503, {
+      status: isReady ? 'ready' : isStopping() ? 'stopping' : 'not ready',
       checks: {
         postgresql: isDatabaseReady ? 'ok' : 'unavailable',
         temporal: isTemporalReady ? 'ok' : 'unavailable',

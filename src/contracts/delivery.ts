@@ -14,7 +14,15 @@ const at = z.iso.datetime();
 export const timelineEntrySchema = z
   .discriminatedUnion('type', [
     z.object({ at, type: z.literal('accepted') }),
-    z.object({ at, type: z.literal('started'), run_id: z.string() }),
+    z.object({
+      at,
+      type: z.literal('started'),
+      run_id: z.string(),
+      workflow_id: z
+        .string()
+        .optional()
+        .meta({ description: "The workflow that the run is of; absent: the delivery's own." }),
+    }),
     z.object({
       at,
       type: z.literal('attempt'),

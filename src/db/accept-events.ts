@@ -156,6 +156,7 @@ function deliveriesOf(candidates: readonly Item[], subscribers: ReadonlyMap<stri
         eventId: event.id,
         eventType: event.type,
         attemptCount: 0,
+        bodyBytes: event.body.length,
         status,
         createdAtMs: timeOfId(id).getTime(),
         workflowId: null,

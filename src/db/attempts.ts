@@ -1,5 +1,6 @@
 import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
 import type { DeliveryStatus, TimelineEntry } from '../contracts/delivery.ts';
+import type { StoredEntry } from '../domain/timeline.ts';
 import { stepCount, stepOf } from '../domain/response-times.ts';
 import type { Queryable } from './pool.ts';
 
@@ -28,8 +29,12 @@ export type AttemptRecord = AttemptRow & {
   nextAttemptAt: Date | null;
   endedAt: Date | null;
   /** What the delivery's timeline gains: what the workflow noted before, the attempt, and the wait or the end after it. */
-  entries: readonly TimelineEntry[];
+  entries: readonly StoredEntry[];
+  carrier: Carrier;
 };
+
+/** The workflow that has the delivery from now on; `runId` null: it is not started yet. */
+export type Carrier = { workflowId: string; runId: string | null };
 
 /**
  * Writes attempts and what follows from each for its delivery, in one statement. An attempt that is there already adds
@@ -41,9 +46,11 @@ export async function recordAttempts(db: Queryable, records: readonly AttemptRec
     text: `with given as (
         select * from unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::int[], $6::int[], $7::text[],
           $8::text[], $9::int[], $10::text[], $11::bytea[], $12::bool[], $13::text[], $14::text[], $15::timestamptz[],
-          $16::timestamptz[], $17::text[], $18::text[], $19::int[], $20::bigint[], $21::int[])
+          $16::timestamptz[], $17::text[], $18::text[], $19::int[], $20::bigint[], $21::int[],
+          $23::text[], $24::text[])
         as t(id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds,
-          response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries, webhook_id, activation, slot, step)
+          response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries, webhook_id, activation, slot, step,
+          workflow_id, run_id)
       ), inserted as (
         insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
           wait_seconds, response_headers, response_body, response_truncated, webhook_id, slot)
@@ -74,6 +81,8 @@ export async function recordAttempts(db: Queryable, records: readonly AttemptRec
         check_at = case when g.ended_at is not null then null
           when d.status in ('held', 'canceled') then now() else g.next_attempt_at + interval '5 minutes' end,
         slot = null,
+        workflow_id = g.workflow_id,
+        run_id = g.run_id,
         timeline = d.timeline || g.entries::jsonb
       from given g
       join inserted i on i.delivery_id = g.delivery_id and i.number = g.number
@@ -101,6 +110,8 @@ export async function recordAttempts(db: Queryable, records: readonly AttemptRec
       records.map((r) => r.slot),
       records.map((r) => stepOf(r.durationMs)),
       stepCount,
+      records.map((r) => r.carrier.workflowId),
+      records.map((r) => r.carrier.runId),
     ],
   });
 }
@@ -128,8 +139,9 @@ export type Deferral = {
   slot: string | null;
   until: Date;
   /** What the workflow noted before. */
-  notes: readonly TimelineEntry[];
+  notes: readonly StoredEntry[];
   entry: TimelineEntry;
+  carrier: Carrier;
 };
 
 /** Writes until when deliveries wait for room under the cap, and the number that each keeps meanwhile. */
@@ -138,13 +150,13 @@ export async function deferDeliveries(db: Queryable, deferrals: readonly Deferra
     name: 'defer-deliveries',
     text: `update deliveries d set slot = g.slot, next_attempt_at = g.until, check_at = g.until + interval '5 minutes',
         status = case when d.status in ('delivered', 'failed') then 'pending' else d.status end,
-        reason = null, ended_at = null,
+        reason = null, ended_at = null, workflow_id = g.workflow_id, run_id = g.run_id,
         -- Written once, though the activity may run twice, or the delivery be woken and deferred again.
         timeline = d.timeline
           || case when d.timeline @> g.notes::jsonb then '[]' else g.notes::jsonb end
           || case when d.slot = g.slot and d.next_attempt_at = g.until then '[]' else g.entry::jsonb end
-      from unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[])
-        as g(delivery_id, slot, until, notes, entry)
+      from unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[])
+        as g(delivery_id, slot, until, notes, entry, workflow_id, run_id)
       where d.id = g.delivery_id and d.status not in ('held', 'canceled')`,
     values: [
       deferrals.map((d) => d.deliveryId),
@@ -152,6 +164,8 @@ export async function deferDeliveries(db: Queryable, deferrals: readonly Deferra
       deferrals.map((d) => d.until),
       deferrals.map((d) => JSON.stringify(d.notes)),
       deferrals.map((d) => JSON.stringify(d.entry)),
+      deferrals.map((d) => d.carrier.workflowId),
+      deferrals.map((d) => d.carrier.runId),
     ],
   });
 }
@@ -159,7 +173,7 @@ export async function deferDeliveries(db: Queryable, deferrals: readonly Deferra
 /** Writes a new time for the next attempt of a delivery that waits; a second run of the activity changes nothing. */
 export async function rescheduleDelivery(
   db: Queryable,
-  { deliveryId, until, entries }: { deliveryId: string; until: Date; entries: readonly TimelineEntry[] },
+  { deliveryId, until, entries }: { deliveryId: string; until: Date; entries: readonly StoredEntry[] },
 ): Promise<void> {
   await db.query(
     `update deliveries d set next_attempt_at = $2, check_at = $2::timestamptz + interval '5 minutes',

@@ -1,5 +1,5 @@
-import { idFloor } from '../domain/ids.ts';
 import type { DeliveryStatus, DeliverySummary, TimelineEntry } from '../contracts/delivery.ts';
+import type { StoredEntry } from '../domain/timeline.ts';
 import type { Queryable } from './pool.ts';
 
 export type DeliveryRow = {
@@ -16,15 +16,16 @@ export type DeliveryRow = {
   attemptCount: number;
   lastStatusCode: number | null;
   lastErrorCode: string | null;
-  workflowId: string;
+  /** What carries it: its own workflow, which has its id, or a group's; null: not settled yet. */
+  workflowId: string | null;
   runId: string | null;
-  timeline: TimelineEntry[];
+  timeline: StoredEntry[];
 };
 
-const columns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
+export const deliveryColumns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
   status, reason, created_at as "createdAt", next_attempt_at as "nextAttemptAt", ended_at as "endedAt",
   attempt_count as "attemptCount", last_status_code as "lastStatusCode", last_error_code as "lastErrorCode",
-  coalesce(workflow_id, id) as "workflowId", run_id as "runId", timeline`;
+  workflow_id as "workflowId", run_id as "runId", timeline`;
 
 export async function findDelivery(
   db: Queryable,
@@ -32,52 +33,10 @@ export async function findDelivery(
   id: string,
 ): Promise<DeliveryRow | null> {
   const { rows } = await db.query<DeliveryRow>(
-    `select ${columns} from deliveries where id = $1 and account_id = $2`,
+    `select ${deliveryColumns} from deliveries where id = $1 and account_id = $2`,
     [id, accountId],
   );
   return rows[0] ?? null;
-}
-
-export type DeliveryFilter = {
-  webhookId?: string | undefined;
-  eventType?: string | undefined;
-  status?: DeliveryStatus | undefined;
-  since?: Date | undefined;
-  until?: Date | undefined;
-  /** The last answer's status, as a range: 404 is [404, 404], 5xx is [500, 599]. */
-  code?: [number, number] | undefined;
-  before: string | null;
-  limit: number;
-};
-
-/** The delivery log, newest first. Ids sort by time, so a time range is a range of ids. */
-export async function listDeliveries(
-  db: Queryable,
-  accountId: string,
-  filter: DeliveryFilter,
-): Promise<DeliverySummary[]> {
-  const values: unknown[] = [accountId];
-  const conditions = ['account_id = $1'];
-  const add = (condition: (parameter: string) => string, value: unknown) => {
-    values.push(value);
-    conditions.push(condition(`$${values.length}`));
-  };
-  if (filter.webhookId !== undefined) add((p) => `webhook_id = ${p}`, filter.webhookId);
-  if (filter.eventType !== undefined) add((p) => `event_type = ${p}`, filter.eventType);
-  if (filter.status !== undefined) add((p) => `status = ${p}`, filter.status);
-  if (filter.since !== undefined) add((p) => `id >= ${p}`, idFloor('dlv', filter.since));
-  if (filter.until !== undefined) add((p) => `id < ${p}`, idFloor('dlv', filter.until));
-  if (filter.before !== null) add((p) => `id < ${p}`, filter.before);
-  if (filter.code !== undefined) {
-    add((p) => `last_status_code >= ${p}`, filter.code[0]);
-    add((p) => `last_status_code <= ${p}`, filter.code[1]);
-  }
-  values.push(filter.limit);
-  const { rows } = await db.query<DeliveryRow>(
-    `select ${columns} from deliveries where ${conditions.join(' and ')} order by id desc limit $${values.length}`,
-    values,
-  );
-  return rows.map(toSummary);
 }
 
 export function toSummary(row: DeliveryRow): DeliverySummary {
@@ -101,7 +60,10 @@ export function toSummary(row: DeliveryRow): DeliverySummary {
 export type Startable = Pick<
   DeliveryRow,
   'id' | 'accountId' | 'webhookId' | 'eventId' | 'eventType' | 'attemptCount'
->;
+> & {
+  /** Of its event, where it is known: what is sent together is in memory together. */
+  bodyBytes?: number;
+};
 
 /** After Temporal acknowledged the runs, never before. The sweep looks again in 5 minutes if nothing came of it. */
 export async function markStarted(
@@ -118,7 +80,7 @@ export async function markStarted(
 }
 
 export type DueForCheck = Startable &
-  Pick<DeliveryRow, 'status' | 'runId' | 'timeline'> & { isDeferred: boolean };
+  Pick<DeliveryRow, 'status' | 'workflowId' | 'runId' | 'timeline'> & { isDeferred: boolean };
 
 /**
  * Claims deliveries whose row and workflow may disagree, for 30 seconds, so that several processes share the work.
@@ -131,7 +93,9 @@ export async function claimDueForCheck(db: Queryable, limit: number): Promise<Du
       from (select id from deliveries where check_at <= now() order by check_at, id limit $1 for update skip locked) as due
       where d.id = due.id
       returning d.id, d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
-        d.event_type as "eventType", d.attempt_count as "attemptCount", d.status, d.run_id as "runId", d.timeline, d.slot is not null as "isDeferred"`,
+        d.event_type as "eventType", d.attempt_count as "attemptCount", d.status, d.workflow_id as "workflowId",
+        d.run_id as "runId", d.timeline,
+        (select octet_length(e.body) from events e where e.account_id = d.account_id and e.id = d.event_id) as "bodyBytes", d.slot is not null as "isDeferred"`,
     values: [limit],
   });
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -169,7 +133,7 @@ export async function reopenDelivery(
   runId: string,
 ): Promise<void> {
   await db.query(
-    `update deliveries set status = 'pending', reason = null, ended_at = null, run_id = $3,
+    `update deliveries set status = 'pending', reason = null, ended_at = null, workflow_id = id, run_id = $3,
        check_at = now() + interval '5 minutes'
      where id = $1 and attempt_count = $2 and status in ('failed', 'delivered')`,
     [id, attemptCount, runId],

@@ -31,6 +31,8 @@ export type AttemptMaterial = {
   laneBefore: LaneBefore;
   /** The database's clock, which the cap goes by. */
   now: Date;
+  /** Who carries the delivery, when the attempt was asked for by a group that does not: not to be attempted by it. */
+  carriedBy: string | null;
 };
 
 type Lane = {
@@ -52,9 +54,12 @@ const loadStatement = `
       w.deleted_at is not null as is_deleted,
       a.id as attempt_id, a.started_at, a.duration_ms, a.status_code, a.outcome, a.error_code, a.wait_seconds,
       asked.position,
+      case when asked.group_id is not null and d.workflow_id is distinct from asked.group_id
+        then coalesce(d.workflow_id, '') end as carried_by,
       -- Only an attempt that is going to be made takes a number of the cap, and a deferred one has its number already.
-      $3 > 0 and d.slot is null and a.id is null and w.active and d.status not in ('held', 'canceled') as takes_slot
-    from unnest($1::text[], $2::int[]) with ordinality as asked(id, number, position)
+      $3 > 0 and d.slot is null and a.id is null and w.active and d.status not in ('held', 'canceled')
+        and (asked.group_id is null or d.workflow_id = asked.group_id) as takes_slot
+    from unnest($1::text[], $2::int[], $4::text[]) with ordinality as asked(id, number, group_id, position)
     join deliveries d on d.id = asked.id
     join events e on e.account_id = d.account_id and e.id = d.event_id
     join webhooks w on w.id = d.webhook_id
@@ -78,7 +83,7 @@ const loadStatement = `
     p.status_code as "statusCode", p.outcome, p.error_code as "errorCode", p.wait_seconds as "waitSeconds",
     p.own_slot as slot, coalesce($3 > 0 and p.own_slot > $3, false) as "hasLaneBefore",
     used.started_at as "usedAt", waiting.next_attempt_at as "waitingUntil", later.started_at as "laterUsedAt",
-    clock_timestamp() as now
+    clock_timestamp() as now, p.carried_by as "carriedBy"
   from placed p
   left join lateral (
     select started_at from attempts a where a.webhook_id = p.webhook_id and a.slot = p.own_slot - $3 limit 1
@@ -91,6 +96,9 @@ const loadStatement = `
     where a.webhook_id = p.webhook_id and a.slot > p.own_slot - $3 and a.slot < p.own_slot order by a.slot limit 1
   ) as later on used.started_at is null and waiting.next_attempt_at is null and $3 > 0 and p.own_slot > $3`;
 
+/** `groupId`: the group's workflow that asks; null: the delivery's own does. */
+export type AskedAttempt = { deliveryId: string; number: number; groupId: string | null };
+
 /**
  * All that attempts need, in one statement, which also gives each its number in its webhook's hourly cap. A delivery that
  * is not there is left out.
@@ -99,13 +107,18 @@ const loadStatement = `
  */
 export async function loadAttempts(
   db: Queryable,
-  asked: readonly { deliveryId: string; number: number }[],
+  asked: readonly AskedAttempt[],
   cap: number,
 ): Promise<AttemptMaterial[]> {
   const { rows } = await db.query<Row>({
     name: 'load-attempts',
     text: loadStatement,
-    values: [asked.map(({ deliveryId }) => deliveryId), asked.map(({ number }) => number), cap],
+    values: [
+      asked.map(({ deliveryId }) => deliveryId),
+      asked.map(({ number }) => number),
+      cap,
+      asked.map(({ groupId }) => groupId),
+    ],
   });
   return rows.map(toMaterial);
 }

@@ -1,4 +1,5 @@
 import type { DeliveryStatus, TimelineEntry } from '../contracts/delivery.ts';
+import type { StoredEntry } from '../domain/timeline.ts';
 import { withTransaction, type Pool } from './pool.ts';
 
 export type Settled =
@@ -12,7 +13,7 @@ type Settle = {
   as: 'canceled' | 'held' | 'as_row_says';
   reason: string | null;
   /** What the workflow noted since its last step. */
-  notes: readonly TimelineEntry[];
+  notes: readonly StoredEntry[];
 };
 
 /**
@@ -28,7 +29,7 @@ export async function settleDelivery(
       status: DeliveryStatus;
       reason: string | null;
       endedAt: Date | null;
-      timeline: TimelineEntry[];
+      timeline: StoredEntry[];
     }>(`select status, reason, ended_at as "endedAt", timeline from deliveries where id = $1 for update`, [
       deliveryId,
     ]);
@@ -63,12 +64,16 @@ function targetOf(status: DeliveryStatus, as: Settle['as']): 'held' | 'canceled'
 
 /** The entry that an earlier call for the same run has written, if any. */
 function toldBefore(
-  timeline: TimelineEntry[],
+  timeline: StoredEntry[],
   target: 'held' | 'canceled',
-  notes: readonly TimelineEntry[],
+  notes: readonly StoredEntry[],
 ): TimelineEntry | null {
   const last = timeline.at(-1);
   if (last?.type !== (target === 'held' ? 'held' : 'ended')) return null;
-  const runs = new Set(timeline.flatMap((entry) => (entry.type === 'started' ? [entry.run_id] : [])));
-  return notes.every((note) => note.type !== 'started' || runs.has(note.run_id)) ? last : null;
+  const runsOf = (entries: readonly StoredEntry[]) =>
+    entries.flatMap((entry) =>
+      entry.type === 'started' || entry.type === 'handed_over' ? [entry.run_id] : [],
+    );
+  const runs = new Set(runsOf(timeline));
+  return runsOf(notes).every((runId) => runs.has(runId)) ? last : null;
 }

@@ -7,7 +7,7 @@ const pairs = Array.from({ length: 1024 }, (_, bits) => `${alphabet[bits >> 5]}$
 /** The first 10 of the 26 digits hold a UUIDv7's 48 bits of time. */
 const timeDigits = 10;
 
-export type IdPrefix = 'acc' | 'key' | 'wh' | 'evt' | 'dlv' | 'att' | 'req' | 'aud' | 'rec';
+export type IdPrefix = 'acc' | 'key' | 'wh' | 'evt' | 'dlv' | 'att' | 'req' | 'aud' | 'rec' | 'grp';
 
 // Random words are fetched by the thousand: each call for them costs more than an id.
 const randomWords = new Uint32Array(2048);
@@ -30,6 +30,11 @@ const generator = new V7Generator({
  */
 export function newId(prefix: IdPrefix): string {
   return `${prefix}_${base32(generator.generate().bytes)}`;
+}
+
+/** Whether a workflow's id is a group's, which carries several deliveries for their first attempt. */
+export function isGroupId(workflowId: string): boolean {
+  return workflowId.startsWith('grp_');
 }
 
 /** 128 bits as 26 digits of 5 bits, the first digit holding the upper 3. */

@@ -19,7 +19,7 @@ type AttemptHeaders = {
  */
 export function attemptHeaders(input: AttemptHeaders): Record<string, string> {
   const timestamp = Math.floor(input.at.getTime() / 1000);
-  return {
+  const headers: Record<string, string> = {
     'Content-Type': 'application/json',
     'User-Agent': 'FLTR-Webhooks/1.0',
     'X-FLTR-Event': input.eventType,
@@ -30,6 +30,7 @@ export function attemptHeaders(input: AttemptHeaders): Record<string, string> {
     'webhook-signature': input.secrets.standard
       .map((secret) => signStandard(secret, input.eventId, timestamp, input.body))
       .join(' '),
-    ...(input.isTest ? { 'X-FLTR-Test': 'true' } : {}),
   };
+  if (input.isTest) headers['X-FLTR-Test'] = 'true';
+  return headers;
 }

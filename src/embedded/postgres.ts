@@ -33,6 +33,8 @@ type EmbeddedPostgresOptions = {
   report: (line: string) => void;
   /** As root only: for what the user that runs PostgreSQL cannot reach elsewhere. */
   sharedDir?: string;
+  /** PostgreSQL's own settings, in place of the ones below. */
+  settings?: Record<string, string>;
 };
 
 type Access = { password: string; port: number | undefined; place: string };
@@ -76,7 +78,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const child = startChild({
       name: 'postgres',
       command: postgresProgram(native, 'postgres'),
-      args: serverArguments(clusterDir, port),
+      args: serverArguments(clusterDir, port, options.settings),
       cwd: native,
       env,
       logFile,
@@ -128,7 +130,7 @@ function minimalEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }
 
-function serverArguments(clusterDir: string, port: number): string[] {
+function serverArguments(clusterDir: string, port: number, own: Record<string, string> = {}): string[] {
   const settings = {
     listen_addresses: HOST,
     port: String(port),
@@ -140,6 +142,7 @@ function serverArguments(clusterDir: string, port: number): string[] {
     log_timezone: 'UTC',
     log_checkpoints: 'off',
     logging_collector: 'off',
+    ...own,
   };
   return [
     '-D',

@@ -1,6 +1,6 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { isAlive } from './processes.ts';
+import { inWorkFolder, goInstall, keepExecutable } from './go-install.ts';
 import { EXE, runBounded, runLongStep, which } from './programs.ts';
 
 export type TemporalSource = 'path' | 'cache' | 'download' | 'build';
@@ -16,9 +16,7 @@ const MODULE = 'github.com/temporalio/cli';
 const DOWNLOAD_HOST = 'https://temporal.download';
 const PROBE_TIMEOUT_MS = 3_000;
 const VERSION_TIMEOUT_MS = 5_000;
-const MODULE_PROBE_TIMEOUT_MS = 20_000;
 const DOWNLOAD_TIMEOUT_MS = 180_000;
-const BUILD_TIMEOUT_MS = 30 * 60_000;
 
 export function standardWays(options: WayOptions): Way[] {
   const { env, cacheDir, report } = options;
@@ -56,32 +54,6 @@ async function findInCache(cached: string, env: NodeJS.ProcessEnv): Promise<stri
   return cached;
 }
 
-/** Moves a finished executable to its place in one step: nobody ever starts half a file. */
-async function keep(executable: string, cached: string, env: NodeJS.ProcessEnv): Promise<string> {
-  chmodSync(executable, 0o755);
-  await versionOf(executable, env);
-  renameSync(executable, cached);
-  return cached;
-}
-
-async function inWorkFolder<T>(cached: string, use: (folder: string) => Promise<T>): Promise<T> {
-  const parent = dirname(cached);
-  mkdirSync(parent, { recursive: true });
-  // What a start that was killed in the middle left: some hundred megabytes.
-  for (const left of readdirSync(parent)) {
-    const pid = /^new-(\d+)$/.exec(left)?.[1];
-    if (pid !== undefined && !isAlive(Number(pid)))
-      rmSync(join(parent, left), { recursive: true, force: true });
-  }
-  const folder = join(parent, `new-${process.pid}`);
-  mkdirSync(folder, { recursive: true });
-  try {
-    return await use(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
-  }
-}
-
 /**
  * The SDK downloads only as a part of starting its test server. Done in a process of its own: it would otherwise make
  * the one Runtime of this process, with settings that the worker could not change any more.
@@ -96,7 +68,7 @@ async function download(cached: string, { env, report }: WayOptions): Promise<st
     );
   }
   report(`Temporal: downloading the CLI ${CLI_VERSION} (once for this user) …`);
-  return inWorkFolder(cached, async (folder) => {
+  return inWorkFolder(dirname(cached), async (folder) => {
     const script = `
       import { createRequire } from 'node:module';
       const { TestWorkflowEnvironment } = createRequire(${JSON.stringify(import.meta.url)})('@temporalio/testing');
@@ -119,32 +91,21 @@ async function download(cached: string, { env, report }: WayOptions): Promise<st
       timeoutMs: DOWNLOAD_TIMEOUT_MS,
       onProgress: (seconds) => report(`Temporal: still downloading, ${seconds} s so far …`),
     });
-    return keep(join(folder, `temporal-v${CLI_VERSION}${EXE}`), cached, env);
+    await keepExecutable(join(folder, `temporal-v${CLI_VERSION}${EXE}`), cached, (file) =>
+      versionOf(file, env),
+    );
+    return cached;
   });
 }
 
 async function build(cached: string, { env, report }: WayOptions): Promise<string> {
-  const go = which('go', env);
-  if (go === undefined) throw new Error('no `go` on PATH');
-  // A wish for another platform would make a binary that does not run here, and `go install` refuses it with GOBIN.
-  const { GOOS: _os, GOARCH: _arch, ...rest } = env;
-  return inWorkFolder(cached, async (folder) => {
-    const goEnv = { ...rest, GOBIN: folder, PWD: folder };
-    await runBounded(go, ['list', '-m', `${MODULE}@v${CLI_VERSION}`], goEnv, MODULE_PROBE_TIMEOUT_MS, folder);
-    report(
-      `Temporal: neither installed nor to be downloaded, so it is built from its Go module (${MODULE}@v${CLI_VERSION}). ` +
-        'This takes 4 to 8 minutes on two cores, once for this user …',
-    );
-    await runLongStep({
-      name: 'temporal-build',
-      command: go,
-      args: ['install', `${MODULE}/cmd/temporal@v${CLI_VERSION}`],
-      cwd: folder,
-      env: goEnv,
-      logFile: join(dirname(cached), 'build.log'),
-      timeoutMs: BUILD_TIMEOUT_MS,
-      onProgress: (seconds) => report(`Temporal: still building, ${seconds} s so far …`),
-    });
-    return keep(join(folder, `temporal${EXE}`), cached, env);
+  await goInstall({
+    module: MODULE,
+    version: CLI_VERSION,
+    programs: [{ package: 'cmd/temporal', keepAs: cached, check: (file) => versionOf(file, env) }],
+    env,
+    report,
+    words: 'neither installed nor to be downloaded, so it is built from its Go module',
   });
+  return cached;
 }

@@ -1,29 +1,30 @@
 const maxHeaders = 64;
 const maxHeaderCharacters = 8 * 1024;
 
+/** Kept before all others. */
+const wanted = ['retry-after', 'content-type'];
+
 /**
- * The headers of an answer that are kept, names in lower case, repeated ones joined with a comma: at most 64
- * and 8 KiB. What does not fit is left out whole; `retry-after` and `content-type` come first.
+ * The headers of an answer that are kept, repeated ones joined with a comma: at most 64 and 8 KiB. What does not fit is
+ * left out whole; `retry-after` and `content-type` come first.
  *
+ * @param headers names in lower case
  * @example
- * boundHeaders({ 'Retry-After': '30', via: ['a', 'b'] }); // { 'retry-after': '30', via: 'a, b' }
+ * boundHeaders({ 'retry-after': '30', via: ['a', 'b'] }); // { 'retry-after': '30', via: 'a, b' }
  */
 export function boundHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  const entries = Object.entries(headers)
-    .filter((entry): entry is [string, string | string[]] => entry[1] !== undefined)
-    .map(([name, value]) => [name.toLowerCase(), Array.isArray(value) ? value.join(', ') : value] as const)
-    .sort(([a], [b]) => rank(a) - rank(b));
-  const kept: (readonly [string, string])[] = [];
+  const kept: [string, string][] = [];
   let room = maxHeaderCharacters;
-  for (const entry of entries) {
-    const cost = entry[0].length + entry[1].length;
-    if (kept.length === maxHeaders || cost > room) continue;
+  const keep = (name: string, value: string | string[] | undefined): void => {
+    if (value === undefined || kept.length === maxHeaders) return;
+    const text = Array.isArray(value) ? value.join(', ') : value;
+    const cost = name.length + text.length;
+    if (cost > room) return;
     room -= cost;
-    kept.push(entry);
-  }
+    kept.push([name, text]);
+  };
+  for (const name of wanted) keep(name, headers[name]);
+  for (const name of Object.keys(headers)) if (!wanted.includes(name)) keep(name, headers[name]);
+  // Not by assignment: a header may be called `__proto__`.
   return Object.fromEntries(kept);
-}
-
-function rank(name: string): number {
-  return name === 'retry-after' || name === 'content-type' ? 0 : 1;
 }

@@ -1,11 +1,6 @@
 import { errors } from 'undici';
 import type { AttemptErrorCode } from '../contracts/attempt.ts';
-
-/** What an attempt is busy with; decides what running out of time is called. */
-export type Phase = 'lookup' | 'connect' | 'tls' | 'answer';
-
-/** Shared by the steps of one attempt: where it stands, and the signal that ends it. */
-export type Progress = { phase: Phase; readonly signal: AbortSignal };
+import type { Phase } from './progress.ts';
 
 /** An error whose code is already known. */
 export class AttemptFailure extends Error {

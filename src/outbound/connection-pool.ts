@@ -1,14 +1,14 @@
-import type { Progress } from './attempt-failure.ts';
 import { createConnection, type Connection } from './connection.ts';
 import type { Connector } from './guarded-connector.ts';
-import { untilAborted } from './until-aborted.ts';
+import { untilEnded, type Progress } from './progress.ts';
+import type { Target } from './target.ts';
 
 type ConnectionPool = {
   /**
    * A connection to the URL's origin for this attempt alone: an idle one, else a new one, else whichever
    * comes free first. `fresh` asks for one that carried nothing yet, and gives up all idle ones to get it.
    */
-  acquire: (url: URL, progress: Progress, fresh: boolean) => Promise<Connection>;
+  acquire: (url: Target, progress: Progress, fresh: boolean) => Promise<Connection>;
   /** Gives a connection back; one that may be used again stays open for a while. */
   release: (connection: Connection) => void;
   /** Ends idle connections; those in use end when they are released. */
@@ -70,7 +70,7 @@ export function createConnectionPool({
     return connection;
   }
 
-  async function open(url: URL, progress: Progress): Promise<Connection> {
+  async function open(url: Target, progress: Progress): Promise<Connection> {
     try {
       const connection = createConnection(url.origin, await connect(url, progress));
       connection.onClose(() => endIdle(connection));
@@ -82,7 +82,7 @@ export function createConnectionPool({
   }
 
   function waitForGrant(origin: Origin, progress: Progress): Promise<Grant> {
-    return untilAborted(progress.signal, (resolve) => {
+    return untilEnded(progress, (resolve) => {
       origin.waiting.push(resolve);
       return () => {
         origin.waiting = origin.waiting.filter((each) => each !== resolve);
@@ -90,7 +90,7 @@ export function createConnectionPool({
     });
   }
 
-  async function acquire(url: URL, progress: Progress, fresh: boolean): Promise<Connection> {
+  async function acquire(url: Target, progress: Progress, fresh: boolean): Promise<Connection> {
     const key = url.origin;
     if (fresh) origins.get(key)?.idle.forEach(endIdle);
     const origin = origins.get(key) ?? { slots: 0, idle: [], waiting: [] };

@@ -2,20 +2,27 @@ import { lookup as systemLookup, type LookupAddress } from 'node:dns';
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import type { AddressGuard } from './address-guard.ts';
-import { AttemptFailure, type Progress } from './attempt-failure.ts';
+import { AttemptFailure } from './attempt-failure.ts';
 import { withoutBrackets } from './judge-ip.ts';
-import { untilAborted } from './until-aborted.ts';
+import { createNameAnswers } from './name-answers.ts';
+import { untilEnded, type Progress } from './progress.ts';
+import type { Target } from './target.ts';
 
 /** Opens a connection to the URL's origin, TLS included; keeps `progress.phase` up to date. */
-export type Connector = (url: URL, progress: Progress) => Promise<Socket>;
+export type Connector = (url: Target, progress: Progress) => Promise<Socket>;
 
 type ConnectorOptions = {
   guard: AddressGuard;
   timeoutMs: number;
   lookup?: LookupFunction | undefined;
+  /** For how many milliseconds a name's addresses are kept. */
+  keepNamesMs?: number | undefined;
   ca?: string | undefined;
 };
 
+// Far below the life that names are given (30 s and more), and below what a connection lives, so it adds little to how
+// late a changed name is noticed; in a burst to a receiver that keeps no connection it saves all look-ups but one.
+const keepNamesForMs = 5_000;
 // A name may list any number of addresses: without a bound it could aim many connections at strangers.
 const maxAddresses = 8;
 
@@ -25,20 +32,25 @@ const maxAddresses = 8;
  * is really connected to, before a byte is written. What was judged is what is dialled: there is no second
  * look-up for a rebinding name to use.
  *
- * The promise is rejected with the signal's reason, an `AttemptFailure`, or the error of node:dns, net or tls.
- * `timeoutMs` (milliseconds) is the whole attempt's: it bounds what one of several addresses may use up.
+ * A name's addresses are kept for seconds and judged again at each connection. They are not kept where none
+ * may be dialled, nor where the connection failed.
+ *
+ * The promise is rejected with the reason for which the attempt ends early, an `AttemptFailure`, or the error
+ * of node:dns, net or tls. `timeoutMs` (milliseconds) is the whole attempt's: it bounds what one of several
+ * addresses may use up.
  *
  * @example
  * const connect = createConnector({ guard, timeoutMs: 5_000 });
- * const socket = await connect(new URL('https://example.com/hook'), { phase: 'connect', signal });
+ * const socket = await connect(new URL('https://example.com/hook'), startProgress(5_000).progress);
  */
 export function createConnector({
   guard,
   timeoutMs,
   lookup = systemLookup,
+  keepNamesMs = keepNamesForMs,
   ca,
 }: ConnectorOptions): Connector {
-  const lookUp = shareLookups(lookup);
+  const names = createNameAnswers({ lookup, keepMs: keepNamesMs });
   const addTls = buildConnector({
     timeout: 0,
     allowH2: false,
@@ -46,35 +58,36 @@ export function createConnector({
     ...(ca === undefined ? {} : { ca }),
   });
 
-  async function findAddresses(host: string, progress: Progress): Promise<LookupAddress[]> {
+  async function findAddresses(host: string, progress: Progress): Promise<readonly LookupAddress[]> {
     const literal = withoutBrackets(host);
     const family = isIP(literal);
     progress.phase = 'lookup';
-    const found =
-      family === 0
-        ? await untilAborted<LookupAddress[]>(progress.signal, (resolve, reject) => {
-            lookUp(host).then(resolve, reject);
-            return () => {};
-          })
-        : [{ address: literal, family }];
+    if (family !== 0) return [{ address: literal, family }];
+    return untilEnded<readonly LookupAddress[]>(progress, (resolve, reject) => {
+      names.find(host).then(resolve, reject);
+      return () => {};
+    });
+  }
+
+  async function open(url: Target, found: readonly LookupAddress[], progress: Progress): Promise<Socket> {
+    const host = url.hostname;
     if (found.length === 0) throw new AttemptFailure('dns_not_found');
     const allowed = found.filter(({ address }) => guard.checkAddress(address, host));
     if (allowed.length === 0) throw new AttemptFailure('blocked_address');
-    return allowed.slice(0, maxAddresses);
-  }
-
-  return async (url, progress) => {
-    const host = url.hostname;
-    const addresses = await findAddresses(host, progress);
     progress.phase = 'connect';
-    const socket = await dial(url, addresses, Math.min(1000, timeoutMs / 4), progress.signal);
+    const addresses = allowed.slice(0, maxAddresses);
+    const socket = await dial(url, addresses, Math.min(1000, timeoutMs / 4), progress);
     if (!guard.checkAddress(socket.remoteAddress ?? '', host)) {
       socket.destroy();
       throw new AttemptFailure('blocked_address');
     }
     if (url.protocol === 'http:') return socket;
     progress.phase = 'tls';
-    return untilAborted<Socket>(progress.signal, (resolve, reject) => {
+    return secure(url, socket, progress);
+  }
+
+  function secure(url: Target, socket: Socket, progress: Progress): Promise<Socket> {
+    return untilEnded<Socket>(progress, (resolve, reject) => {
       // A close that TLS has more to say about is followed by its error at once.
       const onClose = (): void => {
         setImmediate(() => reject(new AttemptFailure('connection_closed')));
@@ -82,7 +95,7 @@ export function createConnector({
       socket.once('close', onClose);
       addTls(
         {
-          hostname: withoutBrackets(host),
+          hostname: withoutBrackets(url.hostname),
           host: url.host,
           protocol: url.protocol,
           port: portOf(url),
@@ -96,40 +109,26 @@ export function createConnector({
       );
       return () => socket.destroy();
     });
-  };
-}
+  }
 
-/**
- * Attempts to one host that run at the same time share one look-up: getaddrinfo has four threads and cannot
- * be called off, so a host whose name servers hang would hold up everybody else's deliveries.
- */
-function shareLookups(lookup: LookupFunction): (host: string) => Promise<LookupAddress[]> {
-  const underWay = new Map<string, Promise<LookupAddress[]>>();
-
-  const start = (host: string): Promise<LookupAddress[]> =>
-    new Promise((resolve, reject) => {
-      lookup(host, { all: true }, (error, found, family) => {
-        if (error) reject(error);
-        else resolve(typeof found === 'string' ? [{ address: found, family: family ?? isIP(found) }] : found);
-      });
-    });
-
-  return (host) => {
-    const running = underWay.get(host);
-    if (running !== undefined) return running;
-    const started = start(host).finally(() => underWay.delete(host));
-    underWay.set(host, started);
-    return started;
+  return async (url, progress) => {
+    const found = await findAddresses(url.hostname, progress);
+    try {
+      return await open(url, found, progress);
+    } catch (error) {
+      names.forget(url.hostname, found);
+      throw error;
+    }
   };
 }
 
 function dial(
-  url: URL,
+  url: Target,
   addresses: LookupAddress[],
   attemptTimeoutMs: number,
-  signal: AbortSignal,
+  progress: Progress,
 ): Promise<Socket> {
-  return untilAborted(signal, (resolve, reject) => {
+  return untilEnded(progress, (resolve, reject) => {
     const socket = connectTcp({
       host: withoutBrackets(url.hostname),
       port: Number(portOf(url)),
@@ -145,7 +144,7 @@ function dial(
   });
 }
 
-function portOf(url: URL): string {
+function portOf(url: Target): string {
   if (url.port !== '') return url.port;
   return url.protocol === 'https:' ? '443' : '80';
 }

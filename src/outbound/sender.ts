@@ -1,12 +1,12 @@
 import type { LookupFunction } from 'node:net';
 import type { AttemptErrorCode } from '../contracts/attempt.ts';
 import type { AddressGuard } from './address-guard.ts';
-import { boundHeaders } from './answer-headers.ts';
-import { classifyFailure, type Progress } from './attempt-failure.ts';
-import type { Connection, OutboundRequest } from './connection.ts';
+import { classifyFailure } from './attempt-failure.ts';
+import type { Answer, Connection, OutboundRequest } from './connection.ts';
 import { createConnectionPool } from './connection-pool.ts';
 import { createConnector } from './guarded-connector.ts';
-import { readBody } from './read-body.ts';
+import { startProgress, type Progress } from './progress.ts';
+import { createTargets } from './target.ts';
 
 export type SendRequest = {
   url: string;
@@ -17,14 +17,7 @@ export type SendRequest = {
 };
 
 export type SendResult = { startedAt: Date; durationMs: number } & (
-  | {
-      kind: 'answered';
-      statusCode: number;
-      headers: Record<string, string>;
-      body: Buffer;
-      truncated: boolean;
-    }
-  | { kind: 'failed'; code: AttemptErrorCode }
+  ({ kind: 'answered' } & Answer) | { kind: 'failed'; code: AttemptErrorCode }
 );
 
 export type Sender = {
@@ -38,6 +31,8 @@ export type SenderOptions = {
   timeoutMs: number;
   /** Finds a host's addresses; node:dns `lookup` unless given. */
   lookup?: LookupFunction | undefined;
+  /** For how many milliseconds a host's addresses are kept; 5,000 unless given. */
+  keepNamesMs?: number | undefined;
   /** PEM certificates to trust instead of Node's own. */
   ca?: string | undefined;
   connectionsPerOrigin?: number | undefined;
@@ -64,60 +59,44 @@ const reservedHeaders = new Set(['host', 'connection', 'content-length', 'transf
  * if (result.kind === 'answered') console.log(result.statusCode, result.headers['retry-after']);
  */
 export function createSender(options: SenderOptions): Sender {
-  const { guard, timeoutMs, lookup, ca, connectionsPerOrigin = 16, maxIdleConnections = 512 } = options;
-  const connect = createConnector({ guard, timeoutMs, lookup, ca });
+  const { guard, timeoutMs, lookup, keepNamesMs, ca } = options;
+  const { connectionsPerOrigin = 16, maxIdleConnections = 512 } = options;
+  const connect = createConnector({ guard, timeoutMs, lookup, keepNamesMs, ca });
   const pool = createConnectionPool({ connect, connectionsPerOrigin, maxIdleConnections });
+  const findTarget = createTargets(guard);
   const underWay = new Set<Promise<unknown>>();
   let isClosed = false;
 
-  async function exchange(request: OutboundRequest, progress: Progress, fresh: boolean): Promise<Outcome> {
+  async function exchange(request: OutboundRequest, progress: Progress, fresh: boolean): Promise<Answer> {
     const connection = await pool.acquire(request.url, progress, fresh);
-    const onAbort = (): void => connection.destroy(progress.signal.reason as Error);
     try {
-      progress.signal.throwIfAborted();
-      progress.phase = 'answer';
-      progress.signal.addEventListener('abort', onAbort, { once: true });
-      const answer = await connection.request(request);
-      // From here on the deadline cuts the body and does not undo the answer.
-      progress.signal.removeEventListener('abort', onAbort);
-      const body = await readBody(answer.body, progress.signal);
-      return {
-        kind: 'answered',
-        statusCode: answer.statusCode,
-        headers: boundHeaders(answer.headers),
-        ...body,
-      };
+      return await connection.request(request, progress);
     } catch (error) {
       connection.destroy();
-      if (fresh || progress.signal.aborted || !diedIdle(connection, error)) throw error;
+      if (fresh || progress.ended !== undefined || !diedIdle(connection, error)) throw error;
     } finally {
-      progress.signal.removeEventListener('abort', onAbort);
       pool.release(connection);
     }
     return exchange(request, progress, true);
   }
 
-  async function attempt(request: SendRequest): Promise<Outcome> {
-    const { url: text, headers, body, signal } = request;
-    const verdict = guard.checkUrl(text);
-    if (!verdict.ok) return { kind: 'failed', code: 'blocked_address' };
-    const expiry = new AbortController();
-    const onAbort = (): void => expiry.abort(signal?.reason);
+  async function attempt({ url: text, headers, body, signal }: SendRequest): Promise<Outcome> {
+    const url = findTarget(text);
+    if (url === undefined) return { kind: 'failed', code: 'blocked_address' };
+    const { progress, end, stop } = startProgress(timeoutMs);
+    const onAbort = (): void => end(signal?.reason as Error);
     signal?.addEventListener('abort', onAbort, { once: true });
-    // A busy event loop runs timers first: an answer that is already here gets its turn before the deadline.
-    const timer = setTimeout(() => setImmediate(() => expiry.abort()), timeoutMs);
-    const progress: Progress = { phase: 'connect', signal: expiry.signal };
     try {
-      return await exchange({ url: verdict.url, headers, body }, progress, false);
+      return { ...(await exchange({ url, headers, body }, progress, false)), kind: 'answered' };
     } catch (error) {
       signal?.throwIfAborted();
-      const isLate = expiry.signal.aborted;
+      const isLate = progress.ended !== undefined;
       return {
         kind: 'failed',
         code: isLate ? `timeout_${progress.phase}` : classifyFailure(error, progress.phase),
       };
     } finally {
-      clearTimeout(timer);
+      stop();
       signal?.removeEventListener('abort', onAbort);
     }
   }
@@ -132,7 +111,7 @@ export function createSender(options: SenderOptions): Sender {
     underWay.add(running);
     try {
       const outcome = await running;
-      return { startedAt, durationMs: Math.round(performance.now() - start), ...outcome };
+      return { ...outcome, startedAt, durationMs: Math.round(performance.now() - start) };
     } finally {
       underWay.delete(running);
     }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleWorkflowCode } from '@temporalio/worker';
+import { bundleWorkflowCode, type BundleOptions } from '@temporalio/worker';
 import { packageRoot } from '../package-root.ts';
 
 /** The workflows as one script, made by `npm run build` and loaded by every worker. */
@@ -10,6 +10,17 @@ export const workflowBundlePath = join(packageRoot, 'dist/workflow-bundle.js');
 const digestPath = `${workflowBundlePath}.sha256`;
 /** The bundle is our few hundred lines and the SDK: much more than that means that something slipped in. */
 export const maxBundleBytes = 2_000_000;
+
+/** How workflows are bundled, whosever they are. */
+export function bundleOptions(workflowsPath: string): BundleOptions {
+  const quiet = () => undefined;
+  return {
+    workflowsPath,
+    // Loaded once a worker, not once a workflow.
+    preloadModules: [join(packageRoot, 'dist/workflows/preload.js'), '@temporalio/workflow'],
+    logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error },
+  };
+}
 
 /** Bundles the compiled workflows, unless nothing that goes in has changed since the last time. */
 async function bundleWorkflows(): Promise<void> {
@@ -20,11 +31,7 @@ async function bundleWorkflows(): Promise<void> {
     (await readFile(digestPath, 'utf8')) === digest
   )
     return;
-  const quiet = () => undefined;
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: join(packageRoot, 'dist/workflows/index.js'),
-    logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error },
-  });
+  const { code } = await bundleWorkflowCode(bundleOptions(join(packageRoot, 'dist/workflows/index.js')));
   await writeFile(workflowBundlePath, code);
   await writeFile(digestPath, digest);
 }

@@ -14,7 +14,7 @@ type Deps = { pool: Pool; temporal: Temporal; log: Logger; scheduleSeconds: read
 export function createResend({ pool, temporal, log, scheduleSeconds }: Deps) {
   return async (row: DeliveryRow, by: string): Promise<boolean> => {
     try {
-      const runId = await retryDelivery(temporal, row, scheduleSeconds, by);
+      const runId = await retryDelivery({ pool, temporal, scheduleSeconds }, row, by);
       await reopenDelivery(pool, row.id, row.attemptCount, runId);
       return true;
     } catch (error) {

@@ -8,8 +8,10 @@ import {
   setNextCheck,
   type DueForCheck,
 } from '../db/deliveries.ts';
+import { releaseFromGroup } from '../db/carriers.ts';
 import { expireDelivery, keepUntilExpiry } from '../db/hold-deliveries.ts';
 import { settleDelivery } from '../db/settle-delivery.ts';
+import { isGroupId } from '../domain/ids.ts';
 import { retriesUsed } from '../domain/timeline.ts';
 import { signalNames, type Asked } from '../../workflows/contract.ts';
 import { isNotFound, isTemporalUnavailable, within, type Temporal } from './client.ts';
@@ -29,6 +31,8 @@ const batchSize = 200;
 const concurrency = 16;
 const callTimeoutMs = 10_000;
 const recheckSeconds = 300;
+/** A group lasts as long as its slowest first attempt. */
+const recheckGroupSeconds = 5;
 
 /**
  * Makes Temporal agree with the rows, again and again: a delivery that waits has a running workflow, one that is held or
@@ -63,15 +67,19 @@ export function startSweep(deps: Deps): Sweep {
 /** One round; how many deliveries were due. */
 export async function sweepOnce(deps: Deps): Promise<number> {
   const due = await claimDueForCheck(deps.pool, batchSize);
-  const queue = [...due];
+  const { groups, others } = byGroup(due);
+  const queue = [
+    ...[...groups].map(([id, members]) => ({ id, check: () => ensureGroup(deps, id, members) })),
+    ...others.map((delivery) => ({ id: delivery.id, check: () => agree(deps, delivery) })),
+  ];
   let unavailable: unknown = null;
   const work = async (): Promise<void> => {
     for (let next = queue.shift(); next && unavailable === null; next = queue.shift()) {
       try {
-        await agree(deps, next);
+        await next.check();
       } catch (error) {
         if (isTemporalUnavailable(error)) unavailable = error;
-        else deps.log.error({ err: error, delivery: next.id }, 'a delivery could not be checked');
+        else deps.log.error({ err: error, workflow: next.id }, 'a delivery could not be checked');
       }
     }
   };
@@ -91,6 +99,57 @@ export async function sweepOnce(deps: Deps): Promise<number> {
   return due.length;
 }
 
+/** What waits for a group's workflow is looked at once a group. */
+function byGroup(due: readonly DueForCheck[]): { groups: Map<string, DueForCheck[]>; others: DueForCheck[] } {
+  const groups = new Map<string, DueForCheck[]>();
+  const others = due.filter((delivery) => {
+    const { workflowId, status } = delivery;
+    if (status !== 'pending' || workflowId === null || !isGroupId(workflowId)) return true;
+    groups.set(workflowId, [...(groups.get(workflowId) ?? []), delivery]);
+    return false;
+  });
+  return { groups, others };
+}
+
+const wasHeld = ({ timeline }: DueForCheck): boolean => timeline.at(-1)?.type === 'held';
+
+/** Deliveries that nothing carries go to the starter; those that it has no room for come again. */
+async function enqueue({ pool, starter }: Deps, deliveries: readonly DueForCheck[]): Promise<void> {
+  const later = deliveries.filter(
+    (delivery) => !starter.enqueue({ ...delivery, isRelease: wasHeld(delivery) }),
+  );
+  if (later.length > 0)
+    await setNextCheck(
+      pool,
+      later.map(({ id }) => id),
+      'pending',
+      2,
+    );
+}
+
+/** A group that was settled and never started, or that ended without them. */
+async function ensureGroup(deps: Deps, groupId: string, members: readonly DueForCheck[]): Promise<void> {
+  const { pool, temporal, starter, log } = deps;
+  const ids = members.map(({ id }) => id);
+  const status = (await describe(temporal, groupId))?.status ?? null;
+  if (status === 'RUNNING') return setNextCheck(pool, ids, 'pending', recheckGroupSeconds);
+  if (status === null) {
+    // Under the same id, so that a start that is still on its way and this one cannot both be.
+    await starter.startGroup(
+      groupId,
+      members.map((delivery) => ({ ...delivery, isRelease: wasHeld(delivery) })),
+    );
+    return;
+  }
+  if (status === 'TERMINATED') {
+    log.warn({ workflow: groupId }, 'the workflow was terminated in Temporal: its deliveries end canceled');
+    for (const id of ids) await endTerminated(pool, id);
+    return;
+  }
+  await releaseFromGroup(pool, ids, groupId);
+  await enqueue(deps, members);
+}
+
 async function agree(deps: Deps, delivery: DueForCheck): Promise<void> {
   switch (delivery.status) {
     case 'pending':
@@ -108,7 +167,8 @@ async function agree(deps: Deps, delivery: DueForCheck): Promise<void> {
 
 async function ensureRunning(deps: Deps, delivery: DueForCheck): Promise<void> {
   const { pool, temporal, starter, log, scheduleSeconds } = deps;
-  const isRelease = delivery.timeline.at(-1)?.type === 'held';
+  if (delivery.workflowId === null) return enqueue(deps, [delivery]);
+  const isRelease = wasHeld(delivery);
   const isFirst = !delivery.timeline.some(({ type }) => type === 'started');
   if (isFirst && (await starter.startFirst(delivery, isRelease))) return;
   const run = await describe(temporal, delivery.id);
@@ -140,23 +200,29 @@ async function ensureRunning(deps: Deps, delivery: DueForCheck): Promise<void> {
 /** Told to its workflow, kept, and at last expired. */
 async function ensureHeld(deps: Deps, delivery: DueForCheck): Promise<void> {
   const { pool, temporal } = deps;
-  if (delivery.runId !== null && (await describe(temporal, delivery.id))?.status === 'RUNNING') {
-    await tellToSettle(temporal, delivery.id);
-    return setNextCheck(pool, [delivery.id], 'held', recheckSeconds);
-  }
+  if (await isStillCarried(temporal, delivery))
+    return setNextCheck(pool, [delivery.id], 'held', recheckAfter(delivery));
   if (await expireDelivery(pool, delivery.id)) return;
   await settleDelivery(pool, { deliveryId: delivery.id, as: 'as_row_says', reason: null, notes: [] });
   return keepUntilExpiry(pool, delivery.id);
 }
 
 async function ensureStopped({ pool, temporal }: Deps, delivery: DueForCheck): Promise<void> {
-  if ((await describe(temporal, delivery.id))?.status === 'RUNNING') {
-    await tellToSettle(temporal, delivery.id);
-    return setNextCheck(pool, [delivery.id], delivery.status, recheckSeconds);
-  }
+  if (await isStillCarried(temporal, delivery))
+    return setNextCheck(pool, [delivery.id], delivery.status, recheckAfter(delivery));
   await settleDelivery(pool, { deliveryId: delivery.id, as: 'as_row_says', reason: null, notes: [] });
   return setNextCheck(pool, [delivery.id], delivery.status, null);
 }
+
+/** Whether a workflow has a delivery that should have none. Its own is told; a group comes to its end by itself. */
+async function isStillCarried(temporal: Temporal, { workflowId }: DueForCheck): Promise<boolean> {
+  if (workflowId === null || (await describe(temporal, workflowId))?.status !== 'RUNNING') return false;
+  if (!isGroupId(workflowId)) await tellToSettle(temporal, workflowId);
+  return true;
+}
+
+const recheckAfter = ({ workflowId }: DueForCheck): number =>
+  workflowId !== null && isGroupId(workflowId) ? recheckGroupSeconds : recheckSeconds;
 
 async function describe(
   temporal: Temporal,

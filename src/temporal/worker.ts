@@ -1,14 +1,18 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createActivities, type ActivityDeps } from '../../activities/index.ts';
 import { taskQueue } from '../../workflows/contract.ts';
 import { workflowBundlePath } from './bundle-workflows.ts';
-import type { TemporalAddress } from './client.ts';
+import type { Caller, TemporalAddress } from './client.ts';
 
 export type RunningWorker = {
   /** Settles when it first polls for work. */
   ready: Promise<void>;
+  /** Its own connection, for starting what this process is to do; null while it has none. */
+  caller(): Caller | null;
   /** Lets the attempts under way end, at most the grace time; what does not end is attempted again elsewhere. */
   close(): Promise<void>;
 };
@@ -22,8 +26,19 @@ type Options = {
   log: Logger;
 };
 
-/** Attempts under way at once in one process. */
+/** Attempts under way at once in one process, of deliveries that have a workflow of their own. */
 export const maxConcurrentAttempts = 200;
+/** A local attempt holds a workflow task until it ends: as many of these. */
+const maxConcurrentWorkflowTasks = 200;
+
+/** What a worker's rate depends on: the same for the product and for what it is measured against. */
+export const workerTuning = {
+  maxConcurrentActivityTaskExecutions: maxConcurrentAttempts,
+  maxConcurrentLocalActivityExecutions: maxConcurrentWorkflowTasks,
+  maxConcurrentWorkflowTaskExecutions: maxConcurrentWorkflowTasks,
+  shutdownGraceTime: '10 seconds',
+  shutdownForceTime: '20 seconds',
+} as const;
 
 let isRuntimeInstalled = false;
 
@@ -39,10 +54,13 @@ function installRuntime(log: Logger): void {
     WARN: 'warn',
     ERROR: 'error',
   };
+  // A delivery that failed is a failed workflow, and a first attempt that takes long a long task: the receiver's doing.
+  const isUsual = /^Workflow failed|TMPRL1104/;
   Runtime.install({
     shutdownSignals: [],
+    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} } },
     logger: new DefaultLogger('INFO', ({ level, message, meta }) =>
-      log[levels[level]]({ temporal: meta }, message),
+      log[isUsual.test(message) ? 'debug' : levels[level]]({ temporal: meta }, message),
     ),
   });
 }
@@ -52,6 +70,7 @@ export function startWorker({ address, namespace, ready, activities, log }: Opti
   installRuntime(log);
   const stop = new AbortController();
   let worker: Worker | null = null;
+  let caller: Caller | null = null;
   let markReady: () => void = () => undefined;
   const firstReady = new Promise<void>((resolve) => {
     markReady = resolve;
@@ -66,23 +85,24 @@ export function startWorker({ address, namespace, ready, activities, log }: Opti
         taskQueue,
         workflowBundle: { codePath: workflowBundlePath },
         activities: createActivities(activities),
-        maxConcurrentActivityTaskExecutions: maxConcurrentAttempts,
-        shutdownGraceTime: '10 seconds',
-        shutdownForceTime: '20 seconds',
+        ...workerTuning,
       });
       worker = created;
       const run = created.run();
+      caller = { client: new Client({ connection, namespace }), connection, isWorkers: true };
       markReady();
       // Told to stop while it was being made: only a worker that ran can be shut down.
       if (stop.signal.aborted) created.shutdown();
       await run;
     } finally {
       worker = null;
+      caller = null;
       await connection.close();
     }
   };
   const loop = async (): Promise<void> => {
-    await ready.catch(() => stop.abort());
+    // Temporal may never have been there when the stop comes.
+    await Promise.race([ready.catch(() => stop.abort()), once(stop.signal, 'abort')]);
     while (!stop.signal.aborted) {
       try {
         await runOnce();
@@ -95,6 +115,7 @@ export function startWorker({ address, namespace, ready, activities, log }: Opti
   const running = loop();
   return {
     ready: firstReady,
+    caller: () => caller,
     async close() {
       stop.abort();
       if (worker?.getState() === 'RUNNING') worker.shutdown();

@@ -23,9 +23,10 @@ export async function waitForStatus(
   return readDelivery(service, id);
 }
 
-/** How the delivery's workflow ended. */
+/** How a workflow ended: the one that carries the delivery, or another one by its id. */
 export async function workflowStatus(service: Service, id: string): Promise<string> {
-  const handle = service.temporal.client.workflow.getHandle(id);
+  const workflowId = id.startsWith('dlv_') ? (await readDelivery(service, id)).workflow.id : id;
+  const handle = service.temporal.client.workflow.getHandle(workflowId);
   const description = await until(
     () => handle.describe(),
     ({ status }) => status.name !== 'RUNNING',

@@ -13,12 +13,12 @@ import { pageOf, pageQuery } from '../../contracts/page.ts';
 import { listAttempts } from '../../db/attempts.ts';
 import {
   findDelivery,
-  listDeliveries,
   reopenDelivery,
   showRescheduled,
   toSummary,
   type DeliveryRow,
 } from '../../db/deliveries.ts';
+import { listDeliveries } from '../../db/delivery-log.ts';
 import { hasBody } from '../../db/events.ts';
 import { settleDelivery } from '../../db/settle-delivery.ts';
 import { findWebhook } from '../../db/webhooks.ts';
@@ -60,7 +60,8 @@ async function toDelivery(deps: Deps, row: DeliveryRow): Promise<Delivery> {
     const fact = facts.get(attempt.id);
     return toAttempt(fact ? { ...attempt, ...fact, startedAt: new Date(fact.startedAt) } : attempt);
   });
-  const { workflowId, runId } = row;
+  const { runId } = row;
+  const workflowId = row.workflowId ?? row.id;
   const { temporalUiUrl, temporal } = deps;
   const url =
     temporalUiUrl === null || runId === null
@@ -68,6 +69,12 @@ async function toDelivery(deps: Deps, row: DeliveryRow): Promise<Delivery> {
       : `${temporalUiUrl}/namespaces/${encodeURIComponent(temporal.namespace)}/workflows/${workflowId}/${runId}/history`;
   return { ...summary, attempts, timeline: story.timeline, workflow: { id: workflowId, run_id: runId, url } };
 }
+
+const steering = ({ pool, temporal, config }: Deps) => ({
+  pool,
+  temporal,
+  scheduleSeconds: config.FLTR_RETRY_SCHEDULE_SECONDS,
+});
 
 /** Whether a delivery's state and its webhook allow another attempt. @throws ApiError */
 async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: boolean): Promise<void> {
@@ -171,7 +178,7 @@ export const deliveryRoutes = [
     async handle({ deps, key, id, query }) {
       const row = await requireDelivery(deps, accountOf(key), id);
       await requireRetryable(deps, row, query.force === 'true');
-      const runId = await retryDelivery(deps.temporal, row, deps.config.FLTR_RETRY_SCHEDULE_SECONDS, key.id);
+      const runId = await retryDelivery(steering(deps), row, key.id);
       await reopenDelivery(deps.pool, row.id, row.attemptCount, runId);
       deps.log.info({ delivery: id, by: key.id, action: 'retry' }, 'a delivery was steered');
       return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
@@ -189,8 +196,7 @@ export const deliveryRoutes = [
     async handle({ deps, key, id }) {
       const row = await requireDelivery(deps, accountOf(key), id);
       if (row.endedAt) throw new ApiError('delivery_state_conflict', `It has ended: ${row.status}.`);
-      const isTold =
-        row.status !== 'held' && row.runId !== null && (await cancelDelivery(deps.temporal, row, key.id));
+      const isTold = row.status !== 'held' && (await cancelDelivery(steering(deps), row, key.id));
       if (!isTold) {
         const at = new Date().toISOString();
         const notes = [{ at, type: 'signal' as const, name: 'cancel', by: key.id }];
@@ -223,8 +229,7 @@ export const deliveryRoutes = [
       if (row.status !== 'pending' && row.status !== 'retrying') {
         throw new ApiError('delivery_state_conflict', `It does not wait for an attempt: ${row.status}.`);
       }
-      const { FLTR_RETRY_SCHEDULE_SECONDS: schedule } = deps.config;
-      await rescheduleDelivery(deps.temporal, row, schedule, { by: key.id, until: until.toISOString() });
+      await rescheduleDelivery(steering(deps), row, { by: key.id, until: until.toISOString() });
       await showRescheduled(deps.pool, id, until);
       deps.log.info({ delivery: id, by: key.id, action: 'reschedule' }, 'a delivery was steered');
       return { status: 200, body: toSummary(await requireDelivery(deps, row.accountId, id)) };

@@ -30,6 +30,3 @@ create trigger webhooks_updated after update on webhooks
   referencing old table as old_rows new table as new_rows for each statement execute function count_webhook_changes();
 create trigger webhooks_deleted after delete on webhooks
   referencing old table as old_rows for each statement execute function count_webhook_changes();
-
--- Null: not settled yet, so the delivery's own id.
-alter table deliveries alter column workflow_id drop not null;

@@ -1,0 +1,66 @@
+import { createAccount } from '../src/db/accounts.ts';
+import { insertApiKey } from '../src/db/api-keys.ts';
+import type { Pool } from '../src/db/pool.ts';
+import { digestOfKey, hintOfKey, newApiKey, scopes } from '../src/security/api-keys.ts';
+import { pathOf, type Manner } from './receiver.ts';
+
+async function newKey(pool: Pool, name: string, accountId: string | null): Promise<string> {
+  const key = newApiKey();
+  await insertApiKey(pool, { accountId, name, hint: hintOfKey(key), digest: digestOfKey(key), scopes });
+  return key;
+}
+
+export type AccountKey = { accountId: string; key: string };
+
+export async function newAccountKey(pool: Pool, name: string): Promise<AccountKey> {
+  const { id: accountId } = await createAccount(pool, name);
+  return { accountId, key: await newKey(pool, name, accountId) };
+}
+
+/** Good for every account. */
+export const newServiceKey = (pool: Pool, name: string): Promise<string> => newKey(pool, name, null);
+
+export type Target = AccountKey & { webhookId: string; manner: Manner };
+
+/** Accounts with a key and a webhook (`*`) each; `mannerOf` says how its receiver behaves. */
+export async function newTargets(
+  pool: Pool,
+  apiUrl: string,
+  receiverUrl: string,
+  count: number,
+  mannerOf: (number: number) => Manner,
+): Promise<Target[]> {
+  const targets: Target[] = [];
+  for (let number = 0; number < count; number += 1) {
+    const account = await newAccountKey(pool, 'bench');
+    const manner = mannerOf(number);
+    const { webhook_id: webhookId } = await callApi<{ webhook_id: string }>(
+      apiUrl,
+      account.key,
+      'POST',
+      '/v1/webhooks',
+      { url: receiverUrl + pathOf[manner], events: ['*'] },
+    );
+    targets.push({ ...account, webhookId, manner });
+  }
+  return targets;
+}
+
+/** @throws where the answer is no success */
+export async function callApi<T>(
+  apiUrl: string,
+  key: string,
+  method: string,
+  path: string,
+  body: unknown,
+): Promise<T> {
+  const response = await fetch(apiUrl + path, {
+    method,
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(30_000),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
+  return JSON.parse(text) as T;
+}

@@ -1,0 +1,150 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
+import { Client } from '@temporalio/client';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type InjectedSinks,
+} from '@temporalio/worker';
+import { packageRoot } from '../src/package-root.ts';
+import { bundleOptions } from '../src/temporal/bundle-workflows.ts';
+import { workerTuning } from '../src/temporal/worker.ts';
+import { nowMs } from './clock.ts';
+import type { FloorActivities, FloorSinks } from './floor-workflows.ts';
+import { answerCalls } from './remote.ts';
+
+/**
+ * The engine alone, a process of its own: client and worker on one connection, eager starts, local activities, the
+ * product's worker options. What the product delivers is measured against it.
+ */
+type Place = { address: string; namespace: string };
+type FloorWorkflow = 'noop' | 'activity';
+/** As many under way as callers of a burst. */
+const inFlight = 32;
+const taskQueue = 'fltr-bench-floor';
+const warmUpMs = 2000;
+
+type Engine = {
+  /** Starts one, and waits until it is done; the ms from just before the start until the activity ran. */
+  run(workflow: FloorWorkflow): Promise<{ id: string; msToActivity: number }>;
+  /** Until the server knows of its end. */
+  untilClosed(id: string): Promise<void>;
+  close(): Promise<void>;
+};
+
+let bundle: Promise<{ code: string }> | null = null;
+let lastNumber = 0;
+
+async function startEngine({ address, namespace }: Place): Promise<Engine> {
+  bundle ??= bundleWorkflowCode(bundleOptions(join(packageRoot, 'dist/bench/floor-workflows.js')));
+  const connection = await NativeConnection.connect({ address });
+  const doneWaiters = new Map<string, () => void>();
+  const activityAt = new Map<string, number>();
+  const activities: FloorActivities = {
+    async doNothing() {
+      activityAt.set(Context.current().info.workflowExecution?.workflowId ?? '', nowMs());
+      await Promise.resolve();
+    },
+  };
+  const sinks: InjectedSinks<FloorSinks> = {
+    floor: { done: { fn: ({ workflowId }) => doneWaiters.get(workflowId)?.() } },
+  };
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    taskQueue,
+    workflowBundle: { code: (await bundle).code },
+    activities,
+    sinks,
+    ...workerTuning,
+  });
+  const running = worker.run();
+  const client = new Client({ connection, namespace });
+  return {
+    async run(workflow) {
+      const id = `floor-${process.pid}-${(lastNumber += 1)}`;
+      const done = new Promise<void>((resolve) => {
+        doneWaiters.set(id, resolve);
+      });
+      const startedAt = nowMs();
+      await client.workflow.start(workflow, { taskQueue, workflowId: id, requestEagerStart: true });
+      await done;
+      doneWaiters.delete(id);
+      const msToActivity = (activityAt.get(id) ?? NaN) - startedAt;
+      activityAt.delete(id);
+      return { id, msToActivity };
+    },
+    untilClosed: (id) => client.workflow.getHandle(id).result(),
+    async close() {
+      worker.shutdown();
+      await running;
+      await connection.close();
+    },
+  };
+}
+
+type Rate = { count: number; perSecond: number };
+
+/** So many at a time, until the time is over and the last of them is closed. */
+async function runFor(engine: Engine, workflow: FloorWorkflow, ms: number): Promise<Rate> {
+  const startedAt = nowMs();
+  let count = 0;
+  const runner = async (): Promise<string> => {
+    for (;;) {
+      const { id } = await engine.run(workflow);
+      count += 1;
+      if (nowMs() - startedAt > ms) return id;
+    }
+  };
+  const last = await Promise.all(Array.from({ length: inFlight }, runner));
+  await Promise.all(last.map((id) => engine.untilClosed(id)));
+  return { count, perSecond: count / ((nowMs() - startedAt) / 1000) };
+}
+
+let opened: Engine | null = null;
+
+const calls = {
+  /** Warm, for `rate`. */
+  async open({ place }: { place: Place }): Promise<void> {
+    opened = await startEngine(place);
+    await runFor(opened, 'activity', warmUpMs);
+  },
+  /** At saturation. */
+  rate({ workflow, seconds }: { workflow: FloorWorkflow; seconds: number }): Promise<Rate> {
+    if (!opened) throw new Error('Open it first');
+    return runFor(opened, workflow, seconds * 1000);
+  },
+  async close(): Promise<void> {
+    await opened?.close();
+    opened = null;
+  },
+  /** Ms from just before the start call until the activity runs, at a steady rate; each one's, in order. */
+  async latencies(input: { place: Place; perSecond: number; seconds: number }): Promise<Float64Array> {
+    const { place, perSecond, seconds } = input;
+    const engine = await startEngine(place);
+    try {
+      await runFor(engine, 'activity', warmUpMs);
+      const startedAt = nowMs();
+      const underWay: Promise<{ msToActivity: number }>[] = [];
+      for (let number = 0; number < perSecond * seconds; number += 1) {
+        await delay(Math.max(0, startedAt + (number * 1000) / perSecond - nowMs()));
+        underWay.push(engine.run('activity'));
+      }
+      return Float64Array.from((await Promise.all(underWay)).map(({ msToActivity }) => msToActivity));
+    } finally {
+      await engine.close();
+    }
+  },
+};
+export type FloorCalls = typeof calls;
+
+if (process.argv[1] === import.meta.filename) {
+  const toStderr = ({ level, message }: { level: string; message: string }): void =>
+    void process.stderr.write(`floor: ${level} ${message}\n`);
+  Runtime.install({ shutdownSignals: [], logger: new DefaultLogger('WARN', toStderr) });
+  answerCalls(calls);
+}

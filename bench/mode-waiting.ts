@@ -1,0 +1,127 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { callApi, newTargets, type Target } from './accounts.ts';
+import { startProduct, type Bench, type Product } from './bench.ts';
+import { cpuBetween, takeCpu, takeMemory } from './measure.ts';
+import { figuresOf, runLoad } from './measured-load.ts';
+import { singleBurst, steadyLoad, type OnServers } from './mode.ts';
+import type { Manner } from './receiver.ts';
+import { byPart, type ByPart } from './report.ts';
+
+/** Attempts an hour and webhook, the product's default: what is over is deferred. */
+const cap = 1000;
+const deferredWebhooks = 4;
+const perTimerWebhook = 500;
+const heldWebhooks = 20;
+const batch = 500;
+const idleSeconds = 10;
+const publishLimitMs = 600_000;
+const fillLimitMs = 45 * 60_000;
+const fillStallMs = 120_000;
+
+type Waiting = { timers: number; deferred: number; held: number };
+
+/** How deliveries that wait weigh on what goes on: 40 % for a retry, 40 % for room in the hourly cap, 20 % held. */
+export const waiting: OnServers = async (bench, servers) => {
+  // So that none comes back within the run.
+  const product = await startProduct(bench, servers, { settings: { FLTR_RETRY_SCHEDULE_SECONDS: '14400' } });
+  const before = figuresOf(
+    await runLoad(bench, product, { ...singleBurst(bench), name: 'burst, none wait' }),
+  );
+  const idleBefore = await idleCpu(bench, product);
+  const memoryBefore = byPart(takeMemory(product.parts));
+  const filled = await fill(bench, product);
+  const idleAfter = await idleCpu(bench, product);
+  const memoryAfter = byPart(takeMemory(product.parts));
+  const steadySpec = { ...steadyLoad(bench, 20), name: '20/s, many wait' };
+  const steady = figuresOf(await runLoad(bench, product, steadySpec));
+  const burst = figuresOf(await runLoad(bench, product, { ...singleBurst(bench), name: 'burst, many wait' }));
+  return {
+    parts: [burst, steady, before],
+    more: {
+      ...filled,
+      idleCpuMsPerSecondBefore: idleBefore,
+      idleCpuMsPerSecondAfter: idleAfter,
+      memoryMiBBefore: memoryBefore,
+      memoryMiBAfter: memoryAfter,
+    },
+  };
+};
+
+async function idleCpu({ report }: Bench, { parts }: Product): Promise<ByPart> {
+  report(`Idle for ${2 * idleSeconds} s, the second half of which is measured …`);
+  await delay(idleSeconds * 1000);
+  const before = takeCpu(parts);
+  await delay(idleSeconds * 1000);
+  const use = cpuBetween(before, takeCpu(parts));
+  return byPart(use?.partMs ?? null, use?.seconds);
+}
+
+async function fill(bench: Bench, product: Product): Promise<Waiting> {
+  const share = (percent: number): number => Math.round((bench.waiting * percent) / 100);
+  const wanted: Waiting = { timers: share(40), deferred: share(40), held: share(20) };
+  bench.report(`Making ${bench.waiting} deliveries wait …`);
+  const targets = (count: number, manner: Manner): Promise<Target[]> =>
+    newTargets(product.pool, product.apiUrls[0] ?? '', bench.receiverUrl, count, () => manner);
+  const held = await targets(heldWebhooks, 'healthy');
+  for (const { key, webhookId } of held)
+    await callApi(product.apiUrls[0] ?? '', key, 'PATCH', `/v1/webhooks/${webhookId}`, { active: false });
+  await publish(bench, product, held, wanted.held);
+  await publish(
+    bench,
+    product,
+    await targets(Math.ceil(wanted.timers / perTimerWebhook), 'failing'),
+    wanted.timers,
+  );
+  const deferred = await targets(deferredWebhooks, 'healthy');
+  await publish(bench, product, deferred, wanted.deferred + deferredWebhooks * cap);
+  return untilWaiting(bench, product, wanted);
+}
+
+let fills = 0;
+
+async function publish(bench: Bench, product: Product, to: readonly Target[], events: number): Promise<void> {
+  if (events === 0) return;
+  const plan = {
+    apiUrls: product.apiUrls,
+    keys: to.map(({ key }) => key),
+    idPrefix: `evt_wait${(fills += 1)}`,
+    events,
+    batch,
+    pace: { callers: 4 },
+    limitMs: publishLimitMs,
+  };
+  const { refused } = await bench.load.call('publishAll', plan, publishLimitMs + 60_000);
+  for (const [answer, count] of Object.entries(refused)) bench.report(`  ${count} batches: ${answer}`);
+}
+
+async function countWaiting({ pool }: Product): Promise<Waiting> {
+  const { rows } = await pool.query<Waiting>(
+    `select count(*) filter (where status = 'retrying')::int as timers,
+       count(*) filter (where status = 'pending' and next_attempt_at is not null)::int as deferred,
+       count(*) filter (where status = 'held')::int as held
+     from deliveries where ended_at is null`,
+  );
+  return rows[0] ?? { timers: 0, deferred: 0, held: 0 };
+}
+
+/** Until all that should wait does, nothing has moved for a while, or it takes too long. How many wait then. */
+async function untilWaiting({ report }: Bench, product: Product, wanted: Waiting): Promise<Waiting> {
+  const total = ({ timers, deferred, held }: Waiting): number => timers + deferred + held;
+  const deadline = Date.now() + fillLimitMs;
+  let [last, movedAt, toldAt] = [-1, Date.now(), 0];
+  for (;;) {
+    const now = await countWaiting(product);
+    if (total(now) >= total(wanted)) return now;
+    if (total(now) !== last) movedAt = Date.now();
+    last = total(now);
+    if (Date.now() - movedAt > fillStallMs || Date.now() > deadline) {
+      report(`  Only ${last} of ${total(wanted)} wait; going on with these.`);
+      return now;
+    }
+    if (Date.now() - toldAt > 15_000) {
+      toldAt = Date.now();
+      report(`  ${now.timers} for a retry, ${now.deferred} for room in the hourly cap, ${now.held} held`);
+    }
+    await delay(2000);
+  }
+}

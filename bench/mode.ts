@@ -1,0 +1,90 @@
+import { startServers, type Bench, type Servers } from './bench.ts';
+import type { FloorCalls } from './floor.ts';
+import { cpuBetween, percentiles, takeCpu } from './measure.ts';
+import type { LoadSpec } from './measured-load.ts';
+import { startRemote } from './remote.ts';
+import { withFloor, type Figures, type More, type Part } from './report.ts';
+
+export type ModeResult = {
+  /** The first one's figures stand for the mode. */
+  parts: Part[];
+  more: More;
+  versions: Record<string, string>;
+};
+export type Mode = { summary: string; run: (bench: Bench) => Promise<ModeResult> };
+
+export type OnServers = (bench: Bench, servers: Servers) => Promise<Omit<ModeResult, 'versions'>>;
+
+/** A mode on PostgreSQL and Temporal of its own. */
+export const onServers =
+  (run: OnServers): Mode['run'] =>
+  async (bench) => {
+    const servers = await startServers(bench);
+    return { ...(await run(bench, servers)), versions: servers.versions };
+  };
+
+/** Calls under way in a burst. */
+const callers = 32;
+const floorPerSecond = 20;
+
+export function singleBurst({ events }: Bench): LoadSpec {
+  return { name: `${events} at once`, events, batch: 1, pace: { callers } };
+}
+
+export function steadyLoad({ seconds }: Bench, perSecond: number): LoadSpec {
+  return { name: `${perSecond}/s`, events: perSecond * seconds, batch: 1, pace: { perSecond } };
+}
+
+type Floor = { noop: number; activity: number; cpuMs: number | null };
+
+/** The engine alone, in a process of its own, on the same servers. */
+export function startFloor(bench: Bench, { temporalAddress, parts }: Servers) {
+  const remote = startRemote<FloorCalls>('floor');
+  bench.stops.push(() => remote.stop());
+  const place = { address: temporalAddress, namespace: 'default' };
+  const limitMs = 120_000;
+  return {
+    /** Workflows a second, and what one with an activity costs: this process, Temporal and PostgreSQL. */
+    async rates(): Promise<Floor> {
+      bench.report('The floor: the engine alone …');
+      const { floorSeconds: seconds } = bench;
+      const all = { node: { pids: [remote.pid], isTree: true }, ...parts };
+      const callMs = limitMs + 1000 * seconds;
+      await remote.call('open', { place }, limitMs);
+      const noop = await remote.call('rate', { workflow: 'noop', seconds }, callMs);
+      const before = takeCpu(all);
+      const activity = await remote.call('rate', { workflow: 'activity', seconds }, callMs);
+      const use = cpuBetween(before, takeCpu(all));
+      await remote.call('close', undefined, limitMs);
+      const cpuMs = use && Object.values(use.partMs).reduce((sum, ms) => sum + ms, 0) / activity.count;
+      return { noop: noop.perSecond, activity: activity.perSecond, cpuMs };
+    },
+    async latency(): Promise<Figures['endToEndMs']> {
+      bench.report(`The floor: the engine alone at ${floorPerSecond}/s …`);
+      const input = { place, perSecond: floorPerSecond, seconds: bench.seconds };
+      return percentiles(await remote.call('latencies', input, limitMs + 1000 * bench.seconds));
+    },
+  };
+}
+
+/** The loads, between two measurements of the floor, whose mean is what they are compared with. */
+export async function betweenFloors(
+  bench: Bench,
+  servers: Servers,
+  measure: () => Promise<Part[]>,
+): Promise<Pick<ModeResult, 'parts' | 'more'>> {
+  const floor = startFloor(bench, servers);
+  const before = await floor.rates();
+  const parts = await measure();
+  const after = await floor.rates();
+  const mean = { noop: (before.noop + after.noop) / 2, activity: (before.activity + after.activity) / 2 };
+  return {
+    parts: parts.map((part) => withFloor(part, mean)),
+    more: {
+      floorActivityBeforePerSecond: before.activity,
+      floorActivityAfterPerSecond: after.activity,
+      floorCpuMsPerActivity:
+        before.cpuMs === null || after.cpuMs === null ? null : (before.cpuMs + after.cpuMs) / 2,
+    },
+  };
+}

@@ -1,0 +1,106 @@
+import { startProduct } from './bench.ts';
+import { cpuBetween, isDisturbed, takeCpu } from './measure.ts';
+import { figuresOf, runLoad, type LoadSpec } from './measured-load.ts';
+import {
+  betweenFloors,
+  onServers,
+  singleBurst,
+  startFloor,
+  steadyLoad,
+  type Mode,
+  type OnServers,
+} from './mode.ts';
+import { embedded } from './mode-embedded.ts';
+import { failing } from './mode-failing.ts';
+import { waiting } from './mode-waiting.ts';
+import { noFigures, type Part } from './report.ts';
+
+const burst: OnServers = async (bench, servers) => {
+  const product = await startProduct(bench, servers);
+  const { events } = bench;
+  const specs: LoadSpec[] = [
+    singleBurst(bench),
+    { ...singleBurst(bench), name: `${events} in batches of 100`, batch: 100 },
+    { ...singleBurst(bench), name: `${events} at 1000/s`, pace: { perSecond: 1000 } },
+  ];
+  return betweenFloors(bench, servers, async () => {
+    const parts: Part[] = [];
+    for (const spec of specs) parts.push(figuresOf(await runLoad(bench, product, spec)));
+    return parts;
+  });
+};
+
+const steady: OnServers = async (bench, servers) => {
+  const product = await startProduct(bench, servers);
+  const floor = await startFloor(bench, servers).latency();
+  const parts: Part[] = [];
+  for (const perSecond of [20, 150])
+    parts.push(figuresOf(await runLoad(bench, product, steadyLoad(bench, perSecond))));
+  return { parts, more: { floorLatencyMsP50: floor.p50, floorLatencyMsP99: floor.p99 } };
+};
+
+/** Without workers: what is accepted waits. A database for each part, so that none has the backlog of another. */
+const ingest: OnServers = async (bench, servers) => {
+  const parts: Part[] = [];
+  for (const [batch, times] of [
+    [1, 2],
+    [100, 4],
+  ] as const) {
+    const product = await startProduct(bench, servers, { role: 'api', database: `ingest_${batch}` });
+    const events = bench.events * times;
+    const name = batch === 1 ? `${events} single` : `${events} in batches of ${batch}`;
+    const spec = { ...singleBurst(bench), name, events, batch, isPublishOnly: true };
+    parts.push(figuresOf(await runLoad(bench, product, spec)));
+    await product.stop();
+  }
+  return { parts, more: {} };
+};
+
+const processes: OnServers = async (bench, servers) =>
+  betweenFloors(bench, servers, async () => {
+    const parts: Part[] = [];
+    for (const count of [1, 2, 4]) {
+      const product = await startProduct(bench, servers, {
+        processes: count,
+        database: `processes_${count}`,
+      });
+      const name = count === 1 ? '1 process' : `${count} processes`;
+      parts.push(figuresOf(await runLoad(bench, product, { ...singleBurst(bench), name })));
+      await product.stop();
+    }
+    return parts;
+  });
+
+const floor: OnServers = async (bench, servers) => {
+  const engine = startFloor(bench, servers);
+  const before = takeCpu({});
+  const { cpuMs, ...floorPerSecond } = await engine.rates();
+  const endToEndMs = await engine.latency();
+  const otherCores = cpuBetween(before, takeCpu({}))?.otherCores ?? null;
+  const part: Part = {
+    name: 'engine alone',
+    ...noFigures,
+    floorPerSecond,
+    endToEndMs,
+    otherCores,
+    isDisturbed: isDisturbed(otherCores),
+  };
+  return { parts: [part], more: { floorCpuMsPerActivity: cpuMs } };
+};
+
+export const modes: Record<string, Mode> = {
+  steady: { summary: '20 and 150 events a second', run: onServers(steady) },
+  burst: { summary: 'many events at once: single, in batches, and at 1000/s', run: onServers(burst) },
+  ingest: { summary: 'publishing alone, without workers: single and in batches', run: onServers(ingest) },
+  floor: { summary: 'the engine alone: workflows that do nothing', run: onServers(floor) },
+  failing: {
+    summary: 'a burst where 30 % of the webhooks fail first and 10 % hang, beside one without',
+    run: onServers(failing),
+  },
+  waiting: {
+    summary: 'many deliveries that wait, then steady and burst; idle CPU and memory before and after',
+    run: onServers(waiting),
+  },
+  processes: { summary: 'a burst to 1, 2 and 4 whole processes', run: onServers(processes) },
+  embedded: { summary: 'a burst to the service with its own PostgreSQL and Temporal', run: embedded },
+};

@@ -1,0 +1,43 @@
+/** How much of an answer's body is kept, in bytes. */
+const maxBodyBytes = 16 * 1024;
+
+export type BodyKeeper = {
+  /** Takes the next piece. False: it had more than is kept, and the rest is not wanted. */
+  keep(chunk: Buffer): boolean;
+  /** What came, at most 16 KiB. */
+  read(): Buffer;
+};
+
+/**
+ * Keeps the begin of a body that comes in pieces. The bytes are as they came: Content-Encoding is not undone, so a
+ * decompression bomb stays small.
+ *
+ * @example
+ * const body = createBodyKeeper();
+ * body.keep(Buffer.from('thanks'));
+ * body.read().toString(); // 'thanks'
+ */
+export function createBodyKeeper(maxBytes = maxBodyBytes): BodyKeeper {
+  let kept = Buffer.alloc(0);
+  let size = 0;
+
+  return {
+    keep(chunk) {
+      const taken = Math.min(chunk.length, maxBytes - size);
+      const needed = size + taken;
+      if (needed > kept.length) {
+        // Most bodies come in one piece; of those that do not, each byte is copied a few times at most.
+        const larger = Buffer.allocUnsafe(
+          size === 0 ? needed : Math.min(maxBytes, Math.max(needed, 2 * size)),
+        );
+        kept.copy(larger, 0, 0, size);
+        kept = larger;
+      }
+      // Copied, because a chunk may hold on to a far larger slab.
+      chunk.copy(kept, size, 0, taken);
+      size = needed;
+      return taken === chunk.length;
+    },
+    read: () => kept.subarray(0, size),
+  };
+}

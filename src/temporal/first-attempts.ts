@@ -1,0 +1,31 @@
+/** Tells when the first attempts of a workflow that this process started have been made, by this process. */
+export type FirstAttempts = {
+  /** Call it before the start; `until` settles when they are made, or after so many milliseconds from its call. */
+  watch(workflowId: string): { until(milliseconds: number): Promise<void>; forget(): void };
+  made(workflowId: string): void;
+};
+
+export function createFirstAttempts(): FirstAttempts {
+  const watched = new Map<string, () => void>();
+  return {
+    watch(workflowId) {
+      const made = new Promise<void>((resolve) => {
+        watched.set(workflowId, resolve);
+      });
+      const forget = () => void watched.delete(workflowId);
+      return {
+        forget,
+        async until(milliseconds) {
+          let timer: NodeJS.Timeout | undefined;
+          const late = new Promise<void>((resolve) => {
+            timer = setTimeout(resolve, milliseconds);
+          });
+          await Promise.race([made, late]);
+          clearTimeout(timer);
+          forget();
+        },
+      };
+    },
+    made: (workflowId) => watched.get(workflowId)?.(),
+  };
+}
