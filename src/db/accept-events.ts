@@ -190,31 +190,32 @@ async function writeEvents(
   pending.forEach((row, index) => {
     row.workflowId = plan?.workflowIds[index] ?? null;
   });
-  try {
-    const { isAccountCurrent, isKeyValid, eventKeys } = await insertEvents(db, {
-      accounts,
-      apiKeyIds,
-      events: candidates.map(({ event }) => ({
-        event,
-        accountNumber: accountNumbers.get(event.accountId) ?? 0,
-        keyNumber: event.apiKeyId === undefined ? null : (keyNumbers.get(event.apiKeyId) ?? 0),
-      })),
-      deliveries: rows,
-    });
-    const inserted = eventKeys === null ? pending : pending.filter(({ key }) => eventKeys.has(key));
-    if (inserted.length > 0) plan?.start(inserted);
-    else plan?.cancel();
-    return {
-      isInserted: ({ key }: Item) => eventKeys === null || eventKeys.has(key),
-      isCurrent: ({ accountId }: NewEvent) =>
-        isAccountCurrent[(accountNumbers.get(accountId) ?? 0) - 1] === true,
-      isKeyValid: ({ apiKeyId }: NewEvent) =>
-        apiKeyId === undefined || isKeyValid[(keyNumbers.get(apiKeyId) ?? 0) - 1] === true,
-    };
-  } catch (error) {
-    plan?.cancel();
-    throw error;
-  }
+  const toInsert = {
+    accounts,
+    apiKeyIds,
+    events: candidates.map(({ event }) => ({
+      event,
+      accountNumber: accountNumbers.get(event.accountId) ?? 0,
+      keyNumber: event.apiKeyId === undefined ? null : (keyNumbers.get(event.apiKeyId) ?? 0),
+    })),
+    deliveries: rows,
+  };
+  const { isAccountCurrent, isKeyValid, eventKeys } = await insertEvents(db, toInsert).catch(
+    (error: unknown) => {
+      plan?.cancel();
+      throw error;
+    },
+  );
+  const inserted = eventKeys === null ? pending : pending.filter(({ key }) => eventKeys.has(key));
+  if (inserted.length > 0) plan?.start(inserted);
+  else plan?.cancel();
+  return {
+    isInserted: ({ key }: Item) => eventKeys === null || eventKeys.has(key),
+    isCurrent: ({ accountId }: NewEvent) =>
+      isAccountCurrent[(accountNumbers.get(accountId) ?? 0) - 1] === true,
+    isKeyValid: ({ apiKeyId }: NewEvent) =>
+      apiKeyId === undefined || isKeyValid[(keyNumbers.get(apiKeyId) ?? 0) - 1] === true,
+  };
 }
 
 function isSameEvent(event: NewEvent, stored: Buffer): boolean {
