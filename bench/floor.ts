@@ -87,8 +87,10 @@ async function startEngine({ address, namespace }: Place): Promise<Engine> {
   };
 }
 
-/** So many at a time; how many were done within the time, and how long it took until the last of them was closed. */
-async function runFor(engine: Engine, workflow: FloorWorkflow, ms: number): Promise<number> {
+type Rate = { count: number; perSecond: number };
+
+/** So many at a time, until the time is over and the last of them is closed. */
+async function runFor(engine: Engine, workflow: FloorWorkflow, ms: number): Promise<Rate> {
   const startedAt = nowMs();
   let count = 0;
   const runner = async (): Promise<string> => {
@@ -100,20 +102,25 @@ async function runFor(engine: Engine, workflow: FloorWorkflow, ms: number): Prom
   };
   const last = await Promise.all(Array.from({ length: inFlight }, runner));
   await Promise.all(last.map((id) => engine.untilClosed(id)));
-  return count / ((nowMs() - startedAt) / 1000);
+  return { count, perSecond: count / ((nowMs() - startedAt) / 1000) };
 }
 
+let opened: Engine | null = null;
+
 const calls = {
-  /** Workflows a second at saturation. */
-  async rates({ place, seconds }: { place: Place; seconds: number }): Promise<Record<FloorWorkflow, number>> {
-    const engine = await startEngine(place);
-    try {
-      await runFor(engine, 'activity', warmUpMs);
-      const noop = await runFor(engine, 'noop', seconds * 1000);
-      return { noop, activity: await runFor(engine, 'activity', seconds * 1000) };
-    } finally {
-      await engine.close();
-    }
+  /** Warm, for `rate`. */
+  async open({ place }: { place: Place }): Promise<void> {
+    opened = await startEngine(place);
+    await runFor(opened, 'activity', warmUpMs);
+  },
+  /** At saturation. */
+  rate({ workflow, seconds }: { workflow: FloorWorkflow; seconds: number }): Promise<Rate> {
+    if (!opened) throw new Error('Open it first');
+    return runFor(opened, workflow, seconds * 1000);
+  },
+  async close(): Promise<void> {
+    await opened?.close();
+    opened = null;
   },
   /** Ms from just before the start call until the activity runs, at a steady rate; each one's, in order. */
   async latencies(input: { place: Place; perSecond: number; seconds: number }): Promise<Float64Array> {

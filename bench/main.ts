@@ -145,4 +145,5 @@ await new Command('bench')
       report(error instanceof Error ? (error.stack ?? error.message) : String(error));
   });
 const signal = stopSignal();
-process.exit(signal === null ? undefined : signal === 'SIGINT' ? 130 : 143);
+if (signal !== null) process.exitCode = signal === 'SIGINT' ? 130 : 143;
+process.exit();

@@ -1,6 +1,6 @@
 import { startServers, type Bench, type Servers } from './bench.ts';
 import type { FloorCalls } from './floor.ts';
-import { percentiles } from './measure.ts';
+import { cpuBetween, percentiles, takeCpu } from './measure.ts';
 import type { LoadSpec } from './measured-load.ts';
 import { startRemote } from './remote.ts';
 import { withFloor, type Figures, type More, type Part } from './report.ts';
@@ -42,20 +42,29 @@ export function steadyLoad({ seconds }: Bench, perSecond: number): LoadSpec {
   return { name: `${perSecond}/s`, events: perSecond * seconds, batch: 1, pace: { perSecond } };
 }
 
+type Floor = { noop: number; activity: number; cpuMs: number | null };
+
 /** The engine alone, in a process of its own, on the same servers. */
-export function startFloor(bench: Bench, { temporalAddress }: Servers) {
+export function startFloor(bench: Bench, { temporalAddress, parts }: Servers) {
   const remote = startRemote<FloorCalls>('floor');
   bench.stops.push(() => remote.stop());
   const place = { address: temporalAddress, namespace: 'default' };
   const limitMs = 120_000;
   return {
-    async rates(): Promise<{ noop: number; activity: number }> {
+    /** Workflows a second, and what one with an activity costs: this process, Temporal and PostgreSQL. */
+    async rates(): Promise<Floor> {
       bench.report('The floor: the engine alone …');
-      return remote.call(
-        'rates',
-        { place, seconds: bench.floorSeconds },
-        limitMs + 3000 * bench.floorSeconds,
-      );
+      const { floorSeconds: seconds } = bench;
+      const all = { node: { pids: [remote.pid], isTree: true }, ...parts };
+      const callMs = limitMs + 1000 * seconds;
+      await remote.call('open', { place }, limitMs);
+      const noop = await remote.call('rate', { workflow: 'noop', seconds }, callMs);
+      const before = takeCpu(all);
+      const activity = await remote.call('rate', { workflow: 'activity', seconds }, callMs);
+      const use = cpuBetween(before, takeCpu(all));
+      await remote.call('close', undefined, limitMs);
+      const cpuMs = use && Object.values(use.partMs).reduce((sum, ms) => sum + ms, 0) / activity.count;
+      return { noop: noop.perSecond, activity: activity.perSecond, cpuMs };
     },
     async latency(): Promise<Figures['endToEndMs']> {
       bench.report(`The floor: the engine alone at ${floorPerSecond}/s …`);
@@ -78,6 +87,11 @@ export async function betweenFloors(
   const mean = { noop: (before.noop + after.noop) / 2, activity: (before.activity + after.activity) / 2 };
   return {
     parts: parts.map((part) => withFloor(part, mean)),
-    more: { floorActivityBeforePerSecond: before.activity, floorActivityAfterPerSecond: after.activity },
+    more: {
+      floorActivityBeforePerSecond: before.activity,
+      floorActivityAfterPerSecond: after.activity,
+      floorCpuMsPerActivity:
+        before.cpuMs === null || after.cpuMs === null ? null : (before.cpuMs + after.cpuMs) / 2,
+    },
   };
 }

@@ -74,7 +74,7 @@ const processes: OnServers = async (bench, servers) =>
 const floor: OnServers = async (bench, servers) => {
   const engine = startFloor(bench, servers);
   const before = takeCpu({});
-  const floorPerSecond = await engine.rates();
+  const { cpuMs, ...floorPerSecond } = await engine.rates();
   const endToEndMs = await engine.latency();
   const otherCores = cpuBetween(before, takeCpu({}))?.otherCores ?? null;
   const part: Part = {
@@ -85,7 +85,7 @@ const floor: OnServers = async (bench, servers) => {
     otherCores,
     isDisturbed: isDisturbed(otherCores),
   };
-  return { parts: [part], more: {} };
+  return { parts: [part], more: { floorCpuMsPerActivity: cpuMs } };
 };
 
 export const modes: Record<string, Mode> = {

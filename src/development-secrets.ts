@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config, EncryptionKey } from './config.ts';
 import { ensureAccount } from './db/accounts.ts';
@@ -20,10 +20,18 @@ async function keptSecret(dataDir: string, name: string, make: () => string): Pr
   }
   const secret = make();
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  // Whole or not at all: a half-written key would lock its owner out.
-  await writeFile(`${path}.new`, `${secret}\n`, { mode: 0o600 });
-  await rename(`${path}.new`, path);
-  return secret;
+  // Whole or not at all: a half-written key would lock its owner out. Of several processes that start at once the first
+  // one's stays, and all take that.
+  const draft = `${path}.${randomUUID()}`;
+  await writeFile(draft, `${secret}\n`, { mode: 0o600 });
+  try {
+    await link(draft, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    await rm(draft);
+  }
+  return (await readFile(path, 'utf8')).trim();
 }
 
 /** The configured encryption keys, or in development the one kept in the data folder. @throws StartError */

@@ -63,7 +63,7 @@ const all = (status: string) =>
 const requestsBy = (receiver: Receiver) => {
   const counts = new Map<string, number>();
   for (const { path } of receiver.requests) counts.set(path, (counts.get(path) ?? 0) + 1);
-  return [...counts.values()].sort();
+  return [...counts.values()].sort((a, b) => a - b);
 };
 
 /** Another session that holds a lock until it is told to let go. */

@@ -52,12 +52,12 @@ const rows = async () =>
 const waitForAll = (status: string, timeoutMs = 60_000) =>
   until(rows, (list) => list.length > 0 && list.every((row) => row.status === status), timeoutMs);
 
-/** Runs that Temporal has seen for each delivery. */
+/** Runs that Temporal has seen for each delivery, of the workflow that carries it. */
 async function runsOf(ids: readonly string[]): Promise<number[]> {
   const { client } = service.temporal;
   const count = async (id: string) => {
     let runs = 0;
-    for await (const _ of client.workflow.list({ query: `WorkflowId = '${id}'` })) runs += 1;
+    for await (const _ of client.workflow.list({ query: `FltrDelivery = '${id}'` })) runs += 1;
     return runs;
   };
   return until(

@@ -17,7 +17,7 @@ test('a group has as many as may, and at least one', () => {
 
 test("the ids of a group fit in a search attribute, however long the producer's are", () => {
   const eventId = fc.string({
-    unit: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz0123456789_-'),
+    unit: fc.constantFrom('a', 'k', 'z', '0', '9', '_', '-'),
     minLength: 1,
     maxLength: 100,
   });

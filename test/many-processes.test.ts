@@ -63,10 +63,10 @@ function watchReadiness(): () => void {
 /** Publishes until told to stop, to whichever process is ready; the status of every answer. */
 function publishOn(everyMs: number): { statuses: (number | string)[]; finish(): Promise<number> } {
   const statuses: (number | string)[] = [];
-  let isOver = false;
+  const over = new AbortController();
   let count = 0;
   const publish = async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const ready = running.filter(({ isReady }) => isReady);
       const part = ready[count % Math.max(1, ready.length)];
       count += 1;
@@ -85,7 +85,7 @@ function publishOn(everyMs: number): { statuses: (number | string)[]; finish(): 
   return {
     statuses,
     async finish() {
-      isOver = true;
+      over.abort();
       await publishing;
       return statuses.length;
     },
@@ -113,7 +113,7 @@ test(
     const endWatch = watchReadiness();
     const publishing = publishOn(20);
     await delay(1000);
-    for (const part of [...running]) {
+    for (const part of running) {
       // Out of rotation by its own word only, while it goes on answering.
       part.child.kill('SIGTERM');
       expect(await part.child.exited()).toBe(0);

@@ -1,4 +1,3 @@
-import { idFloor } from '../domain/ids.ts';
 import type { DeliveryStatus, DeliverySummary, TimelineEntry } from '../contracts/delivery.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import type { Queryable } from './pool.ts';
@@ -23,7 +22,7 @@ export type DeliveryRow = {
   timeline: StoredEntry[];
 };
 
-const columns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
+export const deliveryColumns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
   status, reason, created_at as "createdAt", next_attempt_at as "nextAttemptAt", ended_at as "endedAt",
   attempt_count as "attemptCount", last_status_code as "lastStatusCode", last_error_code as "lastErrorCode",
   workflow_id as "workflowId", run_id as "runId", timeline`;
@@ -34,52 +33,10 @@ export async function findDelivery(
   id: string,
 ): Promise<DeliveryRow | null> {
   const { rows } = await db.query<DeliveryRow>(
-    `select ${columns} from deliveries where id = $1 and account_id = $2`,
+    `select ${deliveryColumns} from deliveries where id = $1 and account_id = $2`,
     [id, accountId],
   );
   return rows[0] ?? null;
-}
-
-export type DeliveryFilter = {
-  webhookId?: string | undefined;
-  eventType?: string | undefined;
-  status?: DeliveryStatus | undefined;
-  since?: Date | undefined;
-  until?: Date | undefined;
-  /** The last answer's status, as a range: 404 is [404, 404], 5xx is [500, 599]. */
-  code?: [number, number] | undefined;
-  before: string | null;
-  limit: number;
-};
-
-/** The delivery log, newest first. Ids sort by time, so a time range is a range of ids. */
-export async function listDeliveries(
-  db: Queryable,
-  accountId: string,
-  filter: DeliveryFilter,
-): Promise<DeliverySummary[]> {
-  const values: unknown[] = [accountId];
-  const conditions = ['account_id = $1'];
-  const add = (condition: (parameter: string) => string, value: unknown) => {
-    values.push(value);
-    conditions.push(condition(`$${values.length}`));
-  };
-  if (filter.webhookId !== undefined) add((p) => `webhook_id = ${p}`, filter.webhookId);
-  if (filter.eventType !== undefined) add((p) => `event_type = ${p}`, filter.eventType);
-  if (filter.status !== undefined) add((p) => `status = ${p}`, filter.status);
-  if (filter.since !== undefined) add((p) => `id >= ${p}`, idFloor('dlv', filter.since));
-  if (filter.until !== undefined) add((p) => `id < ${p}`, idFloor('dlv', filter.until));
-  if (filter.before !== null) add((p) => `id < ${p}`, filter.before);
-  if (filter.code !== undefined) {
-    add((p) => `last_status_code >= ${p}`, filter.code[0]);
-    add((p) => `last_status_code <= ${p}`, filter.code[1]);
-  }
-  values.push(filter.limit);
-  const { rows } = await db.query<DeliveryRow>(
-    `select ${columns} from deliveries where ${conditions.join(' and ')} order by id desc limit $${values.length}`,
-    values,
-  );
-  return rows.map(toSummary);
 }
 
 export function toSummary(row: DeliveryRow): DeliverySummary {

@@ -31,18 +31,16 @@ const deliveriesOfEvent = `(
 /** `body` null: past its retention. */
 type StoredEvent = EventSummary & { body: Buffer | null };
 
-const eventColumns = `e.id, e.type as event, e."timestamp", e.created_at, e.body, ${deliveriesOfEvent}`;
+const eventColumns = `e.id, e.type as event, e."timestamp", e.created_at, ${deliveriesOfEvent}`;
 
-function toEvent(row: Omit<StoredEvent, 'created_at'> & { created_at: Date }): StoredEvent {
-  return { ...row, created_at: row.created_at.toISOString() };
-}
+type Row<Event extends EventSummary> = Omit<Event, 'created_at'> & { created_at: Date };
 
 export async function findEvent(db: Queryable, accountId: string, id: string): Promise<StoredEvent | null> {
-  const { rows } = await db.query<Parameters<typeof toEvent>[0]>(
-    `select ${eventColumns} from events e where e.account_id = $1 and e.id = $2`,
+  const { rows } = await db.query<Row<StoredEvent>>(
+    `select ${eventColumns}, e.body from events e where e.account_id = $1 and e.id = $2`,
     [accountId, id],
   );
-  return rows[0] ? toEvent(rows[0]) : null;
+  return rows[0] ? { ...rows[0], created_at: rows[0].created_at.toISOString() } : null;
 }
 
 /** Newest first; `before` is where the page before ended. */
@@ -51,14 +49,14 @@ export async function listEvents(
   accountId: string,
   before: { createdAt: string; id: string } | null,
   limit: number,
-): Promise<StoredEvent[]> {
-  const { rows } = await db.query<Parameters<typeof toEvent>[0]>(
+): Promise<EventSummary[]> {
+  const { rows } = await db.query<Row<EventSummary>>(
     `select ${eventColumns} from events e
      where e.account_id = $1 and ($2::timestamptz is null or (e.created_at, e.id) < ($2, $3))
      order by e.created_at desc, e.id desc limit $4`,
     [accountId, before?.createdAt ?? null, before?.id ?? null, limit],
   );
-  return rows.map(toEvent);
+  return rows.map((row) => ({ ...row, created_at: row.created_at.toISOString() }));
 }
 
 /** Whether the event can still be sent. */

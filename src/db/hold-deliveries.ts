@@ -1,3 +1,4 @@
+import type { DeliveryStatus } from '../contracts/delivery.ts';
 import type { Queryable } from './pool.ts';
 
 /** A webhook may have hundreds of thousands of deliveries that wait; about 8,000 are changed in a second. */
@@ -8,6 +9,10 @@ async function changeMany(db: Queryable, text: string, values: unknown[]): Promi
 }
 
 const utc = (moment: string) => `to_char(${moment} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+/** Spelled out: what is pending is in an index of its own, and a list would be looked for in neither. */
+const isOneOf = (statuses: readonly DeliveryStatus[]) =>
+  `(${statuses.map((status) => `status = '${status}'`).join(' or ')})`;
 
 /**
  * Holds all that waits for these webhooks, as long as the setting says. Where a workflow carries the delivery, the sweep tells it, and
@@ -23,7 +28,7 @@ export async function holdDeliveries(db: Queryable, webhookIds: readonly string[
        timeline = case when workflow_id is null
          then timeline || jsonb_build_array(jsonb_build_object('at', ${utc('clock_timestamp()')}, 'type', 'held'))
          else timeline end
-     where webhook_id = any($1) and status in ('pending', 'retrying')`,
+     where webhook_id = any($1) and ${isOneOf(['pending', 'retrying'])}`,
     [webhookIds],
   );
 }
@@ -56,21 +61,21 @@ export async function cancelDeliveries(db: Queryable, webhookId: string): Promis
 async function endWaiting(
   db: Queryable,
   webhookId: string,
-  statuses: readonly string[],
+  statuses: readonly DeliveryStatus[],
   reason: string,
 ): Promise<void> {
   await changeMany(
     db,
-    `update deliveries set status = 'canceled', reason = $3, next_attempt_at = null, slot = null, held_until = null,
+    `update deliveries set status = 'canceled', reason = $2, next_attempt_at = null, slot = null, held_until = null,
        ended_at = ended.at,
        check_at = case when workflow_id is not null then now() end,
        timeline = case when workflow_id is null or status = 'held'
          then timeline || jsonb_build_array(jsonb_build_object(
-           'at', ${utc('ended.at')}, 'type', 'ended', 'status', 'canceled', 'reason', $3::text))
+           'at', ${utc('ended.at')}, 'type', 'ended', 'status', 'canceled', 'reason', $2::text))
          else timeline end
      from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
-     where webhook_id = $1 and status = any($2)`,
-    [webhookId, statuses, reason],
+     where webhook_id = $1 and ${isOneOf(statuses)}`,
+    [webhookId, reason],
   );
 }
 

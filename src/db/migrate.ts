@@ -6,6 +6,8 @@ import { withTransaction, type Pool } from './pool.ts';
 const folder = join(packageRoot, 'src/db/migrations');
 /** Any fixed number: the one lock that all processes which migrate this database ask for. */
 const migrationLock = 7_170_881_213;
+/** Of one migration: an index of millions of rows takes minutes. */
+const limitMs = 86_400_000;
 
 /**
  * Brings the schema up to date, one transaction for all missing migrations; returns their names.
@@ -30,7 +32,8 @@ export async function migrate(pool: Pool): Promise<string[]> {
     }
     const missing = known.filter((name) => !applied.has(name));
     for (const name of missing) {
-      await client.query(await readFile(join(folder, name), 'utf8'));
+      const query = { text: await readFile(join(folder, name), 'utf8'), query_timeout: limitMs };
+      await client.query(query);
       await client.query(`insert into migrations (name) values ($1)`, [name]);
     }
     return missing;

@@ -27,7 +27,7 @@ type PageItem = { eventId: string; eventType: string; deliveryId: string; isNew:
 const isFailed = `(e.body is not null and d.status = 'failed' and d.ended_at < $5)`;
 const isMissed = `(e.body is not null and d.id is null
   and ($6::int = 0 or e.created_at > now() - make_interval(days => $6) + interval '1 hour'))`;
-const inWindow = `from events e left join deliveries d on d.webhook_id = $2 and d.event_id = e.id
+const inWindow = `from events e left join deliveries d on d.account_id = $1 and d.event_id = e.id and d.webhook_id = $2
   where e.account_id = $1 and e.created_at >= $3 and e.created_at < $4`;
 
 function wants(window: Pick<Window, 'kind' | 'filters'>, eventType: string, kind: RecoveryKind): boolean {
@@ -164,7 +164,7 @@ export async function insertMissed(
      from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
        as t(id, event_id, event_type, created_at, timeline)
      join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null
-     on conflict (webhook_id, event_id) do nothing`,
+     on conflict (account_id, event_id, webhook_id) do nothing`,
     [
       accountId,
       webhookId,
@@ -176,8 +176,8 @@ export async function insertMissed(
     ],
   );
   const { rowCount } = await db.query(
-    `select 1 from deliveries where webhook_id = $1 and event_id = any($2)`,
-    [webhookId, items.map(({ eventId }) => eventId)],
+    `select 1 from deliveries where account_id = $1 and event_id = any($2) and webhook_id = $3`,
+    [accountId, items.map(({ eventId }) => eventId), webhookId],
   );
   return rowCount ?? 0;
 }

@@ -46,10 +46,10 @@ const steps: readonly Step[] = [
     tables: ['attempts'],
     hours: payloadHours,
     sql: `with old as (
-        select id from attempts where started_at < $1 and response_headers is not null
+        select delivery_id, number from attempts where started_at < $1 and response_headers is not null
         order by started_at limit $2 for update skip locked)
       update attempts a set response_headers = null, response_body = null, response_truncated = false
-      from old where a.id = old.id`,
+      from old where a.delivery_id = old.delivery_id and a.number = old.number`,
   },
   {
     name: 'deliveries',

@@ -1,25 +1,19 @@
 import type { WebhookStats } from '../contracts/webhook.ts';
-import { percentile } from '../domain/response-times.ts';
+import { percentile, stepCount } from '../domain/response-times.ts';
 import type { Queryable } from './pool.ts';
 
 type HourRow = { hour: Date; attempts: number; delivered: number; failed: number; durations: number[] };
+
+const sums = Array.from({ length: stepCount }, (_, step) => `sum(durations[${step + 1}])::int`).join(', ');
 
 /** The last 24 hours of a webhook, from what is counted as attempts are recorded. */
 export async function readStats(db: Queryable, webhookId: string, now: Date): Promise<WebhookStats> {
   const until = new Date(now.getTime() - (now.getTime() % 60_000) + 60_000);
   const since = new Date(until.getTime() - 86_400_000);
   const { rows } = await db.query<HourRow>(
-    `with counted as (
-       select date_trunc('hour', minute) as hour, attempts, delivered, failed, durations
-       from webhook_stats where webhook_id = $1 and minute >= $2 and minute < $3
-     ), steps as (
-       select hour, array_agg(count order by step) as durations from (
-         select hour, step, sum(value)::int as count from counted, unnest(durations) with ordinality as d(value, step)
-         group by hour, step
-       ) as by_step group by hour
-     )
-     select c.hour, sum(attempts)::int as attempts, sum(delivered)::int as delivered, sum(failed)::int as failed, s.durations
-     from counted c join steps s on s.hour = c.hour group by c.hour, s.durations order by c.hour`,
+    `select date_trunc('hour', minute) as hour, sum(attempts)::int as attempts, sum(delivered)::int as delivered,
+       sum(failed)::int as failed, array[${sums}] as durations
+     from webhook_stats where webhook_id = $1 and minute >= $2 and minute < $3 group by 1 order by 1`,
     [webhookId, since, until],
   );
   const byHour = new Map(rows.map((row) => [row.hour.getTime(), row]));

@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  defaultGrpcRetryOptions,
+  isGrpcServiceError,
+  makeGrpcRetryInterceptor,
+} from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { StartError } from '../errors.ts';
@@ -47,12 +53,36 @@ export type Caller = {
   /** Whether the connection is one that a worker of this process polls on: it may be given what it starts at once. */
   isWorkers: boolean;
 };
-export type Temporal = Caller & { connection: Connection; namespace: string };
+export type Temporal = Caller & {
+  connection: Connection;
+  namespace: string;
+  /** Why the last call did not get through; null: it did. */
+  lastFault(): string | null;
+};
 
 /** A client that connects when it is first used: publishing works while Temporal is away. */
 export function createTemporal(options: TemporalAddress, namespace: string): Temporal {
-  const connection = Connection.lazy({ ...options, connectTimeout: 5000 });
-  return { connection, namespace, client: new Client({ connection, namespace }), isWorkers: false };
+  let lastFault: string | null = null;
+  const isMutual = typeof options.tls === 'object' && options.tls.clientCertPair !== undefined;
+  const retry = defaultGrpcRetryOptions();
+  // A call is tried until its time is up, and its error says only that: the reason, such as a certificate, is heard here.
+  const retryableDecider: typeof retry.retryableDecider = (attempt, status) => {
+    const code: number = status.code;
+    if (code !== DEADLINE_EXCEEDED) lastFault = code === UNAVAILABLE ? status.details : null;
+    // A server that refuses a client certificate hangs up, and no reason is heard.
+    if (lastFault?.includes('Failed to connect') && isMutual)
+      lastFault += 'Is the client certificate refused?';
+    return retry.retryableDecider(attempt, status);
+  };
+  const interceptors = [makeGrpcRetryInterceptor({ ...retry, retryableDecider })];
+  const connection = Connection.lazy({ ...options, connectTimeout: 5000, interceptors });
+  return {
+    connection,
+    namespace,
+    client: new Client({ connection, namespace }),
+    isWorkers: false,
+    lastFault: () => lastFault,
+  };
 }
 
 /** One call, with a limit in time. */
@@ -70,6 +100,8 @@ const NOT_FOUND = 5;
 const ALREADY_EXISTS = 6;
 const RESOURCE_EXHAUSTED = 8;
 const INVALID_ARGUMENT = 3;
+const PERMISSION_DENIED = 7;
+const UNAUTHENTICATED = 16;
 
 function grpcCode(error: unknown): number | null {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
@@ -78,10 +110,11 @@ function grpcCode(error: unknown): number | null {
   return null;
 }
 
-/** Whether an error says that Temporal cannot be reached or cannot keep up now. */
+/** Whether an error says that Temporal cannot be reached, cannot keep up now, or does not let us in. */
 export function isTemporalUnavailable(error: unknown): boolean {
   const code = grpcCode(error);
   if (code === UNAVAILABLE || code === DEADLINE_EXCEEDED || code === RESOURCE_EXHAUSTED) return true;
+  if (code === UNAUTHENTICATED || code === PERMISSION_DENIED) return true;
   return (
     error instanceof Error &&
     /Failed to connect before the deadline|Channel has been shut down/i.test(error.message)
@@ -139,6 +172,17 @@ export async function isTemporalReachable(temporal: Temporal): Promise<boolean> 
   }
 }
 
+/** In words for whoever runs the service: what is wrong, and which setting may be. */
+function sayWhy(error: unknown, { lastFault }: Temporal): string {
+  const code = grpcCode(error);
+  const fault = lastFault() ?? (error instanceof Error ? error.message : String(error));
+  if (code === UNAUTHENTICATED || code === PERMISSION_DENIED)
+    return `Temporal does not let us in (${fault}): check TEMPORAL_API_KEY and TEMPORAL_NAMESPACE`;
+  if (/certificate|self-signed|altname|\b(?:ssl|tls)\b/i.test(fault))
+    return `the TLS connection to Temporal fails (${fault}): check TEMPORAL_TLS_…`;
+  return `Temporal is not there yet (${fault})`;
+}
+
 /**
  * Prepares the namespace as soon as Temporal is there; `done` settles then, or fails with what a person must do.
  */
@@ -153,7 +197,7 @@ export function prepareNamespace(
         return await ensureSearchAttributes(temporal);
       } catch (error) {
         if (error instanceof StartError) throw error;
-        log.warn({ err: error }, 'Temporal is not there yet; publishing works, deliveries wait');
+        log.warn({ err: error }, `${sayWhy(error, temporal)}; publishing works, deliveries wait`);
         await delay(2000, undefined, { signal: stop.signal }).catch(() => undefined);
       }
     }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ScheduleAlreadyRunning, ScheduleOverlapPolicy } from '@temporalio/client';
 import { taskQueue } from '../../workflows/contract.ts';
@@ -48,7 +49,8 @@ export function keepSchedules(
 ): { close(): Promise<void> } {
   const stop = new AbortController();
   const run = async (): Promise<void> => {
-    await ready;
+    // Temporal may never have been there when the stop comes.
+    await Promise.race([ready, once(stop.signal, 'abort')]);
     while (!stop.signal.aborted) {
       try {
         return await ensureSchedules(temporal, schedules);

@@ -92,6 +92,8 @@ export type Starter = {
  */
 const maxStarts = 4;
 const maxHoldMs = 250;
+/** The same where other processes do the work, of which nothing is heard here: four starts in so long keep a small server busy. */
+const holdForOthersMs = 25;
 /** The same where no two deliveries share a workflow: as many as a small server takes without falling behind. */
 const maxStartsUngrouped = 32;
 /** Of deliveries to webhooks that hang or fail: each has a workflow of its own, and they hold up no other one. */
@@ -154,8 +156,7 @@ export function createStarter(deps: Deps): Starter {
         const { isRelease = false } = only;
         await startOwn(only, { retriesBefore: 0, isRelease, isFirstLocal: !isAlone });
       } else await startGroup(workflowId, deliveries);
-      // Where another process works, there is nothing to wait for.
-      if (temporal().isWorkers) await watched.until(maxHoldMs);
+      await watched.until(temporal().isWorkers ? maxHoldMs : holdForOthersMs);
     } catch (error) {
       if (isTemporalUnavailable(error)) {
         // Nothing is lost: the rows are due for the sweep in seconds.

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
@@ -100,7 +101,8 @@ export function startWorker({ address, namespace, ready, activities, log }: Opti
     }
   };
   const loop = async (): Promise<void> => {
-    await ready.catch(() => stop.abort());
+    // Temporal may never have been there when the stop comes.
+    await Promise.race([ready.catch(() => stop.abort()), once(stop.signal, 'abort')]);
     while (!stop.signal.aborted) {
       try {
         await runOnce();

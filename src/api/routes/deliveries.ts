@@ -13,12 +13,12 @@ import { pageOf, pageQuery } from '../../contracts/page.ts';
 import { listAttempts } from '../../db/attempts.ts';
 import {
   findDelivery,
-  listDeliveries,
   reopenDelivery,
   showRescheduled,
   toSummary,
   type DeliveryRow,
 } from '../../db/deliveries.ts';
+import { listDeliveries } from '../../db/delivery-log.ts';
 import { hasBody } from '../../db/events.ts';
 import { settleDelivery } from '../../db/settle-delivery.ts';
 import { findWebhook } from '../../db/webhooks.ts';

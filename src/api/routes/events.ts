@@ -32,7 +32,7 @@ export const eventRoutes = [
       const before = createdAt === undefined || id === undefined ? null : { createdAt, id };
       const rows = await listEvents(deps.pool, accountOf(key), before, query.limit + 1);
       const positionOf = (row: (typeof rows)[number]) => [row.created_at, row.id];
-      const body = toPage('events', rows, query.limit, positionOf, ({ body: _body, ...summary }) => summary);
+      const body = toPage('events', rows, query.limit, positionOf, (row) => row);
       return { status: 200, body };
     },
   }),

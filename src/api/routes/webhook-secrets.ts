@@ -17,8 +17,6 @@ import { defineRoute } from '../route.ts';
 import { requireWebhook, toWebhook } from './webhook-view.ts';
 
 const tag = 'Webhooks';
-const notKept = { 'Cache-Control': 'no-store' };
-
 export const webhookSecretRoutes = [
   defineRoute({
     method: 'get',
@@ -45,7 +43,6 @@ export const webhookSecretRoutes = [
           previous_secret: isRunning ? secretBox.open(previous, id) : null,
           previous_secret_until: isRunning ? until.toISOString() : null,
         },
-        headers: notKept,
       };
     },
   }),
@@ -86,7 +83,7 @@ export const webhookSecretRoutes = [
         const { webhook_id, url, events, ...rest } = toWebhook(row);
         return { status: 200, body: { webhook_id, url, events, secret, ...rest } };
       };
-      if (idempotencyKey === undefined) return { ...(await withTransaction(pool, rotate)), headers: notKept };
+      if (idempotencyKey === undefined) return { ...(await withTransaction(pool, rotate)) };
       const request = {
         apiKeyId: key.id,
         // Part of it, so that the same key at another webhook is another request.
@@ -94,7 +91,7 @@ export const webhookSecretRoutes = [
         key: idempotencyKey,
         digest: digestOf(rawBody),
       };
-      return { ...(await onceForKey(pool, secretBox, request, rotate)), headers: notKept };
+      return { ...(await onceForKey(pool, secretBox, request, rotate)) };
     },
   }),
   defineRoute({

@@ -1,0 +1,147 @@
+import { idFloor } from '../domain/ids.ts';
+import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
+import { deliveryColumns, toSummary, type DeliveryRow } from './deliveries.ts';
+import type { Queryable } from './pool.ts';
+
+type DeliveryFilter = {
+  webhookId?: string | undefined;
+  eventType?: string | undefined;
+  status?: DeliveryStatus | undefined;
+  since?: Date | undefined;
+  until?: Date | undefined;
+  /** The last answer's status, as a range: 404 is [404, 404], 5xx is [500, 599]. */
+  code?: [number, number] | undefined;
+  before: string | null;
+  limit: number;
+};
+
+/** Rows that are looked through in order before a filter counts as one that matches seldom. */
+const scanSize = 500;
+const code = 'coalesce(d.last_status_code, 0)';
+/** As the indexes by kind have it. */
+const hasKind = `(d.status <> 'pending' or d.last_status_code is not null)`;
+
+/**
+ * The delivery log, newest first. Ids sort by time, so a time range is a range of ids. However large the log, and however
+ * seldom a filter matches, no more is read than the newest rows, and a page of each kind that there is.
+ */
+export async function listDeliveries(
+  db: Queryable,
+  accountId: string,
+  filter: DeliveryFilter,
+): Promise<DeliverySummary[]> {
+  const { eventType, status, code: codes, limit } = filter;
+  const isFiltered = eventType !== undefined || status !== undefined || codes !== undefined;
+  let rows = await run(db, scanNewest(accountId, filter, isFiltered ? scanSize : limit));
+  if (isFiltered && rows.length < limit) rows = await run(db, mergeKinds(accountId, filter));
+  return rows.map(toSummary);
+}
+
+type Statement = { text: string; values: unknown[] };
+
+async function run(db: Queryable, { text, values }: Statement): Promise<DeliveryRow[]> {
+  return (await db.query<DeliveryRow>(text, values)).rows;
+}
+
+/** Collects the values of a statement; answers their parameters. */
+function collect(): { values: unknown[]; add: (value: unknown) => string } {
+  const values: unknown[] = [];
+  return { values, add: (value) => `$${values.push(value)}` };
+}
+
+/** From here, and up to there, without it. The index' own bounds where none are given. */
+function idRange({ since, until, before }: DeliveryFilter): { from: string; to: string } {
+  const ends = [before ?? 'dlv_z', until === undefined ? 'dlv_z' : idFloor('dlv', until)];
+  return { from: since === undefined ? 'dlv_' : idFloor('dlv', since), to: ends.toSorted()[0] ?? '' };
+}
+
+/**
+ * In the order of an index, until the page is full or `size` rows were looked through. The range is one of pairs: an
+ * index that has the ids only, in the order asked for, could have to pass over the rows of all other accounts.
+ */
+function scanNewest(accountId: string, filter: DeliveryFilter, size: number): Statement {
+  const { values, add } = collect();
+  const account = add(accountId);
+  const range = idRange(filter);
+  const [column, scope] = scopeOf(filter, account, add);
+  const wanted = conditions(filter, add, {
+    status: 'd.status',
+    eventType: 'd.event_type',
+    code: 'd.last_status_code',
+  });
+  const text = `select ${deliveryColumns} from (
+      select * from deliveries d
+      where (d.${column}, d.id) >= (${scope}, ${add(range.from)}) and (d.${column}, d.id) < (${scope}, ${add(range.to)})
+      order by d.${column} desc, d.id desc limit ${add(size)}) as d
+    where ${[`d.account_id = ${account}`, ...wanted].join(' and ')}
+    order by d.${column} desc, d.id desc limit ${add(filter.limit)}`;
+  return { text, values };
+}
+
+/**
+ * A kind is what has the same state, event type and status code: they are found one after the other, each by one look
+ * into the index, and of each that is asked for its newest rows. What waits for its first attempt is of no kind.
+ */
+function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
+  const { values, add } = collect();
+  const account = add(accountId);
+  const range = idRange(filter);
+  const [from, to] = [add(range.from), add(range.to)];
+  const limit = add(filter.limit);
+  const [column, scope] = scopeOf(filter, account, add);
+  const wanted = conditions(filter, add, { status: 'k.status', eventType: 'k.event_type', code: 'k.code' });
+  const ofScope = `from deliveries d where d.${column} = ${scope} and ${hasKind}
+    ${filter.status === undefined ? '' : `and d.status = ${add(filter.status)}`}`;
+  const kind = `d.status, d.event_type, ${code}`;
+  const parts = [
+    `select found.id from kinds k cross join lateral (
+       select d.id from deliveries d
+       where d.${column} = ${scope} and ${hasKind} and d.status = k.status and d.event_type = k.event_type
+         and (${code}, d.id) >= (k.code, ${from}) and (${code}, d.id) < (k.code, ${to})
+       order by ${code} desc, d.id desc limit ${limit}) as found
+     ${wanted.length === 0 ? '' : `where ${wanted.join(' and ')}`}`,
+  ];
+  if (filter.code === undefined && (filter.status ?? 'pending') === 'pending') {
+    const ofType = filter.eventType === undefined ? '' : `and d.event_type = ${add(filter.eventType)}`;
+    const ofWebhook = filter.webhookId === undefined ? '' : `and w.id = ${scope}`;
+    parts.push(
+      `select found.id from webhooks w cross join lateral (
+         select d.id from deliveries d
+         where d.status = 'pending' and d.last_status_code is null ${ofType}
+           and (d.webhook_id, d.id) >= (w.id, ${from}) and (d.webhook_id, d.id) < (w.id, ${to})
+         order by d.webhook_id desc, d.id desc limit ${limit}) as found
+       where w.account_id = ${account} and w.deleted_at is null ${ofWebhook}`,
+    );
+  }
+  const text = `with recursive kinds(status, event_type, code) as (
+      (select ${kind} ${ofScope} order by ${kind} limit 1)
+      union all
+      select next.* from kinds k cross join lateral (
+        select ${kind} ${ofScope} and (${kind}) > (k.status, k.event_type, k.code) order by ${kind} limit 1) as next
+    )
+    select ${deliveryColumns} from deliveries d
+    where d.account_id = ${account} and d.id = any(array(
+      select id from (${parts.join(' union all ')}) as found order by id desc limit ${limit}))
+    order by d.id desc`;
+  return { text, values };
+}
+
+function scopeOf(
+  { webhookId }: DeliveryFilter,
+  account: string,
+  add: (value: unknown) => string,
+): [string, string] {
+  return webhookId === undefined ? ['account_id', account] : ['webhook_id', add(webhookId)];
+}
+
+function conditions(
+  { eventType, status, code: codes }: DeliveryFilter,
+  add: (value: unknown) => string,
+  column: { status: string; eventType: string; code: string },
+): string[] {
+  return [
+    ...(status === undefined ? [] : [`${column.status} = ${add(status)}`]),
+    ...(eventType === undefined ? [] : [`${column.eventType} = ${add(eventType)}`]),
+    ...(codes === undefined ? [] : [`${column.code} between ${add(codes[0])} and ${add(codes[1])}`]),
+  ];
+}
