@@ -181,7 +181,6 @@ async function temporalVersion(address: string): Promise<string> {
 type ProductOptions = {
   role?: Role;
   processes?: number;
-  settings?: Record<string, string>;
   /** On a database of its own, so that it finds nothing of what was before. */
   database?: string;
 };
@@ -190,7 +189,7 @@ type ProductOptions = {
 export async function startProduct(
   bench: Bench,
   servers: Servers | null,
-  { role = 'up', processes = 1, settings = {}, database }: ProductOptions = {},
+  { role = 'up', processes = 1, database }: ProductOptions = {},
 ): Promise<Product> {
   const { dataDir, stops } = bench;
   const serversUrl = servers && database ? await newDatabase(servers, database) : servers?.databaseUrl;
@@ -205,7 +204,6 @@ export async function startProduct(
       ...(servers && serversUrl && { DATABASE_URL: serversUrl, TEMPORAL_ADDRESS: servers.temporalAddress }),
       FLTR_API_REQUESTS_PER_MINUTE: '0',
       ...bench.settings,
-      ...settings,
     }),
   );
   let pool: Pool | null = null;

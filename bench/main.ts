@@ -33,13 +33,14 @@ function setting(text: string, settings: Record<string, string>): Record<string,
   return { ...settings, [name]: value };
 }
 
-async function runMode(name: string, mode: Mode, options: BenchOptions): Promise<BenchDocument> {
+async function runMode(name: string, mode: Mode, asked: BenchOptions): Promise<BenchDocument> {
+  const options = { ...asked, settings: { ...mode.settings, ...asked.settings } };
   const { parts, more, versions } = await withBench(options, stops, mode.run);
   return {
     mode: name,
     machine: machine(),
     versions: { ...ownVersions(), ...versions },
-    settings: describe(options),
+    settings: describe(options, mode.isEmbedded ?? false),
     runs: 1,
     ...headlineOf(parts, parts[0]),
     more,
@@ -69,20 +70,18 @@ function ownVersions(): BenchDocument['versions'] {
   };
 }
 
-function describe({
-  temporal,
-  fullVisibility,
-  settings,
-  ...options
-}: BenchOptions): BenchDocument['settings'] {
+function describe(
+  { temporal, fullVisibility, settings, ...options }: BenchOptions,
+  isEmbedded: boolean,
+): BenchDocument['settings'] {
   const pairs = (values: Record<string, string>): string =>
     Object.entries(values)
       .map(([name, value]) => `${name}=${value}`)
       .join(' ');
   return {
-    temporal: temporal === 'dev' ? 'development server' : 'server on PostgreSQL',
+    temporal: temporal === 'dev' || isEmbedded ? 'development server' : 'server on PostgreSQL',
     fullVisibility,
-    postgresql: pairs(postgresSettings),
+    postgresql: isEmbedded ? 'as the service starts it' : pairs(postgresSettings),
     product: pairs({ FLTR_API_REQUESTS_PER_MINUTE: '0', ...settings }),
     accountsWithOneWebhook: accountCount,
     dataBytes,

@@ -11,7 +11,14 @@ export type ModeResult = {
   more: More;
   versions: Record<string, string>;
 };
-export type Mode = { summary: string; run: (bench: Bench) => Promise<ModeResult> };
+export type Mode = {
+  summary: string;
+  /** The servers are those that the product brings along. */
+  isEmbedded?: boolean;
+  /** Settings of the product that the mode needs. */
+  settings?: Record<string, string>;
+  run: (bench: Bench) => Promise<ModeResult>;
+};
 
 export type OnServers = (bench: Bench, servers: Servers) => Promise<Omit<ModeResult, 'versions'>>;
 

@@ -12,7 +12,7 @@ import {
 } from './mode.ts';
 import { embedded } from './mode-embedded.ts';
 import { failing } from './mode-failing.ts';
-import { waiting } from './mode-waiting.ts';
+import { waiting, waitingSettings } from './mode-waiting.ts';
 import { noFigures, type Part } from './report.ts';
 
 const burst: OnServers = async (bench, servers) => {
@@ -99,8 +99,13 @@ export const modes: Record<string, Mode> = {
   },
   waiting: {
     summary: 'many deliveries that wait, then steady and burst; idle CPU and memory before and after',
+    settings: waitingSettings,
     run: onServers(waiting),
   },
   processes: { summary: 'a burst to 1, 2 and 4 whole processes', run: onServers(processes) },
-  embedded: { summary: 'a burst to the service with its own PostgreSQL and Temporal', run: embedded },
+  embedded: {
+    summary: 'a burst to the service with the PostgreSQL and Temporal that it brings along',
+    isEmbedded: true,
+    run: embedded,
+  },
 };
