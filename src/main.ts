@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { startApp, type App, type Role } from './app.ts';
 import { addAdminCommands, type WithDatabase } from './cli/admin.ts';
 import { banner } from './cli/banner.ts';
+import { addCapacityCommand } from './cli/capacity.ts';
 import { runDemo } from './cli/demo.ts';
 import { addReencryptCommand } from './cli/reencrypt.ts';
 import { readServiceFile, removeServiceFile, writeServiceFile } from './cli/service-file.ts';
@@ -116,6 +117,7 @@ program
   });
 addAdminCommands(program, withDatabase);
 addReencryptCommand(program, withDatabase);
+addCapacityCommand(program);
 program
   .command('demo')
   .description('start everything in a temporary folder and watch seven events being delivered')

@@ -1,0 +1,137 @@
+import type { CapacityCosts, Parts } from './capacity-costs.ts';
+
+export type CapacityInput = {
+  /** Events a second, on average. */
+  eventsPerSecond: number;
+  /** Webhooks that match an event, on average. */
+  fanout: number;
+  /** Percent of deliveries whose attempts all fail. */
+  failingPercent: number;
+  /** Days that the log is kept: FLTR_RETENTION_DAYS. */
+  retentionDays: number;
+  /** Bytes of an event's body. */
+  eventBytes: number;
+  /** Processes of the service; null: as many as it takes. */
+  processes: number | null;
+};
+
+/** What a load takes of each part, on average; `ours` is the service's own database. */
+export type CapacityLoad = {
+  deliveriesPerSecond: number;
+  attemptsPerSecond: number;
+  deliveriesPerWorkflow: number;
+  workflowStartsPerSecond: number;
+  waitingWorkflows: number;
+  historyWritesPerSecond: number;
+  historyShards: number;
+  transactionsPerSecond: { ours: number; temporal: number };
+  gibPerDay: { ours: number; temporal: number };
+  gibKept: { ours: number; temporal: number };
+  cores: Parts;
+  processesNeeded: number;
+  webhooksNeeded: number;
+  actionsPerSecond: number;
+  actionsPerMonth: number;
+};
+
+const GIB = 2 ** 30;
+const DAY_SECONDS = 86_400;
+
+/**
+ * The load with the processes that are given, or with as many as it takes. More processes start more workflows, each of
+ * which carries less: so their number is found step by step.
+ */
+export function loadOf(input: CapacityInput, costs: CapacityCosts): CapacityLoad {
+  if (input.processes !== null) return loadWith(input, input.processes, costs);
+  let processes = 1;
+  for (let step = 0; step < 1000; step += 1) {
+    const { processesNeeded } = loadWith(input, processes, costs);
+    if (processesNeeded <= processes) break;
+    processes = processesNeeded;
+  }
+  return loadWith(input, processes, costs);
+}
+
+function loadWith(input: CapacityInput, processes: number, costs: CapacityCosts): CapacityLoad {
+  const { eventsPerSecond, retentionDays } = input;
+  const { waitsSeconds, burstGroup, utilization } = costs;
+  const deliveries = eventsPerSecond * input.fanout;
+  const failing = (deliveries * input.failingPercent) / 100;
+  const retries = failing * waitsSeconds.length;
+  // As many starts as the processes make one by one; beyond, groups form, up to their size in a burst.
+  const groups = Math.min(deliveries, Math.max(processes * costs.startsPerProcess, deliveries / burstGroup));
+  const perGroup = deliveries / groups;
+  // Of a group, what fails goes on in a workflow of its own; a delivery that was alone has one.
+  const handedOver = failing * (1 - 1 / perGroup);
+  const starts = groups + handedOver;
+
+  const cores = partsOf((part) => {
+    const { each, perWorkflow } = shareOf(part, costs);
+    const cpuMs =
+      deliveries * each +
+      starts * (perWorkflow + costs.cpuMsToRemoveWorkflow[part]) +
+      retries * costs.cpuMsPerRetry[part];
+    return cpuMs / 1000;
+  });
+  const attempts = deliveries + retries;
+  const underWay = (attempts * costs.answerSeconds) / costs.attemptsUnderWayPerProcess;
+  const processesNeeded = Math.max(
+    1,
+    ceil(Math.max(cores.node / costs.coresPerProcess, underWay) / utilization),
+  );
+
+  const writes = starts * costs.writesPerWorkflow + retries * costs.writesPerRetry;
+  const bodyBytes = eventsPerSecond * input.eventBytes;
+  const rowBytes =
+    eventsPerSecond * costs.bytesPerEvent +
+    deliveries * costs.bytesPerDelivery +
+    retries * costs.bytesPerRetry;
+  const temporalBytes =
+    starts * costs.temporalBytesPerWorkflow +
+    (deliveries - groups) * costs.temporalBytesPerDelivery +
+    retries * costs.temporalBytesPerRetry;
+  const gib = (bytesPerSecond: number, days: number) => (bytesPerSecond * DAY_SECONDS * days) / GIB;
+  const actionsPerSecond =
+    groups * costs.actionsPerWorkflow +
+    handedOver * costs.actionsPerHandOver +
+    retries * costs.actionsPerRetry;
+  return {
+    deliveriesPerSecond: deliveries,
+    attemptsPerSecond: attempts,
+    deliveriesPerWorkflow: perGroup,
+    workflowStartsPerSecond: starts,
+    waitingWorkflows: failing * waitsSeconds.reduce((sum, seconds) => sum + seconds, 0),
+    historyWritesPerSecond: writes,
+    historyShards: Math.max(costs.composeShards, 2 ** ceil(Math.log2(writes / costs.writesPerShard))),
+    transactionsPerSecond: {
+      ours: groups * costs.ourTransactionsPerWorkflow + retries * costs.ourTransactionsPerRetry,
+      temporal: starts * costs.temporalTransactionsPerWorkflow + retries * costs.temporalTransactionsPerRetry,
+    },
+    gibPerDay: { ours: gib(bodyBytes + rowBytes, 1), temporal: gib(temporalBytes, 1) },
+    gibKept: {
+      ours:
+        gib(rowBytes, retentionDays) + gib(bodyBytes, Math.min(retentionDays, costs.payloadRetentionDays)),
+      temporal: gib(temporalBytes, costs.temporalRetentionDays),
+    },
+    cores,
+    processesNeeded,
+    webhooksNeeded: ceil((attempts * 3600) / costs.attemptsPerWebhookAndHour),
+    actionsPerSecond,
+    actionsPerMonth: actionsPerSecond * DAY_SECONDS * 30 + costs.actionsPerMonthOfSchedules,
+  };
+}
+
+/** The two measured ends of a line: a delivery alone in its workflow, and one of a burst. */
+function shareOf(part: keyof Parts, { cpuMsAlone, cpuMsInBurst, burstGroup }: CapacityCosts) {
+  const perWorkflow = (cpuMsAlone[part] - cpuMsInBurst[part]) / (1 - 1 / burstGroup);
+  return { perWorkflow, each: cpuMsAlone[part] - perWorkflow };
+}
+
+function partsOf(of: (part: keyof Parts) => number): Parts {
+  return { node: of('node'), temporal: of('temporal'), postgresql: of('postgresql') };
+}
+
+/** Rounded up, but not for what is over by a rounding of floating point. */
+function ceil(value: number): number {
+  return Math.ceil(value - 1e-9);
+}
