@@ -93,6 +93,11 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
   const ofScope = `from deliveries d where d.${column} = ${scope} and ${hasKind}
     ${filter.status === undefined ? '' : `and d.status = ${add(filter.status)}`}`;
   const kind = `d.status, d.event_type, ${code}`;
+  // The state, where it is given, stands alone: beside it, a comparison of all three would not be looked up.
+  const isNext =
+    filter.status === undefined
+      ? `(${kind}) > (k.status, k.event_type, k.code)`
+      : `(d.event_type, ${code}) > (k.event_type, k.code)`;
   const parts = [
     `select found.id from kinds k cross join lateral (
        select d.id from deliveries d
@@ -107,9 +112,9 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
     parts.push(
       `select found.id from webhooks w cross join lateral (
          select d.id from deliveries d
-         where d.status = 'pending' and d.last_status_code is null ${ofType}
-           and (d.webhook_id, d.id) >= (w.id, ${from}) and (d.webhook_id, d.id) < (w.id, ${to})
-         order by d.webhook_id desc, d.id desc limit ${limit}) as found
+         where d.webhook_id = w.id and d.status = 'pending' and d.last_status_code is null ${ofType}
+           and d.id >= ${from} and d.id < ${to}
+         order by d.id desc limit ${limit}) as found
        where w.account_id = ${account} and w.deleted_at is null ${ofWebhook}`,
     );
   }
@@ -117,7 +122,7 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
       (select ${kind} ${ofScope} order by ${kind} limit 1)
       union all
       select next.* from kinds k cross join lateral (
-        select ${kind} ${ofScope} and (${kind}) > (k.status, k.event_type, k.code) order by ${kind} limit 1) as next
+        select ${kind} ${ofScope} and ${isNext} order by ${kind} limit 1) as next
     )
     select ${deliveryColumns} from deliveries d
     where d.account_id = ${account} and d.id = any(array(

@@ -26,7 +26,7 @@ const endedHours = ({ days }: Retention) => days * 24;
 
 /**
  * What is removed, in this order; a batch locks its own rows only, and none that somebody works with. Whatever waits
- * stays, however old it is.
+ * stays, however old it is. What must not be there any more is looked up row by row: `not exists` may read all of it.
  */
 const steps: readonly Step[] = [
   {
@@ -35,9 +35,9 @@ const steps: readonly Step[] = [
     hours: payloadHours,
     sql: `with old as (
         select account_id, id from events e
-        where created_at < $1 and body is not null and not exists (
+        where created_at < $1 and body is not null and (
           select 1 from deliveries d where d.account_id = e.account_id and d.event_id = e.id
-            and d.status in ('pending', 'retrying', 'held'))
+            and d.status in ('pending', 'retrying', 'held') limit 1) is null
         order by created_at limit $2 for update skip locked)
       update events e set body = null from old where e.account_id = old.account_id and e.id = old.id`,
   },
@@ -71,8 +71,8 @@ const steps: readonly Step[] = [
     sql: `with old as (
         select e.account_id, e.id from accounts a cross join lateral (
           select account_id, id from events e
-          where e.account_id = a.id and e.created_at < $1 and not exists (
-            select 1 from deliveries d where d.account_id = e.account_id and d.event_id = e.id)
+          where e.account_id = a.id and e.created_at < $1 and (
+            select 1 from deliveries d where d.account_id = e.account_id and d.event_id = e.id limit 1) is null
           order by created_at limit $2 for update skip locked) e
         limit $2)
       delete from events e using old where e.account_id = old.account_id and e.id = old.id`,

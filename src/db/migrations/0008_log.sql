@@ -39,6 +39,5 @@ alter table attempts
 drop index events_newest;
 create index events_newest on events (account_id, created_at, id);
 
--- What the removal of old rows asks for.
+-- The removal of old rows asks for these.
 create index webhooks_deleted on webhooks (deleted_at) where deleted_at is not null;
-create index recoveries_ended on recoveries (ended_at) where ended_at is not null;

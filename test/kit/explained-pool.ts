@@ -1,0 +1,69 @@
+import type { Client, Pool } from '../../src/db/pool.ts';
+
+export type PlanNode = {
+  'Node Type': string;
+  'Relation Name'?: string;
+  'Index Name'?: string;
+  'Actual Rows'?: number;
+  'Actual Loops'?: number;
+  'Rows Removed by Filter'?: number;
+  'Shared Hit Blocks'?: number;
+  'Shared Read Blocks'?: number;
+  Plans?: PlanNode[];
+};
+/** `isGeneric`: the one that PostgreSQL keeps for a named statement, whatever its values. */
+export type Explained = { text: string; isGeneric: boolean; nodes: PlanNode[] };
+
+type Query = { text: string; values: unknown[]; name?: string };
+
+function toQuery(args: unknown[]): Query {
+  const [first, values] = args;
+  if (typeof first === 'string') return { text: first, values: (values as unknown[] | undefined) ?? [] };
+  const query = first as Partial<Query> & { text: string };
+  return { ...query, values: query.values ?? [] };
+}
+
+/**
+ * The pool, but each statement's plan is asked for just before it runs, where it runs. `analyze`: what reads only is run
+ * for that, and its plan says how much was read.
+ */
+export function explainedPool(
+  pool: Pool,
+  { analyze = false } = {},
+): { pool: Pool; taken: () => Explained[] } {
+  const plans: Explained[] = [];
+  const wrap = <T extends Pool | Client>(target: T): T => {
+    const raw = target.query.bind(target) as (
+      ...args: unknown[]
+    ) => Promise<{ rows: Record<string, unknown>[] }>;
+    const explain = async (options: string, { text, values }: Query, isGeneric: boolean): Promise<void> => {
+      const { rows } = await raw(`explain (format json${options}) ${text}`, isGeneric ? undefined : values);
+      const [{ Plan: root }] = rows[0]?.['QUERY PLAN'] as [{ Plan: PlanNode }];
+      plans.push({ text, isGeneric, nodes: nodesOf(root) });
+    };
+    return new Proxy(target, {
+      get(object, property) {
+        if (property === 'query') {
+          return async (...args: unknown[]) => {
+            const query = toQuery(args);
+            if (/^\s*(select|with|insert|update|delete)\b/i.test(query.text)) {
+              const isRead = /^\s*select\b/i.test(query.text) && !/for update/i.test(query.text);
+              const isReadOnly = isRead || /^\s*with recursive\b/i.test(query.text);
+              await explain(analyze && isReadOnly ? ', analyze, buffers' : '', query, false);
+              if (query.name !== undefined) await explain(', generic_plan', query, true);
+            }
+            return raw(...args);
+          };
+        }
+        if (property === 'connect') return async () => wrap(await (object as Pool).connect());
+        const value: unknown = Reflect.get(object, property, object);
+        return typeof value === 'function' ? (value.bind(object) as unknown) : value;
+      },
+    });
+  };
+  return { pool: wrap(pool), taken: () => plans.splice(0) };
+}
+
+function nodesOf(node: PlanNode): PlanNode[] {
+  return [node, ...(node.Plans ?? []).flatMap(nodesOf)];
+}
