@@ -96,7 +96,7 @@ describe('npm run bench', () => {
     },
   );
 
-  test('Ctrl-C ends every process and removes the folder', { timeout: 120_000 }, async () => {
+  test('Ctrl-C ends every process and removes the folder', { timeout: 240_000 }, async () => {
     const child = spawn(process.execPath, [main, 'burst', '--temporal', 'dev'], {
       env,
       stdio: ['ignore', 'ignore', 'pipe'],
