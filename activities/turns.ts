@@ -87,7 +87,7 @@ export function createTurns(): Turns {
           return place(webhookId, entry);
         }
         if (turn !== 'in_place') {
-          entry.deferredUntil = now + turn.seconds * 1000;
+          entry.deferredUntil = turn.at;
           return turn;
         }
         entry[waits] += 1;

@@ -175,19 +175,23 @@ test('turns: now below the limit, in place for a short wait, away for a long one
   expect(takeTurn({ underWay: 20, waiting: 19, waitingInGroups: 0, averageMs: 10 }, false, 0, now)).toBe(
     'in_place',
   );
-  expect(takeTurn({ underWay: 20, waiting: 20, waitingInGroups: 0, averageMs: 10 }, false, 0, now)).toEqual({
+  expect(
+    takeTurn({ underWay: 20, waiting: 20, waitingInGroups: 0, averageMs: 10 }, false, 0, now),
+  ).toMatchObject({
     seconds: 1,
   });
   expect(takeTurn({ underWay: 4, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, 0, now)).toBe(
     'now',
   );
-  expect(takeTurn({ underWay: 5, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, 0, now)).toEqual({
+  expect(
+    takeTurn({ underWay: 5, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, 0, now),
+  ).toMatchObject({
     seconds: 2,
   });
   // Each that is sent away comes back after the one before.
   expect(
     takeTurn({ underWay: 5, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, now + 60_000, now),
-  ).toEqual({ seconds: 61 });
+  ).toMatchObject({ seconds: 61 });
   expect(
     takeTurn({ underWay: 5, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, now + 9_000_000, now),
   ).toEqual({

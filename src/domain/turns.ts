@@ -25,7 +25,7 @@ export function takeTurn(
   isGrouped: boolean,
   deferredUntil: number,
   now: number,
-): 'now' | 'in_place' | { seconds: number } {
+): 'now' | 'in_place' | { seconds: number; at: number } {
   const limit = limitOf(load);
   if (load.underWay < limit) return 'now';
   const turnMs = load.averageMs / limit;
@@ -33,7 +33,8 @@ export function takeTurn(
   if (isGrouped ? waitMs <= inPlaceGroupedMs : load.waiting < maxInPlace && waitMs <= inPlaceMs)
     return 'in_place';
   const at = Math.max(deferredUntil, now + waitMs) + turnMs;
-  return { seconds: Math.min(300, Math.max(1, Math.ceil((at - now) / 1000))) };
+  // The exact time is what the next one is put behind: whole seconds would add up.
+  return { seconds: Math.min(300, Math.max(1, Math.ceil((at - now) / 1000))), at };
 }
 
 /** Requests to a webhook that may be under way at once. */

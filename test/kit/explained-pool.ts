@@ -38,7 +38,9 @@ export function explainedPool(
     ) => Promise<{ rows: Record<string, unknown>[] }>;
     const explain = async (options: string, { text, values }: Query, isGeneric: boolean): Promise<void> => {
       const { rows } = await raw(`explain (format json${options}) ${text}`, isGeneric ? undefined : values);
-      const [{ Plan: root }] = rows[0]?.['QUERY PLAN'] as [{ Plan: PlanNode }];
+      const [row] = rows;
+      if (!row) throw new Error('EXPLAIN answered no row');
+      const [{ Plan: root }] = row['QUERY PLAN'] as [{ Plan: PlanNode }];
       plans.push({ text, isGeneric, nodes: nodesOf(root) });
     };
     return new Proxy(target, {
