@@ -157,7 +157,7 @@ test('the command prints a table, what gives way, and the same as JSON', async (
   expect(output).toMatch(/^workflow starts +10 \/s +first attempts: 1 a workflow$/m);
   const first = planCapacity(input).limits[0];
   expect(output).toContain(`1. ${first?.what}: at `);
-  expect(output).toContain(`   ${first?.then}\n`);
+  expect(output).toContain(`   ${first?.remedy}\n`);
   const json = await run(...asked, '--json');
   expect(json.code).toBe(0);
   expect(JSON.parse(json.output)).toEqual({ input, plan: planCapacity(input) });

@@ -97,9 +97,9 @@ function describe(input: CapacityInput, plan: CapacityPlan): string {
       `each takes ${say(capacityCosts.attemptsPerWebhookAndHour)} requests an hour (FLTR_DELIVERIES_PER_HOUR)`,
     ),
   ];
-  const order = limits.map(({ what, givesWayAt, used, then }, index) => {
+  const order = limits.map(({ what, givesWayAt, used, remedy }, index) => {
     const at = givesWayAt === null ? 'not within reach' : `at ${say(givesWayAt)} events/s`;
-    return `${index + 1}. ${what}: ${at}, ${say(used * 100)} % in use.\n   ${then}`;
+    return `${index + 1}. ${what}: ${at}, ${say(used * 100)} % in use.\n   ${remedy}`;
   });
   return [
     `${say(input.eventsPerSecond)} events/s of ${say(input.eventBytes)} bytes, ${say(input.fanout)} webhooks each, ${say(input.failingPercent)} % of the deliveries failing:`,

@@ -7,7 +7,7 @@ export type CapacityLimit = {
   used: number;
   /** Events a second, all else the same, at which it gives way; null: not within reach. */
   givesWayAt: number | null;
-  then: string;
+  remedy: string;
 };
 
 export type CapacityPlan = CapacityLoad & {
@@ -57,9 +57,9 @@ export function capacityFaults(input: CapacityInput): string[] {
  */
 export function planCapacity(input: CapacityInput, costs: CapacityCosts = capacityCosts): CapacityPlan {
   const load = loadOf(input, costs);
-  const limits = limitsOf(costs).map(({ what, then, use }) => ({
+  const limits = limitsOf(costs).map(({ what, remedy, use }) => ({
     what,
-    then,
+    remedy,
     used: use(load),
     givesWayAt: findRate(input, costs, use),
   }));
@@ -67,39 +67,45 @@ export function planCapacity(input: CapacityInput, costs: CapacityCosts = capaci
   return { ...load, limits: limits.sort((a, b) => (at(a) === at(b) ? b.used - a.used : at(a) - at(b))) };
 }
 
-type Limit = { what: string; then: string; use(load: CapacityLoad): number };
+type Limit = { what: string; remedy: string; use(load: CapacityLoad): number };
 
 function limitsOf(costs: CapacityCosts): Limit[] {
   return [
     {
       what: `${costs.composeShards} history shards, as docker-compose.yml has them`,
       use: (load) => load.historyWritesPerSecond / (costs.composeShards * costs.writesPerShard),
-      then: 'Give Temporal more history shards, for the largest load to come: their number is settled when its database is made, and later only a new Temporal has another one.',
+      remedy:
+        'Give Temporal more history shards, for the largest load to come: their number is settled when its database is made, and later only a new Temporal has another one.',
     },
     {
       what: 'Temporal in one process',
       use: (load) => load.cores.temporal / (costs.coresOfTemporalInOneProcess * costs.utilization),
-      then: "Run Temporal's frontend, history, matching and worker services apart, history on several machines (its Helm chart does that).",
+      remedy:
+        "Run Temporal's frontend, history, matching and worker services apart, history on several machines (its Helm chart does that).",
     },
     {
       what: 'One PostgreSQL for the service and Temporal',
       use: (load) => load.cores.postgresql / (costs.coresOfOnePostgresql * costs.utilization),
-      then: "Give the service, Temporal and Temporal's visibility a PostgreSQL each, and run docs/temporal/visibility-lean.sql.",
+      remedy:
+        "Give the service, Temporal and Temporal's visibility a PostgreSQL each, and run docs/temporal/visibility-lean.sql.",
     },
     {
       what: "Temporal's PostgreSQL",
       use: (load) => load.transactionsPerSecond.temporal / costs.transactionsOfOnePostgresql,
-      then: 'Put Temporal on Cassandra, with Elasticsearch or OpenSearch for its visibility, or use Temporal Cloud.',
+      remedy:
+        'Put Temporal on Cassandra, with Elasticsearch or OpenSearch for its visibility, or use Temporal Cloud.',
     },
     {
       what: "The service's PostgreSQL, by its transactions",
       use: (load) => load.transactionsPerSecond.ours / costs.transactionsOfOnePostgresql,
-      then: 'Make cells: each with a PostgreSQL, a Temporal namespace and processes of its own, and accounts spread over them.',
+      remedy:
+        'Make cells: each with a PostgreSQL, a Temporal namespace and processes of its own, and accounts spread over them.',
     },
     {
       what: "The service's PostgreSQL, by its size",
       use: (load) => load.gibKept.ours / costs.gibOfPlainTables,
-      then: 'Keep less (FLTR_RETENTION_DAYS, FLTR_PAYLOAD_RETENTION_DAYS), partition events, deliveries and attempts by day, or make cells by account.',
+      remedy:
+        'Keep less (FLTR_RETENTION_DAYS, FLTR_PAYLOAD_RETENTION_DAYS), partition events, deliveries and attempts by day, or make cells by account.',
     },
   ];
 }
