@@ -27,6 +27,8 @@ export type BenchOptions = {
   seconds: number;
   floorSeconds: number;
   waiting: number;
+  /** Deliveries of the log, in the mode `log`. */
+  rows: number;
   /** Takes a line for the person who waits. */
   report: (line: string) => void;
 };

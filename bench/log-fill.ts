@@ -188,11 +188,11 @@ const statements = [
      at, case status when 'retrying' then now() + pg_temp.chance(n, 10) * interval '30 minutes' end,
      case when status in ('delivered', 'failed', 'canceled') then at + interval '1 second' end, attempts, code,
      case kind when 'refused' then 'client_error' when 'exhausted' then 'server_error' when 'retrying' then 'server_error' when 'timeout' then 'timeout' end,
-     id, case when status not in ('pending', 'held') then md5(id) end,
-     case status when 'retrying' then now() + pg_temp.chance(n, 10) * interval '35 minutes' when 'pending' then now() + interval '1 hour'
-       when 'held' then at + interval '72 hours' end,
-     case status when 'held' then at + interval '72 hours' end,
-     jsonb_build_array(jsonb_build_object('at', at, 'type', 'started', 'run_id', md5(id)),
+     id, case when status not in ('pending', 'held') then md5(id)::uuid::text end,
+     case when status in ('retrying', 'pending') then now() + interval '1 day'
+       when status = 'held' then at + interval '96 hours' end,
+     case status when 'held' then at + interval '96 hours' end,
+     jsonb_build_array(jsonb_build_object('at', at, 'type', 'started', 'run_id', md5(id)::uuid),
        jsonb_build_object('at', at, 'type', 'attempt', 'id', 'att_' || md5(id), 'number', 1, 'outcome', 'delivered', 'status_code', code, 'duration_ms', 36),
        jsonb_build_object('at', at, 'type', 'ended', 'status', status, 'reason', null))
    from log_deliveries order by id`,

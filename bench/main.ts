@@ -124,6 +124,7 @@ await new Command('bench')
   .option('--warm-up-events <n>', 'events before each load that do not count', wholeNumber, 1000)
   .option('--floor-seconds <n>', 'length of each measurement of the floor', wholeNumber, 5)
   .option('--waiting <n>', 'deliveries that wait, in the mode `waiting`', wholeNumber, 50_000)
+  .option('--rows <n>', 'deliveries of the log, in the mode `log`', wholeNumber, 1_000_000)
   .option('--full-visibility', "with the indexes of Temporal's visibility that nothing uses", false)
   .option('--set <NAME=VALUE>', 'a setting of the product; may be given again', setting, {})
   .action(async (name: string, { json, runs, set, ...flags }: Flags) => {

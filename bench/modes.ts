@@ -12,6 +12,7 @@ import {
 } from './mode.ts';
 import { embedded } from './mode-embedded.ts';
 import { failing } from './mode-failing.ts';
+import { log } from './mode-log.ts';
 import { waiting, waitingSettings } from './mode-waiting.ts';
 import { noFigures, type Part } from './report.ts';
 
@@ -102,6 +103,7 @@ export const modes: Record<string, Mode> = {
     settings: waitingSettings,
     run: onServers(waiting),
   },
+  log: { summary: 'what users of a long log call: pages, filters, statistics', run: onServers(log) },
   processes: { summary: 'a burst to 1, 2 and 4 whole processes', run: onServers(processes) },
   embedded: {
     summary: 'a burst to the service with the PostgreSQL and Temporal that it brings along',
