@@ -13,8 +13,8 @@ export const capacityCosts = {
   burstGroup: 62,
   /** Workflow starts a second that one process makes before deliveries that come meanwhile share a workflow. */
   startsPerProcess: 100,
-  /** CPU of a retry: the timer that ends the wait, a regular activity, two workflow tasks. */
-  cpuMsPerRetry: { node: 5, temporal: 9, postgresql: 6 },
+  /** CPU of a retry: what a workflow with a regular activity, not eager, takes more than one with a local activity. */
+  cpuMsPerRetry: { node: 5, temporal: 14, postgresql: 6.5 },
   /** CPU of removing a workflow when its retention is over. */
   cpuMsToRemoveWorkflow: { node: 0, temporal: 0.9, postgresql: 1.5 },
 
@@ -25,22 +25,26 @@ export const capacityCosts = {
   /** Writes a second that one history shard is trusted with: one of them took 240 without being the slowest part. */
   writesPerShard: 100,
 
-  /** Transactions in Temporal's two databases, of a workflow with one short activity, its removal included. */
-  temporalTransactionsPerWorkflow: 18,
-  temporalTransactionsPerRetry: 25,
-  /** Transactions in the service's database for what shares a workflow: publishing, loading, recording. */
+  /** Transactions in Temporal's two databases, of a workflow with one local activity, alone or a group's. */
+  temporalTransactionsPerWorkflow: 25,
+  temporalTransactionsToRemoveWorkflow: 25,
+  temporalTransactionsPerRetry: 28,
+  /** Transactions in the service's database: publishing, loading, recording, for all that shares a workflow ... */
   ourTransactionsPerWorkflow: 3,
-  ourTransactionsPerRetry: 3,
+  /** ... and what each delivery of a large group adds, for the statements of a group are of bounded size. */
+  ourTransactionsPerDelivery: 0.07,
+  ourTransactionsPerRetry: 4,
 
   /** Bytes in the service's database with all indexes: an event without its body, a delivery with its first attempt. */
-  bytesPerEvent: 300,
-  bytesPerDelivery: 1400,
-  bytesPerRetry: 700,
-  /** Bytes in Temporal's two databases with all indexes, without those that visibility-lean.sql drops. */
-  temporalBytesPerWorkflow: 5000,
-  /** The same, for each delivery more that shares the workflow. */
-  temporalBytesPerDelivery: 500,
-  temporalBytesPerRetry: 2500,
+  bytesPerEvent: 450,
+  bytesPerDelivery: 2800,
+  /** Its attempt's row, and what the delivery's row grows by each time that it is written. */
+  bytesPerRetry: 1000,
+  /** Bytes in Temporal's two databases with the indexes that visibility-lean.sql leaves, half of them visibility. */
+  temporalBytesPerWorkflow: 19_000,
+  /** The same, for each delivery more that shares the workflow: its ids in the history and in three keyword lists. */
+  temporalBytesPerDelivery: 300,
+  temporalBytesPerRetry: 1500,
 
   /** Cores that one process of the service can use: a main thread, threads for workflows, the SDK's core. */
   coresPerProcess: 1.5,

@@ -104,8 +104,13 @@ function loadWith(input: CapacityInput, processes: number, costs: CapacityCosts)
     historyWritesPerSecond: writes,
     historyShards: Math.max(costs.composeShards, 2 ** ceil(Math.log2(writes / costs.writesPerShard))),
     transactionsPerSecond: {
-      ours: groups * costs.ourTransactionsPerWorkflow + retries * costs.ourTransactionsPerRetry,
-      temporal: starts * costs.temporalTransactionsPerWorkflow + retries * costs.temporalTransactionsPerRetry,
+      ours:
+        groups * costs.ourTransactionsPerWorkflow +
+        deliveries * costs.ourTransactionsPerDelivery +
+        retries * costs.ourTransactionsPerRetry,
+      temporal:
+        starts * (costs.temporalTransactionsPerWorkflow + costs.temporalTransactionsToRemoveWorkflow) +
+        retries * costs.temporalTransactionsPerRetry,
     },
     gibPerDay: { ours: gib(bodyBytes + rowBytes, 1), temporal: gib(temporalBytes, 1) },
     gibKept: {
