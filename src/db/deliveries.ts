@@ -22,10 +22,11 @@ export type DeliveryRow = {
   timeline: StoredEntry[];
 };
 
-export const deliveryColumns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
+/** Without the timeline, which lists do not show. */
+export const summaryColumns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
   status, reason, created_at as "createdAt", next_attempt_at as "nextAttemptAt", ended_at as "endedAt",
   attempt_count as "attemptCount", last_status_code as "lastStatusCode", last_error_code as "lastErrorCode",
-  workflow_id as "workflowId", run_id as "runId", timeline`;
+  workflow_id as "workflowId", run_id as "runId"`;
 
 export async function findDelivery(
   db: Queryable,
@@ -33,13 +34,13 @@ export async function findDelivery(
   id: string,
 ): Promise<DeliveryRow | null> {
   const { rows } = await db.query<DeliveryRow>(
-    `select ${deliveryColumns} from deliveries where id = $1 and account_id = $2`,
+    `select ${summaryColumns}, timeline from deliveries where id = $1 and account_id = $2`,
     [id, accountId],
   );
   return rows[0] ?? null;
 }
 
-export function toSummary(row: DeliveryRow): DeliverySummary {
+export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
   return {
     id: row.id,
     event_id: row.eventId,

@@ -1,6 +1,6 @@
 import { idFloor } from '../domain/ids.ts';
 import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
-import { deliveryColumns, toSummary, type DeliveryRow } from './deliveries.ts';
+import { summaryColumns, toSummary, type DeliveryRow } from './deliveries.ts';
 import type { Queryable } from './pool.ts';
 
 type DeliveryFilter = {
@@ -39,8 +39,10 @@ export async function listDeliveries(
 
 type Statement = { text: string; values: unknown[] };
 
-async function run(db: Queryable, { text, values }: Statement): Promise<DeliveryRow[]> {
-  return (await db.query<DeliveryRow>(text, values)).rows;
+type LogRow = Omit<DeliveryRow, 'timeline'>;
+
+async function run(db: Queryable, { text, values }: Statement): Promise<LogRow[]> {
+  return (await db.query<LogRow>(text, values)).rows;
 }
 
 /** Collects the values of a statement; answers their parameters. */
@@ -69,7 +71,7 @@ function scanNewest(accountId: string, filter: DeliveryFilter, size: number): St
     eventType: 'd.event_type',
     code: 'd.last_status_code',
   });
-  const text = `select ${deliveryColumns} from (
+  const text = `select ${summaryColumns} from (
       select * from deliveries d
       where (d.${column}, d.id) >= (${scope}, ${add(range.from)}) and (d.${column}, d.id) < (${scope}, ${add(range.to)})
       order by d.${column} desc, d.id desc limit ${add(size)}) as d
@@ -124,7 +126,7 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
       select next.* from kinds k cross join lateral (
         select ${kind} ${ofScope} and ${isNext} order by ${kind} limit 1) as next
     )
-    select ${deliveryColumns} from deliveries d
+    select ${summaryColumns} from deliveries d
     where d.account_id = ${account} and d.id = any(array(
       select id from (${parts.join(' union all ')}) as found order by id desc limit ${limit}))
     order by d.id desc`;

@@ -7,14 +7,14 @@ alter table deliveries
   drop constraint deliveries_webhook_id_event_id_key,
   add constraint deliveries_of_event unique (account_id, event_id, webhook_id);
 
--- The log, newest first. Ascending: pages of an index that grows at its end are filled, at its beginning half of each.
+-- The log, newest first: read backward.
 drop index deliveries_of_account;
 drop index deliveries_of_webhook;
 create index deliveries_of_account on deliveries (account_id, id);
 create index deliveries_of_webhook on deliveries (webhook_id, id);
 
 -- The log, filtered: the rows of each kind, newest first; src/db/delivery-log.ts merges the kinds that are asked for.
--- What waits for its first attempt is nowhere but in deliveries_pending: it would leave a dead entry behind here.
+-- Of these, what waits for its first attempt is in deliveries_pending only: it would leave a dead entry behind here.
 drop index deliveries_by_status;
 drop index deliveries_by_code;
 drop index deliveries_by_type;
