@@ -102,5 +102,6 @@ test('a page says that another follows where one row more is there, and holds no
           expect(fromCursor('events', page.next_cursor ?? '', [/^\d+$/])).toEqual([String(rows[limit - 1])]);
       },
     ),
+    { examples: [[[1, 2, 0, 3], 3]] },
   );
 });

@@ -16,7 +16,10 @@ export function toPage<Row, Item>(
 ): { data: Item[]; next_cursor: string | null } {
   const page = rows.slice(0, limit);
   const last = rows.length > limit ? page.at(-1) : undefined;
-  return { data: page.map(toItem), next_cursor: last ? toCursor(list, positionOf(last)) : null };
+  return {
+    data: page.map(toItem),
+    next_cursor: last === undefined ? null : toCursor(list, positionOf(last)),
+  };
 }
 
 /** An opaque cursor: version, the list it belongs to, and where the page ended. */
