@@ -93,7 +93,7 @@ export type Starter = {
 const maxStarts = 4;
 const maxHoldMs = 250;
 /** The same where other processes do the work, of which nothing is heard here: four starts in so long keep a small server busy. */
-const holdForOthersMs = 25;
+const holdForOthersMs = 100;
 /** The same where no two deliveries share a workflow: as many as a small server takes without falling behind. */
 const maxStartsUngrouped = 32;
 /** Of deliveries to webhooks that hang or fail: each has a workflow of its own, and they hold up no other one. */
