@@ -6,9 +6,11 @@ import { deferDeliveries, listAttempts, recordAttempts, rescheduleDelivery } fro
 import { evaluateWebhooks } from '../src/db/auto-disable.ts';
 import {
   claimDueForCheck,
+  claimWaiting,
   countNotStarted,
   endTerminated,
   findDelivery,
+  leaveWaiting,
   markStarted,
   reopenDelivery,
   setNextCheck,
@@ -250,6 +252,8 @@ test('starting, attempting, deferring, steering', async () => {
       ids.map((id) => ({ id, runId: 'run' })),
     );
     await claimDueForCheck(pool, 200);
+    await claimWaiting(pool, 200, idFloor('dlv', now));
+    await leaveWaiting(pool, ids);
     await setNextCheck(pool, ids, 'pending', 300);
     const material = await loadAttempts(
       pool,

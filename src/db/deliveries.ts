@@ -83,6 +83,14 @@ export async function markStarted(
 export type DueForCheck = Startable &
   Pick<DeliveryRow, 'status' | 'workflowId' | 'runId' | 'timeline'> & { isDeferred: boolean };
 
+const claim = (due: string) => `update deliveries d set check_at = now() + interval '30 seconds'
+      from (${due} limit $1 for update skip locked) as due
+      where d.id = due.id
+      returning d.id, d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
+        d.event_type as "eventType", d.attempt_count as "attemptCount", d.status, d.workflow_id as "workflowId",
+        d.run_id as "runId", d.timeline,
+        (select octet_length(e.body) from events e where e.account_id = d.account_id and e.id = d.event_id) as "bodyBytes", d.slot is not null as "isDeferred"`;
+
 /**
  * Claims deliveries whose row and workflow may disagree, for 30 seconds, so that several processes share the work.
  * Oldest first.
@@ -90,16 +98,35 @@ export type DueForCheck = Startable &
 export async function claimDueForCheck(db: Queryable, limit: number): Promise<DueForCheck[]> {
   const { rows } = await db.query<DueForCheck>({
     name: 'claim-due-for-check',
-    text: `update deliveries d set check_at = now() + interval '30 seconds'
-      from (select id from deliveries where check_at <= now() order by check_at, id limit $1 for update skip locked) as due
-      where d.id = due.id
-      returning d.id, d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
-        d.event_type as "eventType", d.attempt_count as "attemptCount", d.status, d.workflow_id as "workflowId",
-        d.run_id as "runId", d.timeline,
-        (select octet_length(e.body) from events e where e.account_id = d.account_id and e.id = d.event_id) as "bodyBytes", d.slot is not null as "isDeferred"`,
+    text: claim('select id from deliveries where check_at <= now() order by check_at, id'),
     values: [limit],
   });
-  return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return inOrder(rows);
+}
+
+/**
+ * Claims deliveries that nothing carries and nobody looks after, in the same way. Those younger than `id` are left to the
+ * process that accepted them.
+ */
+export async function claimWaiting(db: Queryable, limit: number, id: string): Promise<DueForCheck[]> {
+  const { rows } = await db.query<DueForCheck>({
+    name: 'claim-waiting',
+    text: claim(`select id from deliveries where run_id is null and status = 'pending' and id < $2
+        and case when workflow_id is null and check_at is null then true else false end order by id`),
+    values: [limit, id],
+  });
+  return inOrder(rows);
+}
+
+const inOrder = (rows: DueForCheck[]) => rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+
+/** Gives claimed ones that nothing carries back to those that wait. */
+export async function leaveWaiting(db: Queryable, ids: readonly string[]): Promise<void> {
+  await db.query(
+    `update deliveries set check_at = null
+     where id = any($1) and workflow_id is null and status = 'pending'`,
+    [ids],
+  );
 }
 
 /** When the sweep looks again: after so many seconds, or never. Only where the row still waits as it did. */

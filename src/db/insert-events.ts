@@ -64,7 +64,8 @@ const statement = `
     insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, workflow_id, check_at,
       held_until, timeline)
     select d.id, d.account_id, d.webhook_id, d.event_id, d.event_type, d.status, to_timestamp(d.created_s), d.workflow_id,
-      case when d.status = 'pending' then now() + interval '10 seconds' else hold_until() end,
+      case when d.status = 'held' then hold_until()
+        when d.workflow_id is not null then now() + interval '10 seconds' end,
       case when d.status = 'held' then hold_until() end,
       case when d.status = 'held' then jsonb_build_array(jsonb_build_object('type', 'held',
         'at', to_char(to_timestamp(d.created_s) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))) else '[]' end

@@ -17,9 +17,9 @@ export type Publisher = {
   hasAccount(accountId: string): Promise<boolean>;
 };
 
-/** Single events of one statement; a request with more has one of its own. */
-const eventsPerStatement = 64;
-const statementsUnderWay = 2;
+/** Requests share a statement up to so many events; one with more has one of its own. One is under way: the next is larger. */
+const eventsPerStatement = 512;
+const statementsUnderWay = 1;
 /** What one process holds of events that are not answered yet: seconds of work, and never more memory than that. */
 export const maxUnanswered = { events: 20_000, bytes: 64 * 1024 * 1024 };
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Pool } from '../db/pool.ts';
 import { countNotStarted } from '../db/deliveries.ts';
@@ -8,22 +9,25 @@ export type Backlog = {
   close(): void;
 };
 
-/** Counts every second; between two counts a few more than `max` may be accepted. */
+/** Of the database's time, counting takes at most a twentieth; the next count is a second away at least. */
+const [leastPauseMs, pausePerCount] = [1000, 20];
+
+/** Counts again and again; between two counts a few more than `max` may be accepted. */
 export function watchBacklog(pool: Pool, max: number, log: Logger): Backlog {
   let isFull = false;
-  let isCounting = false;
-  const count = async (): Promise<void> => {
-    if (isCounting) return;
-    isCounting = true;
-    try {
-      isFull = (await countNotStarted(pool, max)) >= max;
-    } catch (error) {
-      log.debug({ err: error }, 'the backlog could not be counted');
-    } finally {
-      isCounting = false;
+  const stop = new AbortController();
+  const watch = async (): Promise<void> => {
+    while (!stop.signal.aborted) {
+      const startedAt = performance.now();
+      try {
+        isFull = (await countNotStarted(pool, max)) >= max;
+      } catch (error) {
+        log.debug({ err: error }, 'the backlog could not be counted');
+      }
+      const pauseMs = Math.max(leastPauseMs, pausePerCount * (performance.now() - startedAt));
+      await delay(pauseMs, undefined, { signal: stop.signal }).catch(() => undefined);
     }
   };
-  const timer = setInterval(() => void count(), 1000);
-  void count();
-  return { isFull: () => isFull, close: () => clearInterval(timer) };
+  void watch();
+  return { isFull: () => isFull, close: () => stop.abort() };
 }

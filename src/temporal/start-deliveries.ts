@@ -6,9 +6,8 @@ import type { Pool } from '../db/pool.ts';
 import type { PlanStarts } from '../db/start-plan.ts';
 import { groupSize } from '../domain/group.ts';
 import { newId } from '../domain/ids.ts';
-import type { DeliverEventInput, DeliverGroupInput } from '../../workflows/contract.ts';
-import { deliveryStart, groupStart } from '../../workflows/delivery-start.ts';
 import type { FirstAttempts } from './first-attempts.ts';
+import { groupStartOptions, startOptions, type Queued, type Run } from './start-options.ts';
 import { isTemporalUnavailable, within, type Caller } from './client.ts';
 
 type Deps = {
@@ -24,48 +23,6 @@ type Deps = {
   firstAttempts: FirstAttempts;
 };
 
-type Run = Pick<DeliverEventInput, 'retriesBefore' | 'isRelease' | 'isFirstLocal'>;
-
-/** What a delivery's own workflow is started with, the first time or again. */
-export function startOptions(delivery: Startable, scheduleSeconds: readonly number[], run: Run) {
-  const input: DeliverEventInput = {
-    deliveryId: delivery.id,
-    webhookId: delivery.webhookId,
-    schedule: [...scheduleSeconds],
-    attemptsBefore: delivery.attemptCount,
-    ...run,
-  };
-  return { ...deliveryStart(delivery), args: [input] as [DeliverEventInput] };
-}
-
-/** What a group's workflow is started with. It is started once: after it has ended, never again. */
-export function groupStartOptions(
-  groupId: string,
-  deliveries: readonly Queued[],
-  scheduleSeconds: readonly number[],
-) {
-  const released = deliveries.filter(({ isRelease }) => isRelease);
-  const input: DeliverGroupInput = {
-    deliveries: deliveries.map(({ id, accountId, webhookId, eventId, eventType }) => ({
-      id,
-      accountId,
-      webhookId,
-      eventId,
-      eventType,
-    })),
-    ...(released.length === 0 ? {} : { releasedIds: released.map(({ id }) => id) }),
-    schedule: [...scheduleSeconds],
-  };
-  return {
-    ...groupStart(groupId, deliveries),
-    workflowIdReusePolicy: 'REJECT_DUPLICATE' as const,
-    args: [input] as [DeliverGroupInput],
-  };
-}
-
-/** `isRelease`: it was held before. */
-export type Queued = Startable & { isRelease?: boolean };
-
 /** A workflow that is about to be started, and what it carries: one delivery under its own id, or a group. */
 type Start = { workflowId: string; deliveries: Queued[]; isAlone: boolean };
 
@@ -74,6 +31,8 @@ export type Starter = {
   plan: PlanStarts;
   /** Takes a delivery that nothing carries yet. False where there is no room, or Temporal is away: come again. */
   enqueue(delivery: Queued): boolean;
+  /** How many more would be taken now, but for those whose webhook hangs or fails. */
+  room(): number;
   /**
    * Starts the first run of a delivery under its own id. False where Temporal has had one, running or ended.
    *
@@ -98,7 +57,7 @@ const holdForOthersMs = 100;
 const maxStartsUngrouped = 32;
 /** Of deliveries to webhooks that hang or fail: each has a workflow of its own, and they hold up no other one. */
 const maxStartsAlone = 4;
-/** What waits in memory; more stays in PostgreSQL alone, for the sweep. */
+/** What waits in memory; more waits in PostgreSQL alone, until the sweep finds room for it. */
 const maxQueued = 5000;
 const startTimeoutMs = 10_000;
 
@@ -259,6 +218,7 @@ export function createStarter(deps: Deps): Starter {
       queueMicrotask(() => pump(lane));
       return true;
     },
+    room: () => (isPaused() ? 0 : Math.max(0, maxQueued - shared.queue.size)),
     plan(deliveries) {
       const free = shared.most - shared.underWay;
       const mine = deliveries.filter((delivery) => laneOf(delivery) === shared);

@@ -13,7 +13,7 @@ import {
   type Steer,
 } from '../../workflows/contract.ts';
 import { isNotFound, within, type Temporal } from './client.ts';
-import { groupStartOptions, startOptions } from './start-deliveries.ts';
+import { groupStartOptions, startOptions } from './start-options.ts';
 
 type Deps = { pool: Pool; temporal: Temporal; scheduleSeconds: readonly number[] };
 

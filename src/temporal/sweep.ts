@@ -3,7 +3,9 @@ import type { Logger } from 'pino';
 import type { Pool } from '../db/pool.ts';
 import {
   claimDueForCheck,
+  claimWaiting,
   endTerminated,
+  leaveWaiting,
   markStarted,
   setNextCheck,
   type DueForCheck,
@@ -11,11 +13,12 @@ import {
 import { releaseFromGroup } from '../db/carriers.ts';
 import { expireDelivery, keepUntilExpiry } from '../db/hold-deliveries.ts';
 import { settleDelivery } from '../db/settle-delivery.ts';
-import { isGroupId } from '../domain/ids.ts';
+import { idFloor, isGroupId } from '../domain/ids.ts';
 import { retriesUsed } from '../domain/timeline.ts';
 import { signalNames, type Asked } from '../../workflows/contract.ts';
 import { isNotFound, isTemporalUnavailable, within, type Temporal } from './client.ts';
-import { startOptions, type Starter } from './start-deliveries.ts';
+import type { Starter } from './start-deliveries.ts';
+import { startOptions } from './start-options.ts';
 
 type Deps = {
   pool: Pool;
@@ -31,6 +34,8 @@ const batchSize = 200;
 const concurrency = 16;
 const callTimeoutMs = 10_000;
 const recheckSeconds = 300;
+/** Until then, what was accepted is the business of the process that accepted it. */
+const ownerSeconds = 10;
 /** A group lasts as long as its slowest first attempt. */
 const recheckGroupSeconds = 5;
 
@@ -64,9 +69,17 @@ export function startSweep(deps: Deps): Sweep {
   };
 }
 
-/** One round; how many deliveries were due. */
+/** One round; how many deliveries one look found, so that as many as `batchSize` tell of more. */
 export async function sweepOnce(deps: Deps): Promise<number> {
-  const due = await claimDueForCheck(deps.pool, batchSize);
+  const { pool, starter } = deps;
+  const checked = await claimDueForCheck(pool, batchSize);
+  const room = Math.min(batchSize, starter.room());
+  // What waits for room is not written to until there is some, however much it is.
+  const waiting =
+    room === 0
+      ? []
+      : await claimWaiting(pool, room, idFloor('dlv', new Date(Date.now() - ownerSeconds * 1000)));
+  const due = [...checked, ...waiting];
   const { groups, others } = byGroup(due);
   const queue = [
     ...[...groups].map(([id, members]) => ({ id, check: () => ensureGroup(deps, id, members) })),
@@ -96,7 +109,7 @@ export async function sweepOnce(deps: Deps): Promise<number> {
     }
     throw unavailable;
   }
-  return due.length;
+  return Math.max(checked.length, waiting.length);
 }
 
 /** What waits for a group's workflow is looked at once a group. */
@@ -118,13 +131,11 @@ async function enqueue({ pool, starter }: Deps, deliveries: readonly DueForCheck
   const later = deliveries.filter(
     (delivery) => !starter.enqueue({ ...delivery, isRelease: wasHeld(delivery) }),
   );
-  if (later.length > 0)
-    await setNextCheck(
-      pool,
-      later.map(({ id }) => id),
-      'pending',
-      2,
-    );
+  if (later.length === 0) return;
+  const ids = later.map(({ id }) => id);
+  // Where there is room for others, those few that their webhook keeps back would be claimed again and again.
+  if (starter.room() > 0) await setNextCheck(pool, ids, 'pending', recheckSeconds);
+  else await leaveWaiting(pool, ids);
 }
 
 /** A group that was settled and never started, or that ended without them. */
