@@ -2,7 +2,13 @@ import { limitOf, nextAverageMs, slowMs, takeTurn, type WebhookLoad } from '../s
 import { mayShare, nextFailedShare, type WebhookHealth } from '../src/domain/webhook-health.ts';
 
 type Entry = WebhookLoad &
-  WebhookHealth & { deferredUntil: number; usedAt: number; queue: ((hasPlace: boolean) => void)[] };
+  Omit<WebhookHealth, 'oldestMs'> & {
+    /** The requests under way, the oldest first. */
+    requests: Set<{ startedAt: number }>;
+    deferredUntil: number;
+    usedAt: number;
+    queue: ((hasPlace: boolean) => void)[];
+  };
 
 type Place = {
   /** `isFailed`, `durationMs` null: no request was made after all. */
@@ -27,10 +33,15 @@ const maxRemembered = 10_000;
 export function createTurns(): Turns {
   const webhooks = new Map<string, Entry>();
 
+  const isSharing = (entry: Entry): boolean => {
+    const [oldest] = entry.requests;
+    return mayShare({ ...entry, oldestMs: oldest ? Date.now() - oldest.startedAt : 0 });
+  };
+
   const forget = (webhookId: string, entry: Entry): void => {
     const now = Date.now();
     const isIdle = entry.underWay === 0 && entry.waiting + entry.waitingInGroups === 0;
-    if (isIdle && entry.deferredUntil < now && mayShare(entry)) webhooks.delete(webhookId);
+    if (isIdle && entry.deferredUntil < now && isSharing(entry)) webhooks.delete(webhookId);
     // In the order of their first request: the oldest goes first, though not one that is being sent to.
     for (const [id, old] of webhooks) {
       if (webhooks.size <= maxRemembered && now - old.usedAt < rememberMs) return;
@@ -40,8 +51,11 @@ export function createTurns(): Turns {
   };
 
   const place = (webhookId: string, entry: Entry): Place => {
+    const request = { startedAt: Date.now() };
+    entry.requests.add(request);
     return {
       giveBack(durationMs, isFailed) {
+        entry.requests.delete(request);
         entry.underWay -= 1;
         entry.usedAt = Date.now();
         if (durationMs !== null) entry.averageMs = nextAverageMs(entry.averageMs, durationMs);
@@ -64,7 +78,7 @@ export function createTurns(): Turns {
   return {
     mayShare(webhookId) {
       const entry = webhooks.get(webhookId);
-      return !entry || mayShare(entry) || Date.now() - entry.usedAt > rememberMs;
+      return !entry || isSharing(entry) || Date.now() - entry.usedAt > rememberMs;
     },
     async take(webhookId, isGrouped) {
       const entry = webhooks.get(webhookId) ?? {
@@ -73,6 +87,7 @@ export function createTurns(): Turns {
         waitingInGroups: 0,
         averageMs: 0,
         failedShare: 0,
+        requests: new Set(),
         deferredUntil: 0,
         usedAt: Date.now(),
         queue: [],

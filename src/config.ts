@@ -185,6 +185,16 @@ const settings = {
     meaning:
       'days that deliveries are kept after their end, and events, audit records, recoveries; 0: for ever',
   },
+  FLTR_API_URL: {
+    schema: z.url({ protocol: /^https?$/ }),
+    meaning: 'address of the service, for the commands that call its API; unset: the one that runs here',
+  },
+  FLTR_API_KEY: {
+    schema: z.string().min(1),
+    meaning:
+      'API key, for the commands that call the API; unset: the development key of the one that runs here',
+    isSecret: true,
+  },
   LOG_LEVEL: {
     schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']),
     default: 'info',

@@ -4,10 +4,18 @@ import { startApp, type App, type Role } from './app.ts';
 import { addAdminCommands, type WithDatabase } from './cli/admin.ts';
 import { banner } from './cli/banner.ts';
 import { addCapacityCommand } from './cli/capacity.ts';
+import { addDeliveryCommands } from './cli/deliveries.ts';
 import { runDemo } from './cli/demo.ts';
+import { addEventCommands } from './cli/events.ts';
+import { addListenCommand } from './cli/listen.ts';
+import { addRecoverCommands } from './cli/recover.ts';
 import { addReencryptCommand } from './cli/reencrypt.ts';
 import { readServiceFile, removeServiceFile, writeServiceFile } from './cli/service-file.ts';
 import { table } from './cli/table.ts';
+import { addTailCommand } from './cli/tail.ts';
+import { addVerifyCommand } from './cli/verify.ts';
+import { addWebhookCommands } from './cli/webhooks.ts';
+import { FltrWebhooksError } from './client/request.ts';
 import { readConfig, settingsTable, unknownSettings } from './config.ts';
 import { migrate } from './db/migrate.ts';
 import { createPool } from './db/pool.ts';
@@ -118,6 +126,13 @@ program
 addAdminCommands(program, withDatabase);
 addReencryptCommand(program, withDatabase);
 addCapacityCommand(program);
+addWebhookCommands(program);
+addEventCommands(program);
+addDeliveryCommands(program);
+addTailCommand(program);
+addListenCommand(program);
+addRecoverCommands(program);
+addVerifyCommand(program);
 program
   .command('demo')
   .description('start everything in a temporary folder and watch seven events being delivered')
@@ -128,7 +143,8 @@ try {
   await program.parseAsync();
 } catch (error) {
   // A fault that a person can mend says so in its message; a stack tells of a fault of ours.
-  const isOurs = !(error instanceof Error) || (error.constructor !== Error && !(error instanceof StartError));
+  const isSaid = error instanceof StartError || error instanceof FltrWebhooksError;
+  const isOurs = !(error instanceof Error) || (error.constructor !== Error && !isSaid);
   console.error(isOurs ? error : error.message);
   process.exit(1);
 }

@@ -11,7 +11,12 @@ const size = 12;
 let service: Service;
 let child: ServiceProcess;
 beforeEach(async () => {
-  service = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '2,600', LOG_LEVEL: 'warn' }, null);
+  const settings = {
+    FLTR_RETRY_SCHEDULE_SECONDS: '2,600',
+    LOG_LEVEL: 'warn',
+    FLTR_DELIVERIES_PER_WORKFLOW: '64',
+  };
+  service = await startService(settings, null);
   await start();
 });
 afterEach(async () => {

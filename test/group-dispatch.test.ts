@@ -100,7 +100,6 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
       const waiting = await waitForStatus(service, of(path), 'retrying', 1);
       expect(kinds(waiting)).toEqual(['accepted', 'started', 'attempt', 'wait']);
       expect(waiting.timeline.at(-1)).toMatchObject({ seconds: 60 });
-      expect(waiting.workflow.id).toBe(waiting.id);
       expect((await service.call('POST', `/v1/deliveries/${waiting.id}/retry`)).status).toBe(202);
       const delivered = await waitForStatus(service, waiting.id, 'delivered', 2);
       expect(kinds(delivered)).toEqual([
@@ -122,6 +121,29 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     await service.call('POST', `/v1/deliveries/${again}/retry`);
     await waitForStatus(service, again, 'delivered', 2);
     expect(counts.get('/gone-0')).toBe(2);
+  });
+
+  test('what waits for a retry goes on in a workflow of its own, which waits for the same time', async () => {
+    answerWith = () => 503;
+    const deliveries = await burst([...names('down', 12), 'canceled']);
+    const of = (path: string) => deliveries.get(path) ?? '';
+    await waitForStatus(service, of('canceled'), 'retrying', 1);
+    expect((await service.call('POST', `/v1/deliveries/${of('canceled')}/cancel`)).status).toBe(202);
+    const canceled = await waitForStatus(service, of('canceled'), 'canceled', 1);
+    expect(kinds(canceled)).toEqual(['accepted', 'started', 'attempt', 'wait', 'signal', 'ended']);
+    for (const id of names('down', 12).map(of)) {
+      const { next_attempt_at: at, timeline } = await waitForStatus(service, id, 'retrying', 1);
+      await until(
+        () => readDelivery(service, id),
+        ({ workflow }) => workflow.id === id && workflow.run_id !== null,
+      );
+      const later = await readDelivery(service, id);
+      expect([later.next_attempt_at, later.timeline]).toEqual([at, timeline]);
+      const handle = service.temporal.client.workflow.getHandle(id);
+      expect((await handle.describe()).status.name).toBe('RUNNING');
+      const { nextAttemptAt } = await handle.query<{ nextAttemptAt: string }>('state');
+      expect(nextAttemptAt).toBe(at);
+    }
   });
 
   test('signals that come during the first attempt count', async () => {

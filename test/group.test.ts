@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { groupSize } from '../src/domain/group.ts';
+import { groupSize, staySeconds } from '../src/domain/group.ts';
 import { newId } from '../src/domain/ids.ts';
 import { mayShare, nextFailedShare } from '../src/domain/webhook-health.ts';
 
@@ -41,12 +41,19 @@ test('the bodies of a group have at most 2 MiB together', () => {
   expect(groupSize([{ ...delivery(), bodyBytes: 5_000_000 }, ...large], 64)).toBe(1);
 });
 
+test('what waits for a retry stays with its group for a while, half of its wait at most; what was not attempted does not', () => {
+  expect([null, 0, 1, 2, 20, 29, 30, 60, 1800].map(staySeconds)).toEqual([0, 0, 0, 1, 10, 14, 15, 15, 15]);
+});
+
 test('a webhook that hangs or fails shares no workflow, until it does well again', () => {
-  expect(mayShare({ averageMs: 1000, failedShare: 0 })).toBe(true);
-  expect(mayShare({ averageMs: 1001, failedShare: 0 })).toBe(false);
+  const well = { averageMs: 1000, failedShare: 0, oldestMs: 1000 };
+  expect(mayShare(well)).toBe(true);
+  expect(mayShare({ ...well, averageMs: 1001 })).toBe(false);
+  // One that does not answer at all is known before its first time-out.
+  expect(mayShare({ ...well, oldestMs: 1001 })).toBe(false);
   const failures = (count: number) =>
     Array.from({ length: count }).reduce<number>((share) => nextFailedShare(share, true), 0);
-  expect(mayShare({ averageMs: 1, failedShare: failures(1) })).toBe(true);
-  expect(mayShare({ averageMs: 1, failedShare: failures(2) })).toBe(false);
-  expect(mayShare({ averageMs: 1, failedShare: nextFailedShare(failures(2), false) })).toBe(true);
+  expect(mayShare({ ...well, failedShare: failures(1) })).toBe(true);
+  expect(mayShare({ ...well, failedShare: failures(2) })).toBe(false);
+  expect(mayShare({ ...well, failedShare: nextFailedShare(failures(2), false) })).toBe(true);
 });

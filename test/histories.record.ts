@@ -136,6 +136,23 @@ async function recordGroup(service: Service): Promise<void> {
   await receiver.close();
 }
 
+/** One of a burst waits for a retry, first with its group, then in a workflow of its own. */
+async function recordStay(service: Service): Promise<void> {
+  if (existsSync(join(folder, 'group-stays.binpb'))) return;
+  const receiver = await startReceiver((request, response, all) => {
+    const count = all.filter(({ path }) => path === request.path).length;
+    response.writeHead(request.path === '/0' && count === 1 ? 503 : 200).end();
+  });
+  for (let index = 0; index < 12; index += 1) await service.newWebhook(`${receiver.url}/${index}`);
+  const { deliveries } = await service.publish();
+  const [id = ''] = deliveries.map((delivery) => delivery.id);
+  const { workflow } = await waitForStatus(service, id, 'retrying');
+  await waitForStatus(service, id, 'delivered', 2);
+  await keep(service, 'group-stays', workflow.id);
+  await keep(service, 'handed-over-later', id);
+  await receiver.close();
+}
+
 async function steer(account: Account, id: string, signal: string, status: string): Promise<void> {
   await account.call('POST', `/v1/recoveries/${id}/${signal}`);
   await account.waitForRecovery(id, (recovery) => recovery.status === status);
@@ -164,6 +181,7 @@ function withoutMachine<T>(value: T): T {
 test('record one history of each kind', { timeout: 180_000 }, async () => {
   const usual = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600' });
   const capped = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600', FLTR_DELIVERIES_PER_HOUR: '1' });
+  const patient = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '6' });
   mkdirSync(folder, { recursive: true });
   for (const [name, { answers, play }] of Object.entries(scenes)) {
     if (existsSync(join(folder, `${name}.binpb`))) continue;
@@ -180,6 +198,7 @@ test('record one history of each kind', { timeout: 180_000 }, async () => {
     await receiver.close();
   }
   await recordGroup(usual);
+  await recordStay(patient);
   for (const [name, play] of Object.entries(recoveryScenes)) {
     if (existsSync(join(folder, `${name}.binpb`))) continue;
     const receiver = await startReceiver();
@@ -201,5 +220,5 @@ test('record one history of each kind', { timeout: 180_000 }, async () => {
     });
     await keep(usual, 'old-rows-removed', 'removal');
   }
-  await Promise.all([usual.stop(), capped.stop()]);
+  await Promise.all([usual.stop(), capped.stop(), patient.stop()]);
 });

@@ -141,6 +141,7 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
       const attempts = number + schedule.length - retries;
       let given: StoredEntry[] = [];
       let result: AttemptResult;
+      const isHandedOver = first !== null;
       if (first) {
         result = first;
         first = null;
@@ -188,7 +189,11 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
           // Asked for between the attempt's record and this wait.
           if (retryAskedAfter >= number) wake ??= 'attempt';
           number += 1;
-          status = await pause(result.seconds, until, `retry ${retries} in ${result.seconds} s`);
+          // The group took some of the time.
+          const seconds = isHandedOver
+            ? Math.max(0, (Date.parse(until) - Date.now()) / 1000)
+            : result.seconds;
+          status = await pause(seconds, until, `retry ${retries} in ${result.seconds} s`);
           break;
         }
       }

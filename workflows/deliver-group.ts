@@ -5,6 +5,7 @@ import {
   condition,
   defineSignal,
   getExternalWorkflowHandle,
+  patched,
   proxyLocalActivities,
   setCurrentDetails,
   setHandler,
@@ -25,6 +26,7 @@ import {
   type Steer,
   type Told,
 } from './contract.ts';
+import { staySeconds } from '../src/domain/group.ts';
 import { deliveryStart } from './delivery-start.ts';
 
 const steer = defineSignal<[Steer]>(steerSignalName);
@@ -38,15 +40,17 @@ export async function deliverGroup(input: DeliverGroupInput): Promise<DeliverGro
   const { startTime, workflowId } = workflowInfo();
   const told = new Map<string, Told[]>();
   const handedOver = new Set<string>();
-  let areStarted = false;
+  const started = new Set<string>();
   let isCanceled = false;
   setHandler(steer, async ({ deliveryId, name, asked }) => {
     if (!handedOver.has(deliveryId)) {
+      // The sweep says so until it sees that it is done.
+      if (name === signalNames.settle && told.get(deliveryId)?.some((each) => each.name === name)) return;
       const signal = { at: new Date().toISOString(), name, asked };
       told.set(deliveryId, [...(told.get(deliveryId) ?? []), signal]);
       return;
     }
-    await condition(() => areStarted);
+    await condition(() => started.has(deliveryId));
     // Where its own workflow has ended meanwhile, the signal came too late, as it would have there.
     await getExternalWorkflowHandle(deliveryId)
       .signal(name, asked)
@@ -104,15 +108,23 @@ export async function deliverGroup(input: DeliverGroupInput): Promise<DeliverGro
       startedAt: startTime.toISOString(),
     });
     const results = new Map(attempts.map(({ deliveryId, result }) => [deliveryId, result]));
-    const starts = deliveries.flatMap((delivery) => {
+    const open = deliveries.flatMap((delivery) => {
       const result = results.get(delivery.id);
       return result === undefined || result?.next === 'end' || result?.next === 'stop'
         ? []
-        : [handOver(delivery, result).then((runId) => ({ deliveryId: delivery.id, runId }))];
+        : [{ delivery, result, stay: staySeconds(result?.next === 'wait' ? result.seconds : null) }];
     });
-    const runs = await Promise.all(starts);
-    areStarted = true;
-    if (runs.length > 0) {
+    const isPatient = open.some(({ stay }) => stay > 0) && patched('stay-in-the-group');
+    const later = isPatient ? open.filter(({ stay }) => stay > 0) : [];
+    const handOverAll = async (all: typeof open): Promise<void> => {
+      if (all.length === 0) return;
+      const runs = await Promise.all(
+        all.map(async ({ delivery, result }) => ({
+          deliveryId: delivery.id,
+          runId: await handOver(delivery, result),
+        })),
+      );
+      for (const { deliveryId } of runs) started.add(deliveryId);
       const { markHandedOver } = proxyLocalActivities<Activities>({
         ...localActivityOptions,
         summary: `${runs.length} go on in workflows of their own`,
@@ -121,11 +133,19 @@ export async function deliverGroup(input: DeliverGroupInput): Promise<DeliverGro
         groupId: workflowId,
         runs: runs.filter((run) => run.runId !== null) as { deliveryId: string; runId: string }[],
       });
+    };
+    await handOverAll(open.filter((each) => !later.includes(each)));
+    if (later.length > 0) {
+      const seconds = Math.min(...later.map(({ stay }) => stay));
+      // Whoever steers one of them need not wait.
+      const isAsked = () => isCanceled || later.some(({ delivery }) => told.has(delivery.id));
+      await condition(isAsked, seconds * 1000, { summary: `${later.length} wait for a retry` });
+      await handOverAll(later);
     }
     await condition(allHandlersFinished);
     const delivered = attempts.filter(({ result }) => result?.next === 'end').length;
-    if (runs.length > 0)
-      setCurrentDetails(`${delivered} delivered, ${runs.length} go on in workflows of their own`);
-    return { delivered, handedOver: runs.length, left: attempts.length - delivered - runs.length };
+    if (open.length > 0)
+      setCurrentDetails(`${delivered} delivered, ${open.length} go on in workflows of their own`);
+    return { delivered, handedOver: open.length, left: attempts.length - delivered - open.length };
   });
 }

@@ -4,6 +4,20 @@ const maxListBytes = 2000;
 /** Bodies that are in memory together. */
 const maxBodyBytes = 2 * 1024 * 1024;
 
+/** Long enough for a burst to be over, and for none to notice. */
+const patientSeconds = 15;
+
+/**
+ * For how long a delivery that a group's first attempt did not deliver may stay with the group, before it goes on in a workflow
+ * of its own: while a burst is on, others' first attempts have the machine. Half of its own wait at most.
+ *
+ * @param waitSeconds until its next attempt; null: it still waits for its first one
+ * @example staySeconds(60) // 15
+ */
+export function staySeconds(waitSeconds: number | null): number {
+  return waitSeconds === null ? 0 : Math.min(patientSeconds, Math.floor(waitSeconds / 2));
+}
+
 type Groupable = { id: string; eventId: string; webhookId: string; bodyBytes?: number };
 
 /**

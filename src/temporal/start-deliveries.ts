@@ -57,6 +57,8 @@ const holdForOthersMs = 100;
 const maxStartsUngrouped = 32;
 /** Of deliveries to webhooks that hang or fail: each has a workflow of its own, and they hold up no other one. */
 const maxStartsAlone = 4;
+/** While others are being started, too: a workflow of its own takes as much of the machine as a dozen that share one. */
+const maxStartsAloneBeside = 1;
 /** What waits in memory; more waits in PostgreSQL alone, until the sweep finds room for it. */
 const maxQueued = 5000;
 const startTimeoutMs = 10_000;
@@ -158,7 +160,7 @@ export function createStarter(deps: Deps): Starter {
     const tracked = work.finally(() => {
       lane.underWay -= 1;
       running.delete(tracked);
-      pump(lane);
+      lanes.forEach(pump);
     });
     running.add(tracked);
   };
@@ -182,7 +184,8 @@ export function createStarter(deps: Deps): Starter {
   };
 
   const pump = (lane: Lane): void => {
-    const free = lane.most - lane.underWay;
+    const isBeside = lane === alone && (shared.underWay > 0 || shared.queue.size > 0);
+    const free = (isBeside ? maxStartsAloneBeside : lane.most) - lane.underWay;
     if (free <= 0 || lane.queue.size === 0 || isClosed) return;
     const waiting: Queued[] = [];
     for (const delivery of lane.queue.values()) {

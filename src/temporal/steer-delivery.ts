@@ -93,9 +93,21 @@ export async function cancelDelivery(deps: Deps, row: DeliveryRow, by: string): 
     deps,
     row,
     (groupId) => signal(groupId, steerSignalName, steer),
-    async () => (await signal(row.id, signalNames.cancel, asked)) ?? false,
+    async () => {
+      if (await signal(row.id, signalNames.cancel, asked)) return true;
+      const groupId = firstCarrier(row);
+      return groupId !== null && (await signal(groupId, steerSignalName, steer)) === true;
+    },
   );
   return isTold;
+}
+
+/** The group that made a delivery's first attempt, where that is all that was made: it may not have handed it over yet. */
+function firstCarrier({ timeline, runId, attemptCount }: DeliveryRow): string | null {
+  const started = timeline.findLast(({ type }) => type === 'started');
+  if (started?.type !== 'started' || runId !== null || attemptCount !== 1) return null;
+  const { workflow_id: workflowId = '' } = started;
+  return isGroupId(workflowId) ? workflowId : null;
 }
 
 /**

@@ -15,7 +15,7 @@ import { expireDelivery, keepUntilExpiry } from '../db/hold-deliveries.ts';
 import { settleDelivery } from '../db/settle-delivery.ts';
 import { idFloor, isGroupId } from '../domain/ids.ts';
 import { retriesUsed } from '../domain/timeline.ts';
-import { signalNames, type Asked } from '../../workflows/contract.ts';
+import { signalNames, steerSignalName, type Asked, type Steer } from '../../workflows/contract.ts';
 import { isNotFound, isTemporalUnavailable, within, type Temporal } from './client.ts';
 import type { Starter } from './start-deliveries.ts';
 import { startOptions } from './start-options.ts';
@@ -225,10 +225,10 @@ async function ensureStopped({ pool, temporal }: Deps, delivery: DueForCheck): P
   return setNextCheck(pool, [delivery.id], delivery.status, null);
 }
 
-/** Whether a workflow has a delivery that should have none. Its own is told; a group comes to its end by itself. */
-async function isStillCarried(temporal: Temporal, { workflowId }: DueForCheck): Promise<boolean> {
+/** Whether a workflow has a delivery that should have none. It is told: its own, or its group's. */
+async function isStillCarried(temporal: Temporal, { id, workflowId }: DueForCheck): Promise<boolean> {
   if (workflowId === null || (await describe(temporal, workflowId))?.status !== 'RUNNING') return false;
-  if (!isGroupId(workflowId)) await tellToSettle(temporal, workflowId);
+  await tellToSettle(temporal, id, workflowId);
   return true;
 }
 
@@ -250,11 +250,15 @@ async function describe(
   }
 }
 
-async function tellToSettle(temporal: Temporal, workflowId: string): Promise<void> {
+async function tellToSettle(temporal: Temporal, deliveryId: string, workflowId = deliveryId): Promise<void> {
   const asked: Asked = { by: 'service' };
+  const handle = temporal.client.workflow.getHandle(workflowId);
+  const steer: Steer = { deliveryId, name: signalNames.settle, asked };
   try {
     await within(temporal, callTimeoutMs, () =>
-      temporal.client.workflow.getHandle(workflowId).signal(signalNames.settle, asked),
+      isGroupId(workflowId)
+        ? handle.signal(steerSignalName, steer)
+        : handle.signal(signalNames.settle, asked),
     );
   } catch (error) {
     if (!isNotFound(error)) throw error;

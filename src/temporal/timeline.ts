@@ -43,10 +43,13 @@ export async function readStory(temporal: Temporal, row: DeliveryRow): Promise<S
     for (const run of runsOf(row, segments)) {
       const history = await fetchHistory(temporal, run);
       const entries = shownEntries(segments.get(run.runId ?? '')?.entries ?? []);
+      const told = history && tellHistory(history, run.workflowId, row.id);
+      // What a local activity has recorded comes into its history a moment later.
+      const isBehind = told !== null && attemptsIn(told.timeline) < attemptsIn(entries);
       parts.push(
-        history
-          ? withSettled(tellHistory(history, run.workflowId, row.id), entries)
-          : { timeline: entries, attempts: [] },
+        told && !isBehind
+          ? withSettled(told, entries)
+          : { timeline: entries, attempts: told?.attempts ?? [] },
       );
     }
   } catch (error) {
@@ -64,6 +67,9 @@ export async function readStory(temporal: Temporal, row: DeliveryRow): Promise<S
     attempts: parts.flatMap(({ attempts }) => attempts),
   };
 }
+
+const attemptsIn = (timeline: readonly TimelineEntry[]): number =>
+  timeline.filter(({ type }) => type === 'attempt').length;
 
 /** What was held or canceled without its workflow, which was over or not started yet, only the archive tells. */
 function withSettled({ timeline, attempts }: Story, archived: readonly TimelineEntry[]): Story {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export type Received = { path: string; headers: IncomingHttpHeaders; body: Buffer; at: Date };
+export type Received = { method: string; path: string; headers: IncomingHttpHeaders; body: Buffer; at: Date };
 export type Receiver = { url: string; requests: Received[]; close(): Promise<void> };
 type AnswerWith = (request: Received, response: ServerResponse, all: Received[]) => void;
 
@@ -16,6 +16,7 @@ export async function startReceiver(
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const received = {
+        method: request.method ?? '',
         path: request.url ?? '',
         headers: request.headers,
         body: Buffer.concat(chunks),

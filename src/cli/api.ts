@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { FltrWebhooks } from '../client/fltr-webhooks.ts';
+import { readConfig } from '../config.ts';
+import { StartError } from '../errors.ts';
+import { readServiceFile } from './service-file.ts';
+
+export type ApiOptions = { url?: string; key?: string; json?: boolean };
+type Connected = { client: FltrWebhooks; url: string };
+
+/** A command that calls the API of a service that runs: here, or elsewhere. */
+export function apiCommand(parent: Command, nameAndArguments: string): Command {
+  return parent
+    .command(nameAndArguments)
+    .option('--url <url>', 'address of the service (FLTR_API_URL); left out: the one that runs here')
+    .option('--key <key>', 'API key (FLTR_API_KEY); left out: the development key of the one that runs here')
+    .option('--json', 'print what the API answered, for programs');
+}
+
+/** The service that options or settings name, else the one whose data folder is here. @throws StartError */
+export async function connect(options: ApiOptions): Promise<Connected> {
+  const { FLTR_API_URL, FLTR_API_KEY, FLTR_DATA_DIR, FLTR_DEV_KEY } = readConfig();
+  const url = options.url ?? FLTR_API_URL ?? (await readServiceFile(FLTR_DATA_DIR))?.apiUrl;
+  if (url === undefined) {
+    throw new StartError(
+      `No service: name one with --url or FLTR_API_URL, or start one (\`npm start\`) in the folder that holds ${FLTR_DATA_DIR}.`,
+    );
+  }
+  if (!URL.canParse(url)) throw new StartError(`${url} is no URL: write it like http://localhost:3000.`);
+  const apiKey = options.key ?? FLTR_API_KEY ?? FLTR_DEV_KEY ?? (await keptKey(FLTR_DATA_DIR));
+  if (apiKey === undefined)
+    throw new StartError(
+      'No API key: give one with --key or FLTR_API_KEY. `fltr-webhooks keys create` makes one.',
+    );
+  return { client: new FltrWebhooks({ url, apiKey }), url };
+}
+
+async function keptKey(dataDir: string): Promise<string | undefined> {
+  try {
+    return (await readFile(join(dataDir, 'dev-key'), 'utf8')).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the API answered as JSON, or what `describe` makes of it for people. */
+export function print<T>({ json }: ApiOptions, answer: T, describe: (answer: T) => string): void {
+  const text = json ? JSON.stringify(answer, null, 2) : describe(answer);
+  if (text !== '') console.log(text);
+}
+
+/** A file's text, or standard input's for `-`. @throws StartError */
+export async function readText(path: string): Promise<Buffer> {
+  if (path !== '-') {
+    return readFile(path).catch((error: unknown) => {
+      throw new StartError(
+        `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    });
+  }
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
+  return Buffer.concat(chunks);
+}

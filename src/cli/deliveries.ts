@@ -1,0 +1,118 @@
+import type { Command } from 'commander';
+import type { Delivery, DeliverySummary, TimelineEntry } from '../contracts/delivery.ts';
+import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
+import { apiCommand, connect, print, type ApiOptions } from './api.ts';
+import { deliveryTable, fields } from './format.ts';
+import { attemptText } from './webhooks.ts';
+
+export type Filters = {
+  webhook?: string;
+  event?: string;
+  status?: string;
+  code?: string;
+  since?: string;
+  until?: string;
+};
+
+/** The filters of the log, as options. */
+export function addFilters(command: Command): Command {
+  return command
+    .option('--webhook <id>', 'of one webhook')
+    .option('--event <type>', 'of one type')
+    .option('--status <status>', 'pending, retrying, delivered, failed, held or canceled')
+    .option('--code <code>', "the last answer's: 404, or a class such as 5xx");
+}
+
+/** What is wrong in them is said by the API. */
+export function toQuery({ webhook, ...others }: Filters): DeliveryQuery {
+  const given = { ...others, ...(webhook === undefined ? {} : { webhook_id: webhook }) };
+  const { event, status, code, since, until, webhook_id } = given as Filters & { webhook_id?: string };
+  return Object.fromEntries(
+    Object.entries({ event, status, code, since, until, webhook_id }).filter(
+      ([, value]) => value !== undefined,
+    ),
+  ) as DeliveryQuery;
+}
+
+/** `deliveries`: the log, and what can be done to one. */
+export function addDeliveryCommands(program: Command): void {
+  const deliveries = program.command('deliveries').description('the delivery log');
+  addFilters(apiCommand(deliveries, 'list'))
+    .description('the newest deliveries')
+    .option('--since <time>', 'accepted at or after it, like 2026-01-10T12:00:00Z')
+    .option('--until <time>', 'accepted before it')
+    .option('--limit <number>', 'at most so many, 1 to 100', '20')
+    .option('--cursor <cursor>', 'the next page')
+    .action(async (options: ApiOptions & Filters & { limit: string; cursor?: string }) => {
+      const { client } = await connect(options);
+      const page = await client.listDeliveries({
+        ...toQuery(options),
+        limit: Number(options.limit),
+        ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
+      });
+      print(options, page, ({ data, next_cursor }) =>
+        next_cursor === null
+          ? deliveryTable(data)
+          : `${deliveryTable(data)}\n\nMore: --cursor ${next_cursor}`,
+      );
+    });
+  apiCommand(deliveries, 'show <id>')
+    .description('one delivery: its attempts and its timeline')
+    .action(async (id: string, options: ApiOptions) => {
+      const { client } = await connect(options);
+      print(options, await client.getDelivery(id), deliveryText);
+    });
+  apiCommand(deliveries, 'retry <id>')
+    .description('attempt it now; a failed one begins again')
+    .option('--force', 'also one that was delivered')
+    .action(async (id: string, options: ApiOptions & { force?: boolean }) => {
+      const { client } = await connect(options);
+      print(options, await client.retryDelivery(id, { force: options.force === true }), steered);
+    });
+  apiCommand(deliveries, 'cancel <id>')
+    .description('cancel one that waits')
+    .action(async (id: string, options: ApiOptions) => {
+      const { client } = await connect(options);
+      print(options, await client.cancelDelivery(id), steered);
+    });
+  apiCommand(deliveries, 'reschedule <id> <time>')
+    .description('choose another time for the next attempt, like 2026-01-10T12:00:00Z')
+    .action(async (id: string, time: string, options: ApiOptions) => {
+      const { client } = await connect(options);
+      print(options, await client.rescheduleDelivery(id, { next_attempt_at: time }), steered);
+    });
+}
+
+const steered = ({ id, status, next_attempt_at }: DeliverySummary): string =>
+  `${id} is ${status}${next_attempt_at === null ? '' : `, next attempt ${next_attempt_at}`}.`;
+
+function deliveryText(delivery: Delivery): string {
+  const head = fields({
+    id: delivery.id,
+    status: delivery.status,
+    reason: delivery.reason ?? undefined,
+    event: `${delivery.event} ${delivery.event_id}`,
+    webhook: delivery.webhook_id,
+    created: delivery.created_at,
+    'next attempt': delivery.next_attempt_at ?? undefined,
+    workflow: delivery.workflow.url ?? delivery.workflow.id,
+  });
+  const attempts = delivery.attempts.map((attempt) => {
+    const body = attempt.response?.body ?? '';
+    return body === '' ? attemptText(attempt) : `${attemptText(attempt)}\n    ${firstLine(body)}`;
+  });
+  return [head, attempts.join('\n'), delivery.timeline.map(entryText).join('\n')]
+    .filter(Boolean)
+    .join('\n\n');
+}
+
+const firstLine = (text: string): string =>
+  (/^[^\r\n]{0,200}/.exec(text)?.[0] ?? '').replaceAll(/\p{Cc}/gu, '?');
+
+function entryText(entry: TimelineEntry): string {
+  const { at, type } = entry;
+  const rest = Object.entries(entry)
+    .filter(([name, value]) => name !== 'at' && name !== 'type' && value !== null)
+    .map(([name, value]) => `${name}=${String(value)}`);
+  return [at, type.padEnd(8), ...rest].join('  ').trimEnd();
+}

@@ -1,0 +1,66 @@
+import { styleText } from 'node:util';
+import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
+import { table } from './table.ts';
+
+type Format = Parameters<typeof styleText>[0];
+
+/** Colored where the terminal has colors and NO_COLOR is not set. */
+function color(format: Format, text: string): string {
+  return process.stdout.isTTY && process.stdout.hasColors() ? styleText(format, text) : text;
+}
+
+const statusColors: Record<DeliveryStatus, Format> = {
+  pending: 'cyan',
+  retrying: 'yellow',
+  delivered: 'green',
+  failed: 'red',
+  held: 'magenta',
+  canceled: 'gray',
+};
+
+/** One line of the log for people: when, what became of it, with which answer. */
+export function deliveryLine(delivery: DeliverySummary): string {
+  const { created_at, status, event, id, webhook_id, attempt_count } = delivery;
+  return [
+    created_at,
+    color(statusColors[status], status.padEnd(9)),
+    answerOf(delivery).padEnd(12),
+    event.padEnd(26),
+    id,
+    webhook_id,
+    attempt_count > 1 ? `attempt ${attempt_count}` : '',
+  ]
+    .join('  ')
+    .trimEnd();
+}
+
+/** A status code, or why there was none. */
+function answerOf({ last_status_code, last_error_code }: DeliverySummary): string {
+  return String(last_status_code ?? last_error_code ?? '-');
+}
+
+export function deliveryTable(deliveries: readonly DeliverySummary[]): string {
+  if (deliveries.length === 0) return 'There are none.';
+  return table(
+    deliveries.map((delivery) => ({
+      id: delivery.id,
+      status: delivery.status,
+      answer: answerOf(delivery),
+      attempts: String(delivery.attempt_count),
+      event: delivery.event,
+      webhook: delivery.webhook_id,
+      created: delivery.created_at,
+      'next attempt': delivery.next_attempt_at ?? '',
+    })),
+  );
+}
+
+/** Names and values, one a line. */
+export function fields(values: Record<string, string | number | boolean | null | undefined>): string {
+  const shown = Object.entries(values).filter(([, value]) => value !== undefined);
+  const width = Math.max(...shown.map(([name]) => name.length));
+  return shown.map(([name, value]) => `${name.padEnd(width)}  ${value ?? '-'}`).join('\n');
+}
+
+export const percent = (rate: number | null): string =>
+  rate === null ? '-' : `${(rate * 100).toFixed(1)} %`;

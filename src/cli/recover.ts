@@ -1,0 +1,90 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { Recovery, RecoveryKind } from '../contracts/recovery.ts';
+import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
+import { apiCommand, connect, print, type ApiOptions } from './api.ts';
+import { fields } from './format.ts';
+
+type RecoverOptions = ApiOptions & {
+  since: string;
+  until?: string;
+  only?: string;
+  dryRun?: boolean;
+  wait: boolean;
+};
+
+/** `recover`, with its progress, and what steers one that runs. */
+export function addRecoverCommands(program: Command): void {
+  apiCommand(program, 'recover <webhook>')
+    .description('send again what failed at a webhook, or what it missed')
+    .requiredOption('--since <time>', 'events accepted at or after it, like 2026-01-10T12:00:00Z')
+    .option('--until <time>', 'events accepted before it; left out: now')
+    .option('--only <kind>', 'failed or missed; left out: both')
+    .option('--dry-run', 'count only')
+    .option('--no-wait', 'do not stay until it has ended')
+    .action(async (webhook: string, options: RecoverOptions) => {
+      const { client } = await connect(options);
+      const recovery = await client.recoverWebhook(webhook, {
+        since: options.since,
+        ...(options.until === undefined ? {} : { until: options.until }),
+        ...(options.only === undefined ? {} : { only: options.only as RecoveryKind }),
+        ...(options.dryRun ? { dry_run: true } : {}),
+      });
+      if (recovery.dry_run)
+        return print(options, recovery, ({ total }) => `${total} would be sent again. Nothing was sent.`);
+      const ended = options.wait ? await follow(client, recovery, options.json !== true) : recovery;
+      print(options, ended, recoveryText);
+      if (ended.failed > 0) process.exitCode = 1;
+    });
+  const recoveries = program.command('recoveries').description('recoveries under way, or ended');
+  apiCommand(recoveries, 'show <id>').action(async (id: string, options: ApiOptions) => {
+    const { client } = await connect(options);
+    print(options, await client.getRecovery(id), recoveryText);
+  });
+  apiCommand(recoveries, 'pause <id>').action(async (id: string, options: ApiOptions) => {
+    const { client } = await connect(options);
+    print(options, await client.pauseRecovery(id), recoveryText);
+  });
+  apiCommand(recoveries, 'resume <id>').action(async (id: string, options: ApiOptions) => {
+    const { client } = await connect(options);
+    print(options, await client.resumeRecovery(id), recoveryText);
+  });
+  apiCommand(recoveries, 'cancel <id>').action(async (id: string, options: ApiOptions) => {
+    const { client } = await connect(options);
+    print(options, await client.cancelRecovery(id), recoveryText);
+  });
+}
+
+const pollMs = 500;
+const barWidth = 30;
+
+/** Until it has ended, with a bar on the terminal; it goes on in the service when this command is stopped. */
+async function follow(client: FltrWebhooks, started: Recovery, isShown: boolean): Promise<Recovery> {
+  const isTerminal = process.stderr.isTTY;
+  let recovery = started;
+  if (isShown)
+    console.error(`${recovery.id}: goes on when you leave (Ctrl-C); \`recoveries pause\` stops it.`);
+  while (recovery.ended_at === null) {
+    if (isShown && isTerminal) process.stderr.write(`\r${bar(recovery)}`);
+    await delay(pollMs);
+    recovery = await client.getRecovery(recovery.id);
+  }
+  if (isShown && isTerminal) process.stderr.write(`\r${bar(recovery)}\n`);
+  return recovery;
+}
+
+/** @example bar({ total: 10, done: 5, … }) // '[###############...............]  50 %  5 of 10, running' */
+export function bar({
+  total,
+  done,
+  failed,
+  status,
+}: Pick<Recovery, 'total' | 'done' | 'failed' | 'status'>): string {
+  const share = total === 0 ? 1 : Math.min(1, (done + failed) / total);
+  const filled = Math.round(share * barWidth);
+  const text = `${'#'.repeat(filled)}${'.'.repeat(barWidth - filled)}`;
+  return `[${text}] ${String(Math.floor(share * 100)).padStart(3)} %  ${done + failed} of ${total}, ${status}`;
+}
+
+const recoveryText = ({ id, status, total, done, failed, since, until, webhook_id }: Recovery): string =>
+  fields({ id, webhook: webhook_id, status, total, 'sent again': done, failed, since, until });

@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { apiCommand, connect, type ApiOptions } from './api.ts';
+import { addFilters, toQuery, type Filters } from './deliveries.ts';
+import { follow } from './follow.ts';
+import { deliveryLine } from './format.ts';
+
+/** `tail`: the log as it grows, a line for each change. */
+export function addTailCommand(program: Command): void {
+  addFilters(apiCommand(program, 'tail'))
+    .description('the delivery log as it grows, until Ctrl-C')
+    .option('--last <number>', 'begin with the last so many, 0 to 100', '10')
+    .action(async (options: ApiOptions & Filters & { last: string }) => {
+      const { client } = await connect(options);
+      const query = toQuery(options);
+      const changes = follow({
+        list: (page) => client.listDeliveries({ ...query, ...page }),
+        idOf: ({ id }) => id,
+        stateOf: ({ status, attempt_count }) => `${status} ${attempt_count}`,
+        last: Number(options.last),
+      });
+      for await (const delivery of changes)
+        console.log(options.json ? JSON.stringify(delivery) : deliveryLine(delivery));
+    });
+}

@@ -1,0 +1,212 @@
+import type { z } from 'zod';
+import type { Delivery, DeliverySummary, DeliveryStatus, rescheduleSchema } from '../contracts/delivery.ts';
+import type {
+  AcceptedEvent,
+  batchResultSchema,
+  EventSummary,
+  eventSchema,
+  PublishEvent,
+} from '../contracts/event.ts';
+import type {
+  eventDataSchemas,
+  EventType,
+  eventTypeInfoSchema,
+  OperationalType,
+} from '../contracts/event-types.ts';
+import type { Recovery, recoverWebhookSchema } from '../contracts/recovery.ts';
+import type {
+  createdWebhookSchema,
+  createWebhookSchema,
+  rotatedWebhookSchema,
+  rotateSecretSchema,
+  testResultSchema,
+  testWebhookSchema,
+  updateWebhookSchema,
+  Webhook,
+  webhookSecretSchema,
+  WebhookStats,
+} from '../contracts/webhook.ts';
+import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
+
+/** An event of one of the seven types, with the data that the type asks for. */
+export type EventToPublish = {
+  [Type in EventType]: Omit<PublishEvent, 'event' | 'data'> & {
+    event: Type;
+    data: z.input<(typeof eventDataSchemas)[Type]>;
+  };
+}[EventType];
+
+export type Page<Item> = { data: Item[]; next_cursor: string | null };
+export type PageQuery = { limit?: number; cursor?: string };
+export type DeliveryQuery = PageQuery & {
+  webhook_id?: string;
+  event?: EventType | OperationalType;
+  status?: DeliveryStatus;
+  /** RFC 3339. */
+  since?: string;
+  until?: string;
+  /** `404`, or a class: `5xx`. */
+  code?: string;
+};
+
+const testTimeoutMs = 75_000;
+const part = encodeURIComponent;
+const newKey = () => globalThis.crypto.randomUUID();
+
+/**
+ * The API, one method a call, each named as in the OpenAPI document. What fails throws `FltrWebhooksError`. A call that was
+ * not answered is sent again where that is safe: publishing is, for each event has an id.
+ *
+ * @example await new FltrWebhooks({ apiKey }).publishEvent({ event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } })
+ */
+export class FltrWebhooks {
+  readonly #send: Send;
+
+  constructor(options: ClientOptions) {
+    this.#send = createSend(options);
+  }
+
+  #call<T>(
+    method: Call['method'],
+    path: string,
+    more: Partial<Omit<Call, 'method' | 'path'>> = {},
+  ): Promise<T> {
+    const isRepeatable = method === 'GET' || more.idempotencyKey !== undefined;
+    return this.#send({ isRepeatable, ...more, method, path }) as Promise<T>;
+  }
+
+  /** Resolves once the event is committed. Given no `id`, it is given one here, so that a retry is no second event. */
+  publishEvent(event: EventToPublish): Promise<AcceptedEvent> {
+    const body = { id: newEventId(), ...event };
+    return this.#call('POST', '/v1/events', { body, isRepeatable: true });
+  }
+
+  /** Up to 500, each answered for itself, in order. */
+  publishEvents(events: readonly EventToPublish[]): Promise<z.output<typeof batchResultSchema>> {
+    const body = { events: events.map((event) => ({ id: newEventId(), ...event })) };
+    return this.#call('POST', '/v1/events/batch', { body, isRepeatable: true });
+  }
+
+  listEvents(query?: PageQuery): Promise<Page<EventSummary>> {
+    return this.#call('GET', '/v1/events', { query });
+  }
+
+  getEvent(id: string): Promise<z.output<typeof eventSchema>> {
+    return this.#call('GET', `/v1/events/${part(id)}`);
+  }
+
+  async listEventTypes(): Promise<{ data: z.output<typeof eventTypeInfoSchema>[] }> {
+    return this.#call('GET', '/v1/event-types');
+  }
+
+  /** The answer alone has the secret. */
+  createWebhook(
+    webhook: z.input<typeof createWebhookSchema>,
+  ): Promise<z.output<typeof createdWebhookSchema>> {
+    return this.#call('POST', '/v1/webhooks', { body: webhook, idempotencyKey: newKey() });
+  }
+
+  listWebhooks(query?: PageQuery): Promise<Page<Webhook>> {
+    return this.#call('GET', '/v1/webhooks', { query });
+  }
+
+  getWebhook(id: string): Promise<Webhook> {
+    return this.#call('GET', `/v1/webhooks/${part(id)}`);
+  }
+
+  updateWebhook(id: string, change: z.input<typeof updateWebhookSchema>): Promise<Webhook> {
+    return this.#call('PATCH', `/v1/webhooks/${part(id)}`, { body: change });
+  }
+
+  deleteWebhook(id: string): Promise<void> {
+    return this.#call('DELETE', `/v1/webhooks/${part(id)}`);
+  }
+
+  getWebhookSecret(id: string): Promise<z.output<typeof webhookSecretSchema>> {
+    return this.#call('GET', `/v1/webhooks/${part(id)}/secret`);
+  }
+
+  /** The previous secret signs too for `overlap_seconds`: a day unless said. */
+  rotateWebhookSecret(
+    id: string,
+    options: z.input<typeof rotateSecretSchema> = {},
+  ): Promise<z.output<typeof rotatedWebhookSchema>> {
+    const path = `/v1/webhooks/${part(id)}/rotate-secret`;
+    return this.#call('POST', path, { body: options, idempotencyKey: newKey() });
+  }
+
+  finishSecretRotation(id: string): Promise<Webhook> {
+    return this.#call('POST', `/v1/webhooks/${part(id)}/rotate-secret/finish`);
+  }
+
+  getWebhookStats(id: string): Promise<WebhookStats> {
+    return this.#call('GET', `/v1/webhooks/${part(id)}/stats`);
+  }
+
+  /** One signed attempt, made at once and answered with its outcome. */
+  testWebhook(test: z.input<typeof testWebhookSchema>): Promise<z.output<typeof testResultSchema>> {
+    return this.#call('POST', '/v1/webhooks/test', { body: test, timeoutMs: testTimeoutMs });
+  }
+
+  /** The delivery log, newest first. */
+  listDeliveries(query?: DeliveryQuery): Promise<Page<DeliverySummary>> {
+    return this.#call('GET', '/v1/deliveries', { query });
+  }
+
+  getDelivery(id: string): Promise<Delivery> {
+    return this.#call('GET', `/v1/deliveries/${part(id)}`);
+  }
+
+  /** `force`: also one that was delivered. */
+  retryDelivery(id: string, { force = false }: { force?: boolean } = {}): Promise<DeliverySummary> {
+    const query = force ? { force: 'true' } : {};
+    return this.#call('POST', `/v1/deliveries/${part(id)}/retry`, { query });
+  }
+
+  cancelDelivery(id: string): Promise<DeliverySummary> {
+    return this.#call('POST', `/v1/deliveries/${part(id)}/cancel`);
+  }
+
+  rescheduleDelivery(id: string, change: z.input<typeof rescheduleSchema>): Promise<DeliverySummary> {
+    return this.#call('PATCH', `/v1/deliveries/${part(id)}`, { body: change });
+  }
+
+  /** Sends again what failed at a webhook, or what it missed. */
+  recoverWebhook(id: string, options: z.input<typeof recoverWebhookSchema>): Promise<Recovery> {
+    return this.#call('POST', `/v1/webhooks/${part(id)}/recover`, { body: options });
+  }
+
+  getRecovery(id: string): Promise<Recovery> {
+    return this.#call('GET', `/v1/recoveries/${part(id)}`);
+  }
+
+  pauseRecovery(id: string): Promise<Recovery> {
+    return this.#call('POST', `/v1/recoveries/${part(id)}/pause`);
+  }
+
+  resumeRecovery(id: string): Promise<Recovery> {
+    return this.#call('POST', `/v1/recoveries/${part(id)}/resume`);
+  }
+
+  cancelRecovery(id: string): Promise<Recovery> {
+    return this.#call('POST', `/v1/recoveries/${part(id)}/cancel`);
+  }
+}
+
+const newEventId = () => `evt_${globalThis.crypto.randomUUID().replaceAll('-', '')}`;
+
+/**
+ * Every item of a list, page after page, as long as it is asked for.
+ *
+ * @example for await (const delivery of everyItem((page) => client.listDeliveries({ status: 'failed', ...page }))) …
+ */
+export async function* everyItem<Item>(
+  list: (page: { cursor?: string }) => Promise<Page<Item>>,
+): AsyncGenerator<Item, void, undefined> {
+  let page = await list({});
+  for (;;) {
+    yield* page.data;
+    if (page.next_cursor === null) return;
+    page = await list({ cursor: page.next_cursor });
+  }
+}
