@@ -44,6 +44,18 @@ async function keptKey(dataDir: string): Promise<string | undefined> {
   }
 }
 
+/** A command about one thing, which is one call: what the API answers is printed. */
+export function callFor<T>(
+  command: Command,
+  call: (client: FltrWebhooks, id: string) => Promise<T>,
+  describe: (answer: T) => string,
+): void {
+  command.action(async (id: string, options: ApiOptions) => {
+    const { client } = await connect(options);
+    print(options, await call(client, id), describe);
+  });
+}
+
 /** What the API answered as JSON, or what `describe` makes of it for people. */
 export function print<T>({ json }: ApiOptions, answer: T, describe: (answer: T) => string): void {
   const text = json ? JSON.stringify(answer, null, 2) : describe(answer);

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Delivery, DeliverySummary, TimelineEntry } from '../contracts/delivery.ts';
 import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
-import { apiCommand, connect, print, type ApiOptions } from './api.ts';
+import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
 import { deliveryTable, fields } from './format.ts';
 import { attemptText } from './webhooks.ts';
 
@@ -56,12 +56,11 @@ export function addDeliveryCommands(program: Command): void {
           : `${deliveryTable(data)}\n\nMore: --cursor ${next_cursor}`,
       );
     });
-  apiCommand(deliveries, 'show <id>')
-    .description('one delivery: its attempts and its timeline')
-    .action(async (id: string, options: ApiOptions) => {
-      const { client } = await connect(options);
-      print(options, await client.getDelivery(id), deliveryText);
-    });
+  callFor(
+    apiCommand(deliveries, 'show <id>').description('one delivery: its attempts and its timeline'),
+    (client, id) => client.getDelivery(id),
+    deliveryText,
+  );
   apiCommand(deliveries, 'retry <id>')
     .description('attempt it now; a failed one begins again')
     .option('--force', 'also one that was delivered')
@@ -69,12 +68,11 @@ export function addDeliveryCommands(program: Command): void {
       const { client } = await connect(options);
       print(options, await client.retryDelivery(id, { force: options.force === true }), steered);
     });
-  apiCommand(deliveries, 'cancel <id>')
-    .description('cancel one that waits')
-    .action(async (id: string, options: ApiOptions) => {
-      const { client } = await connect(options);
-      print(options, await client.cancelDelivery(id), steered);
-    });
+  callFor(
+    apiCommand(deliveries, 'cancel <id>').description('cancel one that waits'),
+    (client, id) => client.cancelDelivery(id),
+    steered,
+  );
   apiCommand(deliveries, 'reschedule <id> <time>')
     .description('choose another time for the next attempt, like 2026-01-10T12:00:00Z')
     .action(async (id: string, time: string, options: ApiOptions) => {

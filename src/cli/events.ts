@@ -4,7 +4,7 @@ import type { DeliverySummary } from '../contracts/delivery.ts';
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { StartError } from '../errors.ts';
-import { apiCommand, connect, print, readText, type ApiOptions } from './api.ts';
+import { apiCommand, callFor, connect, print, readText, type ApiOptions } from './api.ts';
 import { deliveryLine } from './format.ts';
 import { table } from './table.ts';
 
@@ -45,18 +45,16 @@ export function addEventCommands(program: Command): void {
         next_cursor === null ? eventTable(data) : `${eventTable(data)}\n\nMore: --cursor ${next_cursor}`,
       );
     });
-  apiCommand(events, 'show <id>')
-    .description('one event with its data, and what became of it')
-    .action(async (id: string, options: ApiOptions) => {
-      const { client } = await connect(options);
-      print(options, await client.getEvent(id), (event) =>
-        [
-          `${event.event}  ${event.id}  ${event.timestamp}`,
-          event.data === null ? 'Its data is past its retention.' : JSON.stringify(event.data, null, 2),
-          deliveriesText(event.deliveries),
-        ].join('\n'),
-      );
-    });
+  callFor(
+    apiCommand(events, 'show <id>').description('one event with its data, and what became of it'),
+    (client, id) => client.getEvent(id),
+    (event) =>
+      [
+        `${event.event}  ${event.id}  ${event.timestamp}`,
+        event.data === null ? 'Its data is past its retention.' : JSON.stringify(event.data, null, 2),
+        deliveriesText(event.deliveries),
+      ].join('\n'),
+  );
   apiCommand(events, 'types')
     .description('the types, with what they tell of')
     .action(async (options: ApiOptions) => {

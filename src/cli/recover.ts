@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Recovery, RecoveryKind } from '../contracts/recovery.ts';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
-import { apiCommand, connect, print, type ApiOptions } from './api.ts';
+import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
 import { fields } from './format.ts';
 
 type RecoverOptions = ApiOptions & {
@@ -37,22 +37,10 @@ export function addRecoverCommands(program: Command): void {
       if (ended.failed > 0) process.exitCode = 1;
     });
   const recoveries = program.command('recoveries').description('recoveries under way, or ended');
-  apiCommand(recoveries, 'show <id>').action(async (id: string, options: ApiOptions) => {
-    const { client } = await connect(options);
-    print(options, await client.getRecovery(id), recoveryText);
-  });
-  apiCommand(recoveries, 'pause <id>').action(async (id: string, options: ApiOptions) => {
-    const { client } = await connect(options);
-    print(options, await client.pauseRecovery(id), recoveryText);
-  });
-  apiCommand(recoveries, 'resume <id>').action(async (id: string, options: ApiOptions) => {
-    const { client } = await connect(options);
-    print(options, await client.resumeRecovery(id), recoveryText);
-  });
-  apiCommand(recoveries, 'cancel <id>').action(async (id: string, options: ApiOptions) => {
-    const { client } = await connect(options);
-    print(options, await client.cancelRecovery(id), recoveryText);
-  });
+  callFor(apiCommand(recoveries, 'show <id>'), (client, id) => client.getRecovery(id), recoveryText);
+  callFor(apiCommand(recoveries, 'pause <id>'), (client, id) => client.pauseRecovery(id), recoveryText);
+  callFor(apiCommand(recoveries, 'resume <id>'), (client, id) => client.resumeRecovery(id), recoveryText);
+  callFor(apiCommand(recoveries, 'cancel <id>'), (client, id) => client.cancelRecovery(id), recoveryText);
 }
 
 const pollMs = 500;
@@ -74,7 +62,7 @@ async function follow(client: FltrWebhooks, started: Recovery, isShown: boolean)
 }
 
 /** @example bar({ total: 10, done: 5, … }) // '[###############...............]  50 %  5 of 10, running' */
-export function bar({
+function bar({
   total,
   done,
   failed,

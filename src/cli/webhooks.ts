@@ -9,7 +9,7 @@ import type {
 } from '../contracts/webhook.ts';
 import { everyItem } from '../client/fltr-webhooks.ts';
 import { StartError } from '../errors.ts';
-import { apiCommand, connect, print, type ApiOptions } from './api.ts';
+import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
 import { fields, percent } from './format.ts';
 import { table } from './table.ts';
 
@@ -29,12 +29,11 @@ export function addWebhookCommands(program: Command): void {
         all.push(webhook);
       print(options, all, webhookTable);
     });
-  apiCommand(webhooks, 'show <id>')
-    .description('one webhook, with its use of the hourly cap')
-    .action(async (id: string, options: ApiOptions) => {
-      const { client } = await connect(options);
-      print(options, await client.getWebhook(id), webhookText);
-    });
+  callFor(
+    apiCommand(webhooks, 'show <id>').description('one webhook, with its use of the hourly cap'),
+    (client, id) => client.getWebhook(id),
+    webhookText,
+  );
   apiCommand(webhooks, 'create <target>')
     .description('create a webhook for a URL, and print its secret, once')
     .requiredOption('--events <list>', 'separated by commas: types, document.*, dataset.*, or *')
@@ -117,18 +116,16 @@ export function addWebhookCommands(program: Command): void {
       });
       print(options, rotated, ({ secret }) => secret);
     });
-  apiCommand(webhooks, 'finish-rotation <id>')
-    .description('end the overlap: the old secret signs no more')
-    .action(async (id: string, options: ApiOptions) => {
-      const { client } = await connect(options);
-      print(options, await client.finishSecretRotation(id), webhookText);
-    });
-  apiCommand(webhooks, 'stats <id>')
-    .description('the last 24 hours: counts, failure rate, response times')
-    .action(async (id: string, options: ApiOptions) => {
-      const { client } = await connect(options);
-      print(options, await client.getWebhookStats(id), statsText);
-    });
+  callFor(
+    apiCommand(webhooks, 'finish-rotation <id>').description('end the overlap: the old secret signs no more'),
+    (client, id) => client.finishSecretRotation(id),
+    webhookText,
+  );
+  callFor(
+    apiCommand(webhooks, 'stats <id>').description('the last 24 hours: counts, failure rate, response times'),
+    (client, id) => client.getWebhookStats(id),
+    statsText,
+  );
   apiCommand(webhooks, 'test <id> <type>')
     .description("make one signed attempt with a type's example; exit code 1 where it is not delivered")
     .action(async (id: string, type: string, options: ApiOptions) => {
