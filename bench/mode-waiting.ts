@@ -99,8 +99,9 @@ async function publish(bench: Bench, product: Product, to: readonly Target[], ev
 
 async function countWaiting({ pool }: Product): Promise<Waiting> {
   const { rows } = await pool.query<Waiting>(
-    `select count(*) filter (where status = 'retrying')::int as timers,
-       count(*) filter (where status = 'pending' and next_attempt_at is not null)::int as deferred,
+    // Not yet those that a group keeps for a while.
+    `select count(*) filter (where status = 'retrying' and run_id is not null)::int as timers,
+       count(*) filter (where status = 'pending' and next_attempt_at is not null and run_id is not null)::int as deferred,
        count(*) filter (where status = 'held')::int as held
      from deliveries where ended_at is null`,
   );
