@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Delivery, DeliverySummary, TimelineEntry } from '../contracts/delivery.ts';
 import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
 import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
-import { deliveryTable, fields } from './format.ts';
+import { deliveryTable, fields, pageText } from './format.ts';
 import { attemptText } from './webhooks.ts';
 
 export type Filters = {
@@ -24,13 +24,10 @@ export function addFilters(command: Command): Command {
 }
 
 /** What is wrong in them is said by the API. */
-export function toQuery({ webhook, ...others }: Filters): DeliveryQuery {
-  const given = { ...others, ...(webhook === undefined ? {} : { webhook_id: webhook }) };
-  const { event, status, code, since, until, webhook_id } = given as Filters & { webhook_id?: string };
+export function toQuery({ webhook, event, status, code, since, until }: Filters): DeliveryQuery {
+  const query = { webhook_id: webhook, event, status, code, since, until };
   return Object.fromEntries(
-    Object.entries({ event, status, code, since, until, webhook_id }).filter(
-      ([, value]) => value !== undefined,
-    ),
+    Object.entries(query).filter(([, value]) => value !== undefined),
   ) as DeliveryQuery;
 }
 
@@ -50,11 +47,7 @@ export function addDeliveryCommands(program: Command): void {
         limit: Number(options.limit),
         ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
       });
-      print(options, page, ({ data, next_cursor }) =>
-        next_cursor === null
-          ? deliveryTable(data)
-          : `${deliveryTable(data)}\n\nMore: --cursor ${next_cursor}`,
-      );
+      print(options, page, pageText(deliveryTable));
     });
   callFor(
     apiCommand(deliveries, 'show <id>').description('one delivery: its attempts and its timeline'),

@@ -5,7 +5,7 @@ import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { StartError } from '../errors.ts';
 import { apiCommand, callFor, connect, print, readText, type ApiOptions } from './api.ts';
-import { deliveryLine } from './format.ts';
+import { deliveryLine, pageText } from './format.ts';
 import { table } from './table.ts';
 
 type SendOptions = ApiOptions & { data: string; id?: string; timestamp?: string; account?: string };
@@ -41,9 +41,7 @@ export function addEventCommands(program: Command): void {
         limit: Number(options.limit),
         ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
       });
-      print(options, page, ({ data, next_cursor }) =>
-        next_cursor === null ? eventTable(data) : `${eventTable(data)}\n\nMore: --cursor ${next_cursor}`,
-      );
+      print(options, page, pageText(eventTable));
     });
   callFor(
     apiCommand(events, 'show <id>').description('one event with its data, and what became of it'),

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
+import type { Page } from '../client/fltr-webhooks.ts';
 import { table } from './table.ts';
 
 type Format = Parameters<typeof styleText>[0];
@@ -54,6 +55,12 @@ export function deliveryTable(deliveries: readonly DeliverySummary[]): string {
     })),
   );
 }
+
+/** A page as a table, with how to see the next one. */
+export const pageText =
+  <Item>(toTable: (items: readonly Item[]) => string) =>
+  ({ data, next_cursor: cursor }: Page<Item>): string =>
+    cursor === null ? toTable(data) : `${toTable(data)}\n\nMore: --cursor ${cursor}`;
 
 /** Names and values, one a line. */
 export function fields(values: Record<string, string | number | boolean | null | undefined>): string {
