@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,6 +10,7 @@ import { eventTypeExamples, eventTypes } from '../src/contracts/event-types.ts';
 import { newSecret, signBody, signStandard } from '../src/domain/signature.ts';
 import { choosePort } from '../src/embedded/free-port.ts';
 import { packageRoot } from '../src/package-root.ts';
+import { onlyBlock } from './kit/guides.ts';
 import { call, startService, until, type Service } from './kit/service.ts';
 
 const run = promisify(execFile);
@@ -53,7 +54,39 @@ const all: Example[] = [
       return { command, args: [], cwd };
     },
   ],
+  [
+    'guide in Python',
+    async (folder) => ({
+      command: 'python3',
+      args: [fromGuide(folder, 'python', 'receiver.py')],
+      cwd: folder,
+    }),
+  ],
+  [
+    'guide in Node',
+    async (folder) => ({
+      command: process.execPath,
+      args: [fromGuide(folder, 'js', 'receiver.mjs')],
+      cwd: folder,
+    }),
+  ],
+  [
+    'guide in Go',
+    async (folder) => {
+      const command = join(folder, 'guide-receiver');
+      // `go run` would build and run it, too, but not pass a signal on.
+      await tool('go', ['build', '-o', command, fromGuide(folder, 'go', 'main.go')], folder);
+      return { command, args: [], cwd: folder };
+    },
+  ],
 ];
+
+/** The program of docs/receiving.md in that language, as a file. */
+function fromGuide(folder: string, language: string, name: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, onlyBlock('docs/receiving.md', language));
+  return path;
+}
 
 type Running = { lines: string[]; stop(): Promise<void> };
 
