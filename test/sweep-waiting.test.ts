@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { settleCarriers } from '../src/db/carriers.ts';
 import { migrate } from '../src/db/migrate.ts';
 import { idFloor } from '../src/domain/ids.ts';
 import type { Temporal } from '../src/temporal/client.ts';
@@ -112,4 +113,23 @@ test('what was accepted in the last ten seconds is left to the process that acce
       [idFloor('dlv', new Date(Date.now() - secondsAgo * 1000)), `evt_${n}`],
     );
   expect((await sweepWith(5)).taken).toEqual([(await rows())[0]?.id]);
+});
+
+test('what was settled is looked after from that moment on, whoever was to start it', async () => {
+  const [queued = { id: '' }, claimed = { id: '' }] = await rows();
+  await database.pool.query(`update deliveries set check_at = now() + interval '30 seconds' where id = $1`, [
+    claimed.id,
+  ]);
+  const settlements = [queued, claimed].map(({ id }) => ({ id, workflowId: id }));
+  expect(await settleCarriers(database.pool, settlements)).toHaveLength(2);
+  const [first, second] = await rows();
+  expect(first?.seconds).toBeGreaterThan(8);
+  expect(first?.seconds).toBeLessThanOrEqual(10);
+  expect(second?.seconds).toBeGreaterThan(25);
+});
+
+test('no delivery that waits can have a carrier and nobody who looks after it', async () => {
+  await expect(database.pool.query(`update deliveries set workflow_id = id`)).rejects.toThrow(
+    'carried_is_looked_after',
+  );
 });

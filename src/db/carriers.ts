@@ -7,10 +7,11 @@ type Settlement = { id: string; workflowId: string };
 export async function settleCarriers(db: Queryable, settlements: readonly Settlement[]): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>({
     name: 'settle-carriers',
-    // Pushed on for the sweep only where it would look soon: else no index has to be changed. What the planner may see of
-    // the condition makes it read all that waits, for it takes that for next to nothing; behind `case` it sees none of it.
+    // From here on the sweep looks after it, for nobody may start it after all; what was claimed keeps its later time. What the
+    // planner may see of the condition makes it read all that waits, for it takes that for next to nothing; behind `case` it
+    // sees none of it.
     text: `update deliveries d set workflow_id = s.workflow_id,
-        check_at = case when d.check_at < now() + interval '5 seconds' then now() + interval '10 seconds' else d.check_at end
+        check_at = greatest(d.check_at, now() + interval '10 seconds')
       from unnest($1::text[], $2::text[]) as s(id, workflow_id)
       where d.id = s.id and case when d.workflow_id is null and d.status = 'pending' then true else false end
       returning d.id`,
