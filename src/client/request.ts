@@ -29,8 +29,8 @@ export class FltrWebhooksError extends Error {
 }
 
 export type ClientOptions = {
-  /** Of an account, or a service key, which publishes for any. */
-  apiKey: string;
+  /** Of an account, or a service key, which publishes for any. Null: the service's own page, which has a session. */
+  apiKey: string | null;
   /** Of the service, without a path. `http://localhost:3000` unless said. */
   url?: string;
   /** For an answer to one request. 30 s unless said. */
@@ -65,7 +65,10 @@ export function createSend(options: ClientOptions): Send {
     const target = new URL(call.path, url);
     for (const [name, value] of Object.entries(call.query ?? {}))
       if (value !== undefined) target.searchParams.set(name, String(value));
-    const headers: Record<string, string> = { authorization: `Bearer ${apiKey}`, accept: 'application/json' };
+    const headers: Record<string, string> = {
+      accept: 'application/json',
+      ...(apiKey === null ? { 'x-fltr-dashboard': '1' } : { authorization: `Bearer ${apiKey}` }),
+    };
     if (call.body !== undefined) headers['content-type'] = 'application/json';
     if (call.idempotencyKey !== undefined) headers['idempotency-key'] = call.idempotencyKey;
     return fetch(target, {

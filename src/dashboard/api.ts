@@ -1,0 +1,26 @@
+import { FltrWebhooks } from '../client/fltr-webhooks.ts';
+import { createSend } from '../client/request.ts';
+
+const options = { apiKey: null, url: location.origin, maxRetries: 1 } as const;
+
+/** The API as everyone has it; the session's cookie says whose. */
+export const api = new FltrWebhooks(options);
+
+const send = createSend(options);
+
+export type Session = {
+  account_id: string;
+  account_name: string;
+  key_id: string;
+  key_name: string;
+  scopes: string[];
+  expires_at: string;
+};
+
+export const readSession = () =>
+  send({ method: 'GET', path: '/session', isRepeatable: true }) as Promise<Session>;
+
+export const signIn = (by: { key: string } | { token: string }) =>
+  send({ method: 'POST', path: '/session', body: by, isRepeatable: false }) as Promise<Session>;
+
+export const signOut = () => send({ method: 'DELETE', path: '/session', isRepeatable: true });

@@ -1,0 +1,57 @@
+import { AlertDialog } from '@base-ui/react/alert-dialog';
+import { useMutation } from '@tanstack/react-query';
+import { useState, type ReactNode } from 'react';
+import { Problem } from './problem.tsx';
+
+type Props = {
+  /** The button that asks. */
+  label: string;
+  title: string;
+  children: ReactNode;
+  /** The button that does it. */
+  action: string;
+  isDanger?: boolean;
+  disabled?: boolean;
+  run: () => Promise<unknown>;
+};
+
+/** A button whose deed is asked about first. What fails is said in the dialog, which stays open. */
+export function Confirm({ label, title, children, action, isDanger = false, disabled = false, run }: Props) {
+  const [isOpen, setOpen] = useState(false);
+  const deed = useMutation({ mutationFn: run, onSuccess: () => setOpen(false) });
+  const tone = isDanger ? 'button button-danger' : 'button';
+  return (
+    <AlertDialog.Root
+      open={isOpen}
+      onOpenChange={(open) => {
+        deed.reset();
+        setOpen(open);
+      }}
+    >
+      <AlertDialog.Trigger className={tone} disabled={disabled}>
+        {label}
+      </AlertDialog.Trigger>
+      <AlertDialog.Portal>
+        <AlertDialog.Backdrop className="backdrop" />
+        <AlertDialog.Popup className="dialog">
+          <AlertDialog.Title className="dialog-title">{title}</AlertDialog.Title>
+          <AlertDialog.Description render={<div />} className="dialog-text">
+            {children}
+          </AlertDialog.Description>
+          <Problem error={deed.error} />
+          <div className="dialog-actions">
+            <AlertDialog.Close className="button">Back</AlertDialog.Close>
+            <button
+              type="button"
+              className={isDanger ? 'button button-danger-solid' : 'button button-primary'}
+              disabled={deed.isPending}
+              onClick={() => deed.mutate()}
+            >
+              {action}
+            </button>
+          </div>
+        </AlertDialog.Popup>
+      </AlertDialog.Portal>
+    </AlertDialog.Root>
+  );
+}

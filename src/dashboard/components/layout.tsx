@@ -1,0 +1,66 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link, Outlet, useNavigate } from '@tanstack/react-router';
+import { signOut } from '../api.ts';
+import { sessionQuery } from '../queries.ts';
+import { ThemeButton } from './theme-button.tsx';
+
+const places = [
+  { to: '/webhooks', label: 'Webhooks' },
+  { to: '/log', label: 'Delivery log' },
+  { to: '/events', label: 'Events' },
+  { to: '/keys', label: 'API keys' },
+  { to: '/settings', label: 'Settings' },
+] as const;
+
+/** What every page has around it. */
+export function Layout() {
+  const { data: session } = useQuery(sessionQuery);
+  const queryClient = useQueryClient();
+  const navigate = useNavigate();
+  const leave = async (): Promise<void> => {
+    await signOut();
+    queryClient.clear();
+    await navigate({ to: '/sign-in' });
+  };
+  return (
+    <div className="frame">
+      <a className="skip-link" href="#content">
+        Skip to the content
+      </a>
+      <header className="sidebar">
+        <Link to="/webhooks" className="brand">
+          <img src="/icon.svg" alt="" width="24" height="24" />
+          FLTR webhooks
+        </Link>
+        <nav aria-label="Main">
+          <ul>
+            {places.map(({ to, label }) => (
+              <li key={to}>
+                <Link to={to} className="nav-link" activeProps={{ className: 'nav-link active' }}>
+                  {label}
+                </Link>
+              </li>
+            ))}
+            <li>
+              <a href="/docs" className="nav-link">
+                API reference
+              </a>
+            </li>
+          </ul>
+        </nav>
+        <div className="sidebar-foot">
+          <span className="account" title={session?.account_id}>
+            {session?.account_name}
+          </span>
+          <ThemeButton />
+          <button type="button" className="button button-small" onClick={() => void leave()}>
+            Sign out
+          </button>
+        </div>
+      </header>
+      <main id="content" tabIndex={-1}>
+        <Outlet />
+      </main>
+    </div>
+  );
+}

@@ -1,0 +1,57 @@
+import { FltrWebhooksError } from '../../client/request.ts';
+
+/** What went wrong, and what to do about it. */
+export function describeError(error: unknown): { message: string; hint: string; requestId: string | null } {
+  if (!(error instanceof FltrWebhooksError))
+    return {
+      message: error instanceof Error ? error.message : String(error),
+      hint: 'Reload the page; if it comes again, tell whoever runs the service.',
+      requestId: null,
+    };
+  const { status, message, requestId } = error;
+  return { message, hint: hintOf(status), requestId };
+}
+
+function hintOf(status: number): string {
+  switch (status) {
+    case 0:
+      return 'Is the service running? Nothing was lost; try again when it answers.';
+    case 401:
+      return 'Sign in again.';
+    case 403:
+      return 'Sign in with a key that has this scope, or ask for one.';
+    case 404:
+      return 'It may have been deleted, or it belongs to another account.';
+    case 409:
+      return 'Somebody was faster, or a limit is reached. Reload and look again.';
+    case 422:
+      return 'Correct what is marked and send it again.';
+    case 429:
+      return 'Too many calls with this key: wait a moment.';
+    case 503:
+      return 'The service is busy or a part of it is away. Nothing was lost; try again in a moment.';
+    default:
+      return 'Try again; if it comes again, give the request id to whoever runs the service.';
+  }
+}
+
+/** An error where it happened; announced to screen readers. Nothing where there is none. */
+export function Problem({ error }: { error: unknown }) {
+  if (error === null || error === undefined) return null;
+  const { message, hint, requestId } = describeError(error);
+  return (
+    <div role="alert" className="notice notice-danger">
+      <p>
+        <strong>{message}</strong> {hint}
+      </p>
+      {requestId && <p className="muted small">Request id: {requestId}</p>}
+    </div>
+  );
+}
+
+/** What the API says of one field of a form, such as `/url`. */
+export function fieldError(error: unknown, pointer: string): string | undefined {
+  if (!(error instanceof FltrWebhooksError)) return undefined;
+  return error.errors.find((each) => each.pointer === pointer || each.pointer.startsWith(`${pointer}/`))
+    ?.message;
+}

@@ -1,0 +1,26 @@
+import { useState } from 'react';
+
+const isDarkNow = (): boolean => {
+  const chosen = document.documentElement.dataset['theme'];
+  return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+};
+
+/** Light or dark; the choice is kept in this browser. */
+export function ThemeButton() {
+  const [isDark, setDark] = useState(isDarkNow);
+  const change = () => {
+    const theme = isDark ? 'light' : 'dark';
+    document.documentElement.dataset['theme'] = theme;
+    try {
+      localStorage.setItem('fltr-theme', theme);
+    } catch {
+      // No storage: it counts for this page alone.
+    }
+    setDark(!isDark);
+  };
+  return (
+    <button type="button" className="button button-small" onClick={change}>
+      {isDark ? 'Light' : 'Dark'}
+    </button>
+  );
+}

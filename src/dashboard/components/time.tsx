@@ -1,0 +1,60 @@
+import { useEffect, useState } from 'react';
+
+const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
+const units: [Intl.RelativeTimeFormatUnit, number][] = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 1],
+];
+
+/** The time now, again every so many milliseconds. */
+export function useNow(everyMs: number): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return now;
+}
+
+export function relativeTime(at: string, now: number): string {
+  const seconds = Math.round((Date.parse(at) - now) / 1000);
+  const [unit, size] = units.find(([, each]) => Math.abs(seconds) >= each) ?? ['second', 1];
+  return relative.format(Math.trunc(seconds / size), unit);
+}
+
+/** How long ago, or in how long; exactly when on hover and for machines. */
+export function Ago({ at }: { at: string }) {
+  const now = useNow(1000);
+  return (
+    <time dateTime={at} title={absolute.format(new Date(at))}>
+      {relativeTime(at, now)}
+    </time>
+  );
+}
+
+/** Date and time of day. */
+export function At({ at }: { at: string }) {
+  return <time dateTime={at}>{absolute.format(new Date(at))}</time>;
+}
+
+/** `1 min 05 s` until a time; `now` once it has come. */
+export function Countdown({ to }: { to: string }) {
+  const seconds = Math.ceil((Date.parse(to) - useNow(500)) / 1000);
+  if (seconds <= 0) return <time dateTime={to}>now</time>;
+  return (
+    <time dateTime={to} title={absolute.format(new Date(to))} className="numeric">
+      in {duration(seconds)}
+    </time>
+  );
+}
+
+/** @example duration(65) // '1 min 05 s' */
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`;
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+}

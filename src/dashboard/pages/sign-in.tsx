@@ -1,0 +1,67 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { useEffect, useState, type FormEvent } from 'react';
+import { signIn } from '../api.ts';
+import { Field } from '../components/field.tsx';
+import { PageHeader } from '../components/page-header.tsx';
+import { Problem } from '../components/problem.tsx';
+import { sessionQuery } from '../queries.ts';
+
+const route = getRouteApi('/sign-in');
+
+/** By an API key, or by the one-time link, whose token stands behind the # and so is never sent with the address. */
+export function SignInPage() {
+  const { next } = route.useSearch();
+  const navigate = useNavigate();
+  const queryClient = useQueryClient();
+  const [key, setKey] = useState('');
+  const entry = useMutation({
+    mutationFn: signIn,
+    async onSuccess(session) {
+      queryClient.clear();
+      queryClient.setQueryData(sessionQuery.queryKey, session);
+      await navigate({ href: next ?? '/webhooks', replace: true });
+    },
+  });
+  const { mutate } = entry;
+  useEffect(() => {
+    const [, token] = /^#token=(.+)$/.exec(location.hash) ?? [];
+    if (token === undefined) return;
+    history.replaceState(history.state, '', location.pathname + location.search);
+    mutate({ token });
+  }, [mutate]);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    mutate({ key: key.trim() });
+  };
+  return (
+    <main className="lone">
+      <PageHeader
+        title="Sign in"
+        subtitle="With an API key of your account. The browser does not keep the key."
+      />
+      <form className="card form" onSubmit={submit}>
+        <Field label="API key" hint="It begins with fltr_ and was shown once, when it was made.">
+          {(control) => (
+            <input
+              {...control}
+              type="password"
+              autoComplete="off"
+              required
+              value={key}
+              onChange={({ target }) => setKey(target.value)}
+            />
+          )}
+        </Field>
+        <Problem error={entry.error} />
+        <button type="submit" className="button button-primary" disabled={entry.isPending}>
+          Sign in
+        </button>
+      </form>
+      <p className="muted">
+        No key? <code>npm start</code> prints one, with a link that signs in once. In production:{' '}
+        <code>fltr-webhooks keys create --account …</code>
+      </p>
+    </main>
+  );
+}

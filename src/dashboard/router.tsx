@@ -1,0 +1,116 @@
+import type { QueryClient } from '@tanstack/react-query';
+import { createRootRouteWithContext, createRoute, createRouter, redirect } from '@tanstack/react-router';
+import { z } from 'zod';
+import { FltrWebhooksError } from '../client/request.ts';
+import { eventTypes } from '../contracts/event-types.ts';
+import { Layout } from './components/layout.tsx';
+import { NotFound, PageError } from './components/page-error.tsx';
+import { logSearchSchema } from './log-search.ts';
+import { DeliveryPage } from './pages/delivery.tsx';
+import { EventPage } from './pages/event.tsx';
+import { EventsPage } from './pages/events.tsx';
+import { KeysPage } from './pages/keys.tsx';
+import { LogPage } from './pages/log.tsx';
+import { NewWebhookPage } from './pages/new-webhook.tsx';
+import { SendEventPage } from './pages/send-event.tsx';
+import { SettingsPage } from './pages/settings.tsx';
+import { SignInPage } from './pages/sign-in.tsx';
+import { WebhookPage } from './pages/webhook.tsx';
+import { WebhooksPage } from './pages/webhooks.tsx';
+import { sessionQuery } from './queries.ts';
+
+const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
+  errorComponent: PageError,
+  notFoundComponent: NotFound,
+});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  // Only a path of this page: never another host.
+  validateSearch: z.object({
+    next: z
+      .string()
+      .regex(/^\/(?![/\\])/)
+      .optional()
+      .catch(undefined),
+  }),
+  component: SignInPage,
+});
+
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: 'signed-in',
+  component: Layout,
+  errorComponent: PageError,
+  async beforeLoad({ context, location }) {
+    try {
+      await context.queryClient.ensureQueryData(sessionQuery);
+    } catch (error) {
+      if (!(error instanceof FltrWebhooksError) || error.status !== 401) throw error;
+      throw redirect({ to: '/sign-in', search: location.href === '/' ? {} : { next: location.href } });
+    }
+  },
+});
+
+const page = <Path extends string>(path: Path, component: () => React.ReactNode) =>
+  createRoute({ getParentRoute: () => signedIn, path, component });
+
+const home = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/webhooks', replace: true });
+  },
+});
+const webhooks = page('/webhooks', WebhooksPage);
+const newWebhook = page('/webhooks/new', NewWebhookPage);
+const webhookRoute = page('/webhooks/$id', WebhookPage);
+const logRoute = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/log',
+  validateSearch: logSearchSchema,
+  component: LogPage,
+});
+const deliveryRoute = page('/log/$id', DeliveryPage);
+const eventsRoute = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/events',
+  validateSearch: z.object({ id: z.string().optional().catch(undefined) }),
+  component: EventsPage,
+});
+const sendEventRoute = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/events/send',
+  validateSearch: z.object({ event: z.enum(eventTypes).optional().catch(undefined) }),
+  component: SendEventPage,
+});
+const eventRoute = page('/events/$id', EventPage);
+const keys = page('/keys', KeysPage);
+const settings = page('/settings', SettingsPage);
+
+const routeTree = root.addChildren([
+  signIn,
+  signedIn.addChildren([
+    home,
+    webhooks,
+    newWebhook,
+    webhookRoute,
+    logRoute,
+    deliveryRoute,
+    eventsRoute,
+    sendEventRoute,
+    eventRoute,
+    keys,
+    settings,
+  ]),
+]);
+
+export function createDashboardRouter(queryClient: QueryClient) {
+  return createRouter({
+    routeTree,
+    context: { queryClient },
+    defaultPreload: 'intent',
+    scrollRestoration: true,
+  });
+}
