@@ -7,6 +7,7 @@ import type { AddressGuard } from './outbound/address-guard.ts';
 import type { Sender } from './outbound/sender.ts';
 import type { SecretBox } from './security/secret-box.ts';
 import type { Temporal } from './temporal/client.ts';
+import type { SignIn } from './security/sign-in.ts';
 import type { Backlog } from './temporal/backlog.ts';
 
 /** What the parts of the service share; built once, in app.ts. */
@@ -23,6 +24,8 @@ export type Deps = {
   backlog: Backlog;
   /** Told to stop: not ready any longer, though it goes on answering for a while. */
   isStopping: () => boolean;
+  /** Development only: the sign-in link that was printed. */
+  signIn: SignIn | null;
   /** Where the Temporal Web UI is, for links; null: not known. */
   temporalUiUrl: string | null;
 };

@@ -52,7 +52,7 @@ export class ApiError extends Error {
   constructor(
     code: ErrorCode,
     detail: string,
-    options: { errors?: FieldError[]; retryAfterSeconds?: number } = {},
+    options: { errors?: FieldError[]; retryAfterSeconds?: number; limit?: 'backlog' | 'memory' } = {},
   ) {
     super(detail);
     this.name = 'ApiError';
@@ -65,6 +65,7 @@ export class ApiError extends Error {
     return errorCatalogue[this.code].status;
   }
 }
+    this.limit = options.limit;
 
 /** A fault that stops a command with a sentence for the person who started it, and no stack. */
 export class StartError extends Error {

@@ -68,6 +68,7 @@ test('a first start is ready to deliver, tells its addresses, and a second one g
   await untilReady(first);
   const output = first.output();
   for (const part of [
+    /Dashboard +http:\/\/127\.0\.0\.1:\d+\/sign-in#token=[\w-]{43}\n/,
     /API +http:\/\/127\.0\.0\.1:\d+/,
     /PostgreSQL +postgres:\/\/fltr:/,
     /Temporal +127\.0\.0\.1:\d+ \(gRPC\)/,
@@ -82,6 +83,22 @@ test('a first start is ready to deliver, tells its addresses, and a second one g
     webhook_id: string;
   };
   expect(created.webhook_id).toMatch(/^wh_/);
+  // The printed link signs in once.
+  const token = /#token=(\S+)/.exec(output)?.[1];
+  const dashboard = { 'x-fltr-dashboard': '1' };
+  const signIn = () =>
+    call<{ account_id: string; detail: string }>(
+      `http://127.0.0.1:${port}`,
+      null,
+      'POST',
+      '/session',
+      { token },
+      dashboard,
+    );
+  const signedIn = await signIn();
+  expect([signedIn.status, signedIn.body.account_id]).toEqual([200, 'acc_development']);
+  const again = await signIn();
+  expect([again.status, again.body.detail]).toEqual([401, expect.stringContaining('with an API key')]);
   const webUi = /Web UI +(\S+)/.exec(output)?.[1] ?? '';
   expect((await fetch(webUi)).status).toBe(200);
   expect(statSync(join(folder, '.fltr/dev-key')).mode & 0o777).toBe(0o600);

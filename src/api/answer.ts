@@ -1,26 +1,8 @@
-import { IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
 import type { Response } from 'express';
-import helmet from 'helmet';
+import { securityHeaders } from './security-headers.ts';
 
 /** No answer here is a page: a browser that is shown one loads nothing, and shows it in no frame. */
-const securityHeaders = helmet({
-  contentSecurityPolicy: {
-    useDefaults: false,
-    directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-  },
-  xFrameOptions: { action: 'deny' },
-  // TLS is the proxy's: this says what holds for this host, and nothing for the hosts below it.
-  strictTransportSecurity: { includeSubDomains: false },
-});
-
-/** They are the same for every answer, so they are made once: name, value, name, value, … */
-const constantHeaders = ((): readonly string[] => {
-  const request = new IncomingMessage(new Socket());
-  const response = new ServerResponse(request);
-  securityHeaders(request, response, () => undefined);
-  return Object.entries(response.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
-})();
+const constantHeaders = securityHeaders({ defaultSrc: ["'none'"], frameAncestors: ["'none'"] }).flat();
 
 export type Answer = {
   status: number;

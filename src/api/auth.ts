@@ -12,7 +12,7 @@ export function digestOfAuthorization(authorization: string | undefined): Buffer
 }
 
 /** @throws ApiError unauthorized */
-export function keyOrRefuse(key: ApiKey | null): ApiKey {
+export function keyOrRefuse<Key extends ApiKey>(key: Key | null): Key {
   if (!key) throw new ApiError('unauthorized', 'This API key is not known, or it was revoked.');
   return key;
 }

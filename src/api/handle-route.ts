@@ -7,9 +7,10 @@ import { sendAnswer } from './answer.ts';
 import { authenticate, requireScope } from './auth.ts';
 import type { Caller, KeyCache } from './key-cache.ts';
 import { toFieldErrors, validationError } from './problem.ts';
-import type { RateLimits } from './rate-limit.ts';
+import { countFailures, type RateLimits } from './rate-limit.ts';
 import { createBodyReader, parseJson, validate } from './request-body.ts';
 import { isPublishing, type Route } from './route.ts';
+import { sessionOf } from './session.ts';
 
 const defaultMaxBodyBytes = 64 * 1024;
 
@@ -25,6 +26,10 @@ export function handlerOf(deps: Deps, { limits, keys }: Shared, route: Route): R
   const readBody = createBodyReader(route.maxBodyBytes ?? defaultMaxBodyBytes);
 
   const identify = async ({ headers }: Request): Promise<Caller> => {
+    if (headers.authorization === undefined && headers.cookie !== undefined) {
+      const session = await sessionOf(deps, headers);
+      if (session) return { key: session.key, confirm: () => Promise.resolve() };
+    }
     // What an Idempotency-Key repeats is answered without a look at the key.
     if (isPublishing(route) && headers['idempotency-key'] === undefined) {
       return keys.identify(headers.authorization, route.scope);
@@ -57,9 +62,10 @@ export function handlerOf(deps: Deps, { limits, keys }: Shared, route: Route): R
     });
   };
 
-  return async (request, response) => {
+  return (request, response) => {
     response.locals['route'] = name;
-    try {
+    response.locals['isPublishing'] = isPublishing(route);
+    return countFailures(limits, request, response, async () => {
       const caller = await identify(request);
       response.locals['keyId'] = caller.key.id;
       await limit?.(request, response);
@@ -70,12 +76,7 @@ export function handlerOf(deps: Deps, { limits, keys }: Shared, route: Route): R
         if (error instanceof ApiError && error.status < 500) await caller.confirm();
         throw error;
       }
-    } catch (error) {
-      if (error instanceof ApiError && error.code === 'unauthorized') {
-        await limits.failedAuthentication?.(request, response);
-      }
-      throw error;
-    }
+    });
   };
 }
 

@@ -29,6 +29,22 @@ export function createRateLimits(config: Config, log: Logger): RateLimits {
   };
 }
 
+/** Runs a call; where it carried no valid key, it counts for its address. */
+export async function countFailures(
+  { failedAuthentication }: RateLimits,
+  request: Request,
+  response: Response,
+  run: () => Promise<void>,
+): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'unauthorized')
+      await failedAuthentication?.(request, response);
+    throw error;
+  }
+}
+
 function limit(
   name: string,
   perMinute: number,

@@ -2,11 +2,12 @@ import type { App } from '../app.ts';
 
 /** What a person needs after `npm start`: the addresses, the key, and a line to paste. */
 export function banner(app: App): string {
-  const { apiUrl, databaseUrl, temporalAddress, temporalUiUrl, developmentKey } = app;
+  const { apiUrl, databaseUrl, temporalAddress, temporalUiUrl, developmentKey, signInUrl } = app;
   const lines = [
     '',
     'FLTR webhooks is ready.',
     '',
+    `  Dashboard    ${signInUrl ?? '(not in this process)'}`,
     `  API          ${apiUrl ?? '(not in this process)'}`,
     `  PostgreSQL   ${databaseUrl}`,
     `  Temporal     ${temporalAddress} (gRPC)`,

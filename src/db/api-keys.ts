@@ -41,6 +41,19 @@ export async function findApiKey(db: Queryable, digest: Buffer): Promise<ApiKey 
   return rows[0] ?? null;
 }
 
+export type NamedKey = ApiKey & { name: string; accountName: string | null };
+
+/** A valid key by its id, with its name and its account's. */
+export async function findNamedKey(db: Queryable, id: string): Promise<NamedKey | null> {
+  const { rows } = await db.query<NamedKey>({
+    name: 'find-named-key',
+    text: `select k.id, k.account_id as "accountId", k.scopes, k.name, a.name as "accountName"
+      from api_keys k left join accounts a on a.id = k.account_id where k.id = $1 and k.revoked_at is null`,
+    values: [id],
+  });
+  return rows[0] ?? null;
+}
+
 export async function listApiKeys(db: Queryable): Promise<ApiKeyRow[]> {
   const { rows } = await db.query<ApiKeyRow>(
     `select id, account_id as "accountId", scopes, name, hint, created_at as "createdAt", revoked_at as "revokedAt"

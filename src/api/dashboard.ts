@@ -1,0 +1,59 @@
+import { join, relative, sep } from 'node:path';
+import express, { Router, type Request, type Response } from 'express';
+import { packageRoot } from '../package-root.ts';
+import { ApiError } from '../errors.ts';
+import { pageDirectives, securityHeaders } from './security-headers.ts';
+
+const builtDashboard = join(packageRoot, 'dist/dashboard');
+const pageHeaders = securityHeaders(pageDirectives);
+/** What is found or missed as what it is: no page of the dashboard's stands for it. */
+const noPage = /^\/(v1|session|healthz|readyz|metrics|openapi\.json|docs|assets)(\/|$)/i;
+
+/** The pages of the dashboard and what they load: the last routes, since whatever a browser asks for is one. */
+export function dashboardRoutes(folder: string = builtDashboard): Router {
+  const router = Router();
+  const files = express.static(folder, {
+    index: false,
+    redirect: false,
+    cacheControl: false,
+    setHeaders(response, path) {
+      for (const [name, value] of pageHeaders) response.setHeader(name, value);
+      // The names of these hold a digest of what is in them.
+      const isAsset = relative(folder, path).startsWith(`assets${sep}`);
+      response.setHeader('Cache-Control', isAsset ? 'public, max-age=31536000, immutable' : 'no-store');
+    },
+  });
+  router.use((request, response, next) => {
+    if (isPage(request)) void sendPage(folder, response).then(undefined, next);
+    else files(request, response, next);
+  });
+  return router;
+}
+
+/** The dashboard has an address for each of its views, such as `/webhooks/wh_1`: all are one page. */
+function isPage({ method, path, headers }: Request): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  return path === '/' || (!noPage.test(path) && headers.accept?.includes('text/html') === true);
+}
+
+function sendPage(folder: string, response: Response): Promise<void> {
+  const headers = { ...Object.fromEntries(pageHeaders), 'Cache-Control': 'no-store' };
+  return new Promise((resolve, reject) => {
+    response.sendFile(
+      'index.html',
+      { root: folder, headers, cacheControl: false },
+      (error?: Error & { code?: string }) => {
+        // Whoever asked may have left.
+        if (error === undefined || response.headersSent || error.code === 'ECONNABORTED') resolve();
+        else if (error.code !== 'ENOENT') reject(error);
+        else
+          reject(
+            new ApiError(
+              'not_found',
+              'The dashboard is not built. Run `npm run build`, then load this page again.',
+            ),
+          );
+      },
+    );
+  });
+}

@@ -1,0 +1,124 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Express, RequestHandler, Response } from 'express';
+import { signInSchema, type Session } from '../contracts/session.ts';
+import { findApiKey, findNamedKey, type NamedKey } from '../db/api-keys.ts';
+import type { Deps } from '../deps.ts';
+import { ApiError } from '../errors.ts';
+import { digestOfKey } from '../security/api-keys.ts';
+import { sendAnswer } from './answer.ts';
+import { accountOf, keyOrRefuse } from './auth.ts';
+import { countFailures, type RateLimits } from './rate-limit.ts';
+import { createBodyReader, parseJson, validate } from './request-body.ts';
+import { openSession, sealSession, sessionCookie, sessionOfCookies } from './session-cookie.ts';
+
+export const sessionPath = '/session';
+const maxBodyBytes = 4096;
+
+/**
+ * A browser sends the cookie along whoever wrote the page: only a page of this service can send this header, for nobody
+ * else's is allowed to by the browser, which also says where the page is from.
+ *
+ * @throws ApiError cross_origin_refused
+ */
+function requireOwnPage(headers: IncomingHttpHeaders): void {
+  if (headers['x-fltr-dashboard'] !== '1')
+    throw new ApiError(
+      'cross_origin_refused',
+      'A call with the session cookie needs the header "X-FLTR-Dashboard: 1".',
+    );
+  const { origin, host, 'sec-fetch-site': site } = headers;
+  if (site !== undefined && site !== 'same-origin')
+    throw new ApiError('cross_origin_refused', 'The session cookie is for pages of this service only.');
+  if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host))
+    throw new ApiError(
+      'cross_origin_refused',
+      "The page's origin is another one than the Host header says. A proxy before the service must pass Host on.",
+    );
+}
+
+export type SessionOfKey = { key: NamedKey; expiresAt: Date };
+
+/** The session that a request carries; undefined where it carries none. @throws ApiError */
+export async function sessionOf(
+  { pool, secretBox }: Deps,
+  headers: IncomingHttpHeaders,
+): Promise<SessionOfKey | undefined> {
+  const sealed = sessionOfCookies(headers.cookie);
+  if (sealed === undefined) return undefined;
+  requireOwnPage(headers);
+  const session = openSession(secretBox, sealed);
+  const key = session && (await findNamedKey(pool, session.keyId));
+  if (!key) throw new ApiError('unauthorized', 'The session has ended. Sign in again.');
+  return { key, expiresAt: session.expiresAt };
+}
+
+function toSession({ key, expiresAt }: SessionOfKey): Session {
+  return {
+    account_id: accountOf(key),
+    account_name: key.accountName ?? '',
+    key_id: key.id,
+    key_name: key.name,
+    scopes: key.scopes,
+    expires_at: expiresAt.toISOString(),
+  };
+}
+
+/** Signing the dashboard in and out: the cookie stands for the key from then on. */
+export function addSessionRoutes(app: Express, deps: Deps, limits: RateLimits): void {
+  const { pool, secretBox, signIn, config } = deps;
+  const isSecure = config.FLTR_ENV === 'production';
+  const readBody = createBodyReader(maxBodyBytes);
+
+  const keyFor = async (body: { key?: string | undefined; token?: string | undefined }) => {
+    if (body.key !== undefined) return keyOrRefuse(await findApiKey(pool, digestOfKey(body.key)));
+    const digest = signIn?.redeem(body.token ?? '') ?? null;
+    const key = digest && (await findApiKey(pool, digest));
+    if (!key)
+      throw new ApiError(
+        'unauthorized',
+        'This sign-in link was used before, has expired, or is of another run of the service. Sign in with an API key instead.',
+      );
+    return key;
+  };
+  const answer = (response: Response, status: number, body?: Session, cookie?: string): void => {
+    response.locals['isPrivate'] = true;
+    sendAnswer(response, {
+      status,
+      body: body && JSON.stringify(body),
+      headers: cookie === undefined ? {} : { 'Set-Cookie': cookie },
+    });
+  };
+  const handle =
+    (run: RequestHandler): RequestHandler =>
+    (request, response, next) =>
+      countFailures(limits, request, response, async () => {
+        requireOwnPage(request.headers);
+        await run(request, response, next);
+      });
+
+  app.post(
+    sessionPath,
+    handle(async (request, response) => {
+      const { id } = await keyFor(validate(signInSchema, parseJson(await readBody(request, response))));
+      response.locals['keyId'] = id;
+      await limits.api?.(request, response);
+      const key = keyOrRefuse(await findNamedKey(pool, id));
+      const { sealed, expiresAt } = sealSession(secretBox, id);
+      answer(response, 200, toSession({ key, expiresAt }), sessionCookie(sealed, isSecure));
+    }),
+  );
+  app.get(
+    sessionPath,
+    handle(async (request, response) => {
+      const session = await sessionOf(deps, request.headers);
+      if (!session) throw new ApiError('unauthorized', 'Nobody is signed in.');
+      response.locals['keyId'] = session.key.id;
+      await limits.api?.(request, response);
+      answer(response, 200, toSession(session));
+    }),
+  );
+  app.delete(
+    sessionPath,
+    handle((_request, response) => answer(response, 204, undefined, sessionCookie(null, isSecure))),
+  );
+}
