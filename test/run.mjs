@@ -9,6 +9,7 @@ const bin = (name) => join(root, 'node_modules/.bin', name);
 /** @type {[string, string, string[]][]} */
 const checks = [
   ['types', bin('tsc'), ['-p', 'tsconfig.json']],
+  ['types of the dashboard', bin('tsc'), ['-p', 'src/dashboard/tsconfig.json']],
   [
     'lint',
     bin('oxlint'),

@@ -9,7 +9,7 @@ export function CodeBlock({ text, label }: { text: string; label: string }) {
         <CopyButton text={text} />
       </figcaption>
       {/* Long texts scroll: whoever uses a keyboard must be able to reach them. */}
-      <pre tabIndex={0} aria-label={label}>
+      <pre role="region" tabIndex={0} aria-label={label}>
         <code>{text}</code>
       </pre>
     </figure>
