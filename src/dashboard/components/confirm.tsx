@@ -12,11 +12,27 @@ type Props = {
   action: string;
   isDanger?: boolean;
   disabled?: boolean;
+  /** Why the button that asks is disabled, where it is. */
+  disabledReason?: string | undefined;
+  /** Whether what the dialog wants first is done, such as a name typed. */
+  isReady?: boolean;
+  onOpen?: () => void;
   run: () => Promise<unknown>;
 };
 
 /** A button whose deed is asked about first. What fails is said in the dialog, which stays open. */
-export function Confirm({ label, title, children, action, isDanger = false, disabled = false, run }: Props) {
+export function Confirm({
+  label,
+  title,
+  children,
+  action,
+  isDanger = false,
+  disabled = false,
+  disabledReason,
+  isReady = true,
+  onOpen,
+  run,
+}: Props) {
   const [isOpen, setOpen] = useState(false);
   const deed = useMutation({ mutationFn: run, onSuccess: () => setOpen(false) });
   const tone = isDanger ? 'button button-danger' : 'button';
@@ -25,10 +41,15 @@ export function Confirm({ label, title, children, action, isDanger = false, disa
       open={isOpen}
       onOpenChange={(open) => {
         deed.reset();
+        if (open) onOpen?.();
         setOpen(open);
       }}
     >
-      <AlertDialog.Trigger className={tone} disabled={disabled}>
+      <AlertDialog.Trigger
+        className={tone}
+        disabled={disabled || disabledReason !== undefined}
+        title={disabledReason}
+      >
         {label}
       </AlertDialog.Trigger>
       <AlertDialog.Portal>
@@ -44,7 +65,7 @@ export function Confirm({ label, title, children, action, isDanger = false, disa
             <button
               type="button"
               className={isDanger ? 'button button-danger-solid' : 'button button-primary'}
-              disabled={deed.isPending}
+              disabled={deed.isPending || !isReady}
               onClick={() => deed.mutate()}
             >
               {action}
