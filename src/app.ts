@@ -1,9 +1,8 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Express } from 'express';
 import type { Logger } from 'pino';
-import { createApi, createHttpServer, createProbes } from './api/server.ts';
+import { createApi, createHttpServer } from './api/server.ts';
 import { childEnvironment, type Config } from './config.ts';
 import { createTurns } from '../activities/turns.ts';
 import { createTellFailed } from '../activities/tell-failed.ts';
@@ -13,7 +12,6 @@ import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { migrate } from './db/migrate.ts';
 import { createPool, type Pool } from './db/pool.ts';
 import { createPublisher } from './db/publisher.ts';
-import { readWaiting } from './db/waiting.ts';
 import type { Deps } from './deps.ts';
 import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
 import { startEmbedded, type Embedded } from './embedded/embedded.ts';
@@ -21,18 +19,18 @@ import { isPortFree } from './embedded/free-port.ts';
 import { StartError } from './errors.ts';
 import { createAddressGuard } from './outbound/address-guard.ts';
 import { createSender } from './outbound/sender.ts';
-import { createSecretBox } from './security/secret-box.ts';
-import { watchBacklog } from './temporal/backlog.ts';
 import { digestOfKey } from './security/api-keys.ts';
-import { connectionOptions, createTemporal, isTemporalReachable, prepareNamespace } from './temporal/client.ts';
+import { createSecretBox } from './security/secret-box.ts';
 import { createSignIn } from './security/sign-in.ts';
+import { watchBacklog } from './temporal/backlog.ts';
+import { connectionOptions, createTemporal, prepareNamespace } from './temporal/client.ts';
 import { createFirstAttempts } from './temporal/first-attempts.ts';
 import { createResend } from './temporal/resend-delivery.ts';
 import { keepSchedules, type ScheduleDefinition } from './temporal/schedules.ts';
 import { createStarter } from './temporal/start-deliveries.ts';
 import { startRecoverySweep } from './temporal/start-recoveries.ts';
 import { startSweep } from './temporal/sweep.ts';
-import { installRuntime, maxConcurrentAttempts, startWorker, type RunningWorker } from './temporal/worker.ts';
+import { maxConcurrentAttempts, startWorker, type RunningWorker } from './temporal/worker.ts';
 import { searchAttributes } from '../workflows/contract.ts';
 
 export type Role = 'up' | 'api' | 'worker';
@@ -53,10 +51,10 @@ export type App = {
   temporalUiUrl: string | null;
   /** Development only. */
   developmentKey: string | null;
-  /** Whether it keeps anything in the data folder: else that may be read-only. */
-  hasEmbedded: boolean;
   /** Signs the dashboard in, once; development only. */
   signInUrl: string | null;
+  /** Whether it keeps anything in the data folder: else that may be read-only. */
+  hasEmbedded: boolean;
   stop(): Promise<void>;
   /** Ends what was started, at once. */
   kill(): void;
@@ -118,10 +116,10 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       await wakeDeferred(pool);
     }
     const developmentKey = await developmentKeyFor(config, pool);
+    const signIn = developmentKey === null ? null : createSignIn(digestOfKey(developmentKey));
 
     const address = await connectionOptions(config, temporalAddress);
     const temporal = createTemporal(address, config.TEMPORAL_NAMESPACE);
-    const signIn = developmentKey === null ? null : createSignIn(digestOfKey(developmentKey));
     stops.push({ name: 'temporal client', stop: () => temporal.connection.close() });
     const namespaceReady = prepareNamespace(temporal, log);
     stops.push({ name: 'namespace', stop: namespaceReady.close });
@@ -203,9 +201,10 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         planStarts: starter.plan,
         backlog,
         temporalUiUrl,
+        signIn,
         isStopping: () => isStopping,
       };
-      const closeServer = await listen(createApi(deps), config.HOST, config.PORT);
+      const closeServer = await listen(deps);
       stops.push({
         name: 'api',
         async stop() {
@@ -223,6 +222,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       temporalAddress,
       temporalUiUrl,
       developmentKey,
+      signInUrl: apiUrl && signIn && `${apiUrl}/sign-in#token=${signIn.token}`,
       hasEmbedded: embedded !== null,
       stop,
       kill: () => embedded?.kill(),
@@ -233,7 +233,6 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
   }
 }
 
-        signIn,
 function schedulesOf(config: Config): ScheduleDefinition[] {
   return [
     {
@@ -254,9 +253,8 @@ function schedulesOf(config: Config): ScheduleDefinition[] {
 
 async function openDatabase(databaseUrl: string, log: Logger): Promise<Pool> {
   const pool = createPool({
-      signInUrl: apiUrl && signIn && `${apiUrl}/sign-in#token=${signIn.token}`,
     databaseUrl,
-    maxConnections,
+    maxConnections: 20,
     onError: (error) => log.warn({ err: error }, 'PostgreSQL closed an idle connection'),
   });
   try {

@@ -6,8 +6,8 @@ import type { PlanStarts } from './db/start-plan.ts';
 import type { AddressGuard } from './outbound/address-guard.ts';
 import type { Sender } from './outbound/sender.ts';
 import type { SecretBox } from './security/secret-box.ts';
-import type { Temporal } from './temporal/client.ts';
 import type { SignIn } from './security/sign-in.ts';
+import type { Temporal } from './temporal/client.ts';
 import type { Backlog } from './temporal/backlog.ts';
 
 /** What the parts of the service share; built once, in app.ts. */
@@ -22,10 +22,10 @@ export type Deps = {
   publisher: Publisher;
   planStarts: PlanStarts;
   backlog: Backlog;
-  /** Told to stop: not ready any longer, though it goes on answering for a while. */
-  isStopping: () => boolean;
   /** Development only: the sign-in link that was printed. */
   signIn: SignIn | null;
+  /** Told to stop: not ready any longer, though it goes on answering for a while. */
+  isStopping: () => boolean;
   /** Where the Temporal Web UI is, for links; null: not known. */
   temporalUiUrl: string | null;
 };

@@ -12,6 +12,8 @@ export const errorCatalogue = {
   service_key_required: { status: 403, title: 'Only a service key may name an account' },
   /** A service key called what belongs to one account. */
   account_key_required: { status: 403, title: "An account's own key is needed" },
+  /** The session cookie came without the dashboard's header, or from another origin's page. */
+  cross_origin_refused: { status: 403, title: "The session is for the service's own pages" },
   /** Nothing here, or it belongs to another account. */
   not_found: { status: 404, title: 'Not found' },
   /** The path exists, the method does not. */
@@ -52,7 +54,7 @@ export class ApiError extends Error {
   constructor(
     code: ErrorCode,
     detail: string,
-    options: { errors?: FieldError[]; retryAfterSeconds?: number; limit?: 'backlog' | 'memory' } = {},
+    options: { errors?: FieldError[]; retryAfterSeconds?: number } = {},
   ) {
     super(detail);
     this.name = 'ApiError';
@@ -65,7 +67,6 @@ export class ApiError extends Error {
     return errorCatalogue[this.code].status;
   }
 }
-    this.limit = options.limit;
 
 /** A fault that stops a command with a sentence for the person who started it, and no stack. */
 export class StartError extends Error {

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import type { Logger } from 'pino';
+import { isMigrated } from '../db/migrate.ts';
 import type { Deps } from '../deps.ts';
 import { newId } from '../domain/ids.ts';
 import { ApiError } from '../errors.ts';
@@ -11,14 +12,13 @@ import { dashboardRoutes } from './dashboard.ts';
 import { handlerOf } from './handle-route.ts';
 import { createKeyCache } from './key-cache.ts';
 import { openApiDocument } from './openapi.ts';
-import { addProbes, probePaths, type ProbeDeps } from './probes.ts';
 import { problemHandler } from './problem.ts';
 import { createRateLimits } from './rate-limit.ts';
 import { isPublishing } from './route.ts';
 import { routes } from './routes/index.ts';
 import { addSessionRoutes, sessionPath } from './session.ts';
 
-const openPaths = [...probePaths, '/openapi.json'];
+const openPaths = ['/healthz', '/readyz', '/openapi.json'];
 
 export function createApi(deps: Deps): Express {
   const app = express();
@@ -30,7 +30,8 @@ export function createApi(deps: Deps): Express {
   for (const route of [...routes.filter(isPublishing), ...routes.filter((route) => !isPublishing(route))]) {
     app[route.method](toExpressPath(route.path), handlerOf(deps, shared, route));
   }
-  addProbes(app, { ...deps, needsTemporal: false });
+  app.get('/healthz', (_request, response) => sendJson(response, 200, { status: 'ok' }));
+  app.get('/readyz', readiness(deps));
   app.get('/openapi.json', (_request, response) => sendJson(response, 200, openApiDocument()));
   addSessionRoutes(app, deps, shared.limits);
   app.use(dashboardRoutes());
@@ -83,6 +84,24 @@ function logWhenAnswered(log: Logger, request: Request, response: Response): voi
       'request',
     );
   });
+}
+
+function readiness({ pool, temporal, isStopping }: Deps): RequestHandler {
+  return async (_request, response) => {
+    const [isDatabaseReady, isTemporalReady] = await Promise.all([
+      isMigrated(pool).catch(() => false),
+      isTemporalReachable(temporal),
+    ]);
+    // Without Temporal events are still accepted, so the service stays in rotation.
+    const isReady = isDatabaseReady && !isStopping();
+    sendJson(response, isReady ? 200 : 503, {
+      status: isReady ? 'ready' : isStopping() ? 'stopping' : 'not ready',
+      checks: {
+        postgresql: isDatabaseReady ? 'ok' : 'unavailable',
+        temporal: isTemporalReady ? 'ok' : 'unavailable',
+      },
+    });
+  };
 }
 
 /** The methods that the OpenAPI document lists for a path; where a fixed path and one with a parameter match, the fixed one's. */
