@@ -3,15 +3,24 @@ import { sessionQuery } from '../queries.ts';
 
 type Scope = 'webhooks:read' | 'webhooks:write' | 'events:write';
 
-/** Why the key that signed in may not do what needs this scope; undefined where it may. */
-export function useScopeReason(scope: Scope): string | undefined {
+/** Whether the key that signed in may do what needs this scope. */
+export function useHasScope(scope: Scope): boolean {
   const { data: session } = useQuery(sessionQuery);
-  if (session === undefined || session.scopes.includes(scope)) return undefined;
-  return `The key you signed in with lacks the scope ${scope}. Sign in with one that has it.`;
+  return session?.scopes.includes(scope) ?? false;
 }
 
-/** Says once on a page why its buttons are disabled. Nothing where the key may. */
-export function ScopeNotice({ scope }: { scope: Scope }) {
-  const reason = useScopeReason(scope);
-  return reason === undefined ? null : <p className="notice notice-warn scope-notice">{reason}</p>;
+/** The same as the reason for a disabled button; undefined where it may. */
+export function useScopeReason(scope: Scope): string | undefined {
+  return useHasScope(scope) ? undefined : `Your key lacks the scope ${scope}.`;
+}
+
+/** Why buttons beside it are disabled; nothing where they are not. */
+export function ScopeNote({ scope, deed }: { scope: Scope; deed: string }) {
+  const { data: session } = useQuery(sessionQuery);
+  if (!session || session.scopes.includes(scope)) return null;
+  return (
+    <p className="hint">
+      To {deed}, sign in with a key that has the scope <code>{scope}</code>: “{session.key_name}” lacks it.
+    </p>
+  );
 }
