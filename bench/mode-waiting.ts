@@ -62,12 +62,12 @@ async function idleCpu({ report }: Bench, { parts }: Product): Promise<ByPart> {
     const after = takeCpu(parts);
     const use = cpuBetween(before, after);
     const idle = byPart(use?.partMs ?? null, use?.seconds);
-    const isAtRest = idle.all === null || (idle.all < restMs && idle.all >= last * 0.9);
-    if (isAtRest || window === maxIdleWindows) {
-      report(`  ${Math.round(idle.all ?? 0)} CPU-ms a second after ${window * idleSeconds} s`);
+    const all = idle.all ?? 0;
+    if ((all < restMs && all >= last * 0.9) || window === maxIdleWindows) {
+      report(`  ${Math.round(all)} CPU-ms a second after ${window * idleSeconds} s`);
       return idle;
     }
-    [last, before] = [idle.all, after];
+    [last, before] = [all, after];
   }
 }
 

@@ -1,5 +1,6 @@
 import { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { createSend } from '../client/request.ts';
+import type { Session } from '../contracts/session.ts';
 
 const options = { apiKey: null, url: location.origin, maxRetries: 1 } as const;
 
@@ -7,15 +8,6 @@ const options = { apiKey: null, url: location.origin, maxRetries: 1 } as const;
 export const api = new FltrWebhooks(options);
 
 const send = createSend(options);
-
-export type Session = {
-  account_id: string;
-  account_name: string;
-  key_id: string;
-  key_name: string;
-  scopes: string[];
-  expires_at: string;
-};
 
 export const readSession = () =>
   send({ method: 'GET', path: '/session', isRepeatable: true }) as Promise<Session>;

@@ -53,6 +53,8 @@ export type Service = {
   env: Record<string, string>;
   key: string;
   accountId: string;
+  /** The one-time sign-in link of the development account; null where no API runs. */
+  signInUrl: string | null;
   newKey(options: { accountId: string | null; scopes?: readonly Scope[] }): Promise<string>;
   newAccount(): Promise<{ accountId: string; key: string }>;
   call<T = Record<string, never>>(
@@ -144,6 +146,7 @@ export async function startService(
     env,
     key,
     accountId,
+    signInUrl: app?.signInUrl ?? null,
     newKey,
     newAccount,
     call: (method, path, body, headers) => call(apiUrl, key, method, path, body, headers),
