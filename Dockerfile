@@ -34,6 +34,6 @@ USER node
 EXPOSE 3000
 ENTRYPOINT ["node", "dist/src/main.js"]
 CMD ["up"]
-# For the roles that serve HTTP. A worker does not: switch it off there.
+# For the roles that serve HTTP. A worker does so with FLTR_WORKER_PORT: give it the number of PORT, or switch this off there.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]

@@ -6,9 +6,14 @@ export type AutoDisableDeps = {
   pool: Pool;
   /** Ended deliveries below which a webhook is not judged. */
   minEndedToDisable: number;
+  /** Told how many webhooks were disabled. */
+  onDisabled: (count: number) => void;
 };
 
-export function createEvaluateAutoDisable({ pool, minEndedToDisable }: AutoDisableDeps) {
-  return ({ after }: EvaluateInput): Promise<EvaluateResult> =>
-    evaluateWebhooks(pool, after, minEndedToDisable);
+export function createEvaluateAutoDisable({ pool, minEndedToDisable, onDisabled }: AutoDisableDeps) {
+  return async ({ after }: EvaluateInput): Promise<EvaluateResult> => {
+    const result = await evaluateWebhooks(pool, after, minEndedToDisable);
+    onDisabled(result.disabled);
+    return result;
+  };
 }

@@ -33,6 +33,10 @@ export type MakeAttemptDeps = {
   pool: Pool;
   sender: Sender;
   secretBox: SecretBox;
+  /** Told of every attempt that was made, once it is recorded. */
+  onAttempt: (made: { material: AttemptMaterial; row: AttemptRow; reason: FailureReason | null }) => void;
+  /** Told of every attempt that the hourly cap put off. */
+  onDeferred: () => void;
   /** Told of every delivery that ended failed, again where the first time may not have been taken. */
   onFailed: (failed: {
     deliveryId: string;
@@ -59,7 +63,14 @@ export type Attempted = {
 };
 
 /** Sign → send → record, of what was loaded. Attempts that end at about the same time share a statement. */
-export function createMakeAttempt({ pool, sender, secretBox, onFailed }: MakeAttemptDeps) {
+export function createMakeAttempt({
+  pool,
+  sender,
+  secretBox,
+  onAttempt,
+  onDeferred,
+  onFailed,
+}: MakeAttemptDeps) {
   const record = createBatcher<AttemptRecord, null>({
     maxSize: 64,
     concurrency: 2,
@@ -120,6 +131,7 @@ export function createMakeAttempt({ pool, sender, secretBox, onFailed }: MakeAtt
       entries: [...asked.notes, ...entriesOf(row, endedAt, reason, nextAttemptAt)],
       carrier: outcome === 'delivered' ? asked.run : carrierAfter(deliveryId, asked),
     });
+    onAttempt({ material, row, reason });
     return row;
   };
 
@@ -135,6 +147,7 @@ export function createMakeAttempt({ pool, sender, secretBox, onFailed }: MakeAtt
       const { slot } = material;
       const carrier = carrierAfter(deliveryId, asked);
       await defer({ deliveryId, slot, until, notes: asked.notes, entry, carrier });
+      onDeferred();
       return { result, durationMs: null, isFailed: null };
     }
     const row = recorded ?? (await sendAndRecord(material, asked));

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Express } from 'express';
 import type { Logger } from 'pino';
-import { createApi, createHttpServer } from './api/server.ts';
+import { createApi, createHttpServer, createProbes } from './api/server.ts';
 import { childEnvironment, type Config } from './config.ts';
 import { createTurns } from '../activities/turns.ts';
 import { createTellFailed } from '../activities/tell-failed.ts';
@@ -12,25 +13,33 @@ import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { migrate } from './db/migrate.ts';
 import { createPool, type Pool } from './db/pool.ts';
 import { createPublisher } from './db/publisher.ts';
+import { readWaiting } from './db/waiting.ts';
 import type { Deps } from './deps.ts';
 import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
 import { startEmbedded, type Embedded } from './embedded/embedded.ts';
 import { isPortFree } from './embedded/free-port.ts';
 import { StartError } from './errors.ts';
+import { createMetrics } from './observability/metrics.ts';
+import { createTellAttempts } from './observability/tell-attempts.ts';
 import { createAddressGuard } from './outbound/address-guard.ts';
 import { createSender } from './outbound/sender.ts';
 import { digestOfKey } from './security/api-keys.ts';
 import { createSecretBox } from './security/secret-box.ts';
 import { createSignIn } from './security/sign-in.ts';
 import { watchBacklog } from './temporal/backlog.ts';
-import { connectionOptions, createTemporal, prepareNamespace } from './temporal/client.ts';
+import {
+  connectionOptions,
+  createTemporal,
+  isTemporalReachable,
+  prepareNamespace,
+} from './temporal/client.ts';
 import { createFirstAttempts } from './temporal/first-attempts.ts';
 import { createResend } from './temporal/resend-delivery.ts';
 import { keepSchedules, type ScheduleDefinition } from './temporal/schedules.ts';
 import { createStarter } from './temporal/start-deliveries.ts';
 import { startRecoverySweep } from './temporal/start-recoveries.ts';
 import { startSweep } from './temporal/sweep.ts';
-import { maxConcurrentAttempts, startWorker, type RunningWorker } from './temporal/worker.ts';
+import { installRuntime, maxConcurrentAttempts, startWorker, type RunningWorker } from './temporal/worker.ts';
 import { searchAttributes } from '../workflows/contract.ts';
 
 export type Role = 'up' | 'api' | 'worker';
@@ -62,6 +71,10 @@ export type App = {
 
 /** How long the API waits for requests under way when it stops. */
 const drainMs = 10_000;
+/** To PostgreSQL, of each process. */
+const maxConnections = 20;
+/** Rows of what waits that the metrics look at. */
+const mostCounted = 100_000;
 
 /** Starts the parts of a role in the order in which they need each other; stopping goes the other way. */
 export async function startApp({ config, role, log, report, onFatal }: Options): Promise<App> {
@@ -78,11 +91,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
   };
   try {
     const hasApi = role !== 'worker';
-    if (hasApi && !(await isPortFree(config.HOST, config.PORT))) {
-      throw new StartError(
-        `Port ${config.PORT} on ${config.HOST} is taken. Set PORT to a free one, or stop what uses it.`,
-      );
-    }
+    await requirePorts(config, role);
+    const metrics = createMetrics();
     const needsPostgres = config.DATABASE_URL === undefined;
     const needsTemporal = config.TEMPORAL_ADDRESS === undefined;
     if (role === 'up' && (needsPostgres || needsTemporal)) {
@@ -144,6 +154,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     const firstAttempts = createFirstAttempts();
     let worker: RunningWorker | null = null;
     if (role !== 'api') {
+      installRuntime(log, config.FLTR_TEMPORAL_METRICS_ADDRESS?.text);
       worker = startWorker({
         address,
         namespace: config.TEMPORAL_NAMESPACE,
@@ -153,6 +164,9 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           sender,
           secretBox,
           turns,
+          onAttempt: createTellAttempts(metrics.delivery, log),
+          onDeferred: metrics.delivery.deferred,
+          onDisabled: metrics.delivery.disabled,
           onFirstAttempts: firstAttempts.made,
           attemptsPerHour: config.FLTR_DELIVERIES_PER_HOUR,
           minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
@@ -177,21 +191,43 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       deliveriesPerWorkflow: config.FLTR_DELIVERIES_PER_WORKFLOW,
       mayShare: turns.mayShare,
       firstAttempts,
+      onStarted: metrics.delivery.started,
     });
     stops.push({ name: 'starter', stop: starter.close });
-    const sweep = startSweep({ pool, temporal, starter, log, scheduleSeconds });
+    const sweep = startSweep({ pool, temporal, starter, log, scheduleSeconds, told: metrics.delivery });
     stops.push({ name: 'sweep', stop: sweep.close });
     const recoverySweep = startRecoverySweep({ pool, temporal, log });
     stops.push({ name: 'sweep of recoveries', stop: recoverySweep.close });
 
+    const backlog = hasApi ? watchBacklog(pool, config.FLTR_MAX_BACKLOG, log) : null;
+    if (backlog) stops.push({ name: 'backlog', stop: backlog.close });
+    metrics.watch({
+      connections: pool,
+      maxConnections,
+      readWaiting: () => readWaiting(pool, mostCounted),
+      isTemporalReachable: () => isTemporalReachable(temporal),
+      backlog: backlog && { count: backlog.count, max: config.FLTR_MAX_BACKLOG },
+    });
     let apiUrl: string | null = null;
     let isStopping = false;
-    if (hasApi) {
-      const backlog = watchBacklog(pool, config.FLTR_MAX_BACKLOG, log);
-      stops.push({ name: 'backlog', stop: backlog.close });
+    if (!hasApi && config.FLTR_WORKER_PORT !== undefined) {
+      const probes = createProbes({
+        config,
+        log,
+        pool,
+        temporal,
+        metrics,
+        isStopping: () => isStopping,
+        needsTemporal: true,
+      });
+      const closeServer = await listen(probes, config.HOST, config.FLTR_WORKER_PORT);
+      stops.push({ name: 'probes', stop: closeServer });
+    }
+    if (backlog) {
       const deps: Deps = {
         config,
         log,
+        metrics,
         pool,
         secretBox,
         guard,
@@ -204,7 +240,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         signIn,
         isStopping: () => isStopping,
       };
-      const closeServer = await listen(deps);
+      const closeServer = await listen(createApi(deps), config.HOST, config.PORT);
       stops.push({
         name: 'api',
         async stop() {
@@ -254,7 +290,7 @@ function schedulesOf(config: Config): ScheduleDefinition[] {
 async function openDatabase(databaseUrl: string, log: Logger): Promise<Pool> {
   const pool = createPool({
     databaseUrl,
-    maxConnections: 20,
+    maxConnections,
     onError: (error) => log.warn({ err: error }, 'PostgreSQL closed an idle connection'),
   });
   try {
@@ -267,10 +303,29 @@ async function openDatabase(databaseUrl: string, log: Logger): Promise<Pool> {
   }
 }
 
-async function listen(deps: Deps): Promise<() => Promise<void>> {
-  const { config } = deps;
-  const server = createHttpServer(createApi(deps));
-  server.listen(config.PORT, config.HOST);
+/** @throws StartError where a port that the role listens on is taken */
+async function requirePorts(config: Config, role: Role): Promise<void> {
+  const { HOST, PORT, FLTR_WORKER_PORT, FLTR_TEMPORAL_METRICS_ADDRESS: temporalMetrics } = config;
+  const wanted = [
+    ...(role === 'worker' ? [] : [{ name: 'PORT', host: HOST, port: PORT }]),
+    ...(role === 'worker' && FLTR_WORKER_PORT !== undefined
+      ? [{ name: 'FLTR_WORKER_PORT', host: HOST, port: FLTR_WORKER_PORT }]
+      : []),
+    ...(role !== 'api' && temporalMetrics
+      ? [{ ...temporalMetrics, name: 'FLTR_TEMPORAL_METRICS_ADDRESS' }]
+      : []),
+  ];
+  for (const { name, host, port } of wanted) {
+    if (await isPortFree(host, port)) continue;
+    throw new StartError(
+      `Port ${port} on ${host} is taken. Set ${name} to a free one, or stop what uses it.`,
+    );
+  }
+}
+
+async function listen(app: Express, host: string, port: number): Promise<() => Promise<void>> {
+  const server = createHttpServer(app);
+  server.listen(port, host);
   await once(server, 'listening');
   return async () => {
     const closed = new Promise<void>((resolveClosed) => {

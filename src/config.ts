@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { StartError } from './errors.ts';
 import { parseCidrs } from './outbound/address-guard.ts';
@@ -41,6 +42,14 @@ const cidrs = z.string().transform((text, context): string[] => {
     context.addIssue(error instanceof Error ? error.message : 'is no list of networks');
     return [];
   }
+});
+
+const ipAndPort = z.string().transform((text, context) => {
+  const [, host = '', port = ''] = /^\[?([^[\]]+)\]?:(\d{1,5})$/.exec(text) ?? [];
+  if (isIP(host) === 0 || Number(port) < 1 || Number(port) > 65_535) {
+    context.addIssue('must be an IP address and a port, such as 127.0.0.1:9464 or [::1]:9464');
+  }
+  return { text, host, port: Number(port) };
 });
 
 type Setting = { schema: z.ZodType<unknown, string>; default?: string; meaning: string; isSecret?: boolean };
@@ -173,6 +182,21 @@ const settings = {
     default: '0',
     meaning:
       'how long a process that was told to stop goes on answering while `/readyz` says 503, for load balancers to notice',
+  },
+  FLTR_METRICS_TOKEN: {
+    schema: z.string().regex(/^[\x21-\x7e]{16,200}$/, 'must be 16 to 200 visible ASCII characters'),
+    meaning:
+      'what `/metrics` asks for as `Authorization: Bearer`; unset: nothing in development, and closed in production',
+    isSecret: true,
+  },
+  FLTR_WORKER_PORT: {
+    schema: wholeNumber(1, 65_535),
+    meaning: 'port on which `worker` alone answers `/healthz`, `/readyz` and `/metrics`; unset: none',
+  },
+  FLTR_TEMPORAL_METRICS_ADDRESS: {
+    schema: ipAndPort,
+    meaning:
+      "address, such as 127.0.0.1:9464, on which the metrics of Temporal's worker are open to whoever reaches it; unset: none",
   },
   FLTR_PAYLOAD_RETENTION_DAYS: {
     schema: wholeNumber(0, 36_500),

@@ -3,6 +3,7 @@ import type { Config } from './config.ts';
 import type { Pool } from './db/pool.ts';
 import type { Publisher } from './db/publisher.ts';
 import type { PlanStarts } from './db/start-plan.ts';
+import type { Metrics } from './observability/metrics.ts';
 import type { AddressGuard } from './outbound/address-guard.ts';
 import type { Sender } from './outbound/sender.ts';
 import type { SecretBox } from './security/secret-box.ts';
@@ -14,6 +15,7 @@ import type { Backlog } from './temporal/backlog.ts';
 export type Deps = {
   config: Config;
   log: Logger;
+  metrics: Metrics;
   pool: Pool;
   secretBox: SecretBox;
   guard: AddressGuard;

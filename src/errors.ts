@@ -14,6 +14,8 @@ export const errorCatalogue = {
   account_key_required: { status: 403, title: "An account's own key is needed" },
   /** The session cookie came without the dashboard's header, or from another origin's page. */
   cross_origin_refused: { status: 403, title: "The session is for the service's own pages" },
+  /** `/metrics` in production, where no FLTR_METRICS_TOKEN is set. */
+  metrics_closed: { status: 403, title: 'The metrics are closed' },
   /** Nothing here, or it belongs to another account. */
   not_found: { status: 404, title: 'Not found' },
   /** The path exists, the method does not. */
@@ -50,17 +52,20 @@ export class ApiError extends Error {
   readonly code: ErrorCode;
   readonly errors: FieldError[] | undefined;
   readonly retryAfterSeconds: number | undefined;
+  /** Which bound was reached, for the metrics. */
+  readonly limit: 'backlog' | 'memory' | undefined;
 
   constructor(
     code: ErrorCode,
     detail: string,
-    options: { errors?: FieldError[]; retryAfterSeconds?: number } = {},
+    options: { errors?: FieldError[]; retryAfterSeconds?: number; limit?: 'backlog' | 'memory' } = {},
   ) {
     super(detail);
     this.name = 'ApiError';
     this.code = code;
     this.errors = options.errors;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.limit = options.limit;
   }
 
   get status(): number {

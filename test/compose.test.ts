@@ -12,7 +12,7 @@ type Variables = Record<string, string>;
 const read = (name: string) => readFileSync(join(packageRoot, name), 'utf8');
 const compose = read('docker-compose.yml');
 const dockerfile = read('Dockerfile');
-const ourServices = ['webhooks', 'migrate'] as const;
+const ourServices = ['webhooks', 'worker', 'migrate'] as const;
 
 /** What stands below a key, one level less indented. */
 function below(text: string, key: string): string {
@@ -162,7 +162,7 @@ const hasCompose = spawnSync('docker', ['compose', 'version']).status === 0;
 
 test.skipIf(!hasCompose)('Docker Compose takes the file', () => {
   const options = { cwd: packageRoot, encoding: 'utf8', env: { ...process.env, ...secrets } } as const;
-  const config = spawnSync('docker', ['compose', 'config', '--format', 'json'], options);
+  const config = spawnSync('docker', ['compose', '--profile', 'workers', 'config', '--format', 'json'], options);
   expect(config.status, config.stderr).toBe(0);
   const { services } = JSON.parse(config.stdout) as { services: Record<string, { environment: Variables }> };
   for (const service of ourServices) {

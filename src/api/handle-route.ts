@@ -64,6 +64,7 @@ export function handlerOf(deps: Deps, { limits, keys }: Shared, route: Route): R
 
   return (request, response) => {
     response.locals['route'] = name;
+    response.locals['isPublishing'] = isPublishing(route);
     return countFailures(limits, request, response, async () => {
       const caller = await identify(request);
       response.locals['keyId'] = caller.key.id;

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import type { Problem } from '../contracts/problem.ts';
 import { isDatabaseUnavailable } from '../db/pool.ts';
 import { ApiError, errorCatalogue, type FieldError } from '../errors.ts';
+import type { PublishMetrics } from '../observability/publish-metrics.ts';
 import { isTemporalUnavailable } from '../temporal/client.ts';
 import { sendAnswer } from './answer.ts';
 
@@ -76,8 +77,8 @@ function toApiError(error: unknown): ApiError {
   );
 }
 
-/** The last middleware: every error of every route ends here. */
-export function problemHandler(log: Logger): ErrorRequestHandler {
+/** The last middleware: every error of every route ends here. `publish` is told of what was not published. */
+export function problemHandler(log: Logger, publish?: Pick<PublishMetrics, 'refused'>): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
     if (response.headersSent) {
       next(error);
@@ -85,6 +86,7 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
     }
     const problem = toApiError(error);
     const requestId = String(response.locals['requestId'] ?? '');
+    if (response.locals['isPublishing'] === true) publish?.refused(problem.limit ?? problem.code);
     if (problem.status >= 500)
       log.error({ err: error, request_id: requestId, path: request.path }, problem.code);
     sendAnswer(response, {

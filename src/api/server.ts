@@ -1,24 +1,24 @@
 import { createServer, type Server } from 'node:http';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import type { Logger } from 'pino';
-import { isMigrated } from '../db/migrate.ts';
 import type { Deps } from '../deps.ts';
 import { newId } from '../domain/ids.ts';
 import { ApiError } from '../errors.ts';
-import { isTemporalReachable } from '../temporal/client.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { idPattern } from '../contracts/id.ts';
 import { sendJson } from './answer.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import { handlerOf } from './handle-route.ts';
 import { createKeyCache } from './key-cache.ts';
 import { openApiDocument } from './openapi.ts';
+import { addProbes, probePaths, type ProbeDeps } from './probes.ts';
 import { problemHandler } from './problem.ts';
 import { createRateLimits } from './rate-limit.ts';
 import { isPublishing } from './route.ts';
 import { routes } from './routes/index.ts';
 import { addSessionRoutes, sessionPath } from './session.ts';
 
-const openPaths = ['/healthz', '/readyz', '/openapi.json'];
+const openPaths = [...probePaths, '/openapi.json'];
 
 export function createApi(deps: Deps): Express {
   const app = express();
@@ -30,12 +30,25 @@ export function createApi(deps: Deps): Express {
   for (const route of [...routes.filter(isPublishing), ...routes.filter((route) => !isPublishing(route))]) {
     app[route.method](toExpressPath(route.path), handlerOf(deps, shared, route));
   }
-  app.get('/healthz', (_request, response) => sendJson(response, 200, { status: 'ok' }));
-  app.get('/readyz', readiness(deps));
+  addProbes(app, { ...deps, needsTemporal: false });
   app.get('/openapi.json', (_request, response) => sendJson(response, 200, openApiDocument()));
   addSessionRoutes(app, deps, shared.limits);
   app.use(dashboardRoutes());
   app.use(noSuchRoute);
+  app.use(problemHandler(deps.log, deps.metrics.publish));
+  return app;
+}
+
+/** What a process answers that has no API: how it is, and its metrics. */
+export function createProbes(deps: ProbeDeps): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(begin(deps));
+  addProbes(app, deps);
+  app.use(() => {
+    throw new ApiError('not_found', `A worker answers ${probePaths.join(', ')} only.`);
+  });
   app.use(problemHandler(deps.log));
   return app;
 }
@@ -59,14 +72,32 @@ export function createHttpServer(app: Express, waits: Partial<typeof defaultWait
 
 const toExpressPath = (path: string) => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
-/** Names the request, and logs it in one line: which call, how it ended, how long it took. Never query, headers or body. */
-function begin({ log }: Deps): RequestHandler {
+/**
+ * Names the request, counts it, and logs it in one line: which call, how it ended, how long it took. Never query, headers
+ * or body.
+ */
+function begin({ log, metrics }: Pick<Deps, 'log' | 'metrics'>): RequestHandler {
   return (request, response, next) => {
     const given = request.headers['x-request-id'];
     response.locals['requestId'] = typeof given === 'string' && idPattern.test(given) ? given : newId('req');
+    countWhenAnswered(metrics, request, response);
     if (log.isLevelEnabled('debug')) logWhenAnswered(log, request, response);
     next();
   };
+}
+
+/** By the route's template: a path as it was called could be anything. */
+function countWhenAnswered({ http }: Metrics, request: Request, response: Response): void {
+  const startedAt = performance.now();
+  response.on('close', () => {
+    const { route: name } = response.locals as { route?: string };
+    const known =
+      name ?? (openPaths.includes(request.path) ? `${request.method} ${request.path}` : 'none other');
+    const [called = '', route = ''] = known.split(' ');
+    const method = called === 'HEAD' ? 'GET' : called;
+    const status = response.writableFinished ? `${Math.floor(response.statusCode / 100)}xx` : 'aborted';
+    http.answered({ method, route, status }, performance.now() - startedAt);
+  });
 }
 
 function logWhenAnswered(log: Logger, request: Request, response: Response): void {
@@ -84,24 +115,6 @@ function logWhenAnswered(log: Logger, request: Request, response: Response): voi
       'request',
     );
   });
-}
-
-function readiness({ pool, temporal, isStopping }: Deps): RequestHandler {
-  return async (_request, response) => {
-    const [isDatabaseReady, isTemporalReady] = await Promise.all([
-      isMigrated(pool).catch(() => false),
-      isTemporalReachable(temporal),
-    ]);
-    // Without Temporal events are still accepted, so the service stays in rotation.
-    const isReady = isDatabaseReady && !isStopping();
-    sendJson(response, isReady ? 200 : 503, {
-      status: isReady ? 'ready' : isStopping() ? 'stopping' : 'not ready',
-      checks: {
-        postgresql: isDatabaseReady ? 'ok' : 'unavailable',
-        temporal: isTemporalReady ? 'ok' : 'unavailable',
-      },
-    });
-  };
 }
 
 /** The methods that the OpenAPI document lists for a path; where a fixed path and one with a parameter match, the fixed one's. */

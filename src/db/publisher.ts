@@ -36,6 +36,7 @@ export function createPublisher(pool: Pool, planStarts: PlanStarts): Publisher {
       error: () =>
         new ApiError('unavailable', 'Too many events wait to be written. Publish again.', {
           retryAfterSeconds: 1,
+          limit: 'memory',
         }),
     },
     async run(requests) {

@@ -6,6 +6,8 @@ import { countNotStarted } from '../db/deliveries.ts';
 export type Backlog = {
   /** Whether so many accepted deliveries wait for their workflow that no more may be accepted. */
   isFull(): boolean;
+  /** So many, as counted last: at most as many as it is full with. */
+  count(): number;
   close(): void;
 };
 
@@ -14,13 +16,13 @@ const [leastPauseMs, pausePerCount] = [1000, 20];
 
 /** Counts again and again; between two counts a few more than `max` may be accepted. */
 export function watchBacklog(pool: Pool, max: number, log: Logger): Backlog {
-  let isFull = false;
+  let count = 0;
   const stop = new AbortController();
   const watch = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       const startedAt = performance.now();
       try {
-        isFull = (await countNotStarted(pool, max)) >= max;
+        count = await countNotStarted(pool, max);
       } catch (error) {
         log.debug({ err: error }, 'the backlog could not be counted');
       }
@@ -29,5 +31,5 @@ export function watchBacklog(pool: Pool, max: number, log: Logger): Backlog {
     }
   };
   void watch();
-  return { isFull: () => isFull, close: () => stop.abort() };
+  return { isFull: () => count >= max, count: () => count, close: () => stop.abort() };
 }

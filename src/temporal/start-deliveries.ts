@@ -21,6 +21,8 @@ type Deps = {
   /** Whether a webhook's deliveries may share one. */
   mayShare: (webhookId: string) => boolean;
   firstAttempts: FirstAttempts;
+  /** Told of every workflow that was started. */
+  onStarted: (kind: 'own' | 'group') => void;
 };
 
 /** A workflow that is about to be started, and what it carries: one delivery under its own id, or a group. */
@@ -83,10 +85,14 @@ export function createStarter(deps: Deps): Starter {
   const isPaused = () => isClosed || Date.now() < pausedUntil;
   const laneOf = ({ webhookId }: Startable) => (deps.mayShare(webhookId) ? shared : alone);
 
-  const call = async (start: (caller: Caller) => Promise<unknown>): Promise<boolean> => {
+  const call = async (
+    kind: 'own' | 'group',
+    start: (caller: Caller) => Promise<unknown>,
+  ): Promise<boolean> => {
     const caller = temporal();
     try {
       await within(caller, startTimeoutMs, () => start(caller));
+      deps.onStarted(kind);
       return true;
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
@@ -94,7 +100,7 @@ export function createStarter(deps: Deps): Starter {
     }
   };
   const startOwn = (delivery: Queued, run: Run): Promise<boolean> =>
-    call(({ client, isWorkers }) =>
+    call('own', ({ client, isWorkers }) =>
       client.workflow.start('deliverEvent', {
         ...startOptions(delivery, scheduleSeconds, run),
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
@@ -102,7 +108,7 @@ export function createStarter(deps: Deps): Starter {
       }),
     );
   const startGroup = (groupId: string, deliveries: readonly Queued[]): Promise<boolean> =>
-    call(({ client, isWorkers }) =>
+    call('group', ({ client, isWorkers }) =>
       client.workflow.start('deliverGroup', {
         ...groupStartOptions(groupId, deliveries, scheduleSeconds),
         requestEagerStart: isWorkers,

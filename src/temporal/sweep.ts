@@ -26,6 +26,8 @@ type Deps = {
   starter: Starter;
   log: Logger;
   scheduleSeconds: readonly number[];
+  /** Told of what it did. */
+  told?: { swept(count: number): void; started(kind: 'own'): void; expired(): void };
 };
 
 export type Sweep = { close(): Promise<void> };
@@ -80,6 +82,7 @@ export async function sweepOnce(deps: Deps): Promise<number> {
       ? []
       : await claimWaiting(pool, room, idFloor('dlv', new Date(Date.now() - ownerSeconds * 1000)));
   const due = [...checked, ...waiting];
+  deps.told?.swept(due.length);
   const { groups, others } = byGroup(due);
   const queue = [
     ...[...groups].map(([id, members]) => ({ id, check: () => ensureGroup(deps, id, members) })),
@@ -205,6 +208,7 @@ async function ensureRunning(deps: Deps, delivery: DueForCheck): Promise<void> {
   const handle = await within(temporal, callTimeoutMs, () =>
     temporal.client.workflow.start('deliverEvent', { ...options, workflowIdConflictPolicy: 'USE_EXISTING' }),
   );
+  deps.told?.started('own');
   await markStarted(pool, [{ id: delivery.id, runId: handle.firstExecutionRunId }]);
 }
 
@@ -213,7 +217,10 @@ async function ensureHeld(deps: Deps, delivery: DueForCheck): Promise<void> {
   const { pool, temporal } = deps;
   if (await isStillCarried(temporal, delivery))
     return setNextCheck(pool, [delivery.id], 'held', recheckAfter(delivery));
-  if (await expireDelivery(pool, delivery.id)) return;
+  if (await expireDelivery(pool, delivery.id)) {
+    deps.told?.expired();
+    return;
+  }
   await settleDelivery(pool, { deliveryId: delivery.id, as: 'as_row_says', reason: null, notes: [] });
   return keepUntilExpiry(pool, delivery.id);
 }

@@ -40,10 +40,20 @@ export const workerTuning = {
   shutdownForceTime: '20 seconds',
 } as const;
 
+const prometheusAt = (bindAddress: string) => ({
+  bindAddress,
+  countersTotalSuffix: true,
+  unitSuffix: true,
+  useSecondsForDurations: true,
+});
+
 let isRuntimeInstalled = false;
 
-/** Once a process: Temporal's own signal handlers stay off, for the service stops its parts itself and in order. */
-function installRuntime(log: Logger): void {
+/**
+ * Once a process, before its first worker: Temporal's own signal handlers stay off, for the service stops its parts itself
+ * and in order. The SDK's metrics are open at `metricsAddress`, with the suffixes and units of Prometheus' names.
+ */
+export function installRuntime(log: Logger, metricsAddress: string | undefined): void {
   if (isRuntimeInstalled) return;
   isRuntimeInstalled = true;
   const levels: Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'> = {
@@ -58,7 +68,10 @@ function installRuntime(log: Logger): void {
   const isUsual = /^Workflow failed|TMPRL1104/;
   Runtime.install({
     shutdownSignals: [],
-    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} } },
+    telemetryOptions: {
+      logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} },
+      ...(metricsAddress === undefined ? {} : { metrics: { prometheus: prometheusAt(metricsAddress) } }),
+    },
     logger: new DefaultLogger('INFO', ({ level, message, meta }) =>
       log[isUsual.test(message) ? 'debug' : levels[level]]({ temporal: meta }, message),
     ),
@@ -67,7 +80,6 @@ function installRuntime(log: Logger): void {
 
 /** A worker that connects as soon as Temporal is there, and again whenever it stopped by itself. */
 export function startWorker({ address, namespace, ready, activities, log }: Options): RunningWorker {
-  installRuntime(log);
   const stop = new AbortController();
   let worker: Worker | null = null;
   let caller: Caller | null = null;

@@ -28,7 +28,7 @@ function requireRoom({ backlog }: Deps): void {
     throw new ApiError(
       'unavailable',
       'Too many accepted deliveries wait to be started. Publish again later.',
-      { retryAfterSeconds: 10 },
+      { retryAfterSeconds: 10, limit: 'backlog' },
     );
   }
 }
@@ -130,7 +130,9 @@ export const publishRoutes = [
       if (idempotencyKey === undefined) {
         const [acceptance] = await publish(deps, [event], confirmKey);
         if (!acceptance) throw new Error('An event was not answered');
-        return { status: 202, body: acceptedOf(acceptance) };
+        const accepted = acceptedOf(acceptance);
+        deps.metrics.publish.accepted(accepted);
+        return { status: 202, body: accepted };
       }
       const { pool, secretBox } = deps;
       const starts = startAfterCommit(deps.planStarts);
@@ -147,6 +149,7 @@ export const publishRoutes = [
           return { status: 202, body: acceptedOf(acceptance) };
         });
         starts.committed();
+        if (!reply.isReplay) deps.metrics.publish.accepted(reply.body as AcceptedEvent);
         return reply;
       } catch (error) {
         starts.rolledBack();
@@ -181,10 +184,13 @@ export const publishRoutes = [
           const acceptance = acceptances[next];
           next += 1;
           if (!acceptance) throw new Error('An event was not answered');
-          return { status: 202, ...acceptedOf(acceptance) };
+          const accepted = acceptedOf(acceptance);
+          deps.metrics.publish.accepted(accepted);
+          return { status: 202, ...accepted };
         } catch (error) {
-          if (error instanceof ApiError) return { status: error.status, error: toProblem(error) };
-          throw error;
+          if (!(error instanceof ApiError)) throw error;
+          deps.metrics.publish.refused(error.code);
+          return { status: error.status, error: toProblem(error) };
         }
       });
       return { status: 207, body: { data } };

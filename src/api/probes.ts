@@ -1,0 +1,62 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { Express, RequestHandler } from 'express';
+import { isMigrated } from '../db/migrate.ts';
+import type { Deps } from '../deps.ts';
+import { ApiError } from '../errors.ts';
+import { digestOfKey } from '../security/api-keys.ts';
+import { isTemporalReachable } from '../temporal/client.ts';
+import { sendAnswer, sendJson } from './answer.ts';
+import { digestOfAuthorization } from './auth.ts';
+
+export type ProbeDeps = Pick<Deps, 'config' | 'log' | 'pool' | 'temporal' | 'metrics' | 'isStopping'> & {
+  /** Whether it is ready without Temporal: events are accepted all the same, but a worker has nothing to do. */
+  needsTemporal: boolean;
+};
+
+export const probePaths = ['/healthz', '/readyz', '/metrics'] as const;
+
+/** What those ask who watch the service rather than use it. */
+export function addProbes(app: Express, deps: ProbeDeps): void {
+  app.get('/healthz', (_request, response) => sendJson(response, 200, { status: 'ok' }));
+  app.get('/readyz', readiness(deps));
+  app.get('/metrics', metricsOf(deps));
+}
+
+function readiness({ pool, temporal, isStopping, needsTemporal }: ProbeDeps): RequestHandler {
+  return async (_request, response) => {
+    const [isDatabaseReady, isTemporalReady] = await Promise.all([
+      isMigrated(pool).catch(() => false),
+      isTemporalReachable(temporal),
+    ]);
+    const isReady = isDatabaseReady && (isTemporalReady || !needsTemporal) && !isStopping();
+    sendJson(response, isReady ? 200 : 503, {
+      status: isReady ? 'ready' : isStopping() ? 'stopping' : 'not ready',
+      checks: {
+        postgresql: isDatabaseReady ? 'ok' : 'unavailable',
+        temporal: isTemporalReady ? 'ok' : 'unavailable',
+      },
+    });
+  };
+}
+
+/**
+ * In production nobody reads the metrics without the token. Being asked from this machine is no leave: behind a proxy
+ * that passes all paths on, everybody asks from there.
+ */
+function metricsOf({ config, metrics }: ProbeDeps): RequestHandler {
+  const token = config.FLTR_METRICS_TOKEN;
+  const digest = token === undefined ? null : digestOfKey(token);
+  return async (request, response) => {
+    if (digest === null && config.FLTR_ENV === 'production') {
+      throw new ApiError(
+        'metrics_closed',
+        'Set FLTR_METRICS_TOKEN, and send it as "Authorization: Bearer <token>".',
+      );
+    }
+    if (digest !== null && !timingSafeEqual(digest, digestOfAuthorization(request.headers.authorization))) {
+      throw new ApiError('unauthorized', 'This is not the token that FLTR_METRICS_TOKEN holds.');
+    }
+    const body = await metrics.read();
+    sendAnswer(response, { status: 200, body, contentType: 'text/plain; version=0.0.4' });
+  };
+}

@@ -1,0 +1,41 @@
+import { timeOfId } from '../domain/ids.ts';
+import type { Queryable } from './pool.ts';
+
+type Row = {
+  pending: number;
+  retrying: number;
+  held: number;
+  lagSeconds: number | null;
+  oldestId: string | null;
+};
+
+/**
+ * What waits, for the metrics. At most `most` rows of each index are looked at, however long the table is: of more, the
+ * counts stop there. Whatever is retried or held is due for a check some time, and that index is in the order of time.
+ */
+export async function readWaiting(db: Queryable, most: number) {
+  const { rows } = await db.query<Row>({
+    name: 'read-waiting',
+    text: `select
+        (select count(*)::int from (select 1 from deliveries where status = 'pending' limit $1) as p) as pending,
+        retrying, held,
+        extract(epoch from now() - (select check_at from deliveries where check_at <= now() order by check_at limit 1))::float8
+          as "lagSeconds",
+        (select id from deliveries where run_id is null and status = 'pending' order by id limit 1) as "oldestId"
+      from (
+        select count(*) filter (where status = 'retrying')::int as retrying,
+          count(*) filter (where status = 'held')::int as held
+        from (select status from deliveries where check_at is not null order by check_at limit $1) as looked_at
+      ) as counted`,
+    values: [most],
+  });
+  const [row] = rows;
+  if (!row) throw new Error('read-waiting returned no row');
+  const { lagSeconds, oldestId, ...counts } = row;
+  const oldestMs = oldestId === null ? 0 : Date.now() - timeOfId(oldestId).getTime();
+  return {
+    ...counts,
+    sweepLagSeconds: lagSeconds ?? 0,
+    oldestNotStartedSeconds: Math.max(0, oldestMs) / 1000,
+  };
+}

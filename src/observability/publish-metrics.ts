@@ -1,0 +1,54 @@
+import type { Registry } from 'prom-client';
+import type { AcceptedEvent } from '../contracts/event.ts';
+import { errorCatalogue, type ErrorCode } from '../errors.ts';
+import { counter, counterBy } from './instruments.ts';
+
+/** Why nothing was accepted: an error's code, or which limit was reached where several share a code. */
+export type RefusalReason = ErrorCode | 'backlog' | 'memory';
+
+export type PublishMetrics = {
+  /** An event that was answered with 202, a duplicate among them. */
+  accepted(event: AcceptedEvent): void;
+  /** A call that publishes, or one event of a batch. */
+  refused(reason: RefusalReason): void;
+};
+
+export function createPublishMetrics(registry: Registry): PublishMetrics {
+  const events = counter({
+    registry,
+    name: 'fltr_events_accepted_total',
+    help: 'Events that producers published and that were committed.',
+  });
+  const duplicates = counter({
+    registry,
+    name: 'fltr_events_duplicate_total',
+    help: 'Events that were accepted before: nothing was sent again.',
+  });
+  const deliveries = counterBy({
+    registry,
+    name: 'fltr_deliveries_accepted_total',
+    help: 'Deliveries committed together with a published event, by their first status.',
+    label: 'status',
+    values: ['pending', 'held'],
+  });
+  const refused = counterBy<RefusalReason>({
+    registry,
+    name: 'fltr_publishes_refused_total',
+    help: 'Calls that publish, or events of a batch, that were refused.',
+    label: 'reason',
+    values: ['backlog', 'memory', ...(Object.keys(errorCatalogue) as ErrorCode[])],
+  });
+  return {
+    accepted(event) {
+      if (event.duplicate) {
+        duplicates();
+        return;
+      }
+      events();
+      const held = event.deliveries.filter(({ status }) => status === 'held').length;
+      deliveries('held', held);
+      deliveries('pending', event.deliveries.length - held);
+    },
+    refused,
+  };
+}

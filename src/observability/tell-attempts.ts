@@ -1,0 +1,57 @@
+import type { Logger } from 'pino';
+import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
+import type { FailureReason } from '../contracts/delivery.ts';
+import { timeOfId } from '../domain/ids.ts';
+import type { DeliveryMetrics } from './delivery-metrics.ts';
+
+type Made = {
+  material: {
+    deliveryId: string;
+    eventId: string;
+    eventType: string;
+    webhookId: string;
+    accountId: string;
+  };
+  row: {
+    id: string;
+    number: number;
+    startedAt: Date;
+    durationMs: number;
+    statusCode: number | null;
+    outcome: AttemptOutcome;
+    errorCode: AttemptErrorCode | null;
+    waitSeconds: number | null;
+  };
+  /** Why the attempt ended its delivery failed; null: it did not. */
+  reason: FailureReason | null;
+};
+
+/** Counts every attempt, and logs it: one that ended its delivery failed as info, all others as debug. */
+export function createTellAttempts(metrics: DeliveryMetrics, log: Logger): (made: Made) => void {
+  return ({ material, row, reason }) => {
+    const { deliveryId, eventId, eventType, webhookId, accountId } = material;
+    const { outcome, errorCode, durationMs } = row;
+    const endedAtMs = row.startedAt.getTime() + durationMs;
+    const sinceAcceptedMs = endedAtMs - timeOfId(deliveryId).getTime();
+    metrics.attempted({ outcome, errorCode, reason, durationMs, sinceAcceptedMs });
+    const level = reason === null ? 'debug' : 'info';
+    if (!log.isLevelEnabled(level)) return;
+    log[level](
+      {
+        account: accountId,
+        event: eventId,
+        type: eventType,
+        webhook: webhookId,
+        delivery: deliveryId,
+        attempt: row.id,
+        number: row.number,
+        outcome,
+        status: row.statusCode,
+        code: errorCode,
+        ms: durationMs,
+        ...(reason === null ? { wait_seconds: row.waitSeconds } : { reason }),
+      },
+      reason === null ? 'attempt' : 'delivery failed',
+    );
+  };
+}
