@@ -1,12 +1,14 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { startApp, type App, type Role } from './app.ts';
 import { addAdminCommands, type WithDatabase } from './cli/admin.ts';
 import { banner } from './cli/banner.ts';
 import { addCapacityCommand } from './cli/capacity.ts';
+import { addCompletionCommand } from './cli/completion.ts';
 import { addDeliveryCommands } from './cli/deliveries.ts';
 import { runDemo } from './cli/demo.ts';
 import { addEventCommands } from './cli/events.ts';
+import { exitCodeOf, exitCodesHelp, isUnreachable, wrongUse } from './cli/exit-codes.ts';
 import { addListenCommand } from './cli/listen.ts';
 import { addRecoverCommands } from './cli/recover.ts';
 import { addReencryptCommand } from './cli/reencrypt.ts';
@@ -72,7 +74,7 @@ const withDatabase: WithDatabase = async (run) => {
   const { DATABASE_URL, FLTR_DATA_DIR } = config;
   const databaseUrl = DATABASE_URL ?? (await readServiceFile(FLTR_DATA_DIR))?.databaseUrl;
   if (databaseUrl === undefined) {
-    throw new StartError(
+    throw wrongUse(
       `No database: set DATABASE_URL, or start the service (\`npm start\`) in the folder that holds ${FLTR_DATA_DIR}.`,
     );
   }
@@ -84,9 +86,11 @@ const withDatabase: WithDatabase = async (run) => {
   }
 };
 
-const program = new Command('fltr-webhooks').description(
-  'Sends webhooks; every delivery is a Temporal workflow.',
-);
+const program = new Command('fltr-webhooks')
+  .description('Sends webhooks; every delivery is a Temporal workflow.')
+  .addHelpText('after', exitCodesHelp)
+  // Before the commands are made, which take it over.
+  .exitOverride();
 program
   .command('up', { isDefault: true })
   .description('the whole service; starts PostgreSQL and Temporal too where none is configured')
@@ -133,6 +137,7 @@ addTailCommand(program);
 addListenCommand(program);
 addRecoverCommands(program);
 addVerifyCommand(program);
+addCompletionCommand(program);
 program
   .command('demo')
   .description('start everything in a temporary folder and watch seven events being delivered')
@@ -140,11 +145,22 @@ program
     process.exitCode = await runDemo(import.meta.filename);
   });
 try {
+  const [first = ''] = process.argv.slice(2);
+  // Otherwise it would be taken for an argument of `up`, which is what no command stands for.
+  if (
+    /^[^-]/.test(first) &&
+    first !== 'help' &&
+    !program.commands.some((command) => command.name() === first)
+  )
+    throw wrongUse(`There is no command ${first}: see \`fltr-webhooks --help\`.`);
   await program.parseAsync();
 } catch (error) {
+  // Commander has said it.
+  if (error instanceof CommanderError) process.exit(exitCodeOf(error));
   // A fault that a person can mend says so in its message; a stack tells of a fault of ours.
   const isSaid = error instanceof StartError || error instanceof FltrWebhooksError;
   const isOurs = !(error instanceof Error) || (error.constructor !== Error && !isSaid);
-  console.error(isOurs ? error : error.message);
-  process.exit(1);
+  if (isUnreachable(error)) console.error(`The database cannot be reached: ${error.message || error.code}.`);
+  else console.error(isOurs ? error : error.message);
+  process.exit(exitCodeOf(error));
 }

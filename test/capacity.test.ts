@@ -169,16 +169,16 @@ test('the command says when processes are too few', async () => {
   expect(output).toMatch(/^processes of the service +\d+ +2 are too few$/m);
 });
 
-test('the command refuses what it cannot reckon with: every fault at once, exit code 1', async () => {
+test('the command refuses what it cannot reckon with: every fault at once, exit code 2', async () => {
   const { code, output } = await run('--events-per-second', 'many', '--fanout', '', '--failing', '120');
-  expect(code).toBe(1);
+  expect(code).toBe(2);
   expect(
     output
       .trim()
       .split('\n')
       .map((line) => line.split(' ')[0]),
   ).toEqual(['--events-per-second', '--fanout', '--failing']);
-  expect(await run()).toMatchObject({ code: 1, output: expect.stringMatching(/--events-per-second/) });
+  expect(await run()).toMatchObject({ code: 2, output: expect.stringMatching(/--events-per-second/) });
 });
 
 test('docs/scaling.md shows what the command says', async () => {

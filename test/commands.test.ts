@@ -106,7 +106,7 @@ test('trigger publishes an example and waits for the outcome', async () => {
   expect([bad.code, bad.output]).toEqual([1, expect.stringMatching(/failed {2,}404/)]);
   const unknown = await run('trigger', 'nothing.happened');
   expect([unknown.code, unknown.output]).toEqual([
-    1,
+    2,
     expect.stringContaining('The types are document.uploaded'),
   ]);
 });
@@ -145,6 +145,35 @@ test('the log: filtered, one delivery with its story, retried, rescheduled, canc
     () => json<Delivery>('deliveries', 'show', waiting),
     ({ status }) => status === 'canceled',
   );
+});
+
+test("the account's keys: created, listed, of use, revoked", async () => {
+  const created = await json<{ id: string; key: string }>(
+    'account-keys',
+    'create',
+    'for the tests',
+    '--scopes',
+    'webhooks:read, events:write',
+  );
+  expect(created.key).toMatch(/^fltr_/);
+  const listed = await run('account-keys', 'list');
+  expect(listed.output).toMatch(new RegExp(`${created.id} +\\S+ +webhooks:read,events:write +for the tests`));
+  expect(listed.output).not.toContain(created.key);
+  expect((await run('webhooks', 'list', '--key', created.key)).code).toBe(0);
+  expect((await run('account-keys', 'revoke', created.id)).output).toBe(`${created.id} is revoked.\n`);
+  expect((await run('webhooks', 'list', '--key', created.key)).code).not.toBe(0);
+  const shown = await run('account-keys', 'create', 'shown', '--scopes', 'webhooks:read');
+  expect(shown.output).toMatch(/^id +key_\w+\nkey +fltr_[\w-]{43}\n$/);
+  const unknown = await run('account-keys', 'create', 'x', '--scopes', 'everything');
+  expect(unknown.code).not.toBe(0);
+  expect(unknown.output).toContain('/scopes/0');
+});
+
+test('statistics of all webhooks, and the settings', async () => {
+  expect((await run('stats')).output).toMatch(new RegExp(`${webhookId} +\\d+ +\\d+ +\\d+ +[\\d.]+ %`));
+  const { output } = await run('settings');
+  expect(output).toMatch(/retry_schedule_seconds +600\n/);
+  expect(output).toMatch(/auto_disable +above 80.0 % of at least 10, judged every 300 s/);
 });
 
 test('tail shows what is there, then each change as it comes', async () => {
@@ -248,16 +277,24 @@ test('verify says yes or why not, of a request that really came', async () => {
   expect([stranger.code, stranger.output]).toEqual([1, expect.stringContaining('whsec_ and base64')]);
 });
 
-test('deleting asks to be sure; what is wrong is said in a sentence, with exit code 1', async () => {
-  expect((await run('webhooks', 'delete', webhookId)).output).toContain('--yes');
+test('many events of a file, each answered for itself', async () => {
+  const good = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
+  const events = [{ ...good, id: 'evt_once' }, good, { event: 'nothing.happened', data: {} }];
+  const file = join(folder, 'events');
+  writeFileSync(file, events.map((event) => JSON.stringify(event)).join('\n'));
+  const first = await run('events', 'send-batch', file);
+  expect(first).toEqual({ code: 1, output: expect.stringMatching(/^2 of 3 accepted.*\.\nEvent 3: 422 /) });
+  writeFileSync(file, `${JSON.stringify({ ...good, id: 'evt_b' })}\n`.repeat(501));
+  expect(await run('events', 'send-batch', file)).toEqual({
+    code: 0,
+    output: '501 of 501 accepted, 500 of them before.\n',
+  });
+  writeFileSync(file, `${JSON.stringify(good)}\n{`);
+  expect(await run('events', 'send-batch', file)).toEqual({ code: 2, output: 'Line 2 is no JSON object.\n' });
+});
+
+test('deleting asks to be sure', async () => {
+  const unsure = await run('webhooks', 'delete', webhookId);
+  expect([unsure.code, unsure.output]).toEqual([2, expect.stringContaining('--yes')]);
   expect((await run('webhooks', 'delete', webhookId, '--yes')).code).toBe(0);
-  const gone = await run('webhooks', 'show', webhookId);
-  expect([gone.code, gone.output.trim()]).toEqual([1, 'There is no such webhook.']);
-  const invalid = await run('webhooks', 'create', 'ftp://x', '--events', '*');
-  expect([invalid.code, invalid.output]).toEqual([1, expect.stringContaining('/url')]);
-  const away = await run('webhooks', 'list', '--url', 'http://127.0.0.1:1');
-  expect([away.code, away.output]).toEqual([1, expect.stringContaining('no answer from http://127.0.0.1:1')]);
-  const nowhere = startProcess(['webhooks', 'list'], { FLTR_DATA_DIR: folder });
-  expect(await nowhere.exited()).toBe(1);
-  expect(nowhere.output()).toContain('No service: name one with --url or FLTR_API_URL');
 });

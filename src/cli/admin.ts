@@ -4,8 +4,8 @@ import { accountExists, createAccount, listAccounts } from '../db/accounts.ts';
 import { insertApiKey, listApiKeys, revokeApiKey } from '../db/api-keys.ts';
 import { insertAuditRecord } from '../db/audit-records.ts';
 import type { Pool } from '../db/pool.ts';
-import { StartError } from '../errors.ts';
 import { digestOfKey, hintOfKey, newApiKey, scopes } from '../security/api-keys.ts';
+import { notFound, wrongUse } from './exit-codes.ts';
 import { table } from './table.ts';
 
 /** Runs something with the database, and closes it. */
@@ -89,7 +89,7 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
     .description('revoke a key, from this moment on')
     .action((id: string) =>
       withDatabase(async (pool) => {
-        if (!(await revokeApiKey(pool, id))) throw new StartError(`There is no key ${id} that is valid.`);
+        if (!(await revokeApiKey(pool, id))) throw notFound(`There is no key ${id} that is valid.`);
         await insertAuditRecord(pool, { accountId: null, actor, action: 'key.revoked', target: id });
         console.log(`${id} is revoked.`);
       }),
@@ -102,13 +102,12 @@ async function accountOfKey(
 ): Promise<string | null> {
   if (options.service) {
     if (options.account !== undefined)
-      throw new StartError('A service key belongs to no account: leave out --account.');
+      throw wrongUse('A service key belongs to no account: leave out --account.');
     return null;
   }
-  if (options.account === undefined)
-    throw new StartError('Name the account with --account, or use --service.');
+  if (options.account === undefined) throw wrongUse('Name the account with --account, or use --service.');
   if (!(await accountExists(pool, options.account)))
-    throw new StartError(`There is no account ${options.account}.`);
+    throw notFound(`There is no account ${options.account}.`);
   return options.account;
 }
 
@@ -117,6 +116,6 @@ function scopesOf(list: string | undefined, isService: boolean): string[] {
     list?.split(',').map((scope) => scope.trim()) ?? (isService ? ['events:write'] : [...scopes]);
   const unknown = chosen.filter((scope) => !scopes.some((known) => known === scope));
   if (unknown.length > 0)
-    throw new StartError(`No such scope: ${unknown.join(', ')}. The scopes are ${scopes.join(', ')}.`);
+    throw wrongUse(`No such scope: ${unknown.join(', ')}. The scopes are ${scopes.join(', ')}.`);
   return chosen;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { readConfig } from '../config.ts';
-import { StartError } from '../errors.ts';
+import { notAllowed, wrongUse } from './exit-codes.ts';
 import { readServiceFile } from './service-file.ts';
 
 export type ApiOptions = { url?: string; key?: string; json?: boolean };
@@ -18,19 +18,19 @@ export function apiCommand(parent: Command, nameAndArguments: string): Command {
     .option('--json', 'print what the API answered, for programs');
 }
 
-/** The service that options or settings name, else the one whose data folder is here. @throws StartError */
+/** The service that options or settings name, else the one whose data folder is here. @throws Error */
 export async function connect(options: ApiOptions): Promise<Connected> {
   const { FLTR_API_URL, FLTR_API_KEY, FLTR_DATA_DIR, FLTR_DEV_KEY } = readConfig();
   const url = options.url ?? FLTR_API_URL ?? (await readServiceFile(FLTR_DATA_DIR))?.apiUrl;
   if (url === undefined) {
-    throw new StartError(
+    throw wrongUse(
       `No service: name one with --url or FLTR_API_URL, or start one (\`npm start\`) in the folder that holds ${FLTR_DATA_DIR}.`,
     );
   }
-  if (!URL.canParse(url)) throw new StartError(`${url} is no URL: write it like http://localhost:3000.`);
+  if (!URL.canParse(url)) throw wrongUse(`${url} is no URL: write it like http://localhost:3000.`);
   const apiKey = options.key ?? FLTR_API_KEY ?? FLTR_DEV_KEY ?? (await keptKey(FLTR_DATA_DIR));
   if (apiKey === undefined)
-    throw new StartError(
+    throw notAllowed(
       'No API key: give one with --key or FLTR_API_KEY. `fltr-webhooks keys create` makes one.',
     );
   return { client: new FltrWebhooks({ url, apiKey }), url };
@@ -62,13 +62,11 @@ export function print<T>({ json }: ApiOptions, answer: T, describe: (answer: T) 
   if (text !== '') console.log(text);
 }
 
-/** A file's text, or standard input's for `-`. @throws StartError */
+/** A file's text, or standard input's for `-`. @throws Error */
 export async function readText(path: string): Promise<Buffer> {
   if (path !== '-') {
     return readFile(path).catch((error: unknown) => {
-      throw new StartError(
-        `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      throw wrongUse(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
     });
   }
   const chunks: Buffer[] = [];

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { capacityFaults, planCapacity, type CapacityPlan } from '../domain/capacity.ts';
 import { capacityCosts } from '../domain/capacity-costs.ts';
 import type { CapacityInput } from '../domain/capacity-load.ts';
-import { StartError } from '../errors.ts';
+import { wrongUse } from './exit-codes.ts';
 import { table } from './table.ts';
 
 type Options = {
@@ -37,7 +37,7 @@ export function addCapacityCommand(program: Command): void {
         processes: options.processes === undefined ? null : toNumber(options.processes),
       };
       const faults = capacityFaults(input);
-      if (faults.length > 0) throw new StartError(faults.map((fault) => `${fault}.`).join('\n'));
+      if (faults.length > 0) throw wrongUse(faults.map((fault) => `${fault}.`).join('\n'));
       const plan = planCapacity(input);
       console.log(options.json ? JSON.stringify({ input, plan }, null, 2) : describe(input, plan));
     });

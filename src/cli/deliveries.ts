@@ -1,5 +1,10 @@
-import type { Command } from 'commander';
-import type { Delivery, DeliverySummary, TimelineEntry } from '../contracts/delivery.ts';
+import { Option, type Command } from 'commander';
+import {
+  deliveryStatuses,
+  type Delivery,
+  type DeliverySummary,
+  type TimelineEntry,
+} from '../contracts/delivery.ts';
 import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
 import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
 import { deliveryTable, fields, pageText } from './format.ts';
@@ -19,7 +24,7 @@ export function addFilters(command: Command): Command {
   return command
     .option('--webhook <id>', 'of one webhook')
     .option('--event <type>', 'of one type')
-    .option('--status <status>', 'pending, retrying, delivered, failed, held or canceled')
+    .addOption(new Option('--status <status>', 'of one status').choices(deliveryStatuses))
     .option('--code <code>', "the last answer's: 404, or a class such as 5xx");
 }
 

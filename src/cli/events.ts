@@ -3,9 +3,10 @@ import type { Command } from 'commander';
 import type { DeliverySummary } from '../contracts/delivery.ts';
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
-import { StartError } from '../errors.ts';
 import { apiCommand, callFor, connect, print, readText, type ApiOptions } from './api.ts';
+import { wrongUse } from './exit-codes.ts';
 import { deliveryLine, pageText } from './format.ts';
+import { addSendBatchCommand } from './send-batch.ts';
 import { table } from './table.ts';
 
 type SendOptions = ApiOptions & { data: string; id?: string; timestamp?: string; account?: string };
@@ -31,6 +32,7 @@ export function addEventCommands(program: Command): void {
       } as EventToPublish;
       print(options, await client.publishEvent(event), acceptedText);
     });
+  addSendBatchCommand(events);
   apiCommand(events, 'list')
     .description('the newest events')
     .option('--limit <number>', 'at most so many, 1 to 100', '20')
@@ -74,7 +76,7 @@ async function readData(text: string): Promise<unknown> {
   try {
     return JSON.parse(json) as unknown;
   } catch (error) {
-    throw new StartError(`--data is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw wrongUse(`--data is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -106,14 +108,12 @@ const pollMs = 250;
 
 async function trigger(type: string, options: ApiOptions & { wait: string }): Promise<void> {
   const seconds = Number(options.wait);
-  if (!(seconds >= 0)) throw new StartError('--wait must be a number of seconds.');
+  if (!(seconds >= 0)) throw wrongUse('--wait must be a number of seconds.');
   const { client } = await connect(options);
   const { data: types } = await client.listEventTypes();
   const found = types.find(({ event }) => event === type);
   if (!found)
-    throw new StartError(
-      `There is no type ${type}. The types are ${types.map(({ event }) => event).join(', ')}.`,
-    );
+    throw wrongUse(`There is no type ${type}. The types are ${types.map(({ event }) => event).join(', ')}.`);
   const accepted = await client.publishEvent({ event: type, data: found.example.data } as EventToPublish);
   if (!options.json) console.log(acceptedText(accepted).split('\n')[0]);
   const outcomes = await outcomesOf(client, accepted, Date.now() + seconds * 1000);

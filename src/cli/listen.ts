@@ -5,8 +5,8 @@ import { attemptHeaders } from '../domain/request-headers.ts';
 import { newSecret } from '../domain/signature.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
 import { wireBody } from '../domain/wire-body.ts';
-import { StartError } from '../errors.ts';
 import { apiCommand, connect, readText, type ApiOptions } from './api.ts';
+import { wrongUse } from './exit-codes.ts';
 import { follow } from './follow.ts';
 
 type Options = ApiOptions & { forwardTo: string; events: string; secret?: string };
@@ -23,7 +23,7 @@ export function addListenCommand(program: Command): void {
     .option('--secret <secret>', 'signs: whsec_…; @file reads a file; left out: a new one, which is printed')
     .action(async (options: Options) => {
       if (!URL.canParse(options.forwardTo))
-        throw new StartError(`--forward-to must be a URL like http://localhost:5000/hook.`);
+        throw wrongUse(`--forward-to must be a URL like http://localhost:5000/hook.`);
       const filters = new Set(options.events.split(',').map((filter) => filter.trim()));
       const secret = await secretOf(options);
       const { client, url } = await connect(options);
@@ -46,7 +46,7 @@ export function addListenCommand(program: Command): void {
 async function secretOf({ secret }: Options): Promise<string> {
   if (secret === undefined) return newSecret();
   const text = secret.startsWith('@') ? (await readText(secret.slice(1))).toString().trim() : secret;
-  if (!text.startsWith('whsec_')) throw new StartError('--secret must be the whole text: whsec_ and base64.');
+  if (!text.startsWith('whsec_')) throw wrongUse('--secret must be the whole text: whsec_ and base64.');
   return text;
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Command } from 'commander';
-import type { Recovery, RecoveryKind } from '../contracts/recovery.ts';
+import { Option, type Command } from 'commander';
+import { recoveryKinds, type Recovery, type RecoveryKind } from '../contracts/recovery.ts';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
 import { fields } from './format.ts';
@@ -19,7 +19,7 @@ export function addRecoverCommands(program: Command): void {
     .description('send again what failed at a webhook, or what it missed')
     .requiredOption('--since <time>', 'events accepted at or after it, like 2026-01-10T12:00:00Z')
     .option('--until <time>', 'events accepted before it; left out: now')
-    .option('--only <kind>', 'failed or missed; left out: both')
+    .addOption(new Option('--only <kind>', 'left out: both').choices(recoveryKinds))
     .option('--dry-run', 'count only')
     .option('--no-wait', 'do not stay until it has ended')
     .action(async (webhook: string, options: RecoverOptions) => {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { verify, verifyBody, WebhookVerificationError } from '../client/verify.ts';
-import { StartError } from '../errors.ts';
 import { readText } from './api.ts';
+import { wrongUse } from './exit-codes.ts';
 
 type Options = {
   body: string;
@@ -45,7 +45,7 @@ const collect = (line: string, all: string[]): string[] => [...all, line];
 
 function toHeader(line: string): [string, string] {
   const at = line.indexOf(':');
-  if (at < 1) throw new StartError(`--header must be 'name: value', not '${line}'.`);
+  if (at < 1) throw wrongUse(`--header must be 'name: value', not '${line}'.`);
   return [line.slice(0, at).trim().toLowerCase(), line.slice(at + 1).trim()];
 }
 
@@ -54,10 +54,8 @@ function timesOf({ at, toleranceSeconds }: Options): { at: Date; toleranceSecond
     at: at === undefined ? new Date() : new Date(at),
     toleranceSeconds: Number(toleranceSeconds),
   };
-  if (Number.isNaN(times.at.getTime()))
-    throw new StartError('--at must be a time like 2026-01-10T12:00:00Z.');
-  if (!(times.toleranceSeconds >= 0))
-    throw new StartError('--tolerance-seconds must be a number of seconds.');
+  if (Number.isNaN(times.at.getTime())) throw wrongUse('--at must be a time like 2026-01-10T12:00:00Z.');
+  if (!(times.toleranceSeconds >= 0)) throw wrongUse('--tolerance-seconds must be a number of seconds.');
   return times;
 }
 

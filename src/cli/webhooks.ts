@@ -8,8 +8,8 @@ import type {
   WebhookStats,
 } from '../contracts/webhook.ts';
 import { everyItem } from '../client/fltr-webhooks.ts';
-import { StartError } from '../errors.ts';
 import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
+import { wrongUse } from './exit-codes.ts';
 import { fields, percent } from './format.ts';
 import { table } from './table.ts';
 
@@ -65,8 +65,7 @@ export function addWebhookCommands(program: Command): void {
         id: string,
         options: Options & { active?: boolean; inactive?: boolean; discardHeld?: boolean },
       ) => {
-        if (options.active && options.inactive)
-          throw new StartError('--active and --inactive: give one of them.');
+        if (options.active && options.inactive) throw wrongUse('--active and --inactive: give one of them.');
         const change: Update = {
           ...(options.target === undefined ? {} : { url: options.target }),
           ...(options.events === undefined
@@ -88,7 +87,7 @@ export function addWebhookCommands(program: Command): void {
     .option('--yes', 'without this, nothing is deleted')
     .action(async (id: string, options: ApiOptions & { yes?: boolean }) => {
       if (!options.yes)
-        throw new StartError(`Nothing was deleted: add --yes to delete ${id} and cancel what waits for it.`);
+        throw wrongUse(`Nothing was deleted: add --yes to delete ${id} and cancel what waits for it.`);
       const { client } = await connect(options);
       await client.deleteWebhook(id);
       print(options, { deleted: id }, () => `${id} is deleted.`);

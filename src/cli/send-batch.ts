@@ -1,0 +1,64 @@
+import type { Command } from 'commander';
+import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
+import { maxBatchBytes, maxBatchEvents } from '../contracts/event.ts';
+import { apiCommand, connect, print, readText, type ApiOptions } from './api.ts';
+import { wrongUse } from './exit-codes.ts';
+
+type Results = Awaited<ReturnType<FltrWebhooks['publishEvents']>>['data'];
+
+/** `events send-batch`: many events of a file, in as few calls as the API takes them in. */
+export function addSendBatchCommand(events: Command): void {
+  apiCommand(events, 'send-batch <file>')
+    .description(
+      'publish many: a file with one event a line, {"event": …, "data": …, "id"?: …}; - reads standard input',
+    )
+    .action(async (file: string, options: ApiOptions) => {
+      const batches = toBatches((await readText(file)).toString());
+      const { client } = await connect(options);
+      const results: Results = [];
+      for (const batch of batches) results.push(...(await client.publishEvents(batch)).data);
+      print(options, { data: results }, () => resultsText(results));
+      if (results.some(({ status }) => status !== 202)) process.exitCode = 1;
+    });
+}
+
+function toBatches(text: string): EventToPublish[][] {
+  const batches: EventToPublish[][] = [];
+  let bytes = 0;
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const event = parse(line, index + 1);
+    const last = batches.at(-1);
+    // Half of the limit: an id may still be added to each, and text may grow when it is written again.
+    bytes += Buffer.byteLength(line);
+    if (last === undefined || last.length === maxBatchEvents || bytes > maxBatchBytes / 2) {
+      batches.push([event]);
+      bytes = Buffer.byteLength(line);
+    } else last.push(event);
+  }
+  if (batches.length === 0) throw wrongUse('There is no event in it: one a line is expected, as JSON.');
+  return batches;
+}
+
+/** What is wrong in it otherwise is said by the API. */
+function parse(line: string, number: number): EventToPublish {
+  try {
+    const event: unknown = JSON.parse(line);
+    if (typeof event === 'object' && event !== null) return event as EventToPublish;
+  } catch {
+    // Said below.
+  }
+  throw wrongUse(`Line ${number} is no JSON object.`);
+}
+
+function resultsText(results: Results): string {
+  const faults = results.flatMap((result, index) =>
+    'error' in result
+      ? [`Event ${index + 1}: ${result.status} ${result.error.detail ?? result.error.title}`]
+      : [],
+  );
+  const accepted = results.filter((result) => !('error' in result));
+  const before = accepted.filter((result) => 'duplicate' in result && result.duplicate).length;
+  const again = before === 0 ? '' : `, ${before} of them before`;
+  return [`${accepted.length} of ${results.length} accepted${again}.`, ...faults].join('\n');
+}

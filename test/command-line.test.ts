@@ -1,0 +1,199 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { routes } from '../src/api/routes/index.ts';
+import { packageRoot } from '../src/package-root.ts';
+import { startProcess } from './kit/process.ts';
+import { startService, type Service } from './kit/service.ts';
+
+/** What scripts and shells rely on: exit codes, colors, completion, and that nothing of the API is missing. */
+const runProgram = promisify(execFile);
+let service: Service;
+let folder: string;
+beforeAll(async () => {
+  service = await startService();
+  folder = mkdtempSync(join(tmpdir(), 'fltr-command-line-'));
+});
+afterAll(async () => {
+  await service.stop();
+  rmSync(folder, { recursive: true });
+});
+
+async function run(command: string[], env: Record<string, string> = {}): Promise<[number | null, string]> {
+  const child = startProcess(command, {
+    FLTR_API_URL: service.apiUrl,
+    FLTR_API_KEY: service.key,
+    FLTR_DATA_DIR: folder,
+    ...env,
+  });
+  return [await child.exited(), child.output()];
+}
+
+describe('exit codes', () => {
+  const says = (text: string) => expect.stringContaining(text);
+
+  test('0: done', async () => {
+    expect(await run(['webhooks', 'list'])).toEqual([0, says('There are none.')]);
+    expect(await run(['--help'])).toEqual([0, says('5  no answer')]);
+    expect(await run(['help', 'deliveries'])).toEqual([0, says('reschedule')]);
+  });
+
+  test('1: the service refuses it', async () => {
+    const data = JSON.stringify({ document_id: 'doc_1', dataset_id: 'ds_1' });
+    const send = ['events', 'send', 'document.deleted', '--id', 'evt_taken', '--data'];
+    expect((await run([...send, data]))[0]).toBe(0);
+    expect(await run([...send, data.replace('doc_1', 'doc_2')])).toEqual([1, says('evt_taken')]);
+  });
+
+  test.each([
+    ['an unknown command', ['deliverys', 'list'], 'There is no command deliverys'],
+    ['an unknown subcommand', ['deliveries', 'lists'], 'Did you mean list?'],
+    ['no subcommand', ['deliveries'], 'Usage: fltr-webhooks deliveries'],
+    ['an unknown option', ['deliveries', 'list', '--statsu', 'failed'], 'Did you mean --status?'],
+    [
+      'a value that is none of those',
+      ['deliveries', 'list', '--status', 'fine'],
+      'Allowed choices are pending',
+    ],
+    ['no argument', ['deliveries', 'show'], "missing required argument 'id'"],
+    ['a missing option', ['webhooks', 'create', 'http://localhost:1'], "'--events <list>' not specified"],
+    ['a file that is not there', ['events', 'send-batch', '/nowhere/file'], '/nowhere/file cannot be read'],
+    ['a value that the service does not take', ['webhooks', 'create', 'ftp://x', '--events', '*'], '/url'],
+    ['a limit out of range', ['deliveries', 'list', '--limit', '101'], '/limit'],
+  ])('2: %s', async (_name, command, text) => {
+    expect(await run(command)).toEqual([2, says(text)]);
+  });
+
+  test('2: no service is named', async () => {
+    const child = startProcess(['webhooks', 'list'], { FLTR_DATA_DIR: folder });
+    expect([await child.exited(), child.output()]).toEqual([2, says('No service: name one with --url')]);
+  });
+
+  test("3: it does not exist, or is another account's", async () => {
+    expect(await run(['webhooks', 'show', 'wh_none'])).toEqual([3, 'There is no such webhook.\n']);
+    const { webhook_id: id } = await service.newWebhook('http://localhost:1');
+    const { key } = await service.newAccount();
+    expect(await run(['webhooks', 'show', id, '--key', key])).toEqual([3, 'There is no such webhook.\n']);
+    const database = { DATABASE_URL: service.databaseUrl };
+    expect(await run(['keys', 'revoke', 'key_none'], database)).toEqual([3, says('no key key_none')]);
+  });
+
+  test('4: no key, an unknown one, one without the scope', async () => {
+    const child = startProcess(['webhooks', 'list'], { FLTR_API_URL: service.apiUrl, FLTR_DATA_DIR: folder });
+    expect([await child.exited(), child.output()]).toEqual([4, says('No API key')]);
+    expect((await run(['webhooks', 'list', '--key', 'fltr_unknown']))[0]).toBe(4);
+    const reader = await service.newKey({ accountId: service.accountId, scopes: ['webhooks:read'] });
+    expect(
+      (await run(['webhooks', 'create', 'http://localhost:1', '--events', '*', '--key', reader]))[0],
+    ).toBe(4);
+  });
+
+  test('5: nothing listens, somebody else answers, the database is away', async () => {
+    expect(await run(['webhooks', 'list', '--url', 'http://127.0.0.1:1'])).toEqual([
+      5,
+      says('no answer from http://127.0.0.1:1'),
+    ]);
+    const other = createServer((_request, response) => response.writeHead(404).end('nginx'));
+    other.listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    onTestFinished(() => void other.close());
+    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+    expect(await run(['webhooks', 'list', '--url', url])).toEqual([5, says('404')]);
+    expect(await run(['accounts', 'list'], { DATABASE_URL: 'postgres://x@127.0.0.1:1/x' })).toEqual([
+      5,
+      says('The database cannot be reached'),
+    ]);
+  });
+});
+
+test('colors on a terminal alone, and not with NO_COLOR', async () => {
+  await service.newWebhook('http://localhost:1');
+  await service.publish();
+  const main = join(packageRoot, 'dist/src/main.js');
+  // A pseudo-terminal, left once the first line of the log is there.
+  const script = `import pty, os, signal, sys
+pid, terminal = pty.fork()
+if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])
+seen = b''
+while b'document.deleted' not in seen: seen += os.read(terminal, 1024)
+os.kill(pid, signal.SIGKILL)
+sys.stdout.buffer.write(seen)`;
+  const onTerminal = async (env: Record<string, string>) => {
+    const settings = { FLTR_API_URL: service.apiUrl, FLTR_API_KEY: service.key, FLTR_DATA_DIR: folder };
+    const { PATH = '', HOME = '' } = process.env;
+    const { stdout } = await runProgram('python3', ['-c', script, process.execPath, main, 'tail'], {
+      env: { PATH, HOME, TERM: 'xterm-256color', ...settings, ...env },
+      timeout: 30_000,
+    });
+    return stdout;
+  };
+  expect(await onTerminal({})).toContain('\u001B[');
+  expect(await onTerminal({ NO_COLOR: '1' })).not.toContain('\u001B[');
+  expect((await run(['deliveries', 'list'], { FORCE_COLOR: '1' }))[1]).not.toContain('\u001B[');
+});
+
+describe('completion', () => {
+  async function complete(line: string): Promise<string[]> {
+    const [code, script] = await run(['completion', 'bash']);
+    expect(code).toBe(0);
+    const ask = `${script}
+line=$1
+COMP_WORDS=(\${line% })
+[[ $line == *' ' ]] && COMP_WORDS+=('')
+COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
+_fltr_webhooks
+printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout } = await runProgram('bash', ['-uc', ask, 'bash', line], { timeout: 10_000 });
+    return stdout.split('\n').filter((word) => word !== '');
+  }
+
+  test.each([
+    ['fltr-webhooks del', ['deliveries']],
+    ['fltr-webhooks deliveries re', ['retry', 'reschedule']],
+    ['fltr-webhooks deliveries list --st', ['--status']],
+    [
+      'fltr-webhooks deliveries list --status ',
+      ['pending', 'retrying', 'delivered', 'failed', 'held', 'canceled'],
+    ],
+    ['fltr-webhooks deliveries list --json --wait', []],
+    ['fltr-webhooks deliveries retry dlv_1 --fo', ['--force']],
+    ['fltr-webhooks deliveries list --webhook ', []],
+    ['fltr-webhooks recover wh_1 --only f', ['failed']],
+    ['fltr-webhooks completion --', ['--help']],
+  ])('%s', async (line, words) => {
+    expect(await complete(line)).toEqual(words);
+  });
+
+  test('bash takes it as its own; zsh and fish are told the same words', async () => {
+    const [, script] = await run(['completion', 'bash']);
+    const { stdout } = await runProgram('bash', ['-euc', `${script}\ncomplete -p fltr-webhooks`]);
+    expect(stdout).toBe('complete -o default -F _fltr_webhooks fltr-webhooks\n');
+    const wordsOf = (text: string) =>
+      [...text.matchAll(/printf '%s\\n' ([^;]+);/g)].map(([, words]) => words);
+    const expected = wordsOf(script);
+    expect(expected.length).toBeGreaterThan(30);
+    for (const shell of ['zsh', 'fish'])
+      expect(wordsOf((await run(['completion', shell]))[1])).toEqual(expected);
+    expect(await run(['completion', 'tcsh'])).toEqual([
+      2,
+      expect.stringContaining('Allowed choices are bash'),
+    ]);
+  });
+});
+
+test('every call of the API is a command, or is known to be for the dashboard alone', () => {
+  const dashboardOnly: string[] = [];
+  const cli = join(packageRoot, 'src/cli');
+  const sources = readdirSync(cli).map((name) => readFileSync(join(cli, name), 'utf8'));
+  const code = sources.join('\n');
+  const called = routes.map(({ operationId }) => operationId).filter((id) => code.includes(`client.${id}(`));
+  const uncalled = routes.map(({ operationId }) => operationId).filter((id) => !called.includes(id));
+  expect(called.length).toBeGreaterThan(20);
+  expect(uncalled).toEqual(dashboardOnly);
+});
