@@ -162,7 +162,11 @@ const hasCompose = spawnSync('docker', ['compose', 'version']).status === 0;
 
 test.skipIf(!hasCompose)('Docker Compose takes the file', () => {
   const options = { cwd: packageRoot, encoding: 'utf8', env: { ...process.env, ...secrets } } as const;
-  const config = spawnSync('docker', ['compose', '--profile', 'workers', 'config', '--format', 'json'], options);
+  const config = spawnSync(
+    'docker',
+    ['compose', '--profile', 'workers', 'config', '--format', 'json'],
+    options,
+  );
   expect(config.status, config.stderr).toBe(0);
   const { services } = JSON.parse(config.stdout) as { services: Record<string, { environment: Variables }> };
   for (const service of ourServices) {
