@@ -63,9 +63,20 @@ const home = createRoute({
     throw redirect({ to: '/webhooks', replace: true });
   },
 });
-const webhooks = page('/webhooks', WebhooksPage);
+const webhooks = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/webhooks',
+  validateSearch: z.object({ filter: z.string().optional().catch(undefined) }),
+  component: WebhooksPage,
+});
 const newWebhook = page('/webhooks/new', NewWebhookPage);
-const webhookRoute = page('/webhooks/$id', WebhookPage);
+const webhookRoute = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/webhooks/$id',
+  // A recovery that was started here: a reload shows it again.
+  validateSearch: z.object({ recovery: z.string().optional().catch(undefined) }),
+  component: WebhookPage,
+});
 const logRoute = createRoute({
   getParentRoute: () => signedIn,
   path: '/log',

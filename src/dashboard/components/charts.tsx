@@ -1,6 +1,6 @@
 type Hour = { hour: string; delivered: number; failed: number };
 
-const hourOf = (iso: string) =>
+export const hourOf = (iso: string) =>
   new Date(iso).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
 
 /** A day of deliveries in a line's height: delivered below, failed on top of it. */

@@ -1,5 +1,89 @@
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { FltrWebhooksError } from '../../client/request.ts';
+import type { Webhook } from '../../contracts/webhook.ts';
+import { CopyButton } from '../components/copy-button.tsx';
+import { NotFound } from '../components/page-error.tsx';
 import { PageHeader } from '../components/page-header.tsx';
+import { Problem } from '../components/problem.tsx';
+import { ScopeNote } from '../components/scope.tsx';
+import { WebhookBadge } from '../components/status.tsx';
+import { TestEvent } from '../components/test-event.tsx';
+import { withoutScheme } from '../format.ts';
+import { webhookQuery } from '../queries.ts';
+import { ActivateDialog } from './webhook/activate-dialog.tsx';
+import { DeleteWebhook } from './webhook/delete-webhook.tsx';
+import { EditDialog } from './webhook/edit-dialog.tsx';
+import { Facts } from './webhook/facts.tsx';
+import { Health } from './webhook/health.tsx';
+import { LatestDeliveries } from './webhook/latest-deliveries.tsx';
+import { PauseButton } from './webhook/pause-button.tsx';
+import { Recover } from './webhook/recover.tsx';
+import { Secret } from './webhook/secret.tsx';
+import { Traffic } from './webhook/traffic.tsx';
+
+const route = getRouteApi('/signed-in/webhooks/$id');
 
 export function WebhookPage() {
-  return <PageHeader title="WebhookPage" />;
+  const { id } = route.useParams();
+  const { data: webhook, error } = useQuery(webhookQuery(id));
+  if (webhook) return <OneWebhook key={id} webhook={webhook} />;
+  return (
+    <>
+      <PageHeader eyebrow={<Place />} title="Webhook" subtitle={<code>{id}</code>} />
+      {error instanceof FltrWebhooksError && error.status === 404 ? <NotFound /> : <Problem error={error} />}
+      {!error && <div className="card skeleton-page" aria-busy="true" />}
+    </>
+  );
+}
+
+function Place() {
+  return (
+    <>
+      Settings / <Link to="/webhooks">Webhooks</Link>
+    </>
+  );
+}
+
+function OneWebhook({ webhook }: { webhook: Webhook }) {
+  const { webhook_id: id, url, events, active } = webhook;
+  return (
+    <>
+      <PageHeader
+        eyebrow={<Place />}
+        title={withoutScheme(url)}
+        subtitle={
+          <div className="row">
+            <WebhookBadge webhook={webhook} />
+            <code>{id}</code>
+            <CopyButton text={id} label="Copy id" />
+          </div>
+        }
+        actions={
+          <>
+            <EditDialog webhook={webhook} />
+            {active ? <PauseButton webhook={webhook} /> : <ActivateDialog webhook={webhook} />}
+            <DeleteWebhook webhook={webhook} />
+          </>
+        }
+      />
+      <div className="stack">
+        <ScopeNote scope="webhooks:write" deed="change this webhook" />
+        <Health webhook={webhook} />
+        <Traffic webhook={webhook} />
+        <LatestDeliveries webhookId={id} />
+        <div className="columns">
+          <Facts webhook={webhook} />
+          <Secret webhook={webhook} />
+        </div>
+        <div className="columns">
+          <section className="card" aria-labelledby="test-title">
+            <h2 id="test-title">Send a test event</h2>
+            <TestEvent webhookId={id} events={events} />
+          </section>
+          <Recover webhook={webhook} />
+        </div>
+      </div>
+    </>
+  );
 }

@@ -1,5 +1,100 @@
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
+import type { Webhook } from '../../contracts/webhook.ts';
+import { CodeBlock } from '../components/code-block.tsx';
+import { EmptyState } from '../components/empty-state.tsx';
+import { Field } from '../components/field.tsx';
 import { PageHeader } from '../components/page-header.tsx';
+import { Problem } from '../components/problem.tsx';
+import { ScopeNote } from '../components/scope.tsx';
+import { settingsQuery, webhooksQuery } from '../queries.ts';
+import { WebhookTable } from './webhooks/webhook-table.tsx';
+
+const route = getRouteApi('/signed-in/webhooks');
+/** From so many on, a list wants a filter. */
+const filterFrom = 9;
 
 export function WebhooksPage() {
-  return <PageHeader title="WebhooksPage" />;
+  const { filter = '' } = route.useSearch();
+  const { data: webhooks, error } = useQuery(webhooksQuery);
+  const { data: settings } = useQuery(settingsQuery);
+  const shown = webhooks?.filter((webhook) => matches(webhook, filter));
+  const limit = settings ? ` of ${settings.max_webhooks}` : '';
+  return (
+    <>
+      <PageHeader
+        eyebrow="Settings"
+        title="Webhooks"
+        subtitle={<p className="numeric">{webhooks ? `${webhooks.length}${limit}` : '\u00a0'}</p>}
+        actions={
+          <Link to="/webhooks/new" className="button button-primary">
+            Create webhook
+          </Link>
+        }
+      />
+      <ScopeNote scope="webhooks:write" deed="create or change a webhook" />
+      <Problem error={error} />
+      {webhooks && (webhooks.length >= filterFrom || filter !== '') && <Filter filter={filter} />}
+      {webhooks?.length === 0 ? (
+        <NoWebhooks />
+      ) : shown?.length === 0 ? (
+        <p className="muted">
+          No webhook matches “{filter}”. <Link to="/webhooks">Show all</Link>
+        </p>
+      ) : (
+        !error && <WebhookTable webhooks={shown} />
+      )}
+    </>
+  );
+}
+
+function matches({ webhook_id, url, description, events }: Webhook, filter: string): boolean {
+  const text = [webhook_id, url, description, ...events].join(' ').toLowerCase();
+  return filter
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
+}
+
+function Filter({ filter }: { filter: string }) {
+  const navigate = useNavigate();
+  return (
+    <div className="filters">
+      <Field label="Filter by URL, description or event">
+        {(control) => (
+          <input
+            {...control}
+            type="search"
+            value={filter}
+            onChange={({ target }) =>
+              void navigate({
+                to: '/webhooks',
+                search: target.value === '' ? {} : { filter: target.value },
+                replace: true,
+              })
+            }
+          />
+        )}
+      </Field>
+    </div>
+  );
+}
+
+function NoWebhooks() {
+  const line = `curl -X POST ${location.origin}/v1/webhooks \\
+  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
+  -d '{"url": "http://localhost:5000/webhooks/fltr", "events": ["*"]}'`;
+  return (
+    <EmptyState title="No webhook yet">
+      <p>
+        A webhook is a URL of yours that is told what happens: each event that it subscribes to is sent there,
+        signed with its secret, and tried again until your receiver has it.
+      </p>
+      <Link to="/webhooks/new" className="button button-primary">
+        Create webhook
+      </Link>
+      <p>Or by the API:</p>
+      <CodeBlock label="Create a webhook" text={line} />
+    </EmptyState>
+  );
 }

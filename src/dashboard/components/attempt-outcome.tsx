@@ -1,0 +1,47 @@
+import type { Attempt } from '../../contracts/attempt.ts';
+import { formatMs } from '../format.ts';
+import { CodeBlock, prettyJson } from './code-block.tsx';
+import { Badge } from './status.tsx';
+
+/** What came of one attempt: the answer as it came, or what stood in its way, in words. */
+export function AttemptOutcome({ attempt }: { attempt: Attempt }) {
+  const { status_code: code, duration_ms: durationMs, outcome, error, response } = attempt;
+  const isDelivered = outcome === 'delivered';
+  return (
+    <div className="stack">
+      <p className="row numeric">
+        <Badge tone={isDelivered ? 'good' : 'bad'}>{isDelivered ? 'delivered' : 'not delivered'}</Badge>
+        <span>{code === null ? 'no answer' : `status ${code}`}</span>
+        <span>{formatMs(durationMs)}</span>
+      </p>
+      {error && (
+        <p className="notice notice-danger">
+          {error.message} <span className="muted small">({error.code})</span>
+        </p>
+      )}
+      {response && <Answer response={response} />}
+    </div>
+  );
+}
+
+function Answer({ response }: { response: NonNullable<Attempt['response']> }) {
+  const headers = Object.entries(response.headers)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('\n');
+  return (
+    <>
+      {response.body === '' ? (
+        <p className="muted">The answer has no body.</p>
+      ) : (
+        <CodeBlock
+          label={response.truncated ? "The answer's body, cut" : "The answer's body"}
+          text={prettyJson(response.body)}
+        />
+      )}
+      <details>
+        <summary>The answer&apos;s headers</summary>
+        <CodeBlock label="The answer's headers" text={headers} />
+      </details>
+    </>
+  );
+}

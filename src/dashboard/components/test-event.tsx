@@ -1,0 +1,54 @@
+import { useMutation } from '@tanstack/react-query';
+import { useState } from 'react';
+import { eventTypes, type EventType } from '../../contracts/event-types.ts';
+import { api } from '../api.ts';
+import { isCovered } from '../event-filters.ts';
+import { AttemptOutcome } from './attempt-outcome.tsx';
+import { Field } from './field.tsx';
+import { Problem } from './problem.tsx';
+import { useScopeReason } from './scope.tsx';
+
+type Props = { webhookId: string; events: readonly string[] };
+
+/** One signed attempt with a type's example, and its outcome at once. */
+export function TestEvent({ webhookId, events }: Props) {
+  const reason = useScopeReason('webhooks:write');
+  const [type, setType] = useState<EventType>(
+    () => eventTypes.find((each) => events.includes(each) || isCovered(events, each)) ?? eventTypes[0],
+  );
+  const test = useMutation({
+    mutationFn: () => api.testWebhook({ webhook_id: webhookId, event: type }),
+  });
+  return (
+    <div className="stack">
+      <div className="row row-end">
+        <Field label="Event type">
+          {(control) => (
+            <select {...control} value={type} onChange={({ target }) => setType(target.value as EventType)}>
+              {eventTypes.map((each) => (
+                <option key={each}>{each}</option>
+              ))}
+            </select>
+          )}
+        </Field>
+        <button
+          type="button"
+          className="button"
+          disabled={test.isPending || reason !== undefined}
+          title={reason}
+          onClick={() => test.mutate()}
+        >
+          {test.isPending ? 'Sending …' : 'Send test event'}
+        </button>
+      </div>
+      <p className="hint">
+        The receiver sees <code>X-FLTR-Test: true</code>. It is not retried, not kept in the log and counts
+        toward no limit.
+      </p>
+      <div aria-live="polite" aria-busy={test.isPending}>
+        <Problem error={test.error} />
+        {test.data && <AttemptOutcome attempt={test.data.attempt} />}
+      </div>
+    </div>
+  );
+}

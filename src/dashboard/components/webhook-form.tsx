@@ -1,0 +1,110 @@
+import { useEffect, useRef, useState, type FormEvent } from 'react';
+import type { Webhook } from '../../contracts/webhook.ts';
+import type { EventFilter } from '../event-filters.ts';
+import { EventPicker } from './event-picker.tsx';
+import { Field } from './field.tsx';
+import { fieldError, Problem } from './problem.tsx';
+
+export type WebhookDraft = {
+  url: string;
+  events: EventFilter[];
+  description: string;
+  format: Webhook['format'];
+};
+
+type Props = {
+  initial: WebhookDraft;
+  /** What the last try was answered with. */
+  error: unknown;
+  submitLabel: string;
+  isPending: boolean;
+  disabledReason?: string | undefined;
+  onSubmit: (draft: WebhookDraft) => void;
+  /** What this form has beside a webhook's own fields. */
+  children?: React.ReactNode;
+};
+
+const formats = [
+  { format: 'fltr', label: 'FLTR', hint: 'The event as it is: id, event, timestamp, data.' },
+  { format: 'slack', label: 'Slack', hint: 'Each event as {"text": …}, for a Slack-compatible target.' },
+] as const;
+
+/** A webhook's fields, to create and to edit. What the API finds wrong stands at its field. */
+export function WebhookForm(props: Props) {
+  const { initial, error, submitLabel, isPending, disabledReason, onSubmit, children } = props;
+  const [draft, setDraft] = useState(initial);
+  const form = useRef<HTMLFormElement>(null);
+  const change = (part: Partial<WebhookDraft>) => setDraft({ ...draft, ...part });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onSubmit({ ...draft, url: draft.url.trim() });
+  };
+  useEffect(() => {
+    if (error) form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [error]);
+  const errors = {
+    url: fieldError(error, '/url'),
+    events: fieldError(error, '/events'),
+    description: fieldError(error, '/description'),
+  };
+  return (
+    <form ref={form} className="form" onSubmit={submit} noValidate>
+      <Field
+        label="URL"
+        error={errors.url}
+        hint="Where events are sent, by POST. https only in production; http only to localhost outside it."
+      >
+        {(control) => (
+          <input
+            {...control}
+            type="url"
+            autoComplete="off"
+            spellCheck={false}
+            placeholder="https://your-app.com/webhooks/fltr"
+            value={draft.url}
+            onChange={({ target }) => change({ url: target.value })}
+          />
+        )}
+      </Field>
+      <EventPicker picked={draft.events} onChange={(events) => change({ events })} error={errors.events} />
+      <Field label="Description" error={errors.description} hint="For you and your colleagues; may be empty.">
+        {(control) => (
+          <input
+            {...control}
+            type="text"
+            autoComplete="off"
+            value={draft.description}
+            onChange={({ target }) => change({ description: target.value })}
+          />
+        )}
+      </Field>
+      <fieldset>
+        <legend>Format</legend>
+        {formats.map(({ format, label, hint }) => (
+          <label key={format} className="choice">
+            <input
+              type="radio"
+              name="format"
+              checked={draft.format === format}
+              onChange={() => change({ format })}
+            />
+            <span className="choice-text">
+              {label}
+              <span className="hint">{hint}</span>
+            </span>
+          </label>
+        ))}
+      </fieldset>
+      {children}
+      {Object.values(errors).every((each) => each === undefined) && <Problem error={error} />}
+      <button
+        type="submit"
+        className="button button-primary"
+        disabled={isPending || disabledReason !== undefined}
+        title={disabledReason}
+      >
+        {submitLabel}
+      </button>
+    </form>
+  );
+}

@@ -1,0 +1,37 @@
+import { eventTypes, type OperationalType } from '../contracts/event-types.ts';
+import type { eventFilters } from '../contracts/webhook.ts';
+
+export type EventFilter = (typeof eventFilters)[number];
+
+export const families = [
+  { name: 'Documents', filter: 'document.*' },
+  { name: 'Datasets', filter: 'dataset.*' },
+] as const;
+
+/** Events of the service itself: `*` does not name them. */
+export const operationalFilters: Record<OperationalType | 'webhook.*' | 'delivery.*', string> = {
+  'webhook.*': 'All about webhooks.',
+  'webhook.disabled': 'A webhook was disabled automatically.',
+  'webhook.warning': 'At least half of what a webhook was sent in 24 hours failed.',
+  'webhook.secret_due': "A webhook's secret is older than 90 days.",
+  'delivery.*': 'All about deliveries.',
+  'delivery.failed': 'A delivery failed for good.',
+};
+
+const familyOf = (filter: string) => `${filter.split('.')[0]}.*`;
+
+export const typesOf = (family: string) => eventTypes.filter((type) => familyOf(type) === family);
+
+/** Whether another one that is picked has it in itself. */
+export function isCovered(picked: readonly string[], filter: EventFilter): boolean {
+  if (filter === '*') return false;
+  if (filter !== familyOf(filter) && picked.includes(familyOf(filter))) return true;
+  return picked.includes('*') && !(filter in operationalFilters);
+}
+
+/** Picks a filter, and drops those that it has in itself; or no longer picks it. */
+export function togglePick(picked: readonly EventFilter[], filter: EventFilter): EventFilter[] {
+  if (picked.includes(filter)) return picked.filter((each) => each !== filter);
+  const next = [...picked, filter];
+  return next.filter((each) => !isCovered(next, each));
+}

@@ -1,0 +1,17 @@
+const percent = new Intl.NumberFormat(undefined, { style: 'percent', maximumFractionDigits: 1 });
+const count = new Intl.NumberFormat();
+
+/** @example formatShare(0.125) // '12.5%' */
+export const formatShare = (share: number | null): string => (share === null ? '–' : percent.format(share));
+
+/** @example formatCount(1200) // '1,200' */
+export const formatCount = (value: number): string => count.format(value);
+
+/** @example formatMs(1200) // '1,200 ms' */
+export const formatMs = (ms: number | null): string =>
+  ms === null ? '–' : `${count.format(Math.round(ms))} ms`;
+
+/** What tells a URL from others. @example withoutScheme('https://your-app.com/fltr') // 'your-app.com/fltr' */
+export const withoutScheme = (url: string): string => url.replace(/^https?:\/\//, '');
+
+export const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);

@@ -1,0 +1,80 @@
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Webhook } from '../../../contracts/webhook.ts';
+import { api } from '../../api.ts';
+import { Modal } from '../../components/dialog.tsx';
+import { Problem } from '../../components/problem.tsx';
+import { useScopeReason } from '../../components/scope.tsx';
+import { useWebhookChanged } from '../../webhook-changed.ts';
+
+type Held = 'deliver' | 'discard';
+
+const choices: readonly { held: Held; label: string; hint: string }[] = [
+  { held: 'deliver', label: 'Deliver what is held', hint: 'Oldest first, within the hourly cap.' },
+  { held: 'discard', label: 'Discard what is held', hint: 'These deliveries are canceled and never sent.' },
+];
+
+/** Activates, and asks what becomes of what was held meanwhile. */
+export function ActivateDialog({ webhook: { webhook_id: id } }: { webhook: Webhook }) {
+  const reason = useScopeReason('webhooks:write');
+  const changed = useWebhookChanged();
+  const [isOpen, setOpen] = useState(false);
+  const [held, setHeld] = useState<Held>('deliver');
+  const activation = useMutation({
+    mutationFn: () => api.updateWebhook(id, { active: true, held }),
+    onSuccess: () => {
+      setOpen(false);
+      return changed('The webhook is active');
+    },
+  });
+  const turn = (open: boolean) => {
+    activation.reset();
+    setOpen(open);
+  };
+  return (
+    <Modal
+      title="Activate this webhook"
+      trigger="Activate"
+      disabledReason={reason}
+      isOpen={isOpen}
+      onOpenChange={turn}
+    >
+      <HeldCount webhookId={id} />
+      <fieldset>
+        <legend className="visually-hidden">What becomes of what is held</legend>
+        {choices.map(({ held: each, label, hint }) => (
+          <label key={each} className="choice">
+            <input type="radio" name="held" checked={held === each} onChange={() => setHeld(each)} />
+            <span className="choice-text">
+              {label}
+              <span className="hint">{hint}</span>
+            </span>
+          </label>
+        ))}
+      </fieldset>
+      <Problem error={activation.error} />
+      <div className="dialog-actions">
+        <button
+          type="button"
+          className="button button-primary"
+          disabled={activation.isPending}
+          onClick={() => activation.mutate()}
+        >
+          Activate
+        </button>
+      </div>
+    </Modal>
+  );
+}
+
+function HeldCount({ webhookId }: { webhookId: string }) {
+  const { data } = useQuery({
+    queryKey: ['deliveries', 'held', webhookId],
+    queryFn: () => api.listDeliveries({ webhook_id: webhookId, status: 'held', limit: 100 }),
+  });
+  if (!data) return <p>{'\u00a0'}</p>;
+  const count = data.data.length;
+  if (data.next_cursor !== null) return <p>More than {count} deliveries are held.</p>;
+  if (count === 0) return <p>No delivery is held.</p>;
+  return <p>{count === 1 ? 'One delivery is held.' : `${count} deliveries are held.`}</p>;
+}

@@ -1,0 +1,56 @@
+import { Toast } from '@base-ui/react/toast';
+import { useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
+import type { Webhook } from '../../../contracts/webhook.ts';
+import { api } from '../../api.ts';
+import { Confirm } from '../../components/confirm.tsx';
+import { Field } from '../../components/field.tsx';
+import { useScopeReason } from '../../components/scope.tsx';
+import { hostOf } from '../../format.ts';
+import { webhookQuery, webhooksQuery } from '../../queries.ts';
+
+/** Wants the URL's host typed: there is no way back. */
+export function DeleteWebhook({ webhook: { webhook_id: id, url } }: { webhook: Webhook }) {
+  const reason = useScopeReason('webhooks:write');
+  const queryClient = useQueryClient();
+  const navigate = useNavigate();
+  const { add } = Toast.useToastManager();
+  const [typed, setTyped] = useState('');
+  const host = hostOf(url);
+  const remove = async () => {
+    await api.deleteWebhook(id);
+    add({ title: 'The webhook was deleted' });
+    await navigate({ to: '/webhooks' });
+    queryClient.removeQueries({ queryKey: webhookQuery(id).queryKey });
+    await queryClient.invalidateQueries({ queryKey: webhooksQuery.queryKey });
+  };
+  return (
+    <Confirm
+      label="Delete"
+      title="Delete this webhook?"
+      action="Delete for good"
+      isDanger
+      disabledReason={reason}
+      isReady={typed.trim() === host}
+      onOpen={() => setTyped('')}
+      run={remove}
+    >
+      <p>
+        Its secrets are wiped and what waits is canceled. The log keeps what was. This cannot be undone; to
+        stop for a while, pause it.
+      </p>
+      <Field label={`Type ${host} to confirm`}>
+        {(control) => (
+          <input
+            {...control}
+            autoComplete="off"
+            spellCheck={false}
+            value={typed}
+            onChange={({ target }) => setTyped(target.value)}
+          />
+        )}
+      </Field>
+    </Confirm>
+  );
+}

@@ -1,0 +1,40 @@
+import { useMutation } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Webhook } from '../../../contracts/webhook.ts';
+import { api } from '../../api.ts';
+import { Modal } from '../../components/dialog.tsx';
+import { useScopeReason } from '../../components/scope.tsx';
+import { WebhookForm, type WebhookDraft } from '../../components/webhook-form.tsx';
+import type { EventFilter } from '../../event-filters.ts';
+import { useWebhookChanged } from '../../webhook-changed.ts';
+
+export function EditDialog({ webhook }: { webhook: Webhook }) {
+  const { webhook_id: id, url, events, description, format } = webhook;
+  const reason = useScopeReason('webhooks:write');
+  const changed = useWebhookChanged();
+  const [isOpen, setOpen] = useState(false);
+  const edit = useMutation({
+    mutationFn: ({ description: words, ...draft }: WebhookDraft) =>
+      api.updateWebhook(id, { ...draft, description: words === '' ? null : words }),
+    onSuccess: () => {
+      setOpen(false);
+      return changed('The webhook was changed');
+    },
+  });
+  const turn = (open: boolean) => {
+    edit.reset();
+    setOpen(open);
+  };
+  return (
+    <Modal title="Edit webhook" trigger="Edit" disabledReason={reason} isOpen={isOpen} onOpenChange={turn}>
+      <p className="muted">A new URL counts for deliveries that already wait, too.</p>
+      <WebhookForm
+        initial={{ url, events: events as EventFilter[], description: description ?? '', format }}
+        error={edit.error}
+        submitLabel="Save"
+        isPending={edit.isPending}
+        onSubmit={(draft) => edit.mutate(draft)}
+      />
+    </Modal>
+  );
+}

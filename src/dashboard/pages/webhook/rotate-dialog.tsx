@@ -1,0 +1,88 @@
+import { useMutation } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Webhook } from '../../../contracts/webhook.ts';
+import { api } from '../../api.ts';
+import { CodeBlock } from '../../components/code-block.tsx';
+import { Modal } from '../../components/dialog.tsx';
+import { Problem } from '../../components/problem.tsx';
+import { useScopeReason } from '../../components/scope.tsx';
+import { useWebhookChanged } from '../../webhook-changed.ts';
+
+const overlaps = [
+  { seconds: 604_800, label: '7 days' },
+  { seconds: 86_400, label: '1 day' },
+  { seconds: 3600, label: '1 hour' },
+  { seconds: 0, label: 'None: the previous secret ends at once, for one that leaked' },
+];
+
+/** A new secret, shown once, and for how long the previous one stays good. */
+export function RotateDialog({ webhook }: { webhook: Webhook }) {
+  const { webhook_id: id, previous_secret_until: until } = webhook;
+  const reason = useScopeReason('webhooks:write');
+  const changed = useWebhookChanged();
+  const [isOpen, setOpen] = useState(false);
+  const [seconds, setSeconds] = useState(86_400);
+  const rotation = useMutation({
+    mutationFn: () => api.rotateWebhookSecret(id, { overlap_seconds: seconds }),
+    onSuccess: () => changed('The secret was rotated'),
+    gcTime: 0,
+  });
+  const turn = (open: boolean) => {
+    rotation.reset();
+    setOpen(open);
+  };
+  return (
+    <Modal
+      title={rotation.data ? 'The new secret' : 'Rotate the secret'}
+      trigger="Rotate"
+      disabledReason={reason}
+      isOpen={isOpen}
+      onOpenChange={turn}
+    >
+      {rotation.data ? (
+        <>
+          <p>Give it to your receiver. It is shown here once; later only by “Reveal”, which is recorded.</p>
+          <CodeBlock label="New secret" text={rotation.data.secret} />
+          <div className="dialog-actions">
+            <button type="button" className="button button-primary" onClick={() => turn(false)}>
+              I have kept it
+            </button>
+          </div>
+        </>
+      ) : (
+        <>
+          <fieldset>
+            <legend>Overlap: how long the previous secret stays good</legend>
+            {overlaps.map(({ seconds: each, label }) => (
+              <label key={each} className="choice">
+                <input
+                  type="radio"
+                  name="overlap"
+                  checked={seconds === each}
+                  onChange={() => setSeconds(each)}
+                />
+                {label}
+              </label>
+            ))}
+          </fieldset>
+          {until && (
+            <p className="notice notice-warn">
+              An overlap runs already. The secret before the current one ends now, whatever you choose.
+            </p>
+          )}
+          <Problem error={rotation.error} />
+          <div className="dialog-actions">
+            <button
+              type="button"
+              className="button button-primary"
+              disabled={rotation.isPending}
+              onClick={() => rotation.mutate()}
+            >
+              Rotate the secret
+            </button>
+          </div>
+        </>
+      )}
+    </Modal>
+  );
+}

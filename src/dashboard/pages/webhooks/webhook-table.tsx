@@ -1,0 +1,87 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import type { Webhook } from '../../../contracts/webhook.ts';
+import { Sparkline } from '../../components/charts.tsx';
+import { SkeletonRows } from '../../components/skeleton-rows.tsx';
+import { WebhookBadge } from '../../components/status.tsx';
+import { At } from '../../components/time.tsx';
+import { formatShare, withoutScheme } from '../../format.ts';
+import { statsQuery } from '../../queries.ts';
+
+/** Undefined: they are on their way, and room is kept for them. */
+export function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] | undefined }) {
+  const { data: stats } = useQuery(statsQuery);
+  return (
+    <div className="table-wrap">
+      <table className="webhook-table">
+        <caption className="visually-hidden">Webhooks, newest first</caption>
+        <thead>
+          <tr>
+            <th scope="col">URL</th>
+            <th scope="col">State</th>
+            <th scope="col" className="wide-only">
+              Events
+            </th>
+            <th scope="col">Failed, 24 h</th>
+            <th scope="col">Deliveries, 24 h</th>
+            <th scope="col" className="wide-only">
+              Created
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {webhooks?.map((webhook) => (
+            <Row
+              key={webhook.webhook_id}
+              webhook={webhook}
+              stats={stats?.data.find((each) => each.webhook_id === webhook.webhook_id)}
+            />
+          )) ?? <SkeletonRows rows={5} columns={6} />}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+type Stats = Awaited<ReturnType<NonNullable<typeof statsQuery.queryFn>>>['data'][number];
+
+function Row({ webhook, stats }: { webhook: Webhook; stats: Stats | undefined }) {
+  const { webhook_id: id, url, description, events, created_at: createdAt } = webhook;
+  return (
+    <tr>
+      <th scope="row">
+        <Link to="/webhooks/$id" params={{ id }} className="break">
+          {withoutScheme(url)}
+        </Link>
+        {description && <div className="muted small break">{description}</div>}
+      </th>
+      <td>
+        <WebhookBadge webhook={webhook} />
+      </td>
+      <td className="wide-only">
+        <EventList events={events} />
+      </td>
+      <td className="numeric">{stats ? formatShare(stats.failure_rate) : '\u00a0'}</td>
+      <td className="sparkline-cell">{stats && <Sparkline hourly={stats.hourly} />}</td>
+      <td className="wide-only nowrap">
+        <At at={createdAt} />
+      </td>
+    </tr>
+  );
+}
+
+const shownEvents = 2;
+
+function EventList({ events }: { events: readonly string[] }) {
+  const more = events.length - shownEvents;
+  return (
+    <span title={events.join(', ')} className="small">
+      {events.slice(0, shownEvents).map((event) => (
+        <code key={event} className="event-name">
+          {event}
+        </code>
+      ))}
+      {more > 0 && <span className="muted">and {more} more</span>}
+    </span>
+  );
+}

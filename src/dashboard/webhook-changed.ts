@@ -1,0 +1,13 @@
+import { Toast } from '@base-ui/react/toast';
+import { useQueryClient } from '@tanstack/react-query';
+
+/** After a change of a webhook: all that shows it is asked for again, and a toast says what was done. */
+export function useWebhookChanged(): (title: string) => Promise<void> {
+  const queryClient = useQueryClient();
+  const { add } = Toast.useToastManager();
+  return async (title) => {
+    add({ title });
+    const keys = ['webhooks', 'stats', 'deliveries'];
+    await Promise.all(keys.map((key) => queryClient.invalidateQueries({ queryKey: [key] })));
+  };
+}
