@@ -35,3 +35,8 @@ export function togglePick(picked: readonly EventFilter[], filter: EventFilter):
   const next = [...picked, filter];
   return next.filter((each) => !isCovered(next, each));
 }
+
+/** Whether a webhook with these `events` gets those of a type. */
+export function isSubscribed(events: readonly string[], type: string): boolean {
+  return events.includes(type) || isCovered(events, type as EventFilter);
+}

@@ -67,3 +67,8 @@ export const settingsQuery = queryOptions({
   queryFn: () => api.getSettings(),
   staleTime: 60_000,
 });
+/** At most 100 valid ones, and those that were revoked. */
+export const keysQuery = queryOptions({
+  queryKey: ['keys'],
+  queryFn: () => all(everyItem((page) => api.listKeys({ limit: 100, ...page }))),
+});

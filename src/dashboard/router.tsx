@@ -93,7 +93,11 @@ const eventsRoute = createRoute({
 const sendEventRoute = createRoute({
   getParentRoute: () => signedIn,
   path: '/events/send',
-  validateSearch: z.object({ event: z.enum(eventTypes).optional().catch(undefined) }),
+  validateSearch: z.object({
+    event: z.enum(eventTypes).optional().catch(undefined),
+    /** The id of an event to begin with. */
+    copy: z.string().optional().catch(undefined),
+  }),
   component: SendEventPage,
 });
 const eventRoute = page('/events/$id', EventPage);

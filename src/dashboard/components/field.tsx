@@ -4,7 +4,7 @@ type Control = { id: string; 'aria-describedby': string | undefined; 'aria-inval
 type Props = {
   label: string;
   hint?: ReactNode;
-  error?: string | undefined;
+  error?: ReactNode;
   /** The input itself, given what ties it to its label, hint and error. */
   children: (control: Control) => ReactNode;
 };

@@ -3,7 +3,7 @@ import type { Webhook } from '../../contracts/webhook.ts';
 
 type Tone = 'good' | 'bad' | 'busy' | 'idle' | 'warn';
 
-const tones: Record<DeliveryStatus, Tone> = {
+export const toneOfDelivery: Record<DeliveryStatus, Tone> = {
   pending: 'busy',
   retrying: 'warn',
   delivered: 'good',
@@ -18,7 +18,7 @@ export function Badge({ tone, children }: { tone: Tone; children: string }) {
 
 /** A delivery's status, in the contract's word. */
 export function DeliveryBadge({ status }: { status: DeliveryStatus }) {
-  return <Badge tone={tones[status]}>{status}</Badge>;
+  return <Badge tone={toneOfDelivery[status]}>{status}</Badge>;
 }
 
 /** Active, paused by hand, or disabled automatically. */

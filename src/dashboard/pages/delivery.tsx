@@ -1,5 +1,50 @@
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { PageHeader } from '../components/page-header.tsx';
+import { Problem } from '../components/problem.tsx';
+import { ScopeNote } from '../components/scope.tsx';
+import { DeliveryBadge } from '../components/status.tsx';
+import { deliveryQuery, eventQuery } from '../delivery-queries.ts';
+import { Attempts } from './delivery/attempts.tsx';
+import { DeliveryFacts } from './delivery/delivery-facts.tsx';
+import { Steer } from './delivery/steer.tsx';
+import { Timeline } from './delivery/timeline.tsx';
 
+const route = getRouteApi('/signed-in/log/$id');
+
+/** One event on its way to one webhook; live until it has ended. */
 export function DeliveryPage() {
-  return <PageHeader title="DeliveryPage" />;
+  const { id } = route.useParams();
+  const { data: delivery, error } = useQuery(deliveryQuery(id));
+  const event = useQuery({ ...eventQuery(delivery?.event_id ?? ''), enabled: delivery !== undefined });
+  return (
+    <>
+      <PageHeader
+        eyebrow={<Link to="/log">Delivery log</Link>}
+        title={delivery?.event ?? 'Delivery'}
+        subtitle={
+          <span className="row">
+            {delivery && <DeliveryBadge status={delivery.status} />}
+            <code className="break">{id}</code>
+          </span>
+        }
+        actions={delivery && <Steer delivery={delivery} />}
+      />
+      <div className="stack">
+        <Problem error={error ?? event.error} />
+        <ScopeNote scope="webhooks:write" deed="retry, cancel or reschedule it" />
+        {delivery ? (
+          <>
+            <div className="columns">
+              <DeliveryFacts delivery={delivery} />
+              <Timeline delivery={delivery} />
+            </div>
+            <Attempts delivery={delivery} body={event.data?.body} />
+          </>
+        ) : (
+          error === null && <div className="card room" aria-busy="true" />
+        )}
+      </div>
+    </>
+  );
 }

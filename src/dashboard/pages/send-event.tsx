@@ -1,5 +1,34 @@
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { PageHeader } from '../components/page-header.tsx';
+import { Problem } from '../components/problem.tsx';
+import { eventQuery } from '../delivery-queries.ts';
+import { eventTypesQuery } from '../queries.ts';
+import { SendForm } from './send-event/send-form.tsx';
 
+const route = getRouteApi('/signed-in/events/send');
+
+/** Publishes an event of any of the seven types, beginning with the type's example or with an event that was sent before. */
 export function SendEventPage() {
-  return <PageHeader title="SendEventPage" />;
+  const { event, copy } = route.useSearch();
+  const types = useQuery(eventTypesQuery);
+  const copied = useQuery({ ...eventQuery(copy ?? ''), enabled: copy !== undefined });
+  const isReady = types.data && (copy === undefined || copied.data || copied.error);
+  return (
+    <>
+      <PageHeader
+        eyebrow={<Link to="/events">Events</Link>}
+        title="Send an event"
+        subtitle="A real one: it goes to every webhook that is subscribed to its type, with retries."
+      />
+      <div className="stack">
+        <Problem error={types.error ?? copied.error} />
+        {isReady ? (
+          <SendForm key={copy} types={types.data.data} event={event} data={copied.data?.data ?? null} />
+        ) : (
+          types.error === null && <div className="card room" aria-busy="true" />
+        )}
+      </div>
+    </>
+  );
 }

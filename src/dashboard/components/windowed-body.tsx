@@ -1,0 +1,24 @@
+import type { ReactNode } from 'react';
+import { useRowWindow } from './row-window.ts';
+
+type Props<Row> = {
+  rows: readonly Row[];
+  /** A `tr` with `data-row` and `aria-rowindex`, which counts from 2: the head is 1. */
+  children: (row: Row, rowIndex: number) => ReactNode;
+};
+
+/** A table's body that may have thousands of rows: of those far from the screen only the room is there. */
+export function WindowedBody<Row>({ rows, children }: Props<Row>) {
+  const { body, first, end, heightBefore, heightAfter } = useRowWindow(rows.length);
+  return (
+    <tbody ref={body}>
+      <Spacer height={heightBefore} />
+      {rows.slice(first, end).map((row, index) => children(row, first + index + 2))}
+      <Spacer height={heightAfter} />
+    </tbody>
+  );
+}
+
+function Spacer({ height }: { height: number }) {
+  return height > 0 && <tr aria-hidden="true" style={{ height }} />;
+}

@@ -1,0 +1,88 @@
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import type { Page } from '../client/fltr-webhooks.ts';
+import { liveMs } from './queries.ts';
+
+type Loaded<Row> = { rows: Row[]; nextCursor: string | null };
+type List<Row> = (page: { limit: number; cursor?: string }) => Promise<Page<Row>>;
+
+type LiveList<Row> = {
+  queryKey: readonly unknown[];
+  list: List<Row>;
+  /** What the list is sorted by, the largest first. */
+  orderOf: (row: Row) => string;
+  isLive: boolean;
+};
+
+const firstPageSize = 50;
+const pageSize = 100;
+/** What came since the last look is caught up with as far as this; beyond, the list begins anew. */
+const maxPagesToCatchUp = 10;
+
+/** A list, newest first, whose first page is asked for again and again; older pages stay as they were loaded. */
+export function useLiveList<Row>({ queryKey, list, orderOf, isLive }: LiveList<Row>) {
+  const client = useQueryClient();
+  const query = useQuery({
+    queryKey,
+    async queryFn() {
+      const known = () => client.getQueryData<Loaded<Row>>(queryKey);
+      const [rows, nextCursor] = await catchUp(list, known()?.rows[0], orderOf);
+      return mergeNewest(known(), { rows, nextCursor }, orderOf);
+    },
+    refetchInterval: isLive ? liveMs : false,
+    refetchOnWindowFocus: isLive,
+    placeholderData: keepPreviousData,
+  });
+  const more = useMutation({
+    mutationFn: (cursor: string) => list({ limit: pageSize, cursor }),
+    onSuccess(page, cursor) {
+      client.setQueryData<Loaded<Row>>(queryKey, (known) =>
+        known?.nextCursor === cursor
+          ? { rows: [...known.rows, ...page.data], nextCursor: page.next_cursor }
+          : known,
+      );
+    },
+  });
+  const nextCursor = query.data?.nextCursor ?? null;
+  return {
+    rows: query.data?.rows,
+    error: query.error ?? more.error,
+    /** The rows are those of the filters before. */
+    isStale: query.isPlaceholderData,
+    hasMore: nextCursor !== null,
+    isLoadingMore: more.isPending,
+    loadMore() {
+      if (nextCursor !== null && !more.isPending && !query.isPlaceholderData) more.mutate(nextCursor);
+    },
+  };
+}
+
+async function catchUp<Row>(
+  list: List<Row>,
+  newest: Row | undefined,
+  orderOf: (row: Row) => string,
+): Promise<[Row[], string | null]> {
+  let page = await list({ limit: firstPageSize });
+  const rows = [...page.data];
+  if (newest === undefined) return [rows, page.next_cursor];
+  for (let pages = 1; pages < maxPagesToCatchUp; pages += 1) {
+    const oldest = rows.at(-1);
+    if (oldest === undefined || page.next_cursor === null || orderOf(oldest) <= orderOf(newest)) break;
+    page = await list({ limit: pageSize, cursor: page.next_cursor });
+    rows.push(...page.data);
+  }
+  return [rows, page.next_cursor];
+}
+
+/** The newest rows as they are now, before the older ones that are known. */
+function mergeNewest<Row>(
+  known: Loaded<Row> | undefined,
+  now: Loaded<Row>,
+  orderOf: (row: Row) => string,
+): Loaded<Row> {
+  const oldest = now.rows.at(-1);
+  const newest = known?.rows[0];
+  if (!known || !newest || !oldest || now.nextCursor === null) return now;
+  if (orderOf(oldest) > orderOf(newest)) return now;
+  const older = known.rows.filter((row) => orderOf(row) < orderOf(oldest));
+  return older.length === 0 ? now : { rows: [...now.rows, ...older], nextCursor: known.nextCursor };
+}

@@ -1,0 +1,60 @@
+import type { Attempt } from '../../../contracts/attempt.ts';
+import type { Delivery } from '../../../contracts/delivery.ts';
+import { AttemptOutcome } from '../../components/attempt-outcome.tsx';
+import { CodeBlock, prettyJson } from '../../components/code-block.tsx';
+import { At } from '../../components/time.tsx';
+
+type Props = {
+  delivery: Delivery;
+  /** The bytes that every attempt sends: undefined until they are here, null once they are past their retention. */
+  body: string | null | undefined;
+};
+
+/** Each HTTP request of a delivery, the last one first, with what was sent and what came back. */
+export function Attempts({ delivery: { attempts }, body }: Props) {
+  return (
+    <section aria-labelledby="attempts" className="stack">
+      <h2 id="attempts">Attempts</h2>
+      {attempts.length === 0 && <p className="muted">None was made yet.</p>}
+      {attempts.toReversed().map((attempt) => (
+        <article key={attempt.id} className="card stack" id={`attempt-${attempt.number}`}>
+          <h3>
+            Attempt {attempt.number}{' '}
+            <span className="muted small numeric">
+              <At at={attempt.started_at} />
+            </span>
+          </h3>
+          <div className="columns">
+            <Request attempt={attempt} body={body} />
+            <section aria-label={`What came of attempt ${attempt.number}`}>
+              <AttemptOutcome attempt={attempt} />
+            </section>
+          </div>
+        </article>
+      ))}
+    </section>
+  );
+}
+
+function Request({ attempt: { number, request }, body }: { attempt: Attempt; body: Props['body'] }) {
+  const headers = Object.entries(request.headers)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('\n');
+  return (
+    <section className="stack" aria-label={`What attempt ${number} sent`}>
+      <CodeBlock label={`${request.method}, headers`} text={headers} />
+      <p className="hint">
+        It was also sent with <code>X-FLTR-Signature</code> and <code>webhook-signature</code>, which are not
+        kept.
+      </p>
+      {body === null ? (
+        <p className="muted">The body is past its retention and was removed.</p>
+      ) : (
+        <details>
+          <summary>Body</summary>
+          <CodeBlock label="Body, set out for reading" text={body === undefined ? '…' : prettyJson(body)} />
+        </details>
+      )}
+    </section>
+  );
+}

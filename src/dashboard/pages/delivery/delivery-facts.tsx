@@ -1,0 +1,79 @@
+import { Link } from '@tanstack/react-router';
+import type { Delivery } from '../../../contracts/delivery.ts';
+import { CopyButton } from '../../components/copy-button.tsx';
+import { At, Countdown } from '../../components/time.tsx';
+import { WebhookLink } from '../../components/webhook-name.tsx';
+import { durationOf, standInWords } from '../../delivery-words.ts';
+
+export function DeliveryFacts({ delivery }: { delivery: Delivery }) {
+  const { next_attempt_at: next, ended_at: ended, workflow } = delivery;
+  return (
+    <section className="card" aria-labelledby="facts">
+      <h2 id="facts">What it is</h2>
+      <dl className="facts">
+        <dt>Stands</dt>
+        <dd>{standInWords(delivery)}</dd>
+        {next !== null && (
+          <>
+            <dt>Next attempt</dt>
+            <dd>
+              <Countdown to={next} />{' '}
+              <span className="muted">
+                (<At at={next} />)
+              </span>
+            </dd>
+          </>
+        )}
+        <dt>Webhook</dt>
+        <dd>
+          <WebhookLink webhookId={delivery.webhook_id} />
+        </dd>
+        <dt>Event</dt>
+        <dd>
+          <Link to="/events/$id" params={{ id: delivery.event_id }}>
+            {delivery.event_id}
+          </Link>
+        </dd>
+        <dt>Accepted</dt>
+        <dd>
+          <At at={delivery.created_at} />
+        </dd>
+        {ended !== null && (
+          <>
+            <dt>Ended</dt>
+            <dd>
+              <At at={ended} /> <span className="muted">after {durationOf(delivery.created_at, ended)}</span>
+            </dd>
+          </>
+        )}
+        <dt>Workflow</dt>
+        <dd>
+          <WorkflowLink workflow={workflow} />
+        </dd>
+        <dt>Id</dt>
+        <dd className="row">
+          <code>{delivery.id}</code> <CopyButton text={delivery.id} />
+        </dd>
+      </dl>
+    </section>
+  );
+}
+
+function WorkflowLink({ workflow: { id, run_id: runId, url } }: Pick<Delivery, 'workflow'>) {
+  if (url !== null)
+    return (
+      <a href={url} target="_blank" rel="noreferrer">
+        Open in the Temporal Web UI<span className="visually-hidden"> (new tab)</span>
+      </a>
+    );
+  return (
+    <>
+      <code>{id}</code>{' '}
+      <span className="muted">
+        {runId === null
+          ? '– no run of it is known yet: it is being started, shares a workflow with others for its first attempt, or is held.'
+          : '– no link: this service does not know the address of the Temporal Web UI. Set TEMPORAL_UI_URL.'}
+      </span>
+    </>
+  );
+}

@@ -1,0 +1,74 @@
+import { useMutation } from '@tanstack/react-query';
+import { useState, type FormEvent } from 'react';
+import { api } from '../../api.ts';
+import { Modal } from '../../components/dialog.tsx';
+import { Field } from '../../components/field.tsx';
+import { fieldError, Problem } from '../../components/problem.tsx';
+import { fromLocalInput, toLocalInput } from '../../local-time.ts';
+
+type Props = { id: string; disabledReason: string | undefined; onDone: (title: string) => Promise<void> };
+
+const inMinutes = (minutes: number): string =>
+  toLocalInput(new Date(Date.now() + minutes * 60_000).toISOString());
+
+/** Another time for the next attempt. */
+export function Reschedule({ id, disabledReason, onDone }: Props) {
+  const [isOpen, setOpen] = useState(false);
+  const [text, setText] = useState('');
+  const at = fromLocalInput(text);
+  const change = useMutation({
+    mutationFn: (next: string) => api.rescheduleDelivery(id, { next_attempt_at: next }),
+    async onSuccess() {
+      setOpen(false);
+      await onDone('The next attempt has another time');
+    },
+  });
+  const open = (isNowOpen: boolean) => {
+    change.reset();
+    setText(inMinutes(60));
+    setOpen(isNowOpen);
+  };
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (at !== undefined) change.mutate(at);
+  };
+  const problem = fieldError(change.error, '/next_attempt_at');
+  return (
+    <Modal
+      title="Choose the next attempt's time"
+      trigger="Reschedule"
+      disabledReason={disabledReason}
+      isOpen={isOpen}
+      onOpenChange={open}
+    >
+      <form className="form" onSubmit={submit}>
+        <Field
+          label="Next attempt"
+          hint="In your own time zone, at most 30 days ahead. The hourly cap counts then as at any time."
+          error={problem && `It ${problem}.`}
+        >
+          {(control) => (
+            <input
+              {...control}
+              type="datetime-local"
+              required
+              value={text}
+              min={inMinutes(0)}
+              max={inMinutes(30 * 24 * 60 - 1)}
+              onChange={({ target }) => setText(target.value)}
+            />
+          )}
+        </Field>
+        {problem === undefined && <Problem error={change.error} />}
+        <div className="dialog-actions">
+          <button type="button" className="button" onClick={() => open(false)}>
+            Back
+          </button>
+          <button type="submit" className="button button-primary" disabled={change.isPending}>
+            Reschedule
+          </button>
+        </div>
+      </form>
+    </Modal>
+  );
+}

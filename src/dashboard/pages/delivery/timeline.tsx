@@ -1,0 +1,114 @@
+import type { Delivery, TimelineEntry } from '../../../contracts/delivery.ts';
+import { useQuery } from '@tanstack/react-query';
+import { At, duration } from '../../components/time.tsx';
+import { durationInWords, reasonInWords } from '../../delivery-words.ts';
+import { sessionQuery } from '../../queries.ts';
+
+/** What happened to a delivery, moment by moment, as its workflow's history tells. */
+export function Timeline({ delivery: { timeline } }: { delivery: Delivery }) {
+  return (
+    <section className="card" aria-labelledby="timeline">
+      <h2 id="timeline">Timeline</h2>
+      <ol className="timeline">
+        {timeline.map((entry, index) => (
+          // Entries are only added: the place of one says which it is.
+          <li key={index} data-tone={toneOf(entry)}>
+            <Entry entry={entry} />
+            <div className="muted small numeric">
+              <At at={entry.at} />
+            </div>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+function toneOf(entry: TimelineEntry): 'good' | 'bad' | undefined {
+  if (entry.type === 'attempt') return entry.outcome === 'delivered' ? 'good' : 'bad';
+  if (entry.type !== 'ended') return undefined;
+  return entry.status === 'delivered' ? 'good' : entry.status === 'failed' ? 'bad' : undefined;
+}
+
+function Entry({ entry }: { entry: TimelineEntry }) {
+  switch (entry.type) {
+    case 'accepted':
+      return 'Accepted';
+    case 'started':
+      return entry.workflow_id === undefined ? (
+        'Its workflow started'
+      ) : (
+        <Started workflowId={entry.workflow_id} />
+      );
+    case 'attempt':
+      return (
+        <>
+          <a href={`#attempt-${entry.number}`}>Attempt {entry.number}</a>:{' '}
+          {entry.status_code === null ? 'no answer' : `answered ${entry.status_code}`} in{' '}
+          {durationInWords(entry.duration_ms)}
+        </>
+      );
+    case 'wait':
+      return <Wait entry={entry} />;
+    case 'signal':
+      return <Signal name={entry.name} by={entry.by} />;
+    case 'held':
+      return 'Held: its webhook is not active';
+    case 'released':
+      return 'Released: its webhook is active again';
+    case 'ended':
+      return (
+        <>
+          Ended <strong>{entry.status}</strong>
+          {entry.reason !== null && `: ${lowerFirst(reasonInWords(entry.reason))}`}
+        </>
+      );
+  }
+}
+
+function Started({ workflowId }: { workflowId: string }) {
+  return workflowId.startsWith('grp_')
+    ? 'Started, in one workflow with others for the first attempt'
+    : 'Its workflow started';
+}
+
+function Wait({ entry }: { entry: Extract<TimelineEntry, { type: 'wait' }> }) {
+  const length = duration(Math.round(entry.seconds));
+  const until = <At at={entry.until} />;
+  switch (entry.reason) {
+    case 'hourly_cap':
+      return (
+        <>
+          Waits {length} for room in its webhook&apos;s hourly cap, until {until}
+        </>
+      );
+    case 'rescheduled':
+      return <>Next attempt set to {until}</>;
+    case undefined:
+      return (
+        <>
+          Waits {length} for its retry, until {until}
+        </>
+      );
+  }
+}
+
+const signals: Record<string, string> = {
+  retryNow: 'Retry asked for',
+  cancel: 'Canceling asked for',
+  reschedule: 'Another time asked for',
+  settle: 'Told that its webhook changed',
+};
+
+function Signal({ name, by }: { name: string; by: string }) {
+  const { data: session } = useQuery(sessionQuery);
+  const who =
+    by === 'temporal'
+      ? 'in Temporal'
+      : by === session?.key_id
+        ? `by your key “${session.key_name}”`
+        : `by ${by}`;
+  return `${signals[name] ?? name} ${who}`;
+}
+
+const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);

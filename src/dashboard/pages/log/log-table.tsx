@@ -1,0 +1,96 @@
+import { Link } from '@tanstack/react-router';
+import { memo } from 'react';
+import type { DeliverySummary } from '../../../contracts/delivery.ts';
+import { SkeletonRows } from '../../components/skeleton-rows.tsx';
+import { DeliveryBadge } from '../../components/status.tsx';
+import { Ago, Countdown } from '../../components/time.tsx';
+import { useWebhookName } from '../../components/webhook-name.tsx';
+import { WindowedBody } from '../../components/windowed-body.tsx';
+import { durationOf, lastAnswer } from '../../delivery-words.ts';
+
+const columns = ['Status', 'Event', 'Webhook', 'Attempts', 'Last answer', 'Accepted', 'Took / next'];
+
+type Props = {
+  /** Undefined: not there yet. */
+  deliveries: readonly DeliverySummary[] | undefined;
+  isStale: boolean;
+  hasMore: boolean;
+};
+
+export function LogTable({ deliveries, isStale, hasMore }: Props) {
+  const nameOf = useWebhookName();
+  return (
+    <div className="table-wrap" data-stale={isStale}>
+      <table
+        className="rows-table log-table"
+        aria-busy={deliveries === undefined}
+        aria-rowcount={deliveries && !hasMore ? deliveries.length + 1 : -1}
+      >
+        <caption className="visually-hidden">Deliveries, newest first</caption>
+        <thead>
+          <tr aria-rowindex={1}>
+            {columns.map((column) => (
+              <th key={column} scope="col">
+                {column}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        {deliveries ? (
+          <WindowedBody rows={deliveries}>
+            {(delivery, rowIndex) => (
+              <LogRow
+                key={delivery.id}
+                delivery={delivery}
+                webhook={nameOf(delivery.webhook_id)}
+                rowIndex={rowIndex}
+              />
+            )}
+          </WindowedBody>
+        ) : (
+          <tbody>
+            <SkeletonRows rows={12} columns={columns.length} />
+          </tbody>
+        )}
+      </table>
+    </div>
+  );
+}
+
+type RowProps = { delivery: DeliverySummary; webhook: string; rowIndex: number };
+
+const LogRow = memo(function LogRow({ delivery, webhook, rowIndex }: RowProps) {
+  return (
+    <tr data-row aria-rowindex={rowIndex}>
+      <td>
+        <DeliveryBadge status={delivery.status} />
+        <span className="narrow-line muted small">
+          <Ago at={delivery.created_at} />
+        </span>
+      </td>
+      <th scope="row">
+        <Link to="/log/$id" params={{ id: delivery.id }} className="row-link">
+          {delivery.event}
+        </Link>
+        <span className="narrow-line muted small">
+          {webhook} · {lastAnswer(delivery)}
+        </span>
+      </th>
+      <td title={delivery.webhook_id}>{webhook}</td>
+      <td className="numeric">{delivery.attempt_count}</td>
+      <td className="numeric">{lastAnswer(delivery)}</td>
+      <td className="numeric">
+        <Ago at={delivery.created_at} />
+      </td>
+      <td className="numeric">
+        <TookOrNext delivery={delivery} />
+      </td>
+    </tr>
+  );
+});
+
+function TookOrNext({ delivery }: { delivery: DeliverySummary }) {
+  if (delivery.ended_at !== null) return durationOf(delivery.created_at, delivery.ended_at);
+  if (delivery.next_attempt_at !== null) return <Countdown to={delivery.next_attempt_at} />;
+  return delivery.status === 'held' ? 'waits for its webhook' : 'now';
+}

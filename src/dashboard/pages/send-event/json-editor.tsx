@@ -1,0 +1,76 @@
+import { useRef } from 'react';
+import { FltrWebhooksError } from '../../../client/request.ts';
+import { Field } from '../../components/field.tsx';
+import { lineAt, positionOf } from './json-position.ts';
+
+type Props = {
+  text: string;
+  onChange: (text: string) => void;
+  syntaxError: string | undefined;
+  /** What the API said to it. */
+  problem: unknown;
+  /** Back to the example; undefined where it is that. */
+  onReset: (() => void) | undefined;
+};
+
+/** JSON as text, or why it is none. */
+export function readJson(text: string): { value: unknown; error?: undefined } | { error: string } {
+  try {
+    return { value: JSON.parse(text) as unknown };
+  } catch (error) {
+    return { error: `This is not JSON: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+/** An event's data, with what is wrong in it said by its line. */
+export function JsonEditor({ text, onChange, syntaxError, problem, onReset }: Props) {
+  const area = useRef<HTMLTextAreaElement>(null);
+  const faults =
+    problem instanceof FltrWebhooksError
+      ? problem.errors.filter(({ pointer }) => pointer.startsWith('/data'))
+      : [];
+  const show = (position: number) => {
+    const end = text.indexOf('\n', position);
+    area.current?.focus();
+    area.current?.setSelectionRange(position, end === -1 ? text.length : end);
+  };
+  const faultList = faults.length > 0 && (
+    <ul className="faults">
+      {faults.map(({ pointer, message }) => {
+        const position = positionOf(text, pointer.slice('/data'.length));
+        return (
+          <li key={`${pointer} ${message}`}>
+            <button type="button" className="link-button" onClick={() => show(position)}>
+              Line {lineAt(text, position)}
+            </button>
+            : <code>{pointer}</code> {message}
+          </li>
+        );
+      })}
+    </ul>
+  );
+  return (
+    <div className="field">
+      <Field label="Data" error={syntaxError ?? faultList}>
+        {(control) => (
+          <textarea
+            {...control}
+            ref={area}
+            rows={Math.min(24, Math.max(9, text.split('\n').length + 1))}
+            spellCheck={false}
+            autoCapitalize="off"
+            value={text}
+            onChange={({ target }) => onChange(target.value)}
+          />
+        )}
+      </Field>
+      {onReset && (
+        <div>
+          <button type="button" className="button button-small" onClick={onReset}>
+            Back to the example
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}

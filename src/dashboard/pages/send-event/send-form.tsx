@@ -1,0 +1,119 @@
+import { Toast } from '@base-ui/react/toast';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState, type FormEvent } from 'react';
+import type { EventToPublish } from '../../../client/fltr-webhooks.ts';
+import type { EventType } from '../../../contracts/event-types.ts';
+import { api } from '../../api.ts';
+import { Field } from '../../components/field.tsx';
+import { fieldError, Problem } from '../../components/problem.tsx';
+import { ScopeNote, useScopeReason } from '../../components/scope.tsx';
+import { JsonEditor, readJson } from './json-editor.tsx';
+import { SentEvent } from './sent-event.tsx';
+import { Subscribers } from './subscribers.tsx';
+
+type Props = {
+  types: { event: EventType; description: string; example: { data: Record<string, unknown> } }[];
+  event: EventType | undefined;
+  /** What to begin with in place of the type's example. */
+  data: Record<string, unknown> | null;
+};
+
+const toText = (data: unknown): string => JSON.stringify(data, null, 2);
+
+export function SendForm({ types, event: firstType = 'document.processed', data }: Props) {
+  const [type, setType] = useState<EventType>(firstType);
+  const [id, setId] = useState('');
+  // One draft a type: who looks at another type finds the own words again.
+  const [drafts, setDrafts] = useState<Partial<Record<EventType, string>>>(
+    data === null ? {} : { [firstType]: toText(data) },
+  );
+  const reason = useScopeReason('events:write');
+  const toasts = Toast.useToastManager();
+  const client = useQueryClient();
+  const info = types.find((each) => each.event === type);
+  const example = toText(info?.example.data ?? {});
+  const text = drafts[type] ?? example;
+  const send = useMutation({
+    mutationFn: (event: EventToPublish) => api.publishEvent(event),
+    async onSuccess({ duplicate }) {
+      toasts.add({ title: duplicate ? 'Accepted before: nothing is sent again' : 'The event is accepted' });
+      await Promise.all([
+        client.invalidateQueries({ queryKey: ['events'] }),
+        client.invalidateQueries({ queryKey: ['deliveries'] }),
+      ]);
+    },
+  });
+  const change = (draft: string | undefined) => {
+    send.reset();
+    setDrafts({ ...drafts, [type]: draft });
+  };
+  const json = readJson(text);
+  const submit = (submitted: FormEvent) => {
+    submitted.preventDefault();
+    if (json.error !== undefined) return;
+    const given = id.trim();
+    // What is wrong in the data, the API says at its place.
+    send.mutate({ event: type, data: json.value, ...(given && { id: given }) } as EventToPublish);
+  };
+  const idError = fieldError(send.error, '/id');
+  return (
+    <>
+      <form className="card form" onSubmit={submit}>
+        <Field label="Type" hint={info?.description}>
+          {(control) => (
+            <select
+              {...control}
+              value={type}
+              onChange={({ target }) => {
+                send.reset();
+                setType(types.find((each) => each.event === target.value)?.event ?? type);
+              }}
+            >
+              {types.map((each) => (
+                <option key={each.event}>{each.event}</option>
+              ))}
+            </select>
+          )}
+        </Field>
+        <JsonEditor
+          text={text}
+          onChange={change}
+          syntaxError={json.error}
+          problem={send.error}
+          onReset={text === example ? undefined : () => change(undefined)}
+        />
+        <Field
+          label="Id (optional)"
+          hint="Receivers deduplicate on it. Sent again with the same id, the same event is accepted and not sent twice."
+          error={idError && `It ${idError}.`}
+        >
+          {(control) => (
+            <input
+              {...control}
+              autoComplete="off"
+              spellCheck={false}
+              placeholder="Made for you when left empty"
+              value={id}
+              onChange={({ target }) => {
+                send.reset();
+                setId(target.value);
+              }}
+            />
+          )}
+        </Field>
+        <Subscribers type={type} />
+        <Problem error={send.error} />
+        <ScopeNote scope="events:write" deed="send events" />
+        <button
+          type="submit"
+          className="button button-primary"
+          title={reason}
+          disabled={reason !== undefined || send.isPending || json.error !== undefined}
+        >
+          Send event
+        </button>
+      </form>
+      {send.data && <SentEvent key={send.submittedAt} accepted={send.data} />}
+    </>
+  );
+}
