@@ -51,5 +51,6 @@ export async function sendAttempt(
     secrets: { body: open(sealed.body), standard: [open(first), ...others.map(open)] },
     isTest,
   });
-  return { attemptId, sent: await sender.send({ url, headers, body }) };
+  // It starts when its headers say so.
+  return { attemptId, sent: { ...(await sender.send({ url, headers, body })), startedAt: at } };
 }

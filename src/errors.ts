@@ -24,6 +24,8 @@ export const errorCatalogue = {
   event_id_conflict: { status: 409, title: 'This event id is taken by another event' },
   /** The account has as many webhooks as it may. */
   webhook_limit_reached: { status: 409, title: 'The account has no room for another webhook' },
+  /** The account has as many valid keys as it may. */
+  key_limit_reached: { status: 409, title: 'The account has no room for another key' },
   /** The delivery's state does not allow what was asked. */
   delivery_state_conflict: { status: 409, title: "The delivery's state does not allow this" },
   /** What was asked for needs an active webhook. */

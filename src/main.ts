@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { startApp, type App, type Role } from './app.ts';
+import { addAccountCommands } from './cli/account.ts';
 import { addAdminCommands, type WithDatabase } from './cli/admin.ts';
 import { banner } from './cli/banner.ts';
 import { addCapacityCommand } from './cli/capacity.ts';
@@ -130,6 +131,7 @@ program
 addAdminCommands(program, withDatabase);
 addReencryptCommand(program, withDatabase);
 addCapacityCommand(program);
+addAccountCommands(program);
 addWebhookCommands(program);
 addEventCommands(program);
 addDeliveryCommands(program);

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fillLog, type FilledLog } from '../bench/log-fill.ts';
 import type { DeliveryStatus } from '../src/contracts/delivery.ts';
-import { findApiKey } from '../src/db/api-keys.ts';
+import { insertAccountKey, listAccountKeys, revokeAccountKey } from '../src/db/account-keys.ts';
+import { readAccountStats } from '../src/db/account-stats.ts';
+import { findApiKey, findNamedKey } from '../src/db/api-keys.ts';
 import { deferDeliveries, listAttempts, recordAttempts, rescheduleDelivery } from '../src/db/attempts.ts';
 import { evaluateWebhooks } from '../src/db/auto-disable.ts';
 import {
@@ -45,6 +47,7 @@ import { explainedPool, type Explained, type PlanNode } from './kit/explained-po
 const rowsInAll = 20_000;
 let database: TestDatabase;
 let log: FilledLog;
+let keyId: string;
 beforeAll(async () => {
   database = await createTestDatabase();
   await migrate(database.pool);
@@ -57,7 +60,17 @@ beforeAll(async () => {
          from owners, generate_series(1, 50) as n returning id)
      insert into webhook_slots (webhook_id, last_slot) select id, 1 from made`,
   );
-  await database.pool.query(`analyze webhooks, webhook_slots`);
+  // So are keys; the account's own is one of many.
+  await database.pool.query(
+    `insert into api_keys (id, account_id, name, hint, digest, scopes)
+     select 'key_' || a.id || '_' || n, a.id, 'other', '', sha256((a.id || '_' || n)::bytea), '{}'
+     from accounts a, generate_series(1, 50) as n`,
+  );
+  const { rows } = await database.pool.query<{ id: string }>(`select id from api_keys where digest = $1`, [
+    digestOfKey(log.key),
+  ]);
+  keyId = rows[0]?.id ?? '';
+  await database.pool.query(`analyze webhooks, webhook_slots, api_keys`);
 }, 300_000);
 afterAll(() => database.drop());
 
@@ -200,6 +213,15 @@ const newEvents = (count: number): NewEvent[] =>
 
 const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = {
   'an API key': (pool) => findApiKey(pool, digestOfKey(log.key)),
+  "a session's key": (pool) => findNamedKey(pool, keyId),
+  "the account's keys": (pool) => listAccountKeys(pool, log.accountId, null, 51),
+  'its keys, further down': (pool) => listAccountKeys(pool, log.accountId, keyId, 51),
+  'a new key': (pool) =>
+    withTransaction(pool, (client) =>
+      insertAccountKey(client, log.accountId, { name: '', hint: '', digest: digestOfKey('new'), scopes: [] }),
+    ),
+  'a key that is revoked': (pool) => revokeAccountKey(pool, log.accountId, 'key_none'),
+  'statistics of all webhooks': (pool) => readAccountStats(pool, log.accountId, new Date()),
   'a delivery': (pool) => findDelivery(pool, log.accountId, log.deliveryId),
   'its attempts': (pool) => listAttempts(pool, log.deliveryId),
   events: (pool) => listEvents(pool, log.accountId, null, 51),

@@ -24,6 +24,7 @@ beforeAll(async () => {
     deliveries: delivery,
     events: 'evt_mine',
     recoveries: recovery.body.id,
+    keys: await keyIdOf(service.accountId),
   };
   ({ key: stranger } = await service.newAccount());
 });
@@ -32,6 +33,13 @@ afterAll(async () => {
   await receiver.close();
 });
 
+async function keyIdOf(accountId: string): Promise<string> {
+  const { rows } = await service.pool.query<{ id: string }>(`select id from api_keys where account_id = $1`, [
+    accountId,
+  ]);
+  return rows[0]?.id ?? '';
+}
+
 const bodies: Record<string, unknown> = {
   createWebhook: { url: 'https://example.com/', events: ['*'] },
   updateWebhook: { description: 'taken over' },
@@ -39,6 +47,7 @@ const bodies: Record<string, unknown> = {
   rescheduleDelivery: { next_attempt_at: new Date(Date.now() + 60_000).toISOString() },
   publishEvents: { events: [{}] },
   recoverWebhook: { since: '2020-01-01T00:00:00Z' },
+  createKey: { name: 'taken over', scopes: ['webhooks:read'] },
 };
 const pathOf = (path: string) => path.replace('{id}', ids[path.split('/')[2] ?? ''] ?? 'missing');
 const bodyOf = (operationId: string) =>

@@ -1,6 +1,6 @@
 import { ApiError } from '../errors.ts';
 
-type ListName = 'webhooks' | 'events' | 'deliveries';
+type ListName = 'webhooks' | 'events' | 'deliveries' | 'keys';
 
 /**
  * A page of a list from one row more than it holds: that one more tells whether another page follows.

@@ -13,7 +13,10 @@ import type {
   eventTypeInfoSchema,
   OperationalType,
 } from '../contracts/event-types.ts';
+import type { createdKeySchema, createKeySchema, Key } from '../contracts/key.ts';
 import type { Recovery, recoverWebhookSchema } from '../contracts/recovery.ts';
+import type { Settings } from '../contracts/settings.ts';
+import type { Stats } from '../contracts/stats.ts';
 import type {
   createdWebhookSchema,
   createWebhookSchema,
@@ -190,6 +193,29 @@ export class FltrWebhooks {
 
   cancelRecovery(id: string): Promise<Recovery> {
     return this.#call('POST', `/v1/recoveries/${part(id)}/cancel`);
+  }
+
+  /** The last 24 hours of all webhooks. */
+  getStats(): Promise<Stats> {
+    return this.#call('GET', '/v1/stats');
+  }
+
+  listKeys(query?: PageQuery): Promise<Page<Key>> {
+    return this.#call('GET', '/v1/keys', { query });
+  }
+
+  /** The answer alone has the key. */
+  createKey(key: z.input<typeof createKeySchema>): Promise<z.output<typeof createdKeySchema>> {
+    return this.#call('POST', '/v1/keys', { body: key });
+  }
+
+  revokeKey(id: string): Promise<void> {
+    return this.#call('DELETE', `/v1/keys/${part(id)}`);
+  }
+
+  /** The limits and times that the service works with. */
+  getSettings(): Promise<Settings> {
+    return this.#call('GET', '/v1/settings');
   }
 }
 

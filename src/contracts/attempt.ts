@@ -40,6 +40,10 @@ export const attemptSchema = z
     status_code: z.int().nullable(),
     outcome: z.enum(attemptOutcomes),
     error: z.object({ code: z.enum(attemptErrorCodes), message: z.string() }).nullable(),
+    request: z.object({ method: z.literal('POST'), headers: z.record(z.string(), z.string()) }).meta({
+      description:
+        'What was sent, without the two headers that sign, `X-FLTR-Signature` and `webhook-signature`: they are not kept.',
+    }),
     response: z
       .object({ headers: z.record(z.string(), z.string()), body: z.string(), truncated: z.boolean() })
       .nullable(),

@@ -19,7 +19,7 @@ export const eventFilterSchema = z.enum(eventFilters).meta({
     'A type, `document.*`, `dataset.*`, or `*` for all seven; events of the service itself by name, or as `webhook.*`, `delivery.*`.',
 });
 
-const url = z.string().min(1).meta({
+const url = z.string().min(1, 'must not be empty').meta({
   maxLength: 2048,
   format: 'uri',
   description: 'https only in production; http only to localhost outside it.',
@@ -27,14 +27,14 @@ const url = z.string().min(1).meta({
 });
 const events = z
   .array(eventFilterSchema)
-  .min(1)
+  .min(1, 'must name at least one')
   .max(eventFilters.length)
   .refine((list) => new Set(list).size === list.length, 'must not name a type twice')
   .meta({ uniqueItems: true });
 // PostgreSQL's text cannot hold a NUL.
 const description = z
   .string()
-  .max(500)
+  .max(500, 'must have at most 500 characters')
   .refine((text) => !text.includes('\0'), 'must not contain a NUL character');
 
 const format = z
@@ -144,11 +144,15 @@ export const testResultSchema = z
   .object({ webhook_id: z.string(), event_id: z.string(), event: z.string(), attempt: attemptSchema })
   .meta({ id: 'TestResult' });
 
-const counts = {
+export const attemptCounts = {
   attempts: z.int(),
   delivered: z.int().meta({ description: 'Deliveries that ended delivered.' }),
   failed: z.int().meta({ description: 'Deliveries that ended failed.' }),
 };
+export const failureRate = z
+  .number()
+  .nullable()
+  .meta({ description: 'failed / (delivered + failed); null where none ended.' });
 const responseMs = z
   .object({ p50: z.number().nullable(), p95: z.number().nullable(), p99: z.number().nullable() })
   .meta({
@@ -160,13 +164,10 @@ export const webhookStatsSchema = z
     webhook_id: z.string(),
     since: z.iso.datetime(),
     until: z.iso.datetime(),
-    ...counts,
-    failure_rate: z
-      .number()
-      .nullable()
-      .meta({ description: 'failed / (delivered + failed); null where none ended.' }),
+    ...attemptCounts,
+    failure_rate: failureRate,
     response_ms: responseMs,
-    hourly: z.array(z.object({ hour: z.iso.datetime(), ...counts, response_ms: responseMs })),
+    hourly: z.array(z.object({ hour: z.iso.datetime(), ...attemptCounts, response_ms: responseMs })),
   })
   .meta({ id: 'WebhookStats' });
 export type WebhookStats = z.infer<typeof webhookStatsSchema>;

@@ -5,7 +5,7 @@ import type { Queryable } from './pool.ts';
 export type ApiKey = { id: string; accountId: string | null; scopes: string[] };
 export type ApiKeyRow = ApiKey & { name: string; hint: string; createdAt: Date; revokedAt: Date | null };
 
-type NewKey = {
+export type NewKey = {
   accountId: string | null;
   name: string;
   hint: string;

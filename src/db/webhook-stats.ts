@@ -8,8 +8,7 @@ const sums = Array.from({ length: stepCount }, (_, step) => `sum(durations[${ste
 
 /** The last 24 hours of a webhook, from what is counted as attempts are recorded. */
 export async function readStats(db: Queryable, webhookId: string, now: Date): Promise<WebhookStats> {
-  const until = new Date(now.getTime() - (now.getTime() % 60_000) + 60_000);
-  const since = new Date(until.getTime() - 86_400_000);
+  const { since, until, hours } = lastDay(now);
   const { rows } = await db.query<HourRow>(
     `select date_trunc('hour', minute) as hour, sum(attempts)::int as attempts, sum(delivered)::int as delivered,
        sum(failed)::int as failed, array[${sums}] as durations
@@ -17,12 +16,6 @@ export async function readStats(db: Queryable, webhookId: string, now: Date): Pr
     [webhookId, since, until],
   );
   const byHour = new Map(rows.map((row) => [row.hour.getTime(), row]));
-  const hourMs = 3_600_000;
-  const firstHour = since.getTime() - (since.getTime() % hourMs);
-  const hours = Array.from(
-    { length: Math.ceil((until.getTime() - firstHour) / hourMs) },
-    (_, index) => firstHour + index * hourMs,
-  );
   const sum = (field: 'attempts' | 'delivered' | 'failed') =>
     rows.reduce((total, row) => total + row[field], 0);
   const [delivered, failed] = [sum('delivered'), sum('failed')];
@@ -37,7 +30,7 @@ export async function readStats(db: Queryable, webhookId: string, now: Date): Pr
     attempts: sum('attempts'),
     delivered,
     failed,
-    failure_rate: delivered + failed === 0 ? null : failed / (delivered + failed),
+    failure_rate: failureRateOf(delivered, failed),
     response_ms: percentiles(all),
     hourly: hours.map((at) => {
       const row = byHour.get(at);
@@ -50,6 +43,20 @@ export async function readStats(db: Queryable, webhookId: string, now: Date): Pr
       };
     }),
   };
+}
+
+export const failureRateOf = (delivered: number, failed: number): number | null =>
+  delivered + failed === 0 ? null : failed / (delivered + failed);
+
+/** The 24 hours that end with this minute, and the beginnings of the hours that they touch. */
+export function lastDay(now: Date): { since: Date; until: Date; hours: number[] } {
+  const until = new Date(now.getTime() - (now.getTime() % 60_000) + 60_000);
+  const since = new Date(until.getTime() - 86_400_000);
+  const hourMs = 3_600_000;
+  const firstHour = since.getTime() - (since.getTime() % hourMs);
+  const length = Math.ceil((until.getTime() - firstHour) / hourMs);
+  const hours = Array.from({ length }, (_, index) => firstHour + index * hourMs);
+  return { since, until, hours };
 }
 
 function percentiles(counts: readonly number[]): WebhookStats['response_ms'] {

@@ -1,16 +1,35 @@
 import { signBody, signStandard } from './signature.ts';
 import type { SigningSecrets } from './signing-secrets.ts';
 
-type AttemptHeaders = {
+type UnsignedHeaders = {
   eventId: string;
   eventType: string;
   attemptId: string;
-  body: Uint8Array;
   /** The attempt's start. */
   at: Date;
-  secrets: SigningSecrets;
   isTest?: boolean;
 };
+type AttemptHeaders = UnsignedHeaders & { body: Uint8Array; secrets: SigningSecrets };
+
+const secondsOf = (at: Date) => Math.floor(at.getTime() / 1000);
+
+/**
+ * The headers of one attempt but for the two that sign: what can be told of it without its secret.
+ *
+ * @example unsignedHeaders({ eventId: 'evt_1', eventType: 'document.deleted', attemptId: 'att_1', at })['webhook-id'] // 'evt_1'
+ */
+export function unsignedHeaders(input: UnsignedHeaders): Record<string, string> {
+  const headers: Record<string, string> = {
+    'Content-Type': 'application/json',
+    'User-Agent': 'FLTR-Webhooks/1.0',
+    'X-FLTR-Event': input.eventType,
+    'X-FLTR-Delivery': input.attemptId,
+    'webhook-id': input.eventId,
+    'webhook-timestamp': String(secondsOf(input.at)),
+  };
+  if (input.isTest) headers['X-FLTR-Test'] = 'true';
+  return headers;
+}
 
 /**
  * The headers of one attempt. `Content-Length` and `Host` are the HTTP client's.
@@ -18,19 +37,11 @@ type AttemptHeaders = {
  * @example attemptHeaders({ eventId: 'evt_1', eventType: 'document.deleted', attemptId: 'att_1', body, at, secrets: { body: 'whsec_…', standard: ['whsec_…'] } })
  */
 export function attemptHeaders(input: AttemptHeaders): Record<string, string> {
-  const timestamp = Math.floor(input.at.getTime() / 1000);
-  const headers: Record<string, string> = {
-    'Content-Type': 'application/json',
-    'User-Agent': 'FLTR-Webhooks/1.0',
-    'X-FLTR-Event': input.eventType,
-    'X-FLTR-Delivery': input.attemptId,
+  return {
+    ...unsignedHeaders(input),
     'X-FLTR-Signature': signBody(input.secrets.body, input.body),
-    'webhook-id': input.eventId,
-    'webhook-timestamp': String(timestamp),
     'webhook-signature': input.secrets.standard
-      .map((secret) => signStandard(secret, input.eventId, timestamp, input.body))
+      .map((secret) => signStandard(secret, input.eventId, secondsOf(input.at), input.body))
       .join(' '),
   };
-  if (input.isTest) headers['X-FLTR-Test'] = 'true';
-  return headers;
 }

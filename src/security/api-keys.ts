@@ -1,7 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 
-export const scopes = ['webhooks:read', 'webhooks:write', 'events:write'] as const;
-export type Scope = (typeof scopes)[number];
+export { scopes, type Scope } from '../contracts/key.ts';
 
 /**
  * A new API key of 256 random bits, shown once. Only its digest is kept.

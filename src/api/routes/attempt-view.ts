@@ -1,10 +1,14 @@
 import type { Attempt } from '../../contracts/attempt.ts';
 import type { StoredAttempt } from '../../db/attempts.ts';
 import { describeAttemptError } from '../../domain/outcome.ts';
+import { unsignedHeaders } from '../../domain/request-headers.ts';
 
-/** An attempt as the API shows it. */
-export function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>): Attempt {
+type Sent = { eventId: string; eventType: string; isTest?: boolean };
+
+/** An attempt as the API shows it: what was sent, and what came back. */
+export function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sent): Attempt {
   const { errorCode, statusCode, response } = attempt;
+  const headers = unsignedHeaders({ ...sent, attemptId: attempt.id, at: attempt.startedAt });
   return {
     id: attempt.id,
     number: attempt.number,
@@ -14,6 +18,7 @@ export function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>): Attempt 
     outcome: attempt.outcome,
     error:
       errorCode === null ? null : { code: errorCode, message: describeAttemptError(errorCode, statusCode) },
+    request: { method: 'POST', headers },
     response: response && {
       headers: response.headers,
       body: response.body.toString('utf8'),

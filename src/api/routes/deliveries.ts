@@ -58,7 +58,8 @@ async function toDelivery(deps: Deps, row: DeliveryRow): Promise<Delivery> {
   const facts = new Map(story.attempts.map((attempt) => [attempt.id, attempt]));
   const attempts = stored.map((attempt): Attempt => {
     const fact = facts.get(attempt.id);
-    return toAttempt(fact ? { ...attempt, ...fact, startedAt: new Date(fact.startedAt) } : attempt);
+    const known = fact ? { ...attempt, ...fact, startedAt: new Date(fact.startedAt) } : attempt;
+    return toAttempt(known, row);
   });
   const { runId } = row;
   const workflowId = row.workflowId ?? row.id;

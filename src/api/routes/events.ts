@@ -47,9 +47,9 @@ export const eventRoutes = [
     async handle({ deps, key, id }) {
       const event = await findEvent(deps.pool, accountOf(key), id);
       if (!event) throw new ApiError('not_found', 'There is no such event.');
-      const { body, ...summary } = event;
-      const { data } = body === null ? { data: null } : (JSON.parse(body.toString()) as { data: unknown });
-      return { status: 200, body: { ...summary, data } };
+      const body = event.body?.toString() ?? null;
+      const { data } = body === null ? { data: null } : (JSON.parse(body) as { data: unknown });
+      return { status: 200, body: { ...event, data, body } };
     },
   }),
 ];

@@ -2,8 +2,11 @@ import type { Route } from '../route.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { eventTypeRoutes } from './event-types.ts';
 import { eventRoutes } from './events.ts';
+import { keyRoutes } from './keys.ts';
 import { publishRoutes } from './publish.ts';
 import { recoveryRoutes } from './recoveries.ts';
+import { settingsRoutes } from './settings.ts';
+import { statsRoutes } from './stats.ts';
 import { webhookSecretRoutes } from './webhook-secrets.ts';
 import { webhookStatsRoutes } from './webhook-stats.ts';
 import { webhookRoutes } from './webhooks.ts';
@@ -18,4 +21,7 @@ export const routes: Route[] = [
   ...deliveryRoutes,
   ...recoveryRoutes,
   ...eventTypeRoutes,
+  ...statsRoutes,
+  ...keyRoutes,
+  ...settingsRoutes,
 ];

@@ -133,7 +133,7 @@ export const webhookRoutes = [
       });
       const isAnswered = sent.kind === 'answered';
       const { outcome, errorCode } = judgeAttempt(sent, true);
-      const attempt: Attempt = toAttempt({
+      const made = {
         id: attemptId,
         number: 1,
         startedAt: sent.startedAt,
@@ -142,7 +142,8 @@ export const webhookRoutes = [
         outcome,
         errorCode,
         response: isAnswered ? { headers: sent.headers, body: sent.body, truncated: sent.truncated } : null,
-      });
+      };
+      const attempt: Attempt = toAttempt(made, { eventId, eventType: body.event, isTest: true });
       return { status: 200, body: { webhook_id: webhook.id, event_id: eventId, event: body.event, attempt } };
     },
   }),

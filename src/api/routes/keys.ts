@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { createdKeySchema, createKeySchema, keySchema, scopes, type Key } from '../../contracts/key.ts';
+import { idPattern } from '../../contracts/id.ts';
+import { pageOf, pageQuery } from '../../contracts/page.ts';
+import { insertAccountKey, listAccountKeys, maxValidKeys, revokeAccountKey } from '../../db/account-keys.ts';
+import type { ApiKey, ApiKeyRow } from '../../db/api-keys.ts';
+import { insertAuditRecord } from '../../db/audit-records.ts';
+import { withTransaction } from '../../db/pool.ts';
+import { ApiError } from '../../errors.ts';
+import { digestOfKey, hintOfKey, newApiKey } from '../../security/api-keys.ts';
+import { accountOf } from '../auth.ts';
+import { fromCursor, toPage } from '../cursor.ts';
+import { defineRoute } from '../route.ts';
+
+const tag = 'Keys';
+
+function toKey(row: ApiKeyRow, caller: ApiKey): Key {
+  return {
+    id: row.id,
+    name: row.name,
+    hint: row.hint,
+    scopes: scopes.filter((scope) => row.scopes.includes(scope)),
+    created_at: row.createdAt.toISOString(),
+    revoked_at: row.revokedAt?.toISOString() ?? null,
+    is_current: row.id === caller.id,
+  };
+}
+
+export const keyRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/v1/keys',
+    operationId: 'listKeys',
+    tag,
+    summary: "List the account's API keys, newest first, the revoked ones among them",
+    scope: 'webhooks:read',
+    query: z.strictObject(pageQuery),
+    replies: { 200: { description: 'A page of keys', schema: pageOf(keySchema, 'KeyPage') } },
+    async handle({ deps, key, query }) {
+      const [before] = fromCursor('keys', query.cursor, [idPattern]) ?? [];
+      const rows = await listAccountKeys(deps.pool, accountOf(key), before ?? null, query.limit + 1);
+      const toItem = (row: ApiKeyRow) => toKey(row, key);
+      return { status: 200, body: toPage('keys', rows, query.limit, ({ id }) => [id], toItem) };
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/v1/keys',
+    operationId: 'createKey',
+    tag,
+    summary: 'Create an API key for the account',
+    description: `The answer holds the key, which is kept as its digest only. A key gives no scope that it does not have. An account has at most ${maxValidKeys} valid keys. Audited.`,
+    scope: 'webhooks:write',
+    body: createKeySchema,
+    replies: { 201: { description: 'Created', schema: createdKeySchema } },
+    errors: ['key_limit_reached'],
+    async handle({ deps, key: caller, body }) {
+      const accountId = accountOf(caller);
+      const missing = body.scopes.filter((scope) => !caller.scopes.includes(scope));
+      if (missing.length > 0)
+        throw new ApiError(
+          'missing_scope',
+          `A key gives only scopes that it has itself. This one lacks ${missing.join(', ')}.`,
+        );
+      const key = newApiKey();
+      const row = await withTransaction(deps.pool, async (client) => {
+        const inserted = await insertAccountKey(client, accountId, {
+          name: body.name,
+          hint: hintOfKey(key),
+          digest: digestOfKey(key),
+          scopes: body.scopes,
+        });
+        await insertAuditRecord(client, {
+          accountId,
+          actor: caller.id,
+          action: 'key.created',
+          target: inserted.id,
+        });
+        return inserted;
+      });
+      const { id, ...rest } = toKey(row, caller);
+      return { status: 201, body: { id, key, ...rest } };
+    },
+  }),
+  defineRoute({
+    method: 'delete',
+    path: '/v1/keys/{id}',
+    operationId: 'revokeKey',
+    tag,
+    summary: 'Revoke an API key of the account, from this moment on',
+    description: 'Its sessions end with it. A key may revoke itself. Audited.',
+    scope: 'webhooks:write',
+    replies: { 204: { description: 'Revoked' } },
+    async handle({ deps, key, id }) {
+      const accountId = accountOf(key);
+      await withTransaction(deps.pool, async (client) => {
+        if (!(await revokeAccountKey(client, accountId, id)))
+          throw new ApiError('not_found', 'There is no such key that is valid.');
+        await insertAuditRecord(client, { accountId, actor: key.id, action: 'key.revoked', target: id });
+      });
+      return { status: 204 };
+    },
+  }),
+];

@@ -1,0 +1,45 @@
+import { settingsSchema, type Settings } from '../../contracts/settings.ts';
+import type { Deps } from '../../deps.ts';
+import { disableAbovePercent } from '../../domain/auto-disable.ts';
+import { packageVersion } from '../../package-root.ts';
+import { accountOf } from '../auth.ts';
+import { defineRoute } from '../route.ts';
+
+function toSettings({ config, temporalUiUrl }: Deps): Settings {
+  return {
+    environment: config.FLTR_ENV,
+    version: packageVersion,
+    retry_schedule_seconds: config.FLTR_RETRY_SCHEDULE_SECONDS,
+    attempt_timeout_ms: config.FLTR_ATTEMPT_TIMEOUT_MS,
+    deliveries_per_hour: config.FLTR_DELIVERIES_PER_HOUR === 0 ? null : config.FLTR_DELIVERIES_PER_HOUR,
+    max_webhooks: config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
+    hold_hours: config.FLTR_HOLD_HOURS,
+    auto_disable: {
+      every_seconds: config.FLTR_AUTO_DISABLE_EVERY_SECONDS,
+      min_deliveries: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
+      failure_rate: disableAbovePercent / 100,
+    },
+    payload_retention_days: config.FLTR_PAYLOAD_RETENTION_DAYS,
+    retention_days: config.FLTR_RETENTION_DAYS,
+    deliveries_per_workflow: config.FLTR_DELIVERIES_PER_WORKFLOW,
+    api_requests_per_minute: config.FLTR_API_REQUESTS_PER_MINUTE,
+    publish_requests_per_minute: config.FLTR_PUBLISH_REQUESTS_PER_MINUTE,
+    temporal_ui_url: temporalUiUrl,
+  };
+}
+
+export const settingsRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/v1/settings',
+    operationId: 'getSettings',
+    tag: 'Settings',
+    summary: 'The limits and times that the service works with',
+    scope: 'webhooks:read',
+    replies: { 200: { description: 'The settings', schema: settingsSchema } },
+    handle({ deps, key }) {
+      accountOf(key);
+      return Promise.resolve({ status: 200, body: toSettings(deps) });
+    },
+  }),
+];

@@ -1,0 +1,89 @@
+import type { Command } from 'commander';
+import type { z } from 'zod';
+import { everyItem } from '../client/fltr-webhooks.ts';
+import type { createKeySchema, Key } from '../contracts/key.ts';
+import type { Settings } from '../contracts/settings.ts';
+import type { Stats } from '../contracts/stats.ts';
+import { apiCommand, connect, print, type ApiOptions } from './api.ts';
+import { fields, percent } from './format.ts';
+import { table } from './table.ts';
+
+/** What the API answers about the account as a whole: its keys, its last 24 hours, the service's settings. */
+export function addAccountCommands(program: Command): void {
+  const keys = program
+    .command('account-keys')
+    .description("the account's own API keys, by the API; `keys` is for operators");
+  apiCommand(keys, 'list')
+    .description('all keys of the account, without the keys themselves')
+    .action(async (options: ApiOptions) => {
+      const { client } = await connect(options);
+      const all: Key[] = [];
+      for await (const key of everyItem((page) => client.listKeys({ limit: 100, ...page }))) all.push(key);
+      print(options, all, keyTable);
+    });
+  apiCommand(keys, 'create <name>')
+    .description('create a key for the account and print it, once')
+    .requiredOption('--scopes <list>', 'separated by commas: webhooks:read, webhooks:write, events:write')
+    .action(async (name: string, options: ApiOptions & { scopes: string }) => {
+      const scopes = options.scopes.split(',').map((scope) => scope.trim());
+      const { client } = await connect(options);
+      const asked = { name, scopes } as z.input<typeof createKeySchema>;
+      print(options, await client.createKey(asked), ({ id, key }) => fields({ id, key }));
+    });
+  apiCommand(keys, 'revoke <id>')
+    .description('revoke a key of the account, from this moment on')
+    .action(async (id: string, options: ApiOptions) => {
+      const { client } = await connect(options);
+      await client.revokeKey(id);
+      print(options, { revoked: id }, () => `${id} is revoked.`);
+    });
+  apiCommand(program, 'stats')
+    .description('the last 24 hours of all webhooks')
+    .action(async (options: ApiOptions) => {
+      const { client } = await connect(options);
+      print(options, await client.getStats(), statsTable);
+    });
+  apiCommand(program, 'settings')
+    .description('the limits and times that the service works with')
+    .action(async (options: ApiOptions) => {
+      const { client } = await connect(options);
+      print(options, await client.getSettings(), settingsText);
+    });
+}
+
+function keyTable(keys: readonly Key[]): string {
+  return table(
+    keys.map((key) => ({
+      id: key.id,
+      key: key.hint,
+      scopes: key.scopes.join(','),
+      name: key.name,
+      created: key.created_at,
+      revoked: key.revoked_at ?? '',
+      current: key.is_current ? 'yes' : '',
+    })),
+  );
+}
+
+function statsTable({ data }: Stats): string {
+  if (data.length === 0) return 'There are no webhooks.';
+  return table(
+    data.map(({ webhook_id, attempts, delivered, failed, failure_rate }) => ({
+      webhook: webhook_id,
+      attempts: String(attempts),
+      delivered: String(delivered),
+      failed: String(failed),
+      'failure rate': percent(failure_rate),
+    })),
+  );
+}
+
+function settingsText({ auto_disable: disable, ...settings }: Settings): string {
+  const { retry_schedule_seconds: waits, deliveries_per_hour: cap, ...others } = settings;
+  return fields({
+    ...others,
+    retry_schedule_seconds: waits.join(', '),
+    deliveries_per_hour: cap ?? 'no cap',
+    auto_disable: `above ${percent(disable.failure_rate)} of at least ${disable.min_deliveries}, judged every ${disable.every_seconds} s`,
+  });
+}

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+
+export const scopes = ['webhooks:read', 'webhooks:write', 'events:write'] as const;
+export type Scope = (typeof scopes)[number];
+
+const scopeList = z.array(z.enum(scopes)).min(1).max(scopes.length);
+
+export const createKeySchema = z
+  .strictObject({
+    // PostgreSQL's text cannot hold a NUL.
+    name: z
+      .string()
+      .min(1)
+      .max(100)
+      .refine((text) => !text.includes('\0'), 'must not contain a NUL character')
+      .meta({ description: 'What the key is for.' }),
+    scopes: scopeList
+      .refine((list) => new Set(list).size === list.length, 'must not name a scope twice')
+      .meta({ uniqueItems: true, description: 'Of those that the calling key has.' }),
+  })
+  .meta({ id: 'CreateKey' });
+
+export const keySchema = z
+  .object({
+    id: z.string().meta({ example: 'key_01k' }),
+    name: z.string(),
+    hint: z.string().meta({ description: 'How the key begins.', example: 'fltr_Zx8a…' }),
+    scopes: z.array(z.enum(scopes)),
+    created_at: z.iso.datetime(),
+    revoked_at: z.iso.datetime().nullable(),
+    is_current: z.boolean().meta({ description: 'It is the one that this call was made with.' }),
+  })
+  .meta({ id: 'Key' });
+export type Key = z.infer<typeof keySchema>;
+
+export const createdKeySchema = keySchema
+  .extend({ key: z.string().meta({ description: 'The key itself: this answer alone has it.' }) })
+  .meta({ id: 'CreatedKey' });

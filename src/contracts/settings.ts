@@ -1,0 +1,30 @@
+import { z } from 'zod';
+
+const count = z.int();
+
+export const settingsSchema = z
+  .object({
+    environment: z.enum(['development', 'production']),
+    version: z.string(),
+    retry_schedule_seconds: z.array(count).meta({ description: 'The wait before each retry.' }),
+    attempt_timeout_ms: count,
+    deliveries_per_hour: count
+      .nullable()
+      .meta({ description: 'Attempts of a webhook in any hour; null: no cap.' }),
+    max_webhooks: count,
+    hold_hours: count.meta({
+      description: 'How long deliveries of a webhook that is not active are held.',
+    }),
+    auto_disable: z.object({ every_seconds: count, min_deliveries: count, failure_rate: z.number() }).meta({
+      description:
+        'A webhook of whose deliveries in 24 hours more than `failure_rate` failed is disabled, given so many.',
+    }),
+    payload_retention_days: count.meta({ description: '0: as long as their rows.' }),
+    retention_days: count.meta({ description: '0: for ever.' }),
+    deliveries_per_workflow: count,
+    api_requests_per_minute: count.meta({ description: 'Of each key; 0: no limit.' }),
+    publish_requests_per_minute: count.meta({ description: 'Of each key; 0: no limit.' }),
+    temporal_ui_url: z.string().nullable(),
+  })
+  .meta({ id: 'Settings' });
+export type Settings = z.infer<typeof settingsSchema>;

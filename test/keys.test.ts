@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Key } from '../src/contracts/key.ts';
+import { digestOfKey, type Scope } from '../src/security/api-keys.ts';
+import { call, startService, type Answer, type Service } from './kit/service.ts';
+
+let service: Service;
+beforeAll(async () => {
+  service = await startService({}, 'api');
+});
+afterAll(() => service.stop());
+
+type Created = Key & { key: string; code: string; detail: string };
+type List = { data: Key[]; next_cursor: string | null };
+const as = <T = Created>(key: string, method: string, path: string, body?: unknown) =>
+  call<T>(service.apiUrl, key, method, path, body);
+const create = (key: string, name: string, scopes: readonly Scope[]) =>
+  as(key, 'POST', '/v1/keys', { name, scopes });
+const list = async (key: string, query = '') => (await as<List>(key, 'GET', `/v1/keys${query}`)).body;
+const outcome = ({ status, body }: Answer<{ code: string }>) => [status, body.code];
+
+test('a key is created, shown once, listed, used, revoked; who did it is on record', async () => {
+  const { accountId, key: owner } = await service.newAccount();
+  const created = await create(owner, 'reader', ['webhooks:read']);
+  expect(created.status).toBe(201);
+  expect(created.headers.get('cache-control')).toBe('no-store');
+  const { key, ...shown } = created.body;
+  expect(key).toMatch(/^fltr_[\w-]{43}$/);
+  expect(shown).toEqual({
+    id: expect.stringMatching(/^key_/),
+    name: 'reader',
+    hint: `${key.slice(0, 9)}…`,
+    scopes: ['webhooks:read'],
+    created_at: expect.any(String),
+    revoked_at: null,
+    is_current: false,
+  });
+  const { data, next_cursor: cursor } = await list(owner);
+  expect([data[0], data.length, cursor]).toEqual([shown, 2, null]);
+  expect([data[1]?.name, data[1]?.is_current]).toEqual(['test', true]);
+  expect(JSON.stringify(data)).not.toContain(key.slice(10));
+  expect((await list(key)).data.map(({ is_current }) => is_current)).toEqual([true, false]);
+  const { rows: stored } = await service.pool.query(`select digest, account_id from api_keys where id = $1`, [
+    shown.id,
+  ]);
+  expect(stored).toEqual([{ digest: digestOfKey(key), account_id: accountId }]);
+
+  expect((await as(owner, 'DELETE', `/v1/keys/${shown.id}`)).status).toBe(204);
+  expect(outcome(await as(key, 'GET', '/v1/keys'))).toEqual([401, 'unauthorized']);
+  expect(outcome(await as(owner, 'DELETE', `/v1/keys/${shown.id}`))).toEqual([404, 'not_found']);
+  expect((await list(owner)).data[0]?.revoked_at).toEqual(expect.any(String));
+  const { rows } = await service.pool.query(
+    `select actor, action, target from audit_records where account_id = $1 order by id`,
+    [accountId],
+  );
+  const actor = data[1]?.id;
+  expect(rows).toEqual([
+    { actor, action: 'key.created', target: shown.id },
+    { actor, action: 'key.revoked', target: shown.id },
+  ]);
+});
+
+test('a key gives no scope that it does not have, and none without webhooks:write', async () => {
+  const { accountId } = await service.newAccount();
+  const writer = await service.newKey({ accountId, scopes: ['webhooks:read', 'webhooks:write'] });
+  expect((await create(writer, 'same', ['webhooks:write', 'webhooks:read'])).status).toBe(201);
+  for (const scopes of [['events:write'], ['webhooks:read', 'events:write']] as const) {
+    const refused = await create(writer, 'more', scopes);
+    expect(outcome(refused)).toEqual([403, 'missing_scope']);
+    expect(refused.body.detail).toContain('lacks events:write');
+  }
+  const reader = await service.newKey({ accountId, scopes: ['webhooks:read'] });
+  expect(outcome(await create(reader, 'own', ['webhooks:read']))).toEqual([403, 'missing_scope']);
+  const serviceKey = await service.newKey({ accountId: null });
+  expect(outcome(await create(serviceKey, 'x', ['events:write']))).toEqual([403, 'account_key_required']);
+  expect(outcome(await as(serviceKey, 'GET', '/v1/keys'))).toEqual([403, 'account_key_required']);
+  for (const body of [
+    { name: 'x', scopes: [] },
+    { name: 'x', scopes: ['webhooks:read', 'webhooks:read'] },
+    { name: 'x', scopes: ['admin'] },
+    { name: '', scopes: ['webhooks:read'] },
+    { name: 'x'.repeat(101), scopes: ['webhooks:read'] },
+    { name: 'a\0', scopes: ['webhooks:read'] },
+    { name: 'x', scopes: ['webhooks:read'], account_id: service.accountId },
+  ]) {
+    expect(outcome(await as(writer, 'POST', '/v1/keys', body))).toEqual([422, 'validation_failed']);
+  }
+});
+
+test("another account's keys are neither listed nor revoked, also with a forged cursor", async () => {
+  const [mine, theirs] = [await service.newAccount(), await service.newAccount()];
+  const { body } = await create(theirs.key, 'theirs', ['webhooks:read']);
+  expect(outcome(await as(mine.key, 'DELETE', `/v1/keys/${body.id}`))).toEqual([404, 'not_found']);
+  expect((await list(body.key)).data).toHaveLength(2);
+  const forged = Buffer.from(JSON.stringify([1, 'keys', 'key_zzzzzzzzzzzzzzzzzzzzzzzzzz'])).toString(
+    'base64url',
+  );
+  for (const query of ['', `?cursor=${forged}`]) {
+    expect((await list(mine.key, query)).data.map(({ name }) => name)).toEqual(['test']);
+  }
+  const { rows } = await service.pool.query(
+    `select count(*)::int as count from audit_records where account_id = $1`,
+    [mine.accountId],
+  );
+  expect(rows).toEqual([{ count: 0 }]);
+});
+
+test('an account has 100 valid keys, also where many are asked for at once; a revoked one makes room', async () => {
+  const { accountId, key } = await service.newAccount();
+  await Promise.all(Array.from({ length: 97 }, () => service.newKey({ accountId })));
+  const answers = await Promise.all(
+    Array.from({ length: 6 }, (_, index) => create(key, `racing ${index}`, ['webhooks:read'])),
+  );
+  const statuses = answers.map(({ status }) => status).sort((a, b) => a - b);
+  expect(statuses).toEqual([201, 201, 409, 409, 409, 409]);
+  const refused = answers.find(({ status }) => status === 409);
+  expect([refused?.body.code, refused?.body.detail]).toEqual([
+    'key_limit_reached',
+    'An account may have 100 valid keys. Revoke one that is no longer needed.',
+  ]);
+  const made = answers.find(({ status }) => status === 201)?.body.id;
+  expect((await as(key, 'DELETE', `/v1/keys/${made}`)).status).toBe(204);
+  expect((await create(key, 'in its place', ['webhooks:read'])).status).toBe(201);
+  // Page after page, newest first, each once.
+  const ids: string[] = [];
+  for (let query = '?limit=40'; query !== '';) {
+    const page = await list(key, query);
+    ids.push(...page.data.map(({ id }) => id));
+    query = page.next_cursor === null ? '' : `?limit=40&cursor=${page.next_cursor}`;
+  }
+  expect(ids).toHaveLength(101);
+  expect(ids).toEqual([...new Set(ids)].sort().toReversed());
+});
+
+test('a key can revoke itself', async () => {
+  const { key } = await service.newAccount();
+  const [own] = (await list(key)).data;
+  expect((await as(key, 'DELETE', `/v1/keys/${own?.id}`)).status).toBe(204);
+  expect(outcome(await as(key, 'GET', '/v1/keys'))).toEqual([401, 'unauthorized']);
+});
