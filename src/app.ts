@@ -159,6 +159,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         address,
         namespace: config.TEMPORAL_NAMESPACE,
         ready: namespaceReady.done,
+        maxCachedWorkflows: config.FLTR_MAX_CACHED_WORKFLOWS,
         activities: {
           pool,
           sender,

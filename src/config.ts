@@ -157,6 +157,11 @@ const settings = {
     default: '64',
     meaning: 'most deliveries that share a workflow for their first attempt in a burst; 1: never',
   },
+  FLTR_MAX_CACHED_WORKFLOWS: {
+    schema: wholeNumber(400, 100_000),
+    default: '1000',
+    meaning: 'workflows a worker keeps in memory, about 0.1 MiB each; the others wait in Temporal alone',
+  },
   FLTR_ALLOWED_CIDRS: {
     schema: cidrs,
     default: '',

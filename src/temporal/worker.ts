@@ -23,6 +23,8 @@ type Options = {
   /** The namespace knows our search attributes: before that, no workflow can be started. */
   ready: Promise<void>;
   activities: ActivityDeps;
+  /** At least twice those that can be under way: what is put away and wanted again reads its history again. */
+  maxCachedWorkflows: number;
   log: Logger;
 };
 
@@ -79,7 +81,7 @@ export function installRuntime(log: Logger, metricsAddress: string | undefined):
 }
 
 /** A worker that connects as soon as Temporal is there, and again whenever it stopped by itself. */
-export function startWorker({ address, namespace, ready, activities, log }: Options): RunningWorker {
+export function startWorker({ address, namespace, ready, activities, maxCachedWorkflows, log }: Options): RunningWorker {
   const stop = new AbortController();
   let worker: Worker | null = null;
   let caller: Caller | null = null;
@@ -98,6 +100,7 @@ export function startWorker({ address, namespace, ready, activities, log }: Opti
         workflowBundle: { codePath: workflowBundlePath },
         activities: createActivities(activities),
         ...workerTuning,
+        maxCachedWorkflows,
       });
       worker = created;
       const run = created.run();
