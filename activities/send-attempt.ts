@@ -12,6 +12,7 @@ type Attempt = {
   previousSecretUntil: Date | null;
   eventId: string;
   eventType: string;
+  traceparent?: string | null;
   body: Buffer;
   isTest?: boolean;
 };
@@ -27,6 +28,7 @@ export async function sendAttempt(
     previousSecretUntil,
     eventId,
     eventType,
+    traceparent = null,
     body,
     isTest = false,
   }: Attempt,
@@ -46,6 +48,7 @@ export async function sendAttempt(
     eventId,
     eventType,
     attemptId,
+    traceparent,
     body,
     at,
     secrets: { body: open(sealed.body), standard: [open(first), ...others.map(open)] },

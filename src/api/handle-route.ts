@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { z } from 'zod';
 import { idPattern } from '../contracts/id.ts';
+import { traceparentPattern } from '../contracts/traceparent.ts';
 import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import { sendAnswer } from './answer.ts';
@@ -54,6 +55,8 @@ export function handlerOf(deps: Deps, { limits, keys }: Shared, route: Route): R
       body: route.body ? validate(route.body, readBodyOf(route, rawBody)) : undefined,
       rawBody,
       idempotencyKey: route.takesIdempotencyKey ? readIdempotencyKey(request) : undefined,
+      requestId: String(response.locals['requestId']),
+      traceparent: readTraceparent(request),
     });
     sendAnswer(response, {
       status,
@@ -90,6 +93,10 @@ function readQuery(schema: z.ZodType, query: unknown): unknown {
   throw validationError(
     toFieldErrors(parsed.error).map(({ pointer, message }) => ({ pointer: `#query${pointer}`, message })),
   );
+}
+
+function readTraceparent({ headers: { traceparent } }: Request): string | null {
+  return typeof traceparent === 'string' && traceparentPattern.test(traceparent) ? traceparent : null;
 }
 
 function readIdempotencyKey(request: Request): string | undefined {

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { idPattern } from '../contracts/id.ts';
 import { problemSchema } from '../contracts/problem.ts';
 import { errorCatalogue, type ErrorCode } from '../errors.ts';
-import type { Route } from './route.ts';
+import { isPublishing, type Route } from './route.ts';
 import { routes } from './routes/index.ts';
 
 type Document = ReturnType<OpenApiGeneratorV31['generateDocument']>;
@@ -94,17 +94,7 @@ function toOperation(route: Route): RouteConfig {
     request: {
       ...(hasId ? { params: z.object({ id: z.string().regex(idPattern) }) } : {}),
       ...(route.query ? { query: route.query as z.ZodObject } : {}),
-      ...(route.takesIdempotencyKey
-        ? {
-            headers: z.object({
-              'Idempotency-Key': z
-                .string()
-                .max(255)
-                .optional()
-                .meta({ description: 'The same key and body again: the same answer, for 24 hours.' }),
-            }),
-          }
-        : {}),
+      ...headersOf(route),
       ...(route.body
         ? {
             body: {
@@ -116,6 +106,22 @@ function toOperation(route: Route): RouteConfig {
     },
     responses,
   };
+}
+
+function headersOf(route: Route): { headers?: z.ZodObject } {
+  const idempotencyKey = z
+    .string()
+    .max(255)
+    .optional()
+    .meta({ description: 'The same key and body again: the same answer, for 24 hours.' });
+  const traceparent = z.string().optional().meta({
+    description: 'W3C Trace Context, for events that name no trace themselves; an invalid one is ignored.',
+  });
+  const headers = {
+    ...(route.takesIdempotencyKey ? { 'Idempotency-Key': idempotencyKey } : {}),
+    ...(isPublishing(route) ? { traceparent } : {}),
+  };
+  return Object.keys(headers).length === 0 ? {} : { headers: z.object(headers) };
 }
 
 function errorsOf(route: Route): ErrorCode[] {

@@ -21,6 +21,9 @@ export type Context<Query, Body> = {
   /** The body as it came. */
   rawBody: Buffer;
   idempotencyKey: string | undefined;
+  requestId: string;
+  /** The header, where it is valid: what is not is as if it had not been sent. */
+  traceparent: string | null;
 };
 
 type Definition<Query extends z.ZodType, Body extends z.ZodType> = {

@@ -58,7 +58,7 @@ async function forward(
   id: string,
   { to, secret }: { to: string; secret: string },
 ): Promise<Result> {
-  const { event, timestamp, data } = await client.getEvent(id);
+  const { event, timestamp, traceparent, data } = await client.getEvent(id);
   if (data === null) return { status_code: null, duration_ms: 0, error: 'its data is past its retention' };
   const body = wireBody({ id, event, timestamp, data });
   const at = new Date();
@@ -66,6 +66,7 @@ async function forward(
     eventId: id,
     eventType: event,
     attemptId: newId('att'),
+    traceparent,
     body,
     at,
     secrets: { body: secret, standard: [secret] },

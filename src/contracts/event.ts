@@ -3,6 +3,7 @@ import { deliveryStatuses } from './delivery.ts';
 import { eventDataSchemas, eventTypes, eventTypeSchema } from './event-types.ts';
 import { problemSchema } from './problem.ts';
 import { idSchema } from './id.ts';
+import { traceparentSchema } from './traceparent.ts';
 
 const eventId = idSchema.meta({
   description: 'What receivers deduplicate on; made here when left out.',
@@ -22,6 +23,7 @@ export const publishEventSchema = z
       .optional()
       .meta({ description: 'When it happened, RFC 3339; the time of acceptance when left out.' }),
     account_id: idSchema.optional().meta({ description: 'With a service key only.' }),
+    traceparent: traceparentSchema.optional(),
   })
   .meta({
     id: 'PublishEvent',
@@ -77,6 +79,7 @@ export const eventSummarySchema = z
     id: z.string(),
     event: z.string(),
     timestamp: z.string(),
+    traceparent: z.string().nullable().meta({ description: 'The trace that its producer named.' }),
     created_at: z.iso.datetime(),
     deliveries: z.array(acceptedDelivery),
   })

@@ -15,6 +15,8 @@ export type NewEvent = {
   type: string;
   timestamp: string | null;
   acceptedTimestamp: string;
+  /** The trace that it belongs to, as version 00. */
+  traceparent?: string | null;
   /** The bytes that every attempt sends. */
   body: Buffer;
   /** An event about this webhook is not for it: no loops. */

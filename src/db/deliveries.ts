@@ -28,13 +28,18 @@ export const summaryColumns = `id, account_id as "accountId", webhook_id as "web
   attempt_count as "attemptCount", last_status_code as "lastStatusCode", last_error_code as "lastErrorCode",
   workflow_id as "workflowId", run_id as "runId"`;
 
+/** `traceparent`: its event's. */
+export type FoundDelivery = DeliveryRow & { traceparent: string | null };
+
 export async function findDelivery(
   db: Queryable,
   accountId: string,
   id: string,
-): Promise<DeliveryRow | null> {
-  const { rows } = await db.query<DeliveryRow>(
-    `select ${summaryColumns}, timeline from deliveries where id = $1 and account_id = $2`,
+): Promise<FoundDelivery | null> {
+  const { rows } = await db.query<FoundDelivery>(
+    `select ${summaryColumns}, timeline,
+       (select traceparent from events e where e.account_id = d.account_id and e.id = d.event_id) as traceparent
+     from deliveries d where id = $1 and account_id = $2`,
     [id, accountId],
   );
   return rows[0] ?? null;

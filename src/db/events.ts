@@ -31,7 +31,7 @@ const deliveriesOfEvent = `(
 /** `body` null: past its retention. */
 type StoredEvent = EventSummary & { body: Buffer | null };
 
-const eventColumns = `e.id, e.type as event, e."timestamp", e.created_at, ${deliveriesOfEvent}`;
+const eventColumns = `e.id, e.type as event, e."timestamp", e.traceparent, e.created_at, ${deliveriesOfEvent}`;
 
 type Row<Event extends EventSummary> = Omit<Event, 'created_at'> & { created_at: Date };
 

@@ -4,7 +4,14 @@ import type { Queryable } from './pool.ts';
 
 /** `accountNumber` and `keyNumber` count from 1; null: no key is looked at. */
 type EventToInsert = {
-  event: { accountId: string; id: string; type: string; acceptedTimestamp: string; body: Buffer };
+  event: {
+    accountId: string;
+    id: string;
+    type: string;
+    acceptedTimestamp: string;
+    traceparent?: string | null;
+    body: Buffer;
+  };
   accountNumber: number;
   keyNumber: number | null;
 };
@@ -50,11 +57,11 @@ const statement = `
       ) as keys
   ),
   inserted as (
-    insert into events (account_id, id, type, "timestamp", body, created_at)
-    select e.account_id, e.id, e.type, e."timestamp", substring($4::bytea from e.body_start for e.body_length),
+    insert into events (account_id, id, type, "timestamp", traceparent, body, created_at)
+    select e.account_id, e.id, e.type, e."timestamp", e.traceparent, substring($4::bytea from e.body_start for e.body_length),
       date_trunc('milliseconds', clock_timestamp())
-    from unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::int[], $11::int[], $12::int[])
-      as e(account_id, id, type, "timestamp", body_start, body_length, account_n, key_n)
+    from unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::int[], $11::int[], $12::int[], $22::text[])
+      as e(account_id, id, type, "timestamp", body_start, body_length, account_n, key_n, traceparent)
     where (select accounts from checked)[e.account_n]
       and (e.key_n is null or (select keys from checked)[e.key_n])
     on conflict (account_id, id) do nothing
@@ -115,6 +122,11 @@ export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<I
       plainArray(deliveries, ({ createdAtMs }) => createdAtMs / 1000),
       textArray(deliveries, ({ workflowId }) => workflowId),
       events.length,
+      // Mostly no event has one, and what is missing at the end of an array is null.
+      textArray(
+        events.some(({ event }) => event.traceparent) ? events : [],
+        ({ event }) => event.traceparent ?? null,
+      ),
     ],
   });
   const [row] = rows;

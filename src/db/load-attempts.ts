@@ -14,6 +14,8 @@ export type AttemptMaterial = {
   webhookId: string;
   /** Null once the payload is past its retention. */
   body: Buffer | null;
+  /** The trace that the event belongs to; null: none. */
+  traceparent: string | null;
   url: string;
   sealedSecret: string | null;
   previousSealedSecret: string | null;
@@ -50,6 +52,7 @@ type Row = Omit<AttemptMaterial, 'recorded' | 'laneBefore'> & Lane & Recorded;
 const loadStatement = `
   with found as (
     select d.id, d.account_id, asked.number, d.status, d.reason, d.event_id, d.event_type, d.webhook_id, d.slot, e.body,
+      e.traceparent,
       w.url, w.sealed_secret, w.previous_sealed_secret, w.previous_secret_until, w.format, w.activation, w.active,
       w.deleted_at is not null as is_deleted,
       a.id as attempt_id, a.started_at, a.duration_ms, a.status_code, a.outcome, a.error_code, a.wait_seconds,
@@ -76,7 +79,7 @@ const loadStatement = `
     from found left join taken on taken.webhook_id = found.webhook_id
   )
   select p.id as "deliveryId", p.account_id as "accountId", p.number, p.status, p.reason, p.event_id as "eventId",
-    p.event_type as "eventType", p.webhook_id as "webhookId", p.body, p.url, p.sealed_secret as "sealedSecret",
+    p.event_type as "eventType", p.webhook_id as "webhookId", p.body, p.traceparent, p.url, p.sealed_secret as "sealedSecret",
     p.previous_sealed_secret as "previousSealedSecret", p.previous_secret_until as "previousSecretUntil",
     p.format, p.activation, p.active as "isActive", p.is_deleted as "isDeleted",
     p.attempt_id as "attemptId", p.started_at as "startedAt", p.duration_ms as "durationMs",

@@ -1,5 +1,6 @@
 import { signBody, signStandard } from './signature.ts';
 import type { SigningSecrets } from './signing-secrets.ts';
+import { traceparentOfAttempt } from './traceparent.ts';
 
 type UnsignedHeaders = {
   eventId: string;
@@ -7,6 +8,8 @@ type UnsignedHeaders = {
   attemptId: string;
   /** The attempt's start. */
   at: Date;
+  /** The event's; none, or null: it belongs to no trace. */
+  traceparent?: string | null;
   isTest?: boolean;
 };
 type AttemptHeaders = UnsignedHeaders & { body: Uint8Array; secrets: SigningSecrets };
@@ -27,6 +30,7 @@ export function unsignedHeaders(input: UnsignedHeaders): Record<string, string> 
     'webhook-id': input.eventId,
     'webhook-timestamp': String(secondsOf(input.at)),
   };
+  if (input.traceparent) headers['traceparent'] = traceparentOfAttempt(input.traceparent, input.attemptId);
   if (input.isTest) headers['X-FLTR-Test'] = 'true';
   return headers;
 }

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
 import type { FailureReason } from '../contracts/delivery.ts';
 import { timeOfId } from '../domain/ids.ts';
+import { traceIdOf } from '../domain/traceparent.ts';
 import type { DeliveryMetrics } from './delivery-metrics.ts';
 
 type Made = {
@@ -11,6 +12,7 @@ type Made = {
     eventType: string;
     webhookId: string;
     accountId: string;
+    traceparent: string | null;
   };
   row: {
     id: string;
@@ -29,7 +31,7 @@ type Made = {
 /** Counts every attempt, and logs it: one that ended its delivery failed as info, all others as debug. */
 export function createTellAttempts(metrics: DeliveryMetrics, log: Logger): (made: Made) => void {
   return ({ material, row, reason }) => {
-    const { deliveryId, eventId, eventType, webhookId, accountId } = material;
+    const { deliveryId, eventId, eventType, webhookId, accountId, traceparent } = material;
     const { outcome, errorCode, durationMs } = row;
     const endedAtMs = row.startedAt.getTime() + durationMs;
     const sinceAcceptedMs = endedAtMs - timeOfId(deliveryId).getTime();
@@ -49,6 +51,7 @@ export function createTellAttempts(metrics: DeliveryMetrics, log: Logger): (made
         status: row.statusCode,
         code: errorCode,
         ms: durationMs,
+        ...(traceparent === null ? {} : { trace_id: traceIdOf(traceparent) }),
         ...(reason === null ? { wait_seconds: row.waitSeconds } : { reason }),
       },
       reason === null ? 'attempt' : 'delivery failed',

@@ -3,7 +3,7 @@ import type { StoredAttempt } from '../../db/attempts.ts';
 import { describeAttemptError } from '../../domain/outcome.ts';
 import { unsignedHeaders } from '../../domain/request-headers.ts';
 
-type Sent = { eventId: string; eventType: string; isTest?: boolean };
+type Sent = { eventId: string; eventType: string; traceparent?: string | null; isTest?: boolean };
 
 /** An attempt as the API shows it: what was sent, and what came back. */
 export function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sent): Attempt {

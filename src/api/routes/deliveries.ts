@@ -17,6 +17,7 @@ import {
   showRescheduled,
   toSummary,
   type DeliveryRow,
+  type FoundDelivery,
 } from '../../db/deliveries.ts';
 import { listDeliveries } from '../../db/delivery-log.ts';
 import { hasBody } from '../../db/events.ts';
@@ -40,13 +41,13 @@ const time = z.iso
   .transform((text) => new Date(text))
   .optional();
 
-async function requireDelivery({ pool }: Deps, accountId: string, id: string): Promise<DeliveryRow> {
+async function requireDelivery({ pool }: Deps, accountId: string, id: string): Promise<FoundDelivery> {
   const delivery = await findDelivery(pool, accountId, id);
   if (!delivery) throw new ApiError('not_found', 'There is no such delivery.');
   return delivery;
 }
 
-async function toDelivery(deps: Deps, row: DeliveryRow): Promise<Delivery> {
+async function toDelivery(deps: Deps, row: FoundDelivery): Promise<Delivery> {
   const {
     attempt_count: _count,
     last_status_code: _status,

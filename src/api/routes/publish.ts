@@ -15,6 +15,7 @@ import { onceForKey } from '../../db/idempotency-keys.ts';
 import { startAfterCommit } from '../../db/start-plan.ts';
 import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
+import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
 import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
 import { toFieldErrors, toProblem, validationError } from '../problem.ts';
@@ -55,8 +56,10 @@ const noSuchAccount = () => validationError([{ pointer: '/account_id', message: 
 const tooDeep = (pointer: string) =>
   validationError([{ pointer, message: 'must not nest deeper than 64 levels' }]);
 
+type Source = { key: ApiKey; accountId: string; traceparent: string | null };
+
 /** A valid request as the event that it becomes: its bytes are fixed here. @throws ApiError */
-function toNewEvent(request: PublishEvent, accountId: string, key: ApiKey): NewEvent {
+function toNewEvent(request: PublishEvent, { key, accountId, traceparent: header }: Source): NewEvent {
   const { event: type, data } = request;
   const checked = eventDataSchemas[type].safeParse(data);
   if (!checked.success) throw validationError(toFieldErrors(checked.error, '/data'));
@@ -65,7 +68,9 @@ function toNewEvent(request: PublishEvent, accountId: string, key: ApiKey): NewE
   const acceptedTimestamp = timestamp ?? wireTimestamp(new Date());
   // The data as it came, not zod's copy of it.
   const body = wireBody({ id, event: type, timestamp: acceptedTimestamp, data });
-  return { accountId, id, type, timestamp, acceptedTimestamp, body, apiKeyId: key.id };
+  const named = request.traceparent ?? header;
+  const traceparent = named === null ? null : toTraceparent(named);
+  return { accountId, id, type, timestamp, acceptedTimestamp, traceparent, body, apiKeyId: key.id };
 }
 
 /** @throws ApiError for what was not accepted */
@@ -87,6 +92,24 @@ function acceptedOf(acceptance: Acceptance): AcceptedEvent {
     case 'key_refused':
       throw new ApiError('unauthorized', 'This API key was revoked, or may not publish any longer.');
   }
+}
+
+/** Counts and logs an event that is answered with 202. */
+function tell({ metrics, log }: Deps, requestId: string, event: NewEvent, accepted: AcceptedEvent): void {
+  metrics.publish.accepted(accepted);
+  if (!log.isLevelEnabled('debug')) return;
+  log.debug(
+    {
+      request_id: requestId,
+      account: event.accountId,
+      event: event.id,
+      type: event.type,
+      duplicate: accepted.duplicate,
+      deliveries: accepted.deliveries.map(({ id }) => id),
+      ...(event.traceparent ? { trace_id: traceIdOf(event.traceparent) } : {}),
+    },
+    'event accepted',
+  );
 }
 
 /** Accepts a request's events. @throws ApiError where the key is of no use any longer, so that nothing was accepted */
@@ -122,16 +145,16 @@ export const publishRoutes = [
     takesIdempotencyKey: true,
     replies: { 202: { description: 'Accepted', schema: acceptedEventSchema } },
     errors: ['event_id_conflict', 'service_key_required'],
-    async handle({ deps, key, confirmKey, body, rawBody, idempotencyKey }) {
+    async handle({ deps, key, confirmKey, body, rawBody, idempotencyKey, requestId, traceparent }) {
       requireRoom(deps);
       const accountId = await accountFor(deps, key, body.account_id);
       if (isTooDeep(body.data)) throw tooDeep('/data');
-      const event = toNewEvent(body, accountId, key);
+      const event = toNewEvent(body, { key, accountId, traceparent });
       if (idempotencyKey === undefined) {
         const [acceptance] = await publish(deps, [event], confirmKey);
         if (!acceptance) throw new Error('An event was not answered');
         const accepted = acceptedOf(acceptance);
-        deps.metrics.publish.accepted(accepted);
+        tell(deps, requestId, event, accepted);
         return { status: 202, body: accepted };
       }
       const { pool, secretBox } = deps;
@@ -149,7 +172,7 @@ export const publishRoutes = [
           return { status: 202, body: acceptedOf(acceptance) };
         });
         starts.committed();
-        if (!reply.isReplay) deps.metrics.publish.accepted(reply.body as AcceptedEvent);
+        if (!reply.isReplay) tell(deps, requestId, event, reply.body as AcceptedEvent);
         return reply;
       } catch (error) {
         starts.rolledBack();
@@ -169,12 +192,14 @@ export const publishRoutes = [
     body: publishBatchSchema,
     maxBodyBytes: maxBatchBytes,
     replies: { 207: { description: 'One answer an event', schema: batchResultSchema } },
-    async handle({ deps, key, confirmKey, body, rawBody }) {
+    async handle({ deps, key, confirmKey, body, rawBody, requestId, traceparent }) {
       requireRoom(deps);
       // Of a smaller body, no part is too large.
       const isSizeKnown = rawBody.length <= maxEventBytes;
       const prepared: (NewEvent | ApiError)[] = [];
-      for (const item of body.events) prepared.push(await prepare(deps, key, item, isSizeKnown));
+      for (const item of body.events) {
+        prepared.push(await prepare(deps, { key, traceparent }, item, isSizeKnown));
+      }
       const events = prepared.filter((item): item is NewEvent => !(item instanceof ApiError));
       const acceptances = await publish(deps, events, confirmKey);
       let next = 0;
@@ -185,7 +210,7 @@ export const publishRoutes = [
           next += 1;
           if (!acceptance) throw new Error('An event was not answered');
           const accepted = acceptedOf(acceptance);
-          deps.metrics.publish.accepted(accepted);
+          tell(deps, requestId, item, accepted);
           return { status: 202, ...accepted };
         } catch (error) {
           if (!(error instanceof ApiError)) throw error;
@@ -201,7 +226,7 @@ export const publishRoutes = [
 /** One event of a batch: ready to be accepted, or the error that it is answered with. */
 async function prepare(
   deps: Deps,
-  key: ApiKey,
+  { key, traceparent }: Omit<Source, 'accountId'>,
   item: unknown,
   isSizeKnown: boolean,
 ): Promise<NewEvent | ApiError> {
@@ -210,7 +235,8 @@ async function prepare(
   const tooLarge = () => new ApiError('body_too_large', `An event may have at most ${maxEventBytes} bytes.`);
   try {
     const request = validate(publishEventSchema, item);
-    const event = toNewEvent(request, await accountFor(deps, key, request.account_id), key);
+    const accountId = await accountFor(deps, key, request.account_id);
+    const event = toNewEvent(request, { key, accountId, traceparent });
     // All of the item but account_id is in the body.
     const isSmall = isSizeKnown || event.body.length < maxEventBytes - 200;
     return isSmall || !isTooLarge() ? event : tooLarge();
