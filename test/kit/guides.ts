@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { packageRoot } from '../../src/package-root.ts';
 
 /** A fenced block of code: `line` is that of its fence. */
@@ -20,4 +22,66 @@ export function onlyBlock(path: string, language: string): string {
   const found = blocksOf(path).filter((block) => block.language === language);
   if (found.length !== 1) throw new Error(`${path} has ${found.length} blocks of ${language}, not one.`);
   return found[0]?.text ?? '';
+}
+
+const run = promisify(execFile);
+
+/** A reader's terminal: blocks run one after the other in `folder`, and what one of them assigns is there in the next. */
+export function openShell(folder: string, env: Record<string, string>): (script: string) => Promise<string> {
+  const programs = join(folder, 'bin');
+  const state = join(folder, 'variables.sh');
+  mkdirSync(programs);
+  const main = join(packageRoot, 'dist/src/main.js');
+  writeFileSync(join(programs, 'fltr-webhooks'), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`, {
+    mode: 0o755,
+  });
+  writeFileSync(state, '');
+  const { PATH = '', HOME = '' } = process.env;
+  return async (script) => {
+    const whole = `. "${state}"; set -a\n${script}\nexport -p > "${state}"`;
+    const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', whole], {
+      cwd: folder,
+      env: { ...env, HOME, PATH: `${programs}:${PATH}` },
+      timeout: 60_000,
+    });
+    return stdout;
+  };
+}
+
+/**
+ * Where what a guide shows is not so in the real answer, as a JSON pointer with both; null where it is. The answer may have
+ * more fields than are shown. Times, ids, secrets, ports and durations are compared by their kind.
+ */
+export function difference(shown: unknown, real: unknown, pointer = ''): string | null {
+  if (Array.isArray(shown) && Array.isArray(real)) {
+    if (shown.length !== real.length) return `${pointer}: ${shown.length} shown, ${real.length} there`;
+    return firstOf(shown.map((item, index) => difference(item, real[index], `${pointer}/${index}`)));
+  }
+  if (isObject(shown) && isObject(real)) {
+    return firstOf(
+      Object.entries(shown).map(([name, value]) => difference(value, real[name], `${pointer}/${name}`)),
+    );
+  }
+  const [a, b] = [kindOf(shown, pointer), kindOf(real, pointer)];
+  return a === b ? null : `${pointer}: ${a} shown, ${b} there`;
+}
+
+const firstOf = (differences: (string | null)[]): string | null => differences.find((found) => found) ?? null;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const varying: [RegExp, string][] = [
+  [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>'],
+  [/\b(evt|dlv|att|wh|rec|req|key|acc)_[0-9a-z]{10,}/g, '<$1>'],
+  [/whsec_[A-Za-z0-9+/=]+/g, '<secret>'],
+  [/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>'],
+  [/(localhost|127\.0\.0\.1):\d+/g, '<host>'],
+  [/namespaces\/[^/]+/g, 'namespaces/<name>'],
+];
+
+function kindOf(value: unknown, pointer: string): string {
+  if (typeof value === 'number' && /(_ms|\/p\d\d)$/.test(pointer)) return '<duration>';
+  const text = JSON.stringify(value) ?? 'nothing';
+  return varying.reduce((kind, [pattern, name]) => kind.replaceAll(pattern, name), text);
 }
