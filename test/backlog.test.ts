@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseMetrics, sumOf } from './kit/metrics.ts';
 import { startProcess } from './kit/process.ts';
 import { startRawReceiver } from './kit/raw-receiver.ts';
 import { startService, until, untilReady, type Service } from './kit/service.ts';
@@ -32,6 +33,18 @@ test('as many deliveries as FLTR_MAX_BACKLOG may wait for a start; then publishi
   ]);
   expect((await service.call('POST', '/v1/events/batch', { events: [event] })).status).toBe(503);
   expect((await service.call('GET', '/v1/deliveries')).status).toBe(200);
+  const samples = parseMetrics(
+    await until(
+      async () => (await fetch(`${service.apiUrl}/metrics`)).text(),
+      (text) => text.includes('fltr_temporal_up 0'),
+    ),
+  );
+  expect(sumOf(samples, 'fltr_publishes_refused_total', { reason: 'backlog' })).toBe(2);
+  expect(sumOf(samples, 'fltr_publishes_refused_total')).toBe(2);
+  expect(sumOf(samples, 'fltr_backlog_deliveries')).toBe(3);
+  expect(sumOf(samples, 'fltr_backlog_max_deliveries')).toBe(3);
+  expect(sumOf(samples, 'fltr_backlog_oldest_age_seconds')).toBeGreaterThan(0);
+  expect(sumOf(samples, 'fltr_postgresql_up')).toBe(1);
   await service.pool.query(`update deliveries set status = 'canceled'`);
   await until(
     () => service.call('POST', '/v1/events', event),

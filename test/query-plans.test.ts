@@ -37,6 +37,7 @@ import { withTransaction } from '../src/db/pool.ts';
 import { claimPage, countRecoverable, insertMissed, type RecoveryToRun } from '../src/db/recover-page.ts';
 import { nextStep, removeOld } from '../src/db/retention.ts';
 import { settleDelivery } from '../src/db/settle-delivery.ts';
+import { readWaiting } from '../src/db/waiting.ts';
 import { readCap, readStats } from '../src/db/webhook-stats.ts';
 import { findWebhook, listWebhooks, updateWebhook } from '../src/db/webhooks.ts';
 import { idFloor, newId } from '../src/domain/ids.ts';
@@ -239,6 +240,26 @@ test.each(Object.keys(reads))('no table is read whole for: %s', async (name) => 
   const plans = await plansOf(async (pool) => reads[name]?.(pool));
   expect(plans.length).toBeGreaterThan(0);
   expect(wholeReads(plans)).toEqual([]);
+});
+
+test('what waits is counted by indexes, and no further than the bound', async () => {
+  const { rows } = await database.pool.query<{ status: string; count: number }>(
+    `select status, count(*)::int as count from deliveries group by status`,
+  );
+  const countOf = (wanted: string) => rows.find(({ status }) => status === wanted)?.count ?? 0;
+  const { pool, taken } = explainedPool(database.pool, { analyze: true });
+  const [pending, retrying, held] = ['pending', 'retrying', 'held'].map(countOf);
+  expect(await readWaiting(pool, rowsInAll)).toMatchObject({ pending, retrying, held });
+  const bound = 5;
+  expect(Math.min(countOf('pending'), countOf('retrying') + countOf('held'))).toBeGreaterThan(bound);
+  const bounded = await readWaiting(pool, bound);
+  expect([bounded.pending, bounded.retrying + bounded.held <= bound]).toEqual([bound, true]);
+  expect(wholeReads(taken())).toEqual([]);
+  const last = taken()
+    .filter(({ isGeneric }) => !isGeneric)
+    .at(-1);
+  // Two counts, and the oldest of two kinds.
+  expect(rowsRead(last?.nodes ?? [], 'deliveries')).toBeLessThanOrEqual(2 * bound + 2);
 });
 
 test('publishing, also what is known already, and what asks who listens', async () => {
