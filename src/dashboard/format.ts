@@ -14,4 +14,12 @@ export const formatMs = (ms: number | null): string =>
 /** What tells a URL from others. @example withoutScheme('https://your-app.com/fltr') // 'your-app.com/fltr' */
 export const withoutScheme = (url: string): string => url.replace(/^https?:\/\//, '');
 
+const maxHeading = 80;
+
+/** The same for a heading: cut, and without what stands after a ?, which may be a password. */
+export function headingOf(url: string): string {
+  const text = withoutScheme(url).replace(/\?.*$/, '');
+  return text.length > maxHeading ? `${text.slice(0, maxHeading - 1)}…` : text;
+}
+
 export const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);

@@ -8,7 +8,7 @@ export function AttemptOutcome({ attempt }: { attempt: Attempt }) {
   const { status_code: code, duration_ms: durationMs, outcome, error, response } = attempt;
   const isDelivered = outcome === 'delivered';
   return (
-    <div className="stack">
+    <div className="stack-small">
       <p className="row numeric">
         <Badge tone={isDelivered ? 'good' : 'bad'}>{isDelivered ? 'delivered' : 'not delivered'}</Badge>
         <span>{code === null ? 'no answer' : `status ${code}`}</span>

@@ -1,3 +1,5 @@
+import { formatCount } from '../format.ts';
+
 type Hour = { hour: string; delivered: number; failed: number };
 
 export const hourOf = (iso: string) =>
@@ -50,7 +52,7 @@ export function HourlyChart({ hourly }: { hourly: readonly Hour[] }) {
         </span>
       </figcaption>
       <div className="chart-plot">
-        <span className="chart-most numeric">{most}</span>
+        <span className="chart-most numeric">{formatCount(most)}</span>
         <svg viewBox={`0 0 ${hourly.length * 10} 100`} preserveAspectRatio="none" aria-hidden="true">
           {hourly.map((hour, index) => (
             <g key={hour.hour}>

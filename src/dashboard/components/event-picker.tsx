@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useId } from 'react';
+import { useId, useState } from 'react';
 import { families, isCovered, operationalFilters, togglePick, typesOf } from '../event-filters.ts';
 import type { EventFilter } from '../event-filters.ts';
 import { eventTypesQuery } from '../queries.ts';
@@ -14,6 +14,8 @@ type Props = {
 export function EventPicker({ picked, onChange, error }: Props) {
   const id = useId();
   const { data: types } = useQuery(eventTypesQuery);
+  // At first only: what is unpicked does not shut the list it stands in.
+  const [isOpenAtFirst] = useState(() => picked.some((filter) => filter in operationalFilters));
   const choice = (filter: EventFilter, description: string) => (
     <EventChoice
       key={filter}
@@ -50,7 +52,7 @@ export function EventPicker({ picked, onChange, error }: Props) {
           </fieldset>
         ))}
       </div>
-      <details open={picked.some((filter) => filter in operationalFilters)}>
+      <details open={isOpenAtFirst}>
         <summary>Events of the service itself</summary>
         <div className="columns">
           {operational.map(([filter, description]) => choice(filter, description))}

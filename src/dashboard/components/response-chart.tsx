@@ -10,7 +10,8 @@ const [width, height] = [10, 100];
 
 /** Response times by the hour, a line for each percentile, with the same as a table. An hour without attempts is a gap. */
 export function ResponseChart({ hourly }: { hourly: readonly Hour[] }) {
-  const most = Math.max(1, ...hourly.map(({ response_ms: ms }) => ms.p99 ?? 0));
+  const times = hourly.flatMap(({ response_ms: { p99 } }) => p99 ?? []);
+  const most = Math.max(1, ...times);
   const [first] = hourly;
   return (
     <figure className="chart">
@@ -25,7 +26,7 @@ export function ResponseChart({ hourly }: { hourly: readonly Hour[] }) {
         </span>
       </figcaption>
       <div className="chart-plot">
-        <span className="chart-most numeric">{formatMs(most)}</span>
+        <span className="chart-most numeric">{formatMs(times.length === 0 ? null : most)}</span>
         <svg
           viewBox={`0 0 ${hourly.length * width} ${height}`}
           preserveAspectRatio="none"
@@ -66,14 +67,16 @@ export function ResponseChart({ hourly }: { hourly: readonly Hour[] }) {
   );
 }
 
-/** A lone hour becomes a line of no length, which round ends show as a dot. */
+/** A lone hour becomes a dash, for a line wants two points. */
 function pathOf(hourly: readonly Hour[], share: Share, most: number): string {
   return hourly
     .map(({ response_ms: ms }, index) => {
       const value = ms[share];
       if (value === null) return '';
-      const point = `${(index + 0.5) * width} ${height - (value / most) * (height - 4) - 2}`;
-      return (hourly[index - 1]?.response_ms[share] ?? null) === null ? `M${point}L${point}` : `L${point}`;
+      const x = (index + 0.5) * width;
+      const y = height - (value / most) * (height - 4) - 2;
+      const isFirst = (hourly[index - 1]?.response_ms[share] ?? null) === null;
+      return isFirst ? `M${x - width / 3} ${y}H${x}` : `L${x} ${y}`;
     })
     .join('');
 }

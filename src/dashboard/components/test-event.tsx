@@ -2,7 +2,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { eventTypes, type EventType } from '../../contracts/event-types.ts';
 import { api } from '../api.ts';
-import { isCovered } from '../event-filters.ts';
+import { isSubscribed } from '../event-filters.ts';
 import { AttemptOutcome } from './attempt-outcome.tsx';
 import { Field } from './field.tsx';
 import { Problem } from './problem.tsx';
@@ -14,13 +14,13 @@ type Props = { webhookId: string; events: readonly string[] };
 export function TestEvent({ webhookId, events }: Props) {
   const reason = useScopeReason('webhooks:write');
   const [type, setType] = useState<EventType>(
-    () => eventTypes.find((each) => events.includes(each) || isCovered(events, each)) ?? eventTypes[0],
+    () => eventTypes.find((each) => isSubscribed(events, each)) ?? eventTypes[0],
   );
   const test = useMutation({
     mutationFn: () => api.testWebhook({ webhook_id: webhookId, event: type }),
   });
   return (
-    <div className="stack">
+    <div className="stack-small">
       <div className="row row-end">
         <Field label="Event type">
           {(control) => (

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 
 const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
 const units: [Intl.RelativeTimeFormatUnit, number][] = [
   ['day', 86_400],
@@ -40,6 +41,15 @@ export function At({ at }: { at: string }) {
   return <time dateTime={at}>{absolute.format(new Date(at))}</time>;
 }
 
+/** The day alone; exactly when on hover and for machines. */
+export function Day({ at }: { at: string }) {
+  return (
+    <time dateTime={at} title={absolute.format(new Date(at))}>
+      {day.format(new Date(at))}
+    </time>
+  );
+}
+
 /** `1 min 05 s` until a time; `now` once it has come. */
 export function Countdown({ to }: { to: string }) {
   const seconds = Math.ceil((Date.parse(to) - useNow(500)) / 1000);
@@ -50,6 +60,9 @@ export function Countdown({ to }: { to: string }) {
     </time>
   );
 }
+
+/** As a setting is said. @example span(300) // '5 min' */
+export const span = (seconds: number): string => duration(seconds).replace(/ 00 (s|min)$/, '');
 
 /** @example duration(65) // '1 min 05 s' */
 export function duration(seconds: number): string {

@@ -9,7 +9,7 @@ import { Problem } from '../components/problem.tsx';
 import { ScopeNote } from '../components/scope.tsx';
 import { WebhookBadge } from '../components/status.tsx';
 import { TestEvent } from '../components/test-event.tsx';
-import { withoutScheme } from '../format.ts';
+import { headingOf } from '../format.ts';
 import { webhookQuery } from '../queries.ts';
 import { ActivateDialog } from './webhook/activate-dialog.tsx';
 import { DeleteWebhook } from './webhook/delete-webhook.tsx';
@@ -51,7 +51,7 @@ function OneWebhook({ webhook }: { webhook: Webhook }) {
     <>
       <PageHeader
         eyebrow={<Place />}
-        title={withoutScheme(url)}
+        title={headingOf(url)}
         subtitle={
           <div className="row">
             <WebhookBadge webhook={webhook} />

@@ -59,7 +59,7 @@ function matches({ webhook_id, url, description, events }: Webhook, filter: stri
 function Filter({ filter }: { filter: string }) {
   const navigate = useNavigate();
   return (
-    <div className="filters">
+    <div className="filter-text">
       <Field label="Filter by URL, description or event">
         {(control) => (
           <input

@@ -17,7 +17,7 @@ export function Health({ webhook }: { webhook: Webhook }) {
       )}
       {active && warning && (
         <p className="notice notice-warn">
-          <strong>At least half of what ended in the last 24 hours failed.</strong> Over 80 %, the webhook is
+          <strong>At least half of what ended in the last 24 hours failed.</strong> Over 80%, the webhook is
           disabled automatically. Look at its latest failed deliveries, and try it with a test event.
         </p>
       )}
@@ -51,7 +51,7 @@ function AutoDisabled({ at, failure_rate: rate, ended, failed }: NonNullable<Web
           Disabled automatically <Ago at={at} />:
         </strong>{' '}
         {formatCount(failed)} of {formatCount(ended)} deliveries that ended in 24 hours failed (
-        {formatShare(rate)}), more than 80 %. It was at <At at={at} />.
+        {formatShare(rate)}), more than 80%. It was at <At at={at} />.
       </p>
       <p>
         Mend the receiver or the URL, see with a test event that it answers, and activate the webhook. What

@@ -12,7 +12,7 @@ export function Recover({ webhook }: { webhook: Webhook }) {
   const show = (id: string | undefined) =>
     void navigate({ search: id === undefined ? {} : { recovery: id }, replace: true, resetScroll: false });
   return (
-    <section className="card stack" aria-labelledby="recover-title">
+    <section className="card stack-small" aria-labelledby="recover-title">
       <h2 id="recover-title">Recover</h2>
       {recovery === undefined ? (
         <RecoverForm webhook={webhook} onStarted={({ id }) => show(id)} />

@@ -11,7 +11,7 @@ import { RotateDialog } from './rotate-dialog.tsx';
 export function Secret({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, secret_created_at: createdAt, previous_secret_until: until } = webhook;
   return (
-    <section className="card stack" aria-labelledby="secret-title">
+    <section className="card stack-small" aria-labelledby="secret-title">
       <h2 id="secret-title">Secret</h2>
       <p>
         Made <Ago at={createdAt} />. Rotate it every 90 days, or at once if it leaked.
@@ -33,7 +33,7 @@ function Overlap({ webhookId, until }: { webhookId: string; until: string }) {
     await changed('The overlap has ended: the new secret signs alone');
   };
   return (
-    <div className="notice stack">
+    <div className="notice stack-small">
       <p>
         <strong>An overlap runs.</strong> Until <At at={until} /> (<Countdown to={until} />){' '}
         <code>X-FLTR-Signature</code> is made with the previous secret, and <code>webhook-signature</code>{' '}

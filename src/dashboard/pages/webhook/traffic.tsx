@@ -23,7 +23,7 @@ export function Traffic({ webhook }: { webhook: Webhook }) {
     ['Attempts in the last hour', used],
   ];
   return (
-    <section className="stack" aria-labelledby="traffic-title">
+    <section className="stack-small" aria-labelledby="traffic-title">
       <h2 id="traffic-title">Last 24 hours</h2>
       <Problem error={error} />
       <dl className="tiles">

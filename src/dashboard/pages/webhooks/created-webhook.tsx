@@ -26,7 +26,7 @@ export function CreatedWebhook({ webhook: { webhook_id: id, url, events, secret 
         subtitle={<span className="break">{withoutScheme(url)}</span>}
       />
       <div className="stack narrow">
-        <section className="card stack" aria-labelledby="secret-title">
+        <section className="card stack-small" aria-labelledby="secret-title">
           <h2 id="secret-title">Its secret</h2>
           <p>
             Keep it where your receiver reads it, such as <code>WEBHOOK_SECRET</code>. It is shown here once;
@@ -35,7 +35,7 @@ export function CreatedWebhook({ webhook: { webhook_id: id, url, events, secret 
           <CodeBlock label="Secret" text={secret} />
           <details>
             <summary>Verify a request with it</summary>
-            <div className="stack">
+            <div className="stack-small">
               <CodeBlock label="Node.js: is the request genuine?" text={verifyLines} />
               <p className="muted">
                 <code>rawBody</code> is the body&apos;s bytes as they came. The guide{' '}

@@ -4,7 +4,7 @@ import type { Webhook } from '../../../contracts/webhook.ts';
 import { Sparkline } from '../../components/charts.tsx';
 import { SkeletonRows } from '../../components/skeleton-rows.tsx';
 import { WebhookBadge } from '../../components/status.tsx';
-import { At } from '../../components/time.tsx';
+import { Day } from '../../components/time.tsx';
 import { formatShare, withoutScheme } from '../../format.ts';
 import { statsQuery } from '../../queries.ts';
 
@@ -50,10 +50,10 @@ function Row({ webhook, stats }: { webhook: Webhook; stats: Stats | undefined })
   return (
     <tr>
       <th scope="row">
-        <Link to="/webhooks/$id" params={{ id }} className="break">
+        <Link to="/webhooks/$id" params={{ id }} className="clamped" title={url}>
           {withoutScheme(url)}
         </Link>
-        {description && <div className="muted small break">{description}</div>}
+        {description && <div className="muted small clamped">{description}</div>}
       </th>
       <td>
         <WebhookBadge webhook={webhook} />
@@ -64,7 +64,7 @@ function Row({ webhook, stats }: { webhook: Webhook; stats: Stats | undefined })
       <td className="numeric">{stats ? formatShare(stats.failure_rate) : '\u00a0'}</td>
       <td className="sparkline-cell">{stats && <Sparkline hourly={stats.hourly} />}</td>
       <td className="wide-only nowrap">
-        <At at={createdAt} />
+        <Day at={createdAt} />
       </td>
     </tr>
   );
