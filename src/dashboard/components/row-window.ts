@@ -22,6 +22,8 @@ export function useRowWindow(count: number): RowWindow {
     if (!body.current) return;
     const row = body.current.querySelector('[data-row]');
     const height = row?.getBoundingClientRect().height ?? 45;
+    // Not laid out: in a page that is just left.
+    if (height === 0) return;
     const above = Math.max(0, -body.current.getBoundingClientRect().top);
     const next = {
       first: Math.max(0, Math.floor(above / height / spare) * spare - spare),

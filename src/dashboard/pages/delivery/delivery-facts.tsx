@@ -6,7 +6,7 @@ import { WebhookLink } from '../../components/webhook-name.tsx';
 import { durationOf, standInWords } from '../../delivery-words.ts';
 
 export function DeliveryFacts({ delivery }: { delivery: Delivery }) {
-  const { next_attempt_at: next, ended_at: ended, workflow } = delivery;
+  const { next_attempt_at: next, ended_at: ended } = delivery;
   return (
     <section className="card" aria-labelledby="facts">
       <h2 id="facts">What it is</h2>
@@ -48,7 +48,7 @@ export function DeliveryFacts({ delivery }: { delivery: Delivery }) {
         )}
         <dt>Workflow</dt>
         <dd>
-          <WorkflowLink workflow={workflow} />
+          <WorkflowLink delivery={delivery} />
         </dd>
         <dt>Id</dt>
         <dd className="row">
@@ -59,21 +59,28 @@ export function DeliveryFacts({ delivery }: { delivery: Delivery }) {
   );
 }
 
-function WorkflowLink({ workflow: { id, run_id: runId, url } }: Pick<Delivery, 'workflow'>) {
+function WorkflowLink({ delivery: { status, workflow } }: { delivery: Delivery }) {
+  const { id, run_id: runId, url } = workflow;
   if (url !== null)
     return (
-      <a href={url} target="_blank" rel="noreferrer">
-        Open in the Temporal Web UI<span className="visually-hidden"> (new tab)</span>
-      </a>
+      <>
+        <a href={url} target="_blank" rel="noreferrer">
+          Open in the Temporal Web UI<span className="visually-hidden"> (new tab)</span>
+        </a>
+        {id.startsWith('grp_') && <span className="muted"> (shared with others for its first attempt)</span>}
+      </>
     );
   return (
     <>
-      <code>{id}</code>{' '}
-      <span className="muted">
-        {runId === null
-          ? '– no run of it is known yet: it is being started, shares a workflow with others for its first attempt, or is held.'
-          : '– no link: this service does not know the address of the Temporal Web UI. Set TEMPORAL_UI_URL.'}
-      </span>
+      <code>{id}</code> <span className="muted">{runId === null ? whyNoRun(status) : noWebUi}</span>
     </>
   );
+}
+
+const noWebUi =
+  'No link: the address of the Temporal Web UI is not known. Whoever runs the service sets TEMPORAL_UI_URL.';
+
+function whyNoRun(status: Delivery['status']): string {
+  if (status === 'held') return 'None runs while it is held.';
+  return 'No link: none runs yet, or it ended before one was started.';
 }

@@ -1,6 +1,6 @@
 import type { Delivery, TimelineEntry } from '../../../contracts/delivery.ts';
 import { useQuery } from '@tanstack/react-query';
-import { At, duration } from '../../components/time.tsx';
+import { At, span } from '../../components/time.tsx';
 import { durationInWords, reasonInWords } from '../../delivery-words.ts';
 import { sessionQuery } from '../../queries.ts';
 
@@ -73,7 +73,7 @@ function Started({ workflowId }: { workflowId: string }) {
 }
 
 function Wait({ entry }: { entry: Extract<TimelineEntry, { type: 'wait' }> }) {
-  const length = duration(Math.round(entry.seconds));
+  const length = span(Math.round(entry.seconds));
   const until = <At at={entry.until} />;
   switch (entry.reason) {
     case 'hourly_cap':

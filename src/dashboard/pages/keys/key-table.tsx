@@ -42,7 +42,7 @@ function KeyRow({ apiKey }: { apiKey: Key }) {
   const { name, hint, scopes, created_at: createdAt, revoked_at: revokedAt } = apiKey;
   return (
     <tr>
-      <th scope="row" className="break">
+      <th scope="row" className="key-name">
         {name}
       </th>
       <td>

@@ -1,5 +1,10 @@
 import { Link } from '@tanstack/react-router';
+import { CodeBlock } from '../../components/code-block.tsx';
 import { EmptyState } from '../../components/empty-state.tsx';
+
+const publishLine = `curl -X POST ${location.origin}/v1/events \\
+  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
+  -d '{"event": "document.deleted", "data": {"document_id": "doc_1", "dataset_id": "ds_1"}}'`;
 
 /** No delivery yet, or none that the filters let through. */
 export function EmptyLog({ isFiltered }: { isFiltered: boolean }) {
@@ -26,6 +31,7 @@ export function EmptyLog({ isFiltered }: { isFiltered: boolean }) {
           Create webhook
         </Link>
       </div>
+      <CodeBlock label="Or from a shell, with an API key in $KEY" text={publishLine} />
     </EmptyState>
   );
 }

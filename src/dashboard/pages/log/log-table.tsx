@@ -92,5 +92,5 @@ const LogRow = memo(function LogRow({ delivery, webhook, rowIndex }: RowProps) {
 function TookOrNext({ delivery }: { delivery: DeliverySummary }) {
   if (delivery.ended_at !== null) return durationOf(delivery.created_at, delivery.ended_at);
   if (delivery.next_attempt_at !== null) return <Countdown to={delivery.next_attempt_at} />;
-  return delivery.status === 'held' ? 'waits for its webhook' : 'now';
+  return delivery.status === 'held' ? 'when active' : 'now';
 }

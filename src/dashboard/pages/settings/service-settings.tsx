@@ -1,5 +1,5 @@
 import type { Settings } from '../../../contracts/settings.ts';
-import { duration } from '../../components/time.tsx';
+import { span } from '../../components/time.tsx';
 import { formatCount, formatShare } from '../../format.ts';
 import { SettingsGroup } from './settings-group.tsx';
 
@@ -8,7 +8,7 @@ const days = (count: number, zero: string): string =>
 const perMinute = (count: number): string =>
   count === 0 ? 'no limit' : `${formatCount(count)} calls a minute for each key`;
 const schedule = (seconds: readonly number[]): string =>
-  seconds.length === 0 ? 'none' : `${seconds.length}, after ${seconds.map(duration).join(', ')}`;
+  seconds.length === 0 ? 'none' : `${seconds.length}, after ${seconds.map(span).join(', ')}`;
 
 export function ServiceSettings({ settings }: { settings: Settings }) {
   const { auto_disable: disable, temporal_ui_url: temporalUiUrl } = settings;
@@ -56,7 +56,7 @@ export function ServiceSettings({ settings }: { settings: Settings }) {
           ['At most', `${formatCount(settings.max_webhooks)} an account`],
           [
             'Disabled automatically',
-            `when more than ${formatShare(disable.failure_rate)} of what ended in 24 hours failed, given ${disable.min_deliveries} that ended; looked at every ${duration(disable.every_seconds)}`,
+            `when more than ${formatShare(disable.failure_rate)} of what ended in 24 hours failed, given ${disable.min_deliveries} that ended; looked at every ${span(disable.every_seconds)}`,
           ],
           ['Held deliveries', `kept ${formatCount(settings.hold_hours)} hours while a webhook is not active`],
         ]}
