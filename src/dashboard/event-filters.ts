@@ -23,10 +23,9 @@ const familyOf = (filter: string) => `${filter.split('.')[0]}.*`;
 export const typesOf = (family: string) => eventTypes.filter((type) => familyOf(type) === family);
 
 /** Whether another one that is picked has it in itself. */
-export function isCovered(picked: readonly string[], filter: EventFilter): boolean {
-  if (filter === '*') return false;
-  if (filter !== familyOf(filter) && picked.includes(familyOf(filter))) return true;
-  return picked.includes('*') && !(filter in operationalFilters);
+export function isCovered(picked: readonly string[], filter: string): boolean {
+  const wider = filter in operationalFilters ? [familyOf(filter)] : [familyOf(filter), '*'];
+  return wider.some((each) => each !== filter && picked.includes(each));
 }
 
 /** Picks a filter, and drops those that it has in itself; or no longer picks it. */
@@ -37,6 +36,5 @@ export function togglePick(picked: readonly EventFilter[], filter: EventFilter):
 }
 
 /** Whether a webhook with these `events` gets those of a type. */
-export function isSubscribed(events: readonly string[], type: string): boolean {
-  return events.includes(type) || isCovered(events, type as EventFilter);
-}
+export const isSubscribed = (events: readonly string[], type: string): boolean =>
+  events.includes(type) || isCovered(events, type);

@@ -27,11 +27,18 @@ const route = getRouteApi('/signed-in/webhooks/$id');
 export function WebhookPage() {
   const { id } = route.useParams();
   const { data: webhook, error } = useQuery(webhookQuery(id));
-  if (webhook) return <OneWebhook key={id} webhook={webhook} />;
+  const isGone = error instanceof FltrWebhooksError && error.status === 404;
+  if (webhook && !isGone)
+    return (
+      <>
+        <Problem error={error} />
+        <OneWebhook key={id} webhook={webhook} />
+      </>
+    );
   return (
     <>
       <PageHeader eyebrow={<Place />} title="Webhook" subtitle={<code>{id}</code>} />
-      {error instanceof FltrWebhooksError && error.status === 404 ? <NotFound /> : <Problem error={error} />}
+      {isGone ? <NotFound /> : <Problem error={error} />}
       {!error && <div className="card skeleton-page" aria-busy="true" />}
     </>
   );

@@ -42,7 +42,7 @@ export function WebhooksPage() {
           No webhook matches “{filter}”. <Link to="/webhooks">Show all</Link>
         </p>
       ) : (
-        !error && <WebhookTable webhooks={shown} />
+        (webhooks !== undefined || !error) && <WebhookTable webhooks={shown} />
       )}
     </>
   );

@@ -1,4 +1,5 @@
 import { Link } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { PageHeader } from '../../components/page-header.tsx';
 import { TestEvent } from '../../components/test-event.tsx';
@@ -14,6 +15,9 @@ type Props = { webhook: { webhook_id: string; url: string; events: string[]; sec
 
 /** After creating: the secret, how to use it, and a first request to try it with. */
 export function CreatedWebhook({ webhook: { webhook_id: id, url, events, secret } }: Props) {
+  const section = useRef<HTMLElement>(null);
+  // The button that had the focus is gone.
+  useEffect(() => section.current?.focus(), []);
   return (
     <>
       <PageHeader
@@ -26,7 +30,7 @@ export function CreatedWebhook({ webhook: { webhook_id: id, url, events, secret 
         subtitle={<span className="break">{withoutScheme(url)}</span>}
       />
       <div className="stack narrow">
-        <section className="card stack-small" aria-labelledby="secret-title">
+        <section ref={section} tabIndex={-1} className="card stack-small" aria-labelledby="secret-title">
           <h2 id="secret-title">Its secret</h2>
           <p>
             Keep it where your receiver reads it, such as <code>WEBHOOK_SECRET</code>. It is shown here once;

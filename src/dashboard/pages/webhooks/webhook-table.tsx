@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { Sparkline } from '../../components/charts.tsx';
+import { Problem } from '../../components/problem.tsx';
 import { SkeletonRows } from '../../components/skeleton-rows.tsx';
 import { WebhookBadge } from '../../components/status.tsx';
 import { Day } from '../../components/time.tsx';
@@ -10,36 +11,39 @@ import { statsQuery } from '../../queries.ts';
 
 /** Undefined: they are on their way, and room is kept for them. */
 export function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] | undefined }) {
-  const { data: stats } = useQuery(statsQuery);
+  const { data: stats, error } = useQuery(statsQuery);
   return (
-    <div className="table-wrap">
-      <table className="webhook-table">
-        <caption className="visually-hidden">Webhooks, newest first</caption>
-        <thead>
-          <tr>
-            <th scope="col">URL</th>
-            <th scope="col">State</th>
-            <th scope="col" className="wide-only">
-              Events
-            </th>
-            <th scope="col">Failed, 24 h</th>
-            <th scope="col">Deliveries, 24 h</th>
-            <th scope="col" className="wide-only">
-              Created
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {webhooks?.map((webhook) => (
-            <Row
-              key={webhook.webhook_id}
-              webhook={webhook}
-              stats={stats?.data.find((each) => each.webhook_id === webhook.webhook_id)}
-            />
-          )) ?? <SkeletonRows rows={5} columns={6} />}
-        </tbody>
-      </table>
-    </div>
+    <>
+      <Problem error={error} />
+      <div className="table-wrap">
+        <table className="webhook-table">
+          <caption className="visually-hidden">Webhooks, newest first</caption>
+          <thead>
+            <tr>
+              <th scope="col">URL</th>
+              <th scope="col">State</th>
+              <th scope="col" className="wide-only">
+                Events
+              </th>
+              <th scope="col">Failed, 24 h</th>
+              <th scope="col">Deliveries, 24 h</th>
+              <th scope="col" className="wide-only">
+                Created
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {webhooks?.map((webhook) => (
+              <Row
+                key={webhook.webhook_id}
+                webhook={webhook}
+                stats={stats?.data.find((each) => each.webhook_id === webhook.webhook_id)}
+              />
+            )) ?? <SkeletonRows rows={5} columns={6} />}
+          </tbody>
+        </table>
+      </div>
+    </>
   );
 }
 
