@@ -50,16 +50,11 @@ test('the key is neither in the page nor in the browser’s stores, and no scrip
   await tab.page.goto('/');
   await signIn();
   await heading('Webhooks').waitFor();
-  const seen = await tab.page.evaluate(() =>
-    JSON.stringify([
-      document.documentElement.outerHTML,
-      { ...localStorage },
-      { ...sessionStorage },
-      document.cookie,
-    ]),
+  const seen = await tab.page.evaluate<string>(
+    'JSON.stringify([document.documentElement.outerHTML, { ...localStorage }, { ...sessionStorage }, document.cookie])',
   );
   expect(seen).not.toContain(service.key);
-  expect(await tab.page.evaluate(() => document.cookie)).toBe('');
+  expect(await tab.page.evaluate('document.cookie')).toBe('');
   const [cookie] = await tab.context.cookies();
   expect(cookie).toMatchObject({ name: 'fltr_session', httpOnly: true, sameSite: 'Strict' });
   expect(cookie?.value).not.toContain(service.key);
@@ -113,7 +108,7 @@ test('an address of another host is not where one comes to', async () => {
 
 test('the theme is the system’s until one is chosen, and the choice is kept', async () => {
   const dark = await openTab(browser, service.apiUrl, { colorScheme: 'dark' });
-  const background = () => dark.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const background = () => dark.page.evaluate('getComputedStyle(document.body).backgroundColor');
   await dark.page.goto('/sign-in');
   const inDark = await background();
   await dark.page.getByLabel('API key').fill(await service.newKey({ accountId: service.accountId }));

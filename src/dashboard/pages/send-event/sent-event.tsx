@@ -9,7 +9,10 @@ import { EventDeliveries } from '../event/event-deliveries.tsx';
 export function SentEvent({ accepted }: { accepted: AcceptedEvent }) {
   const { data: event } = useQuery(eventQuery(accepted.id));
   const notice = useRef<HTMLOutputElement>(null);
-  useEffect(() => notice.current?.scrollIntoView({ block: 'nearest' }), []);
+  useEffect(() => {
+    // Its answer is a promise in newer browsers, which React would take for a clean-up.
+    notice.current?.scrollIntoView({ block: 'nearest' });
+  }, []);
   return (
     <>
       <output className="notice notice-good" ref={notice}>
