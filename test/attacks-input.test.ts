@@ -122,8 +122,10 @@ describe.each(all)('%s', (_name, route) => {
       await attack(method, `${pathOf(route)}?${text}`, hasBody ? '{}' : undefined);
     }
     for (const id of path.includes('{id}') ? hostileIds : []) {
-      const { status } = await attack(method, path.replace('{id}', id), hasBody ? '{}' : undefined);
-      expect([400, 404, 422]).toContain(status);
+      const target = path.replace('{id}', id);
+      const { status } = await attack(method, target, hasBody ? '{}' : undefined);
+      // Of two full stops, a client makes another path, which may be a call.
+      if (new URL(target, service.apiUrl).pathname === target) expect([400, 404, 422]).toContain(status);
     }
     for (const headers of [
       { 'idempotency-key': 'x'.repeat(256) },

@@ -17,6 +17,7 @@ const mayRefuse = [
   'listWebhooks',
   'listEvents',
   'listDeliveries',
+  'listKeys',
   // The URL's target is judged.
   'createWebhook',
   'updateWebhook',
@@ -62,6 +63,10 @@ async function fuzz(config: string[], options: string[]): Promise<string> {
     '[[operations]]',
     `include-operation-id = ${JSON.stringify(mayRefuse)}`,
     'checks.positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, 422]',
+    // It would find the key that it calls with in the list of keys.
+    '[[operations]]',
+    'include-operation-id = "revokeKey"',
+    'parameters = { "path.id" = "key_none" }',
   ];
   const configPath = join(folder, 'schemathesis.toml');
   writeFileSync(configPath, [...acceptance, ...config].join('\n'));

@@ -10,12 +10,17 @@ export type Answer = {
   /** JSON unless said. */
   contentType?: string;
   headers?: Readonly<Record<string, string>>;
+  /** A page's security headers, in place of those for what is none. */
+  pageHeaders?: readonly [string, string][];
 };
 
 /** Every answer is written here, in one piece: `setHeader` by `setHeader`, headers cost more than the rest of it. */
-export function sendAnswer(response: Response, { status, body, contentType, headers }: Answer): void {
+export function sendAnswer(
+  response: Response,
+  { status, body, contentType, headers, pageHeaders }: Answer,
+): void {
   const { requestId, isPrivate } = response.locals as { requestId: string; isPrivate?: boolean };
-  const all = [...constantHeaders, 'X-Request-Id', requestId];
+  const all = [...(pageHeaders?.flat() ?? constantHeaders), 'X-Request-Id', requestId];
   // What a key may read is nobody else's, and may hold a secret.
   if (isPrivate === true) all.push('Cache-Control', 'no-store');
   for (const name in headers) all.push(name, headers[name] ?? '');

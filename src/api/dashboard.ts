@@ -17,6 +17,7 @@ export function dashboardRoutes(folder: string = builtDashboard): Router {
     redirect: false,
     cacheControl: false,
     setHeaders(response, path) {
+      response.locals['route'] = 'GET /assets';
       for (const [name, value] of pageHeaders) response.setHeader(name, value);
       // The names of these hold a digest of what is in them.
       const isAsset = relative(folder, path).startsWith(`assets${sep}`);
@@ -24,8 +25,9 @@ export function dashboardRoutes(folder: string = builtDashboard): Router {
     },
   });
   router.use((request, response, next) => {
-    if (isPage(request)) void sendPage(folder, response).then(undefined, next);
-    else files(request, response, next);
+    if (!isPage(request)) return files(request, response, next);
+    response.locals['route'] = 'GET /';
+    return sendPage(folder, response);
   });
   return router;
 }

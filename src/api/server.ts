@@ -8,6 +8,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import { idPattern } from '../contracts/id.ts';
 import { sendJson } from './answer.ts';
 import { dashboardRoutes } from './dashboard.ts';
+import { addDocsRoutes, docsPath } from './docs.ts';
 import { handlerOf } from './handle-route.ts';
 import { createKeyCache } from './key-cache.ts';
 import { openApiDocument } from './openapi.ts';
@@ -18,7 +19,7 @@ import { isPublishing } from './route.ts';
 import { routes } from './routes/index.ts';
 import { addSessionRoutes, sessionPath } from './session.ts';
 
-const openPaths = [...probePaths, '/openapi.json'];
+const openPaths = [...probePaths, '/openapi.json', docsPath];
 
 export function createApi(deps: Deps): Express {
   const app = express();
@@ -32,6 +33,7 @@ export function createApi(deps: Deps): Express {
   }
   addProbes(app, { ...deps, needsTemporal: false });
   app.get('/openapi.json', (_request, response) => sendJson(response, 200, openApiDocument()));
+  addDocsRoutes(app);
   addSessionRoutes(app, deps, shared.limits);
   app.use(dashboardRoutes());
   app.use(noSuchRoute);

@@ -1,0 +1,63 @@
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import type { Express, RequestHandler } from 'express';
+import { sendAnswer } from './answer.ts';
+import { pageDirectives, securityHeaders } from './security-headers.ts';
+
+export const docsPath = '/docs';
+
+const swaggerFolder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+const swaggerFiles = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png'];
+
+// Swagger UI writes styles into its elements.
+const pageHeaders = securityHeaders({ ...pageDirectives, styleSrc: ["'self'", "'unsafe-inline'"] });
+const headers = { 'Cache-Control': 'no-cache' };
+
+const page = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>FLTR webhooks: API reference</title>
+<link rel="icon" type="image/png" href="${docsPath}/favicon-32x32.png">
+<link rel="stylesheet" href="${docsPath}/swagger-ui.css">
+</head>
+<body>
+<div id="reference"></div>
+<script src="${docsPath}/swagger-ui-bundle.js"></script>
+<script src="${docsPath}/reference.js"></script>
+</body>
+</html>
+`;
+
+/** Whoever is signed in to the dashboard can try the calls without a key: this page is of the service's own. */
+const script = `SwaggerUIBundle({
+  url: '/openapi.json',
+  dom_id: '#reference',
+  deepLinking: true,
+  validatorUrl: null,
+  requestInterceptor(request) {
+    request.headers['X-FLTR-Dashboard'] = '1';
+    return request;
+  },
+});
+`;
+
+/** The API reference, from the OpenAPI document. All that it loads is served here. */
+export function addDocsRoutes(app: Express): void {
+  const send =
+    (contentType: string, body: string): RequestHandler =>
+    (_request, response) => {
+      response.locals['route'] = `GET ${docsPath}`;
+      sendAnswer(response, { status: 200, contentType, body, headers, pageHeaders });
+    };
+  app.get(docsPath, send('text/html', page));
+  app.get(`${docsPath}/reference.js`, send('text/javascript', script));
+  for (const file of swaggerFiles) {
+    app.get(`${docsPath}/${file}`, (_request, response) => {
+      response.locals['route'] = `GET ${docsPath}`;
+      const all = { ...Object.fromEntries(pageHeaders), ...headers };
+      response.sendFile(file, { root: swaggerFolder, headers: all, cacheControl: false });
+    });
+  }
+}
