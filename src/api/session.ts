@@ -92,7 +92,7 @@ export function addSessionRoutes(app: Express, deps: Deps, limits: RateLimits): 
     (run: RequestHandler): RequestHandler =>
     (request, response, next) =>
       countFailures(limits, request, response, async () => {
-      response.locals['route'] = `${request.method} ${sessionPath}`;
+        response.locals['route'] = `${request.method} ${sessionPath}`;
         requireOwnPage(request.headers);
         await run(request, response, next);
       });
