@@ -15,10 +15,20 @@ async function asAdmin(statement: string): Promise<void> {
 
 export type TestDatabase = { url: string; pool: Pool; drop(): Promise<void> };
 
-/** An empty database of its own, not yet migrated. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+/** A database as another one is at this moment: what a backup of it, restored, would be. It cuts the connections of that one. */
+export async function copyDatabase(url: string): Promise<TestDatabase> {
+  const source = new URL(url).pathname.slice(1);
+  await asAdmin(`alter database ${source} with allow_connections false`);
+  await asAdmin(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${source}'`);
+  const copy = await createTestDatabase(source);
+  await asAdmin(`alter database ${source} with allow_connections true`);
+  return copy;
+}
+
+/** A database of its own: empty and not yet migrated, or a copy of the one that is given. */
+export async function createTestDatabase(template = 'template1'): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  await asAdmin(`create database ${name}`);
+  await asAdmin(`create database ${name} template ${template}`);
   const url = new URL(inject('adminDatabaseUrl'));
   url.pathname = `/${name}`;
   const pool = createPool({ databaseUrl: url.href, maxConnections: 5, onError: () => undefined });
