@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { FltrWebhooksError } from '../client/request.ts';
 import { eventTypes } from '../contracts/event-types.ts';
 import { Layout } from './components/layout.tsx';
-import { NotFound, PageError } from './components/page-error.tsx';
+import { NoSuchPage, PageError } from './components/page-error.tsx';
 import { logSearchSchema } from './log-search.ts';
 import { DeliveryPage } from './pages/delivery.tsx';
 import { EventPage } from './pages/event.tsx';
@@ -21,7 +21,7 @@ import { sessionQuery } from './queries.ts';
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
   errorComponent: PageError,
-  notFoundComponent: NotFound,
+  notFoundComponent: NoSuchPage,
 });
 
 const signIn = createRoute({

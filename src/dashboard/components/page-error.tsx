@@ -4,9 +4,12 @@ import { EmptyState } from './empty-state.tsx';
 import { PageHeader } from './page-header.tsx';
 import { describeError, Problem } from './problem.tsx';
 
+/** Not there, or another account's: the API does not tell which. */
+export const isMissing = (error: unknown): boolean =>
+  error instanceof FltrWebhooksError && error.status === 404;
+
 export function PageError({ error }: { error: unknown }) {
   const router = useRouter();
-  if (error instanceof FltrWebhooksError && error.status === 404) return <NotFound />;
   return (
     <main className="lone">
       <PageHeader title="This page could not be shown" />
@@ -21,13 +24,35 @@ export function PageError({ error }: { error: unknown }) {
   );
 }
 
+const whyNothing =
+  'The address may be wrong, what it named may be gone, or it may belong to another account.';
+
+/** In a page whose subject is not there. */
 export function NotFound() {
   return (
     <EmptyState title="There is nothing here">
-      <p>The address may be wrong, what it named may be gone, or it may belong to another account.</p>
-      <Link to="/webhooks" className="button">
-        All webhooks
-      </Link>
+      <p>{whyNothing}</p>
+      <AllWebhooks />
     </EmptyState>
+  );
+}
+
+/** In place of a page: the address is none of the dashboard's. */
+export function NoSuchPage() {
+  return (
+    <main className="lone">
+      <PageHeader title="There is nothing here" subtitle={whyNothing} />
+      <p>
+        <AllWebhooks />
+      </p>
+    </main>
+  );
+}
+
+function AllWebhooks() {
+  return (
+    <Link to="/webhooks" className="button">
+      All webhooks
+    </Link>
   );
 }

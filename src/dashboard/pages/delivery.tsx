@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
+import { isMissing, NotFound } from '../components/page-error.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem.tsx';
 import { ScopeNote } from '../components/scope.tsx';
@@ -31,7 +32,7 @@ export function DeliveryPage() {
         actions={delivery && <Steer delivery={delivery} />}
       />
       <div className="stack">
-        <Problem error={error ?? event.error} />
+        {isMissing(error) ? <NotFound /> : <Problem error={error ?? event.error} />}
         <ScopeNote scope="webhooks:write" deed="retry, cancel or reschedule it" />
         {delivery ? (
           <>

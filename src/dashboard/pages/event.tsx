@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { eventTypes } from '../../contracts/event-types.ts';
 import { CopyButton } from '../components/copy-button.tsx';
+import { isMissing, NotFound } from '../components/page-error.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem.tsx';
 import { At } from '../components/time.tsx';
@@ -37,7 +38,7 @@ export function EventPage() {
         }
       />
       <div className="stack">
-        <Problem error={error} />
+        {isMissing(error) ? <NotFound /> : <Problem error={error} />}
         {event && (
           <>
             <section className="card" aria-labelledby="facts">

@@ -1,9 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { FltrWebhooksError } from '../../client/request.ts';
 import type { Webhook } from '../../contracts/webhook.ts';
 import { CopyButton } from '../components/copy-button.tsx';
-import { NotFound } from '../components/page-error.tsx';
+import { isMissing, NotFound } from '../components/page-error.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem.tsx';
 import { ScopeNote } from '../components/scope.tsx';
@@ -27,7 +26,7 @@ const route = getRouteApi('/signed-in/webhooks/$id');
 export function WebhookPage() {
   const { id } = route.useParams();
   const { data: webhook, error } = useQuery(webhookQuery(id));
-  const isGone = error instanceof FltrWebhooksError && error.status === 404;
+  const isGone = isMissing(error);
   if (webhook && !isGone)
     return (
       <>

@@ -1,0 +1,62 @@
+import type { Browser, Locator, Page } from 'playwright-core';
+import { expect, onTestFinished } from 'vitest';
+import { openTab, type Tab } from './browser.ts';
+import { until, type Service } from './service.ts';
+
+type Options = { key?: string; width?: number; height?: number; colorScheme?: 'light' | 'dark' };
+
+/** The dashboard in a window of its own, signed in; when the test ends it is closed, and must not have complained. */
+export async function openDashboard(
+  browser: Browser,
+  service: Pick<Service, 'apiUrl' | 'key'>,
+  path: string,
+  { key = service.key, ...window }: Options = {},
+): Promise<Tab> {
+  const tab = await openTab(browser, service.apiUrl, window);
+  onTestFinished(async () => {
+    await tab.context.close();
+    expect(tab.complaints).toEqual([]);
+  });
+  const answer = await tab.context.request.post('/session', {
+    headers: { 'x-fltr-dashboard': '1' },
+    data: { key },
+  });
+  expect(answer.status()).toBe(200);
+  await tab.page.goto(path);
+  return tab;
+}
+
+export const heading = (page: Page, name: string | RegExp, level = 1) =>
+  page.getByRole('heading', { level, name, exact: true });
+
+/** What belongs to a field as its hint and error: what a screen reader says after its name. */
+export async function describedAs(field: Locator): Promise<string> {
+  const ids = ((await field.getAttribute('aria-describedby')) ?? '').split(' ').filter(Boolean);
+  const parts = ids.map((id) => field.page().locator(`[id="${id}"]`).textContent());
+  return (await Promise.all(parts)).join(' ');
+}
+
+/** Waits until what the API refused is said at its field. */
+export async function untilRefused(field: Locator, words: RegExp): Promise<void> {
+  await until(
+    () => describedAs(field),
+    (text) => words.test(text),
+  );
+  expect(await field.getAttribute('aria-invalid')).toBe('true');
+}
+
+export const untilFocused = (locator: Locator): Promise<void> =>
+  locator.and(locator.page().locator(':focus')).waitFor();
+
+/** Waits until there are so many, neither fewer nor more. */
+export const untilCount = (locator: Locator, count: number): Promise<number> =>
+  until(
+    () => locator.count(),
+    (now) => now === count,
+  );
+
+export const readClipboard = (page: Page): Promise<string> =>
+  page.evaluate<string>('navigator.clipboard.readText()');
+
+/** How far the page is scrolled down, in pixels. */
+export const scrolled = (page: Page): Promise<number> => page.evaluate<number>('scrollY');
