@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { startApp, type App, type Role } from './app.ts';
+import type { App, Role } from './app.ts';
 import { addAccountCommands } from './cli/account.ts';
 import { addAdminCommands, type WithDatabase } from './cli/admin.ts';
 import { banner } from './cli/banner.ts';
@@ -58,6 +58,8 @@ async function serve(role: Role): Promise<void> {
     stopping ??= stop(1);
   };
 
+  // Only here: Temporal's libraries take a second to load, which no other command needs.
+  const { startApp } = await import('./app.ts');
   app = await startApp({ config, role, log, report, onFatal });
   const { apiUrl, databaseUrl } = app;
   if (role === 'up' && apiUrl !== null && config.FLTR_ENV === 'development') {
