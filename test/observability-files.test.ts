@@ -46,7 +46,8 @@ beforeAll(async () => {
     response.writeHead(request.path === '/fine' ? 200 : 503).end();
   });
   const service = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1' }, 'api');
-  const [port, temporalPort] = [await choosePort('127.0.0.1', []), await choosePort('127.0.0.1', [])];
+  const port = await choosePort('127.0.0.1', []);
+  const temporalPort = await choosePort('127.0.0.1', [], [port]);
   const worker = startProcess(['worker'], {
     ...service.env,
     FLTR_WORKER_PORT: String(port),

@@ -45,9 +45,7 @@ export function createPublishMetrics(registry: Registry): PublishMetrics {
         return;
       }
       events();
-      const held = event.deliveries.filter(({ status }) => status === 'held').length;
-      deliveries('held', held);
-      deliveries('pending', event.deliveries.length - held);
+      for (const { status } of event.deliveries) deliveries(status === 'held' ? 'held' : 'pending');
     },
     refused,
   };
