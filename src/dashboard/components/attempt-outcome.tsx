@@ -19,12 +19,14 @@ export function AttemptOutcome({ attempt }: { attempt: Attempt }) {
           {error.message} <span className="muted small">({error.code})</span>
         </p>
       )}
-      {response && <Answer response={response} />}
+      {response && <Answer response={response} number={attempt.number} />}
     </div>
   );
 }
 
-function Answer({ response }: { response: NonNullable<Attempt['response']> }) {
+type AnswerProps = { response: NonNullable<Attempt['response']>; number: number };
+
+function Answer({ response, number }: AnswerProps) {
   const headers = Object.entries(response.headers)
     .map(([name, value]) => `${name}: ${value}`)
     .join('\n');
@@ -34,13 +36,18 @@ function Answer({ response }: { response: NonNullable<Attempt['response']> }) {
         <p className="muted">The answer has no body.</p>
       ) : (
         <CodeBlock
+          name={`The body of the answer to attempt ${number}`}
           label={response.truncated ? "The answer's body, cut" : "The answer's body"}
           text={prettyJson(response.body)}
         />
       )}
       <details>
         <summary>The answer&apos;s headers</summary>
-        <CodeBlock label="The answer's headers" text={headers} />
+        <CodeBlock
+          name={`The headers of the answer to attempt ${number}`}
+          label="The answer's headers"
+          text={headers}
+        />
       </details>
     </>
   );

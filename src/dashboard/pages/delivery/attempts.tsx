@@ -42,7 +42,11 @@ function Request({ attempt: { number, request }, body }: { attempt: Attempt; bod
     .join('\n');
   return (
     <section className="stack" aria-label={`What attempt ${number} sent`}>
-      <CodeBlock label={`${request.method}, headers`} text={headers} />
+      <CodeBlock
+        label={`${request.method}, headers`}
+        name={`The headers of attempt ${number}`}
+        text={headers}
+      />
       <p className="hint">
         It was also sent with <code>X-FLTR-Signature</code> and <code>webhook-signature</code>, which are not
         kept.
@@ -52,7 +56,11 @@ function Request({ attempt: { number, request }, body }: { attempt: Attempt; bod
       ) : (
         <details>
           <summary>Body</summary>
-          <CodeBlock label="Body, set out for reading" text={body === undefined ? '…' : prettyJson(body)} />
+          <CodeBlock
+            label="Body, set out for reading"
+            name={`The body of attempt ${number}`}
+            text={body === undefined ? '…' : prettyJson(body)}
+          />
         </details>
       )}
     </section>

@@ -56,6 +56,7 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
     send.mutate({ event: type, data: json.value, ...(given && { id: given }) } as EventToPublish);
   };
   const idError = fieldError(send.error, '/id');
+  const isMarked = idError !== undefined || fieldError(send.error, '/data') !== undefined;
   return (
     <>
       <form className="card form" onSubmit={submit}>
@@ -102,7 +103,7 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
           )}
         </Field>
         <Subscribers type={type} />
-        <Problem error={send.error} />
+        {!isMarked && <Problem error={send.error} />}
         <ScopeNote scope="events:write" deed="send events" />
         <button
           type="submit"
