@@ -4,8 +4,9 @@ import { isMissing, NotFound } from '../components/page-error.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem.tsx';
 import { ScopeNote } from '../components/scope.tsx';
-import { DeliveryBadge } from '../components/status.tsx';
+import { Badge, DeliveryBadge } from '../components/status.tsx';
 import { deliveryQuery, eventQuery } from '../delivery-queries.ts';
+import { webhooksQuery } from '../queries.ts';
 import { Attempts } from './delivery/attempts.tsx';
 import { DeliveryFacts } from './delivery/delivery-facts.tsx';
 import { Steer } from './delivery/steer.tsx';
@@ -17,6 +18,8 @@ const route = getRouteApi('/signed-in/log/$id');
 export function DeliveryPage() {
   const { id } = route.useParams();
   const { data: delivery, error } = useQuery(deliveryQuery(id));
+  // Asked for here, so that nothing moves when the webhook's name comes.
+  const webhooks = useQuery(webhooksQuery);
   const event = useQuery({ ...eventQuery(delivery?.event_id ?? ''), enabled: delivery !== undefined });
   return (
     <>
@@ -25,16 +28,16 @@ export function DeliveryPage() {
         title={delivery?.event ?? 'Delivery'}
         subtitle={
           <span className="row">
-            {delivery && <DeliveryBadge status={delivery.status} />}
+            {delivery ? <DeliveryBadge status={delivery.status} /> : <Badge tone="idle">…</Badge>}
             <code className="break">{id}</code>
           </span>
         }
-        actions={delivery && <Steer delivery={delivery} />}
+        actions={<>{delivery && <Steer delivery={delivery} />}</>}
       />
       <div className="stack">
         {isMissing(error) ? <NotFound /> : <Problem error={error ?? event.error} />}
         <ScopeNote scope="webhooks:write" deed="retry, cancel or reschedule it" />
-        {delivery ? (
+        {delivery && !webhooks.isPending ? (
           <>
             <div className="columns">
               <DeliveryFacts delivery={delivery} />

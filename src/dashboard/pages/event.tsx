@@ -7,6 +7,7 @@ import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem.tsx';
 import { At } from '../components/time.tsx';
 import { eventQuery } from '../delivery-queries.ts';
+import { webhooksQuery } from '../queries.ts';
 import { EventDeliveries } from './event/event-deliveries.tsx';
 import { NotSentTo } from './event/not-sent-to.tsx';
 import { Payload } from './event/payload.tsx';
@@ -17,6 +18,8 @@ const route = getRouteApi('/signed-in/events/$id');
 export function EventPage() {
   const { id } = route.useParams();
   const { data: event, error } = useQuery(eventQuery(id));
+  // Asked for here, so that nothing moves when the webhooks' names come, and those that it was not sent to.
+  const webhooks = useQuery(webhooksQuery);
   // The service's own events nobody else publishes.
   const type = eventTypes.find((each) => each === event?.event);
   return (
@@ -30,16 +33,18 @@ export function EventPage() {
           </span>
         }
         actions={
-          type && (
-            <Link to="/events/send" search={{ event: type, copy: id }} className="button">
-              Send a copy
-            </Link>
-          )
+          <>
+            {type && (
+              <Link to="/events/send" search={{ event: type, copy: id }} className="button">
+                Send a copy
+              </Link>
+            )}
+          </>
         }
       />
       <div className="stack">
         {isMissing(error) ? <NotFound /> : <Problem error={error} />}
-        {event && (
+        {event && !webhooks.isPending && (
           <>
             <section className="card" aria-labelledby="facts">
               <h2 id="facts">What it is</h2>
@@ -59,7 +64,7 @@ export function EventPage() {
             <Payload body={event.body} />
           </>
         )}
-        {!event && error === null && <div className="card room" aria-busy="true" />}
+        {(!event || webhooks.isPending) && error === null && <div className="card room" aria-busy="true" />}
       </div>
     </>
   );

@@ -63,5 +63,5 @@ function AutoDisabled({ at, failure_rate: rate, ended, failed }: NonNullable<Web
 
 function HeldWords() {
   const { data: settings } = useQuery(settingsQuery);
-  return <>New deliveries are held{settings ? `, each for ${settings.hold_hours} hours` : ''}.</>;
+  return <>New deliveries are held, each for {settings?.hold_hours ?? '…'} hours.</>;
 }
