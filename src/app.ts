@@ -1,9 +1,7 @@
-import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Express } from 'express';
 import type { Logger } from 'pino';
-import { createApi, createHttpServer, createProbes } from './api/server.ts';
+import { createApi, createProbes } from './api/server.ts';
 import { childEnvironment, type Config } from './config.ts';
 import { createTurns } from '../activities/turns.ts';
 import { createTellFailed } from '../activities/tell-failed.ts';
@@ -17,10 +15,10 @@ import { readWaiting } from './db/waiting.ts';
 import type { Deps } from './deps.ts';
 import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
 import { startEmbedded, type Embedded } from './embedded/embedded.ts';
-import { isPortFree } from './embedded/free-port.ts';
 import { StartError } from './errors.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { createTellAttempts } from './observability/tell-attempts.ts';
+import { listen, requirePorts } from './listen.ts';
 import { createAddressGuard } from './outbound/address-guard.ts';
 import { createSender } from './outbound/sender.ts';
 import { digestOfKey } from './security/api-keys.ts';
@@ -69,8 +67,6 @@ export type App = {
   kill(): void;
 };
 
-/** How long the API waits for requests under way when it stops. */
-const drainMs = 10_000;
 /** To PostgreSQL, of each process. */
 const maxConnections = 20;
 /** Rows of what waits that the metrics look at. */
@@ -212,15 +208,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     let apiUrl: string | null = null;
     let isStopping = false;
     if (!hasApi && config.FLTR_WORKER_PORT !== undefined) {
-      const probes = createProbes({
-        config,
-        log,
-        pool,
-        temporal,
-        metrics,
-        isStopping: () => isStopping,
-        needsTemporal: true,
-      });
+      const watched = { config, log, pool, temporal, metrics, isStopping: () => isStopping };
+      const probes = createProbes({ ...watched, needsTemporal: true });
       const closeServer = await listen(probes, config.HOST, config.FLTR_WORKER_PORT);
       stops.push({ name: 'probes', stop: closeServer });
     }
@@ -302,39 +291,4 @@ async function openDatabase(databaseUrl: string, log: Logger): Promise<Pool> {
     await pool.end();
     throw error;
   }
-}
-
-/** @throws StartError where a port that the role listens on is taken */
-async function requirePorts(config: Config, role: Role): Promise<void> {
-  const { HOST, PORT, FLTR_WORKER_PORT, FLTR_TEMPORAL_METRICS_ADDRESS: temporalMetrics } = config;
-  const wanted = [
-    ...(role === 'worker' ? [] : [{ name: 'PORT', host: HOST, port: PORT }]),
-    ...(role === 'worker' && FLTR_WORKER_PORT !== undefined
-      ? [{ name: 'FLTR_WORKER_PORT', host: HOST, port: FLTR_WORKER_PORT }]
-      : []),
-    ...(role !== 'api' && temporalMetrics
-      ? [{ ...temporalMetrics, name: 'FLTR_TEMPORAL_METRICS_ADDRESS' }]
-      : []),
-  ];
-  for (const { name, host, port } of wanted) {
-    if (await isPortFree(host, port)) continue;
-    throw new StartError(
-      `Port ${port} on ${host} is taken. Set ${name} to a free one, or stop what uses it.`,
-    );
-  }
-}
-
-async function listen(app: Express, host: string, port: number): Promise<() => Promise<void>> {
-  const server = createHttpServer(app);
-  server.listen(port, host);
-  await once(server, 'listening');
-  return async () => {
-    const closed = new Promise<void>((resolveClosed) => {
-      server.close(() => resolveClosed());
-    });
-    server.closeIdleConnections();
-    const timer = setTimeout(() => server.closeAllConnections(), drainMs);
-    await closed;
-    clearTimeout(timer);
-  };
 }

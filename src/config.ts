@@ -1,56 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { StartError } from './errors.ts';
-import { parseCidrs } from './outbound/address-guard.ts';
-
-const wholeNumber = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
-
-const schedule = z
-  .string()
-  .regex(/^(\d+(,\d+)*)?$/, 'must be seconds separated by commas, such as 60,300,1800')
-  .transform((text) => (text === '' ? [] : text.split(',').map(Number)))
-  .refine((list) => list.length <= 20, 'must list at most 20 waits')
-  .refine(
-    (list) => list.every((seconds) => seconds >= 1 && seconds <= 604_800),
-    'each wait must be 1 to 604800 s',
-  );
-
-export type EncryptionKey = { id: string; key: Buffer };
-
-const encryptionKeys = z.string().transform((text, context): EncryptionKey[] => {
-  const keys = text.split(',').map((entry) => {
-    const [id = '', encoded = ''] = entry.trim().split(/:(.*)/s);
-    return { id, key: Buffer.from(encoded, 'base64') };
-  });
-  if (keys.some(({ id, key }) => !/^[A-Za-z0-9_-]{1,40}$/.test(id) || key.length !== 32)) {
-    context.addIssue('must be id:base64,… where each key is 32 bytes, made by `openssl rand -base64 32`');
-  }
-  if (new Set(keys.map(({ id }) => id)).size !== keys.length) context.addIssue('names an id twice');
-  return keys;
-});
-
-const cidrs = z.string().transform((text, context): string[] => {
-  try {
-    return parseCidrs(text);
-  } catch (error) {
-    context.addIssue(error instanceof Error ? error.message : 'is no list of networks');
-    return [];
-  }
-});
-
-const ipAndPort = z.string().transform((text, context) => {
-  const [, host = '', port = ''] = /^\[?([^[\]]+)\]?:(\d{1,5})$/.exec(text) ?? [];
-  if (isIP(host) === 0 || Number(port) < 1 || Number(port) > 65_535) {
-    context.addIssue('must be an IP address and a port, such as 127.0.0.1:9464 or [::1]:9464');
-  }
-  return { text, host, port: Number(port) };
-});
+import { cidrs, encryptionKeys, ipAndPort, schedule, wholeNumber } from './setting-schemas.ts';
 
 type Setting = { schema: z.ZodType<unknown, string>; default?: string; meaning: string; isSecret?: boolean };
 

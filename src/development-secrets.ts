@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Config, EncryptionKey } from './config.ts';
+import type { Config } from './config.ts';
+import type { EncryptionKey } from './setting-schemas.ts';
 import { ensureAccount } from './db/accounts.ts';
 import { ensureApiKey } from './db/api-keys.ts';
 import type { Pool } from './db/pool.ts';

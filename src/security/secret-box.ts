@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import type { EncryptionKey } from '../config.ts';
+import type { EncryptionKey } from '../setting-schemas.ts';
 import { createOpenedSecrets } from './opened-secrets.ts';
 
 export type SecretBox = {
