@@ -75,6 +75,7 @@ async function insertDelivery(
     created_at: at,
     ended_at: endedAt,
     workflow_id: id,
+    check_at: endedAt === null ? new Date(Date.now() + 86_400_000) : null,
   });
   await insert('attempts', {
     id: idOf('att', at),
