@@ -18,7 +18,12 @@ declare module 'vitest' {
 
 /** One real PostgreSQL and one real Temporal for the whole run; each test file has its own database and namespace. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  execFileSync('npm', ['run', '--silent', 'build'], { cwd: packageRoot, stdio: 'inherit' });
+  execFileSync('npm', ['run', '--silent', 'build'], {
+    cwd: packageRoot,
+    stdio: 'inherit',
+    // vitest's own value would put React's development build into what is tested, and left behind.
+    env: { ...process.env, NODE_ENV: 'production' },
+  });
   const dataDir = mkdtempSync(join(tmpdir(), 'fltr-test-'));
   const embedded = await startEmbedded({
     dataDir,
