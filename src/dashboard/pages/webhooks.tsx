@@ -27,14 +27,16 @@ export function WebhooksPage() {
         title="Webhooks"
         subtitle={<p className="numeric">{webhooks ? `${webhooks.length}${limit}` : '\u00a0'}</p>}
         actions={
-          <Link to="/webhooks/new" className="button button-primary">
-            Create webhook
-          </Link>
+          <>
+            {webhooks && (webhooks.length >= filterFrom || filter !== '') && <Filter filter={filter} />}
+            <Link to="/webhooks/new" className="button button-primary">
+              Create webhook
+            </Link>
+          </>
         }
       />
       <ScopeNote scope="webhooks:write" deed="create or change a webhook" />
       <Problem error={error} />
-      {webhooks && (webhooks.length >= filterFrom || filter !== '') && <Filter filter={filter} />}
       {webhooks?.length === 0 ? (
         <NoWebhooks />
       ) : shown?.length === 0 ? (
