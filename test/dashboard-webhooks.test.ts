@@ -132,7 +132,7 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   await heading(page, 'document.processed').waitFor();
   await heading(page, /^Attempt 1 /, 3).waitFor();
   const sent = page.getByRole('region', { name: 'What attempt 1 sent' });
-  const headers = (await sent.getByRole('region', { name: 'POST, headers' }).textContent()) ?? '';
+  const headers = (await sent.getByRole('region', { name: 'The headers of attempt 1' }).textContent()) ?? '';
   for (const line of ['x-fltr-event: document.processed', `webhook-id: ${id}`])
     expect(headers.toLowerCase()).toContain(line);
   expect(headers).not.toContain(secret);
@@ -140,9 +140,9 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   await sent.getByText(data.document_id).waitFor();
   const answer = page.getByRole('region', { name: 'What came of attempt 1' });
   await answer.getByText('status 200').waitFor();
-  expect(await answer.getByRole('region', { name: "The answer's body" }).textContent()).toBe(
-    JSON.stringify({ received: true }, null, 2),
-  );
+  expect(
+    await answer.getByRole('region', { name: 'The body of the answer to attempt 1' }).textContent(),
+  ).toBe(JSON.stringify({ received: true }, null, 2));
 });
 
 test('editing, pausing, and activating with what is held delivered or discarded', async () => {
