@@ -11,6 +11,9 @@ export default defineConfig({
     // The page's content security policy allows files of its own only.
     assetsInlineLimit: 0,
     target: 'es2023',
+    chunkSizeWarningLimit: 700,
+    // Libraries change seldom: a browser keeps them when our own code is another one.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'libraries', test: /node_modules/ }] } } },
   },
   server: { proxy: { '/v1': 'http://127.0.0.1:3000', '/session': 'http://127.0.0.1:3000' } },
 });

@@ -11,7 +11,7 @@ export function DeliveryFacts({ delivery }: { delivery: Delivery }) {
     <section className="card" aria-labelledby="facts">
       <h2 id="facts">What it is</h2>
       <dl className="facts">
-        <dt>Stands</dt>
+        <dt>State</dt>
         <dd>{standInWords(delivery)}</dd>
         {next !== null && (
           <>
