@@ -81,7 +81,14 @@ export function installRuntime(log: Logger, metricsAddress: string | undefined):
 }
 
 /** A worker that connects as soon as Temporal is there, and again whenever it stopped by itself. */
-export function startWorker({ address, namespace, ready, activities, maxCachedWorkflows, log }: Options): RunningWorker {
+export function startWorker({
+  address,
+  namespace,
+  ready,
+  activities,
+  maxCachedWorkflows,
+  log,
+}: Options): RunningWorker {
   const stop = new AbortController();
   let worker: Worker | null = null;
   let caller: Caller | null = null;
