@@ -39,7 +39,11 @@ test('every value of any JSON is found where it stands', () => {
 });
 
 /** Each value with its pointer, and its name where it is a member of an object. */
-function* walk(value: unknown, pointer: string, name?: string): Generator<[string, unknown, string | undefined]> {
+function* walk(
+  value: unknown,
+  pointer: string,
+  name?: string,
+): Generator<[string, unknown, string | undefined]> {
   yield [pointer, value, name];
   if (typeof value !== 'object' || value === null) return;
   for (const [key, child] of Object.entries(value)) {
