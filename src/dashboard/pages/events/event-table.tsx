@@ -1,10 +1,9 @@
 import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 import type { EventSummary } from '../../../contracts/event.ts';
-import { SkeletonRows } from '../../components/skeleton-rows.tsx';
+import { RowsTable } from '../../components/rows-table.tsx';
 import { StatusCounts } from '../../components/status-counts.tsx';
 import { Ago } from '../../components/time.tsx';
-import { WindowedBody } from '../../components/windowed-body.tsx';
 
 const columns = ['Event', 'Id', 'Accepted', 'Deliveries'];
 
@@ -16,33 +15,15 @@ type Props = {
 
 export function EventTable({ events, hasMore }: Props) {
   return (
-    <div className="table-wrap">
-      <table
-        className="rows-table event-table"
-        aria-busy={events === undefined}
-        aria-rowcount={events && !hasMore ? events.length + 1 : -1}
-      >
-        <caption className="visually-hidden">Events, newest first</caption>
-        <thead>
-          <tr aria-rowindex={1}>
-            {columns.map((column) => (
-              <th key={column} scope="col">
-                {column}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        {events ? (
-          <WindowedBody rows={events}>
-            {(event, rowIndex) => <EventRow key={event.id} event={event} rowIndex={rowIndex} />}
-          </WindowedBody>
-        ) : (
-          <tbody>
-            <SkeletonRows rows={12} columns={columns.length} />
-          </tbody>
-        )}
-      </table>
-    </div>
+    <RowsTable
+      caption="Events, newest first"
+      columns={columns}
+      className="event-table"
+      rows={events}
+      hasMore={hasMore}
+    >
+      {(event, rowIndex) => <EventRow key={event.id} event={event} rowIndex={rowIndex} />}
+    </RowsTable>
   );
 }
 

@@ -1,11 +1,10 @@
 import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 import type { DeliverySummary } from '../../../contracts/delivery.ts';
-import { SkeletonRows } from '../../components/skeleton-rows.tsx';
+import { RowsTable } from '../../components/rows-table.tsx';
 import { DeliveryBadge } from '../../components/status.tsx';
 import { Ago, Countdown } from '../../components/time.tsx';
 import { useWebhookName } from '../../components/webhook-name.tsx';
-import { WindowedBody } from '../../components/windowed-body.tsx';
 import { durationOf, lastAnswer } from '../../delivery-words.ts';
 
 const columns = ['Status', 'Event', 'Webhook', 'Attempts', 'Last answer', 'Accepted', 'Took / next'];
@@ -20,40 +19,23 @@ type Props = {
 export function LogTable({ deliveries, isStale, hasMore }: Props) {
   const nameOf = useWebhookName();
   return (
-    <div className="table-wrap" data-stale={isStale}>
-      <table
-        className="rows-table log-table"
-        aria-busy={deliveries === undefined}
-        aria-rowcount={deliveries && !hasMore ? deliveries.length + 1 : -1}
-      >
-        <caption className="visually-hidden">Deliveries, newest first</caption>
-        <thead>
-          <tr aria-rowindex={1}>
-            {columns.map((column) => (
-              <th key={column} scope="col">
-                {column}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        {deliveries ? (
-          <WindowedBody rows={deliveries}>
-            {(delivery, rowIndex) => (
-              <LogRow
-                key={delivery.id}
-                delivery={delivery}
-                webhook={nameOf(delivery.webhook_id)}
-                rowIndex={rowIndex}
-              />
-            )}
-          </WindowedBody>
-        ) : (
-          <tbody>
-            <SkeletonRows rows={12} columns={columns.length} />
-          </tbody>
-        )}
-      </table>
-    </div>
+    <RowsTable
+      caption="Deliveries, newest first"
+      columns={columns}
+      className="log-table"
+      rows={deliveries}
+      isStale={isStale}
+      hasMore={hasMore}
+    >
+      {(delivery, rowIndex) => (
+        <LogRow
+          key={delivery.id}
+          delivery={delivery}
+          webhook={nameOf(delivery.webhook_id)}
+          rowIndex={rowIndex}
+        />
+      )}
+    </RowsTable>
   );
 }
 
