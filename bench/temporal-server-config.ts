@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { dynamicConfig } from '../src/embedded/temporal.ts';
 
 /** What docker-compose.yml gives to Temporal's image, by the same names; test/compose.test.ts holds the two together. */
 export const temporalSettings = {
@@ -31,7 +32,10 @@ export function writeServerConfig(folder: string, databaseUrl: string, ports: Se
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const write = (name: string, content: unknown) =>
     writeFileSync(join(folder, name), `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
-  write('dynamic.yaml', {});
+  write(
+    'dynamic.yaml',
+    Object.fromEntries(Object.entries(dynamicConfig).map(([name, value]) => [name, [{ value }]])),
+  );
   write('server.yaml', serverConfig(databaseUrl, ports, join(folder, 'dynamic.yaml')));
   return ['--root', folder, '--config', '.', '--env', 'server', '--allow-no-auth', 'start'];
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporalSettings } from '../bench/temporal-server-config.ts';
 import { readConfig, settingsTable } from '../src/config.ts';
+import { dynamicConfig } from '../src/embedded/temporal.ts';
 import { packageRoot } from '../src/package-root.ts';
 
 type Variables = Record<string, string>;
@@ -127,6 +128,14 @@ const temporal = variablesIn(below(below(below(compose, 'services'), 'temporal')
 
 test('Temporal has the settings that are measured and tested without containers', () => {
   expect(temporal).toMatchObject(temporalSettings);
+  const content = below(below(below(compose, 'configs'), 'temporal-caches'), 'content');
+  const limits = [...content.matchAll(/^(\S+):\n {2}- value: (\d+)$/gm)].map(([, name, value]) => [
+    name,
+    Number(value),
+  ]);
+  expect(Object.fromEntries(limits)).toEqual(dynamicConfig);
+  const target = /source: temporal-caches\n\s+target: (\S+)/.exec(compose)?.[1];
+  expect(temporal['DYNAMIC_CONFIG_FILE_PATH']).toBe(target);
 });
 
 test("Temporal makes the service's namespace, with seven days of retention", () => {

@@ -109,6 +109,15 @@ async function choosePorts(
   return { port, uiPort, metricsPort: await choosePort(HOST, remembered('metricsPort'), [port, uiPort]) };
 }
 
+/**
+ * Dynamic configuration: workflows, about 0.1 MiB each, and bytes of events that it keeps in memory. Its defaults, 128,000 and
+ * 256 MiB, are more than its memory limit has room for: then its garbage collector takes the processor.
+ */
+export const dynamicConfig = {
+  'history.hostLevelCacheMaxSize': 3000,
+  'history.eventsHostLevelCacheMaxSizeBytes': 33_554_432,
+} as const;
+
 function serverArguments(options: EmbeddedTemporalOptions, dbFile: string, ports: Ports): string[] {
   const flags = [
     ['--ip', HOST],
@@ -122,6 +131,7 @@ function serverArguments(options: EmbeddedTemporalOptions, dbFile: string, ports
     ['--namespace', options.namespace],
     ['--log-level', 'warn'],
     ['--log-format', 'json'],
+    ...Object.entries(dynamicConfig).map(([name, value]) => ['--dynamic-config-value', `${name}=${value}`]),
     ...Object.entries(options.searchAttributes).map(([name, type]) => [
       '--search-attribute',
       `${name}=${type}`,
