@@ -111,7 +111,7 @@ async function choosePorts(
 
 /**
  * Dynamic configuration: workflows, about 0.1 MiB each, and bytes of events that it keeps in memory. Its defaults, 128,000 and
- * 256 MiB, are more than its memory limit has room for: then its garbage collector takes the processor.
+ * 256 MiB, are more than its memory limit has room for.
  */
 export const dynamicConfig = {
   'history.hostLevelCacheMaxSize': 3000,
