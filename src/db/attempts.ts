@@ -33,6 +33,12 @@ export type AttemptRecord = AttemptRow & {
   carrier: Carrier;
 };
 
+const steps = Array.from({ length: stepCount }, (_, step) => step);
+const stepCounts = steps.map((step) => `count(*) filter (where g.step = ${step})::int`).join(', ');
+const addedSteps = steps
+  .map((step) => `s.durations[${step + 1}] + excluded.durations[${step + 1}]`)
+  .join(', ');
+
 /** The workflow that has the delivery from now on; `runId` null: it is not started yet. */
 export type Carrier = { workflowId: string; runId: string | null };
 
@@ -47,7 +53,7 @@ export async function recordAttempts(db: Queryable, records: readonly AttemptRec
         select * from unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::int[], $6::int[], $7::text[],
           $8::text[], $9::int[], $10::text[], $11::bytea[], $12::bool[], $13::text[], $14::text[], $15::timestamptz[],
           $16::timestamptz[], $17::text[], $18::text[], $19::int[], $20::bigint[], $21::int[],
-          $23::text[], $24::text[])
+          $22::text[], $23::text[])
         as t(id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds,
           response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries, webhook_id, activation, slot, step,
           workflow_id, run_id)
@@ -62,13 +68,12 @@ export async function recordAttempts(db: Queryable, records: readonly AttemptRec
         insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)
         select g.webhook_id, date_trunc('minute', g.started_at + make_interval(secs => g.duration_ms / 1000.0)), g.activation,
           count(*), count(*) filter (where g.outcome = 'delivered'), count(*) filter (where g.outcome = 'failed'),
-          (select array_agg((select count(*)::int from unnest(array_agg(g.step)) as made(step) where made.step = known.step)
-            order by known.step) from generate_series(0, $22 - 1) as known(step))
+          array[${stepCounts}]
         from given g join inserted i on i.delivery_id = g.delivery_id and i.number = g.number
         group by 1, 2, 3 order by 1, 2, 3
         on conflict (webhook_id, minute, activation) do update set
           attempts = s.attempts + excluded.attempts, delivered = s.delivered + excluded.delivered,
-          failed = s.failed + excluded.failed, durations = add_counts(s.durations, excluded.durations)
+          failed = s.failed + excluded.failed, durations = array[${addedSteps}]
       )
       update deliveries d set
         status = case when g.ended_at is null and d.status in ('held', 'canceled') then d.status else g.status end,
@@ -109,7 +114,6 @@ export async function recordAttempts(db: Queryable, records: readonly AttemptRec
       records.map((r) => r.activation),
       records.map((r) => r.slot),
       records.map((r) => stepOf(r.durationMs)),
-      stepCount,
       records.map((r) => r.carrier.workflowId),
       records.map((r) => r.carrier.runId),
     ],
