@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import type { Webhook } from '../../contracts/webhook.ts';
 import type { EventFilter } from '../event-filters.ts';
+import { Choices } from './choices.tsx';
 import { EventPicker } from './event-picker.tsx';
 import { Field } from './field.tsx';
 import { fieldError, Problem } from './problem.tsx';
@@ -25,8 +26,8 @@ type Props = {
 };
 
 const formats = [
-  { format: 'fltr', label: 'FLTR', hint: 'The event as it is: id, event, timestamp, data.' },
-  { format: 'slack', label: 'Slack', hint: 'Each event as {"text": …}, for a Slack-compatible target.' },
+  { value: 'fltr', label: 'FLTR', hint: 'The event as it is: id, event, timestamp, data.' },
+  { value: 'slack', label: 'Slack', hint: 'Each event as {"text": …}, for a Slack-compatible target.' },
 ] as const;
 
 /** A webhook's fields, to create and to edit. What the API finds wrong stands at its field. */
@@ -78,23 +79,13 @@ export function WebhookForm(props: Props) {
           />
         )}
       </Field>
-      <fieldset>
-        <legend>Format</legend>
-        {formats.map(({ format, label, hint }) => (
-          <label key={format} className="choice">
-            <input
-              type="radio"
-              name="format"
-              checked={draft.format === format}
-              onChange={() => change({ format })}
-            />
-            <span className="choice-text">
-              {label}
-              <span className="hint">{hint}</span>
-            </span>
-          </label>
-        ))}
-      </fieldset>
+      <Choices
+        legend="Format"
+        name="format"
+        choices={formats}
+        chosen={draft.format}
+        onChoose={(format) => change({ format })}
+      />
       {children}
       {Object.values(errors).every((each) => each === undefined) && <Problem error={error} />}
       <button

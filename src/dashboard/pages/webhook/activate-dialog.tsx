@@ -2,6 +2,7 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { api } from '../../api.ts';
+import { Choices } from '../../components/choices.tsx';
 import { Modal } from '../../components/dialog.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
@@ -9,9 +10,9 @@ import { useWebhookChanged } from '../../webhook-changed.ts';
 
 type Held = 'deliver' | 'discard';
 
-const choices: readonly { held: Held; label: string; hint: string }[] = [
-  { held: 'deliver', label: 'Deliver what is held', hint: 'Oldest first, within the hourly cap.' },
-  { held: 'discard', label: 'Discard what is held', hint: 'These deliveries are canceled and never sent.' },
+const choices: readonly { value: Held; label: string; hint: string }[] = [
+  { value: 'deliver', label: 'Deliver what is held', hint: 'Oldest first, within the hourly cap.' },
+  { value: 'discard', label: 'Discard what is held', hint: 'These deliveries are canceled and never sent.' },
 ];
 
 /** Activates, and asks what becomes of what was held meanwhile. */
@@ -40,18 +41,14 @@ export function ActivateDialog({ webhook: { webhook_id: id } }: { webhook: Webho
       onOpenChange={turn}
     >
       <HeldCount webhookId={id} />
-      <fieldset>
-        <legend className="visually-hidden">What becomes of what is held</legend>
-        {choices.map(({ held: each, label, hint }) => (
-          <label key={each} className="choice">
-            <input type="radio" name="held" checked={held === each} onChange={() => setHeld(each)} />
-            <span className="choice-text">
-              {label}
-              <span className="hint">{hint}</span>
-            </span>
-          </label>
-        ))}
-      </fieldset>
+      <Choices
+        legend="What becomes of what is held"
+        isLegendHidden
+        name="held"
+        choices={choices}
+        chosen={held}
+        onChoose={setHeld}
+      />
       <Problem error={activation.error} />
       <div className="dialog-actions">
         <button

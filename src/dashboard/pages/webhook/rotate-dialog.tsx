@@ -2,6 +2,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { api } from '../../api.ts';
+import { Choices } from '../../components/choices.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Modal } from '../../components/dialog.tsx';
 import { Problem } from '../../components/problem.tsx';
@@ -9,10 +10,10 @@ import { useScopeReason } from '../../components/scope.tsx';
 import { useWebhookChanged } from '../../webhook-changed.ts';
 
 const overlaps = [
-  { seconds: 604_800, label: '7 days' },
-  { seconds: 86_400, label: '1 day' },
-  { seconds: 3600, label: '1 hour' },
-  { seconds: 0, label: 'None: the previous secret ends at once, for one that leaked' },
+  { value: 604_800, label: '7 days' },
+  { value: 86_400, label: '1 day' },
+  { value: 3600, label: '1 hour' },
+  { value: 0, label: 'None: the previous secret ends at once, for one that leaked' },
 ];
 
 /** A new secret, shown once, and for how long the previous one stays good. */
@@ -51,20 +52,13 @@ export function RotateDialog({ webhook }: { webhook: Webhook }) {
         </>
       ) : (
         <>
-          <fieldset>
-            <legend>Overlap: how long the previous secret stays good</legend>
-            {overlaps.map(({ seconds: each, label }) => (
-              <label key={each} className="choice">
-                <input
-                  type="radio"
-                  name="overlap"
-                  checked={seconds === each}
-                  onChange={() => setSeconds(each)}
-                />
-                {label}
-              </label>
-            ))}
-          </fieldset>
+          <Choices
+            legend="Overlap: how long the previous secret stays good"
+            name="overlap"
+            choices={overlaps}
+            chosen={seconds}
+            onChoose={setSeconds}
+          />
           {until && (
             <p className="notice notice-warn">
               An overlap runs already. The secret before the current one ends now, whatever you choose.

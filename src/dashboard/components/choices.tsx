@@ -1,0 +1,29 @@
+type Props<Value> = {
+  legend: string;
+  /** Where the dialog's title says it already. */
+  isLegendHidden?: boolean;
+  /** Of the radio buttons, one on a page. */
+  name: string;
+  choices: readonly { value: Value; label: string; hint?: string }[];
+  chosen: Value;
+  onChoose: (value: Value) => void;
+};
+
+/** One of a few, as radio buttons. */
+export function Choices<Value extends string | number>(props: Props<Value>) {
+  const { legend, isLegendHidden = false, name, choices, chosen, onChoose } = props;
+  return (
+    <fieldset>
+      <legend className={isLegendHidden ? 'visually-hidden' : undefined}>{legend}</legend>
+      {choices.map(({ value, label, hint }) => (
+        <label key={value} className="choice">
+          <input type="radio" name={name} checked={chosen === value} onChange={() => onChoose(value)} />
+          <span className="choice-text">
+            {label}
+            {hint !== undefined && <span className="hint">{hint}</span>}
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
