@@ -29,6 +29,11 @@ afterEach(async () => {
 const historyOf = async (id: string) =>
   (await service.temporal.client.workflow.getHandle(id).fetchHistory()).events ?? [];
 
+const timersOf = (events: Awaited<ReturnType<typeof historyOf>>) =>
+  events.flatMap(({ timerStartedEventAttributes: timer }) =>
+    timer ? [Number(timer.startToFireTimeout?.seconds)] : [],
+  );
+
 test('with the default schedule the history shows timers of 60, 300 and 1,800 s, then Failed', async () => {
   answerWith = 503;
   await service.newWebhook(receiver.url);
@@ -40,16 +45,18 @@ test('with the default schedule the history shows timers of 60, 300 and 1,800 s,
   ] as const) {
     const waiting = await waitForStatus(service, id, 'retrying', attempts);
     expect(waiting.timeline.at(-1)).toMatchObject({ type: 'wait', seconds });
+    // The row says so a moment before the workflow waits; who asks in between is served without a timer.
+    await until(
+      async () => timersOf(await historyOf(id)),
+      (timers) => timers.includes(seconds),
+    );
     expect((await service.call('POST', `/v1/deliveries/${id}/retry`)).status).toBe(202);
   }
   const failed = await waitForStatus(service, id, 'failed', 4);
   expect(failed.reason).toBe('retries_exhausted');
   expect(await workflowStatus(service, id)).toBe('FAILED');
   const events = await historyOf(id);
-  const timers = events.flatMap(({ timerStartedEventAttributes: timer }) =>
-    timer ? [Number(timer.startToFireTimeout?.seconds)] : [],
-  );
-  expect(timers).toEqual([60, 300, 1800]);
+  expect(timersOf(events)).toEqual([60, 300, 1800]);
   const summaries = events.flatMap(({ userMetadata, timerCanceledEventAttributes: canceled }) =>
     userMetadata?.summary && !canceled
       ? [defaultPayloadConverter.fromPayload<string>(userMetadata.summary)]
