@@ -1,5 +1,5 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import type { FailureReason, TimelineEntry } from '../src/contracts/delivery.ts';
+import type { DeliveryStatus, FailureReason } from '../src/contracts/delivery.ts';
 import type { AttemptRow } from '../src/db/attempts.ts';
 import { describeAttemptError, judgeAttempt } from '../src/domain/outcome.ts';
 import { waitSeconds } from '../src/domain/retry-schedule.ts';
@@ -14,55 +14,21 @@ export function secondsToWait(sent: SendResult, scheduledSeconds: number, endedA
   return waitSeconds({ scheduledSeconds, statusCode: statusOf(sent), retryAfter, now: endedAt });
 }
 
-export function describeDeferral(
-  now: Date,
-  until: Date,
-): { entry: TimelineEntry; result: Extract<AttemptResult, { next: 'defer' }> } {
-  const seconds = Math.max(1, until.getTime() - now.getTime()) / 1000;
-  const times = { at: now.toISOString(), until: until.toISOString(), seconds };
-  return { entry: { ...times, type: 'wait', reason: 'hourly_cap' }, result: { ...times, next: 'defer' } };
-}
-
-export function entriesOf(
-  row: AttemptRow,
-  endedAt: Date,
-  reason: FailureReason | null,
-  nextAttemptAt: Date | null,
-): TimelineEntry[] {
-  const attempt: TimelineEntry = {
-    at: row.startedAt.toISOString(),
-    type: 'attempt',
-    id: row.id,
-    number: row.number,
-    outcome: row.outcome,
-    status_code: row.statusCode,
-    duration_ms: row.durationMs,
-  };
-  const at = endedAt.toISOString();
-  if (row.waitSeconds !== null && nextAttemptAt) {
-    return [attempt, { at, type: 'wait', seconds: row.waitSeconds, until: nextAttemptAt.toISOString() }];
-  }
-  return [
-    attempt,
-    { at, type: 'ended', status: row.outcome === 'delivered' ? 'delivered' : 'failed', reason },
-  ];
-}
-
-/** Why an attempt that failed ends its delivery. */
-export function judgeRow({ errorCode, statusCode }: AttemptRow, isLast: boolean): FailureReason | null {
-  const answer =
+/** Why an attempt that failed ends its delivery; null: it does not. */
+export function reasonOf(
+  { outcome, errorCode, statusCode }: AttemptRow,
+  isLast: boolean,
+): FailureReason | null {
+  if (outcome !== 'failed') return null;
+  const response =
     statusCode === null
       ? { kind: 'failed' as const, code: errorCode ?? 'network_failure' }
       : { kind: 'answered' as const, statusCode };
-  return judgeAttempt(answer, isLast).reason;
+  return judgeAttempt(response, isLast).reason;
 }
 
-/** What the workflow learns. */
-export function toResult(
-  row: AttemptRow,
-  reason: FailureReason | null,
-): Extract<AttemptResult, { attempt: AttemptFacts }> {
-  const attempt: AttemptFacts = {
+export function factsOf(row: AttemptRow): AttemptFacts {
+  return {
     id: row.id,
     number: row.number,
     startedAt: row.startedAt.toISOString(),
@@ -71,7 +37,17 @@ export function toResult(
     outcome: row.outcome,
     errorCode: row.errorCode,
   };
+}
+
+/** What the workflow learns of an attempt that was recorded, and of the state that its delivery has since. */
+export function toResult(
+  row: AttemptRow,
+  reason: FailureReason | null,
+  status: DeliveryStatus,
+): Extract<AttemptResult, { attempt: AttemptFacts | null }> {
+  const attempt = factsOf(row);
   if (row.outcome === 'delivered') return { next: 'end', attempt };
+  if (status === 'held' || status === 'canceled') return { next: 'stop', status, attempt };
   if (row.outcome === 'retry') return { next: 'wait', attempt, seconds: row.waitSeconds ?? 0 };
   if (reason === null) throw new Error(`Attempt ${row.id} failed without a reason that ends a delivery`);
   return { next: 'fail', attempt, reason };
@@ -85,7 +61,7 @@ export function throwFailure(result: AttemptResult): AttemptResult {
     type: result.reason,
     nonRetryable: true,
     details: [result],
-    // A receiver's answer, not a fault of ours: no warning in the worker's log.
+    // The receiver's response, not a fault of ours: no warning in the worker's log.
     category: ApplicationFailureCategory.BENIGN,
   });
 }

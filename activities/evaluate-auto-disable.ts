@@ -6,14 +6,22 @@ export type AutoDisableDeps = {
   pool: Pool;
   /** Ended deliveries below which a webhook is not judged. */
   minEndedToDisable: number;
-  /** Told how many webhooks were disabled. */
+  /** Called with how many webhooks were disabled. */
   onDisabled: (count: number) => void;
+  /** Called when deliveries wait for an owner. */
+  wakeDispatcher: () => void;
 };
 
-export function createEvaluateAutoDisable({ pool, minEndedToDisable, onDisabled }: AutoDisableDeps) {
+export function createEvaluateAutoDisable({
+  pool,
+  minEndedToDisable,
+  onDisabled,
+  wakeDispatcher,
+}: AutoDisableDeps) {
   return async ({ after }: EvaluateInput): Promise<EvaluateResult> => {
     const result = await evaluateWebhooks(pool, after, minEndedToDisable);
     onDisabled(result.disabled);
+    wakeDispatcher();
     return result;
   };
 }

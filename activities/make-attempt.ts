@@ -1,57 +1,48 @@
 import { ApplicationFailure } from '@temporalio/common';
-import {
-  deferDeliveries,
-  recordAttempts,
-  type AttemptRecord,
-  type AttemptRow,
-  type Carrier,
-  type Deferral,
-} from '../src/db/attempts.ts';
+import type { DeliveryStatus, FailureReason } from '../src/contracts/delivery.ts';
+import { markEndedRun, recordAttempts, type AttemptRecord, type AttemptRow } from '../src/db/attempts.ts';
 import { createBatcher } from '../src/db/batcher.ts';
-import type { AttemptMaterial } from '../src/db/load-attempts.ts';
+import { archiveEntries } from '../src/db/deliveries.ts';
+import type { AttemptContext } from '../src/db/load-attempts.ts';
 import type { Pool } from '../src/db/pool.ts';
-import { settleDelivery } from '../src/db/settle-delivery.ts';
-import { slotTime } from '../src/domain/hourly-cap.ts';
+import { takePlaces, type Place, type PlaceRequest } from '../src/db/rate-limit.ts';
+import { stopOrGoOn } from '../src/db/stop-delivery.ts';
+import { entriesOfResult } from '../src/domain/delivery-run.ts';
 import { judgeAttempt } from '../src/domain/outcome.ts';
 import { bodyFor } from '../src/domain/slack-text.ts';
 import type { StoredEntry } from '../src/domain/timeline.ts';
 import type { Sender } from '../src/outbound/sender.ts';
 import type { SecretBox } from '../src/security/secret-box.ts';
-import type { FailureReason } from '../src/contracts/delivery.ts';
-import type { AttemptResult } from '../workflows/contract.ts';
-import {
-  describeDeferral,
-  entriesOf,
-  judgeRow,
-  secondsToWait,
-  statusOf,
-  toResult,
-} from './attempt-results.ts';
+import type { AttemptResult, AttemptTrigger } from '../workflows/contract.ts';
+import { reasonOf, secondsToWait, statusOf, toResult } from './attempt-results.ts';
 import { sendAttempt } from './send-attempt.ts';
 
 export type MakeAttemptDeps = {
   pool: Pool;
   sender: Sender;
   secretBox: SecretBox;
-  /** Told of every attempt that was made, once it is recorded. */
-  onAttempt: (made: { material: AttemptMaterial; row: AttemptRow; reason: FailureReason | null }) => void;
-  /** Told of every attempt that the hourly cap put off. */
+  /** Attempts an hour and webhook; 0: no cap. */
+  attemptsPerHour: number;
+  /** Called for every attempt that was made, once it is recorded. */
+  onAttempt: (made: { context: AttemptContext; row: AttemptRow; reason: FailureReason | null }) => void;
+  /** Called for every attempt that the hourly cap deferred. */
   onDeferred: () => void;
-  /** Told of every delivery that ended failed, again where the first time may not have been taken. */
+  /** Called for every delivery that ended failed, again where the first call may have had no effect. */
   onFailed: (failed: {
     deliveryId: string;
     number: number;
-    material: AttemptMaterial;
+    context: AttemptContext;
     reason: FailureReason;
   }) => Promise<void>;
 };
 
-type Asked = {
+export type AttemptRun = {
   /** The schedule's wait after this attempt; null: it is the last one. */
   scheduledSeconds: number | null;
+  trigger: AttemptTrigger;
   /** What the workflow noted before. */
   notes: readonly StoredEntry[];
-  /** The run that asks: the delivery's own, or a group's. */
+  /** The run that makes the attempt: the delivery's own, or a group's. */
   run: { workflowId: string; runId: string };
 };
 
@@ -62,50 +53,103 @@ export type Attempted = {
   isFailed: boolean | null;
 };
 
-/** Sign → send → record, of what was loaded. Attempts that end at about the same time share a statement. */
-export function createMakeAttempt({
-  pool,
-  sender,
-  secretBox,
-  onAttempt,
-  onDeferred,
-  onFailed,
-}: MakeAttemptDeps) {
-  const record = createBatcher<AttemptRecord, null>({
+/** May it be made? → sign → send → record. Attempts that end at about the same time share a statement. */
+export function createMakeAttempt(deps: MakeAttemptDeps) {
+  const { pool, sender, secretBox, attemptsPerHour, onAttempt, onDeferred, onFailed } = deps;
+  const record = createBatcher<AttemptRecord, DeliveryStatus>({
     maxSize: 64,
     concurrency: 2,
     run: async (records) => {
-      await recordAttempts(pool, records);
-      return records.map(() => null);
+      const statuses = await recordAttempts(pool, records);
+      return records.map(({ deliveryId, status }) => statuses.get(deliveryId) ?? status);
     },
   });
-  const defer = createBatcher<Deferral, null>({
+  const takePlace = createBatcher<PlaceRequest, Place>({
     maxSize: 256,
-    concurrency: 1,
-    run: async (deferrals) => {
-      await deferDeliveries(pool, deferrals);
-      return deferrals.map(() => null);
+    concurrency: 2,
+    run: async (requests) => {
+      const places = new Map<PlaceRequest, Place>();
+      for (const webhookId of new Set(requests.map((request) => request.webhookId))) {
+        const ofWebhook = requests.filter((request) => request.webhookId === webhookId);
+        const taken = await takePlaces(pool, webhookId, attemptsPerHour, ofWebhook);
+        ofWebhook.forEach((request, index) => {
+          const place = taken[index];
+          if (place) places.set(request, place);
+        });
+      }
+      return requests.map((request) => {
+        const place = places.get(request);
+        if (!place) throw new Error('A place was not decided');
+        return place;
+      });
     },
   });
 
-  const sendAndRecord = async (material: AttemptMaterial, asked: Asked): Promise<AttemptRow> => {
-    const { body, deliveryId } = material;
+  /** Why no attempt is made now; null: it may be made. */
+  const findObstacle = async (
+    context: AttemptContext,
+    { run, notes, trigger }: AttemptRun,
+  ): Promise<Attempted['result'] | null> => {
+    const { deliveryId, number, webhookId, status, ownerId, nextAttemptAt, waitReason, now } = context;
+    const mayGo =
+      context.isActive &&
+      !context.isDeleted &&
+      context.body !== null &&
+      ownerId === run.workflowId &&
+      (status === 'pending' || status === 'retrying');
+    if (!mayGo) {
+      const stopped = await stopOrGoOn(pool, { deliveryId, ownerId: run.workflowId, notes });
+      if (stopped !== 'goes_on') return { next: 'stop', status: stopped, attempt: null };
+    }
+    if (trigger === 'wake' && mayGo && nextAttemptAt && waitReason && nextAttemptAt > now) {
+      const at = now.toISOString();
+      const result = { next: 'defer', at, until: nextAttemptAt.toISOString(), reason: waitReason } as const;
+      await archiveEntries(pool, deliveryId, notes);
+      return result;
+    }
+    if (!context.isNearCap) return null;
+    const resultOf = (at: Date, until: Date) =>
+      ({
+        next: 'defer',
+        at: at.toISOString(),
+        until: until.toISOString(),
+        reason: 'hourly_cap',
+      }) as const;
+    const { at, until } = await takePlace({
+      deliveryId,
+      number,
+      webhookId,
+      ownerId: run.workflowId,
+      runId: run.runId,
+      notes,
+      entryOf: (from, to) => entriesOfResult(resultOf(from, to))[0] as StoredEntry,
+    });
+    if (until === null) return null;
+    onDeferred();
+    return resultOf(at, until);
+  };
+
+  const sendAndRecord = async (
+    context: AttemptContext,
+    { scheduledSeconds, notes, run }: AttemptRun,
+  ): Promise<{ row: AttemptRow; status: DeliveryStatus }> => {
+    const { body, deliveryId, number, webhookId, activation } = context;
     if (body === null)
       throw ApplicationFailure.nonRetryable(
-        `The payload of ${material.eventId} was removed`,
+        `The payload of ${context.eventId} was removed`,
         'payload_removed',
       );
     const { attemptId, sent } = await sendAttempt(
       { sender, secretBox },
-      { ...material, body: bodyFor(material.format, body) },
+      { ...context, body: bodyFor(context.format, body) },
     );
-    const { outcome, errorCode, reason } = judgeAttempt(sent, asked.scheduledSeconds === null);
+    const { outcome, errorCode, reason } = judgeAttempt(sent, scheduledSeconds === null);
     const durationMs = Math.round(sent.durationMs);
     const endedAt = new Date(sent.startedAt.getTime() + durationMs);
-    const seconds = outcome === 'retry' ? secondsToWait(sent, asked.scheduledSeconds ?? 0, endedAt) : null;
+    const seconds = outcome === 'retry' ? secondsToWait(sent, scheduledSeconds ?? 0, endedAt) : null;
     const row: AttemptRow = {
       id: attemptId,
-      number: material.number,
+      number,
       startedAt: sent.startedAt,
       durationMs,
       statusCode: statusOf(sent),
@@ -113,72 +157,46 @@ export function createMakeAttempt({
       errorCode,
       waitSeconds: seconds,
     };
-    const nextAttemptAt = seconds === null ? null : new Date(endedAt.getTime() + seconds * 1000);
-    await record({
+    const planned: DeliveryStatus = outcome === 'retry' ? 'retrying' : outcome;
+    const [attempt, ...nextEntries] = entriesOfResult(toResult(row, reason, planned));
+    const status = await record({
       ...row,
       deliveryId,
-      webhookId: material.webhookId,
-      activation: material.activation,
-      slot: material.slot,
+      webhookId,
+      activation,
       response:
         sent.kind === 'answered'
           ? { headers: sent.headers, body: sent.body, truncated: sent.truncated }
           : null,
-      status: outcome === 'retry' ? 'retrying' : outcome,
+      status: planned,
       reason,
-      nextAttemptAt,
+      nextAttemptAt: seconds === null ? null : new Date(endedAt.getTime() + seconds * 1000),
       endedAt: outcome === 'retry' ? null : endedAt,
-      entries: [...asked.notes, ...entriesOf(row, endedAt, reason, nextAttemptAt)],
-      carrier: outcome === 'delivered' ? asked.run : carrierAfter(deliveryId, asked),
+      run,
+      entries: attempt ? [...notes, attempt] : notes,
+      nextEntries,
     });
-    onAttempt({ material, row, reason });
-    return row;
+    onAttempt({ context, row, reason });
+    return { row, status };
   };
 
-  return async (material: AttemptMaterial, asked: Asked): Promise<Attempted> => {
-    const { deliveryId, number, recorded } = material;
-    const isLast = asked.scheduledSeconds === null;
-    // An earlier run of this activity sent and recorded it, and died before it could say so.
-    const stopped = recorded ? null : await stopInstead(pool, material, asked.notes);
-    if (stopped) return { result: stopped, durationMs: null, isFailed: null };
-    const until = recorded ? null : slotTime(material.laneBefore, material.now);
-    if (until) {
-      const { entry, result } = describeDeferral(material.now, until);
-      const { slot } = material;
-      const carrier = carrierAfter(deliveryId, asked);
-      await defer({ deliveryId, slot, until, notes: asked.notes, entry, carrier });
-      onDeferred();
-      return { result, durationMs: null, isFailed: null };
+  return async (context: AttemptContext, attemptRun: AttemptRun): Promise<Attempted> => {
+    const { deliveryId, number, recorded } = context;
+    const isLast = attemptRun.scheduledSeconds === null;
+    if (recorded) {
+      // It was sent and recorded: by an earlier run of this activity, which died before it could say so, or by a group.
+      const reason = reasonOf(recorded, isLast);
+      if (reason) await onFailed({ deliveryId, number, context, reason });
+      if (reason && context.ownerId === attemptRun.run.workflowId)
+        await markEndedRun(pool, deliveryId, attemptRun.run.runId);
+      return { result: toResult(recorded, reason, context.status), durationMs: null, isFailed: null };
     }
-    const row = recorded ?? (await sendAndRecord(material, asked));
-    const reason = row.outcome === 'failed' ? judgeRow(row, isLast) : null;
-    if (reason) await onFailed({ deliveryId, number, material, reason });
-    const isFailed = recorded ? null : row.outcome !== 'delivered';
-    return { result: toResult(row, reason), durationMs: recorded ? null : row.durationMs, isFailed };
+    const obstacle = await findObstacle(context, attemptRun);
+    if (obstacle) return { result: obstacle, durationMs: null, isFailed: null };
+    const { row, status } = await sendAndRecord(context, attemptRun);
+    const reason = reasonOf(row, isLast);
+    if (reason) await onFailed({ deliveryId, number, context, reason });
+    const isFailed = row.outcome !== 'delivered';
+    return { result: toResult(row, reason, status), durationMs: row.durationMs, isFailed };
   };
-}
-
-/** What a group did not deliver goes on in a workflow of its own, which the group starts. */
-function carrierAfter(deliveryId: string, { run }: Asked): Carrier {
-  return run.workflowId === deliveryId ? run : { workflowId: deliveryId, runId: null };
-}
-
-/** A delivery that may not be attempted now: webhook or payload is gone, or not active, or it was settled meanwhile. */
-async function stopInstead(
-  pool: Pool,
-  material: AttemptMaterial,
-  notes: readonly StoredEntry[],
-): Promise<Extract<AttemptResult, { next: 'stop' }> | null> {
-  const { status, isActive, isDeleted, body } = material;
-  if (isActive && !isDeleted && body !== null && status !== 'held' && status !== 'canceled') return null;
-  const settled = await settleDelivery(pool, {
-    deliveryId: material.deliveryId,
-    as: isDeleted || body === null ? 'canceled' : isActive ? 'as_row_says' : 'held',
-    reason: isDeleted ? 'webhook_deleted' : body === null ? 'payload_removed' : null,
-    notes,
-  });
-  if (settled.status === 'goes_on') return null;
-  return settled.status === 'ended'
-    ? { next: 'stop', status: 'ended' }
-    : { next: 'stop', status: settled.status, at: settled.at, reason: settled.reason };
 }

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { findDelivery, type DeliveryRow } from '../src/db/deliveries.ts';
+import { findDelivery, reopenDelivery } from '../src/db/deliveries.ts';
 import type { Pool } from '../src/db/pool.ts';
 import {
   claimPage,
@@ -14,9 +14,9 @@ import type { RecoverPageInput, RecoverPageResult } from '../workflows/contract.
 
 export type RecoverDeps = {
   pool: Pool;
-  /** Attempts a failed delivery now, as a manual retry does. False: it cannot be, whenever one tries. */
-  resend: (row: DeliveryRow, by: string) => Promise<boolean>;
   retention: Retention;
+  /** Called when deliveries wait for an owner. */
+  wakeDispatcher: () => void;
 };
 
 /**
@@ -28,19 +28,23 @@ const pageSize = 50;
 const concurrency = 8;
 
 /** Sends one page of a recovery again. A page that is run twice sends and counts nothing twice. */
-export function createRecoverPage({ pool, resend, retention }: RecoverDeps) {
+export function createRecoverPage({ pool, retention, wakeDispatcher }: RecoverDeps) {
   const load = async (id: string): Promise<RecoveryToRun> => {
     const recovery = await loadRecovery(pool, id);
     if (!recovery) throw ApplicationFailure.nonRetryable(`There is no recovery ${id}`, 'recovery_missing');
     return recovery;
   };
 
+  /** False: it cannot be sent again. */
   const resendFailed = async (recovery: RecoveryToRun, deliveryId: string): Promise<boolean> => {
     const row = await findDelivery(pool, recovery.accountId, deliveryId);
     if (!row || row.status === 'canceled') return false;
-    // Asked for already: by a run of this page that died, or by somebody else since.
+    // Requested already: by a run of this page that died, or by somebody else since.
     if (row.status !== 'failed' || (row.endedAt && row.endedAt >= recovery.createdAt)) return true;
-    return resend(row, recovery.askedBy);
+    const at = new Date().toISOString();
+    const requested = { at, type: 'signal', name: 'recover', by: recovery.askedBy, outside: true } as const;
+    await reopenDelivery(pool, row, 'none', [requested]);
+    return true;
   };
 
   const sendPage = async (recovery: RecoveryToRun): Promise<number> => {
@@ -56,6 +60,7 @@ export function createRecoverPage({ pool, resend, retention }: RecoverDeps) {
         if (await resendFailed(recovery, next.deliveryId)) done += 1;
     };
     await Promise.all(Array.from({ length: concurrency }, work));
+    wakeDispatcher();
     await finishPage(pool, recovery, { done, failed: page.length - done });
     return page.length;
   };

@@ -5,17 +5,17 @@ import { isOperational } from '../src/domain/subscription.ts';
 import type { MakeAttemptDeps } from './make-attempt.ts';
 
 /** Publishes `delivery.failed`; never about a delivery that itself told of such an event. */
-export function createTellFailed(pool: Pool): MakeAttemptDeps['onFailed'] {
+export function createTellFailed(pool: Pool, wakeDispatcher: () => void): MakeAttemptDeps['onFailed'] {
   const accept = createBatcher<OperationalEvent, null>({
     maxSize: 256,
     concurrency: 1,
     run: async (events) => {
-      await acceptIfSubscribed(pool, events);
+      if (await acceptIfSubscribed(pool, events)) wakeDispatcher();
       return events.map(() => null);
     },
   });
-  return async ({ deliveryId, number, material, reason }) => {
-    const { accountId, webhookId, eventId, eventType } = material;
+  return async ({ deliveryId, number, context, reason }) => {
+    const { accountId, webhookId, eventId, eventType } = context;
     if (isOperational(eventType)) return;
     await accept({
       accountId,

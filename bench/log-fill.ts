@@ -111,7 +111,6 @@ const filledTables = [
   'attempts',
   'webhooks',
   'webhook_stats',
-  'webhook_slots',
   'audit_records',
   'idempotency_keys',
   'recoveries',
@@ -180,12 +179,12 @@ const statements = [
        when u < 0.03 then 'refused' when u < 0.07 then 'exhausted' when u < 0.075 then 'timeout' when u < 0.08 then 'canceled'
        when u < 0.1 then 'late' else 'delivered' end as kind) as made`,
   `analyze log_deliveries`,
-  `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, reason, created_at, next_attempt_at, ended_at,
-     attempt_count, last_status_code, last_error_code, workflow_id, run_id, check_at, held_until, timeline)
+  `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, reason, created_at, next_attempt_at, wait_reason, ended_at,
+     attempt_count, last_status_code, last_error_code, owner_id, run_id, reconcile_at, held_until, timeline)
    select id, account_id, webhook_id, event_id, type, status,
      case kind when 'refused' then 'client_error' when 'exhausted' then 'retries_exhausted' when 'timeout' then 'retries_exhausted'
        when 'canceled' then 'canceled' end,
-     at, case status when 'retrying' then now() + pg_temp.chance(n, 10) * interval '30 minutes' end,
+     at, case status when 'retrying' then now() + pg_temp.chance(n, 10) * interval '30 minutes' end, case status when 'retrying' then 'retry' end,
      case when status in ('delivered', 'failed', 'canceled') then at + interval '1 second' end, attempts, code,
      case kind when 'refused' then 'client_error' when 'exhausted' then 'server_error' when 'retrying' then 'server_error' when 'timeout' then 'timeout' end,
      id, case when status not in ('pending', 'held') then md5(id)::uuid::text end,
@@ -197,17 +196,15 @@ const statements = [
        jsonb_build_object('at', at, 'type', 'ended', 'status', status, 'reason', null))
    from log_deliveries order by id`,
   `insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds, response_headers,
-     response_body, webhook_id, slot)
+     response_body, webhook_id)
    select pg_temp.id_at('att', made_at, 8 * n + number), id, number, made_at, 36,
      case when number < attempts then 503 else code end,
      case when number < attempts or status = 'retrying' then 'retry' when status = 'delivered' then 'delivered' else 'failed' end,
      null, case when number < attempts then 60 end,
-     '{"content-type": "application/json", "date": "Wed, 10 Jan 2024 12:01:30 GMT"}', '{"received":true}', webhook_id,
-     row_number() over (partition by webhook_id order by made_at, n)
+     '{"content-type": "application/json", "date": "Wed, 10 Jan 2024 12:01:30 GMT"}', '{"received":true}', webhook_id
    from log_deliveries cross join lateral generate_series(1, attempts) as number
    cross join lateral (select least(at + make_interval(secs => (array[0, 61, 363, 2165])[number]), now()) as made_at) as m
    order by made_at`,
-  `insert into webhook_slots (webhook_id, last_slot) select webhook_id, max(slot) from attempts group by webhook_id`,
   // The busiest webhook has an attempt in every minute: the most that statistics can have to read.
   `insert into webhook_stats (webhook_id, minute, activation, attempts, delivered, failed, durations)
    select id, minute, 0, 10, 9, 1, (select array_agg(case when step between 5 and 9 then 2 else 0 end) from generate_series(1, ${stepCount}) as step)

@@ -111,7 +111,7 @@ async function publish(bench: Bench, product: Product, to: readonly Target[], ev
 
 async function countWaiting({ pool }: Product): Promise<Waiting> {
   const { rows } = await pool.query<Waiting>(
-    // Not yet those that a group keeps for a while.
+    // Not yet those whose own workflow is still to be started.
     `select count(*) filter (where status = 'retrying' and run_id is not null)::int as timers,
        count(*) filter (where status = 'pending' and next_attempt_at is not null and run_id is not null)::int as deferred,
        count(*) filter (where status = 'held')::int as held

@@ -96,7 +96,7 @@ export async function runTorture({
       attempts: number;
       workflowId: string;
     }>(
-      `select id, workflow_id as "workflowId", status, webhook_id as "webhookId", event_id as "eventId", attempt_count as attempts from deliveries`,
+      `select id, owner_id as "workflowId", status, webhook_id as "webhookId", event_id as "eventId", attempt_count as attempts from deliveries`,
     );
     const byId = new Map(rows.rows.map((row) => [row.id, row]));
     const requests = [...receiver.requests.values()].reduce((sum, count) => sum + count, 0);

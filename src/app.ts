@@ -6,13 +6,19 @@ import { childEnvironment, type Config } from './config.ts';
 import { createTurns } from '../activities/turns.ts';
 import { createTellFailed } from '../activities/tell-failed.ts';
 import { applySetting } from './db/applied-settings.ts';
-import { wakeDeferred } from './db/deliveries.ts';
 import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { migrate } from './db/migrate.ts';
 import { createPool, type Pool } from './db/pool.ts';
 import { createPublisher } from './db/publisher.ts';
+import { checkAllQueues } from './db/rate-limit.ts';
 import { readWaiting } from './db/waiting.ts';
 import type { Deps } from './deps.ts';
+import { watchBacklog } from './dispatch/backlog.ts';
+import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts';
+import { createFirstAttempts } from './dispatch/first-attempts.ts';
+import { startReconciler, type Reconciler } from './dispatch/reconcile.ts';
+import { startRecoveryReconciler } from './dispatch/recoveries.ts';
+import { signalOwner, type SignalDeps } from './dispatch/signal.ts';
 import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
 import { startEmbedded, type Embedded } from './embedded/embedded.ts';
 import { StartError } from './errors.ts';
@@ -24,19 +30,13 @@ import { createSender } from './outbound/sender.ts';
 import { digestOfKey } from './security/api-keys.ts';
 import { createSecretBox } from './security/secret-box.ts';
 import { createSignIn } from './security/sign-in.ts';
-import { watchBacklog } from './temporal/backlog.ts';
 import {
   connectionOptions,
   createTemporal,
   isTemporalReachable,
   prepareNamespace,
 } from './temporal/client.ts';
-import { createFirstAttempts } from './temporal/first-attempts.ts';
-import { createResend } from './temporal/resend-delivery.ts';
 import { keepSchedules, type ScheduleDefinition } from './temporal/schedules.ts';
-import { createStarter } from './temporal/start-deliveries.ts';
-import { startRecoverySweep } from './temporal/start-recoveries.ts';
-import { startSweep } from './temporal/sweep.ts';
 import { installRuntime, maxConcurrentAttempts, startWorker, type RunningWorker } from './temporal/worker.ts';
 import { searchAttributes } from '../workflows/contract.ts';
 
@@ -119,7 +119,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     await checkEncryptionKeys(pool, secretBox);
     await applySetting(pool, 'FLTR_HOLD_HOURS', String(config.FLTR_HOLD_HOURS));
     if (await applySetting(pool, 'FLTR_DELIVERIES_PER_HOUR', String(config.FLTR_DELIVERIES_PER_HOUR))) {
-      await wakeDeferred(pool);
+      await checkAllQueues(pool);
     }
     const developmentKey = await developmentKeyFor(config, pool);
     const signIn = developmentKey === null ? null : createSignIn(digestOfKey(developmentKey));
@@ -149,6 +149,19 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     const turns = createTurns();
     const firstAttempts = createFirstAttempts();
     let worker: RunningWorker | null = null;
+    let dispatcher: Dispatcher | null = null;
+    let reconciler: Reconciler | null = null;
+    const wakeDispatcher = () => {
+      dispatcher?.wake();
+      reconciler?.wake();
+    };
+    const signals: SignalDeps = {
+      pool,
+      temporal: () => worker?.caller() ?? temporal,
+      scheduleSeconds,
+      mayShare: turns.mayShare,
+      onStarted: metrics.delivery.started,
+    };
     if (role !== 'api') {
       installRuntime(log, config.FLTR_TEMPORAL_METRICS_ADDRESS?.text);
       worker = startWorker({
@@ -167,8 +180,11 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           onFirstAttempts: firstAttempts.made,
           attemptsPerHour: config.FLTR_DELIVERIES_PER_HOUR,
           minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
-          onFailed: createTellFailed(pool),
-          resend: createResend({ pool, temporal, log, scheduleSeconds }),
+          onFailed: createTellFailed(pool, wakeDispatcher),
+          wakeDispatcher,
+          passOnSignal: async ({ deliveryId, name, request }) => {
+            await signalOwner(signals, deliveryId, name, request);
+          },
           retention: { payloadDays: config.FLTR_PAYLOAD_RETENTION_DAYS, days: config.FLTR_RETENTION_DAYS },
         },
         log,
@@ -180,21 +196,24 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       );
       stops.push({ name: 'schedules', stop: schedules.close });
     }
-    const starter = createStarter({
-      pool,
-      temporal: () => worker?.caller() ?? temporal,
+    dispatcher = createDispatcher({
+      ...signals,
       log,
-      scheduleSeconds,
       deliveriesPerWorkflow: config.FLTR_DELIVERIES_PER_WORKFLOW,
-      mayShare: turns.mayShare,
       firstAttempts,
-      onStarted: metrics.delivery.started,
+      onQueued: () => reconciler?.wake(),
     });
-    stops.push({ name: 'starter', stop: starter.close });
-    const sweep = startSweep({ pool, temporal, starter, log, scheduleSeconds, told: metrics.delivery });
-    stops.push({ name: 'sweep', stop: sweep.close });
-    const recoverySweep = startRecoverySweep({ pool, temporal, log });
-    stops.push({ name: 'sweep of recoveries', stop: recoverySweep.close });
+    stops.push({ name: 'dispatcher', stop: dispatcher.close });
+    reconciler = startReconciler({
+      ...signals,
+      log,
+      attemptsPerHour: config.FLTR_DELIVERIES_PER_HOUR,
+      wakeDispatcher: dispatcher.wake,
+      metrics: metrics.delivery,
+    });
+    stops.push({ name: 'reconciler', stop: reconciler.close });
+    const recoveries = startRecoveryReconciler({ pool, temporal, log });
+    stops.push({ name: 'recoveries', stop: recoveries.close });
 
     const backlog = hasApi ? watchBacklog(pool, config.FLTR_MAX_BACKLOG, log) : null;
     if (backlog) stops.push({ name: 'backlog', stop: backlog.close });
@@ -223,8 +242,9 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         guard,
         sender,
         temporal,
-        publisher: createPublisher(pool, starter.plan),
-        planStarts: starter.plan,
+        publisher: createPublisher(pool, dispatcher.reserve),
+        wakeDispatcher,
+        signals,
         backlog,
         temporalUiUrl,
         signIn,

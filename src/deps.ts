@@ -2,14 +2,14 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import type { Pool } from './db/pool.ts';
 import type { Publisher } from './db/publisher.ts';
-import type { PlanStarts } from './db/start-plan.ts';
+import type { Backlog } from './dispatch/backlog.ts';
+import type { SignalDeps } from './dispatch/signal.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { AddressGuard } from './outbound/address-guard.ts';
 import type { Sender } from './outbound/sender.ts';
 import type { SecretBox } from './security/secret-box.ts';
 import type { SignIn } from './security/sign-in.ts';
 import type { Temporal } from './temporal/client.ts';
-import type { Backlog } from './temporal/backlog.ts';
 
 /** What the parts of the service share; built once, in app.ts. */
 export type Deps = {
@@ -22,11 +22,13 @@ export type Deps = {
   sender: Sender;
   temporal: Temporal;
   publisher: Publisher;
-  planStarts: PlanStarts;
+  /** Deliveries without an owner were committed. */
+  wakeDispatcher: () => void;
+  signals: SignalDeps;
   backlog: Backlog;
   /** Development only: the sign-in link that was printed. */
   signIn: SignIn | null;
-  /** Told to stop: not ready any longer, though it goes on answering for a while. */
+  /** It is not ready any longer, though it goes on responding for a while. */
   isStopping: () => boolean;
   /** Where the Temporal Web UI is, for links; null: not known. */
   temporalUiUrl: string | null;

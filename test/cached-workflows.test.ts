@@ -45,7 +45,7 @@ test(
     expect(ids).toHaveLength(waiting);
     const counts = async () => {
       const { rows } = await service.pool.query<{ status: string; count: number }>(
-        `select status, count(*)::int as count from deliveries where run_id is not null and workflow_id = id group by status`,
+        `select status, count(*)::int as count from deliveries where run_id is not null and owner_id = id group by status`,
       );
       return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
     };

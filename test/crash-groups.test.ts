@@ -15,6 +15,7 @@ beforeEach(async () => {
     FLTR_RETRY_SCHEDULE_SECONDS: '2,600',
     LOG_LEVEL: 'warn',
     FLTR_DELIVERIES_PER_WORKFLOW: '64',
+    FLTR_DELIVERIES_PER_HOUR: '400',
   };
   service = await startService(settings, null);
   await start();
@@ -54,13 +55,13 @@ type Row = {
   id: string;
   status: string;
   attempt_count: number;
-  workflow_id: string | null;
+  owner_id: string | null;
   run_id: string | null;
 };
 const rows = async () =>
   (
     await service.pool.query<Row>(
-      `select id, status, attempt_count, workflow_id, run_id from deliveries order by id`,
+      `select id, status, attempt_count, owner_id, run_id from deliveries order by id`,
     )
   ).rows;
 const all = (status: string) =>
@@ -97,11 +98,11 @@ test('kill -9 between the start of a group and its first request: each is delive
   await Promise.all(
     Array.from({ length: size }, (_, index) => service.newWebhook(`${receiver.url}/${index}`)),
   );
-  // Loading takes numbers of the hourly cap, which waits here.
-  const letGo = await lock('lock table webhook_slots in access exclusive mode');
+  // Near its cap, an attempt needs a grant, and waits for it here.
+  const letGo = await lock('lock table rate_limit_grants in access exclusive mode');
   await service.publish();
   await until(waiting, (count) => count > 0);
-  expect((await rows()).some(({ workflow_id: id }) => id !== null && isGroupId(id))).toBe(true);
+  expect((await rows()).some(({ owner_id: id }) => id !== null && isGroupId(id))).toBe(true);
   child.kill('SIGKILL');
   await child.exited();
   await letGo();
@@ -137,7 +138,7 @@ test('kill -9 between requests and their record: what was on the wire is repeate
   expect(requestsBy(receiver)).toEqual(Array(size).fill(2));
 });
 
-test('kill -9 between record and hand-over: what failed goes on, what was delivered is not repeated', async () => {
+test('kill -9 between record and the start of its own workflow: what failed goes on, what was delivered is not repeated', async () => {
   // One receiver keeps the group under way, while all others have answered and are recorded.
   let isFirst = true;
   const receiver = await receive((request, response, seen) => {
@@ -157,7 +158,7 @@ test('kill -9 between record and hand-over: what failed goes on, what was delive
   for (const { path } of receiver.requests) byPath.set(path, (byPath.get(path) ?? 0) + 1);
   for (let index = 0; index < size; index += 1)
     expect([index, byPath.get(`/${index}`)]).toEqual([index, index === 0 || index % 2 === 1 ? 2 : 1]);
-  for (const { id, workflow_id: workflowId } of await rows()) {
+  for (const { id, owner_id: workflowId } of await rows()) {
     if (workflowId === id) {
       const runs: string[] = [];
       const query = `WorkflowId = '${id}'`;
@@ -167,25 +168,25 @@ test('kill -9 between record and hand-over: what failed goes on, what was delive
   }
 });
 
-test('a group that was settled and never started is started by the sweep, under its own id', async () => {
+test('a group that was assigned and never started is started by the reconciler, under its own id', async () => {
   const receiver = await receive();
   child.kill('SIGKILL');
   await child.exited();
   await start({ TEMPORAL_ADDRESS: service.env['TEMPORAL_ADDRESS'] ?? '' });
   await burst(receiver);
-  const settled = await until(rows, (list) => list.length === size);
-  const groups = new Set(settled.map(({ workflow_id: id }) => id));
+  const assigned = await until(rows, (list) => list.length === size);
+  const groups = new Set(assigned.map(({ owner_id: id }) => id));
   await all('delivered');
-  // As a crash between the commit and the start leaves them: settled, and Temporal knows of nothing.
+  // As a crash between the commit and the start leaves them: assigned, and Temporal knows of nothing.
   await service.pool.query(
-    `update deliveries set status = 'pending', workflow_id = 'grp_never_started', run_id = null, ended_at = null,
-       attempt_count = 0, check_at = now(), timeline = '[]'`,
+    `update deliveries set status = 'pending', owner_id = 'grp_never_started', run_id = null, ended_at = null,
+       attempt_count = 0, reconcile_at = now(), timeline = '[]'`,
   );
   await service.pool.query('delete from attempts');
   receiver.requests.length = 0;
   const again = await all('delivered');
   expect(groups.has('grp_never_started')).toBe(false);
-  expect(new Set(again.map(({ workflow_id: id }) => id))).toEqual(new Set(['grp_never_started']));
+  expect(new Set(again.map(({ owner_id: id }) => id))).toEqual(new Set(['grp_never_started']));
   await delay(1000);
   expect(requestsBy(receiver)).toEqual(Array(size).fill(1));
 });

@@ -105,7 +105,7 @@ test('kill -9 of the API right after the start, before it is marked: no second w
   api.kill('SIGKILL');
   await api.exited();
   // As if the mark had not been written.
-  await service.pool.query(`update deliveries set run_id = null, check_at = now()`);
+  await service.pool.query(`update deliveries set run_id = null, reconcile_at = now()`);
   await Promise.all([start('api'), start('worker')]);
   await waitForAll('delivered');
   await until(

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Delivery } from '../src/contracts/delivery.ts';
 import { findDelivery, type DeliveryRow } from '../src/db/deliveries.ts';
-import { archivedTimeline, readStory } from '../src/temporal/timeline.ts';
+import { archivedTimeline, readStory } from '../src/temporal/history.ts';
 import { publishOne, readDelivery, waitForStatus, workflowStatus } from './kit/delivery.ts';
 import { startReceiver, type Receiver } from './kit/receiver.ts';
 import { call, startService, until, type Service } from './kit/service.ts';

@@ -281,7 +281,6 @@ test('an inactive webhook: what waits and what comes is held, and delivered once
     'started',
     'attempt',
     'wait',
-    'signal',
     'held',
     'released',
     'started',
@@ -322,8 +321,10 @@ test('a workflow terminated in Temporal ends its delivery canceled; one that is 
     Boolean,
   );
   answerWith = 200;
-  // As the sweep finds them once their time has passed.
-  await service.pool.query(`update deliveries set check_at = now() where id = any($1)`, [[terminated, lost]]);
+  // As the reconciler finds them once their time has passed.
+  await service.pool.query(`update deliveries set reconcile_at = now() where id = any($1)`, [
+    [terminated, lost],
+  ]);
   expect(await waitForStatus(service, terminated, 'canceled')).toMatchObject({ reason: 'terminated' });
   expect(await waitForStatus(service, lost, 'delivered')).toMatchObject({
     attempts: [{ number: 1 }, { number: 2 }],

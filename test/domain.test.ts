@@ -1,13 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { attemptErrorCodes } from '../src/contracts/attempt.ts';
-import type { TimelineEntry } from '../src/contracts/delivery.ts';
 import { idFloor, newId, timeOfId } from '../src/domain/ids.ts';
 import { createLruMap } from '../src/domain/lru-map.ts';
 import { describeAttemptError, judgeAttempt } from '../src/domain/outcome.ts';
 import { waitSeconds } from '../src/domain/retry-schedule.ts';
 import { filtersThatMatch } from '../src/domain/subscription.ts';
-import { retriesUsed, sortTimeline } from '../src/domain/timeline.ts';
 import { wireBody, wireTimestamp } from '../src/domain/wire-body.ts';
 import { createSecretBox, UnopenableError } from '../src/security/secret-box.ts';
 import { digestOfKey, newApiKey } from '../src/security/api-keys.ts';
@@ -100,24 +98,6 @@ test('the body has four fields in one order, and the time of acceptance whole se
   expect(body.toString()).toBe(
     '{"id":"evt_1","event":"document.deleted","timestamp":"2024-01-10T12:01:30Z","data":{"a":"✅"}}',
   );
-});
-
-test('retries used are counted since the delivery last began', () => {
-  const at = '2026-01-01T00:00:00.000Z';
-  const attempt = (outcome: 'retry' | 'failed' | 'delivered'): TimelineEntry => ({
-    at,
-    type: 'attempt',
-    id: 'att',
-    number: 1,
-    outcome,
-    status_code: 503,
-    duration_ms: 1,
-  });
-  const ended: TimelineEntry = { at, type: 'ended', status: 'failed', reason: 'retries_exhausted' };
-  expect(retriesUsed([])).toBe(0);
-  expect(retriesUsed([attempt('retry'), attempt('retry')])).toBe(2);
-  expect(retriesUsed([attempt('retry'), attempt('failed'), ended, attempt('retry')])).toBe(1);
-  expect(sortTimeline([ended, attempt('failed')]).map(({ type }) => type)).toEqual(['attempt', 'ended']);
 });
 
 test('the secret box opens what it sealed, under any of its keys, and nothing else', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { groupSize, staySeconds } from '../src/domain/group.ts';
+import { groupSize, formGroups } from '../src/domain/group.ts';
 import { newId } from '../src/domain/ids.ts';
 import { mayShare, nextFailedShare } from '../src/domain/webhook-health.ts';
 
@@ -41,8 +41,12 @@ test('the bodies of a group have at most 2 MiB together', () => {
   expect(groupSize([{ ...delivery(), bodyBytes: 5_000_000 }, ...large], 64)).toBe(1);
 });
 
-test('what waits for a retry stays with its group for a while, half of its wait at most; what was not attempted does not', () => {
-  expect([null, 0, 1, 2, 20, 29, 30, 60, 1800].map(staySeconds)).toEqual([0, 0, 0, 1, 10, 14, 15, 15, 15]);
+test('a queue is cut into groups in its order; what finds no group is left', () => {
+  const queue = many(150);
+  const groups = formGroups(queue, 50, 2);
+  expect(groups.map(({ length }) => length)).toEqual([50, 50]);
+  expect(groups.flat()).toEqual(queue.slice(0, 100));
+  expect(formGroups([], 50, 2)).toEqual([]);
 });
 
 test('a webhook that hangs or fails shares no workflow, until it does well again', () => {

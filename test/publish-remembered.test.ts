@@ -308,11 +308,11 @@ test('a held delivery names no workflow yet and is shown under its own id; what 
   const id = await newWebhook();
   const pending = (await publish()).body.deliveries[0]?.id ?? '';
   const workflowOf = async (deliveryId: string) => {
-    const { rows } = await service.pool.query<{ workflow_id: string | null }>(
-      `select workflow_id from deliveries where id = $1`,
+    const { rows } = await service.pool.query<{ owner_id: string | null }>(
+      `select owner_id from deliveries where id = $1`,
       [deliveryId],
     );
-    return rows[0]?.workflow_id;
+    return rows[0]?.owner_id;
   };
   // At once, unless so much is being started that it waits for its turn.
   expect(
@@ -325,7 +325,7 @@ test('a held delivery names no workflow yet and is shown under its own id; what 
   const held = (await publish()).body.deliveries[0]?.id ?? '';
   expect(await workflowOf(held)).toBeNull();
   const kept = await service.pool.query(
-    `select held_until > now() + interval '71 hours' as is_kept, check_at = held_until as is_checked_then,
+    `select held_until > now() + interval '71 hours' as is_kept, reconcile_at = held_until as is_checked_then,
        timeline->0->>'type' as told from deliveries where id = $1`,
     [held],
   );

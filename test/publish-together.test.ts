@@ -4,7 +4,7 @@ import { createAccount } from '../src/db/accounts.ts';
 import type { Startable } from '../src/db/deliveries.ts';
 import { createPublisher, maxUnanswered } from '../src/db/publisher.ts';
 import { withTransaction } from '../src/db/pool.ts';
-import { startAfterCommit, type PlanStarts } from '../src/db/start-plan.ts';
+import type { ReserveOwners } from '../src/db/reserve-owners.ts';
 import { newId } from '../src/domain/ids.ts';
 import { wireBody } from '../src/domain/wire-body.ts';
 import { call, startService, until, type Service } from './kit/service.ts';
@@ -41,89 +41,75 @@ function newEvent(accountId: string, more: Partial<NewEvent> & { data?: unknown 
   };
 }
 
-/** A plan that gives every delivery a workflow of another name, and keeps what it was told. */
-function watchedPlan() {
-  const told: { planned: string[]; started: string[] | null }[] = [];
+/** Reserves an owner of another name for every delivery but each third, and keeps what came of it. */
+function watchReservations() {
+  const reservations: { wanted: string[]; committed: string[] | null }[] = [];
   const idsOf = (deliveries: readonly Startable[]) => deliveries.map(({ id }) => id);
-  const planStarts: PlanStarts = (deliveries) => {
-    const plan: (typeof told)[number] = { planned: idsOf(deliveries), started: null };
+  const reserveOwners: ReserveOwners = (deliveries) => {
+    const reservation: (typeof reservations)[number] = { wanted: idsOf(deliveries), committed: null };
     return {
-      workflowIds: deliveries.map(({ id }, index) => (index % 3 === 2 ? null : `wf-${id}`)),
-      start: (inserted) => void told.push({ ...plan, started: idsOf(inserted) }),
-      cancel: () => void told.push(plan),
+      ownerIds: deliveries.map(({ id }, index) => (index % 3 === 2 ? null : `wf-${id}`)),
+      committed: (inserted) => void reservations.push({ ...reservation, committed: idsOf(inserted) }),
+      release: () => void reservations.push(reservation),
     };
   };
-  return { told, planStarts };
+  return { reservations, reserveOwners };
 }
 
-const workflowIdsOf = async (ids: readonly string[]) => {
-  const { rows } = await service.pool.query<{ id: string; workflowId: string | null }>(
-    `select id, workflow_id as "workflowId" from deliveries where id = any($1) order by id`,
+const ownersOf = async (ids: readonly string[]) => {
+  const { rows } = await service.pool.query<{ id: string; ownerId: string | null }>(
+    `select id, owner_id as "ownerId" from deliveries where id = any($1) order by id`,
     [ids],
   );
-  return rows.map(({ id, workflowId }) => [id, workflowId]);
+  return rows.map(({ id, ownerId }) => [id, ownerId]);
 };
 
-test('the plan is asked before for what is to be started, its workflows stand in the rows, and it is told what came of it', async () => {
-  const { told, planStarts } = watchedPlan();
-  const { publish } = createPublisher(service.pool, planStarts);
+test('owners are reserved before the insert, stand in the rows, and what was committed is reported', async () => {
+  const { reservations, reserveOwners } = watchReservations();
+  const { publish } = createPublisher(service.pool, reserveOwners);
   const { accountId } = await newAccount(4);
   const [accepted] = await publish([newEvent(accountId, { id: 'one' })]);
   const deliveries = accepted?.kind === 'accepted' ? accepted.event.deliveries : [];
   expect(deliveries.map(({ status }) => status)).toEqual(['pending', 'held', 'pending', 'held']);
   const [first, , third] = deliveries.map(({ id }) => id);
-  expect(told).toEqual([{ planned: [first, third], started: [first, third] }]);
-  const rows = await workflowIdsOf(deliveries.map(({ id }) => id));
-  expect(rows.map(([, workflowId]) => workflowId)).toEqual([`wf-${first}`, null, `wf-${third}`, null]);
+  expect(reservations).toEqual([{ wanted: [first, third], committed: [first, third] }]);
+  const rows = await ownersOf(deliveries.map(({ id }) => id));
+  expect(rows.map(([, ownerId]) => ownerId)).toEqual([`wf-${first}`, null, `wf-${third}`, null]);
 
   // Nothing new: nothing is started. Of two, the new one alone.
   await publish([newEvent(accountId, { id: 'one' })]);
-  expect(told[1]?.started).toBeNull();
+  expect(reservations[1]?.committed).toBeNull();
   const [again, fresh] = await publish([
     newEvent(accountId, { id: 'one' }),
     newEvent(accountId, { id: 'two' }),
   ]);
   expect([again?.kind, fresh?.kind]).toEqual(['duplicate', 'accepted']);
-  expect(told[2]?.planned).toHaveLength(4);
-  const started = await workflowIdsOf(told[2]?.started ?? []);
+  expect(reservations[2]?.wanted).toHaveLength(4);
+  const started = await ownersOf(reservations[2]?.committed ?? []);
   expect(
     fresh?.kind === 'accepted' &&
       fresh.event.deliveries.flatMap(({ id, status }) => (status === 'pending' ? id : [])),
   ).toEqual(started.map(([id]) => id));
-  // No webhook, no plan.
+  // No webhook, no reservation.
   const { accountId: lonely } = await newAccount(0);
   await publish([newEvent(lonely)]);
-  expect(told).toHaveLength(3);
+  expect(reservations).toHaveLength(3);
 });
 
-test("in a caller's own transaction the plan is told at its end: of the commit, or of nothing", async () => {
-  const { told, planStarts } = watchedPlan();
+test("in a caller's own transaction nothing is reserved: the dispatcher assigns the owners after the commit", async () => {
   const { accountId } = await newAccount();
-  const run = async (fails: boolean) => {
-    const starts = startAfterCommit(planStarts);
-    try {
-      await withTransaction(service.pool, async (client) => {
-        await acceptEvents(client, [newEvent(accountId)], starts);
-        expect(told).toEqual([]);
-        if (fails) throw new Error('no');
-      });
-      starts.committed();
-    } catch {
-      starts.rolledBack();
-    }
-    return told.splice(0);
-  };
-  const [committed] = await run(false);
-  expect(committed?.started).toEqual(committed?.planned);
-  expect(await workflowIdsOf(committed?.planned ?? [])).toHaveLength(1);
-  const [rolledBack] = await run(true);
-  expect(rolledBack?.started).toBeNull();
-  expect(await workflowIdsOf(rolledBack?.planned ?? [])).toEqual([]);
+  const accepted = await withTransaction(service.pool, (client) =>
+    acceptEvents(client, [newEvent(accountId)]),
+  );
+  const [first] = accepted;
+  const ids = first?.kind === 'accepted' ? first.event.deliveries.map(({ id }) => id) : [];
+  expect(ids.length).toBeGreaterThan(0);
+  expect((await ownersOf(ids)).map(([, ownerId]) => ownerId)).toEqual(ids.map(() => null));
 });
 
 test('what PostgreSQL refuses fails alone: its neighbors in the same statement are accepted', async () => {
-  const { told, planStarts } = watchedPlan();
-  const { publish } = createPublisher(service.pool, planStarts);
+  const { reservations, reserveOwners } = watchReservations();
+  const { publish } = createPublisher(service.pool, reserveOwners);
   const { accountId } = await newAccount();
   // No request can hold it: a text that PostgreSQL does not take.
   const bad = newEvent(accountId, { type: 'document.\0' });
@@ -141,14 +127,14 @@ test('what PostgreSQL refuses fails alone: its neighbors in the same statement a
     [accountId],
   );
   expect(rows).toEqual([{ events: 12, deliveries: 12 }]);
-  const started = told.flatMap(({ started }) => started ?? []);
+  const started = reservations.flatMap(({ committed }) => committed ?? []);
   expect(new Set(started).size).toBe(12);
   expect(started).toHaveLength(12);
 });
 
 test('requests that share ids in opposite orders, over connections and processes, do not lock up', async () => {
   const { accountId } = await newAccount();
-  const publishers = [1, 2, 3].map(() => createPublisher(service.pool, watchedPlan().planStarts));
+  const publishers = [1, 2, 3].map(() => createPublisher(service.pool, watchReservations().reserveOwners));
   const ids = Array.from({ length: 300 }, () => newId('evt'));
   const orders = [ids, ids.toReversed(), [...ids].sort(() => Math.random() - 0.5)];
   const answers = await Promise.all(
@@ -167,7 +153,7 @@ test('requests that share ids in opposite orders, over connections and processes
 });
 
 test('an account that is not there, a duplicate and a conflict in one statement are each answered as alone', async () => {
-  const { publish } = createPublisher(service.pool, watchedPlan().planStarts);
+  const { publish } = createPublisher(service.pool, watchReservations().reserveOwners);
   const { accountId } = await newAccount();
   await publish([newEvent(accountId, { id: 'known' })]);
   const answers = await publish([

@@ -4,42 +4,40 @@ import type { DeliveryStatus } from '../src/contracts/delivery.ts';
 import { insertAccountKey, listAccountKeys, revokeAccountKey } from '../src/db/account-keys.ts';
 import { readAccountStats } from '../src/db/account-stats.ts';
 import { findApiKey, findNamedKey } from '../src/db/api-keys.ts';
-import { deferDeliveries, listAttempts, recordAttempts, rescheduleDelivery } from '../src/db/attempts.ts';
-import { evaluateWebhooks } from '../src/db/auto-disable.ts';
 import {
-  claimDueForCheck,
-  claimWaiting,
-  countNotStarted,
-  endTerminated,
-  findDelivery,
-  leaveWaiting,
-  markStarted,
-  reopenDelivery,
-  setNextCheck,
+  listAttempts,
+  markEndedRun,
+  recordAttempts,
+  rescheduleDelivery,
   showRescheduled,
-  wakeDeferred,
-} from '../src/db/deliveries.ts';
+} from '../src/db/attempts.ts';
+import { evaluateWebhooks } from '../src/db/auto-disable.ts';
+import { archiveEntries, countUnowned, findDelivery, reopenDelivery } from '../src/db/deliveries.ts';
 import { listDeliveries } from '../src/db/delivery-log.ts';
 import { acceptEvents, type NewEvent } from '../src/db/accept-events.ts';
 import { findEvent, hasBody, listEvents } from '../src/db/events.ts';
-import {
-  cancelDeliveries,
-  discardHeldDeliveries,
-  expireDelivery,
-  holdDeliveries,
-  keepUntilExpiry,
-  releaseDeliveries,
-} from '../src/db/hold-deliveries.ts';
 import { loadAttempts } from '../src/db/load-attempts.ts';
 import { migrate } from '../src/db/migrate.ts';
 import { acceptIfSubscribed } from '../src/db/operational-events.ts';
 import { withTransaction } from '../src/db/pool.ts';
 import { claimPage, countRecoverable, insertMissed, type RecoveryToRun } from '../src/db/recover-page.ts';
 import { nextStep, removeOld } from '../src/db/retention.ts';
-import { settleDelivery } from '../src/db/settle-delivery.ts';
+import {
+  assignOwners,
+  checkAgain,
+  claimDue,
+  dropOwner,
+  lockUnowned,
+  markRunning,
+  moveToOwn,
+  readClaimed,
+} from '../src/db/owners.ts';
+import { checkQueueOf, claimQueues, correctQueue, takePlaces } from '../src/db/rate-limit.ts';
+import { cancelDelivery, endTerminated, expireDelivery, stopOrGoOn } from '../src/db/stop-delivery.ts';
+import { claimWebhooksToSync } from '../src/db/sync-deliveries.ts';
 import { readWaiting } from '../src/db/waiting.ts';
 import { readCap, readStats } from '../src/db/webhook-stats.ts';
-import { findWebhook, listWebhooks, updateWebhook } from '../src/db/webhooks.ts';
+import { deleteWebhook, findWebhook, listWebhooks, updateWebhook } from '../src/db/webhooks.ts';
 import { idFloor, newId } from '../src/domain/ids.ts';
 import { digestOfKey } from '../src/security/api-keys.ts';
 import { createTestDatabase, type TestDatabase } from './kit/database.ts';
@@ -59,7 +57,7 @@ beforeAll(async () => {
        made as (insert into webhooks (id, account_id, url, events, active, sealed_secret)
          select 'wh_' || n || owners.id, owners.id, 'https://example.com/', '{*}', true, 'none'
          from owners, generate_series(1, 50) as n returning id)
-     insert into webhook_slots (webhook_id, last_slot) select id, 1 from made`,
+     insert into rate_limit_queues (webhook_id, check_at) select id, now() + interval '1 day' from made`,
   );
   // So are keys; the account's own is one of many.
   await database.pool.query(
@@ -71,7 +69,7 @@ beforeAll(async () => {
     digestOfKey(log.key),
   ]);
   keyId = rows[0]?.id ?? '';
-  await database.pool.query(`analyze webhooks, webhook_slots, api_keys`);
+  await database.pool.query(`analyze webhooks, rate_limit_queues, api_keys`);
 }, 300_000);
 afterAll(() => database.drop());
 
@@ -234,7 +232,7 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
   'a webhook': (pool) => findWebhook(pool, log.accountId, log.busiestId),
   'its statistics': (pool) => readStats(pool, log.busiestId, new Date()),
   'its hourly cap': (pool) => readCap(pool, log.busiestId, 1000),
-  backlog: (pool) => countNotStarted(pool, 1_000_000),
+  backlog: (pool) => countUnowned(pool, 1_000_000),
 };
 test.each(Object.keys(reads))('no table is read whole for: %s', async (name) => {
   const plans = await plansOf(async (pool) => reads[name]?.(pool));
@@ -283,49 +281,59 @@ test('publishing, also what is known already, and what asks who listens', async 
   expect(grown).toEqual([]);
 });
 
-test('starting, attempting, deferring, steering', async () => {
+test('assigning, starting, attempting, deferring, signaling', async () => {
   const ids = await idsOf('pending', 20);
-  const [first = ''] = ids;
+  const [first = '', second = '', third = ''] = ids;
   expect(ids.length).toBeGreaterThan(5);
   const now = new Date();
   const entry = { at: now.toISOString(), type: 'wait' as const, seconds: 1, until: now.toISOString() };
   const plans = await plansOf(async (pool) => {
-    await markStarted(
+    await lockUnowned(pool, 200);
+    await assignOwners(
       pool,
-      ids.map((id) => ({ id, runId: 'run' })),
+      ids.map((id) => ({ id, ownerId: id, isQueued: false })),
     );
-    await claimDueForCheck(pool, 200);
-    await claimWaiting(pool, 200, idFloor('dlv', now));
-    await leaveWaiting(pool, ids);
-    await setNextCheck(pool, ids, 'pending', 300);
-    const material = await loadAttempts(
+    await claimDue(pool, 'start', 200);
+    await claimDue(pool, 'check', 200);
+    await readClaimed(pool, first);
+    await checkAgain(pool, ids, first, 300);
+    await markRunning(pool, first, 'run');
+    await moveToOwn(pool, ids, 'grp_none');
+    await dropOwner(pool, first, first);
+    const contexts = await loadAttempts(
       pool,
-      ids.map((deliveryId) => ({ deliveryId, number: 1, groupId: null })),
+      ids.map((deliveryId) => ({ deliveryId, number: 1 })),
       1000,
     );
-    expect(material).toHaveLength(ids.length);
-    await deferDeliveries(
+    expect(contexts).toHaveLength(ids.length);
+    const [context] = contexts;
+    await takePlaces(
       pool,
+      context?.webhookId ?? '',
+      1,
       ids.map((deliveryId) => ({
         deliveryId,
-        slot: '1',
-        until: now,
+        number: 1,
+        webhookId: context?.webhookId ?? '',
+        ownerId: deliveryId,
+        runId: 'run',
         notes: [],
-        entry,
-        carrier: { workflowId: deliveryId, runId: 'run' },
+        entryOf: () => entry,
       })),
     );
+    await correctQueue(pool, context?.webhookId ?? '', 1);
+    await checkQueueOf(pool, first);
+    await claimQueues(pool, 50);
     await rescheduleDelivery(pool, { deliveryId: first, until: now, entries: [entry] });
     await showRescheduled(pool, first, now);
-    await wakeDeferred(pool);
+    await archiveEntries(pool, first, [entry]);
     await recordAttempts(
       pool,
-      material.map(({ deliveryId, webhookId, activation, slot }) => ({
+      contexts.map(({ deliveryId, webhookId, activation }) => ({
         id: newId('att'),
         deliveryId,
         webhookId,
         activation,
-        slot,
         number: 1,
         startedAt: now,
         durationMs: 36,
@@ -338,15 +346,18 @@ test('starting, attempting, deferring, steering', async () => {
         reason: null,
         nextAttemptAt: null,
         endedAt: now,
+        run: { workflowId: deliveryId, runId: 'run' },
         entries: [],
-        carrier: { workflowId: deliveryId, runId: 'run' },
+        nextEntries: [],
       })),
     );
-    await reopenDelivery(pool, first, 1, 'run');
-    await settleDelivery(pool, { deliveryId: first, as: 'canceled', reason: 'canceled', notes: [] });
-    await endTerminated(pool, first);
+    await markEndedRun(pool, first, 'run');
+    for (const id of [first, second, third]) await reopenDelivery(pool, { id, attemptCount: 1 }, 'own');
+    await stopOrGoOn(pool, { deliveryId: first, ownerId: first, notes: [] });
+    await cancelDelivery(pool, { deliveryId: second, entries: [], isByRun: true });
+    await endTerminated(pool, [third]);
   });
-  expect(plans.length).toBeGreaterThan(12);
+  expect(plans.length).toBeGreaterThan(20);
   expect(wholeReads(plans)).toEqual([]);
 });
 
@@ -354,13 +365,13 @@ test('holding, releasing, discarding, canceling: what has ended is not read', as
   const run = explainedPool(database.pool);
   const { pool } = run;
   const [held = ''] = await idsOf('held', 1, log.heldId);
-  await holdDeliveries(pool, [log.busiestId, log.deadId]);
   await expireDelivery(pool, held);
-  await keepUntilExpiry(pool, held);
-  await releaseDeliveries(pool, log.busiestId);
-  await cancelDeliveries(pool, log.busiestId);
-  await discardHeldDeliveries(pool, log.heldId);
-  await updateWebhook(pool, log.accountId, log.heldId, { active: true });
+  const { accountId } = log;
+  await updateWebhook(pool, accountId, log.busiestId, { active: false });
+  await updateWebhook(pool, accountId, log.busiestId, { active: true });
+  await updateWebhook(pool, accountId, log.heldId, { active: true, held: 'discard' });
+  await deleteWebhook(pool, accountId, log.busiestId);
+  await claimWebhooksToSync(pool, 10);
   await evaluateWebhooks(pool, '', 10);
   const plans = run.taken();
   expect(plans.length).toBeGreaterThan(10);

@@ -301,7 +301,7 @@ test('one that is canceled or terminated in Temporal ends canceled', async () =>
   expect((await account.waitForRecovery(first.body.id, hasEnded)).status).toBe('canceled');
   const second = await account.recover(webhookId, { since: longAgo });
   await handle(second.body.id).terminate('by an operator');
-  // As the sweep finds it once its time has passed.
+  // As the reconciler finds it once its time has passed.
   await service.pool.query(`update recoveries set check_at = now() where id = $1`, [second.body.id]);
   expect((await account.waitForRecovery(second.body.id, hasEnded)).status).toBe('canceled');
 });
@@ -335,7 +335,7 @@ test('a webhook that is deleted ends its recoveries; what is left counts as fail
   expect((await account.recover(webhookId, { since: longAgo })).status).toBe(404);
 });
 
-test('a recovery whose workflow was never started is started by the sweep, paused ones too', async () => {
+test('a recovery whose workflow was never started is started by the reconciler, paused ones too', async () => {
   const account = await openAccount(service);
   const { webhookId } = await fail(account, 1, 1);
   const webhook = await findWebhook(service.pool, account.accountId, webhookId);
@@ -393,7 +393,7 @@ test('long jobs go on as new, paused ones paused', { timeout: 180_000 }, async (
     workflowBundle: { codePath: workflowBundlePath },
     activities: {
       recoverPage: () => ({ next: 'page', sent: ((pages += 1), 0) }),
-      settleRecovery: ({ status }: { status: string }) => void settled.push(status),
+      setRecoveryStatus: ({ status }: { status: string }) => void settled.push(status),
       removeOldBatch: ({ step }: { step: string | null }) => {
         const batch = Number(step ?? '0') + 1;
         return { removed: 0, next: batch === 250 ? null : String(batch) };

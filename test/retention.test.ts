@@ -74,12 +74,14 @@ async function insertDelivery(
     status,
     created_at: at,
     ended_at: endedAt,
-    workflow_id: id,
-    check_at: endedAt === null ? new Date(Date.now() + 86_400_000) : null,
+    owner_id: id,
+    held_until: status === 'held' ? new Date(Date.now() + 86_400_000) : null,
+    reconcile_at: endedAt === null ? new Date(Date.now() + 86_400_000) : null,
   });
   await insert('attempts', {
     id: idOf('att', at),
     delivery_id: id,
+    webhook_id: webhookId,
     number: 1,
     started_at: at,
     duration_ms: 1,
@@ -102,7 +104,7 @@ async function insertWebhook(deletedAt: Date | null): Promise<string> {
     sealed_secret: deletedAt ? null : 'sealed',
     deleted_at: deletedAt,
   });
-  await insert('webhook_slots', { webhook_id: id, last_slot: 1 });
+  await insert('rate_limit_queues', { webhook_id: id, check_at: new Date(Date.now() + 86_400_000) });
   return id;
 }
 
@@ -197,7 +199,7 @@ test('from each table goes exactly what is old', async () => {
   expect(await idsIn('events')).toEqual([lateEvent, youngEvent, lonelyYoungEvent].sort());
   expect(await idsIn('recoveries')).toEqual(recoveries.toSorted());
   expect(await idsIn('webhooks')).toEqual([lately, stillThere, recovered].sort());
-  expect(await idsIn('webhook_slots', 'webhook_id')).toEqual([lately, stillThere, recovered].sort());
+  expect(await idsIn('rate_limit_queues', 'webhook_id')).toEqual([lately, stillThere, recovered].sort());
   expect(await idsIn('webhook_stats', 'webhook_id')).toEqual(['wh_2']);
   expect(await idsIn('audit_records')).toEqual([audited]);
   expect(await idsIn('idempotency_keys', 'key')).toEqual(['young']);
@@ -247,7 +249,7 @@ test('2,500 go in batches, and what somebody works with is passed over', async (
     [service.accountId, daysAgo(91)],
   );
   await service.pool.query(
-    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, ended_at, workflow_id)
+    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, ended_at, owner_id)
      select $3 || lpad(n::text, 8, '0'), $1, 'wh_1', 'evt_' || n, 'document.deleted', 'delivered', $2, $2, ''
      from generate_series(1, 2500) as n`,
     [service.accountId, daysAgo(91), idFloor('dlv', daysAgo(91)).slice(0, -8)],

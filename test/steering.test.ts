@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { findDelivery } from '../src/db/deliveries.ts';
 import { takeTurn } from '../src/domain/turns.ts';
-import { archivedTimeline, readStory } from '../src/temporal/timeline.ts';
+import { archivedTimeline, readStory } from '../src/temporal/history.ts';
 import { publishOne, readDelivery, waitForStatus, workflowStatus } from './kit/delivery.ts';
 import { startReceiver, type Receiver } from './kit/receiver.ts';
 import { startService, until, type Service } from './kit/service.ts';
@@ -82,7 +82,7 @@ test('held deliveries expire after their time', async () => {
   );
   expect(Number(rows[0]?.hours)).toBeCloseTo(72, 1);
   await service.pool.query(
-    `update deliveries set held_until = now(), check_at = now() where webhook_id = $1`,
+    `update deliveries set held_until = now(), reconcile_at = now() where webhook_id = $1`,
     [webhookId],
   );
   const expired = await waitForRow(id, 'failed');
@@ -124,7 +124,7 @@ test('held deliveries are released oldest first, within the cap', { timeout: 120
   const counts = async () =>
     (
       await service.pool.query<{ status: string; newest: string; count: number; deferred: number }>(
-        `select status, max(id) as newest, min(id) as oldest, count(*)::int as count, count(slot)::int as deferred from deliveries
+        `select status, max(id) as newest, min(id) as oldest, count(*)::int as count, count(wait_reason)::int as deferred from deliveries
          where webhook_id = $1 group by status order by status`,
         [webhookId],
       )

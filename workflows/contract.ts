@@ -1,5 +1,5 @@
 import type { AttemptErrorCode, AttemptOutcome } from '../src/contracts/attempt.ts';
-import type { FailureReason } from '../src/contracts/delivery.ts';
+import type { FailureReason, WaitReason } from '../src/contracts/delivery.ts';
 import type { StoredEntry } from '../src/domain/timeline.ts';
 
 /**
@@ -21,50 +21,46 @@ export type DeliverEventInput = {
   webhookId: string;
   /** Seconds of each wait before a retry; as it was when this run was started. */
   schedule: number[];
-  /** Attempts that earlier runs have made: numbers go on from there. */
-  attemptsBefore: number;
-  /** Waits of the schedule that earlier runs have used; a manual retry starts with a fresh one. */
-  retriesBefore: number;
-  /** Whether the delivery was held before this run. */
-  isRelease: boolean;
+  /** Attempts that were made before this run: numbers go on from there. */
+  attempts: number;
+  /** Waits of the schedule that were used before this run. */
+  retriesUsed: number;
+  /** What the run begins with waiting for; null: it begins with an attempt. */
+  wait: Wait | null;
+  /** It goes on with what another run of this delivery began: a group's, or its own that grew too long. */
+  continues: boolean;
   /** Whether the first attempt is a local activity: cheaper, and for webhooks that are not known to hang. */
-  isFirstLocal?: boolean;
-  /** What a group's workflow that made the first attempt hands over. */
-  handOver?: HandOver;
+  isFirstLocal: boolean;
 };
+/** `until`: RFC 3339. */
+export type Wait = { until: string; reason: WaitReason };
 
-export type HandOver = {
-  /** What came of the first attempt; null: it was not made, so this run makes it. */
-  result: Exclude<AttemptResult, { next: 'end' | 'stop' | 'busy' }> | null;
-  /** What the group was told of this delivery, in order. */
-  signals: Told[];
-};
-
-export type DeliverEventResult = { status: 'delivered' | 'held' | 'canceled' };
-
-/** Who asks: a key's id; whatever the Web UI sends is told as `temporal`. */
-export type Asked = {
-  by: string;
-  /** Attempts that the asker had seen: a retry asked for after the last of them is not lost when the run is about to end. */
-  attemptsSeen?: number;
-};
-
-/** A signal that a group's workflow was sent for one of its deliveries. */
-export type Told = { at: string; name: SignalName; asked: Asked | Reschedule };
-export type Steer = { deliveryId: string; name: SignalName; asked: Asked | Reschedule };
-
-/** A new time for the next attempt, RFC 3339. */
-export type Reschedule = Asked & { until: string };
+export type DeliverEventResult = { status: 'delivered' | 'held' | 'canceled' | 'ended' };
 
 export const signalNames = {
+  /** Make the next attempt now. */
   retryNow: 'retryNow',
   cancel: 'cancel',
-  settle: 'settle',
+  /** Make the next attempt at another time. */
   reschedule: 'reschedule',
+  /** Sent by the service after it changed the delivery's row: read it again. */
+  wake: 'wake',
 } as const;
 export type SignalName = keyof typeof signalNames;
+
+/** What a signal carries. */
+export type SignalRequest = {
+  /** The requester: a key's id. What the Web UI sends without one is shown as `temporal`. */
+  by: string;
+  /** Attempts that the requester had seen: a retry requested after the last of them is not lost when the run is about to end. */
+  attemptsSeen?: number;
+  /** The new time of the next attempt, RFC 3339. */
+  until?: string;
+};
 /** The one signal of a group's workflow: for one of its deliveries. */
-export const steerSignalName = 'steer';
+export const groupSignalName = 'signalDelivery';
+export type GroupSignal = { deliveryId: string; name: SignalName; request: SignalRequest };
+
 export const stateQueryName = 'state';
 
 export type DeliveryState = {
@@ -79,10 +75,13 @@ export type AttemptInput = {
   number: number;
   /** The schedule's wait after this attempt; null: it is the last one. */
   scheduledSeconds: number | null;
+  /** `due`: its time has come. `requested`: somebody wants it now. `wake`: only if the row says that it is due. */
+  trigger: AttemptTrigger;
   notes: StoredEntry[];
 };
+export type AttemptTrigger = 'due' | 'requested' | 'wake';
 
-/** One attempt as histories tell it. */
+/** One attempt as histories have it. */
 export type AttemptFacts = {
   id: string;
   number: number;
@@ -97,13 +96,12 @@ export type AttemptResult =
   | { next: 'end'; attempt: AttemptFacts }
   | { next: 'wait'; attempt: AttemptFacts; seconds: number }
   | { next: 'fail'; attempt: AttemptFacts; reason: FailureReason }
-  /** No attempt yet: the hourly cap has room then. `at` is when it said so. */
-  | { next: 'defer'; at: string; until: string; seconds: number }
-  /** No attempt yet: as many requests to the webhook are under way as may be. Nothing is written. */
+  /** No attempt yet: it waits until then. `at` is when this was decided. */
+  | { next: 'defer'; at: string; until: string; reason: WaitReason }
+  /** No attempt yet: there was no permit. Nothing is written. */
   | { next: 'busy'; seconds: number }
-  /** No attempt was made: the delivery is held, canceled, or had ended before. */
-  | { next: 'stop'; status: 'held' | 'canceled'; at: string; reason: string | null }
-  | { next: 'stop'; status: 'ended' };
+  /** The run has nothing more to do. `attempt`: one that was under way when the delivery was stopped. */
+  | { next: 'stop'; status: 'held' | 'canceled' | 'ended'; attempt: AttemptFacts | null };
 
 /** What a delivery's own workflow is started with. */
 export type DeliveryFacts = {
@@ -115,40 +113,28 @@ export type DeliveryFacts = {
 };
 
 /** Deliveries that share a workflow for their first attempt. */
-export type DeliverGroupInput = {
-  deliveries: DeliveryFacts[];
-  /** Those of them that were held before. */
-  releasedIds?: string[];
-  schedule: number[];
-};
-export type DeliverGroupResult = { delivered: number; handedOver: number; left: number };
+export type DeliverGroupInput = { deliveries: DeliveryFacts[]; schedule: number[] };
+export type DeliverGroupResult = { delivered: number; others: number };
 
 export type AttemptGroupInput = {
   deliveries: Pick<DeliveryFacts, 'id' | 'webhookId'>[];
-  releasedIds: string[];
   scheduledSeconds: number | null;
   /** When the run began, RFC 3339. */
   startedAt: string;
 };
 /** `result` null: the attempt was not made, so the delivery's own workflow makes it. */
-export type GroupAttempt = {
-  deliveryId: string;
-  result: Exclude<AttemptResult, { next: 'busy' }> | null;
-};
-export type MarkHandedOverInput = { groupId: string; runs: { deliveryId: string; runId: string }[] };
+export type GroupAttempt = { deliveryId: string; result: Exclude<AttemptResult, { next: 'busy' }> | null };
+
+/** Signals of a group that are for deliveries which go on in workflows of their own. */
+export type PassOnInput = { signals: GroupSignal[] };
 
 export type RescheduleInput = { deliveryId: string; at: string; until: string; notes: StoredEntry[] };
 
-export type SettleInput = {
-  deliveryId: string;
-  as: 'canceled' | 'as_row_says';
-  reason: string | null;
-  notes: StoredEntry[];
-};
-export type SettleResult =
-  | { status: 'held' | 'canceled'; at: string; reason: string | null }
-  | { status: 'ended' }
-  | { status: 'goes_on' };
+export type CancelInput = { deliveryId: string; notes: StoredEntry[] };
+/** `ended`: it had ended before. */
+export type CancelResult = { status: 'canceled'; at: string } | { status: 'ended' };
+
+export type ArchiveInput = { deliveryId: string; entries: StoredEntry[] };
 
 export type EvaluateInput = { after: string };
 export type EvaluateResult = { next: string | null; disabled: number };
@@ -161,10 +147,10 @@ export type RecoverySignal = keyof typeof recoverySignalNames;
 export type RecoverPageInput = { recoveryId: string };
 export type RecoverPageResult =
   | { next: 'page'; sent: number }
-  /** Its webhook is not active: nothing can be sent until it is, and somebody resumes. */
+  /** Its webhook is not active: paused until the webhook is active and the recovery is resumed. */
   | { next: 'pause' }
   | { next: 'end'; status: 'completed' | 'canceled' };
-export type SettleRecoveryInput = { recoveryId: string; status: 'running' | 'paused' | 'canceled' };
+export type SetRecoveryStatusInput = { recoveryId: string; status: 'running' | 'paused' | 'canceled' };
 
 /** `step`: where to go on; null: at the first one. */
 export type RemoveOldRowsInput = { step: string | null; removed: number };

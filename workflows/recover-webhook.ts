@@ -13,31 +13,31 @@ import type { Activities } from '../activities/index.ts';
 import { activityOptions } from './activity-options.ts';
 import {
   recoverySignalNames,
-  type Asked,
+  type SignalRequest,
   type RecoverWebhookInput,
   type RecoverWebhookResult,
 } from './contract.ts';
 
-const pause = defineSignal<[Asked?]>(recoverySignalNames.pause);
-const resume = defineSignal<[Asked?]>(recoverySignalNames.resume);
-const cancel = defineSignal<[Asked?]>(recoverySignalNames.cancel);
+const pause = defineSignal<[SignalRequest?]>(recoverySignalNames.pause);
+const resume = defineSignal<[SignalRequest?]>(recoverySignalNames.resume);
+const cancel = defineSignal<[SignalRequest?]>(recoverySignalNames.cancel);
 
-const { recoverPage, settleRecovery } = proxyActivities<Activities>(activityOptions);
+const { recoverPage, setRecoveryStatus } = proxyActivities<Activities>(activityOptions);
 
 /** Between two pages: together with a page's size it bounds how many deliveries are sent again in a second. */
 const pauseMs = 1000;
-/** A run that is longer goes on as a new one: at most about a hundred pages are replayed, or read in the Web UI. */
-const maxHistoryLength = 1000;
+/** A longer history goes on as a new run, so that each can be read and replayed at once. */
+const maxHistoryLength = 150;
 
 /** Sends again what failed at a webhook, or was missed, page by page. How far it is stands in the recovery's row. */
 export async function recoverWebhook(input: RecoverWebhookInput): Promise<RecoverWebhookResult> {
   const { recoveryId } = input;
   let wanted: 'running' | 'paused' | 'canceled' = input.isPaused ? 'paused' : 'running';
-  let told = 0;
+  let signaled = 0;
   // The handlers set it while the loop waits, which the compiler does not see.
   const isWanted = (status: typeof wanted): boolean => wanted === status;
   const want = (status: typeof wanted) => {
-    told += 1;
+    signaled += 1;
     if (wanted !== 'canceled') wanted = status;
   };
   setHandler(pause, () => want('paused'));
@@ -46,7 +46,7 @@ export async function recoverWebhook(input: RecoverWebhookInput): Promise<Recove
 
   let shown: 'running' | 'paused' = input.isPaused ? 'paused' : 'running';
   const show = async (status: 'running' | 'paused' | 'canceled') => {
-    await settleRecovery({ recoveryId, status });
+    await setRecoveryStatus({ recoveryId, status });
     setCurrentDetails(`${status.slice(0, 1).toUpperCase()}${status.slice(1)}`);
   };
   try {
@@ -61,18 +61,19 @@ export async function recoverWebhook(input: RecoverWebhookInput): Promise<Recove
       } else if (shown === 'paused') {
         await condition(() => !isWanted('paused'));
       } else {
-        const toldBefore = told;
+        const signaledBefore = signaled;
         const page = await recoverPage({ recoveryId });
         if (page.next === 'end') return { status: page.status };
         if (page.next === 'pause') {
           // Whoever resumed it meanwhile may have activated the webhook first: the next page shows.
           shown = 'paused';
-          if (told === toldBefore) wanted = 'paused';
+          if (signaled === signaledBefore) wanted = 'paused';
         } else if (page.sent > 0) {
           await condition(() => !isWanted('running'), pauseMs);
         }
       }
-      if (workflowInfo().historyLength > maxHistoryLength && isWanted(shown))
+      const { continueAsNewSuggested, historyLength } = workflowInfo();
+      if ((continueAsNewSuggested || historyLength > maxHistoryLength) && isWanted(shown))
         await continueAsNew<typeof recoverWebhook>({ recoveryId, isPaused: shown === 'paused' });
     }
   } catch (error) {

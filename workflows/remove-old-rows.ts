@@ -5,8 +5,8 @@ import type { RemoveOldRowsInput, RemoveOldRowsResult } from './contract.ts';
 
 const { removeOldBatch } = proxyActivities<Activities>(activityOptions);
 
-/** A run that is longer goes on as a new one. */
-const maxHistoryLength = 1000;
+/** A longer history goes on as a new run. */
+const maxHistoryLength = 150;
 
 /** Removes what is past its retention, table by table, until nothing is left. Which tables, the activity knows. */
 export async function removeOldRows(input: RemoveOldRowsInput): Promise<RemoveOldRowsResult> {
@@ -18,7 +18,8 @@ export async function removeOldRows(input: RemoveOldRowsInput): Promise<RemoveOl
     step = batch.next;
     // Deliveries come first: what removes rows in bulk leaves them room.
     if (batch.removed > 0) await sleep('1 second');
-    if (workflowInfo().historyLength > maxHistoryLength)
+    const { continueAsNewSuggested, historyLength } = workflowInfo();
+    if (continueAsNewSuggested || historyLength > maxHistoryLength)
       await continueAsNew<typeof removeOldRows>({ step, removed });
   }
 }

@@ -4,6 +4,10 @@ import { attemptOutcomes, attemptSchema } from './attempt.ts';
 export const deliveryStatuses = ['pending', 'retrying', 'delivered', 'failed', 'held', 'canceled'] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
 
+/** What a delivery waits for: its next attempt as scheduled, room under the hourly cap, or a time that somebody chose. */
+export const waitReasons = ['retry', 'hourly_cap', 'rescheduled'] as const;
+export type WaitReason = (typeof waitReasons)[number];
+
 /** Why an attempt ended its delivery failed; a held one that was kept too long is `expired`. */
 export const failureReasons = ['client_error', 'blocked_address', 'retries_exhausted'] as const;
 export type FailureReason = (typeof failureReasons)[number];

@@ -5,7 +5,7 @@ import { ApiError } from '../errors.ts';
 import { loadKnownEvents, type KnownEvent } from './events.ts';
 import { insertEvents, type DeliveryToInsert } from './insert-events.ts';
 import type { Queryable } from './pool.ts';
-import type { PlanStarts } from './start-plan.ts';
+import type { ReserveOwners } from './reserve-owners.ts';
 import { loadSubscribers, type SubscriberCache, type Subscribers } from './subscribers.ts';
 
 /** `timestamp` null: the producer gave none, so `body` holds the time of acceptance. */
@@ -37,8 +37,8 @@ export type Acceptance =
 type Options = {
   /** Remembered webhooks, which the statement tells from outdated ones. Not inside a transaction. */
   cache?: SubscriberCache | undefined;
-  /** Without it, the sweep starts the deliveries. */
-  planStarts?: PlanStarts | undefined;
+  /** Without it, the dispatcher assigns all owners after the commit. Not inside a transaction. */
+  reserveOwners?: ReserveOwners | undefined;
 };
 
 type Item = { event: NewEvent; key: string; index: number };
@@ -57,7 +57,7 @@ const maxRounds = 6;
 export async function acceptEvents(
   db: Queryable,
   events: readonly NewEvent[],
-  { cache, planStarts }: Options = {},
+  { cache, reserveOwners }: Options = {},
 ): Promise<Acceptance[]> {
   const answers: Acceptance[] = [];
   let open = events.map((event, index): Item => ({ event, key: keyOf(event), index }));
@@ -67,7 +67,7 @@ export async function acceptEvents(
     }
     open = await acceptRound(db, open, answers, {
       cache: round > cachedRounds ? undefined : cache,
-      planStarts,
+      reserveOwners,
     });
   }
   return answers;
@@ -81,14 +81,13 @@ async function acceptRound(
   db: Queryable,
   items: readonly Item[],
   answers: Acceptance[],
-  { cache, planStarts }: Options,
+  { cache, reserveOwners }: Options,
 ): Promise<Item[]> {
   const accountIds = new Set(items.map(({ event }) => event.accountId));
   const subscribers = cache ? await cache.get(accountIds) : await loadSubscribers(db, [...accountIds]);
   const accounts = [...subscribers].map(([id, { version }]) => ({
     id,
-    // Read a moment ago, they need not be what is remembered.
-    webhooksVersion: cache ? version : null,
+    webhooksVersion: version,
   }));
   // Of one id given twice, the first event is written.
   const firsts = new Map<string, Item>();
@@ -98,7 +97,7 @@ async function acceptRound(
   // One order for all: two statements that insert the same ids wait for each other instead of locking up.
   const candidates = [...firsts.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   const { rows, shown } = deliveriesOf(candidates, subscribers);
-  const written = await writeEvents(db, { accounts, items, candidates, rows }, planStarts);
+  const written = await writeEvents(db, { accounts, items, candidates, rows }, reserveOwners);
 
   const again: Item[] = [];
   const unknown: Item[] = [];
@@ -158,10 +157,14 @@ function deliveriesOf(candidates: readonly Item[], subscribers: ReadonlyMap<stri
         eventId: event.id,
         eventType: event.type,
         attemptCount: 0,
+        retriesUsed: 0,
+        nextAttemptAt: null,
+        waitReason: null,
+        runId: null,
         bodyBytes: event.body.length,
         status,
         createdAtMs: timeOfId(id).getTime(),
-        workflowId: null,
+        ownerId: null,
         key,
       });
       deliveries.push({ id, webhook_id: webhook.id, status });
@@ -172,25 +175,25 @@ function deliveriesOf(candidates: readonly Item[], subscribers: ReadonlyMap<stri
 }
 
 type ToWrite = {
-  accounts: { id: string; webhooksVersion: string | null }[];
+  accounts: { id: string; webhooksVersion: string }[];
   items: readonly Item[];
   candidates: readonly Item[];
   rows: (DeliveryToInsert & { key: string })[];
 };
 
-/** The statement, with the plan of starts around it. */
+/** The statement, with the reservation of owners around it. */
 async function writeEvents(
   db: Queryable,
   { accounts, items, candidates, rows }: ToWrite,
-  planStarts: PlanStarts | undefined,
+  reserveOwners: ReserveOwners | undefined,
 ) {
   const apiKeyIds = [...new Set(items.flatMap(({ event: { apiKeyId } }) => apiKeyId ?? []))];
   const accountNumbers = new Map(accounts.map(({ id }, index) => [id, index + 1]));
   const keyNumbers = new Map(apiKeyIds.map((id, index) => [id, index + 1]));
   const pending = rows.filter(({ status }) => status === 'pending');
-  const plan = pending.length > 0 ? planStarts?.(pending) : undefined;
+  const reservation = pending.length > 0 ? reserveOwners?.(pending) : undefined;
   pending.forEach((row, index) => {
-    row.workflowId = plan?.workflowIds[index] ?? null;
+    row.ownerId = reservation?.ownerIds[index] ?? null;
   });
   const toInsert = {
     accounts,
@@ -204,13 +207,13 @@ async function writeEvents(
   };
   const { isAccountCurrent, isKeyValid, eventKeys } = await insertEvents(db, toInsert).catch(
     (error: unknown) => {
-      plan?.cancel();
+      reservation?.release();
       throw error;
     },
   );
   const inserted = eventKeys === null ? pending : pending.filter(({ key }) => eventKeys.has(key));
-  if (inserted.length > 0) plan?.start(inserted);
-  else plan?.cancel();
+  if (inserted.length > 0) reservation?.committed(inserted);
+  else reservation?.release();
   return {
     isInserted: ({ key }: Item) => eventKeys === null || eventKeys.has(key),
     isCurrent: ({ accountId }: NewEvent) =>

@@ -1,7 +1,8 @@
 import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
-import type { DeliveryStatus, TimelineEntry } from '../contracts/delivery.ts';
+import type { DeliveryStatus } from '../contracts/delivery.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import { stepCount, stepOf } from '../domain/response-times.ts';
+import { reconcileRunAfter } from './deliveries.ts';
 import type { Queryable } from './pool.ts';
 
 export type AttemptRow = {
@@ -21,16 +22,17 @@ export type AttemptRecord = AttemptRow & {
   webhookId: string;
   /** The webhook's activation that the attempt counts for. */
   activation: number;
-  /** The number that it took of its webhook's hourly cap. */
-  slot: string | null;
   response: StoredResponse | null;
-  status: DeliveryStatus;
+  status: Extract<DeliveryStatus, 'retrying' | 'delivered' | 'failed'>;
   reason: string | null;
   nextAttemptAt: Date | null;
   endedAt: Date | null;
-  /** What the delivery's timeline gains: what the workflow noted before, the attempt, and the wait or the end after it. */
+  /** The run that made the attempt: the delivery's own, or a group's. */
+  run: { workflowId: string; runId: string };
+  /** What the run noted before, and the attempt. */
   entries: readonly StoredEntry[];
-  carrier: Carrier;
+  /** What follows, unless the delivery was held or canceled meanwhile: the wait, or the end. */
+  nextEntries: readonly StoredEntry[];
 };
 
 const steps = Array.from({ length: stepCount }, (_, step) => step);
@@ -39,59 +41,80 @@ const addedSteps = steps
   .map((step) => `s.durations[${step + 1}] + excluded.durations[${step + 1}]`)
   .join(', ');
 
-/** The workflow that has the delivery from now on; `runId` null: it is not started yet. */
-export type Carrier = { workflowId: string; runId: string | null };
+/** How a delivery that is not delivered by its group's attempt is left to the burst, before its own workflow is started. */
+const leaveToBurst = `least(interval '15 seconds', (g.next_attempt_at - now()) / 2)`;
+
+// A delivery that was held or canceled meanwhile stays so, unless it was delivered; a held one may also fail. Where it stays so,
+// its run has nothing more to do.
+const isApplied = `(g.status = 'delivered' or d.status in ('pending', 'retrying') or g.status = 'failed' and d.status = 'held')`;
+
+const recordStatement = `with given as (
+    select * from unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::int[], $6::int[], $7::text[],
+      $8::text[], $9::int[], $10::text[], $11::bytea[], $12::bool[], $13::text[], $14::text[], $15::timestamptz[],
+      $16::timestamptz[], $17::text[], $18::text[], $19::text[], $20::int[], $21::int[], $22::text[], $23::text[])
+    as t(id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds,
+      response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries, next_entries,
+      webhook_id, activation, step, workflow_id, run_id)
+  ), inserted as (
+    insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
+      wait_seconds, response_headers, response_body, response_truncated, webhook_id)
+    select id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
+      wait_seconds, response_headers::jsonb, response_body, response_truncated, webhook_id from given
+    on conflict (delivery_id, number) do nothing
+    returning delivery_id, number
+  ), counted as (
+    insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)
+    select g.webhook_id, date_trunc('minute', g.started_at + make_interval(secs => g.duration_ms / 1000.0)), g.activation,
+      count(*), count(*) filter (where g.outcome = 'delivered'), count(*) filter (where g.outcome = 'failed'),
+      array[${stepCounts}]
+    from given g join inserted i on i.delivery_id = g.delivery_id and i.number = g.number
+    group by 1, 2, 3 order by 1, 2, 3
+    on conflict (webhook_id, minute, activation) do update set
+      attempts = s.attempts + excluded.attempts, delivered = s.delivered + excluded.delivered,
+      failed = s.failed + excluded.failed, durations = array[${addedSteps}]
+  ), freed as (
+    delete from rate_limit_grants l using given g where l.delivery_id = g.delivery_id and l.number = g.number
+  )
+  update deliveries d set
+    status = case when ${isApplied} then g.status else d.status end,
+    reason = case when ${isApplied} then g.reason else d.reason end,
+    next_attempt_at = case when ${isApplied} then g.next_attempt_at end,
+    wait_reason = case when ${isApplied} and g.next_attempt_at is not null then 'retry' end,
+    held_until = case when ${isApplied} then null else d.held_until end,
+    ended_at = case when ${isApplied} then g.ended_at else d.ended_at end,
+    attempt_count = greatest(d.attempt_count, g.number),
+    retries_used = d.retries_used + case when g.status = 'retrying' then 1 else 0 end,
+    last_status_code = g.status_code,
+    last_error_code = g.error_code,
+    owner_id = case when not ${isApplied} then case when d.status = 'canceled' then d.owner_id end
+      when g.status = 'delivered' then g.workflow_id else d.id end,
+    run_id = case when not ${isApplied} then d.run_id
+      when g.status = 'delivered' or g.workflow_id = d.id then g.run_id end,
+    reconcile_at = case when not ${isApplied} then d.held_until
+      when g.status <> 'retrying' then null
+      when g.workflow_id = d.id then g.next_attempt_at + ${reconcileRunAfter}
+      else now() + ${leaveToBurst} end,
+    timeline = d.timeline || g.entries::jsonb || case when ${isApplied} then g.next_entries::jsonb else '[]' end
+  from given g
+  join inserted i on i.delivery_id = g.delivery_id and i.number = g.number
+  where d.id = g.delivery_id
+  returning d.id, d.status`;
 
 /**
  * Writes attempts and what follows from each for its delivery, in one statement. An attempt that is there already adds
- * nothing. Where the delivery was held or canceled meanwhile, it stays so unless the attempt ended it.
+ * nothing.
+ *
+ * @returns the state of each delivery after it, by id
  */
-export async function recordAttempts(db: Queryable, records: readonly AttemptRecord[]): Promise<void> {
-  await db.query({
+export async function recordAttempts(
+  db: Queryable,
+  unordered: readonly AttemptRecord[],
+): Promise<Map<string, DeliveryStatus>> {
+  // One order for all: two statements that write the same rows wait for each other instead of locking up.
+  const records = unordered.toSorted((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1));
+  const { rows } = await db.query<{ id: string; status: DeliveryStatus }>({
     name: 'record-attempts',
-    text: `with given as (
-        select * from unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::int[], $6::int[], $7::text[],
-          $8::text[], $9::int[], $10::text[], $11::bytea[], $12::bool[], $13::text[], $14::text[], $15::timestamptz[],
-          $16::timestamptz[], $17::text[], $18::text[], $19::int[], $20::bigint[], $21::int[],
-          $22::text[], $23::text[])
-        as t(id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds,
-          response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries, webhook_id, activation, slot, step,
-          workflow_id, run_id)
-      ), inserted as (
-        insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
-          wait_seconds, response_headers, response_body, response_truncated, webhook_id, slot)
-        select id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
-          wait_seconds, response_headers::jsonb, response_body, response_truncated, webhook_id, slot from given
-        on conflict (delivery_id, number) do nothing
-        returning delivery_id, number
-      ), counted as (
-        insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)
-        select g.webhook_id, date_trunc('minute', g.started_at + make_interval(secs => g.duration_ms / 1000.0)), g.activation,
-          count(*), count(*) filter (where g.outcome = 'delivered'), count(*) filter (where g.outcome = 'failed'),
-          array[${stepCounts}]
-        from given g join inserted i on i.delivery_id = g.delivery_id and i.number = g.number
-        group by 1, 2, 3 order by 1, 2, 3
-        on conflict (webhook_id, minute, activation) do update set
-          attempts = s.attempts + excluded.attempts, delivered = s.delivered + excluded.delivered,
-          failed = s.failed + excluded.failed, durations = array[${addedSteps}]
-      )
-      update deliveries d set
-        status = case when g.ended_at is null and d.status in ('held', 'canceled') then d.status else g.status end,
-        reason = case when g.ended_at is null and d.status in ('held', 'canceled') then d.reason else g.reason end,
-        next_attempt_at = case when d.status in ('held', 'canceled') then null else g.next_attempt_at end,
-        ended_at = coalesce(g.ended_at, case when d.status = 'canceled' then d.ended_at end),
-        attempt_count = greatest(d.attempt_count, g.number),
-        last_status_code = g.status_code,
-        last_error_code = g.error_code,
-        check_at = case when g.ended_at is not null then null
-          when d.status in ('held', 'canceled') then now() else g.next_attempt_at + interval '5 minutes' end,
-        slot = null,
-        workflow_id = g.workflow_id,
-        run_id = g.run_id,
-        timeline = d.timeline || g.entries::jsonb
-      from given g
-      join inserted i on i.delivery_id = g.delivery_id and i.number = g.number
-      where d.id = g.delivery_id`,
+    text: recordStatement,
     values: [
       records.map((r) => r.id),
       records.map((r) => r.deliveryId),
@@ -110,14 +133,15 @@ export async function recordAttempts(db: Queryable, records: readonly AttemptRec
       records.map((r) => r.nextAttemptAt),
       records.map((r) => r.endedAt),
       records.map((r) => JSON.stringify(r.entries)),
+      records.map((r) => JSON.stringify(r.nextEntries)),
       records.map((r) => r.webhookId),
       records.map((r) => r.activation),
-      records.map((r) => r.slot),
       records.map((r) => stepOf(r.durationMs)),
-      records.map((r) => r.carrier.workflowId),
-      records.map((r) => r.carrier.runId),
+      records.map((r) => r.run.workflowId),
+      records.map((r) => r.run.runId),
     ],
   });
+  return new Map(rows.map(({ id, status }) => [id, status]));
 }
 
 export type StoredAttempt = AttemptRow & { response: StoredResponse | null };
@@ -138,40 +162,12 @@ export async function listAttempts(db: Queryable, deliveryId: string): Promise<S
   }));
 }
 
-export type Deferral = {
-  deliveryId: string;
-  slot: string | null;
-  until: Date;
-  /** What the workflow noted before. */
-  notes: readonly StoredEntry[];
-  entry: TimelineEntry;
-  carrier: Carrier;
-};
-
-/** Writes until when deliveries wait for room under the cap, and the number that each keeps meanwhile. */
-export async function deferDeliveries(db: Queryable, deferrals: readonly Deferral[]): Promise<void> {
-  await db.query({
-    name: 'defer-deliveries',
-    text: `update deliveries d set slot = g.slot, next_attempt_at = g.until, check_at = g.until + interval '5 minutes',
-        status = case when d.status in ('delivered', 'failed') then 'pending' else d.status end,
-        reason = null, ended_at = null, workflow_id = g.workflow_id, run_id = g.run_id,
-        -- Written once, though the activity may run twice, or the delivery be woken and deferred again.
-        timeline = d.timeline
-          || case when d.timeline @> g.notes::jsonb then '[]' else g.notes::jsonb end
-          || case when d.slot = g.slot and d.next_attempt_at = g.until then '[]' else g.entry::jsonb end
-      from unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[])
-        as g(delivery_id, slot, until, notes, entry, workflow_id, run_id)
-      where d.id = g.delivery_id and d.status not in ('held', 'canceled')`,
-    values: [
-      deferrals.map((d) => d.deliveryId),
-      deferrals.map((d) => d.slot),
-      deferrals.map((d) => d.until),
-      deferrals.map((d) => JSON.stringify(d.notes)),
-      deferrals.map((d) => JSON.stringify(d.entry)),
-      deferrals.map((d) => d.carrier.workflowId),
-      deferrals.map((d) => d.carrier.runId),
-    ],
-  });
+/** The run that shows how a delivery ended, where its group's attempt ended it. */
+export async function markEndedRun(db: Queryable, deliveryId: string, runId: string): Promise<void> {
+  await db.query(
+    `update deliveries set run_id = $2 where id = $1 and owner_id = $1 and run_id is null and status = 'failed'`,
+    [deliveryId, runId],
+  );
 }
 
 /** Writes a new time for the next attempt of a delivery that waits; a second run of the activity changes nothing. */
@@ -180,9 +176,19 @@ export async function rescheduleDelivery(
   { deliveryId, until, entries }: { deliveryId: string; until: Date; entries: readonly StoredEntry[] },
 ): Promise<void> {
   await db.query(
-    `update deliveries d set next_attempt_at = $2, check_at = $2::timestamptz + interval '5 minutes',
+    `update deliveries d set next_attempt_at = $2, wait_reason = 'rescheduled',
+       reconcile_at = greatest(now(), $2::timestamptz) + ${reconcileRunAfter},
        timeline = case when d.timeline @> $3::jsonb then d.timeline else d.timeline || $3::jsonb end
-     where id = $1 and status in ('pending', 'retrying')`,
+     where id = $1 and status in ('pending', 'retrying') and owner_id = id`,
     [deliveryId, until, JSON.stringify(entries)],
+  );
+}
+
+/** The new time is shown at once, and no place under the hourly cap is kept; the delivery's workflow makes it true. */
+export async function showRescheduled(db: Queryable, id: string, until: Date): Promise<void> {
+  await db.query(
+    `update deliveries set next_attempt_at = $2, wait_reason = 'rescheduled'
+     where id = $1 and status in ('pending', 'retrying') and owner_id is not null`,
+    [id, until],
   );
 }

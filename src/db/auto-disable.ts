@@ -1,8 +1,8 @@
 import { judgeWebhook } from '../domain/auto-disable.ts';
 import { newId } from '../domain/ids.ts';
-import { holdDeliveries } from './hold-deliveries.ts';
 import { acceptOperationalEvents, type OperationalEvent } from './operational-events.ts';
 import { withTransaction, type Pool } from './pool.ts';
+import { syncDeliveries } from './sync-deliveries.ts';
 
 type Candidate = {
   id: string;
@@ -27,7 +27,7 @@ export async function evaluateWebhooks(
   after: string,
   minEnded: number,
 ): Promise<{ next: string | null; disabled: number }> {
-  return withTransaction(pool, async (client) => {
+  const evaluated = await withTransaction(pool, async (client) => {
     const { rows } = await client.query<Candidate>(
       `select w.id, w.account_id as "accountId", w.activation, coalesce(s.delivered, 0)::int as delivered,
          coalesce(s.failed, 0)::int as failed, w.warned_at is not null as "isWarned",
@@ -48,7 +48,7 @@ export async function evaluateWebhooks(
     const recovered = judged.filter(({ verdict, isWarned }) => verdict === 'ok' && isWarned);
     const due = judged.filter(({ isSecretDue }) => isSecretDue);
     await client.query(
-      `update webhooks w set active = false, updated_at = now(), disabled_at = now(), disabled_ended = g.ended,
+      `update webhooks w set active = false, updated_at = now(), sync_at = now(), disabled_at = now(), disabled_ended = g.ended,
          disabled_failed = g.failed
        from unnest($1::text[], $2::int[], $3::int[]) as g(id, ended, failed) where w.id = g.id`,
       [
@@ -56,10 +56,6 @@ export async function evaluateWebhooks(
         disabled.map((row) => row.delivered + row.failed),
         disabled.map((row) => row.failed),
       ],
-    );
-    await holdDeliveries(
-      client,
-      disabled.map(({ id }) => id),
     );
     await client.query(`update webhooks set warned_at = now() where id = any($1)`, [
       warned.map(({ id }) => id),
@@ -85,8 +81,11 @@ export async function evaluateWebhooks(
       ...warned.map((row) => tell('webhook.warning', row)),
       ...due.map((row) => tell('webhook.secret_due', row)),
     ]);
-    return { next: rows.length === batchSize ? (rows.at(-1)?.id ?? null) : null, disabled: disabled.length };
+    const next = rows.length === batchSize ? (rows.at(-1)?.id ?? null) : null;
+    return { next, disabledIds: disabled.map(({ id }) => id) };
   });
+  for (const id of evaluated.disabledIds) await syncDeliveries(pool, id);
+  return { next: evaluated.next, disabled: evaluated.disabledIds.length };
 }
 
 function tell(type: OperationalEvent['type'], row: Candidate): OperationalEvent {

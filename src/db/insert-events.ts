@@ -1,5 +1,5 @@
 import type { DeliveryStatus } from '../contracts/delivery.ts';
-import type { Startable } from './deliveries.ts';
+import { reconcileStartAfter, type Startable } from './deliveries.ts';
 import type { Queryable } from './pool.ts';
 
 /** `accountNumber` and `keyNumber` count from 1; null: no key is looked at. */
@@ -19,12 +19,13 @@ type EventToInsert = {
 export type DeliveryToInsert = Startable & {
   status: Extract<DeliveryStatus, 'pending' | 'held'>;
   createdAtMs: number;
-  workflowId: string | null;
+  /** The workflow that is going to be started for it; null: the dispatcher assigns one later. */
+  ownerId: string | null;
 };
 
 type ToInsert = {
-  /** `webhooksVersion`: what the deliveries were decided by; null: not looked at. */
-  accounts: readonly { id: string; webhooksVersion: string | null }[];
+  /** `webhooksVersion`: what the deliveries were decided by. */
+  accounts: readonly { id: string; webhooksVersion: string }[];
   apiKeyIds: readonly string[];
   /** In one order for all callers: two that insert the same ids wait for each other instead of locking up. */
   events: readonly EventToInsert[];
@@ -43,13 +44,18 @@ type Inserted = {
 // All bodies are one binary value, cut into pieces here: as an array they would be written, sent and read as hex.
 // The order of the events is that of the arrays: nothing here sorts or hashes them.
 // Where every event is new, as nearly always, no delivery looks for its event.
+// The accounts are locked until the commit: a change of a webhook waits for it, and then sees the deliveries; a statement that
+// waits for such a change sees that the version is another one.
 const statement = `
-  with checked as materialized (
+  with locked as materialized (
+    select id, webhooks_version from accounts where id = any($1) order by id for share
+  ),
+  checked as materialized (
     select
       array(
-        select coalesce(a.webhooks_version = coalesce(asked.version, a.webhooks_version), false)
+        select coalesce(a.webhooks_version = asked.version, false)
         from unnest($1::text[], $2::bigint[]) with ordinality as asked(id, version, n)
-        left join accounts a on a.id = asked.id order by asked.n
+        left join locked a on a.id = asked.id order by asked.n
       ) as accounts,
       array(
         select coalesce(k.revoked_at is null and 'events:write' = any(k.scopes), false)
@@ -68,16 +74,15 @@ const statement = `
     returning account_id, id
   ),
   written as (
-    insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, workflow_id, check_at,
+    insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, owner_id, reconcile_at,
       held_until, timeline)
-    select d.id, d.account_id, d.webhook_id, d.event_id, d.event_type, d.status, to_timestamp(d.created_s), d.workflow_id,
+    select d.id, d.account_id, d.webhook_id, d.event_id, d.event_type, d.status, to_timestamp(d.created_s), d.owner_id,
       case when d.status = 'held' then hold_until()
-        when d.workflow_id is not null then now() + interval '10 seconds' end,
+        when d.owner_id is not null then now() + ${reconcileStartAfter} end,
       case when d.status = 'held' then hold_until() end,
-      case when d.status = 'held' then jsonb_build_array(jsonb_build_object('type', 'held',
-        'at', to_char(to_timestamp(d.created_s) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))) else '[]' end
+      case when d.status = 'held' then timeline_entry('held', to_timestamp(d.created_s)) else '[]' end
     from unnest($13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::float8[], $20::text[])
-      as d(id, account_id, webhook_id, event_id, event_type, status, created_s, workflow_id)
+      as d(id, account_id, webhook_id, event_id, event_type, status, created_s, owner_id)
     where (select count(*) from inserted) = $21
       or (d.account_id, d.event_id) in (select account_id, id from inserted)
   )
@@ -120,7 +125,7 @@ export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<I
       textArray(deliveries, ({ eventType }) => eventType),
       textArray(deliveries, ({ status }) => status),
       plainArray(deliveries, ({ createdAtMs }) => createdAtMs / 1000),
-      textArray(deliveries, ({ workflowId }) => workflowId),
+      textArray(deliveries, ({ ownerId }) => ownerId),
       events.length,
       // Mostly no event has one, and what is missing at the end of an array is null.
       textArray(

@@ -34,8 +34,8 @@ export async function acceptOperationalEvents(
   );
 }
 
-/** The same, but only where somebody listens: for what happens often. */
-export async function acceptIfSubscribed(pool: Pool, events: readonly OperationalEvent[]): Promise<void> {
+/** The same, but only where a webhook subscribes to them: for what happens often. Returns whether any was written. */
+export async function acceptIfSubscribed(pool: Pool, events: readonly OperationalEvent[]): Promise<boolean> {
   const filters = [...new Set(events.flatMap(({ type }) => filtersThatMatch(type)))];
   const { rows } = await pool.query<{ accountId: string }>(
     `select distinct account_id as "accountId" from webhooks
@@ -44,5 +44,7 @@ export async function acceptIfSubscribed(pool: Pool, events: readonly Operationa
   );
   const listening = new Set(rows.map(({ accountId }) => accountId));
   const wanted = events.filter(({ accountId }) => listening.has(accountId));
-  if (wanted.length > 0) await withTransaction(pool, (client) => acceptOperationalEvents(client, wanted));
+  if (wanted.length === 0) return false;
+  await withTransaction(pool, (client) => acceptOperationalEvents(client, wanted));
+  return true;
 }

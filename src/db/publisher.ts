@@ -2,7 +2,7 @@ import { ApiError } from '../errors.ts';
 import { acceptEvents, type Acceptance, type NewEvent } from './accept-events.ts';
 import { createBatcher } from './batcher.ts';
 import type { Pool } from './pool.ts';
-import type { PlanStarts } from './start-plan.ts';
+import type { ReserveOwners } from './reserve-owners.ts';
 import { createSubscriberCache } from './subscribers.ts';
 
 export type Publisher = {
@@ -23,7 +23,7 @@ const statementsUnderWay = 1;
 /** What one process holds of events that are not answered yet: seconds of work, and never more memory than that. */
 export const maxUnanswered = { events: 20_000, bytes: 64 * 1024 * 1024 };
 
-export function createPublisher(pool: Pool, planStarts: PlanStarts): Publisher {
+export function createPublisher(pool: Pool, reserveOwners: ReserveOwners): Publisher {
   const cache = createSubscriberCache(pool);
   const publish = createBatcher<readonly NewEvent[], Acceptance[]>({
     maxSize: eventsPerStatement,
@@ -40,7 +40,7 @@ export function createPublisher(pool: Pool, planStarts: PlanStarts): Publisher {
         }),
     },
     async run(requests) {
-      const answers = await acceptEvents(pool, requests.flat(), { cache, planStarts });
+      const answers = await acceptEvents(pool, requests.flat(), { cache, reserveOwners });
       let start = 0;
       return requests.map(({ length }) => answers.slice(start, (start += length)));
     },

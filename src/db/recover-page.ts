@@ -1,6 +1,6 @@
 import { newId, timeOfId } from '../domain/ids.ts';
 import { filtersThatMatch, isOperational } from '../domain/subscription.ts';
-import type { TimelineEntry } from '../contracts/delivery.ts';
+import type { StoredEntry } from '../domain/timeline.ts';
 import type { RecoveryKind } from '../contracts/recovery.ts';
 import type { Queryable } from './pool.ts';
 import type { RecoveryRow } from './recoveries.ts';
@@ -142,8 +142,8 @@ export async function claimPage(
 }
 
 /**
- * Inserts the deliveries that a page's events never had, due at once for the sweep, which starts them. Their timeline
- * says who asked. Answers how many of those events have a delivery now, whoever made it.
+ * Inserts the deliveries that a page's events never had, for the dispatcher. Their timeline says who requested them.
+ * Returns how many of those events have a delivery now, whoever made it.
  */
 export async function insertMissed(
   db: Queryable,
@@ -152,15 +152,16 @@ export async function insertMissed(
 ): Promise<number> {
   if (items.length === 0) return 0;
   const times = items.map(({ deliveryId }) => timeOfId(deliveryId));
-  const asked = (at: Date): TimelineEntry => ({
+  const requested = (at: Date): StoredEntry => ({
     at: at.toISOString(),
     type: 'signal',
     name: 'recover',
     by: askedBy,
+    outside: true,
   });
   await db.query(
-    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, check_at, timeline)
-     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, now(), t.timeline::jsonb
+    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline)
+     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.timeline::jsonb
      from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
        as t(id, event_id, event_type, created_at, timeline)
      join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null
@@ -172,7 +173,7 @@ export async function insertMissed(
       items.map(({ eventId }) => eventId),
       items.map(({ eventType }) => eventType),
       times,
-      times.map((at) => JSON.stringify([asked(at)])),
+      times.map((at) => JSON.stringify([requested(at)])),
     ],
   );
   const { rowCount } = await db.query(

@@ -86,15 +86,24 @@ const steps: readonly Step[] = [
   },
   {
     name: 'deleted webhooks',
-    tables: ['webhooks', 'webhook_slots'],
+    tables: ['webhooks', 'rate_limit_queues'],
     hours: endedHours,
     sql: `with old as (
         select id from webhooks w where deleted_at < $1
           and not exists (select 1 from deliveries d where d.webhook_id = w.id)
           and not exists (select 1 from recoveries r where r.webhook_id = w.id)
         limit $2 for update skip locked
-      ), their_slots as (delete from webhook_slots s using old where s.webhook_id = old.id)
+      ), their_queues as (delete from rate_limit_queues q using old where q.webhook_id = old.id)
       delete from webhooks w using old where w.id = old.id`,
+  },
+  {
+    name: 'grants under the hourly cap',
+    tables: ['rate_limit_grants'],
+    // They count for minutes.
+    hours: () => 1,
+    sql: `with old as (
+        select delivery_id, number from rate_limit_grants where granted_at < $1 limit $2 for update skip locked)
+      delete from rate_limit_grants g using old where g.delivery_id = old.delivery_id and g.number = old.number`,
   },
   {
     name: 'webhook statistics',

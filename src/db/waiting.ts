@@ -1,4 +1,5 @@
 import { timeOfId } from '../domain/ids.ts';
+import { dueConditions } from './owners.ts';
 import type { Queryable } from './pool.ts';
 
 type Row = {
@@ -11,7 +12,7 @@ type Row = {
 
 /**
  * What waits, for the metrics. At most `most` rows of each index are looked at, however long the table is: of more, the
- * counts stop there. Whatever is retried or held is due for a check some time, and that index is in the order of time.
+ * counts stop there. Whatever is retried or held is due for the reconciler some time: those two indexes are in the order of time.
  */
 export async function readWaiting(db: Queryable, most: number) {
   const { rows } = await db.query<Row>({
@@ -19,13 +20,21 @@ export async function readWaiting(db: Queryable, most: number) {
     text: `select
         (select count(*)::int from (select 1 from deliveries where status = 'pending' limit $1) as p) as pending,
         retrying, held,
-        extract(epoch from now() - (select check_at from deliveries where check_at <= now() order by check_at limit 1))::float8
-          as "lagSeconds",
-        (select id from deliveries where run_id is null and status = 'pending' order by id limit 1) as "oldestId"
+        extract(epoch from now() - least(
+          (select reconcile_at from deliveries where reconcile_at <= now() and ${dueConditions.start}
+            order by reconcile_at limit 1),
+          (select reconcile_at from deliveries where reconcile_at <= now() and ${dueConditions.check}
+            order by reconcile_at limit 1)))::float8 as "lagSeconds",
+        (select id from deliveries where owner_id is null and status = 'pending' order by id limit 1) as "oldestId"
       from (
         select count(*) filter (where status = 'retrying')::int as retrying,
           count(*) filter (where status = 'held')::int as held
-        from (select status from deliveries where check_at is not null order by check_at limit $1) as looked_at
+        from (
+          (select status from deliveries where reconcile_at is not null and ${dueConditions.start}
+            order by reconcile_at limit $1)
+          union all
+          (select status from deliveries where reconcile_at is not null and ${dueConditions.check}
+            order by reconcile_at limit $1)) as looked_at
       ) as counted`,
     values: [most],
   });
@@ -35,7 +44,7 @@ export async function readWaiting(db: Queryable, most: number) {
   const oldestMs = oldestId === null ? 0 : Date.now() - timeOfId(oldestId).getTime();
   return {
     ...counts,
-    sweepLagSeconds: lagSeconds ?? 0,
-    oldestNotStartedSeconds: Math.max(0, oldestMs) / 1000,
+    reconcilerLagSeconds: lagSeconds ?? 0,
+    oldestUnownedSeconds: Math.max(0, oldestMs) / 1000,
   };
 }

@@ -67,14 +67,13 @@ type Cap = { limit: number; used: number; next_at: string | null; deferred_until
 
 /** How much of the hourly cap is used, and when what is deferred goes. Looks at no more rows than the cap has places. */
 export async function readCap(db: Queryable, webhookId: string, limit: number): Promise<Cap> {
+  const deferred = `select next_attempt_at from deliveries where webhook_id = $1 and wait_reason = 'hourly_cap'`;
   const { rows } = await db.query<{ used: number; nextAt: Date | null; deferredUntil: Date | null }>(
     `select
        (select count(*)::int from (
-          select started_at from attempts where webhook_id = $1 and slot is not null order by slot desc limit $2
-        ) as last where started_at > now() - interval '1 hour') as used,
-       (select next_attempt_at from deliveries where webhook_id = $1 and slot is not null order by slot limit 1) as "nextAt",
-       (select next_attempt_at from deliveries where webhook_id = $1 and slot is not null order by slot desc limit 1)
-         as "deferredUntil"`,
+          select 1 from attempts where webhook_id = $1 and started_at > now() - interval '1 hour' limit $2) as used) as used,
+       (${deferred} order by next_attempt_at limit 1) as "nextAt",
+       (${deferred} order by next_attempt_at desc limit 1) as "deferredUntil"`,
     [webhookId, limit],
   );
   const [row] = rows;

@@ -1,10 +1,5 @@
 import { ApiError } from '../errors.ts';
-import {
-  cancelDeliveries,
-  discardHeldDeliveries,
-  holdDeliveries,
-  releaseDeliveries,
-} from './hold-deliveries.ts';
+import { syncDeliveries } from './sync-deliveries.ts';
 import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 
 export type WebhookRow = {
@@ -114,8 +109,8 @@ type Patch = {
 };
 
 /**
- * Changes a webhook. No longer active: what waits becomes held at once, and the sweep tells the workflows. Active
- * again: what is held is due at once, oldest first.
+ * Changes a webhook. No longer active: what waits is held. Active again: what is held is delivered, oldest first. More
+ * deliveries than a call can change are left to the reconciler, which goes on at once.
  */
 export async function updateWebhook(
   pool: Pool,
@@ -123,13 +118,14 @@ export async function updateWebhook(
   id: string,
   patch: Patch,
 ): Promise<WebhookRow | null> {
-  return withTransaction(pool, async (client) => {
+  const updated = await withTransaction(pool, async (client) => {
     const before = await client.query<{ active: boolean }>(
       `select active from webhooks where id = $1 and account_id = $2 and deleted_at is null for update`,
       [id, accountId],
     );
     const [was] = before.rows;
     if (!was) return null;
+    const isChanged = patch.active !== undefined && patch.active !== was.active;
     const { rows } = await client.query<WebhookRow>(
       `update webhooks set
          url = coalesce($2, url), events = coalesce($3, events),
@@ -137,7 +133,9 @@ export async function updateWebhook(
          active = coalesce($6, active), format = coalesce($7, format), updated_at = now(),
          activation = activation + case when $6 and not active then 1 else 0 end,
          warned_at = case when $6 and not active then null else warned_at end,
-         disabled_at = case when $6 then null else disabled_at end
+         disabled_at = case when $6 then null else disabled_at end,
+         held_action = case when $8 then $9 else held_action end,
+         sync_at = case when $8 then now() else sync_at end
        where id = $1 returning ${webhookColumns}`,
       [
         id,
@@ -147,28 +145,25 @@ export async function updateWebhook(
         patch.description,
         patch.active,
         patch.format,
+        isChanged,
+        patch.held ?? 'deliver',
       ],
     );
-    if (was.active && patch.active === false) await holdDeliveries(client, [id]);
-    if (!was.active && patch.active === true) {
-      if (patch.held === 'discard') await discardHeldDeliveries(client, id);
-      await releaseDeliveries(client, id);
-    }
-    return rows[0] ?? null;
+    return { row: rows[0] ?? null, isChanged };
   });
+  if (updated?.isChanged) await syncDeliveries(pool, id);
+  return updated?.row ?? null;
 }
 
 /** Deletes a webhook, wipes its secrets, cancels what waits. False where there is none. */
 export async function deleteWebhook(pool: Pool, accountId: string, id: string): Promise<boolean> {
-  return withTransaction(pool, async (client) => {
-    const { rowCount } = await client.query(
-      `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null,
-         previous_sealed_secret = null, previous_secret_until = null
-       where id = $1 and account_id = $2 and deleted_at is null`,
-      [id, accountId],
-    );
-    if (rowCount === 0) return false;
-    await cancelDeliveries(client, id);
-    return true;
-  });
+  const { rowCount } = await pool.query(
+    `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null,
+       previous_sealed_secret = null, previous_secret_until = null, sync_at = now()
+     where id = $1 and account_id = $2 and deleted_at is null`,
+    [id, accountId],
+  );
+  if (rowCount === 0) return false;
+  await syncDeliveries(pool, id);
+  return true;
 }

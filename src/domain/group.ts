@@ -4,20 +4,6 @@ const maxListBytes = 2000;
 /** Bodies that are in memory together. */
 const maxBodyBytes = 2 * 1024 * 1024;
 
-/** Long enough for a burst to be over, and for none to notice. */
-const patientSeconds = 15;
-
-/**
- * For how long a delivery that a group's first attempt did not deliver may stay with the group, before it goes on in a workflow
- * of its own: while a burst is on, others' first attempts have the machine. Half of its own wait at most.
- *
- * @param waitSeconds until its next attempt; null: it still waits for its first one
- * @example staySeconds(60) // 15
- */
-export function staySeconds(waitSeconds: number | null): number {
-  return waitSeconds === null ? 0 : Math.min(patientSeconds, Math.floor(waitSeconds / 2));
-}
-
 type Groupable = { id: string; eventId: string; webhookId: string; bodyBytes?: number };
 
 /**
@@ -45,4 +31,22 @@ export function groupSize(queue: readonly Groupable[], most: number): number {
     }
   }
   return queue.length;
+}
+
+/**
+ * Cuts a queue into groups, as few as its size allows.
+ *
+ * @param most deliveries in a group
+ * @param count groups at most; what is left of the queue is in none
+ * @example formGroups(queue, 64, 4).length // 4
+ */
+export function formGroups<T extends Groupable>(queue: readonly T[], most: number, count: number): T[][] {
+  const groups: T[][] = [];
+  for (let at = 0; at < queue.length && groups.length < count;) {
+    const next = queue.slice(at, at + most);
+    const group = next.slice(0, groupSize(next, most));
+    groups.push(group);
+    at += group.length;
+  }
+  return groups;
 }

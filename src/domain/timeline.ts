@@ -1,9 +1,9 @@
 import type { TimelineEntry } from '../contracts/delivery.ts';
 
-/** Where a delivery's own run goes on with what a group's run began. Kept to tell the two apart, and never shown. */
-type HandedOver = { at: string; type: 'handed_over'; run_id: string };
-/** An entry as a delivery's row keeps it. */
-export type StoredEntry = TimelineEntry | HandedOver;
+/** Where a run goes on with what another one began: it parts the two, and is never shown. */
+export type ContinuedEntry = { at: string; type: 'continued'; run_id: string; workflow_id: string };
+/** An entry as a delivery's row keeps it. `outside`: no run of a workflow made it, so that no history has it. */
+export type StoredEntry = (TimelineEntry & { outside?: true }) | ContinuedEntry;
 
 /** Entries of one moment keep the order in which such things happen. */
 const rank: Record<TimelineEntry['type'], number> = {
@@ -17,25 +17,38 @@ const rank: Record<TimelineEntry['type'], number> = {
   ended: 7,
 };
 
-/** What a person sees of them. */
-export function shownEntries(entries: readonly StoredEntry[]): TimelineEntry[] {
-  return entries.filter((entry) => entry.type !== 'handed_over');
+function keyOf(entry: TimelineEntry): string | null {
+  switch (entry.type) {
+    case 'attempt':
+      return entry.id;
+    case 'wait':
+      return `${entry.reason ?? ''} ${entry.until}`;
+    case 'ended':
+      return `${entry.at} ${entry.status}`;
+    case 'accepted':
+    case 'started':
+    case 'signal':
+    case 'held':
+    case 'released':
+      return null;
+  }
 }
 
-/** The entries by time: the log from history and the archive sort alike, so that they read alike. */
-export function sortTimeline(entries: readonly TimelineEntry[]): TimelineEntry[] {
-  return [...entries].sort((a, b) => a.at.localeCompare(b.at) || rank[a.type] - rank[b.type]);
-}
-
-/** Waits of the schedule that were used since the delivery began, or last began again. */
-export function retriesUsed(timeline: readonly StoredEntry[]): number {
-  const begin = timeline.findLastIndex((entry) => entry.type === 'ended');
-  return timeline.slice(begin + 1).filter((entry) => entry.type === 'attempt' && entry.outcome === 'retry')
-    .length;
-}
-
-/** What the timeline says of a new time for the next attempt. */
-export function rescheduledEntry({ at, until }: { at: string; until: string }): TimelineEntry {
-  const seconds = Math.max(0, Date.parse(until) - Date.parse(at)) / 1000;
-  return { at, type: 'wait', seconds, until, reason: 'rescheduled' };
+/**
+ * What a person sees of stored entries, by time. The timeline from histories and the one from the archive are both made
+ * here, so that they read alike. What two runs say of the same attempt, wait or end is shown once.
+ */
+export function showTimeline(entries: readonly StoredEntry[]): TimelineEntry[] {
+  const seen = new Set<string>();
+  const isNew = (entry: TimelineEntry): boolean => {
+    const key = keyOf(entry);
+    if (key === null) return true;
+    return !seen.has(key) && seen.add(key) !== undefined;
+  };
+  const shown = entries.flatMap((entry): TimelineEntry[] => {
+    if (entry.type === 'continued') return [];
+    const { outside: _outside, ...rest } = entry;
+    return [rest];
+  });
+  return shown.sort((a, b) => a.at.localeCompare(b.at) || rank[a.type] - rank[b.type]).filter(isNew);
 }

@@ -26,8 +26,8 @@ export type DeliveryMetrics = {
   expired: Count;
   /** By this process: the delivery's own workflow, or one for a group. */
   started(kind: 'own' | 'group'): void;
-  /** Deliveries that the sweep looked after. */
-  swept: Count;
+  /** Deliveries that the reconciler checked or started. */
+  reconciled: Count;
   /** Webhooks that were disabled for their failures. */
   disabled: Count;
 };
@@ -97,10 +97,10 @@ export function createDeliveryMetrics(registry: Registry): DeliveryMetrics {
       label: 'kind',
       values: ['own', 'group'],
     }),
-    swept: counter({
+    reconciled: counter({
       registry,
-      name: 'fltr_deliveries_swept_total',
-      help: 'Deliveries that the sweep looked after.',
+      name: 'fltr_deliveries_reconciled_total',
+      help: 'Deliveries that the reconciler checked or started.',
     }),
     disabled: counter({
       registry,

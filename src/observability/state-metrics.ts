@@ -6,10 +6,10 @@ export type Waiting = {
   pending: number;
   retrying: number;
   held: number;
-  /** How long the oldest row that the sweep is to look after has been due. */
-  sweepLagSeconds: number;
+  /** How long the oldest row that is due for the reconciler has been due. */
+  reconcilerLagSeconds: number;
   /** How long ago the oldest delivery was accepted whose workflow is not started. */
-  oldestNotStartedSeconds: number;
+  oldestUnownedSeconds: number;
 };
 
 export type StateSources = {
@@ -37,9 +37,9 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
     'Deliveries that wait, by status; counted up to a bound.',
     ['status'],
   );
-  const sweepLag = gauge(
-    'fltr_sweep_lag_seconds',
-    'How long the oldest delivery that the sweep is to look after has been due.',
+  const reconcilerLag = gauge(
+    'fltr_reconciler_lag_seconds',
+    'How long the oldest delivery that is due for the reconciler has been due.',
   );
   const oldest = gauge(
     'fltr_backlog_oldest_age_seconds',
@@ -67,7 +67,7 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
 
   // What cannot be seen is not shown, neither as 0 nor as it was.
   const forget = (): void => {
-    for (const shown of [sweepLag, oldest, isTemporalUp, isPostgresqlUp]) shown.remove();
+    for (const shown of [reconcilerLag, oldest, isTemporalUp, isPostgresqlUp]) shown.remove();
     waiting.reset();
   };
   forget();
@@ -81,8 +81,8 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
     isPostgresqlUp.set(seen ? 1 : 0);
     if (!seen) return;
     for (const status of ['pending', 'retrying', 'held'] as const) waiting.set({ status }, seen[status]);
-    sweepLag.set(seen.sweepLagSeconds);
-    oldest.set(seen.oldestNotStartedSeconds);
+    reconcilerLag.set(seen.reconcilerLagSeconds);
+    oldest.set(seen.oldestUnownedSeconds);
   };
 
   let underWay: Promise<void> | null = null;

@@ -6,7 +6,7 @@ import { traceIdOf } from '../domain/traceparent.ts';
 import type { DeliveryMetrics } from './delivery-metrics.ts';
 
 type Made = {
-  material: {
+  context: {
     deliveryId: string;
     eventId: string;
     eventType: string;
@@ -30,8 +30,8 @@ type Made = {
 
 /** Counts every attempt, and logs it: one that ended its delivery failed as info, all others as debug. */
 export function createTellAttempts(metrics: DeliveryMetrics, log: Logger): (made: Made) => void {
-  return ({ material, row, reason }) => {
-    const { deliveryId, eventId, eventType, webhookId, accountId, traceparent } = material;
+  return ({ context, row, reason }) => {
+    const { deliveryId, eventId, eventType, webhookId, accountId, traceparent } = context;
     const { outcome, errorCode, durationMs } = row;
     const endedAtMs = row.startedAt.getTime() + durationMs;
     const sinceAcceptedMs = endedAtMs - timeOfId(deliveryId).getTime();

@@ -16,8 +16,18 @@ declare module 'vitest' {
   }
 }
 
-/** One real PostgreSQL and one real Temporal for the whole run; each test file has its own database and namespace. */
+/**
+ * One real PostgreSQL and one real Temporal for the whole run; each test file has its own database and namespace. Servers
+ * that run already are used where FLTR_TEST_DATABASE_URL and FLTR_TEST_TEMPORAL_ADDRESS name them: `npm run test:servers`, which builds
+ * what is tested.
+ */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { FLTR_TEST_DATABASE_URL: given, FLTR_TEST_TEMPORAL_ADDRESS: givenAddress } = process.env;
+  if (given !== undefined && givenAddress !== undefined) {
+    project.provide('adminDatabaseUrl', given);
+    project.provide('temporalAddress', givenAddress);
+    return () => Promise.resolve();
+  }
   execFileSync('npm', ['run', '--silent', 'build'], {
     cwd: packageRoot,
     stdio: 'inherit',

@@ -10,23 +10,16 @@ import {
 import { eventTypes, operationalTypes } from '../../contracts/event-types.ts';
 import { idPattern, idSchema } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
-import { listAttempts } from '../../db/attempts.ts';
-import {
-  findDelivery,
-  reopenDelivery,
-  showRescheduled,
-  toSummary,
-  type DeliveryRow,
-  type FoundDelivery,
-} from '../../db/deliveries.ts';
+import { listAttempts, showRescheduled } from '../../db/attempts.ts';
+import { findDelivery, toSummary, type DeliveryRow, type FoundDelivery } from '../../db/deliveries.ts';
 import { listDeliveries } from '../../db/delivery-log.ts';
 import { hasBody } from '../../db/events.ts';
-import { settleDelivery } from '../../db/settle-delivery.ts';
+import { checkQueueOf } from '../../db/rate-limit.ts';
 import { findWebhook } from '../../db/webhooks.ts';
 import type { Deps } from '../../deps.ts';
 import { ApiError } from '../../errors.ts';
-import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../temporal/steer-delivery.ts';
-import { readStory } from '../../temporal/timeline.ts';
+import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../dispatch/signal.ts';
+import { readStory } from '../../temporal/history.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
 import { validationError } from '../problem.ts';
@@ -63,7 +56,7 @@ async function toDelivery(deps: Deps, row: FoundDelivery): Promise<Delivery> {
     return toAttempt(known, row);
   });
   const { runId } = row;
-  const workflowId = row.workflowId ?? row.id;
+  const workflowId = row.ownerId ?? row.id;
   const { temporalUiUrl, temporal } = deps;
   const url =
     temporalUiUrl === null || runId === null
@@ -72,11 +65,8 @@ async function toDelivery(deps: Deps, row: FoundDelivery): Promise<Delivery> {
   return { ...summary, attempts, timeline: story.timeline, workflow: { id: workflowId, run_id: runId, url } };
 }
 
-const steering = ({ pool, temporal, config }: Deps) => ({
-  pool,
-  temporal,
-  scheduleSeconds: config.FLTR_RETRY_SCHEDULE_SECONDS,
-});
+const changedMeanwhile = () =>
+  new ApiError('delivery_state_conflict', 'It has changed at this moment. Read it, and try again.');
 
 /** Whether a delivery's state and its webhook allow another attempt. @throws ApiError */
 async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: boolean): Promise<void> {
@@ -180,9 +170,8 @@ export const deliveryRoutes = [
     async handle({ deps, key, id, query }) {
       const row = await requireDelivery(deps, accountOf(key), id);
       await requireRetryable(deps, row, query.force === 'true');
-      const runId = await retryDelivery(steering(deps), row, key.id);
-      await reopenDelivery(deps.pool, row.id, row.attemptCount, runId);
-      deps.log.info({ delivery: id, by: key.id, action: 'retry' }, 'a delivery was steered');
+      if (!(await retryDelivery(deps.signals, row, key.id))) throw changedMeanwhile();
+      deps.log.info({ delivery: id, by: key.id, action: 'retry' }, 'requested for a delivery');
       return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
     },
   }),
@@ -198,13 +187,9 @@ export const deliveryRoutes = [
     async handle({ deps, key, id }) {
       const row = await requireDelivery(deps, accountOf(key), id);
       if (row.endedAt) throw new ApiError('delivery_state_conflict', `It has ended: ${row.status}.`);
-      const isTold = row.status !== 'held' && (await cancelDelivery(steering(deps), row, key.id));
-      if (!isTold) {
-        const at = new Date().toISOString();
-        const notes = [{ at, type: 'signal' as const, name: 'cancel', by: key.id }];
-        await settleDelivery(deps.pool, { deliveryId: id, as: 'canceled', reason: 'canceled', notes });
-      }
-      deps.log.info({ delivery: id, by: key.id, action: 'cancel' }, 'a delivery was steered');
+      if (!(await cancelDelivery(deps.signals, id, key.id))) throw changedMeanwhile();
+      await checkQueueOf(deps.pool, id);
+      deps.log.info({ delivery: id, by: key.id, action: 'cancel' }, 'requested for a delivery');
       return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
     },
   }),
@@ -231,9 +216,11 @@ export const deliveryRoutes = [
       if (row.status !== 'pending' && row.status !== 'retrying') {
         throw new ApiError('delivery_state_conflict', `It does not wait for an attempt: ${row.status}.`);
       }
-      await rescheduleDelivery(steering(deps), row, { by: key.id, until: until.toISOString() });
+      const request = { by: key.id, until: until.toISOString() };
+      if (!(await rescheduleDelivery(deps.signals, id, request))) throw changedMeanwhile();
       await showRescheduled(deps.pool, id, until);
-      deps.log.info({ delivery: id, by: key.id, action: 'reschedule' }, 'a delivery was steered');
+      await checkQueueOf(deps.pool, id);
+      deps.log.info({ delivery: id, by: key.id, action: 'reschedule' }, 'requested for a delivery');
       return { status: 200, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
     },
   }),

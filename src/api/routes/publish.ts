@@ -12,7 +12,6 @@ import {
 import { acceptEvents, type Acceptance, type NewEvent } from '../../db/accept-events.ts';
 import type { ApiKey } from '../../db/api-keys.ts';
 import { onceForKey } from '../../db/idempotency-keys.ts';
-import { startAfterCommit } from '../../db/start-plan.ts';
 import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
@@ -158,26 +157,20 @@ export const publishRoutes = [
         return { status: 202, body: accepted };
       }
       const { pool, secretBox } = deps;
-      const starts = startAfterCommit(deps.planStarts);
       const request = {
         apiKeyId: key.id,
         route: 'publishEvent',
         key: idempotencyKey,
         digest: digestOf(rawBody),
       };
-      try {
-        const reply = await onceForKey(pool, secretBox, request, async (client) => {
-          const [acceptance] = await acceptEvents(client, [event], starts);
-          if (!acceptance) throw new Error('An event was not answered');
-          return { status: 202, body: acceptedOf(acceptance) };
-        });
-        starts.committed();
-        if (!reply.isReplay) tell(deps, requestId, event, reply.body as AcceptedEvent);
-        return reply;
-      } catch (error) {
-        starts.rolledBack();
-        throw error;
-      }
+      const reply = await onceForKey(pool, secretBox, request, async (client) => {
+        const [acceptance] = await acceptEvents(client, [event]);
+        if (!acceptance) throw new Error('An event has no acceptance');
+        return { status: 202, body: acceptedOf(acceptance) };
+      });
+      deps.wakeDispatcher();
+      if (!reply.isReplay) tell(deps, requestId, event, reply.body as AcceptedEvent);
+      return reply;
     },
   }),
   defineRoute({

@@ -15,7 +15,7 @@ import { findWebhook } from '../../db/webhooks.ts';
 import type { Deps } from '../../deps.ts';
 import { ApiError } from '../../errors.ts';
 import { isTemporalUnavailable } from '../../temporal/client.ts';
-import { startRecovery, steerRecovery } from '../../temporal/start-recoveries.ts';
+import { startRecovery, signalRecovery } from '../../dispatch/recoveries.ts';
 import type { RecoverySignal } from '../../../workflows/contract.ts';
 import { accountOf } from '../auth.ts';
 import { validationError } from '../problem.ts';
@@ -58,7 +58,7 @@ async function start(deps: Deps, row: RecoveryRow): Promise<void> {
     await startRecovery(deps, row);
   } catch (error) {
     if (!isTemporalUnavailable(error)) throw error;
-    deps.log.warn({ recovery: row.id }, 'Temporal is away: the sweep will start the recovery');
+    deps.log.warn({ recovery: row.id }, 'Temporal is unavailable: the reconciler starts the recovery');
   }
 }
 
@@ -68,7 +68,7 @@ const auditedActions = {
   cancel: 'recovery.canceled',
 } as const;
 
-async function steer(
+async function signalOf(
   { deps, key, id }: Pick<Context<unknown, unknown>, 'deps' | 'key' | 'id'>,
   signal: RecoverySignal,
 ): Promise<Reply> {
@@ -77,7 +77,7 @@ async function steer(
     new ApiError('recovery_state_conflict', 'It has ended. Ask for another recovery if one is needed.');
   if (row.endedAt) throw hasEnded();
   if (signal === 'resume') await requireActiveWebhook(deps, row.accountId, row.webhookId);
-  if (!(await steerRecovery(deps.temporal, row, signal, key.id))) throw hasEnded();
+  if (!(await signalRecovery(deps.temporal, row, signal, key.id))) throw hasEnded();
   await insertAuditRecord(deps.pool, {
     accountId: row.accountId,
     actor: key.id,
@@ -169,7 +169,7 @@ export const recoveryRoutes = [
       scope: 'webhooks:write',
       replies: { 202: { description: 'Asked for', schema: recoverySchema } },
       errors: ['recovery_state_conflict', ...(signal === 'resume' ? (['webhook_not_active'] as const) : [])],
-      handle: (context) => steer(context, signal),
+      handle: (context) => signalOf(context, signal),
     }),
   ),
 ];

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Logger } from 'pino';
@@ -13,18 +12,19 @@ import {
 import {
   recoverySignalNames,
   taskQueue,
-  type Asked,
   type RecoverWebhookInput,
   type RecoverySignal,
+  type SignalRequest,
 } from '../../workflows/contract.ts';
-import { isNotFound, isTemporalUnavailable, within, type Temporal } from './client.ts';
+import { isNotFound, isTemporalUnavailable, within, type Temporal } from '../temporal/client.ts';
+import { every, type Loop } from './every.ts';
+import { callTimeoutMs, checkRunningSeconds } from './limits.ts';
 
 type Deps = { pool: Pool; temporal: Temporal; log: Logger };
 type Startable = Pick<RecoveryRow, 'id' | 'accountId' | 'webhookId' | 'status'>;
 
-const callTimeoutMs = 10_000;
-const recheckSeconds = 300;
 const batchSize = 20;
+const checkMs = 5000;
 
 const keys = {
   account: defineSearchAttributeKey('FltrAccount', 'KEYWORD'),
@@ -47,7 +47,7 @@ function startOptions({ id, accountId, webhookId, status }: Startable) {
   };
 }
 
-/** Starts the workflow, where none was before. @throws where Temporal cannot be reached: the sweep starts it then */
+/** Starts the workflow, where none was before. @throws where Temporal cannot be reached: the reconciler starts it then */
 export async function startRecovery({ pool, temporal }: Deps, recovery: Startable): Promise<void> {
   try {
     await within(temporal, callTimeoutMs, () =>
@@ -56,23 +56,23 @@ export async function startRecovery({ pool, temporal }: Deps, recovery: Startabl
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }
-  await setRecoveryCheck(pool, recovery.id, recheckSeconds);
+  await setRecoveryCheck(pool, recovery.id, checkRunningSeconds);
 }
 
 /** Signals the workflow, starting it first where it was not yet. False where it has ended. */
-export async function steerRecovery(
+export async function signalRecovery(
   temporal: Temporal,
   recovery: Startable,
   signal: RecoverySignal,
   by: string,
 ): Promise<boolean> {
-  const asked: Asked = { by };
+  const request: SignalRequest = { by };
   try {
     await within(temporal, callTimeoutMs, () =>
       temporal.client.workflow.signalWithStart('recoverWebhook', {
         ...startOptions(recovery),
         signal: recoverySignalNames[signal],
-        signalArgs: [asked],
+        signalArgs: [request],
       }),
     );
     return true;
@@ -82,29 +82,20 @@ export async function steerRecovery(
   }
 }
 
-/** Sees to it, again and again, that each recovery that has not ended has its workflow. Every process runs one. */
-export function startRecoverySweep(deps: Deps): { close(): Promise<void> } {
-  const stop = new AbortController();
-  const loop = async (): Promise<void> => {
-    while (!stop.signal.aborted) {
-      try {
-        for (const recovery of await claimRecoveries(deps.pool, batchSize)) await agree(deps, recovery);
-      } catch (error) {
-        deps.log.warn({ err: error }, 'the recoveries could not be checked; it tries again');
-      }
-      await delay(5000, undefined, { signal: stop.signal }).catch(() => undefined);
-    }
-  };
-  const running = loop();
-  return {
-    async close() {
-      stop.abort();
-      await running;
+/** Makes sure that each recovery that has not ended has its workflow. Every process runs one. */
+export function startRecoveryReconciler(deps: Deps): Loop {
+  return every(
+    checkMs,
+    async () => {
+      const claimed = await claimRecoveries(deps.pool, batchSize);
+      for (const recovery of claimed) await reconcile(deps, recovery);
+      return claimed.length === batchSize;
     },
-  };
+    (error) => deps.log.warn({ err: error }, 'the recoveries could not be checked; it tries again'),
+  );
 }
 
-async function agree(deps: Deps, recovery: RecoveryToCheck): Promise<void> {
+async function reconcile(deps: Deps, recovery: RecoveryToCheck): Promise<void> {
   const { pool, temporal, log } = deps;
   const { id } = recovery;
   try {
@@ -112,8 +103,8 @@ async function agree(deps: Deps, recovery: RecoveryToCheck): Promise<void> {
     if (status === null) return await startRecovery(deps, recovery);
     if (status === 'RUNNING') {
       // A paused one would never notice.
-      if (recovery.isWebhookDeleted) await steerRecovery(temporal, recovery, 'cancel', 'service');
-      return await setRecoveryCheck(pool, id, recheckSeconds);
+      if (recovery.isWebhookDeleted) await signalRecovery(temporal, recovery, 'cancel', 'service');
+      return await setRecoveryCheck(pool, id, checkRunningSeconds);
     }
     log.warn({ recovery: id, status }, "a recovery's workflow was ended from outside: it ends canceled");
     await endRecovery(pool, id, 'canceled');

@@ -1,0 +1,124 @@
+import { reconcileRunAfter, reconcileStartAfter, type DeliveryRow, type Startable } from './deliveries.ts';
+import type { Queryable } from './pool.ts';
+
+/** What the dispatcher and the reconciler know of a row that they have claimed. */
+export type Claimed = Startable & Pick<DeliveryRow, 'status' | 'ownerId'>;
+
+const claimedColumns = `d.id, d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
+  d.event_type as "eventType", d.attempt_count as "attemptCount", d.retries_used as "retriesUsed",
+  d.next_attempt_at as "nextAttemptAt", d.wait_reason as "waitReason", d.status, d.owner_id as "ownerId", d.run_id as "runId"`;
+
+/** The oldest deliveries without an owner. Inside a transaction they are locked until `assignOwners`. */
+export async function lockUnowned(db: Queryable, limit: number): Promise<Claimed[]> {
+  const { rows } = await db.query<Claimed>({
+    name: 'lock-unowned',
+    text: `select ${claimedColumns},
+        (select octet_length(e.body) from events e where e.account_id = d.account_id and e.id = d.event_id) as "bodyBytes"
+      from deliveries d where owner_id is null and status = 'pending'
+      order by id limit $1 for update of d skip locked`,
+    values: [limit],
+  });
+  return rows;
+}
+
+/** `isQueued`: it is not started now, but by whichever process finds it next. */
+export type Assignment = { id: string; ownerId: string; isQueued: boolean };
+
+/** Gives deliveries without an owner to workflows that are about to be started; returns the ids of those that it gave. */
+export async function assignOwners(db: Queryable, assignments: readonly Assignment[]): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>({
+    name: 'assign-owners',
+    text: `update deliveries d set owner_id = a.owner_id, run_id = null,
+        reconcile_at = case when a.is_queued then now() else now() + ${reconcileStartAfter} end
+      from unnest($1::text[], $2::text[], $3::bool[]) as a(id, owner_id, is_queued)
+      where d.id = a.id and d.owner_id is null and d.status = 'pending'
+      returning d.id`,
+    values: [
+      assignments.map(({ id }) => id),
+      assignments.map(({ ownerId }) => ownerId),
+      assignments.map(({ isQueued }) => isQueued),
+    ],
+  });
+  return rows.map(({ id }) => id);
+}
+
+/** What is due for the reconciler, as the conditions of two indexes. */
+export const dueConditions = {
+  start: `run_id is null and status in ('pending', 'retrying')`,
+  check: `not (run_id is null and status in ('pending', 'retrying'))`,
+};
+
+/**
+ * Claims deliveries that are due for the reconciler, for 30 seconds, so that several processes share the work. `start`: those
+ * whose workflow Temporal has not acknowledged; `check`: all others. The longest due come first.
+ */
+export async function claimDue(
+  db: Queryable,
+  kind: 'start' | 'check',
+  limit: number,
+): Promise<(Claimed & { isDue: boolean })[]> {
+  const { rows } = await db.query<Claimed & { isDue: boolean }>({
+    name: `claim-due-${kind}`,
+    text: `update deliveries d set reconcile_at = now() + interval '30 seconds'
+      from (select id from deliveries where reconcile_at <= now() and ${dueConditions[kind]}
+        order by reconcile_at, id limit $1 for update skip locked) as due
+      where d.id = due.id
+      returning ${claimedColumns}, coalesce(d.next_attempt_at <= now(), true) as "isDue"`,
+    values: [limit],
+  });
+  return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** A row as it is now; null: it is not there any longer. */
+export async function readClaimed(db: Queryable, id: string): Promise<Claimed | null> {
+  const { rows } = await db.query<Claimed>(`select ${claimedColumns} from deliveries d where id = $1`, [id]);
+  return rows[0] ?? null;
+}
+
+/** When the reconciler checks again, in seconds; where the row still has the owner that was seen. */
+export async function checkAgain(
+  db: Queryable,
+  ids: readonly string[],
+  ownerId: string | null,
+  seconds: number,
+): Promise<void> {
+  await db.query(
+    `update deliveries set reconcile_at = now() + make_interval(secs => $3)
+     where id = any($1) and owner_id is not distinct from $2 and reconcile_at is not null`,
+    [ids, ownerId, seconds],
+  );
+}
+
+/** After Temporal acknowledged a run of a delivery's own workflow, never before. */
+export async function markRunning(db: Queryable, id: string, runId: string): Promise<void> {
+  await db.query({
+    name: 'mark-running',
+    text: `update deliveries set run_id = $2,
+        reconcile_at = greatest(now(), coalesce(next_attempt_at, now())) + ${reconcileRunAfter}
+      where id = $1 and owner_id = $1 and status in ('pending', 'retrying')`,
+    values: [id, runId],
+  });
+}
+
+/**
+ * A group's deliveries go on in workflows of their own, due to be started. Only those that the group still owns: by the
+ * group itself, or once it has ended.
+ */
+export async function moveToOwn(db: Queryable, ids: readonly string[], groupId: string): Promise<void> {
+  await db.query(
+    `update deliveries set owner_id = case when status = 'held' then null else id end, run_id = null,
+       reconcile_at = case when status = 'held' then held_until else now() end
+     where id = any($1) and owner_id = $2 and status in ('pending', 'held')`,
+    [ids, groupId],
+  );
+}
+
+/** A held or canceled delivery's workflow has stopped, or was never there. */
+export async function dropOwner(db: Queryable, id: string, ownerId: string): Promise<void> {
+  await db.query(
+    `update deliveries set owner_id = case when status = 'held' then null else owner_id end,
+       reconcile_at = case when status = 'held' then held_until end
+     where id = $1 and owner_id = $2 and status in ('held', 'canceled')`,
+    [id, ownerId],
+  );
+}

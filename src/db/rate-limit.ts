@@ -1,0 +1,209 @@
+import type { StoredEntry } from '../domain/timeline.ts';
+import {
+  assignPlaces,
+  correctTimes,
+  grantMs,
+  maxQueueHead,
+  windowMs,
+  type Queued,
+} from '../domain/rate-limit.ts';
+import { reconcileRunAfter } from './deliveries.ts';
+import { withTransaction, type Pool, type Queryable } from './pool.ts';
+
+/** An attempt of a webhook that is near its cap, which asks whether it may be made. */
+export type PlaceRequest = {
+  deliveryId: string;
+  number: number;
+  webhookId: string;
+  ownerId: string;
+  runId: string;
+  /** What the run noted before. */
+  notes: readonly StoredEntry[];
+  /** The entry of a deferral until then, decided at that time. */
+  entryOf: (at: Date, until: Date) => StoredEntry;
+};
+
+/** `until` null: now. */
+export type Place = { at: Date; until: Date | null };
+
+type State = { now: number; used: number[]; head: Queued[]; tail: number[] };
+
+const ms = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
+
+/** One at a time for each webhook, until the end of the transaction. The number only keeps it apart from other locks. */
+const lockQueue = (db: Queryable, webhookId: string) =>
+  db.query({
+    name: 'lock-queue',
+    text: `select pg_advisory_xact_lock(7, hashtext($1))`,
+    values: [webhookId],
+  });
+
+/** The log of the webhook, and its queue without these deliveries. Call it with the queue locked. */
+async function readQueue(
+  db: Queryable,
+  webhookId: string,
+  cap: number,
+  without: readonly string[],
+): Promise<State> {
+  const { rows } = await db.query<{
+    now: number;
+    used: number[];
+    ids: string[];
+    times: number[];
+    tail: number[];
+  }>({
+    name: 'read-queue',
+    text: `with clock as materialized (select clock_timestamp() as now),
+      head as materialized (
+        select id, next_attempt_at from deliveries
+        where webhook_id = $1 and wait_reason = 'hourly_cap' and not id = any($2) order by id limit $3)
+      select ${ms('now')} as now,
+        array(select t from (
+          select ${ms('started_at')} as t from attempts
+          where webhook_id = $1 and started_at > now - make_interval(secs => $4)
+          union all
+          select ${ms('granted_at')} from rate_limit_grants g
+          where webhook_id = $1 and granted_at > now - make_interval(secs => $5) and not delivery_id = any($2)
+            and not exists (select 1 from attempts a where a.delivery_id = g.delivery_id and a.number = g.number)
+        ) as log order by t) as used,
+        array(select id from head order by id) as ids,
+        array(select ${ms('next_attempt_at')} from head order by id) as times,
+        case when (select count(*) from head) < $3 then '{}' else array(select t from (
+          select ${ms('next_attempt_at')} as t from deliveries
+          where webhook_id = $1 and wait_reason = 'hourly_cap' order by next_attempt_at desc limit $6) as latest order by t)
+        end as tail
+      from clock`,
+    values: [webhookId, without, maxQueueHead, windowMs / 1000, grantMs / 1000, cap],
+  });
+  const [row] = rows;
+  if (!row) throw new Error('read-queue returned no row');
+  const { ids, times, ...state } = row;
+  return { ...state, head: ids.map((id, index) => ({ id, until: times[index] ?? state.now })) };
+}
+
+/**
+ * Grants attempts of one webhook, or defers them: log and queue are read, and both are written, while no other process can.
+ *
+ * @param cap attempts an hour
+ * @returns in the order of the requests
+ */
+export async function takePlaces(
+  pool: Pool,
+  webhookId: string,
+  cap: number,
+  requests: readonly PlaceRequest[],
+): Promise<Place[]> {
+  return withTransaction(pool, async (client) => {
+    await lockQueue(client, webhookId);
+    const asking = requests.map(({ deliveryId }) => deliveryId);
+    const state = await readQueue(client, webhookId, cap, asking);
+    const places = assignPlaces({ cap, asking, ...state });
+    const at = new Date(state.now);
+    const granted = requests.filter(({ deliveryId }) => places.get(deliveryId) === null);
+    const deferred = requests.flatMap((request) => {
+      const until = places.get(request.deliveryId) ?? null;
+      return until === null ? [] : [{ ...request, until: new Date(Math.ceil(until)) }];
+    });
+    if (granted.length > 0)
+      await client.query({
+        name: 'grant',
+        text: `insert into rate_limit_grants (delivery_id, number, webhook_id, granted_at)
+          select *, $3, $4::timestamptz from unnest($1::text[], $2::int[])
+          on conflict (delivery_id, number) do update set granted_at = excluded.granted_at`,
+        values: [
+          granted.map(({ deliveryId }) => deliveryId),
+          granted.map(({ number }) => number),
+          webhookId,
+          at,
+        ],
+      });
+    if (deferred.length > 0) {
+      await client.query({
+        name: 'defer',
+        text: `update deliveries d set next_attempt_at = g.until, wait_reason = 'hourly_cap',
+            owner_id = d.id, run_id = case when g.owner_id = d.id then g.run_id end,
+            reconcile_at = case when g.owner_id = d.id then g.until + ${reconcileRunAfter} else now() end,
+            -- Written once, though the activity may run twice, or the delivery be deferred to the same time again.
+            timeline = d.timeline
+              || case when d.timeline @> g.notes::jsonb then '[]' else g.notes::jsonb end
+              || case when d.wait_reason = 'hourly_cap' and d.next_attempt_at = g.until then '[]' else g.entry::jsonb end
+          from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[])
+            as g(delivery_id, until, owner_id, run_id, notes, entry)
+          where d.id = g.delivery_id and d.status in ('pending', 'retrying') and d.owner_id = g.owner_id`,
+        values: [
+          deferred.map(({ deliveryId }) => deliveryId),
+          deferred.map(({ until }) => until),
+          deferred.map(({ ownerId }) => ownerId),
+          deferred.map(({ runId }) => runId),
+          deferred.map(({ notes }) => JSON.stringify(notes)),
+          deferred.map(({ entryOf, until }) => JSON.stringify([entryOf(at, until)])),
+        ],
+      });
+      await client.query(
+        `insert into rate_limit_queues (webhook_id, check_at) values ($1, now() + ${checkEvery})
+         on conflict (webhook_id) do nothing`,
+        [webhookId],
+      );
+    }
+    const until = new Map(deferred.map((each) => [each.deliveryId, each.until]));
+    return requests.map(({ deliveryId }) => ({ at, until: until.get(deliveryId) ?? null }));
+  });
+}
+
+/** How often a queue's times are computed anew, unless something that changes them asks for it before. */
+const checkEvery = `interval '5 seconds'`;
+
+/** The next webhooks whose queue is to be checked; claimed, so that several processes share the work. */
+export async function claimQueues(db: Queryable, limit: number): Promise<string[]> {
+  const { rows } = await db.query<{ webhookId: string }>(
+    `update rate_limit_queues q set check_at = now() + ${checkEvery}
+     from (select webhook_id from rate_limit_queues where check_at <= now()
+       order by check_at limit $1 for update skip locked) as due
+     where q.webhook_id = due.webhook_id returning q.webhook_id as "webhookId"`,
+    [limit],
+  );
+  return rows.map(({ webhookId }) => webhookId);
+}
+
+/** Every queue is checked now: the cap is another one. */
+export async function checkAllQueues(db: Queryable): Promise<void> {
+  await db.query(`update rate_limit_queues set check_at = now()`);
+}
+
+/** A delivery has left the queue: the others' times may be earlier now. */
+export async function checkQueueOf(db: Queryable, deliveryId: string): Promise<void> {
+  await db.query(
+    `update rate_limit_queues set check_at = now()
+     where webhook_id = (select webhook_id from deliveries where id = $1)`,
+    [deliveryId],
+  );
+}
+
+/**
+ * Gives the first of a webhook's queue their true times. One whose time is another one now is woken by the reconciler when
+ * it has come. Without a cap, all of the queue is due.
+ *
+ * @param cap attempts an hour; 0: no cap
+ */
+export async function correctQueue(pool: Pool, webhookId: string, cap: number): Promise<void> {
+  await withTransaction(pool, async (client) => {
+    await lockQueue(client, webhookId);
+    const { head, tail: _tail, ...log } = await readQueue(client, webhookId, Math.max(cap, 1), []);
+    const corrected =
+      cap === 0 ? head.map(({ id }) => ({ id, until: log.now })) : correctTimes({ cap, ...log }, head);
+    if (corrected.length > 0)
+      await client.query(
+        `update deliveries d set next_attempt_at = g.until, reconcile_at = g.until
+         from unnest($1::text[], $2::timestamptz[]) as g(id, until)
+         where d.id = g.id and d.wait_reason = 'hourly_cap' and d.next_attempt_at <> g.until`,
+        [corrected.map(({ id }) => id), corrected.map(({ until }) => new Date(Math.ceil(until)))],
+      );
+    if (head.length === 0)
+      await client.query(`delete from rate_limit_queues where webhook_id = $1`, [webhookId]);
+    // Those that came to nothing.
+    await client.query(
+      `delete from rate_limit_grants where webhook_id = $1 and granted_at < now() - make_interval(secs => $2)`,
+      [webhookId, (2 * grantMs) / 1000],
+    );
+  });
+}

@@ -1,0 +1,14 @@
+import type { Startable } from './deliveries.ts';
+
+/** Workflows that are going to own deliveries which are about to be inserted, and the capacity to start them. */
+export type Reservation = {
+  /** The owner of each delivery, in order; null: assigned after the commit. */
+  ownerIds: readonly (string | null)[];
+  /** After the commit, with what was really inserted. */
+  committed(inserted: readonly Startable[]): void;
+  /** Nothing was committed. */
+  release(): void;
+};
+
+/** Called before deliveries are inserted, so that their rows name their owners: it saves a write. */
+export type ReserveOwners = (deliveries: readonly Startable[]) => Reservation;

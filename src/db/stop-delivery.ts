@@ -1,0 +1,141 @@
+import type { StoredEntry } from '../domain/timeline.ts';
+import { archiveEntries } from './deliveries.ts';
+import { withTransaction, type Pool, type Queryable } from './pool.ts';
+
+export type Stopped = 'held' | 'canceled' | 'ended' | 'goes_on';
+
+type Run = {
+  deliveryId: string;
+  /** The workflow that asks, and has stopped when this says so. */
+  ownerId: string;
+  /** What its run noted since its last step. */
+  notes: readonly StoredEntry[];
+};
+
+/**
+ * Whether a run that is about to make an attempt has to stop instead: the delivery or its webhook has changed, or the payload
+ * is gone. Both rows are locked while this is decided, so that it is true.
+ */
+export async function stopOrGoOn(pool: Pool, { deliveryId, ownerId, notes }: Run): Promise<Stopped> {
+  return withTransaction(pool, async (client) => {
+    // The webhook first: whoever changes a webhook locks it before its deliveries.
+    const { rows } = await client.query<{ active: boolean; isDeleted: boolean }>(
+      `select active, deleted_at is not null as "isDeleted" from webhooks
+       where id = (select webhook_id from deliveries where id = $1) for share`,
+      [deliveryId],
+    );
+    const found = await client.query<{ status: string; ownerId: string | null; hasBody: boolean }>(
+      `select d.status, d.owner_id as "ownerId",
+         exists (select 1 from events e where e.account_id = d.account_id and e.id = d.event_id and e.body is not null)
+           as "hasBody"
+       from deliveries d where d.id = $1 for update`,
+      [deliveryId],
+    );
+    const [webhook] = rows;
+    const [delivery] = found.rows;
+    if (!webhook || !delivery) return 'ended';
+    const { status } = delivery;
+    const isOwner = delivery.ownerId === ownerId;
+    if (status === 'delivered' || status === 'failed' || !isOwner) {
+      await archiveEntries(client, deliveryId, notes);
+      return 'ended';
+    }
+    if (status === 'canceled') {
+      await archiveEntries(client, deliveryId, notes);
+      await client.query(`update deliveries set reconcile_at = null where id = $1`, [deliveryId]);
+      return 'canceled';
+    }
+    if (webhook.isDeleted || !delivery.hasBody) {
+      await archiveEntries(client, deliveryId, notes);
+      await endCanceled(client, deliveryId, webhook.isDeleted ? 'webhook_deleted' : 'payload_removed');
+      return 'canceled';
+    }
+    if (webhook.active) {
+      // Held, and its webhook is active again: the run goes on with it.
+      if (status === 'held')
+        await client.query(
+          `update deliveries set status = 'pending', held_until = null, reconcile_at = now() + interval '5 minutes',
+             timeline = timeline || timeline_entry('released', clock_timestamp())
+           where id = $1`,
+          [deliveryId],
+        );
+      return 'goes_on';
+    }
+    await archiveEntries(client, deliveryId, notes);
+    await client.query(
+      `update deliveries set status = 'held', next_attempt_at = null, wait_reason = null, owner_id = null,
+         held_until = coalesce(held_until, hold_until()), reconcile_at = coalesce(held_until, hold_until()),
+         timeline = case when status = 'held' then timeline else timeline || timeline_entry('held', clock_timestamp()) end
+       where id = $1`,
+      [deliveryId],
+    );
+    return 'held';
+  });
+}
+
+async function endCanceled(db: Queryable, deliveryId: string, reason: string): Promise<void> {
+  await db.query(
+    `update deliveries set status = 'canceled', reason = $2, ended_at = ended.at, next_attempt_at = null, wait_reason = null,
+       held_until = null, reconcile_at = null,
+       timeline = timeline || timeline_entry('ended', ended.at, jsonb_build_object('status', 'canceled', 'reason', $2::text))
+     from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
+     where id = $1`,
+    [deliveryId, reason],
+  );
+}
+
+/**
+ * Cancels a delivery that waits or is held, with what led to it. Its workflow, where it has one, is stopped by the
+ * reconciler unless it is the one that asks. Null where it had ended before.
+ *
+ * @param entries what the timeline gains before its end
+ */
+export async function cancelDelivery(
+  db: Queryable,
+  { deliveryId, entries, isByRun }: { deliveryId: string; entries: readonly StoredEntry[]; isByRun: boolean },
+): Promise<Date | null> {
+  const { rows } = await db.query<{ endedAt: Date }>(
+    `update deliveries d set status = 'canceled', reason = 'canceled', ended_at = ended.at, next_attempt_at = null,
+       wait_reason = null, held_until = null,
+       reconcile_at = case when not $3 and owner_id is not null then now() end,
+       timeline = timeline || $2::jsonb || case when $3 then jsonb_build_array(jsonb_build_object('type', 'ended',
+           'at', to_char(ended.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'status', 'canceled', 'reason', 'canceled'))
+         else timeline_entry('ended', ended.at, '{"status": "canceled", "reason": "canceled"}') end
+     from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
+     where id = $1 and status in ('pending', 'retrying', 'held')
+     returning ended_at as "endedAt"`,
+    [deliveryId, JSON.stringify(entries), isByRun],
+  );
+  if (rows[0] || !isByRun) return rows[0]?.endedAt ?? null;
+  // An earlier run of this very call has written it, and died before it could say so.
+  const written = await db.query<{ endedAt: Date }>(
+    `select ended_at as "endedAt" from deliveries
+     where id = $1 and status = 'canceled' and reason = 'canceled' and timeline @> $2::jsonb`,
+    [deliveryId, JSON.stringify(entries)],
+  );
+  return written.rows[0]?.endedAt ?? null;
+}
+
+/** A delivery whose workflow was terminated from outside: it ends canceled, as the operator wanted. */
+export async function endTerminated(db: Queryable, ids: readonly string[]): Promise<void> {
+  await db.query(
+    `update deliveries set status = 'canceled', reason = 'terminated', ended_at = ended.at, next_attempt_at = null,
+       wait_reason = null, reconcile_at = null,
+       timeline = timeline || timeline_entry('ended', ended.at, '{"status": "canceled", "reason": "terminated"}')
+     from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
+     where id = any($1) and status in ('pending', 'retrying')`,
+    [ids],
+  );
+}
+
+/** A held delivery whose time is over fails. False where it is not held any longer, or not that long. */
+export async function expireDelivery(db: Queryable, id: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update deliveries set status = 'failed', reason = 'expired', ended_at = ended.at, held_until = null, reconcile_at = null,
+       timeline = timeline || timeline_entry('ended', ended.at, '{"status": "failed", "reason": "expired"}')
+     from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
+     where id = $1 and status = 'held' and held_until <= now()`,
+    [id],
+  );
+  return rowCount === 1;
+}

@@ -1,0 +1,130 @@
+import { withTransaction, type Pool, type Queryable } from './pool.ts';
+
+/**
+ * A webhook's state decides the state of its deliveries:
+ *
+ *   webhook     deliveries that wait       deliveries that are held
+ *   active      –                          wait again, or are canceled where that was requested
+ *   not active  are held                   –
+ *   deleted     are canceled               are canceled
+ *
+ * Whoever changes a webhook sets its `sync_at` in the same transaction, and calls `syncDeliveries` after it. What that does
+ * not come to, the reconciler does. Each step holds the webhook's row, so that its state stands while the step is made;
+ * it leaves out rows that somebody else holds, and comes back for them.
+ */
+const stepSize = 1000;
+
+/** How many rows a call changes in place, which is less than a second's work; more is left to the reconciler. */
+export const maxInPlace = 5000;
+
+const entry = (type: string, more = `'{}'`) => `timeline_entry('${type}', clock_timestamp(), ${more})`;
+
+type Status = 'pending' | 'retrying' | 'held';
+type Step = { statuses: readonly Status[]; change: string };
+
+/** Its workflow, where it has one, has still to be stopped: the reconciler does that at once. */
+const hold: Step = {
+  statuses: ['pending', 'retrying'],
+  change: `status = 'held', next_attempt_at = null, wait_reason = null, held_until = hold_until(),
+    reconcile_at = case when d.owner_id is not null then now() else hold_until() end,
+    timeline = d.timeline || ${entry('held')}`,
+};
+/** One without an owner is assigned one by the dispatcher, oldest first; the others' workflows are woken. */
+const release: Step = {
+  statuses: ['held'],
+  change: `status = 'pending', held_until = null,
+    reconcile_at = case when d.owner_id is not null then now() end,
+    timeline = d.timeline || ${entry('released')}`,
+};
+const cancel = (statuses: readonly Status[], reason: string): Step => ({
+  statuses,
+  change: `status = 'canceled', reason = '${reason}', next_attempt_at = null, wait_reason = null, held_until = null,
+    ended_at = date_trunc('milliseconds', clock_timestamp()),
+    reconcile_at = case when d.owner_id is not null then now() end,
+    timeline = d.timeline || ${entry('ended', `'{"status": "canceled", "reason": "${reason}"}'`)}`,
+});
+
+type State = { active: boolean; isDeleted: boolean; heldAction: 'deliver' | 'discard' };
+
+function stepOf({ active, isDeleted, heldAction }: State): Step {
+  if (isDeleted) return cancel(['pending', 'retrying', 'held'], 'webhook_deleted');
+  if (!active) return hold;
+  return heldAction === 'discard' ? cancel(['held'], 'discarded') : release;
+}
+
+/**
+ * Makes a webhook's deliveries agree with its state, oldest first.
+ *
+ * @param most rows that are changed at most
+ * @returns how many were changed; whether that was all
+ */
+export async function syncDeliveries(
+  pool: Pool,
+  webhookId: string,
+  most = maxInPlace,
+): Promise<{ changed: number; isDone: boolean }> {
+  let changed = 0;
+  while (changed < most) {
+    const step = await withTransaction(pool, (client) => syncStep(client, webhookId));
+    changed += step.changed;
+    if (step.isDone) return { changed, isDone: true };
+    // What is left is held by others: come back for it a little later.
+    if (step.changed === 0) break;
+  }
+  return { changed, isDone: false };
+}
+
+async function syncStep(db: Queryable, webhookId: string): Promise<{ changed: number; isDone: boolean }> {
+  const { rows } = await db.query<State>(
+    `select active, deleted_at is not null as "isDeleted", held_action as "heldAction" from webhooks
+     where id = $1 for update`,
+    [webhookId],
+  );
+  const [state] = rows;
+  if (!state) return { changed: 0, isDone: true };
+  const { statuses, change } = stepOf(state);
+  let changed = 0;
+  let isDone = true;
+  for (const status of statuses) {
+    // The status is spelled out, and found before it is sorted: what is pending has an index of its own.
+    const { rowCount } = await db.query(
+      `with found as materialized (select id from deliveries where webhook_id = $1 and status = '${status}'),
+       chosen as (select id from deliveries
+         where id = any(array(select id from found order by id limit $2)) and status = '${status}'
+         for update skip locked)
+       update deliveries d set ${change} from chosen where d.id = chosen.id`,
+      [webhookId, stepSize],
+    );
+    changed += rowCount ?? 0;
+    const left = await db.query(
+      `select 1 from deliveries where webhook_id = $1 and status = '${status}' limit 1`,
+      [webhookId],
+    );
+    if (left.rowCount !== 0) isDone = false;
+  }
+  if (changed > 0) await checkQueue(db, webhookId);
+  if (!isDone && changed > 0) return { changed, isDone };
+  await db.query(
+    `update webhooks set sync_at = case when $2 then null else now() + interval '1 second' end,
+       held_action = case when $2 then 'deliver' else held_action end
+     where id = $1`,
+    [webhookId, isDone],
+  );
+  return { changed, isDone };
+}
+
+/** Deliveries that are held or canceled give their places under the hourly cap back. */
+async function checkQueue(db: Queryable, webhookId: string): Promise<void> {
+  await db.query(`update rate_limit_queues set check_at = now() where webhook_id = $1`, [webhookId]);
+}
+
+/** The next webhooks whose deliveries are to be synced; claimed for a while, so that several processes share the work. */
+export async function claimWebhooksToSync(db: Queryable, limit: number): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `update webhooks w set sync_at = now() + interval '30 seconds'
+     from (select id from webhooks where sync_at <= now() order by sync_at limit $1 for update skip locked) as due
+     where w.id = due.id returning w.id`,
+    [limit],
+  );
+  return rows.map(({ id }) => id);
+}

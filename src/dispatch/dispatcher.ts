@@ -1,0 +1,204 @@
+import type { Logger } from 'pino';
+import type { Startable } from '../db/deliveries.ts';
+import { assignOwners, lockUnowned, type Assignment } from '../db/owners.ts';
+import { withTransaction, type Pool } from '../db/pool.ts';
+import type { Reservation } from '../db/reserve-owners.ts';
+import { formGroups } from '../domain/group.ts';
+import { newId } from '../domain/ids.ts';
+import { isTemporalUnavailable } from '../temporal/client.ts';
+import { every } from './every.ts';
+import type { FirstAttempts } from './first-attempts.ts';
+import {
+  leastFormedGroup,
+  maxFlightForOthersMs,
+  maxFlightMs,
+  maxFormedGroups,
+  maxStarts,
+  maxStartsUngrouped,
+  pollMs,
+  startWithinMs,
+} from './limits.ts';
+import { startDelivery, startGroup, type StartDeps } from './start.ts';
+
+type Deps = StartDeps & {
+  pool: Pool;
+  log: Logger;
+  /** Most deliveries that share a workflow for their first attempt; 1: none ever does. */
+  deliveriesPerWorkflow: number;
+  firstAttempts: FirstAttempts;
+  /** Called when deliveries have an owner that the reconciler is to start. */
+  onQueued: () => void;
+};
+
+/** A workflow whose deliveries name it as their owner, since `assignedAt` (ms since 1970), and which is to be started. */
+type Start = { workflowId: string; deliveries: Startable[]; assignedAt: number };
+
+export type Dispatcher = {
+  /** Chooses owners for deliveries that are about to be inserted, as far as there is room. Never waits. */
+  reserve(deliveries: readonly Startable[]): Reservation;
+  /** Deliveries without an owner may have been committed. */
+  wake(): void;
+  /** Waits for the starts in flight; begins no more. */
+  close(): Promise<void>;
+};
+
+/** Assigns owners to deliveries and starts their workflows. How, and how fast, stands in `limits.ts`. */
+export function createDispatcher(deps: Deps): Dispatcher {
+  const { pool, log, deliveriesPerWorkflow, firstAttempts, mayShare } = deps;
+  const most = deliveriesPerWorkflow === 1 ? maxStartsUngrouped : maxStarts;
+  const inFlight = new Set<Promise<void>>();
+  /** Reserved by inserts that are not committed yet. */
+  let reserved = 0;
+  /** Groups that are formed and wait for room. */
+  const formed: Start[] = [];
+  let pausedUntil = 0;
+  let isClosed = false;
+  /** Whether rows without an owner were left behind at the last look, or have been committed since. */
+  let hasUnowned = false;
+
+  const isPaused = () => isClosed || Date.now() < pausedUntil;
+  const free = () => (isPaused() ? 0 : most - inFlight.size - reserved);
+
+  const launch = async ({ workflowId, deliveries, assignedAt }: Start): Promise<void> => {
+    const [only] = deliveries;
+    const deadline = assignedAt + startWithinMs;
+    // It waited for too long: it is the reconciler's by now.
+    if (Date.now() >= deadline) return;
+    const watched = firstAttempts.watch(workflowId);
+    try {
+      if (only && workflowId === only.id) await startDelivery(deps, only, deadline);
+      else await startGroup(deps, workflowId, deliveries, deadline);
+      await watched.until(deps.temporal().isWorkers ? maxFlightMs : maxFlightForOthersMs);
+    } catch (error) {
+      if (isTemporalUnavailable(error)) {
+        // Nothing is lost: the reconciler starts what has an owner.
+        if (!isPaused())
+          log.warn('Temporal is unavailable: the reconciler starts what waits when it is back');
+        pausedUntil = Date.now() + 1000;
+        formed.length = 0;
+      } else {
+        log.error(
+          { err: error, workflow: workflowId },
+          'a workflow was not started: the reconciler tries again',
+        );
+      }
+    } finally {
+      watched.forget();
+    }
+  };
+  const start = (next: Start): void => {
+    const flight = launch(next).finally(() => {
+      inFlight.delete(flight);
+      fill();
+    });
+    inFlight.add(flight);
+  };
+  /** Uses the room that there is: for groups that are formed, then for rows that have no owner. */
+  const fill = (): void => {
+    while (free() > 0) {
+      const next = formed.shift();
+      if (!next) break;
+      start(next);
+    }
+    if (free() > 0 && hasUnowned) loop.wake();
+  };
+
+  /** Workflows for deliveries, at most `room`: each has its own if there are enough, else all share. */
+  const form = (deliveries: readonly Startable[], room: number): Start[] => {
+    const assignedAt = Date.now();
+    if (deliveries.length <= room || deliveriesPerWorkflow === 1)
+      return deliveries
+        .slice(0, room)
+        .map((delivery) => ({ workflowId: delivery.id, deliveries: [delivery], assignedAt }));
+    return formGroups(deliveries, deliveriesPerWorkflow, room).map((group) => ({
+      workflowId: group.length === 1 ? (group[0]?.id ?? '') : newId('grp'),
+      deliveries: group,
+      assignedAt,
+    }));
+  };
+  const isFirst = ({ attemptCount, webhookId }: Startable) => attemptCount === 0 && mayShare(webhookId);
+
+  /** Assigns owners to the oldest rows that have none, and starts them. Whether there is more to do now. */
+  const assign = async (): Promise<boolean> => {
+    const room = free();
+    if (room <= 0) return false;
+    hasUnowned = false;
+    const limit = room * deliveriesPerWorkflow;
+    const { starts, queued, isFull } = await withTransaction(pool, async (client) => {
+      const rows = await lockUnowned(client, limit);
+      const first = rows.filter(isFirst);
+      const chosen = form(first, room);
+      const later = rows.filter((row) => !isFirst(row));
+      const assignments: Assignment[] = [
+        ...chosen.flatMap(({ workflowId, deliveries }) =>
+          deliveries.map(({ id }) => ({ id, ownerId: workflowId, isQueued: false })),
+        ),
+        ...later.map(({ id }) => ({ id, ownerId: id, isQueued: true })),
+      ];
+      if (assignments.length > 0) await assignOwners(client, assignments);
+      const taken = chosen.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
+      return {
+        starts: chosen,
+        queued: later.length,
+        isFull: rows.length === limit || taken < first.length,
+      };
+    });
+    if (isFull) hasUnowned = true;
+    for (const next of starts) start(next);
+    if (queued > 0) deps.onQueued();
+    return hasUnowned && free() > 0;
+  };
+  const loop = every(pollMs, assign, (error) =>
+    log.warn({ err: error }, 'the dispatcher could not assign owners; it tries again'),
+  );
+
+  return {
+    wake() {
+      hasUnowned = true;
+      loop.wake();
+    },
+    reserve(deliveries) {
+      const mine = deliveries.filter(isFirst);
+      const room = hasUnowned || formed.length > 0 ? 0 : Math.max(0, free());
+      let starts: Start[] = [];
+      if (room > 0) starts = form(mine, room);
+      else if (!isPaused() && mine.length >= leastFormedGroup && deliveriesPerWorkflow > 1)
+        starts = form(mine, maxFormedGroups - formed.length).filter(
+          ({ deliveries: group }) => group.length >= leastFormedGroup,
+        );
+      // A group that waits for room has none to give back.
+      const count = room > 0 ? starts.length : 0;
+      reserved += count;
+      const owners = new Map(
+        starts.flatMap(({ workflowId, deliveries: owned }) => owned.map(({ id }) => [id, workflowId])),
+      );
+      const release = () => {
+        reserved -= count;
+      };
+      return {
+        ownerIds: deliveries.map(({ id }) => owners.get(id) ?? null),
+        committed(inserted) {
+          release();
+          const byId = new Set(inserted.map(({ id }) => id));
+          const assignedAt = Date.now();
+          for (const { workflowId, deliveries: owned } of starts) {
+            const committed = owned.filter(({ id }) => byId.has(id));
+            if (committed.length > 0) formed.push({ workflowId, deliveries: committed, assignedAt });
+          }
+          if (inserted.some(({ id }) => !owners.has(id))) hasUnowned = true;
+          fill();
+        },
+        release() {
+          release();
+          fill();
+        },
+      };
+    },
+    async close() {
+      isClosed = true;
+      formed.length = 0;
+      await loop.close();
+      while (inFlight.size > 0) await Promise.all(inFlight);
+    },
+  };
+}

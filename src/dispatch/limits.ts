@@ -1,0 +1,58 @@
+/**
+ * How deliveries get their workflows, and the numbers that bound it.
+ *
+ * Whoever accepts, releases or reopens deliveries only writes rows. A row without an owner is assigned one by the dispatcher
+ * of some process, which then starts that workflow. There are two ways:
+ *
+ * - Own workflow. While fewer than `maxStarts` starts are in flight, each delivery gets a workflow of its own, at once.
+ * - Group. What is accepted while all of them are in flight shares workflows for its first attempt. So an idle service has
+ *   no groups, and a burst large ones: a group costs the engine about as much as a single delivery does.
+ *
+ * A start is in flight until the first attempts of its workflow are made, or until `maxFlightMs` have passed since Temporal
+ * acknowledged it, so that a receiver that hangs holds up nobody. This is what paces the service: it starts no more than it
+ * can attempt. What waits stays in PostgreSQL, oldest first; in memory there are at most `maxFormedGroups` groups.
+ *
+ * Deliveries to webhooks that hang or fail, those whose first attempt is over, and those that a group did not deliver get
+ * workflows of their own. They are queued for the reconciler, which starts `maxReconciledAtOnce` at once, so that they
+ * delay no first attempt.
+ *
+ * A process that assigned an owner has `startWithinMs` to start it; `reconcileStartAfter` (10 s, `src/db/deliveries.ts`)
+ * after the assignment the reconciler of any process takes over. The first is shorter than the second, and the limit goes
+ * with the call to Temporal as a fixed time: so no two processes start the same run, however long one of them is stopped.
+ */
+export const maxStarts = 4;
+
+/** The same where no two deliveries share a workflow: as many as a small server takes without falling behind. */
+export const maxStartsUngrouped = 32;
+
+export const maxFlightMs = 250;
+
+/** Where other processes make the attempts, nothing is heard of them here: four starts in so long keep a small server busy. */
+export const maxFlightForOthersMs = 100;
+
+/** Deliveries that are accepted together and fill at least this much of a group form groups at once, before there is room. */
+export const leastFormedGroup = 16;
+
+/** Groups whose owner is written and whose start waits for room: about a second's work. */
+export const maxFormedGroups = 32;
+
+/** How often the dispatcher looks for rows that other processes left without an owner. */
+export const pollMs = 1000;
+
+export const startWithinMs = 8000;
+
+/** One call to Temporal. */
+export const callTimeoutMs = 10_000;
+
+/** Rows that the reconciler claims at once, for 30 s; it works on them no longer than `claimWorkMs`. */
+export const claimSize = 200;
+export const claimWorkMs = 20_000;
+
+/** Checks and starts that the reconciler makes side by side. */
+export const maxReconciledAtOnce = 8;
+
+/** When the reconciler looks again: at a group under way, and at a workflow that was woken. */
+export const checkGroupSeconds = 5;
+export const checkWokenSeconds = 30;
+/** At one that runs and waits as its row does. */
+export const checkRunningSeconds = 300;

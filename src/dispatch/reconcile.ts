@@ -1,0 +1,216 @@
+import type { Logger } from 'pino';
+import {
+  checkAgain,
+  claimDue,
+  dropOwner,
+  markRunning,
+  moveToOwn,
+  readClaimed,
+  type Claimed,
+} from '../db/owners.ts';
+import type { Pool } from '../db/pool.ts';
+import { claimQueues, correctQueue } from '../db/rate-limit.ts';
+import { endTerminated, expireDelivery } from '../db/stop-delivery.ts';
+import { claimWebhooksToSync, syncDeliveries } from '../db/sync-deliveries.ts';
+import { isGroupId } from '../domain/ids.ts';
+import { isTemporalUnavailable } from '../temporal/client.ts';
+import { signalNames } from '../../workflows/contract.ts';
+import { every, type Loop } from './every.ts';
+import {
+  checkGroupSeconds,
+  checkRunningSeconds,
+  checkWokenSeconds,
+  claimSize,
+  claimWorkMs,
+  maxReconciledAtOnce,
+  pollMs,
+  startWithinMs,
+} from './limits.ts';
+import { describeWorkflow, signalWorkflow, startDelivery, startGroup, type StartDeps } from './start.ts';
+
+type Deps = StartDeps & {
+  pool: Pool;
+  log: Logger;
+  attemptsPerHour: number;
+  /** Called when deliveries without an owner may be there. */
+  wakeDispatcher: () => void;
+  metrics?: { reconciled(count: number): void; expired(): void };
+};
+
+export type Reconciler = { wake(): void; close(): Promise<void> };
+
+type Due = Claimed & { isDue: boolean };
+
+/**
+ * Makes Temporal agree with the rows: a delivery that waits has a running workflow, which knows when its time has come; one
+ * that is held or canceled has none. So whatever a crash, a lost call or Temporal's absence left behind is started, woken or
+ * stopped. It also syncs deliveries with the state of their webhook, and corrects the times of queues. Every process runs
+ * one; each claims other rows.
+ */
+export function startReconciler(deps: Deps): Reconciler {
+  const { log, pool } = deps;
+  const onError = (error: unknown) =>
+    log.warn({ err: error }, 'the reconciler could not work; it tries again');
+  const loops: Loop[] = [
+    every(pollMs, () => reconcileDue(deps, 'start'), onError),
+    every(pollMs, () => reconcileDue(deps, 'check'), onError),
+    every(
+      pollMs,
+      async () => {
+        const ids = await claimWebhooksToSync(pool, 10);
+        let isMore = ids.length > 0;
+        for (const id of ids) {
+          const { changed, isDone } = await syncDeliveries(pool, id);
+          isMore &&= isDone || changed > 0;
+          if (changed > 0) deps.wakeDispatcher();
+        }
+        return isMore;
+      },
+      onError,
+    ),
+    every(
+      pollMs,
+      async () => {
+        const webhookIds = await claimQueues(pool, 50);
+        for (const webhookId of webhookIds) await correctQueue(pool, webhookId, deps.attemptsPerHour);
+        return webhookIds.length === 50;
+      },
+      onError,
+    ),
+  ];
+  return {
+    wake: () => loops.forEach((loop) => loop.wake()),
+    async close() {
+      await Promise.all(loops.map((loop) => loop.close()));
+    },
+  };
+}
+
+/** One round over what is due; whether more may be due. */
+export async function reconcileDue(deps: Deps, kind: 'start' | 'check'): Promise<boolean> {
+  const due = await claimDue(deps.pool, kind, claimSize);
+  const endAt = Date.now() + claimWorkMs;
+  deps.metrics?.reconciled(due.length);
+  const groups = new Map<string, Due[]>();
+  const others: Due[] = [];
+  for (const delivery of due) {
+    const { ownerId, status } = delivery;
+    // What waits for a group's workflow is checked once a group.
+    if (ownerId !== null && isGroupId(ownerId) && status === 'pending')
+      groups.set(ownerId, [...(groups.get(ownerId) ?? []), delivery]);
+    else others.push(delivery);
+  }
+  const queue = [
+    ...others.map((delivery) => ({ id: delivery.id, check: () => reconcile(deps, delivery, endAt) })),
+    ...[...groups].map(([id, members]) => ({ id, check: () => reconcileGroup(deps, id, members, endAt) })),
+  ];
+  let unavailable: unknown = null;
+  const work = async (): Promise<void> => {
+    for (let next = queue.shift(); next && unavailable === null; next = queue.shift()) {
+      // Another process may claim them again by now.
+      if (Date.now() > endAt) return;
+      try {
+        await next.check();
+      } catch (error) {
+        if (isTemporalUnavailable(error)) unavailable = error;
+        else deps.log.error({ err: error, workflow: next.id }, 'a delivery could not be reconciled');
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: maxReconciledAtOnce }, work));
+  if (unavailable !== null) {
+    // Due again soon, not after the whole claim: Temporal may be back in a moment.
+    for (const [ownerId, ids] of byOwner(due)) await checkAgain(deps.pool, ids, ownerId, 2);
+    throw unavailable;
+  }
+  return due.length === claimSize;
+}
+
+function byOwner(due: readonly Due[]): Map<string | null, string[]> {
+  const ids = new Map<string | null, string[]>();
+  for (const { id, ownerId } of due) ids.set(ownerId, [...(ids.get(ownerId) ?? []), id]);
+  return ids;
+}
+
+/** The end of the next call to Temporal: before the claim ends. */
+const deadlineOf = (endAt: number): number => Math.min(Date.now() + startWithinMs, endAt);
+
+async function reconcile(deps: Deps, delivery: Due, endAt: number): Promise<void> {
+  switch (delivery.status) {
+    case 'pending':
+    case 'retrying':
+      return ensureRunning(deps, delivery, endAt);
+    case 'held':
+    case 'canceled':
+      return ensureStopped(deps, delivery, endAt);
+    case 'delivered':
+    case 'failed':
+      return;
+  }
+}
+
+async function ensureRunning(deps: Deps, delivery: Due, endAt: number): Promise<void> {
+  const { pool, temporal, log } = deps;
+  const { id, ownerId } = delivery;
+  if (ownerId === null || isGroupId(ownerId)) return;
+  if (delivery.runId === null) {
+    const runId = await startDelivery(deps, delivery, deadlineOf(endAt));
+    if (runId !== null) return markRunning(pool, id, runId);
+  }
+  const run = await describeWorkflow(temporal(), deadlineOf(endAt), id);
+  // Read after the workflow was: a run writes its delivery's row before it ends.
+  const now = await readClaimed(pool, id);
+  if (!now || now.ownerId !== id || (now.status !== 'pending' && now.status !== 'retrying')) return;
+  if (run?.status === 'RUNNING') {
+    if (now.runId !== run.runId) await markRunning(pool, id, run.runId);
+    if (!delivery.isDue) return checkAgain(pool, [id], id, checkRunningSeconds);
+    // It may wait for a time that counts no longer.
+    await signalWorkflow(temporal(), deadlineOf(endAt), id, signalNames.wake, { by: 'service' });
+    return checkAgain(pool, [id], id, checkWokenSeconds);
+  }
+  if (run && now.runId === run.runId && (run.status === 'TERMINATED' || run.status === 'CANCELLED')) {
+    log.warn({ delivery: id }, 'the workflow was terminated in Temporal: the delivery ends canceled');
+    return endTerminated(pool, [id]);
+  }
+  const runId = await startDelivery(deps, { ...now, runId: run?.runId ?? now.runId }, deadlineOf(endAt));
+  if (runId !== null) await markRunning(pool, id, runId);
+}
+
+/** A group that was never started, that is under way, or that ended without them. */
+async function reconcileGroup(
+  deps: Deps,
+  groupId: string,
+  members: readonly Due[],
+  endAt: number,
+): Promise<void> {
+  const { pool, temporal, log } = deps;
+  const ids = members.map(({ id }) => id);
+  const run = await describeWorkflow(temporal(), deadlineOf(endAt), groupId);
+  if (run?.status === 'RUNNING') return checkAgain(pool, ids, groupId, checkGroupSeconds);
+  if (run === null) {
+    // Under the same id, so that a start that is still on its way and this one cannot both be.
+    await startGroup(deps, groupId, members, deadlineOf(endAt));
+    return;
+  }
+  if (run.status === 'TERMINATED') {
+    log.warn({ workflow: groupId }, 'the workflow was terminated in Temporal: its deliveries end canceled');
+    return endTerminated(pool, ids);
+  }
+  await moveToOwn(pool, ids, groupId);
+}
+
+/** A held or canceled delivery has no workflow; one that is held for too long fails. */
+async function ensureStopped(deps: Deps, delivery: Due, endAt: number): Promise<void> {
+  const { pool, temporal, metrics } = deps;
+  const { id, ownerId, status } = delivery;
+  if (ownerId === null) {
+    if (status === 'held' && (await expireDelivery(pool, id))) metrics?.expired();
+    return;
+  }
+  const run = await describeWorkflow(temporal(), deadlineOf(endAt), ownerId);
+  if (run?.status !== 'RUNNING') return dropOwner(pool, id, ownerId);
+  // A group's attempt is short, and its record sees the new state.
+  if (!isGroupId(ownerId))
+    await signalWorkflow(temporal(), deadlineOf(endAt), ownerId, signalNames.wake, { by: 'service' });
+  return checkAgain(pool, [id], ownerId, checkGroupSeconds);
+}

@@ -1,0 +1,122 @@
+import { reopenDelivery, type DeliveryRow } from '../db/deliveries.ts';
+import { assignOwners, moveToOwn, readClaimed, type Claimed } from '../db/owners.ts';
+import type { Pool } from '../db/pool.ts';
+import { cancelDelivery as cancelRow } from '../db/stop-delivery.ts';
+import { isGroupId } from '../domain/ids.ts';
+import { signalNames, type SignalName, type SignalRequest } from '../../workflows/contract.ts';
+import { callTimeoutMs, startWithinMs } from './limits.ts';
+import { signalGroup, signalWorkflow, startDelivery, type StartDeps } from './start.ts';
+
+export type SignalDeps = StartDeps & { pool: Pool };
+
+/** A delivery moves from no owner to a group and then to its own workflow: another try for each move in between. */
+const maxTries = 4;
+
+/**
+ * Signals the workflow that owns a delivery: its own, or its group's. A delivery that waits and has none, or whose workflow
+ * does not run, gets its own one, which is started with the signal.
+ *
+ * @returns false where the delivery does not wait any longer
+ * @throws where Temporal cannot be reached
+ */
+export async function signalOwner(
+  deps: SignalDeps,
+  deliveryId: string,
+  name: SignalName,
+  request: SignalRequest,
+): Promise<boolean> {
+  const { pool, temporal } = deps;
+  for (let tries = 0; tries < maxTries; tries += 1) {
+    const row = await readClaimed(pool, deliveryId);
+    if (row?.status !== 'pending' && row?.status !== 'retrying') return false;
+    const { ownerId } = row;
+    const deadline = Date.now() + callTimeoutMs;
+    if (ownerId === null) {
+      const assigned = await assignOwners(pool, [{ id: deliveryId, ownerId: deliveryId, isQueued: false }]);
+      if (assigned.length === 0) continue;
+      await startDelivery(deps, row, Date.now() + startWithinMs, { name, request });
+      return true;
+    }
+    if (isGroupId(ownerId)) {
+      if (await signalGroup(deps, ownerId, row, deadline, { deliveryId, name, request })) return true;
+      // It has ended: what it did not attempt is left to the delivery's own workflow.
+      await moveToOwn(pool, [deliveryId], ownerId);
+      continue;
+    }
+    if (await signalWorkflow(temporal(), deadline, deliveryId, name, request)) return true;
+    if (await startAgain(deps, row, { name, request })) return true;
+  }
+  return false;
+}
+
+/** Its own workflow does not run. That its row still waits is read after that was known: so no run has ended it. */
+async function startAgain(
+  deps: SignalDeps,
+  seen: Claimed,
+  signal: { name: SignalName; request: SignalRequest },
+): Promise<boolean> {
+  const row = await readClaimed(deps.pool, seen.id);
+  const isWaiting = row?.status === 'pending' || row?.status === 'retrying';
+  if (!row || !isWaiting || row.ownerId !== row.id || row.attemptCount !== seen.attemptCount) return false;
+  await startDelivery(deps, row, Date.now() + startWithinMs, signal);
+  return true;
+}
+
+/**
+ * Makes the next attempt happen now; one that ended begins again, with a fresh schedule.
+ *
+ * @returns false where the delivery has changed meanwhile in a way that does not allow it
+ */
+export async function retryDelivery(deps: SignalDeps, row: DeliveryRow, by: string): Promise<boolean> {
+  const request: SignalRequest = { by, attemptsSeen: row.attemptCount };
+  if (row.status === 'failed' || row.status === 'delivered') {
+    const reopened = await reopenDelivery(deps.pool, row, 'own');
+    if (reopened) {
+      // A run that is about to end takes the signal, and begins again.
+      await startDelivery(deps, reopened, Date.now() + startWithinMs, {
+        name: signalNames.retryNow,
+        request,
+      });
+      return true;
+    }
+  }
+  return signalOwner(deps, row.id, signalNames.retryNow, request);
+}
+
+/** Makes the next attempt happen at another time. False where the delivery does not wait any longer. */
+export function rescheduleDelivery(
+  deps: SignalDeps,
+  deliveryId: string,
+  request: SignalRequest & { until: string },
+): Promise<boolean> {
+  return signalOwner(deps, deliveryId, signalNames.reschedule, request);
+}
+
+/**
+ * Cancels a delivery that waits or is held: by a signal to its owner, or at once where none owns it.
+ *
+ * @returns false where it has ended
+ */
+export async function cancelDelivery(deps: SignalDeps, deliveryId: string, by: string): Promise<boolean> {
+  const { pool, temporal } = deps;
+  for (let tries = 0; tries < maxTries; tries += 1) {
+    const row = await readClaimed(pool, deliveryId);
+    if (!row || row.status === 'delivered' || row.status === 'failed' || row.status === 'canceled')
+      return false;
+    const { ownerId } = row;
+    if (row.status !== 'held' && ownerId !== null) {
+      const request: SignalRequest = { by };
+      const deadline = Date.now() + callTimeoutMs;
+      const isSignaled = isGroupId(ownerId)
+        ? await signalGroup(deps, ownerId, row, deadline, { deliveryId, name: signalNames.cancel, request })
+        : await signalWorkflow(temporal(), deadline, deliveryId, signalNames.cancel, request);
+      if (isSignaled) return true;
+      const now = await readClaimed(pool, deliveryId);
+      if (now?.ownerId !== ownerId) continue;
+    }
+    const at = new Date().toISOString();
+    const entries = [{ at, type: 'signal' as const, name: 'cancel', by, outside: true as const }];
+    if (await cancelRow(pool, { deliveryId, entries, isByRun: false })) return true;
+  }
+  return false;
+}

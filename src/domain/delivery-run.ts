@@ -1,0 +1,268 @@
+import type { FailureReason, TimelineEntry, WaitReason } from '../contracts/delivery.ts';
+import type { StoredEntry } from './timeline.ts';
+import type {
+  AttemptFacts,
+  AttemptResult,
+  AttemptTrigger,
+  CancelResult,
+  DeliverEventInput,
+  SignalName,
+  SignalRequest,
+} from '../../workflows/contract.ts';
+
+/**
+ * A run of a delivery's own workflow, as a pure function: `beginRun` gives its first state, `stepRun` the next one for
+ * each thing that happens. The workflow does what `action` says and reports what came of it. The API feeds the same
+ * function with the events of a history, and shows the entries.
+ *
+ * At any time the run does one thing. What is requested while it attempts, reschedules or cancels is kept, and decided when
+ * that is over; what is requested while it waits ends the wait.
+ */
+export type DeliveryRun = {
+  schedule: readonly number[];
+  /** Attempts made so far, those of earlier runs included. */
+  attempts: number;
+  /** Waits of the schedule that were used. */
+  retriesUsed: number;
+  action: Action;
+  /** Requests that the run has not acted on yet. */
+  requests: Requests;
+  /** The most attempts that somebody who requested a retry had seen; -1: nobody did. */
+  retrySeen: number;
+};
+
+type Requests = { isCancel: boolean; isWake: boolean; isRetry: boolean; rescheduleTo: string | null };
+
+export type Action =
+  /** `of`: attempts in all, as scheduled. */
+  | {
+      type: 'attempt';
+      number: number;
+      of: number;
+      scheduledSeconds: number | null;
+      trigger: AttemptTrigger;
+    }
+  /** `until`: RFC 3339. `busy`: for a permit. */
+  | { type: 'wait'; until: string; reason: WaitReason | 'busy' }
+  | { type: 'reschedule'; until: string }
+  | { type: 'cancel' }
+  | { type: 'end'; status: 'delivered' | 'held' | 'canceled' | 'ended' }
+  | { type: 'fail'; reason: FailureReason; attempt: AttemptFacts };
+
+/** `at`: RFC 3339. */
+export type RunInput =
+  | { type: 'signal'; at: string; name: SignalName; request: SignalRequest | undefined }
+  | { type: 'result'; at: string; result: AttemptResult }
+  | { type: 'timer'; at: string }
+  | { type: 'rescheduled'; at: string; until: string }
+  | { type: 'canceled'; result: CancelResult };
+
+export type RunStep = { run: DeliveryRun; entries: StoredEntry[] };
+
+const noRequests: Requests = { isCancel: false, isWake: false, isRetry: false, rescheduleTo: null };
+
+/**
+ * The first state of a run.
+ *
+ * @param started when, and as which run, RFC 3339
+ * @example beginRun(input, { at: '2026-01-01T00:00:00.000Z', runId: 'r', workflowId: 'dlv_1' }).run.action.type // 'attempt'
+ */
+export function beginRun(
+  { schedule, attempts, retriesUsed, wait, continues }: DeliverEventInput,
+  { at, runId, workflowId }: { at: string; runId: string; workflowId: string },
+): RunStep {
+  const type = continues ? ('continued' as const) : ('started' as const);
+  const counts = { schedule, attempts, retriesUsed };
+  const action: Action = wait
+    ? { type: 'wait', until: wait.until, reason: wait.reason }
+    : attemptAction(counts, 'due');
+  return {
+    run: { ...counts, action, requests: noRequests, retrySeen: -1 },
+    entries: [{ at, type, run_id: runId, workflow_id: workflowId }],
+  };
+}
+
+/**
+ * The state after something happened, and what the timeline gains. After the end nothing changes any more.
+ *
+ * @example stepRun(run, { type: 'timer', at: '2026-01-01T00:01:00.000Z' }).run.action.type // 'attempt'
+ */
+export function stepRun(run: DeliveryRun, input: RunInput): RunStep {
+  if (run.action.type === 'end' || run.action.type === 'fail') return { run, entries: [] };
+  switch (input.type) {
+    case 'signal':
+      return onSignal(run, input);
+    case 'timer':
+      return { run: withAction(run, attemptAction(run, 'due')), entries: [] };
+    case 'result':
+      return { run: afterResult(run, input), entries: entriesOfResult(input.result) };
+    case 'rescheduled': {
+      const wait: Action = { type: 'wait', until: input.until, reason: 'rescheduled' };
+      return { run: decide(run, wait), entries: [rescheduledEntry(input)] };
+    }
+    case 'canceled': {
+      const { result } = input;
+      if (result.status === 'ended')
+        return { run: withAction(run, { type: 'end', status: 'ended' }), entries: [] };
+      const ended = { at: result.at, type: 'ended', status: 'canceled', reason: 'canceled' } as const;
+      return { run: withAction(run, { type: 'end', status: 'canceled' }), entries: [ended] };
+    }
+  }
+}
+
+function onSignal(run: DeliveryRun, { at, name, request }: RunInput & { type: 'signal' }): RunStep {
+  const until = name === 'reschedule' ? timeOf(request?.until) : null;
+  // Sent by hand, without a time that can be read.
+  if (name === 'reschedule' && until === null) return { run, entries: [] };
+  const requests = { ...run.requests };
+  let { retrySeen } = run;
+  if (name === 'cancel') requests.isCancel = true;
+  else if (name === 'wake') requests.isWake = true;
+  else if (name === 'reschedule') requests.rescheduleTo = until;
+  else {
+    const seen = typeof request?.attemptsSeen === 'number' ? request.attemptsSeen : undefined;
+    retrySeen = Math.max(retrySeen, seen ?? run.attempts);
+    // One that was requested during an attempt by somebody who knew how many there were has had that attempt.
+    const isWanted = seen === undefined || (run.action.type === 'wait' && seen >= run.attempts);
+    requests.isRetry ||= isWanted;
+  }
+  const next = { ...run, requests, retrySeen };
+  const by = typeof request?.by === 'string' ? request.by.slice(0, 100) : 'temporal';
+  return {
+    run: run.action.type === 'wait' ? decide(next, run.action) : next,
+    // Only the service sends it, and it changes nothing by itself.
+    entries: name === 'wake' ? [] : [{ at, type: 'signal', name, by }],
+  };
+}
+
+function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'result' }): DeliveryRun {
+  switch (result.next) {
+    case 'wait': {
+      const { number } = result.attempt;
+      // A retry that was requested between the attempt's record and this result.
+      const isRetry = run.requests.isRetry || run.retrySeen >= number;
+      const requests = { ...run.requests, isRetry };
+      const made = { ...run, requests, attempts: number, retriesUsed: run.retriesUsed + 1 };
+      return decide(made, { type: 'wait', until: endOfWait(result), reason: 'retry' });
+    }
+    case 'defer':
+      return decide(run, { type: 'wait', until: result.until, reason: result.reason });
+    case 'busy': {
+      const until = new Date(Date.parse(at) + result.seconds * 1000).toISOString();
+      return decide(run, { type: 'wait', until, reason: 'busy' });
+    }
+    case 'stop': {
+      const end: Action = { type: 'end', status: result.status };
+      // Canceled, or its row was changed again while it was read: it is read once more.
+      const isOpen = run.requests.isCancel || run.requests.isWake;
+      return result.status === 'held' && isOpen ? decide(run, end) : withAction(run, end);
+    }
+    case 'end':
+    case 'fail': {
+      const { attempt } = result;
+      const made = { ...run, attempts: attempt.number };
+      // Somebody saw this end before the run did, and requested a retry: it begins again, with a fresh schedule.
+      if (run.retrySeen >= attempt.number) {
+        const again = { ...made, retriesUsed: 0, retrySeen: -1 };
+        return decide(again, attemptAction(again, 'requested'));
+      }
+      if (result.next === 'end') return withAction(made, { type: 'end', status: 'delivered' });
+      return withAction(made, { type: 'fail', reason: result.reason, attempt });
+    }
+  }
+}
+
+/** What is requested goes before what would come next. */
+function decide(run: DeliveryRun, otherwise: Action): DeliveryRun {
+  const { isCancel, isWake, isRetry, rescheduleTo } = run.requests;
+  if (isCancel) return withAction(run, { type: 'cancel' });
+  if (isWake) return withAction(run, attemptAction(run, 'wake'));
+  if (rescheduleTo !== null) {
+    const requests = { ...run.requests, rescheduleTo: null };
+    return { ...run, requests, action: { type: 'reschedule', until: rescheduleTo } };
+  }
+  if (isRetry) return withAction(run, attemptAction(run, 'requested'));
+  return withAction(run, otherwise);
+}
+
+/** An attempt meets what was requested before it. */
+function withAction(run: DeliveryRun, action: Action): DeliveryRun {
+  const requests =
+    action.type === 'attempt' ? { ...run.requests, isWake: false, isRetry: false } : run.requests;
+  return { ...run, action, requests };
+}
+
+function attemptAction(
+  { schedule, attempts, retriesUsed }: Pick<DeliveryRun, 'schedule' | 'attempts' | 'retriesUsed'>,
+  trigger: AttemptTrigger,
+): Action {
+  const number = attempts + 1;
+  const of = number + schedule.length - retriesUsed;
+  return { type: 'attempt', number, of, scheduledSeconds: schedule[retriesUsed] ?? null, trigger };
+}
+
+/**
+ * What the timeline gains by the result of an attempt. The activity writes the same to the archive.
+ *
+ * @example entriesOfResult({ next: 'busy', seconds: 3 }) // []
+ */
+export function entriesOfResult(result: AttemptResult): TimelineEntry[] {
+  switch (result.next) {
+    case 'busy':
+      return [];
+    case 'stop':
+      return result.attempt ? [attemptEntry(result.attempt)] : [];
+    case 'defer': {
+      const { at, until, reason } = result;
+      return [waitEntry(at, until, reason)];
+    }
+    case 'wait':
+      return [
+        attemptEntry(result.attempt),
+        { ...waitEntry(endOf(result.attempt), endOfWait(result), 'retry'), seconds: result.seconds },
+      ];
+    case 'end':
+      return [
+        attemptEntry(result.attempt),
+        { at: endOf(result.attempt), type: 'ended', status: 'delivered', reason: null },
+      ];
+    case 'fail': {
+      const { attempt, reason } = result;
+      return [attemptEntry(attempt), { at: endOf(attempt), type: 'ended', status: 'failed', reason }];
+    }
+  }
+}
+
+/** What the timeline says of a new time for the next attempt. */
+export function rescheduledEntry({ at, until }: { at: string; until: string }): TimelineEntry {
+  return waitEntry(at, until, 'rescheduled');
+}
+
+function attemptEntry(attempt: AttemptFacts): TimelineEntry {
+  return {
+    at: attempt.startedAt,
+    type: 'attempt',
+    id: attempt.id,
+    number: attempt.number,
+    outcome: attempt.outcome,
+    status_code: attempt.statusCode,
+    duration_ms: attempt.durationMs,
+  };
+}
+
+function waitEntry(at: string, until: string, reason: WaitReason): TimelineEntry & { type: 'wait' } {
+  const seconds = Math.max(0, Date.parse(until) - Date.parse(at)) / 1000;
+  return { at, type: 'wait', seconds, until, ...(reason === 'retry' ? {} : { reason }) };
+}
+
+const endOf = ({ startedAt, durationMs }: AttemptFacts): string =>
+  new Date(Date.parse(startedAt) + durationMs).toISOString();
+
+const endOfWait = ({ attempt, seconds }: { attempt: AttemptFacts; seconds: number }): string =>
+  new Date(Date.parse(attempt.startedAt) + attempt.durationMs + seconds * 1000).toISOString();
+
+/** RFC 3339 in UTC; null: no time. */
+function timeOf(text: unknown): string | null {
+  const at = typeof text === 'string' ? Date.parse(text) : NaN;
+  return Number.isNaN(at) ? null : new Date(at).toISOString();
+}
