@@ -74,7 +74,7 @@ test('a receiver that fails: its delivery counts down to the retry, is retried n
   await page.getByRole('button', { name: 'Retry now' }).click();
   await fact(page, 'The receiver took it.').waitFor();
   await heading(page, /^Attempt 2 /, 3).waitFor();
-  await timeline(page, 'Retry asked for by your key “test”').waitFor();
+  await timeline(page, 'Retry requested by your key “test”').waitFor();
   await timeline(page, 'Ended delivered').waitFor();
   expect(requests()).toHaveLength(2);
   expect((await waitForStatus(mine, deliveryId, 'delivered')).attempts).toHaveLength(2);

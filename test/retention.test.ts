@@ -75,6 +75,8 @@ async function insertDelivery(
     created_at: at,
     ended_at: endedAt,
     owner_id: id,
+    next_attempt_at: status === 'retrying' ? new Date(Date.now() + 86_400_000) : null,
+    wait_reason: status === 'retrying' ? 'retry' : null,
     held_until: status === 'held' ? new Date(Date.now() + 86_400_000) : null,
     reconcile_at: endedAt === null ? new Date(Date.now() + 86_400_000) : null,
   });

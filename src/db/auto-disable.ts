@@ -2,7 +2,7 @@ import { judgeWebhook } from '../domain/auto-disable.ts';
 import { newId } from '../domain/ids.ts';
 import { acceptOperationalEvents, type OperationalEvent } from './operational-events.ts';
 import { withTransaction, type Pool } from './pool.ts';
-import { syncDeliveries } from './sync-deliveries.ts';
+import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
 
 type Candidate = {
   id: string;
@@ -48,7 +48,7 @@ export async function evaluateWebhooks(
     const recovered = judged.filter(({ verdict, isWarned }) => verdict === 'ok' && isWarned);
     const due = judged.filter(({ isSecretDue }) => isSecretDue);
     await client.query(
-      `update webhooks w set active = false, updated_at = now(), sync_at = now(), disabled_at = now(), disabled_ended = g.ended,
+      `update webhooks w set active = false, updated_at = now(), sync_at = now(), sync_until = ${syncUntil}, disabled_at = now(), disabled_ended = g.ended,
          disabled_failed = g.failed
        from unnest($1::text[], $2::int[], $3::int[]) as g(id, ended, failed) where w.id = g.id`,
       [

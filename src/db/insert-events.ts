@@ -44,18 +44,13 @@ type Inserted = {
 // All bodies are one binary value, cut into pieces here: as an array they would be written, sent and read as hex.
 // The order of the events is that of the arrays: nothing here sorts or hashes them.
 // Where every event is new, as nearly always, no delivery looks for its event.
-// The accounts are locked until the commit: a change of a webhook waits for it, and then sees the deliveries; a statement that
-// waits for such a change sees that the version is another one.
 const statement = `
-  with locked as materialized (
-    select id, webhooks_version from accounts where id = any($1) order by id for share
-  ),
-  checked as materialized (
+  with checked as materialized (
     select
       array(
         select coalesce(a.webhooks_version = asked.version, false)
         from unnest($1::text[], $2::bigint[]) with ordinality as asked(id, version, n)
-        left join locked a on a.id = asked.id order by asked.n
+        left join accounts a on a.id = asked.id order by asked.n
       ) as accounts,
       array(
         select coalesce(k.revoked_at is null and 'events:write' = any(k.scopes), false)

@@ -21,6 +21,7 @@ export function createPool({ databaseUrl, maxConnections, onError }: PoolOptions
     idleTimeoutMillis: 30_000,
     statement_timeout: 30_000,
     query_timeout: 35_000,
+    idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,
     application_name: 'fltr-webhooks',
     options: plannerOptions,

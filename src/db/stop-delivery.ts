@@ -128,14 +128,27 @@ export async function endTerminated(db: Queryable, ids: readonly string[]): Prom
   );
 }
 
-/** A held delivery whose time is over fails. False where it is not held any longer, or not that long. */
+/** A held delivery whose time is over fails. False where it is not held any longer; one that has time left is checked then. */
 export async function expireDelivery(db: Queryable, id: string): Promise<boolean> {
   const { rowCount } = await db.query(
     `update deliveries set status = 'failed', reason = 'expired', ended_at = ended.at, held_until = null, reconcile_at = null,
        timeline = timeline || timeline_entry('ended', ended.at, '{"status": "failed", "reason": "expired"}')
      from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
-     where id = $1 and status = 'held' and held_until <= now()`,
+     where id = $1 and status = 'held' and held_until <= now()
+       and not exists (select 1 from webhooks w where w.id = webhook_id and w.active and w.deleted_at is null)`,
     [id],
   );
-  return rowCount === 1;
+  if (rowCount === 1) return true;
+  await db.query(
+    `update deliveries set reconcile_at = greatest(held_until, now() + interval '10 seconds')
+     where id = $1 and status = 'held' and owner_id is null`,
+    [id],
+  );
+  // Its webhook is active: it is released, not expired.
+  await db.query(
+    `update webhooks set sync_at = now()
+     where id = (select webhook_id from deliveries where id = $1 and status = 'held' and held_until <= now())`,
+    [id],
+  );
+  return false;
 }

@@ -8,11 +8,18 @@ import { withTransaction, type Pool, type Queryable } from './pool.ts';
  *   not active  are held                   –
  *   deleted     are canceled               are canceled
  *
- * Whoever changes a webhook sets its `sync_at` in the same transaction, and calls `syncDeliveries` after it. What that does
+ * Whoever changes a webhook sets its `sync_at` and `sync_until` in the same transaction, and calls `syncDeliveries` after it. What that does
  * not come to, the reconciler does. Each step holds the webhook's row, so that its state stands while the step is made;
  * it leaves out rows that somebody else holds, and comes back for them.
  */
 const stepSize = 1000;
+
+/**
+ * A statement that publishes decides by the state that the webhook had when it began, and takes no lock: a change that hangs
+ * must not hold up anybody's events. So after a change its deliveries are synced again every 2 s for longer than any statement
+ * and any idle transaction lasts (60 s, `pool.ts`).
+ */
+export const syncUntil = `now() + interval '70 seconds'`;
 
 /** How many rows a call changes in place, which is less than a second's work; more is left to the reconciler. */
 export const maxInPlace = 5000;
@@ -105,7 +112,8 @@ async function syncStep(db: Queryable, webhookId: string): Promise<{ changed: nu
   if (changed > 0) await checkQueue(db, webhookId);
   if (!isDone && changed > 0) return { changed, isDone };
   await db.query(
-    `update webhooks set sync_at = case when $2 then null else now() + interval '1 second' end,
+    `update webhooks set sync_at = case when not $2 then now() + interval '1 second'
+         when sync_until > now() then now() + interval '2 seconds' end,
        held_action = case when $2 then 'deliver' else held_action end
      where id = $1`,
     [webhookId, isDone],

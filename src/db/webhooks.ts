@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.ts';
-import { syncDeliveries } from './sync-deliveries.ts';
+import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
 import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 
 export type WebhookRow = {
@@ -135,7 +135,8 @@ export async function updateWebhook(
          warned_at = case when $6 and not active then null else warned_at end,
          disabled_at = case when $6 then null else disabled_at end,
          held_action = case when $8 then $9 else held_action end,
-         sync_at = case when $8 then now() else sync_at end
+         sync_at = case when $8 then now() else sync_at end,
+         sync_until = case when $8 then ${syncUntil} else sync_until end
        where id = $1 returning ${webhookColumns}`,
       [
         id,
@@ -159,7 +160,7 @@ export async function updateWebhook(
 export async function deleteWebhook(pool: Pool, accountId: string, id: string): Promise<boolean> {
   const { rowCount } = await pool.query(
     `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null,
-       previous_sealed_secret = null, previous_secret_until = null, sync_at = now()
+       previous_sealed_secret = null, previous_secret_until = null, sync_at = now(), sync_until = ${syncUntil}
      where id = $1 and account_id = $2 and deleted_at is null`,
     [id, accountId],
   );

@@ -71,7 +71,6 @@ export async function startDelivery(
         signalArgs: [signal.request],
       }),
     );
-    deps.onStarted('own');
     return handle.signaledRunId;
   }
   try {

@@ -44,6 +44,7 @@ $$;
 -- activation: counts the webhook's activations, so that what ended before the last one can be told apart.
 -- previous_sealed_secret: the secret before the current one, until the overlap ends.
 -- sync_at: when the reconciler next makes the webhook's deliveries agree with its state; null: they do.
+-- sync_until: until then it does so again and again after a change, for statements that had begun before it.
 -- held_action: what becomes of held deliveries while sync_at is set and the webhook is active.
 create table webhooks (
   id text primary key,
@@ -60,6 +61,7 @@ create table webhooks (
   secret_due_at timestamptz,
   activation int not null default 0,
   sync_at timestamptz,
+  sync_until timestamptz,
   held_action text not null default 'deliver' check (held_action in ('deliver', 'discard')),
   warned_at timestamptz,
   disabled_at timestamptz,

@@ -94,10 +94,10 @@ function Wait({ entry }: { entry: Extract<TimelineEntry, { type: 'wait' }> }) {
 }
 
 const signals: Record<string, string> = {
-  retryNow: 'Retry asked for',
-  cancel: 'Canceling asked for',
-  reschedule: 'Another time asked for',
-  settle: 'Told that its webhook changed',
+  retryNow: 'Retry requested',
+  cancel: 'Cancel requested',
+  reschedule: 'Another time requested',
+  recover: 'Recovery requested',
 };
 
 function Signal({ name, by }: { name: string; by: string }) {
