@@ -28,6 +28,8 @@ export const errorCatalogue = {
   key_limit_reached: { status: 409, title: 'The account has no room for another key' },
   /** The delivery's state does not allow what was asked. */
   delivery_state_conflict: { status: 409, title: "The delivery's state does not allow this" },
+  /** The webhook's previous secret still signs: another rotation would end what was promised for it. */
+  rotation_under_way: { status: 409, title: 'The overlap of an earlier rotation still runs' },
   /** What was asked for needs an active webhook. */
   webhook_not_active: { status: 409, title: 'The webhook is not active' },
   /** The recovery has ended. */
