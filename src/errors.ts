@@ -57,12 +57,16 @@ export class ApiError extends Error {
   readonly errors: FieldError[] | undefined;
   readonly retryAfterSeconds: number | undefined;
   /** Which bound was reached, for the metrics. */
-  readonly limit: 'backlog' | 'memory' | undefined;
+  readonly limit: 'backlog' | 'memory' | 'bodies' | undefined;
 
   constructor(
     code: ErrorCode,
     detail: string,
-    options: { errors?: FieldError[]; retryAfterSeconds?: number; limit?: 'backlog' | 'memory' } = {},
+    options: {
+      errors?: FieldError[];
+      retryAfterSeconds?: number;
+      limit?: 'backlog' | 'memory' | 'bodies';
+    } = {},
   ) {
     super(detail);
     this.name = 'ApiError';
