@@ -28,6 +28,8 @@ export const errorCatalogue = {
   key_limit_reached: { status: 409, title: 'The account has no room for another key' },
   /** The delivery's state does not allow what was asked. */
   delivery_state_conflict: { status: 409, title: "The delivery's state does not allow this" },
+  /** The webhook's previous secret still signs: another rotation would end what was promised for it. */
+  rotation_under_way: { status: 409, title: 'The overlap of an earlier rotation still runs' },
   /** What was asked for needs an active webhook. */
   webhook_not_active: { status: 409, title: 'The webhook is not active' },
   /** The recovery has ended. */
@@ -55,12 +57,16 @@ export class ApiError extends Error {
   readonly errors: FieldError[] | undefined;
   readonly retryAfterSeconds: number | undefined;
   /** Which bound was reached, for the metrics. */
-  readonly limit: 'backlog' | 'memory' | undefined;
+  readonly limit: 'backlog' | 'memory' | 'bodies' | undefined;
 
   constructor(
     code: ErrorCode,
     detail: string,
-    options: { errors?: FieldError[]; retryAfterSeconds?: number; limit?: 'backlog' | 'memory' } = {},
+    options: {
+      errors?: FieldError[];
+      retryAfterSeconds?: number;
+      limit?: 'backlog' | 'memory' | 'bodies';
+    } = {},
   ) {
     super(detail);
     this.name = 'ApiError';

@@ -79,9 +79,16 @@ test('rotation: a new secret, both sign, then the old one ends', async () => {
   const rotated = (await run('webhooks', 'rotate', webhookId, '--overlap-seconds', '600')).output.trim();
   expect(rotated).toMatch(/^whsec_/);
   expect((await run('webhooks', 'secret', webhookId)).output).toContain(`${secret} (until `);
+  const refused = await run('webhooks', 'rotate', webhookId);
+  expect([refused.code, refused.output]).toEqual([
+    1,
+    expect.stringContaining('The previous secret signs until'),
+  ]);
+  const again = (await run('webhooks', 'rotate', webhookId, '--end-overlap')).output.trim();
+  expect((await run('webhooks', 'secret', webhookId)).output).toContain(`${rotated} (until `);
   expect((await run('webhooks', 'finish-rotation', webhookId)).code).toBe(0);
-  expect((await run('webhooks', 'secret', webhookId)).output.trim()).toBe(rotated);
-  secret = rotated;
+  expect((await run('webhooks', 'secret', webhookId)).output.trim()).toBe(again);
+  secret = again;
 });
 
 test('an event is sent from an option, a file, and once only under one id', async () => {

@@ -223,6 +223,15 @@ test('rotating with an overlap: both secrets sign, until the overlap is ended; r
   expect(meanwhile.headers['x-fltr-signature']).toBe(hexOf(previous, meanwhile.body));
   expect([previous, secret].map((each) => verifiesWith(each, meanwhile))).toEqual([true, true]);
 
+  await page.getByRole('button', { name: 'Rotate' }).click();
+  const second = page.getByRole('dialog', { name: 'Rotate the secret' });
+  await second.getByText('the previous secret was to stay good until').waitFor();
+  expect(await second.getByRole('button', { name: 'Rotate the secret' }).isDisabled()).toBe(true);
+  await second.getByRole('checkbox', { name: 'End the previous secret now' }).check();
+  expect(await second.getByRole('button', { name: 'Rotate the secret' }).isEnabled()).toBe(true);
+  await page.keyboard.press('Escape');
+  await second.waitFor({ state: 'detached' });
+
   await page.getByRole('button', { name: 'End it now' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'End the overlap' }).click();
   await page.getByText('An overlap runs.').waitFor({ state: 'detached' });

@@ -252,6 +252,7 @@ describe('in the database', () => {
         accountId,
         webhookId: id,
         sealedSecret: oldBox.seal('rotated', id),
+        endsOverlap: false,
         overlapSeconds: 600,
       });
       // Both runs have read the row as it was, and wait for this transaction.

@@ -199,23 +199,66 @@ test('no overlap: the new secret signs alone at once', async () => {
   expect(await webhook.signersOfNext({ now: secret, before: webhook.secret })).toEqual(newAlone);
 });
 
-test('twice in a row: the secret between is the previous one, the first one ends', async () => {
+test('while an overlap runs, a second rotation is refused, and says until when', async () => {
+  const webhook = await newWebhook();
+  const first = (await webhook.rotate({ overlap_seconds: 600 })).body;
+  for (const body of [undefined, { overlap_seconds: 0 }, { end_overlap: false }]) {
+    const refused = await webhook.rotate(body);
+    expect([refused.status, refused.body]).toMatchObject([409, { code: 'rotation_under_way' }]);
+    expect(refused.text).toContain(first.previous_secret_until);
+    expect(refused.text).toContain('end_overlap');
+    expect(refused.text).not.toContain('whsec_');
+  }
+  expect(await webhook.readSecret()).toMatchObject({ secret: first.secret, previous_secret: webhook.secret });
+  const secrets = { now: first.secret, before: webhook.secret };
+  expect(await webhook.signersOfNext(secrets)).toEqual(both);
+  // Once it is ended, there is nothing to protect.
+  await webhook.finish();
+  expect((await webhook.rotate()).status).toBe(200);
+});
+
+test('with end_overlap, the secret between is the previous one, and the first one ends', async () => {
   const webhook = await newWebhook();
   const { secret: before } = (await webhook.rotate({ overlap_seconds: 600 })).body;
-  const { secret: now } = (await webhook.rotate({ overlap_seconds: 60 })).body;
+  const { secret: now } = (await webhook.rotate({ overlap_seconds: 60, end_overlap: true })).body;
   expect(await webhook.readSecret()).toMatchObject({ secret: now, previous_secret: before });
   expect(await webhook.signersOfNext({ now, before, first: webhook.secret })).toEqual(both);
 });
 
-test('rotations at the same time follow one another: the answers hold the secret and the one before', async () => {
+test('of rotations at the same time, one is made', async () => {
   const webhook = await newWebhook();
   const answers = await Promise.all(Array.from({ length: 10 }, () => webhook.rotate()));
+  expect(answers.filter(({ status }) => status === 409)).toHaveLength(9);
+  const made = answers.find(({ status }) => status === 200);
+  expect(await webhook.readSecret()).toMatchObject({
+    secret: made?.body.secret,
+    previous_secret: webhook.secret,
+  });
+});
+
+test('of rotations at the same time that all end an overlap, one follows the other', async () => {
+  const webhook = await newWebhook();
+  const answers = await Promise.all(Array.from({ length: 10 }, () => webhook.rotate({ end_overlap: true })));
   const secrets = answers.map(({ body }) => body.secret);
   expect(new Set(secrets).size).toBe(10);
   const { secret, previous_secret: previous } = await webhook.readSecret();
   expect(secrets).toContain(secret);
   expect(secrets).toContain(previous);
   expect(previous).not.toBe(secret);
+});
+
+test('an Idempotency-Key of a refused rotation is good for the next one, and repeats that', async () => {
+  const webhook = await newWebhook();
+  const first = await webhook.rotate(undefined, { 'Idempotency-Key': 'first' });
+  const header = { 'Idempotency-Key': crypto.randomUUID() };
+  expect((await webhook.rotate(undefined, header)).status).toBe(409);
+  // The overlap runs, but the call is the one that began it.
+  const repeated = await webhook.rotate(undefined, { 'Idempotency-Key': 'first' });
+  expect([repeated.status, repeated.text]).toEqual([200, first.text]);
+  const rotated = await webhook.rotate({ end_overlap: true }, header);
+  const again = await webhook.rotate({ end_overlap: true }, header);
+  expect([again.status, again.text]).toEqual([200, rotated.text]);
+  expect(await webhook.readSecret()).toMatchObject({ secret: rotated.body.secret });
 });
 
 test('a call repeated with its Idempotency-Key rotates once', async () => {
@@ -251,6 +294,7 @@ test('what is no whole number from 0 to 604800 is refused, and nothing changes',
     expect([refused.status, refused.text]).toEqual([422, expect.stringContaining('"/overlap_seconds"')]);
   }
   expect((await webhook.rotate({ overlap: 60 })).status).toBe(422);
+  expect((await webhook.rotate({ end_overlap: 'yes' })).status).toBe(422);
   expect((await webhook.rotate([])).status).toBe(422);
   expect((await webhook.rotate('{')).status).toBe(400);
   expect(await webhook.readSecret()).toMatchObject({ secret: webhook.secret, previous_secret: null });

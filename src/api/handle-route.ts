@@ -6,22 +6,24 @@ import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import { sendAnswer } from './answer.ts';
 import { authenticate, requireScope } from './auth.ts';
+import type { BodyRoom } from './body-room.ts';
 import type { Caller, KeyCache } from './key-cache.ts';
+import { parseJson } from './parse-json.ts';
 import { toFieldErrors, validationError } from './problem.ts';
 import { countFailures, type RateLimits } from './rate-limit.ts';
-import { createBodyReader, parseJson, validate } from './request-body.ts';
+import { createBodyReader, validate } from './request-body.ts';
 import { isPublishing, type Route } from './route.ts';
 import { sessionOf } from './session.ts';
 
 const defaultMaxBodyBytes = 64 * 1024;
 
-type Shared = { limits: RateLimits; keys: KeyCache };
+type Shared = { limits: RateLimits; keys: KeyCache; room: BodyRoom };
 
 /**
  * What Express calls for a route: who asks, how often, for what, and the answer. One function rather than a middleware for
  * each step, for what Express does between two of them costs more than the steps.
  */
-export function handlerOf(deps: Deps, { limits, keys }: Shared, route: Route): RequestHandler {
+export function handlerOf(deps: Deps, { limits, keys, room }: Shared, route: Route): RequestHandler {
   const name = `${route.method.toUpperCase()} ${route.path}`;
   const limit = isPublishing(route) ? limits.publish : limits.api;
   const readBody = createBodyReader(route.maxBodyBytes ?? defaultMaxBodyBytes);
@@ -42,7 +44,19 @@ export function handlerOf(deps: Deps, { limits, keys }: Shared, route: Route): R
     // What a key may read is nobody else's, and may hold a secret.
     response.locals['isPrivate'] = true;
     requireScope(caller.key, route.scope);
-    const rawBody = await readBody(request, response);
+    const held = room.open(caller.key.accountId ?? caller.key.id);
+    try {
+      await reply(request, response, caller, await readBody(request, response, held));
+    } finally {
+      held.giveBack();
+    }
+  };
+  const reply = async (
+    request: Request,
+    response: Response,
+    caller: Caller,
+    rawBody: Buffer,
+  ): Promise<void> => {
     const { id } = request.params;
     if (typeof id === 'string' && !idPattern.test(id))
       throw new ApiError('not_found', 'There is nothing under this id.');
@@ -83,8 +97,8 @@ export function handlerOf(deps: Deps, { limits, keys }: Shared, route: Route): R
   };
 }
 
-function readBodyOf({ bodyMayBeEmpty }: Route, rawBody: Buffer): unknown {
-  return bodyMayBeEmpty && rawBody.length === 0 ? {} : parseJson(rawBody);
+function readBodyOf({ bodyMayBeEmpty, parse = parseJson }: Route, rawBody: Buffer): unknown {
+  return bodyMayBeEmpty && rawBody.length === 0 ? {} : parse(rawBody);
 }
 
 function readQuery(schema: z.ZodType, query: unknown): unknown {

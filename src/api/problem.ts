@@ -20,28 +20,42 @@ export function toProblem(error: ApiError): Omit<Problem, 'request_id'> {
   };
 }
 
-/** Every fault that zod found, each with where it is: a JSON pointer below `base`. */
-export function toFieldErrors(error: z.ZodError, base = ''): FieldError[] {
-  return error.issues.flatMap((issue) => {
-    const pointer =
-      base +
-      issue.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({
-        pointer: `${pointer}/${key.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')}`,
-        message: 'is not a known field',
-      }));
-    }
-    return [{ pointer, message: issue.message }];
-  });
+/** A body can have more faults than are of use to anybody: a response names so many. */
+export const maxListedFaults = 100;
+
+/** Longer ones are cut: a request's names must not make its response large. */
+const maxPointerLength = 200;
+
+/** @example toPointer(['data', 'a/b', 0]) // '/data/a~1b/0' */
+export function toPointer(path: readonly PropertyKey[]): string {
+  let pointer = '';
+  for (const part of path) {
+    if (pointer.length > maxPointerLength) break;
+    const name = String(part).slice(0, maxPointerLength);
+    pointer += `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  }
+  return pointer.length > maxPointerLength ? `${pointer.slice(0, maxPointerLength)}…` : pointer;
 }
 
-/** A body can have more faults than are of use to anybody: an answer names so many. */
-const maxListedFaults = 100;
+/** The faults that zod found, the first ones of many, each with where it is: a JSON pointer below `base`. */
+export function toFieldErrors(error: z.ZodError, base = ''): FieldError[] {
+  const faults: FieldError[] = [];
+  for (const issue of error.issues) {
+    const names = issue.code === 'unrecognized_keys' ? issue.keys : [null];
+    for (const name of names) {
+      if (faults.length === maxListedFaults) return faults;
+      const path = name === null ? issue.path : [...issue.path, name];
+      const message = name === null ? issue.message : 'is not a known field';
+      faults.push({ pointer: base + toPointer(path), message });
+    }
+  }
+  return faults;
+}
 
 export function validationError(errors: FieldError[]): ApiError {
   const [first] = errors;
-  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  const count = errors.length >= maxListedFaults ? 'many' : String(errors.length - 1);
+  const more = errors.length > 1 ? ` (and ${count} more)` : '';
   return new ApiError(
     'validation_failed',
     first ? `${first.pointer || 'The body'}: ${first.message}${more}` : 'Not valid.',

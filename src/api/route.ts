@@ -39,6 +39,8 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   body?: Body;
   /** No body counts as `{}`. */
   bodyMayBeEmpty?: boolean;
+  /** Reads the body in place of `parseJson`, which takes long for a large one. */
+  parse?: (rawBody: Buffer) => unknown;
   /** Most bytes that the body may have; 64 KiB unless said. */
   maxBodyBytes?: number;
   takesIdempotencyKey?: boolean;

@@ -7,6 +7,7 @@ import { ApiError } from '../errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { idPattern } from '../contracts/id.ts';
 import { sendJson } from './answer.ts';
+import { createBodyRoom } from './body-room.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import { addDocsRoutes, docsPath } from './docs.ts';
 import { handlerOf } from './handle-route.ts';
@@ -26,7 +27,11 @@ export function createApi(deps: Deps): Express {
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(begin(deps));
-  const shared = { limits: createRateLimits(deps.config, deps.log), keys: createKeyCache(deps.pool) };
+  const shared = {
+    limits: createRateLimits(deps.config, deps.log),
+    keys: createKeyCache(deps.pool),
+    room: createBodyRoom(),
+  };
   // Express tries one path after the other: what is called most comes first. A fixed path before one with a parameter.
   for (const route of [...routes.filter(isPublishing), ...routes.filter((route) => !isPublishing(route))]) {
     app[route.method](toExpressPath(route.path), handlerOf(deps, shared, route));
@@ -34,7 +39,7 @@ export function createApi(deps: Deps): Express {
   addProbes(app, { ...deps, needsTemporal: false });
   app.get('/openapi.json', (_request, response) => sendJson(response, 200, openApiDocument()));
   addDocsRoutes(app);
-  addSessionRoutes(app, deps, shared.limits);
+  addSessionRoutes(app, deps, shared);
   app.use(dashboardRoutes());
   app.use(noSuchRoute);
   app.use(problemHandler(deps.log, deps.metrics.publish));

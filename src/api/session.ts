@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Express, RequestHandler, Response } from 'express';
+import type { Express, Request, RequestHandler, Response } from 'express';
 import { signInSchema, type Session } from '../contracts/session.ts';
 import { findApiKey, findNamedKey, type NamedKey } from '../db/api-keys.ts';
 import type { Deps } from '../deps.ts';
@@ -7,8 +7,10 @@ import { ApiError } from '../errors.ts';
 import { digestOfKey } from '../security/api-keys.ts';
 import { sendAnswer } from './answer.ts';
 import { accountOf, keyOrRefuse } from './auth.ts';
+import type { BodyRoom } from './body-room.ts';
+import { parseJson } from './parse-json.ts';
 import { countFailures, type RateLimits } from './rate-limit.ts';
-import { createBodyReader, parseJson, validate } from './request-body.ts';
+import { createBodyReader, validate } from './request-body.ts';
 import { openSession, sealSession, sessionCookie, sessionOfCookies } from './session-cookie.ts';
 
 export const sessionPath = '/session';
@@ -63,12 +65,22 @@ function toSession({ key, expiresAt }: SessionOfKey): Session {
   };
 }
 
+type Shared = { limits: RateLimits; room: BodyRoom };
+
 /** Signing the dashboard in and out: the cookie stands for the key from then on. */
-export function addSessionRoutes(app: Express, deps: Deps, limits: RateLimits): void {
+export function addSessionRoutes(app: Express, deps: Deps, { limits, room }: Shared): void {
   const { pool, secretBox, signIn, config } = deps;
   const isSecure = config.FLTR_ENV === 'production';
   const readBody = createBodyReader(maxBodyBytes);
 
+  const readSignIn = async (request: Request, response: Response) => {
+    const held = room.open(sessionPath);
+    try {
+      return validate(signInSchema, parseJson(await readBody(request, response, held)));
+    } finally {
+      held.giveBack();
+    }
+  };
   const keyFor = async (body: { key?: string | undefined; token?: string | undefined }) => {
     if (body.key !== undefined) return keyOrRefuse(await findApiKey(pool, digestOfKey(body.key)));
     const digest = signIn?.redeem(body.token ?? '') ?? null;
@@ -100,7 +112,7 @@ export function addSessionRoutes(app: Express, deps: Deps, limits: RateLimits): 
   app.post(
     sessionPath,
     handle(async (request, response) => {
-      const { id } = await keyFor(validate(signInSchema, parseJson(await readBody(request, response))));
+      const { id } = await keyFor(await readSignIn(request, response));
       response.locals['keyId'] = id;
       await limits.api?.(request, response);
       const key = keyOrRefuse(await findNamedKey(pool, id));

@@ -4,7 +4,6 @@ import { newId } from '../domain/ids.ts';
 import { attemptHeaders } from '../domain/request-headers.ts';
 import { newSecret } from '../domain/signature.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
-import { wireBody } from '../domain/wire-body.ts';
 import { apiCommand, connect, readText, type ApiOptions } from './api.ts';
 import { wrongUse } from './exit-codes.ts';
 import { follow } from './follow.ts';
@@ -58,9 +57,9 @@ async function forward(
   id: string,
   { to, secret }: { to: string; secret: string },
 ): Promise<Result> {
-  const { event, timestamp, traceparent, data } = await client.getEvent(id);
-  if (data === null) return { status_code: null, duration_ms: 0, error: 'its data is past its retention' };
-  const body = wireBody({ id, event, timestamp, data });
+  const { event, traceparent, body: text } = await client.getEvent(id);
+  if (text === null) return { status_code: null, duration_ms: 0, error: 'its data is past its retention' };
+  const body = Buffer.from(text);
   const at = new Date();
   const headers = attemptHeaders({
     eventId: id,

@@ -108,10 +108,12 @@ export function addWebhookCommands(program: Command): void {
   apiCommand(webhooks, 'rotate <id>')
     .description('give a webhook a new secret, and print it')
     .option('--overlap-seconds <seconds>', 'how long the old one signs too, 0 to 604800', '86400')
-    .action(async (id: string, options: ApiOptions & { overlapSeconds: string }) => {
+    .option('--end-overlap', 'also while the overlap of an earlier rotation runs, which ends')
+    .action(async (id: string, options: ApiOptions & { overlapSeconds: string; endOverlap?: true }) => {
       const { client } = await connect(options);
       const rotated = await client.rotateWebhookSecret(id, {
         overlap_seconds: Number(options.overlapSeconds),
+        end_overlap: options.endOverlap === true,
       });
       print(options, rotated, ({ secret }) => secret);
     });

@@ -119,6 +119,10 @@ export const rotateSecretSchema = z
       .max(604_800)
       .default(86_400)
       .meta({ description: 'How long the previous secret goes on to sign: 0 to 7 days. 0 ends it at once.' }),
+    end_overlap: z.boolean().default(false).meta({
+      description:
+        'Rotate although the overlap of an earlier rotation still runs: the secret before the current one ends at once.',
+    }),
   })
   .meta({ id: 'RotateSecret' });
 

@@ -1,13 +1,31 @@
-import type { Queryable } from './pool.ts';
+import type { Client, Queryable } from './pool.ts';
 import { webhookColumns, type WebhookRow } from './webhooks.ts';
 
-type Rotation = { accountId: string; webhookId: string; sealedSecret: string; overlapSeconds: number };
+type Rotation = {
+  accountId: string;
+  webhookId: string;
+  sealedSecret: string;
+  overlapSeconds: number;
+  /** Also where an overlap still runs. */
+  endsOverlap: boolean;
+};
 
-/** The current secret becomes the previous one, and the one before that ends. Null where there is no such webhook. */
+/**
+ * The current secret becomes the previous one. Null where there is no such webhook; where an overlap runs that is not to be
+ * ended, nothing changes.
+ */
 export async function rotateSecret(
-  db: Queryable,
-  { accountId, webhookId, sealedSecret, overlapSeconds }: Rotation,
-): Promise<WebhookRow | null> {
+  db: Client,
+  { accountId, webhookId, sealedSecret, overlapSeconds, endsOverlap }: Rotation,
+): Promise<{ overlapUntil: Date } | { webhook: WebhookRow } | null> {
+  // Locked: of two calls at once, the second one has to see the overlap that the first one began.
+  const { rows: found } = await db.query<{ overlapUntil: Date | null }>(
+    `select case when previous_secret_until > now() then previous_secret_until end as "overlapUntil" from webhooks
+     where id = $1 and account_id = $2 and deleted_at is null for update`,
+    [webhookId, accountId],
+  );
+  const overlapUntil = found[0]?.overlapUntil ?? null;
+  if (overlapUntil && !endsOverlap) return { overlapUntil };
   const { rows } = await db.query<WebhookRow>(
     `update webhooks set
        previous_sealed_secret = case when $4 > 0 then sealed_secret end,
@@ -16,7 +34,7 @@ export async function rotateSecret(
      where id = $1 and account_id = $2 and deleted_at is null returning ${webhookColumns}`,
     [webhookId, accountId, sealedSecret, overlapSeconds],
   );
-  return rows[0] ?? null;
+  return rows[0] ? { webhook: rows[0] } : null;
 }
 
 /** Wipes the previous secret; `hasEnded`: it still signed. Null where there is no such webhook. */

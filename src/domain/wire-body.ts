@@ -4,8 +4,14 @@
  * @example wireBody({ id: 'evt_1', event: 'document.deleted', timestamp: '2024-01-10T12:05:00Z', data: { … } })
  */
 export function wireBody(event: { id: string; event: string; timestamp: string; data: unknown }): Buffer {
+  return wireBodyOf({ ...event, data: JSON.stringify(event.data) });
+}
+
+/** The same, with data that is JSON text already: it goes into the body as it is. */
+export function wireBodyOf(event: { id: string; event: string; timestamp: string; data: string }): Buffer {
   const { id, timestamp, data } = event;
-  return Buffer.from(JSON.stringify({ id, event: event.event, timestamp, data }));
+  const rest = JSON.stringify({ id, event: event.event, timestamp });
+  return Buffer.from(`${rest.slice(0, -1)},"data":${data}}`);
 }
 
 /** The time of acceptance as the page writes it: RFC 3339, UTC, whole seconds. */

@@ -4,7 +4,7 @@ import { errorCatalogue, type ErrorCode } from '../errors.ts';
 import { counter, counterBy } from './instruments.ts';
 
 /** Why nothing was accepted: an error's code, or which limit was reached where several share a code. */
-export type RefusalReason = ErrorCode | 'backlog' | 'memory';
+export type RefusalReason = ErrorCode | 'backlog' | 'memory' | 'bodies';
 
 export type PublishMetrics = {
   /** An event that was answered with 202, a duplicate among them. */
@@ -36,7 +36,7 @@ export function createPublishMetrics(registry: Registry): PublishMetrics {
     name: 'fltr_publishes_refused_total',
     help: 'Calls that publish, or events of a batch, that were refused.',
     label: 'reason',
-    values: ['backlog', 'memory', ...(Object.keys(errorCatalogue) as ErrorCode[])],
+    values: ['backlog', 'memory', 'bodies', ...(Object.keys(errorCatalogue) as ErrorCode[])],
   });
   return {
     accepted(event) {

@@ -15,10 +15,14 @@ import { onceForKey } from '../../db/idempotency-keys.ts';
 import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
-import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
+import { membersOf } from '../../domain/json-text.ts';
+import { createPauses } from '../../domain/pauses.ts';
+import { wireBodyOf, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
-import { toFieldErrors, toProblem, validationError } from '../problem.ts';
-import { digestOf, isTooDeep, validate } from '../request-body.ts';
+import { bytesOf, parseBatch, parseItem, type BatchItem } from '../batch-body.ts';
+import { decode } from '../parse-json.ts';
+import { maxListedFaults, toProblem, validationError } from '../problem.ts';
+import { digestOf, validate } from '../request-body.ts';
 import { defineRoute } from '../route.ts';
 
 const tag = 'Events';
@@ -52,21 +56,20 @@ async function accountFor({ publisher }: Deps, key: ApiKey, accountId: string | 
 }
 
 const noSuchAccount = () => validationError([{ pointer: '/account_id', message: 'names no account' }]);
-const tooDeep = (pointer: string) =>
-  validationError([{ pointer, message: 'must not nest deeper than 64 levels' }]);
 
-type Source = { key: ApiKey; accountId: string; traceparent: string | null };
+/** `bytes`: the request, or the part of it, that the event was read from. */
+type Source = { key: ApiKey; accountId: string; traceparent: string | null; bytes: Buffer };
 
 /** A valid request as the event that it becomes: its bytes are fixed here. @throws ApiError */
-function toNewEvent(request: PublishEvent, { key, accountId, traceparent: header }: Source): NewEvent {
-  const { event: type, data } = request;
-  const checked = eventDataSchemas[type].safeParse(data);
-  if (!checked.success) throw validationError(toFieldErrors(checked.error, '/data'));
+function toNewEvent(request: PublishEvent, { key, accountId, traceparent: header, bytes }: Source): NewEvent {
+  const { event: type } = request;
+  validate(eventDataSchemas[type], request.data, '/data');
   const id = request.id ?? newId('evt');
   const timestamp = request.timestamp ?? null;
   const acceptedTimestamp = timestamp ?? wireTimestamp(new Date());
-  // The data as it came, not zod's copy of it.
-  const body = wireBody({ id, event: type, timestamp: acceptedTimestamp, data });
+  // The text that came: in what JSON.parse makes of it, long numbers have lost digits, and names may stand in another order.
+  const data = membersOf(decode(bytes)).find(([name]) => name === 'data')?.[1] ?? '{}';
+  const body = wireBodyOf({ id, event: type, timestamp: acceptedTimestamp, data });
   const named = request.traceparent ?? header;
   const traceparent = named === null ? null : toTraceparent(named);
   return { accountId, id, type, timestamp, acceptedTimestamp, traceparent, body, apiKeyId: key.id };
@@ -147,8 +150,7 @@ export const publishRoutes = [
     async handle({ deps, key, confirmKey, body, rawBody, idempotencyKey, requestId, traceparent }) {
       requireRoom(deps);
       const accountId = await accountFor(deps, key, body.account_id);
-      if (isTooDeep(body.data)) throw tooDeep('/data');
-      const event = toNewEvent(body, { key, accountId, traceparent });
+      const event = toNewEvent(body, { key, accountId, traceparent, bytes: rawBody });
       if (idempotencyKey === undefined) {
         const [acceptance] = await publish(deps, [event], confirmKey);
         if (!acceptance) throw new Error('An event was not answered');
@@ -180,22 +182,24 @@ export const publishRoutes = [
     tag,
     summary: 'Publish up to 500 events',
     description:
-      'Each event is answered for itself, in order: one that is refused does not touch the others.',
+      'Each event is answered for itself, in order: one that is refused does not touch the others. The first 100 faults are listed, of all events together.',
     scope: 'events:write',
     body: publishBatchSchema,
+    parse: parseBatch,
     maxBodyBytes: maxBatchBytes,
     replies: { 207: { description: 'One answer an event', schema: batchResultSchema } },
-    async handle({ deps, key, confirmKey, body, rawBody, requestId, traceparent }) {
+    async handle({ deps, key, confirmKey, body, requestId, traceparent }) {
       requireRoom(deps);
-      // Of a smaller body, no part is too large.
-      const isSizeKnown = rawBody.length <= maxEventBytes;
       const prepared: (NewEvent | ApiError)[] = [];
-      for (const item of body.events) {
-        prepared.push(await prepare(deps, { key, traceparent }, item, isSizeKnown));
+      const rest = createPauses();
+      for (const item of body.events as BatchItem[]) {
+        prepared.push(await prepare(deps, { key, traceparent }, item));
+        await rest();
       }
       const events = prepared.filter((item): item is NewEvent => !(item instanceof ApiError));
       const acceptances = await publish(deps, events, confirmKey);
       let next = 0;
+      let faults = 0;
       const data = prepared.map((item) => {
         try {
           if (item instanceof ApiError) throw item;
@@ -208,7 +212,13 @@ export const publishRoutes = [
         } catch (error) {
           if (!(error instanceof ApiError)) throw error;
           deps.metrics.publish.refused(error.code);
-          return { status: error.status, error: toProblem(error) };
+          const { errors = [], ...problem } = toProblem(error);
+          const listed = errors.slice(0, maxListedFaults - faults);
+          faults += listed.length;
+          return {
+            status: error.status,
+            error: listed.length > 0 ? { ...problem, errors: listed } : problem,
+          };
         }
       });
       return { status: 207, body: { data } };
@@ -216,25 +226,22 @@ export const publishRoutes = [
   }),
 ];
 
-/** One event of a batch: ready to be accepted, or the error that it is answered with. */
+/**
+ * One event of a batch: ready to be accepted, or the error that it is answered with.
+ *
+ * @throws ApiError malformed_json: then the batch is no JSON
+ */
 async function prepare(
   deps: Deps,
-  { key, traceparent }: Omit<Source, 'accountId'>,
-  item: unknown,
-  isSizeKnown: boolean,
+  { key, traceparent }: Omit<Source, 'accountId' | 'bytes'>,
+  item: BatchItem,
 ): Promise<NewEvent | ApiError> {
-  if (isTooDeep(item)) return tooDeep('');
-  const isTooLarge = () => Buffer.byteLength(JSON.stringify(item) ?? '') > maxEventBytes;
-  const tooLarge = () => new ApiError('body_too_large', `An event may have at most ${maxEventBytes} bytes.`);
   try {
-    const request = validate(publishEventSchema, item);
+    const request = validate(publishEventSchema, parseItem(item));
     const accountId = await accountFor(deps, key, request.account_id);
-    const event = toNewEvent(request, { key, accountId, traceparent });
-    // All of the item but account_id is in the body.
-    const isSmall = isSizeKnown || event.body.length < maxEventBytes - 200;
-    return isSmall || !isTooLarge() ? event : tooLarge();
+    return toNewEvent(request, { key, accountId, traceparent, bytes: bytesOf(item) });
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    return isSizeKnown || !isTooLarge() ? error : tooLarge();
+    if (!(error instanceof ApiError) || error.code === 'malformed_json') throw error;
+    return error;
   }
 }

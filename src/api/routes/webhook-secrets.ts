@@ -17,6 +17,13 @@ import { defineRoute } from '../route.ts';
 import { requireWebhook, toWebhook } from './webhook-view.ts';
 
 const tag = 'Webhooks';
+
+const rotationUnderWay = (until: Date) =>
+  new ApiError(
+    'rotation_under_way',
+    `The previous secret signs until ${until.toISOString()}, as the last rotation promised. Rotate again after that, or with "end_overlap": true, which ends the previous secret now.`,
+  );
+
 export const webhookSecretRoutes = [
   defineRoute({
     method: 'get',
@@ -55,32 +62,36 @@ export const webhookSecretRoutes = [
     description: [
       'The answer holds the new secret. For `overlap_seconds`, the previous one goes on to sign: `X-FLTR-Signature` is made with the previous secret, `webhook-signature` lists a signature for each of the two. After that, the new one signs alone, retries of earlier events included.',
       'A receiver that checks only `X-FLTR-Signature` switches its secret when the overlap ends, or calls `…/rotate-secret/finish` right after switching. One that checks `webhook-signature` may switch at any time during the overlap.',
-      'Rotated again during an overlap, the secret that was current becomes the previous one, and the one before it ends at once. Send an `Idempotency-Key` so that a call repeated after a lost answer does not rotate twice. With `overlap_seconds: 0` the previous secret ends at once: for one that leaked. The body may be empty. Audited.',
+      'During an overlap, another rotation is refused with 409 `rotation_under_way`, for it would end the previous secret before its time. With `end_overlap: true` it is made: the secret that was current becomes the previous one, and the one before it ends at once.',
+      'Send an `Idempotency-Key`, so that a call repeated after a lost response has the first response again. With `overlap_seconds: 0` the previous secret ends at once: for one that leaked. The body may be empty. Audited.',
     ].join('\n\n'),
     scope: 'webhooks:write',
     body: rotateSecretSchema,
     bodyMayBeEmpty: true,
     takesIdempotencyKey: true,
     replies: { 200: { description: 'The webhook with its new secret', schema: rotatedWebhookSchema } },
+    errors: ['rotation_under_way'],
     async handle({ deps, key, id, body, rawBody, idempotencyKey }) {
       const { pool, secretBox } = deps;
       const accountId = accountOf(key);
       const rotate = async (client: Client) => {
         const secret = newSecret();
-        const row = await rotateSecret(client, {
+        const rotated = await rotateSecret(client, {
           accountId,
           webhookId: id,
           sealedSecret: secretBox.seal(secret, id),
           overlapSeconds: body.overlap_seconds,
+          endsOverlap: body.end_overlap,
         });
-        if (!row) throw new ApiError('not_found', 'There is no such webhook.');
+        if (!rotated) throw new ApiError('not_found', 'There is no such webhook.');
+        if ('overlapUntil' in rotated) throw rotationUnderWay(rotated.overlapUntil);
         await insertAuditRecord(client, {
           accountId,
           actor: key.id,
           action: 'webhook.secret_rotated',
           target: id,
         });
-        const { webhook_id, url, events, ...rest } = toWebhook(row);
+        const { webhook_id, url, events, ...rest } = toWebhook(rotated.webhook);
         return { status: 200, body: { webhook_id, url, events, secret, ...rest } };
       };
       if (idempotencyKey === undefined) return { ...(await withTransaction(pool, rotate)) };

@@ -7,6 +7,7 @@ import { CodeBlock } from '../../components/code-block.tsx';
 import { Modal } from '../../components/dialog.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
+import { At } from '../../components/time.tsx';
 import { useWebhookChanged } from '../../webhook-changed.ts';
 
 const overlaps = [
@@ -23,13 +24,16 @@ export function RotateDialog({ webhook }: { webhook: Webhook }) {
   const changed = useWebhookChanged();
   const [isOpen, setOpen] = useState(false);
   const [seconds, setSeconds] = useState(86_400);
+  const [endsOverlap, setEndsOverlap] = useState(false);
   const rotation = useMutation({
-    mutationFn: () => api.rotateWebhookSecret(id, { overlap_seconds: seconds }),
+    mutationFn: () =>
+      api.rotateWebhookSecret(id, { overlap_seconds: seconds, end_overlap: until !== null && endsOverlap }),
     onSuccess: () => changed('The secret was rotated'),
     gcTime: 0,
   });
   const turn = (open: boolean) => {
     rotation.reset();
+    setEndsOverlap(false);
     setOpen(open);
   };
   return (
@@ -60,16 +64,27 @@ export function RotateDialog({ webhook }: { webhook: Webhook }) {
             onChoose={setSeconds}
           />
           {until && (
-            <p className="notice notice-warn">
-              An overlap runs already. The secret before the current one ends now, whatever you choose.
-            </p>
+            <div className="notice notice-warn stack-small">
+              <p>
+                After the last rotation, the previous secret was to stay good until <At at={until} />. A
+                receiver that still checks with it will refuse what comes once it ends.
+              </p>
+              <label className="choice">
+                <input
+                  type="checkbox"
+                  checked={endsOverlap}
+                  onChange={({ target }) => setEndsOverlap(target.checked)}
+                />
+                <span className="choice-text">End the previous secret now, and rotate again</span>
+              </label>
+            </div>
           )}
           <Problem error={rotation.error} />
           <div className="dialog-actions">
             <button
               type="button"
               className="button button-primary"
-              disabled={rotation.isPending}
+              disabled={rotation.isPending || (until !== null && !endsOverlap)}
               onClick={() => rotation.mutate()}
             >
               Rotate the secret
