@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
+import { SenderBusy } from '../src/outbound/sender-busy.ts';
 import type { AttemptInput, AttemptResult } from '../workflows/contract.ts';
 import { throwFailure } from './attempt-results.ts';
 import { currentRun } from './current-run.ts';
@@ -27,6 +28,9 @@ export function createAttemptDelivery({ load, makeAttempt, turns, onFirstAttempt
         throw ApplicationFailure.nonRetryable(`There is no delivery ${deliveryId}`, 'delivery_missing');
       const run = currentRun();
       attempted = await makeAttempt(material, { scheduledSeconds, notes, run });
+    } catch (error) {
+      if (error instanceof SenderBusy) return { next: 'busy', seconds: error.seconds };
+      throw error;
     } finally {
       turn.giveBack(attempted?.durationMs ?? null, attempted?.isFailed ?? null);
       if (number === 1) onFirstAttempts(deliveryId);

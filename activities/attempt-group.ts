@@ -40,7 +40,8 @@ export function createAttemptGroup({ load, makeAttempt, turns, onFirstAttempts }
       return attempted.result;
     } catch (error) {
       if (isDatabaseUnavailable(error)) throw error;
-      // What is wrong with one is told by its own workflow, and keeps no other one waiting.
+      // What is wrong with one is told by its own workflow, and keeps no other one waiting. The same where the sender had
+      // no room for it.
       return null;
     } finally {
       turn.giveBack(attempted?.durationMs ?? null, attempted?.isFailed ?? null);
