@@ -118,6 +118,39 @@ test.each([301, 302, 303, 307, 308])('a redirect (%i) leads nowhere', async (sta
   await service.call('DELETE', `/v1/webhooks/${id}`);
 });
 
+test('test events of a receiver that hangs leave its connections to others', async () => {
+  let underWay = 0;
+  const receiver = await startReceiver((request, response) => {
+    if (request.url !== '/slow') return void response.end();
+    underWay += 1;
+    response.on('close', () => (underWay -= 1));
+  });
+  const newCaller = async (path: string) => {
+    const { key } = await service.newAccount();
+    const url = receiver.origin + path;
+    const made = await call<{ webhook_id: string }>(service.apiUrl, key, 'POST', '/v1/webhooks', {
+      url,
+      events: ['*'],
+    });
+    const request = { webhook_id: made.body.webhook_id, event: 'document.uploaded' };
+    return () =>
+      call<{ code?: string; attempt?: Attempt }>(service.apiUrl, key, 'POST', '/v1/webhooks/test', request);
+  };
+  const testSlow = await newCaller('/slow');
+  const testQuick = await newCaller('/');
+  const slow = Array.from({ length: 10 }, testSlow);
+  await until(
+    () => underWay,
+    (count) => count === 4,
+  );
+  expect((await testQuick()).body.attempt?.outcome).toBe('delivered');
+  const results = await Promise.all(slow);
+  expect(results.filter(({ status }) => status === 200)).toHaveLength(4);
+  const refused = results.filter(({ status }) => status === 503);
+  expect(refused).toHaveLength(6);
+  expect(refused[0]?.body.code).toBe('unavailable');
+});
+
 test('a decompression bomb as an answer stays as small as it was sent', async () => {
   const bomb = gzipSync(Buffer.alloc(128 * 1024 * 1024));
   expect(bomb.length).toBeGreaterThan(100_000);

@@ -14,8 +14,8 @@ export type FindAddresses = (progress: Progress) => Promise<readonly LookupAddre
 
 export type HostNames = {
   /**
-   * Begins a lookup where none is needed less: it waits for one of the account's places before, with `progress.phase` on
-   * `wait`. Rejected with `SenderBusy`, or with the reason when the attempt ends early.
+   * Begins a lookup, unless the addresses are known or one is under way. It waits for one of the account's places before,
+   * with `progress.phase` on `wait`. Rejected with `SenderBusy`, or with the reason when the attempt ends early.
    */
   prepare: (host: string, client: Client, progress: Progress) => Promise<FindAddresses>;
   /** Asks anew from now on; what has been found since then stays. */
@@ -43,14 +43,14 @@ const maxOfAccount = 32;
 const maxOfAll = 1_000;
 /** What takes longer than this many milliseconds is slow: most lookups take less than 100. */
 const slowAfterMs = 1_000;
-/** Less than the shortest usual wait for a retry (60 s): a delivery's own next attempt always asks anew. */
+/** Less than the first wait of the default schedule (60 s), so that a delivery's own next attempt asks anew. */
 const keepSlowFailuresMs = 15_000;
 
 /**
  * Looks names up, and keeps the addresses for `keepMs`. Attempts to one host at the same time share one lookup. It ends
  * when the last of them has gone.
  *
- * What hangs keeps others from nothing. An account has 32 lookups under way at most; what is more waits for these. Of the
+ * What hangs does not delay others. An account has 32 lookups under way at most; what is more waits for these. Of the
  * attempts that wait for a lookup of more than a second all but the first come back later (`SenderBusy`), for each would
  * hold a place of its worker. A lookup that failed after more than a second is not repeated for 15 s: attempts in that time
  * fail at once, in the same way. They are told what they would have learned after the whole time limit, and are retried by
