@@ -16,8 +16,8 @@ export type Places = {
 
 type Holder = { held: number; most: number; waiting: (() => void)[] };
 
-/** Who waits holds a place of the worker meanwhile: enough for an event to all webhooks of an account, and no more. */
-const maxWaiting = 128;
+/** Of one key. Who waits holds a place of the worker meanwhile: enough for two events to 100 webhooks, and no more. */
+const maxWaiting = 200;
 
 /**
  * Shares `count` places among keys. A place that becomes free goes to the waiting key that holds the fewest, in which the
