@@ -22,8 +22,7 @@ COPY activities activities
 RUN npm run build
 
 FROM node:20.20-bookworm-slim
-# Attempts look up their hosts in libuv's thread pool, whose default of 4 is too few for a sender.
-ENV NODE_ENV=production FLTR_ENV=production HOST=0.0.0.0 UV_THREADPOOL_SIZE=16
+ENV NODE_ENV=production FLTR_ENV=production HOST=0.0.0.0
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist

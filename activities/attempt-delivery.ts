@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
+import { SenderBusy } from '../src/outbound/sender-busy.ts';
 import type { AttemptInput, AttemptResult } from '../workflows/contract.ts';
 import { throwFailure } from './attempt-results.ts';
 import { currentRun } from './current-run.ts';
@@ -26,6 +27,9 @@ export function createAttemptDelivery({ load, makeAttempt, turns, onFirstAttempt
       if (!context)
         throw ApplicationFailure.nonRetryable(`There is no delivery ${deliveryId}`, 'delivery_missing');
       attempted = await makeAttempt(context, { scheduledSeconds, trigger, notes, run: currentRun() });
+    } catch (error) {
+      if (error instanceof SenderBusy) return { next: 'busy', seconds: error.seconds };
+      throw error;
     } finally {
       turn.giveBack(attempted?.durationMs ?? null, attempted?.isFailed ?? null);
       if (number === 1) onFirstAttempts(deliveryId);

@@ -37,7 +37,8 @@ export function createAttemptGroup(deps: GroupDeps) {
       return attempted.result;
     } catch (error) {
       if (isDatabaseUnavailable(error)) throw error;
-      // What is wrong with one shows in its own workflow, and keeps no other one waiting.
+      // What is wrong with one shows in its own workflow, and keeps no other one waiting. The same where the sender had no
+      // room for it.
       return null;
     } finally {
       turn.giveBack(attempted?.durationMs ?? null, attempted?.isFailed ?? null);

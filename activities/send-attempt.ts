@@ -5,6 +5,7 @@ import type { Sender, SendResult } from '../src/outbound/sender.ts';
 import type { SecretBox } from '../src/security/secret-box.ts';
 
 type Attempt = {
+  accountId: string;
   webhookId: string;
   url: string;
   sealedSecret: string | null;
@@ -17,10 +18,11 @@ type Attempt = {
   isTest?: boolean;
 };
 
-/** Signs and sends once. Deliveries and test events go the same way. */
+/** Signs and sends once. Deliveries and test events go the same way. @throws SenderBusy where nothing was sent */
 export async function sendAttempt(
   { sender, secretBox }: { sender: Sender; secretBox: SecretBox },
   {
+    accountId,
     webhookId,
     url,
     sealedSecret,
@@ -35,25 +37,26 @@ export async function sendAttempt(
 ): Promise<{ attemptId: string; sent: SendResult }> {
   if (sealedSecret === null) throw new Error(`Webhook ${webhookId} has no secret`);
   const attemptId = newId('att');
-  const at = new Date();
-  const sealed = signingSecrets({
-    current: sealedSecret,
-    previous: previousSealedSecret,
-    previousUntil: previousSecretUntil,
-    now: at,
-  });
-  const [first, ...others] = sealed.standard;
-  const open = (secret: string) => secretBox.openToSign(secret, webhookId);
-  const headers = attemptHeaders({
-    eventId,
-    eventType,
-    attemptId,
-    traceparent,
-    body,
-    at,
-    secrets: { body: open(sealed.body), standard: [open(first), ...others.map(open)] },
-    isTest,
-  });
-  // It starts when its headers say so.
-  return { attemptId, sent: { ...(await sender.send({ url, headers, body })), startedAt: at } };
+  // Signed only when the request begins: after a long wait for a place a receiver would take the signature for too old.
+  const headers = (at: Date): Record<string, string> => {
+    const sealed = signingSecrets({
+      current: sealedSecret,
+      previous: previousSealedSecret,
+      previousUntil: previousSecretUntil,
+      now: at,
+    });
+    const [first, ...others] = sealed.standard;
+    const open = (secret: string) => secretBox.openToSign(secret, webhookId);
+    return attemptHeaders({
+      eventId,
+      eventType,
+      attemptId,
+      traceparent,
+      body,
+      at,
+      secrets: { body: open(sealed.body), standard: [open(first), ...others.map(open)] },
+      isTest,
+    });
+  };
+  return { attemptId, sent: await sender.send({ url, accountId, isTest, headers, body }) };
 }

@@ -137,11 +137,11 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       production: config.FLTR_ENV === 'production',
       allowedCidrs: config.FLTR_ALLOWED_CIDRS,
     });
-    // As many connections as attempts under way: none waits for another one's receiver.
+    // An account may have half of an origin's connections: as many as attempts can be under way.
     const sender = createSender({
       guard,
       timeoutMs: config.FLTR_ATTEMPT_TIMEOUT_MS,
-      connectionsPerOrigin: maxConcurrentAttempts,
+      connectionsPerOrigin: 2 * maxConcurrentAttempts,
     });
     stops.push({ name: 'sender', stop: () => sender.close() });
 

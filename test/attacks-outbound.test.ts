@@ -23,7 +23,7 @@ function sending(options: Partial<SenderOptions>): (url: string) => Promise<stri
   const sender = createSender({ guard, timeoutMs: 3000, ...options });
   onTestFinished(() => sender.close());
   return async (url) => {
-    const result = await sender.send({ url, headers: {}, body: Buffer.from('{}') });
+    const result = await sender.send({ url, accountId: 'acc_1', headers: {}, body: Buffer.from('{}') });
     return result.kind === 'answered' ? result.statusCode : result.code;
   };
 }
@@ -48,13 +48,13 @@ test.runIf(process.platform === 'linux')(
     await once(publicServer, 'listening');
     onTestFinished(() => void publicServer.close());
 
-    const { lookup, queries } = await startNameServer((_name, earlier) =>
+    const { nameServers, queries } = await startNameServer((_name, earlier) =>
       earlier === 0 ? [publicAddress] : ['127.0.0.1'],
     );
     // Kept answers have tests of their own (outbound-names.test.ts); here the name is asked for every time.
-    const send = sending({ guard: judging, lookup, ca: certificate.cert, keepNamesMs: 0 });
+    const send = sending({ guard: judging, nameServers, ca: certificate.cert, keepNamesMs: 0 });
     const url = `https://rebind.example:${victim.port}/`;
-    // One look-up for one connection: what was judged is what is dialled.
+    // One lookup for one connection: what was judged is what is dialled.
     expect(await send(url)).toBe(200);
     expect([publicRequests, queries]).toEqual([1, ['rebind.example']]);
     expect(await send(url)).toBe('blocked_address');
@@ -68,7 +68,9 @@ test.runIf(process.platform === 'linux')(
       [publicAddress, '127.0.0.1'],
     ]) {
       const both = await startNameServer(() => addresses);
-      expect(await sending({ guard: judging, lookup: both.lookup, ca: certificate.cert })(url)).toBe(200);
+      expect(
+        await sending({ guard: judging, nameServers: both.nameServers, ca: certificate.cert })(url),
+      ).toBe(200);
     }
     expect(publicRequests).toBe(3);
     expect(victim.connectionCount()).toBe(0);
@@ -91,8 +93,8 @@ test.each([
   'fe80::1',
 ])('a name that means %s is not dialled', async (address) => {
   const { port, connectionCount } = await startReceiver((_request, response) => void response.end());
-  const { lookup, queries } = await startNameServer(() => [address]);
-  expect(await sending({ lookup })(`https://inside.example:${port}/`)).toBe('blocked_address');
+  const { nameServers, queries } = await startNameServer(() => [address]);
+  expect(await sending({ nameServers })(`https://inside.example:${port}/`)).toBe('blocked_address');
   expect(queries).toEqual(['inside.example']);
   expect(connectionCount()).toBe(0);
 });
@@ -114,6 +116,39 @@ test.each([301, 302, 303, 307, 308])('a redirect (%i) leads nowhere', async (sta
   expect(requests).toBe(targets.length);
   expect(victim.connectionCount()).toBe(0);
   await service.call('DELETE', `/v1/webhooks/${id}`);
+});
+
+test('test events of a receiver that hangs leave its connections to others', async () => {
+  let underWay = 0;
+  const receiver = await startReceiver((request, response) => {
+    if (request.url !== '/slow') return void response.end();
+    underWay += 1;
+    response.on('close', () => (underWay -= 1));
+  });
+  const newCaller = async (path: string) => {
+    const { key } = await service.newAccount();
+    const url = receiver.origin + path;
+    const made = await call<{ webhook_id: string }>(service.apiUrl, key, 'POST', '/v1/webhooks', {
+      url,
+      events: ['*'],
+    });
+    const request = { webhook_id: made.body.webhook_id, event: 'document.uploaded' };
+    return () =>
+      call<{ code?: string; attempt?: Attempt }>(service.apiUrl, key, 'POST', '/v1/webhooks/test', request);
+  };
+  const testSlow = await newCaller('/slow');
+  const testQuick = await newCaller('/');
+  const slow = Array.from({ length: 10 }, testSlow);
+  await until(
+    () => underWay,
+    (count) => count === 4,
+  );
+  expect((await testQuick()).body.attempt?.outcome).toBe('delivered');
+  const results = await Promise.all(slow);
+  expect(results.filter(({ status }) => status === 200)).toHaveLength(4);
+  const refused = results.filter(({ status }) => status === 503);
+  expect(refused).toHaveLength(6);
+  expect(refused[0]?.body.code).toBe('unavailable');
 });
 
 test('a decompression bomb as an answer stays as small as it was sent', async () => {

@@ -11,7 +11,8 @@ const guard = createAddressGuard({ production: false, allowedCidrs: [] });
 function makeSender(options: Partial<SenderOptions> = {}): (url: string) => Promise<SendResult> {
   const sender = createSender({ guard, timeoutMs: 2_000, ...options });
   onTestFinished(() => sender.close());
-  return (url) => sender.send({ url, headers: { 'X-FLTR-Event': 'test' }, body: Buffer.from('{"a":1}') });
+  const headers = { 'X-FLTR-Event': 'test' };
+  return (url) => sender.send({ url, accountId: 'acc_1', headers, body: Buffer.from('{"a":1}') });
 }
 
 function answered(result: SendResult): Extract<SendResult, { kind: 'answered' }> {
@@ -187,7 +188,7 @@ test('of long headers 8 KiB are kept', async () => {
 test('headers that a caller may not send are refused before anything is sent', async () => {
   const { origin, connectionCount } = await startReceiver((_request, response) => void response.end());
   const sender = createSender({ guard, timeoutMs: 400 });
-  const body = Buffer.from('{}');
+  const request = { url: origin, accountId: 'acc_1', body: Buffer.from('{}') };
   for (const headers of [
     { 'X-A': 'a\r\nX-B: b' },
     { 'X-A': 'a\nb' },
@@ -199,9 +200,9 @@ test('headers that a caller may not send are refused before anything is sent', a
     { 'Content-Length': '0' },
     { 'Transfer-Encoding': 'chunked' },
   ]) {
-    await expect(sender.send({ url: origin, headers: { ...headers }, body })).rejects.toThrow(TypeError);
+    await expect(sender.send({ ...request, headers: { ...headers } })).rejects.toThrow(TypeError);
   }
   expect(connectionCount()).toBe(0);
   await sender.close();
-  await expect(sender.send({ url: origin, headers: {}, body })).rejects.toThrow('closed');
+  await expect(sender.send({ ...request, headers: {} })).rejects.toThrow('closed');
 });

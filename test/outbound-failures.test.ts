@@ -1,8 +1,9 @@
-import type { LookupFunction } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { createAddressGuard } from '../src/outbound/address-guard.ts';
 import { classifyFailure } from '../src/outbound/attempt-failure.ts';
 import { createSender, type SenderOptions, type SendResult } from '../src/outbound/sender.ts';
+import { failingLookup, lookupOf } from './kit/lookups.ts';
+import { startNameServer } from './kit/name-server.ts';
 import { findClosedPort, makeCertificate, startRawReceiver, startReceiver } from './kit/raw-receiver.ts';
 
 const guard = createAddressGuard({ production: false, allowedCidrs: [] });
@@ -11,18 +12,12 @@ const timeoutMs = 400;
 function send(url: string, options: Partial<SenderOptions> = {}): Promise<SendResult> {
   const sender = createSender({ guard, timeoutMs, ...options });
   onTestFinished(() => sender.close());
-  return sender.send({ url, headers: {}, body: Buffer.from('{}') });
+  return sender.send({ url, accountId: 'acc_1', headers: {}, body: Buffer.from('{}') });
 }
 
 async function codeOf(result: Promise<SendResult>): Promise<string | number> {
   const settled = await result;
   return settled.kind === 'failed' ? settled.code : settled.statusCode;
-}
-
-function failingLookup(code: string): LookupFunction {
-  return (host, _options, answer) => {
-    answer(Object.assign(new Error(`getaddrinfo ${code} ${host}`), { code, syscall: 'getaddrinfo' }), '', 0);
-  };
 }
 
 function expectAround({ durationMs }: SendResult, expectedMs: number): void {
@@ -70,8 +65,9 @@ test('TLS that never finishes', async () => {
   expectAround(result, timeoutMs);
 });
 
-test('a look-up that never ends', async () => {
-  const result = await send('https://example.com/', { lookup: () => {} });
+test('a lookup that never ends', async () => {
+  const { nameServers } = await startNameServer(() => 'silence');
+  const result = await send('https://example.com/', { nameServers });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_lookup' });
   expectAround(result, timeoutMs);
 });
@@ -80,12 +76,7 @@ test('nobody listens', async () => {
   const port = await findClosedPort();
   expect(await codeOf(send(`http://127.0.0.1:${port}`))).toBe('connection_refused');
   // Two addresses, two refusals: Node reports an AggregateError.
-  const lookup: LookupFunction = (_host, _options, answer) => {
-    answer(null, [
-      { address: '::1', family: 6 },
-      { address: '127.0.0.1', family: 4 },
-    ]);
-  };
+  const { lookup } = lookupOf(['::1', '127.0.0.1']);
   expect(await codeOf(send(`http://localhost:${port}`, { lookup }))).toBe('connection_refused');
 });
 
@@ -144,22 +135,38 @@ test.each([100, 102, 103])('malformed: %i and nothing after it', async (status) 
   expect(await codeOf(send(origin))).toBe('malformed_answer');
 });
 
-test('an unknown host', async () => {
-  const found = await codeOf(send('https://does-not-exist.invalid/', { timeoutMs: 5_000 }));
-  // Without a name server that answers, the system cannot say so.
-  expect(['dns_not_found', 'dns_failure', 'timeout_lookup']).toContain(found);
-  expect(await codeOf(send('https://example.com/', { lookup: failingLookup('ENOTFOUND') }))).toBe(
-    'dns_not_found',
-  );
-}, 10_000);
-
-test.each(['EAI_AGAIN', 'EAI_FAIL', 'ESERVFAIL'])('the look-up fails with %s', async (code) => {
-  expect(await codeOf(send('https://example.com/', { lookup: failingLookup(code) }))).toBe('dns_failure');
+test.each([
+  ['no such name', 'nxdomain', 'dns_not_found'],
+  ['a name without addresses', [], 'dns_not_found'],
+  ['a name server that fails', 'servfail', 'dns_failure'],
+  ['a name server that refuses', 'refused', 'dns_failure'],
+] as const)('%s', async (_name, reply, expected) => {
+  const { nameServers } = await startNameServer(() => (typeof reply === 'string' ? reply : []));
+  expect(await codeOf(send('https://example.com/', { nameServers, timeoutMs: 5_000 }))).toBe(expected);
 });
 
-test('a name without addresses', async () => {
-  const lookup: LookupFunction = (_host, _options, answer) => answer(null, []);
-  expect(await codeOf(send('https://example.com/', { lookup }))).toBe('dns_not_found');
+test('nothing listens at the name server’s address', async () => {
+  const nameServers = [`127.0.0.1:${await findClosedPort()}`];
+  expect(await codeOf(send('https://example.com/', { nameServers, timeoutMs: 5_000 }))).toBe('dns_failure');
+});
+
+test.each(['a..example.com', `${'a'.repeat(64)}.example.com`, `${'abc.'.repeat(70)}example.com`])(
+  'a name that cannot be: %s',
+  async (host) => {
+    const { nameServers, queries } = await startNameServer(() => ['127.0.0.1']);
+    expect(await codeOf(send(`https://${host}/`, { nameServers }))).toBe('dns_not_found');
+    expect(queries).toEqual([]);
+  },
+);
+
+test.each([
+  ['ENOTFOUND', 'dns_not_found'],
+  ['ENODATA', 'dns_not_found'],
+  ['ETIMEOUT', 'timeout_lookup'],
+  ['ESERVFAIL', 'dns_failure'],
+  ['EBADRESP', 'dns_failure'],
+])('the lookup fails with %s', async (code, expected) => {
+  expect(await codeOf(send('https://example.com/', { lookup: failingLookup(code) }))).toBe(expected);
 });
 
 test('certificates that prove nothing', async () => {
@@ -197,7 +204,12 @@ test('a TLS session with the wrong host is not taken up again', async () => {
   );
   const sender = createSender({ guard, timeoutMs, ca: misnamed.cert });
   onTestFinished(() => sender.close());
-  const request = { url: `https://localhost:${port}`, headers: {}, body: Buffer.from('{}') };
+  const request = {
+    url: `https://localhost:${port}`,
+    accountId: 'acc_1',
+    headers: {},
+    body: Buffer.from('{}'),
+  };
   for (let n = 0; n < 3; n += 1) expect(await codeOf(sender.send(request))).toBe('tls_certificate');
   expect(requests).toBe(0);
 });
@@ -227,7 +239,8 @@ test('the caller’s own abort rejects with its reason, and ends the connection'
   const sender = createSender({ guard, timeoutMs: 5_000 });
   onTestFinished(() => sender.close());
   const controller = new AbortController();
-  const sent = sender.send({ url: origin, headers: {}, body: Buffer.from('{}'), signal: controller.signal });
+  const request = { url: origin, accountId: 'acc_1', headers: {}, body: Buffer.from('{}') };
+  const sent = sender.send({ ...request, signal: controller.signal });
   setTimeout(() => controller.abort(new Error('shutting down')), 50);
   await expect(sent).rejects.toThrow('shutting down');
   await expect.poll(() => sockets.size).toBe(0);

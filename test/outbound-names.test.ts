@@ -1,11 +1,13 @@
 import type { LookupAddress } from 'node:dns';
 import { once } from 'node:events';
 import { createServer } from 'node:https';
-import type { LookupFunction } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createAddressGuard, type AddressGuard } from '../src/outbound/address-guard.ts';
-import { createNameAnswers, type NameAnswers } from '../src/outbound/name-answers.ts';
+import { createHostNames, type HostNames } from '../src/outbound/host-names.ts';
+import { startProgress } from '../src/outbound/progress.ts';
+import type { Lookup } from '../src/outbound/resolver.ts';
 import { createSender, type SenderOptions } from '../src/outbound/sender.ts';
+import { lookupOf } from './kit/lookups.ts';
 import { startNameServer } from './kit/name-server.ts';
 import { makeCertificate, startReceiver } from './kit/raw-receiver.ts';
 
@@ -16,36 +18,28 @@ function makeSender(options: Partial<SenderOptions>): (url: string) => Promise<s
   const sender = createSender({ guard, timeoutMs: 3_000, ...options });
   onTestFinished(() => sender.close());
   return async (url) => {
-    const result = await sender.send({ url, headers: {}, body: Buffer.from('{}') });
+    const result = await sender.send({ url, accountId: 'acc_1', headers: {}, body: Buffer.from('{}') });
     return result.kind === 'answered' ? result.statusCode : result.code;
   };
 }
 
-/** Gives each of these answers in turn, the last one again and again. */
-function answering(...answers: (string[] | Error)[]): { lookup: LookupFunction; asked: string[] } {
-  const asked: string[] = [];
-  const lookup: LookupFunction = (host, _options, answer) => {
-    const given = answers[Math.min(asked.length, answers.length - 1)] ?? [];
-    asked.push(host);
-    if (given instanceof Error) return answer(given, []);
-    return answer(
-      null,
-      given.map((found) => ({ address: found, family: found.includes(':') ? 6 : 4 })),
-    );
-  };
-  return { lookup, asked };
-}
-
 const addressesOf = (found: readonly LookupAddress[]): string[] => found.map(({ address }) => address);
 
-describe('the answers of names', () => {
-  const find = async (names: NameAnswers, host: string) => addressesOf(await names.find(host));
+describe('the addresses of names', () => {
+  const makeNames = ({ lookup, keepMs }: { lookup: Lookup; keepMs: number }) =>
+    createHostNames({ lookup, keepMs, limitMs: 5_000 });
+  const findAll = async (names: HostNames, host: string) => {
+    const { progress, stop } = startProgress(5_000);
+    const wait = await names.prepare(host, { accountId: 'acc_1', isTest: false }, progress);
+    return wait(progress).finally(stop);
+  };
+  const find = async (names: HostNames, host: string) => addressesOf(await findAll(names, host));
 
   test('are kept for a while and no longer', async () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     onTestFinished(() => void vi.useRealTimers());
-    const { lookup, asked } = answering(['192.0.2.1'], ['192.0.2.2']);
-    const names = createNameAnswers({ lookup, keepMs: 5_000 });
+    const { lookup, asked } = lookupOf(['192.0.2.1'], ['192.0.2.2']);
+    const names = makeNames({ lookup, keepMs: 5_000 });
     expect(await find(names, 'a.example')).toEqual(['192.0.2.1']);
     vi.advanceTimersByTime(4_999);
     expect(await find(names, 'a.example')).toEqual(['192.0.2.1']);
@@ -55,10 +49,10 @@ describe('the answers of names', () => {
     expect(asked).toHaveLength(2);
   });
 
-  test('are not kept where the look-up failed or found nothing', async () => {
-    const { lookup, asked } = answering(new Error('no name server'), [], [address]);
-    const names = createNameAnswers({ lookup, keepMs: 60_000 });
-    await expect(names.find('a.example')).rejects.toThrow('no name server');
+  test('are not kept where the lookup failed or found nothing', async () => {
+    const { lookup, asked } = lookupOf(new Error('no name server'), [], [address]);
+    const names = makeNames({ lookup, keepMs: 60_000 });
+    await expect(findAll(names, 'a.example')).rejects.toThrow('no name server');
     expect(await find(names, 'a.example')).toEqual([]);
     expect(await find(names, 'a.example')).toEqual([address]);
     expect(await find(names, 'a.example')).toEqual([address]);
@@ -66,26 +60,26 @@ describe('the answers of names', () => {
   });
 
   test('are those of 1,000 hosts at most, and the one used longest ago goes first', async () => {
-    const { lookup, asked } = answering([address]);
-    const names = createNameAnswers({ lookup, keepMs: 60_000 });
-    for (let n = 0; n < 1000; n += 1) await names.find(`${n}.example`);
-    await names.find('0.example');
+    const { lookup, asked } = lookupOf([address]);
+    const names = makeNames({ lookup, keepMs: 60_000 });
+    for (let n = 0; n < 1000; n += 1) await findAll(names, `${n}.example`);
+    await findAll(names, '0.example');
     expect(asked).toHaveLength(1000);
-    await names.find('1000.example');
+    await findAll(names, '1000.example');
     expect(asked).toHaveLength(1001);
-    await names.find('0.example');
-    await names.find('2.example');
-    await names.find('1000.example');
+    await findAll(names, '0.example');
+    await findAll(names, '2.example');
+    await findAll(names, '1000.example');
     expect(asked).toHaveLength(1001);
-    await names.find('1.example');
+    await findAll(names, '1.example');
     expect(asked.at(-1)).toBe('1.example');
     expect(asked).toHaveLength(1002);
   });
 
   test('are forgotten when asked to, but not one that has come since', async () => {
-    const { lookup, asked } = answering(['192.0.2.1'], ['192.0.2.2'], ['192.0.2.3']);
-    const names = createNameAnswers({ lookup, keepMs: 60_000 });
-    const first = await names.find('a.example');
+    const { lookup, asked } = lookupOf(['192.0.2.1'], ['192.0.2.2'], ['192.0.2.3']);
+    const names = makeNames({ lookup, keepMs: 60_000 });
+    const first = await findAll(names, 'a.example');
     names.forget('a.example', first);
     expect(await find(names, 'a.example')).toEqual(['192.0.2.2']);
     names.forget('a.example', first);
@@ -94,11 +88,11 @@ describe('the answers of names', () => {
   });
 });
 
-test('a receiver that keeps no connection costs one look-up, not one for each attempt', async () => {
+test('a receiver that keeps no connection costs one lookup, not one for each attempt', async () => {
   const { port, connectionCount } = await startReceiver((_request, response) => {
     response.setHeader('Connection', 'close').end();
   });
-  const { lookup, asked } = answering(['127.0.0.1']);
+  const { lookup, asked } = lookupOf(['127.0.0.1']);
   const send = makeSender({ lookup, keepNamesMs: 60_000 });
   for (let n = 0; n < 10; n += 1) expect(await send(`http://localhost:${port}/`)).toBe(200);
   expect(asked).toEqual(['localhost']);
@@ -111,12 +105,12 @@ test('after a connection that failed the name is asked for anew', async () => {
   const { port } = await startReceiver((_request, response) => void response.end(), certificate);
   const url = `https://localhost:${port}/`;
   // Nothing listens at the first address; the second one belongs to somebody with another certificate.
-  const refused = answering(['::1'], ['127.0.0.1']);
+  const refused = lookupOf(['::1'], ['127.0.0.1']);
   const send = makeSender({ lookup: refused.lookup, ca: certificate.cert, keepNamesMs: 60_000 });
   expect(['connection_refused', 'host_unreachable']).toContain(await send(url));
   expect(await send(url)).toBe(200);
   expect(refused.asked).toHaveLength(2);
-  const distrusted = answering(['127.0.0.1']);
+  const distrusted = lookupOf(['127.0.0.1']);
   const sendDistrusting = makeSender({
     lookup: distrusted.lookup,
     ca: stranger.cert,
@@ -150,10 +144,10 @@ describe.runIf(process.platform === 'linux')('a name that is pointed to this mac
 
   test('while its answer is kept reaches the address that was judged, and afterwards nothing', async () => {
     const { victim, ca, url } = await startBoth();
-    const { lookup, queries } = await startNameServer((_name, earlier) =>
+    const { nameServers, queries } = await startNameServer((_name, earlier) =>
       earlier === 0 ? [publicAddress] : ['127.0.0.1'],
     );
-    const send = makeSender({ guard: judging, lookup, ca, keepNamesMs: 500 });
+    const send = makeSender({ guard: judging, nameServers, ca, keepNamesMs: 500 });
     expect(await send(url)).toBe(200);
     const outcomes = new Set<string | number>();
     await expect
@@ -181,13 +175,13 @@ describe.runIf(process.platform === 'linux')('a name that is pointed to this mac
       ['127.0.0.1', publicAddress],
       [publicAddress, '127.0.0.1'],
     ]) {
-      const { lookup, asked } = answering(addresses);
+      const { lookup, asked } = lookupOf(addresses);
       const send = makeSender({ guard: judging, lookup, ca, keepNamesMs: 60_000 });
       expect(await send(url)).toBe(200);
       expect(await send(url)).toBe(200);
       expect(asked).toHaveLength(1);
     }
-    const { lookup, asked } = answering([publicAddress, '127.0.0.1']);
+    const { lookup, asked } = lookupOf([publicAddress, '127.0.0.1']);
     const send = makeSender({ guard: judging, lookup, ca, keepNamesMs: 60_000 });
     expect(await send(url)).toBe(200);
     publicServer.close();
@@ -208,7 +202,7 @@ describe.runIf(process.platform === 'linux')('a name that is pointed to this mac
         return !isRefused && judging.checkAddress(found, host);
       },
     };
-    const { lookup, asked } = answering([publicAddress]);
+    const { lookup, asked } = lookupOf([publicAddress]);
     const send = makeSender({ guard: changing, lookup, ca, keepNamesMs: 60_000 });
     expect(await send(url)).toBe(200);
     expect(await send(url)).toBe(200);

@@ -5,6 +5,7 @@ import type { Problem } from '../contracts/problem.ts';
 import { isDatabaseUnavailable } from '../db/pool.ts';
 import { ApiError, errorCatalogue, type FieldError } from '../errors.ts';
 import type { PublishMetrics } from '../observability/publish-metrics.ts';
+import { SenderBusy } from '../outbound/sender-busy.ts';
 import { isTemporalUnavailable } from '../temporal/client.ts';
 import { sendAnswer } from './answer.ts';
 
@@ -76,6 +77,10 @@ function toApiError(error: unknown): ApiError {
     });
   if (isTemporalUnavailable(error))
     return new ApiError('unavailable', 'Temporal cannot be reached. Try again.', { retryAfterSeconds: 2 });
+  if (error instanceof SenderBusy)
+    return new ApiError('unavailable', 'Too many requests to this receiver are under way. Try again.', {
+      retryAfterSeconds: error.seconds,
+    });
   const type = (error as { type?: unknown } | null)?.type;
   const status = (error as { status?: unknown } | null)?.status;
   if (type === 'entity.too.large') {

@@ -47,7 +47,7 @@ export function createAddressGuard({ production, allowedCidrs }: AddressGuardOpt
     allowed.some((cidr) => ip.kind() === cidr[0].kind() && ip.match(cidr));
 
   function checkAddress(address: string, host: string): boolean {
-    // A name that says "this machine" may mean nothing else, whatever the look-up answers.
+    // A name that says "this machine" may mean nothing else, whatever the lookup answers.
     if (loopbackHosts.has(host)) return !production && loopbackAddresses.has(address);
     const ip = parseIp(address);
     if (ip === undefined) return false;

@@ -27,6 +27,14 @@ const systemCodes: Readonly<Record<string, AttemptErrorCode>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed_answer',
 };
 
+const lookupCodes: Readonly<Record<string, AttemptErrorCode>> = {
+  ENOTFOUND: 'dns_not_found',
+  ENODATA: 'dns_not_found',
+  // No name server has a name with an empty label, or one of more than 63 characters.
+  EBADNAME: 'dns_not_found',
+  ETIMEOUT: 'timeout_lookup',
+};
+
 /** Of the reasons why each address of a name failed, the one that helps its owner most comes first. */
 const byUsefulness: readonly AttemptErrorCode[] = [
   'connection_refused',
@@ -53,9 +61,7 @@ export function classifyFailure(error: unknown, phase: Phase): AttemptErrorCode 
     return byUsefulness.find((code) => codes.includes(code)) ?? codes[0] ?? 'network_failure';
   }
   const code = readProperty(error, 'code');
-  if (phase === 'lookup') {
-    return code === 'ENOTFOUND' || code === 'ENODATA' ? 'dns_not_found' : 'dns_failure';
-  }
+  if (phase === 'lookup') return lookupCodes[code] ?? 'dns_failure';
   // Node reports a peer that closes in the midst of the handshake as a reset that no system call made.
   if (code === 'ECONNRESET' && readProperty(error, 'syscall') === '') return 'connection_closed';
   const known = systemCodes[code];

@@ -1,25 +1,33 @@
 import { createConnection, type Connection } from './connection.ts';
-import type { Connector } from './guarded-connector.ts';
-import { untilEnded, type Progress } from './progress.ts';
+import type { Connector, OpenConnection } from './guarded-connector.ts';
+import type { Client } from './host-names.ts';
+import { createPlaces, type Places } from './places.ts';
+import type { Progress } from './progress.ts';
 import type { Target } from './target.ts';
+
+/** The right to one connection, for one attempt alone. */
+export type Lease = {
+  /** An idle connection, else a new one. */
+  connect: () => Promise<Connection>;
+  /** One that carried nothing yet, in place of the first. Gives up all idle ones of its origin, which may be dead as well. */
+  connectAnew: () => Promise<Connection>;
+  /** Ends the lease; a connection that may be used again stays open for a while. */
+  release: () => void;
+};
 
 type ConnectionPool = {
   /**
-   * A connection to the URL's origin for this attempt alone: an idle one, else a new one, else whichever
-   * comes free first. `fresh` asks for one that carried nothing yet, and gives up all idle ones to get it.
+   * Waits, with `progress.phase` on `wait`, until the client may have a connection to the URL's origin. Rejected with
+   * `SenderBusy`, or with the reason when the attempt ends early.
    */
-  acquire: (url: Target, progress: Progress, fresh: boolean) => Promise<Connection>;
-  /** Gives a connection back; one that may be used again stays open for a while. */
-  release: (connection: Connection) => void;
+  acquire: (url: Target, client: Client, progress: Progress) => Promise<Lease>;
   /** Ends idle connections; those in use end when they are released. */
   close: () => void;
   /** Origins with a connection or a waiter, idle connections. */
   stats: () => { origins: number; idle: number };
 };
 
-/** What a waiter gets: a connection, or leave to open one. */
-type Grant = Connection | 'open';
-type Origin = { slots: number; idle: Connection[]; waiting: ((grant: Grant) => void)[] };
+type Origin = { places: Places; idle: Connection[] };
 
 type ConnectionPoolOptions = {
   connect: Connector;
@@ -27,13 +35,27 @@ type ConnectionPoolOptions = {
   maxIdleConnections: number;
 };
 
+/** Of one account's test events to one origin: they are made by hand, and nothing else limits how many are under way. */
+const maxOfTests = 4;
+
 /**
  * Keeps connections alive between attempts. undici's own `Pool` is not used because it tells neither which
  * connection a request travels on nor whether that one is reused, and because a request that waits in it
  * cannot be withdrawn: after its deadline it would still open connections.
  *
+ * Many accounts may have receivers at one origin. An account has half of its connections at most, its test events a few
+ * beside these, and one that becomes free goes to who has the fewest: an account whose receivers hang leaves room.
+ *
  * An origin is forgotten with its last connection, and idle connections end after seconds, so what is
  * kept for origins no longer used goes away by itself; `maxIdleConnections` bounds it in the meantime.
+ *
+ * @example
+ * const lease = await pool.acquire(url, { accountId: 'acc_1', isTest: false }, progress);
+ * try {
+ *   await (await lease.connect()).request({ url, headers, body }, progress);
+ * } finally {
+ *   lease.release();
+ * }
  */
 export function createConnectionPool({
   connect,
@@ -45,13 +67,9 @@ export function createConnectionPool({
   const allIdle = new Set<Connection>();
   let isClosed = false;
 
-  function freeSlot(key: string): void {
+  function forgetIfUnused(key: string): void {
     const origin = origins.get(key);
-    if (origin === undefined) return;
-    const next = origin.waiting.shift();
-    if (next !== undefined) return next('open');
-    origin.slots -= 1;
-    if (origin.slots === 0) origins.delete(key);
+    if (origin?.places.isEmpty() && origin.idle.length === 0) origins.delete(key);
   }
 
   function endIdle(connection: Connection): void {
@@ -60,7 +78,7 @@ export function createConnectionPool({
     const origin = origins.get(connection.origin);
     if (origin !== undefined) origin.idle = origin.idle.filter((each) => each !== connection);
     connection.destroy();
-    freeSlot(connection.origin);
+    forgetIfUnused(connection.origin);
   }
 
   function takeIdle(origin: Origin): Connection | undefined {
@@ -70,52 +88,8 @@ export function createConnectionPool({
     return connection;
   }
 
-  async function open(url: Target, progress: Progress): Promise<Connection> {
-    try {
-      const connection = createConnection(url.origin, await connect(url, progress));
-      connection.onClose(() => endIdle(connection));
-      return connection;
-    } catch (error) {
-      freeSlot(url.origin);
-      throw error;
-    }
-  }
-
-  function waitForGrant(origin: Origin, progress: Progress): Promise<Grant> {
-    return untilEnded(progress, (resolve) => {
-      origin.waiting.push(resolve);
-      return () => {
-        origin.waiting = origin.waiting.filter((each) => each !== resolve);
-      };
-    });
-  }
-
-  async function acquire(url: Target, progress: Progress, fresh: boolean): Promise<Connection> {
-    const key = url.origin;
-    if (fresh) origins.get(key)?.idle.forEach(endIdle);
-    const origin = origins.get(key) ?? { slots: 0, idle: [], waiting: [] };
-    origins.set(key, origin);
-    let grant: Grant | undefined = takeIdle(origin);
-    if (grant === undefined && origin.slots < connectionsPerOrigin) {
-      origin.slots += 1;
-      grant = 'open';
-    }
-    progress.phase = 'connect';
-    grant ??= await waitForGrant(origin, progress);
-    if (grant === 'open') return open(url, progress);
-    if (!fresh) return grant;
-    grant.destroy();
-    return open(url, progress);
-  }
-
-  function release(connection: Connection): void {
-    const origin = origins.get(connection.origin);
-    if (origin === undefined || isClosed || !connection.isOpen()) {
-      connection.destroy();
-      return freeSlot(connection.origin);
-    }
-    const next = origin.waiting.shift();
-    if (next !== undefined) return next(connection);
+  function putBack(origin: Origin, connection: Connection): void {
+    if (isClosed || !connection.isOpen()) return connection.destroy();
     origin.idle.push(connection);
     allIdle.add(connection);
     for (const oldest of allIdle) {
@@ -124,9 +98,51 @@ export function createConnectionPool({
     }
   }
 
+  async function acquire(url: Target, client: Client, progress: Progress): Promise<Lease> {
+    const key = url.origin;
+    const origin = origins.get(key) ?? { places: createPlaces(connectionsPerOrigin), idle: [] };
+    origins.set(key, origin);
+    const { places } = origin;
+    const half = Math.ceil(connectionsPerOrigin / 2);
+    const [holder, most] = client.isTest
+      ? [`test ${client.accountId}`, Math.min(maxOfTests, half)]
+      : [client.accountId, half];
+    if (!places.take(holder, most)) await places.wait(holder, most, progress);
+
+    let connection = takeIdle(origin);
+    const release = (): void => {
+      // First of all, for the next one takes it.
+      if (connection !== undefined) putBack(origin, connection);
+      places.giveBack(holder);
+      forgetIfUnused(key);
+    };
+    const prepare = () => connect(url, client, progress);
+    const openWith = async (open: OpenConnection): Promise<Connection> => {
+      const opened = createConnection(key, await open());
+      opened.onClose(() => endIdle(opened));
+      connection = opened;
+      return opened;
+    };
+    try {
+      const open = connection === undefined ? await prepare() : undefined;
+      return {
+        connect: async () => connection ?? openWith(open ?? (await prepare())),
+        connectAnew: async () => {
+          connection?.destroy();
+          connection = undefined;
+          origin.idle.forEach(endIdle);
+          return openWith(await prepare());
+        },
+        release,
+      };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
   return {
     acquire,
-    release,
     close: () => {
       isClosed = true;
       allIdle.forEach(endIdle);

@@ -1,56 +1,60 @@
-import { lookup as systemLookup, type LookupAddress } from 'node:dns';
-import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
+import type { LookupAddress } from 'node:dns';
+import { isIP, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import type { AddressGuard } from './address-guard.ts';
 import { AttemptFailure } from './attempt-failure.ts';
+import { addressOrder, dial } from './dial.ts';
+import { createHostNames, type Client, type FindAddresses } from './host-names.ts';
 import { withoutBrackets } from './judge-ip.ts';
-import { createNameAnswers } from './name-answers.ts';
 import { untilEnded, type Progress } from './progress.ts';
+import { createResolver, type Lookup } from './resolver.ts';
 import type { Target } from './target.ts';
 
-/** Opens a connection to the URL's origin, TLS included; keeps `progress.phase` up to date. */
-export type Connector = (url: Target, progress: Progress) => Promise<Socket>;
+/**
+ * Waits until a lookup of the URL's host may begin, where one is needed (`progress.phase` is `wait`). What it gives opens a
+ * connection to the URL's origin, TLS included, and keeps `progress.phase` up to date.
+ */
+export type Connector = (url: Target, client: Client, progress: Progress) => Promise<OpenConnection>;
+export type OpenConnection = () => Promise<Socket>;
 
 type ConnectorOptions = {
   guard: AddressGuard;
   timeoutMs: number;
-  lookup?: LookupFunction | undefined;
+  lookup?: Lookup | undefined;
   /** For how many milliseconds a name's addresses are kept. */
   keepNamesMs?: number | undefined;
   ca?: string | undefined;
 };
 
 // Far below the life that names are given (30 s and more), and below what a connection lives, so it adds little to how
-// late a changed name is noticed; in a burst to a receiver that keeps no connection it saves all look-ups but one.
+// late a changed name is noticed; in a burst to a receiver that keeps no connection it saves all lookups but one.
 const keepNamesForMs = 5_000;
-// A name may list any number of addresses: without a bound it could aim many connections at strangers.
-const maxAddresses = 8;
 
 /**
  * Makes the function that opens connections. The guard judges three times: an IP literal before it is
- * dialled (nothing looks one up), every address that the look-up answers, and the address that the socket
- * is really connected to, before a byte is written. What was judged is what is dialled: there is no second
- * look-up for a rebinding name to use.
+ * connected to (nothing looks one up), every address that the lookup finds, and the address that the socket
+ * is really connected to, before a byte is written. What was judged is what is connected to: there is no second
+ * lookup for a rebinding name to use.
  *
  * A name's addresses are kept for seconds and judged again at each connection. They are not kept where none
- * may be dialled, nor where the connection failed.
+ * may be connected to, nor where the connection failed.
  *
- * The promise is rejected with the reason for which the attempt ends early, an `AttemptFailure`, or the error
- * of node:dns, net or tls. `timeoutMs` (milliseconds) is the whole attempt's: it bounds what one of several
- * addresses may use up.
+ * The promises are rejected with the reason for which the attempt ends early, an `AttemptFailure`, `SenderBusy`, or the
+ * error of node:dns, net or tls. `timeoutMs` (milliseconds) is the whole attempt's, and the longest lookup.
  *
  * @example
  * const connect = createConnector({ guard, timeoutMs: 5_000 });
- * const socket = await connect(new URL('https://example.com/hook'), startProgress(5_000).progress);
+ * const open = await connect(new URL('https://example.com/hook'), client, progress);
+ * const socket = await open();
  */
 export function createConnector({
   guard,
   timeoutMs,
-  lookup = systemLookup,
+  lookup = createResolver(),
   keepNamesMs = keepNamesForMs,
   ca,
 }: ConnectorOptions): Connector {
-  const names = createNameAnswers({ lookup, keepMs: keepNamesMs });
+  const names = createHostNames({ lookup, keepMs: keepNamesMs, limitMs: timeoutMs });
   const addTls = buildConnector({
     timeout: 0,
     allowH2: false,
@@ -58,15 +62,11 @@ export function createConnector({
     ...(ca === undefined ? {} : { ca }),
   });
 
-  async function findAddresses(host: string, progress: Progress): Promise<readonly LookupAddress[]> {
-    const literal = withoutBrackets(host);
-    const family = isIP(literal);
-    progress.phase = 'lookup';
-    if (family !== 0) return [{ address: literal, family }];
-    return untilEnded<readonly LookupAddress[]>(progress, (resolve, reject) => {
-      names.find(host).then(resolve, reject);
-      return () => {};
-    });
+  function prepareLookup(host: string, client: Client, progress: Progress): Promise<FindAddresses> {
+    const address = withoutBrackets(host);
+    const family = isIP(address);
+    if (family === 0) return names.prepare(withoutRootDot(host), client, progress);
+    return Promise.resolve(() => Promise.resolve([{ address, family }]));
   }
 
   async function open(url: Target, found: readonly LookupAddress[], progress: Progress): Promise<Socket> {
@@ -75,8 +75,7 @@ export function createConnector({
     const allowed = found.filter(({ address }) => guard.checkAddress(address, host));
     if (allowed.length === 0) throw new AttemptFailure('blocked_address');
     progress.phase = 'connect';
-    const addresses = allowed.slice(0, maxAddresses);
-    const socket = await dial(url, addresses, Math.min(1000, timeoutMs / 4), progress);
+    const socket = await dial(addressOrder(allowed), portOf(url), progress);
     if (!guard.checkAddress(socket.remoteAddress ?? '', host)) {
       socket.destroy();
       throw new AttemptFailure('blocked_address');
@@ -97,8 +96,10 @@ export function createConnector({
         {
           hostname: withoutBrackets(url.hostname),
           host: url.host,
+          // RFC 6066, 3: no dot at the end. Some servers end the handshake otherwise. IP literals have no server name.
+          ...(url.hostname.endsWith('.') ? { servername: withoutRootDot(url.hostname) } : {}),
           protocol: url.protocol,
-          port: portOf(url),
+          port: String(portOf(url)),
           httpSocket: socket,
         },
         (error, secured) => {
@@ -111,40 +112,27 @@ export function createConnector({
     });
   }
 
-  return async (url, progress) => {
-    const found = await findAddresses(url.hostname, progress);
-    try {
-      return await open(url, found, progress);
-    } catch (error) {
-      names.forget(url.hostname, found);
-      throw error;
-    }
+  return async (url, client, progress) => {
+    const find = await prepareLookup(url.hostname, client, progress);
+    return async () => {
+      progress.phase = 'lookup';
+      const found = await find(progress);
+      try {
+        return await open(url, found, progress);
+      } catch (error) {
+        names.forget(withoutRootDot(url.hostname), found);
+        throw error;
+      }
+    };
   };
 }
 
-function dial(
-  url: Target,
-  addresses: LookupAddress[],
-  attemptTimeoutMs: number,
-  progress: Progress,
-): Promise<Socket> {
-  return untilEnded(progress, (resolve, reject) => {
-    const socket = connectTcp({
-      host: withoutBrackets(url.hostname),
-      port: Number(portOf(url)),
-      lookup: (_host, _options, answer) => answer(null, addresses),
-      noDelay: true,
-      autoSelectFamily: true,
-      autoSelectFamilyAttemptTimeout: Math.max(10, Math.floor(attemptTimeoutMs)),
-    });
-    // Stays for the socket's life: under TLS its errors are reported once more, by the TLS socket.
-    socket.on('error', reject);
-    socket.once('connect', () => resolve(socket));
-    return () => socket.destroy();
-  });
+function portOf(url: Target): number {
+  if (url.port !== '') return Number(url.port);
+  return url.protocol === 'https:' ? 443 : 80;
 }
 
-function portOf(url: Target): string {
-  if (url.port !== '') return url.port;
-  return url.protocol === 'https:' ? '443' : '80';
+/** `example.com.` is the same host as `example.com`, and name servers and certificates know it without the dot. */
+function withoutRootDot(host: string): string {
+  return host.replace(/\.$/, '');
 }

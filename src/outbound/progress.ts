@@ -1,11 +1,12 @@
 /** What an attempt is busy with; decides what running out of time is called. */
-export type Phase = 'lookup' | 'connect' | 'tls' | 'answer';
+export type Phase = 'wait' | 'lookup' | 'connect' | 'tls' | 'answer';
 
 /**
  * Shared by the steps of one attempt: where it stands, and what ends it early. An `AbortSignal` would do as well; making
  * one and listening to it costs more than all else here.
  */
 export type Progress = {
+  /** `wait`: for something of this process, which is not the receiver's time. */
   phase: Phase;
   /** Why the attempt is to end: its time is over, or its caller gave up. */
   readonly ended: Error | undefined;
@@ -14,19 +15,23 @@ export type Progress = {
 };
 
 /**
- * Begins an attempt that ends after `timeoutMs` (milliseconds), or when `end` is called. `stop` takes the timer away.
+ * Begins an attempt, which waits first. It ends after `limitMs` (milliseconds), unless `restart` gives it another limit
+ * from then on; or when `end` is called. `stop` takes the timer away.
  *
  * @example
- * const { progress, end, stop } = startProgress(5_000);
- * const socket = await connect(target, progress).finally(stop);
+ * const { progress, end, restart, stop } = startProgress(3_000);
+ * const lease = await pool.acquire(target, client, progress);
+ * restart(5_000);
+ * const connection = await lease.connect().finally(stop);
  */
-export function startProgress(timeoutMs: number): {
+export function startProgress(limitMs: number): {
   progress: Progress;
   end: (reason: Error) => void;
+  restart: (limitMs: number) => void;
   stop: () => void;
 } {
   const progress: { -readonly [name in keyof Progress]: Progress[name] } = {
-    phase: 'connect',
+    phase: 'wait',
     ended: undefined,
     onEnd: undefined,
   };
@@ -35,11 +40,21 @@ export function startProgress(timeoutMs: number): {
     progress.ended = reason;
     progress.onEnd?.(reason);
   };
-  const timer = setTimeout(() => {
-    // A busy event loop runs timers first: an answer that is already here gets its turn before the deadline.
-    setImmediate(() => end(new Error('The time for this attempt is over.')));
-  }, timeoutMs);
-  return { progress, end, stop: () => clearTimeout(timer) };
+  const endAfter = (milliseconds: number): NodeJS.Timeout => {
+    const started = setTimeout(() => {
+      // A busy event loop runs timers first: a response that is already here gets its turn before the deadline.
+      setImmediate(() => {
+        if (started === timer) end(new Error('The time for this attempt is over.'));
+      });
+    }, milliseconds);
+    return started;
+  };
+  let timer = endAfter(limitMs);
+  const restart = (milliseconds: number): void => {
+    clearTimeout(timer);
+    timer = endAfter(milliseconds);
+  };
+  return { progress, end, restart, stop: () => clearTimeout(timer) };
 }
 
 /**

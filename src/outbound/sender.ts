@@ -1,24 +1,32 @@
-import type { LookupFunction } from 'node:net';
 import type { AttemptErrorCode } from '../contracts/attempt.ts';
 import type { AddressGuard } from './address-guard.ts';
+import { assertHeaders } from './assert-headers.ts';
 import { classifyFailure } from './attempt-failure.ts';
 import type { Answer, Connection, OutboundRequest } from './connection.ts';
-import { createConnectionPool } from './connection-pool.ts';
+import { createConnectionPool, type Lease } from './connection-pool.ts';
 import { createConnector } from './guarded-connector.ts';
 import { startProgress, type Progress } from './progress.ts';
+import { createResolver, type Lookup } from './resolver.ts';
+import { SenderBusy } from './sender-busy.ts';
 import { createTargets } from './target.ts';
 
 export type SendRequest = {
   url: string;
-  /** Ready made; Host, Content-Length and Connection are added here. */
-  headers: Record<string, string>;
+  /** Whose attempt it is: connections and lookups are shared out by it. */
+  accountId: string;
+  /** A test event; `false` unless given. */
+  isTest?: boolean | undefined;
+  /**
+   * Host, Content-Length and Connection are added here. A function makes them when the attempt begins, after it has waited
+   * for its place: a signature's time is that one.
+   */
+  headers: Record<string, string> | ((startedAt: Date) => Record<string, string>);
   body: Buffer | Uint8Array;
   signal?: AbortSignal | undefined;
 };
 
-export type SendResult = { startedAt: Date; durationMs: number } & (
-  ({ kind: 'answered' } & Answer) | { kind: 'failed'; code: AttemptErrorCode }
-);
+type Outcome = ({ kind: 'answered' } & Answer) | { kind: 'failed'; code: AttemptErrorCode };
+export type SendResult = { startedAt: Date; durationMs: number } & Outcome;
 
 export type Sender = {
   send: (request: SendRequest) => Promise<SendResult>;
@@ -29,8 +37,10 @@ export type Sender = {
 export type SenderOptions = {
   guard: AddressGuard;
   timeoutMs: number;
-  /** Finds a host's addresses; node:dns `lookup` unless given. */
-  lookup?: LookupFunction | undefined;
+  /** Finds a host's addresses in place of the hosts file and the name servers. */
+  lookup?: Lookup | undefined;
+  /** `address:port` of the name servers to ask; the system's unless given. */
+  nameServers?: readonly string[] | undefined;
   /** For how many milliseconds a host's addresses are kept; 5,000 unless given. */
   keepNamesMs?: number | undefined;
   /** PEM certificates to trust instead of Node's own. */
@@ -40,26 +50,31 @@ export type SenderOptions = {
   maxIdleConnections?: number | undefined;
 };
 
-const reservedHeaders = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'keep-alive']);
+/** The longest wait for a place, in milliseconds: who waits in a worker keeps others from it. */
+const maxWaitMs = 3_000;
 
 /**
  * Makes the function that sends one webhook request and says what came of it.
  *
- * `timeoutMs` (milliseconds) is one deadline for waiting for a connection, look-up, connect, TLS, request and
- * the arrival of the final answer's status and headers; the phase in which it runs out decides the code. What
- * is left of it goes to the answer's body, of which at most 16 KiB are kept. Redirects are not followed.
+ * `timeoutMs` (milliseconds) is one deadline for lookup, connect, TLS, request and the arrival of the final response's
+ * status and headers; the phase in which it runs out decides the code. What is left of it goes to the response's body, of
+ * which at most 16 KiB are kept. Redirects are not followed. Waiting for a connection's or a lookup's place is this
+ * process's own affair: it comes before `startedAt`, and is no part of `durationMs`.
  *
- * `send` does not throw for what the network or the receiver does. It throws a `TypeError` for headers that
- * may not be sent, an `Error` after `close`, and the signal's reason when the caller aborts before the answer.
+ * `send` does not throw for what the network or the receiver does. It throws `SenderBusy` where no place became free within
+ * 3 s (nothing was sent), a `TypeError` for headers that may not be sent, what `headers` throws, an `Error` after
+ * `close`, and the signal's reason when the caller aborts before the response.
  * Source: the contract's outcome of an attempt; RFC 9110 (1xx), RFC 9112 6.3 (when a connection is reusable).
  *
  * @example
  * const sender = createSender({ guard, timeoutMs: 5_000 });
- * const result = await sender.send({ url: 'https://example.com/hook', headers: {}, body: Buffer.from('{}') });
+ * const body = Buffer.from('{}');
+ * const result = await sender.send({ url: 'https://example.com/hook', accountId: 'acc_1', headers: {}, body });
  * if (result.kind === 'answered') console.log(result.statusCode, result.headers['retry-after']);
  */
 export function createSender(options: SenderOptions): Sender {
-  const { guard, timeoutMs, lookup, keepNamesMs, ca } = options;
+  const { guard, timeoutMs, nameServers, keepNamesMs, ca } = options;
+  const { lookup = createResolver({ nameServers }) } = options;
   const { connectionsPerOrigin = 16, maxIdleConnections = 512 } = options;
   const connect = createConnector({ guard, timeoutMs, lookup, keepNamesMs, ca });
   const pool = createConnectionPool({ connect, connectionsPerOrigin, maxIdleConnections });
@@ -67,35 +82,31 @@ export function createSender(options: SenderOptions): Sender {
   const underWay = new Set<Promise<unknown>>();
   let isClosed = false;
 
-  async function exchange(request: OutboundRequest, progress: Progress, fresh: boolean): Promise<Answer> {
-    const connection = await pool.acquire(request.url, progress, fresh);
-    try {
-      return await connection.request(request, progress);
-    } catch (error) {
-      connection.destroy();
-      if (fresh || progress.ended !== undefined || !diedIdle(connection, error)) throw error;
-    } finally {
-      pool.release(connection);
-    }
-    return exchange(request, progress, true);
-  }
-
-  async function attempt({ url: text, headers, body, signal }: SendRequest): Promise<Outcome> {
+  async function attempt(request: SendRequest): Promise<SendResult> {
+    const { url: text, accountId, isTest = false, headers, body, signal } = request;
     const url = findTarget(text);
-    if (url === undefined) return { kind: 'failed', code: 'blocked_address' };
-    const { progress, end, stop } = startProgress(timeoutMs);
+    if (url === undefined) {
+      return { kind: 'failed', code: 'blocked_address', startedAt: new Date(), durationMs: 0 };
+    }
+    const { progress, end, restart, stop } = startProgress(maxWaitMs);
     const onAbort = (): void => end(signal?.reason as Error);
     signal?.addEventListener('abort', onAbort, { once: true });
+    let lease: Lease | undefined;
     try {
-      return { ...(await exchange({ url, headers, body }, progress, false)), kind: 'answered' };
+      lease = await pool.acquire(url, { accountId, isTest }, progress);
+      const startedAt = new Date();
+      const start = performance.now();
+      restart(timeoutMs);
+      const made = typeof headers === 'function' ? headers(startedAt) : headers;
+      assertHeaders(made);
+      const outcome = await exchange(lease, { url, headers: made, body }, progress);
+      if (outcome.kind === 'failed') signal?.throwIfAborted();
+      return { ...outcome, startedAt, durationMs: Math.round(performance.now() - start) };
     } catch (error) {
       signal?.throwIfAborted();
-      const isLate = progress.ended !== undefined;
-      return {
-        kind: 'failed',
-        code: isLate ? `timeout_${progress.phase}` : classifyFailure(error, progress.phase),
-      };
+      throw progress.ended === undefined ? error : new SenderBusy();
     } finally {
+      lease?.release();
       stop();
       signal?.removeEventListener('abort', onAbort);
     }
@@ -103,18 +114,10 @@ export function createSender(options: SenderOptions): Sender {
 
   async function send(request: SendRequest): Promise<SendResult> {
     if (isClosed) throw new Error('This sender is closed.');
-    assertHeaders(request.headers);
     request.signal?.throwIfAborted();
-    const startedAt = new Date();
-    const start = performance.now();
     const running = attempt(request);
     underWay.add(running);
-    try {
-      const outcome = await running;
-      return { ...outcome, startedAt, durationMs: Math.round(performance.now() - start) };
-    } finally {
-      underWay.delete(running);
-    }
+    return running.finally(() => underWay.delete(running));
   }
 
   async function close(): Promise<void> {
@@ -126,27 +129,40 @@ export function createSender(options: SenderOptions): Sender {
   return { send, close };
 }
 
-type Outcome = SendResult extends infer R
-  ? R extends unknown
-    ? Omit<R, 'startedAt' | 'durationMs'>
-    : never
-  : never;
+/** What came of the request; throws where it is not known, because this process had no room or the caller gave up. */
+async function exchange(lease: Lease, request: OutboundRequest, progress: Progress): Promise<Outcome> {
+  try {
+    return { ...(await requestOnce(lease, request, progress)), kind: 'answered' };
+  } catch (error) {
+    const { phase, ended } = progress;
+    if (error instanceof SenderBusy || phase === 'wait') throw error;
+    return {
+      kind: 'failed',
+      code: ended === undefined ? classifyFailure(error, phase) : `timeout_${phase}`,
+    };
+  }
+}
+
+async function requestOnce(lease: Lease, request: OutboundRequest, progress: Progress): Promise<Answer> {
+  const connection = await lease.connect();
+  try {
+    return await connection.request(request, progress);
+  } catch (error) {
+    connection.destroy();
+    if (progress.ended !== undefined || !diedIdle(connection, error)) throw error;
+  }
+  const fresh = await lease.connectAnew();
+  try {
+    return await fresh.request(request, progress);
+  } catch (error) {
+    fresh.destroy();
+    throw error;
+  }
+}
 
 /** Whether the receiver had closed this connection before it saw the request: then sending again is safe. */
 function diedIdle(connection: Connection, error: unknown): boolean {
   if (!connection.isReused() || connection.hasAnswerBegun()) return false;
   const code = classifyFailure(error, 'answer');
   return code === 'connection_closed' || code === 'connection_reset';
-}
-
-function assertHeaders(headers: Record<string, string>): void {
-  for (const [name, value] of Object.entries(headers)) {
-    if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/i.test(name) || reservedHeaders.has(name.toLowerCase())) {
-      throw new TypeError(`"${name}" is not a header that a caller may set`);
-    }
-    // A line break in a value would add headers, or a whole request, of somebody else's choice.
-    if (!/^[\u0020-\u007e\u00a0-\u00ff]*$/.test(value)) {
-      throw new TypeError(`the value of header ${name} has a character that may not be sent`);
-    }
-  }
 }

@@ -1,4 +1,4 @@
-import dns, { type LookupAddress } from 'node:dns';
+import dns, { promises, type LookupAddress } from 'node:dns';
 import { syncBuiltinESMExports } from 'node:module';
 import { isIP, Socket } from 'node:net';
 
@@ -6,7 +6,7 @@ const isLoopback = (host: string) => /^(localhost|127\.[\d.]+|::1)$/.test(host);
 
 /**
  * From here on this process can reach its own machine only: other names do not exist, other addresses cannot be
- * reached. Answers every name and address that was asked for.
+ * reached. Gives every name and address that was asked for.
  */
 export function stayOnLoopback(): Set<string> {
   const refused = new Set<string>();
@@ -21,6 +21,11 @@ export function stayOnLoopback(): Set<string> {
     },
   });
   syncBuiltinESMExports();
+  const refuse = async (host: string): Promise<never> => {
+    refused.add(host);
+    throw systemError('ENOTFOUND', 'queryA');
+  };
+  Object.assign(promises.Resolver.prototype, { resolve4: refuse, resolve6: refuse });
 
   Socket.prototype.connect = function connectOnLoopback(this: Socket, ...args: unknown[]): Socket {
     // node:net hands its own calls over as one array of options and callback.

@@ -1,36 +1,43 @@
 import { createSocket } from 'node:dgram';
-import { promises } from 'node:dns';
 import { once } from 'node:events';
-import { isIPv6, type LookupFunction } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { onTestFinished } from 'vitest';
 
 const typeA = 1;
 const typeAaaa = 28;
+const codes = { servfail: 2, nxdomain: 3, refused: 5 } as const;
+
+/** Addresses of both families (those of the wrong one are left out), a failure, or no response at all. */
+export type Reply = string[] | keyof typeof codes | 'silence';
 
 export type NameServer = {
-  /** Asks this server, every time anew, as the sender's `lookup` wants it. */
-  lookup: LookupFunction;
+  /** For the sender. */
+  nameServers: string[];
   /** The names that were asked for their IPv4 addresses. */
   queries: string[];
 };
 
-/** A name server on 127.0.0.1 until the test ends. `addressesOf` decides each answer; none may be kept (TTL 0). */
+/** A name server on 127.0.0.1 until the test ends. `replyTo` decides each response; none may be kept (TTL 0). */
 export async function startNameServer(
-  addressesOf: (name: string, earlierQueries: number) => string[],
+  replyTo: (name: string, earlierQueries: number, family: 4 | 6) => Reply,
 ): Promise<NameServer> {
   const queries: string[] = [];
   const socket = createSocket('udp4');
   socket.on('message', (query, { port, address }) => {
     const { name, end } = readName(query);
     const type = query.readUInt16BE(end);
-    const addresses = addressesOf(name, type === typeA ? queries.length : Math.max(0, queries.length - 1));
+    // Both families are asked for side by side, AAAA first.
+    const earlier = queries.filter((each) => each === name).length;
     if (type === typeA) queries.push(name);
+    const reply = replyTo(name, earlier, type === typeAaaa ? 6 : 4);
+    if (reply === 'silence') return;
+    const addresses = typeof reply === 'string' ? [] : reply;
     const records = addresses
       .filter((found) => isIPv6(found) === (type === typeAaaa))
       .map((found) => record(type, found));
     const header = Buffer.alloc(12);
     query.copy(header, 0, 0, 2);
-    header.writeUInt16BE(0x8180, 2);
+    header.writeUInt16BE(0x8180 + (typeof reply === 'string' ? codes[reply] : 0), 2);
     header.writeUInt16BE(1, 4);
     header.writeUInt16BE(records.length, 6);
     socket.send(Buffer.concat([header, query.subarray(12, end + 4), ...records]), port, address);
@@ -38,24 +45,7 @@ export async function startNameServer(
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
   onTestFinished(() => void socket.close());
-
-  const resolver = new promises.Resolver({ timeout: 2000, tries: 2 });
-  resolver.setServers([`127.0.0.1:${socket.address().port}`]);
-  const lookup: LookupFunction = (host, _options, answer) => {
-    const find = async () => {
-      const four = await resolver.resolve4(host).catch(() => []);
-      const six = await resolver.resolve6(host).catch(() => []);
-      return [
-        ...four.map((address) => ({ address, family: 4 })),
-        ...six.map((address) => ({ address, family: 6 })),
-      ];
-    };
-    find().then(
-      (found) => answer(null, found),
-      (error: Error) => answer(error, []),
-    );
-  };
-  return { lookup, queries };
+  return { nameServers: [`127.0.0.1:${socket.address().port}`], queries };
 }
 
 function readName(query: Buffer): { name: string; end: number } {

@@ -121,6 +121,7 @@ export const webhookRoutes = [
         data: eventTypeExamples[body.event].data,
       });
       const { attemptId, sent } = await sendAttempt(deps, {
+        accountId: accountOf(key),
         webhookId: webhook.id,
         url: webhook.url,
         sealedSecret: webhook.sealedSecret,
