@@ -322,9 +322,10 @@ test('a workflow terminated in Temporal ends its delivery canceled; one that is 
   );
   answerWith = 200;
   // As the reconciler finds them once their time has passed.
-  await service.pool.query(`update deliveries set reconcile_at = now() where id = any($1)`, [
-    [terminated, lost],
-  ]);
+  await service.pool.query(
+    `update deliveries set next_attempt_at = now(), reconcile_at = now() where id = any($1)`,
+    [[terminated, lost]],
+  );
   expect(await waitForStatus(service, terminated, 'canceled')).toMatchObject({ reason: 'terminated' });
   expect(await waitForStatus(service, lost, 'delivered')).toMatchObject({
     attempts: [{ number: 1 }, { number: 2 }],

@@ -177,7 +177,11 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     );
     expect((await readDelivery(service, of('moved'))).next_attempt_at).toBe(until_);
     // It was asked for before the first attempt had ended, which was that attempt.
-    const retried = await waitForStatus(service, of('retried'), 'retrying', 1);
+    const retried = await until(
+      () => readDelivery(service, of('retried')),
+      ({ timeline }) => timeline.some(({ type }) => type === 'signal'),
+    );
+    expect([retried.status, retried.attempts.length]).toEqual(['retrying', 1]);
     expect(retried.timeline.filter(({ type }) => type === 'signal')).toHaveLength(1);
   });
 

@@ -117,7 +117,7 @@ test('each delivery, and the audit, tell who asked; the history holds ids and ou
     expect(signals).toMatchObject([{ by }]);
     told.push(...signals.map(({ name }) => name));
   }
-  expect(told.toSorted((a, b) => a.localeCompare(b))).toEqual(['recover', 'retryNow']);
+  expect(told.toSorted((a, b) => a.localeCompare(b))).toEqual(['recover', 'recover']);
   await account.call('POST', `/v1/recoveries/${body.id}/cancel`);
   const audited = await service.pool.query(
     `select actor, action from audit_records where account_id = $1 and target = $2`,

@@ -99,7 +99,7 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
             });
           }
           const isWoken = await condition(() => run.action !== action, lengthOf(action), {
-            summary: describeWait(action),
+            summary: summaryOf(action, run.retriesUsed),
           });
           if (!isWoken) apply({ type: 'timer', at: now() });
           break;
@@ -191,10 +191,22 @@ function stateOf(action: Action, attempts: number): DeliveryState {
   };
 }
 
-/** Milliseconds. Retries wait in whole seconds, as scheduled. */
-function lengthOf({ until, reason }: Action & { type: 'wait' }): number {
-  const milliseconds = Math.max(0, Date.parse(until) - Date.now());
-  return reason === 'retry' ? Math.ceil(milliseconds / 1000) * 1000 : milliseconds;
+/** Milliseconds. */
+function lengthOf({ until, seconds }: Action & { type: 'wait' }): number {
+  return seconds === undefined ? Math.max(0, Date.parse(until) - Date.now()) : seconds * 1000;
+}
+
+function summaryOf({ until, reason, seconds }: Action & { type: 'wait' }, retriesUsed: number): string {
+  switch (reason) {
+    case 'busy':
+      return `a permit in about ${seconds ?? 1} s`;
+    case 'retry':
+      return seconds === undefined ? `retry at ${until}` : `retry ${retriesUsed} in ${seconds} s`;
+    case 'hourly_cap':
+      return `hourly cap: room at ${until}`;
+    case 'rescheduled':
+      return `rescheduled to ${until}`;
+  }
 }
 
 function describeWait({ until, reason }: Action & { type: 'wait' }): string {

@@ -42,8 +42,8 @@ export type Action =
       scheduledSeconds: number | null;
       trigger: AttemptTrigger;
     }
-  /** `until`: RFC 3339. `busy`: for a permit. */
-  | { type: 'wait'; until: string; reason: WaitReason | 'busy' }
+  /** `until`: RFC 3339. `seconds`: its length, where it begins now. `busy`: for a permit. */
+  | { type: 'wait'; until: string; reason: WaitReason | 'busy'; seconds?: number }
   | { type: 'reschedule'; until: string }
   | { type: 'cancel' }
   | { type: 'end'; status: 'delivered' | 'held' | 'canceled' | 'ended' }
@@ -143,13 +143,14 @@ function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'resul
       const isRetry = run.requests.isRetry || run.retrySeen >= number;
       const requests = { ...run.requests, isRetry };
       const made = { ...run, requests, attempts: number, retriesUsed: run.retriesUsed + 1 };
-      return decide(made, { type: 'wait', until: endOfWait(result), reason: 'retry' });
+      const { seconds } = result;
+      return decide(made, { type: 'wait', until: endOfWait(result), reason: 'retry', seconds });
     }
     case 'defer':
       return decide(run, { type: 'wait', until: result.until, reason: result.reason });
     case 'busy': {
       const until = new Date(Date.parse(at) + result.seconds * 1000).toISOString();
-      return decide(run, { type: 'wait', until, reason: 'busy' });
+      return decide(run, { type: 'wait', until, reason: 'busy', seconds: result.seconds });
     }
     case 'stop': {
       const end: Action = { type: 'end', status: result.status };
