@@ -179,7 +179,7 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
 
 test('what a kill, a call or a run beside it explains is no fault', () => {
   const facts = factsOf(({ model, requests, runs }) => {
-    model.disturbances.push({ kind: 'process killed', from: now - 2000, to: now - 1000 });
+    model.disturbances.push({ kind: 'process killed', from: now - 2000, to: now - 1000, isGraceful: false });
     steeringOf(model, 'dlv_1').retries = 1;
     return {
       requests: [...requests, request({ attemptId: 'att_9' })],

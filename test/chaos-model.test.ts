@@ -39,7 +39,7 @@ test('what waits longer than the cap makes it, and a wrong count of what is used
   const attempts = [2, 1].map((number) => attempt({ number, startedAt: now - number * 60_000 }));
   const deferred = (...minutes: number[]) =>
     minutes.map((minute, index) => waiting({ id: `dlv_${index}`, nextAttemptAt: now + minute * 60_000 }));
-  const facts = { now, cap: 2, attempts, used: new Map([['wh_1', 2]]) };
+  const facts = { now, cap: 2, attempts, loose: new Set<string>(), used: new Map([['wh_1', 2]]) };
   expect(checkRoom({ ...facts, deferred: deferred(58, 59, 118) })).toEqual([]);
   expect(checkRoom({ ...facts, deferred: deferred(58, 60) })).toEqual([
     expect.stringMatching(/dlv_1 .* waits 60 s longer/),

@@ -3,15 +3,26 @@ import { cutConnections } from './rows.ts';
 import type { World } from './world.ts';
 
 /** One fault at a time: what the one before stopped is back. The fault itself goes on beside the steps that follow. */
-async function strike(world: World, kind: string, work: () => Promise<void>): Promise<void> {
+async function strike(
+  world: World,
+  kind: string,
+  work: () => Promise<void>,
+  isGraceful = false,
+): Promise<void> {
   await world.joined('fault');
-  world.inBackground('fault', world.disturb(kind, work));
+  world.inBackground('fault', world.disturb(kind, work, isGraceful));
 }
 
-export async function cutAll(world: World): Promise<void> {
-  await world.joined('fault');
-  await world.disturb('connections cut', () => cutConnections(world.pool));
-}
+const cutEveryMs = 60;
+
+/** In a row: what is under way at one moment is a transaction only now and then. */
+export const cutAll = (world: World, times: number): Promise<void> =>
+  strike(world, 'connections cut', async () => {
+    for (let time = 0; time < times; time += 1) {
+      await cutConnections(world.pool);
+      await delay(cutEveryMs);
+    }
+  });
 
 export const restartPostgres = (world: World, downMs: number): Promise<void> =>
   strike(world, 'PostgreSQL restarted', () => world.servers.restartPostgres(downMs));
@@ -27,10 +38,15 @@ export const killProcess = (world: World, index: number, downMs: number): Promis
   });
 
 export const restartProcess = (world: World, index: number): Promise<void> =>
-  strike(world, 'process restarted', async () => {
-    await world.processes.stop(index);
-    world.processes.start(index);
-  });
+  strike(
+    world,
+    'process restarted',
+    async () => {
+      await world.processes.stop(index);
+      world.processes.start(index);
+    },
+    true,
+  );
 
 export const pauseProcess = (world: World, index: number, ms: number): Promise<void> =>
   strike(world, 'process paused', () => world.processes.pause(index, ms));
@@ -40,7 +56,7 @@ export async function changeCap(world: World, cap: number): Promise<void> {
   const { model, processes } = world;
   const before = model.caps.at(-1);
   if (before?.cap === cap) return;
-  await strike(world, 'cap changed', async () => {
+  const restartAll = async (): Promise<void> => {
     model.caps.push({ cap, from: Date.now(), to: Infinity });
     for (let index = 0; index < processes.count; index += 1) {
       await processes.stop(index);
@@ -48,5 +64,6 @@ export async function changeCap(world: World, cap: number): Promise<void> {
       await processes.untilReady();
     }
     if (before) before.to = Date.now();
-  });
+  };
+  await strike(world, 'cap changed', restartAll, true);
 }

@@ -24,7 +24,8 @@ export type ChaosOptions = {
 };
 
 export type ChaosResult = { runs: number; failure: ChaosFailure | null };
-export type ChaosFailure = { seed: number; path: string; scenario: Scenario; faults: string[] };
+/** `path` null: the scenario was given. */
+export type ChaosFailure = { seed: number; path: string | null; scenario: Scenario; faults: string[] };
 
 /** Random scenarios, one after the other, until the time is over or one fails; that one is then made shorter. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
@@ -63,10 +64,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
         const [failed] = details.counterexample ?? [];
         if (!failed) throw details.errorInstance;
         const faults = faultsOf.get(failed) ?? [String(details.errorInstance)];
-        const counterexamplePath = details.counterexamplePath ?? '0';
+        const failedPath = scenario === undefined ? details.counterexamplePath : null;
         return {
           runs,
-          failure: { seed: seed + next, path: counterexamplePath, scenario: scenario ?? failed, faults },
+          failure: { seed: seed + next, path: failedPath, scenario: scenario ?? failed, faults },
         };
       }
       if (path !== undefined || scenario !== undefined) break;
@@ -95,7 +96,7 @@ export function describeFailure({ seed, path, scenario, faults }: ChaosFailure):
     'By these steps:',
     describeScenario(scenario),
     '',
-    `Again: npm run chaos -- --seed ${seed} --path ${path}`,
-    `or: npm run chaos -- --scenario '${JSON.stringify(scenario)}'`,
+    ...(path === null ? [] : [`Again: npm run chaos -- --seed ${seed} --path ${path}`]),
+    `These steps: npm run chaos -- --scenario '${JSON.stringify(scenario)}'`,
   ].join('\n');
 }

@@ -1,5 +1,5 @@
 import type { Facts } from './facts.ts';
-import { subscription, type Webhook } from './model.ts';
+import { isDisturbed, subscription, type Webhook } from './model.ts';
 import type { DeliveryRow } from './rows.ts';
 
 /** FLTR_HOLD_HOURS as it is by default. */
@@ -102,11 +102,12 @@ export function checkReceived({ model, deliveries, requests }: DeliveryFacts): s
 /** Every request is a logged attempt, but for those beside a fault; every response in the log was sent. */
 export function checkAttempts({ model, attempts, requests }: DeliveryFacts): string[] {
   const faults: string[] = [];
+  const harsh = model.disturbances.filter(({ isGraceful }) => !isGraceful);
   const logged = new Map(attempts.map((attempt) => [attempt.id, attempt]));
   for (const { attemptId, at, eventId, path } of requests) {
     if (logged.has(attemptId)) continue;
     // What a fault in the meantime kept from being recorded, or recorded twice, is repeated.
-    const isExcused = model.disturbances.some((each) => each.from <= at + 15_000 && each.to >= at - 2000);
+    const isExcused = isDisturbed(harsh, at - 2000, at + 15_000);
     if (!isExcused) faults.push(`${attemptId} of ${eventId} came to ${path} and is not in the log`);
   }
   const received = new Set(requests.map(({ attemptId }) => attemptId));

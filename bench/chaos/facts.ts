@@ -33,11 +33,10 @@ export async function collectFacts(world: World): Promise<Facts> {
   const gone = new Set(world.oldRows.map(({ delivery }) => delivery.id));
   const shown = deliveries.filter(({ id }) => !gone.has(id));
   const ids = new Set(shown.map(({ id }) => id));
-  const [archiveApi, runs, live] = await Promise.all([
-    world.archiveApi(),
-    readWorkflows(world, ids),
-    readTimelines(world.api, ids),
-  ]);
+  const waiting = new Set(shown.filter(({ endedAt }) => endedAt === null).map(({ id }) => id));
+  const [archiveApi, runs] = await Promise.all([world.archiveApi(), readWorkflows(world, ids, waiting)]);
+  // Only now: a history is whole once its run is over.
+  const live = await readTimelines(world.api, ids);
   const archived = await readTimelines(archiveApi, ids);
   return {
     model,
@@ -52,7 +51,7 @@ export async function collectFacts(world: World): Promise<Facts> {
   };
 }
 
-async function readWebhooks({ api }: World): Promise<WebhookState[]> {
+export async function readWebhooks({ api }: Pick<World, 'api'>): Promise<WebhookState[]> {
   const answer = await api<{ data: { webhook_id: string; url: string; active: boolean }[] }>(
     'GET',
     '/v1/webhooks?limit=100',

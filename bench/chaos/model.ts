@@ -35,7 +35,13 @@ export type Event = {
 export type Steering = { retries: number; reschedules: number; isFar: boolean; isCanceled: boolean };
 
 /** A time in which something was killed, stopped or cut off; `to` is Infinity until it is healed. */
-export type Disturbance = { kind: string; from: number; to: number };
+export type Disturbance = {
+  kind: string;
+  from: number;
+  to: number;
+  /** Whether everything under way could end before: that is no excuse for a request without a record. */
+  isGraceful: boolean;
+};
 export type Shift = { at: number; hours: number };
 /** `cap` 0: none. */
 export type CapInForce = { cap: number; from: number; to: number };

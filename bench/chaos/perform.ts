@@ -63,7 +63,7 @@ export async function perform(world: World, command: Command): Promise<void> {
     case 'removeOldRows':
       return removeOldRows(world);
     case 'cutConnections':
-      return cutAll(world);
+      return cutAll(world, command.times);
     case 'restartPostgres':
       return restartPostgres(world, command.downMs);
     case 'killTemporal':

@@ -28,6 +28,8 @@ export type Processes = {
   stop(index: number): Promise<void>;
   /** Where it does not run. `settings` are added to those that it had. */
   start(index: number, settings?: Record<string, string>): void;
+  /** SIGSTOP for all, until the function that it returns is called. */
+  freeze(): () => void;
   /** SIGSTOP, and SIGCONT later. */
   pause(index: number, milliseconds: number): Promise<void>;
   untilReady(): Promise<void>;
@@ -111,15 +113,23 @@ export function createProcesses(starts: readonly Start[], model: Model): Process
       Object.assign(starting.settings, settings);
       start(starting);
     },
+    freeze() {
+      const children = all.flatMap(({ child, isPaused }) => (child && !isPaused ? [child] : []));
+      const signal = (name: NodeJS.Signals) => {
+        for (const child of children) if (all.some((each) => each.child === child)) send(child, name);
+      };
+      signal('SIGSTOP');
+      return () => signal('SIGCONT');
+    },
     async pause(index, milliseconds) {
       const paused = take(index);
       const { child } = paused;
       if (!child || paused.isPaused) return;
       paused.isPaused = true;
-      process.kill(child.pid, 'SIGSTOP');
+      send(child, 'SIGSTOP');
       await delay(milliseconds);
       // It may have been killed meanwhile.
-      if (paused.child === child) process.kill(child.pid, 'SIGCONT');
+      if (paused.child === child) send(child, 'SIGCONT');
       paused.isPaused = false;
     },
     untilReady: () => untilAll(({ child, isReady }) => child !== null && isReady),
@@ -129,6 +139,14 @@ export function createProcesses(starts: readonly Start[], model: Model): Process
       await Promise.all(all.map((each) => end(each, (child) => child.kill())));
     },
   };
+}
+
+function send({ pid }: Child, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended at this moment.
+  }
 }
 
 async function watchReady(starting: ProductProcess, child: Child): Promise<void> {

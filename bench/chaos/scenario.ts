@@ -27,7 +27,7 @@ export type Command =
   | { do: 'changeCap'; cap: number }
   | { do: 'passHours'; hours: number }
   | { do: 'removeOldRows' }
-  | { do: 'cutConnections' }
+  | { do: 'cutConnections'; times: number }
   | { do: 'restartPostgres'; downMs: number }
   | { do: 'killTemporal'; downMs: number }
   | { do: 'killProcess'; process: number; downMs: number }
@@ -100,7 +100,7 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
   changeCap: { weight: 1, fields: { cap: fc.constantFrom(0, 4, 8, 20) } },
   passHours: { weight: 4, fields: { hours: fc.constantFrom(1, 1, 2) } },
   removeOldRows: { weight: 1, fields: {} },
-  cutConnections: { weight: 3, fields: {} },
+  cutConnections: { weight: 3, fields: { times: fc.constantFrom(1, 3, 8) } },
   restartPostgres: { weight: 2, fields: { downMs } },
   killTemporal: { weight: 2, fields: { downMs } },
   killProcess: { weight: 4, fields: { process: processIndex, downMs } },

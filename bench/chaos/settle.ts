@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { activateAll } from './act-webhooks.ts';
-import { checkRoom, type RoomFacts } from './check-cap.ts';
+import { checkRoom, looseAttempts, type RoomFacts } from './check-cap.ts';
+import { readWebhooks } from './facts.ts';
 import { readAttempts, readDeliveries, type DeliveryRow } from './rows.ts';
 import { passHours } from './time.ts';
 import type { World } from './world.ts';
@@ -30,8 +31,16 @@ export async function heal(world: World, activateAtEnd: boolean): Promise<void> 
 
 type Waiting = { moving: DeliveryRow[]; deferred: DeliveryRow[] };
 
-function waitingOf({ model }: World, deliveries: readonly DeliveryRow[]): Waiting {
-  const open = deliveries.filter(({ status }) => status === 'pending' || status === 'retrying');
+/** What is held for a webhook that is active is about to go. */
+function waitingOf(
+  { model }: World,
+  deliveries: readonly DeliveryRow[],
+  activeIds: ReadonlySet<string>,
+): Waiting {
+  const open = deliveries.filter(
+    ({ status, webhookId }) =>
+      status === 'pending' || status === 'retrying' || (status === 'held' && activeIds.has(webhookId)),
+  );
   const isLater = ({ nextAttemptAt }: DeliveryRow) => (nextAttemptAt ?? 0) > Date.now() + soonMs;
   const isFar = ({ id }: DeliveryRow) => model.steering.get(id)?.isFar === true;
   return {
@@ -47,10 +56,12 @@ function waitingOf({ model }: World, deliveries: readonly DeliveryRow[]): Waitin
 export async function settle(world: World): Promise<number> {
   const { model, pool } = world;
   const startedAt = Date.now();
+  const active = (await readWebhooks(world)).filter((webhook) => webhook.active);
+  const activeIds = new Set(active.map(({ id }) => id));
   let [last, lastChange, hours, stillHours] = ['', Date.now(), 0, 0];
   while (model.faults.length === 0) {
     const deliveries = await readDeliveries(pool);
-    const { moving, deferred } = waitingOf(world, deliveries);
+    const { moving, deferred } = waitingOf(world, deliveries, activeIds);
     const signature = deliveries.map(({ id, status, attemptCount }) => id + status + attemptCount).join();
     if (signature !== last) [last, lastChange, stillHours] = [signature, Date.now(), 0];
     const stillFor = Date.now() - lastChange;
@@ -61,10 +72,9 @@ export async function settle(world: World): Promise<number> {
     }
     const isQuiet = moving.length === 0 && deferred.length > 0 && stillFor > quietMs;
     if (isQuiet || stillFor > stillMs) {
-      if (isQuiet && hours > 0) model.faults.push(...checkRoom(await readRoom(world, deliveries)));
+      if (isQuiet && hours > 0) model.faults.push(...checkRoom(await readRoom(world, deferred)));
       if (stillFor > stillMs) stillHours += 1;
-      await passHours(world, 1);
-      hours += 1;
+      if (await passHours(world, 1)) hours += 1;
       lastChange = Date.now();
     }
     await delay(150);
@@ -73,10 +83,9 @@ export async function settle(world: World): Promise<number> {
 }
 
 /** What the check of the cap goes by, at a quiet moment an hour and more after the last fault. */
-export async function readRoom(world: World, deliveries: readonly DeliveryRow[]): Promise<RoomFacts> {
-  const { model, pool, api } = world;
+async function readRoom(world: World, deferred: readonly DeliveryRow[]): Promise<RoomFacts> {
+  const { model, pool, api, receivers } = world;
   const attempts = await readAttempts(pool);
-  const deferred = waitingOf(world, deliveries).deferred;
   const webhookIds = [...new Set(attempts.map(({ webhookId }) => webhookId))];
   const used = new Map<string, number>();
   for (const id of webhookIds) {
@@ -89,7 +98,8 @@ export async function readRoom(world: World, deliveries: readonly DeliveryRow[])
     if (count !== undefined) used.set(id, count);
   }
   const cap = model.caps.at(-1)?.cap ?? 0;
-  return { now: Date.now(), cap, attempts, deferred, used };
+  const loose = looseAttempts(receivers.requests, model.shifts);
+  return { now: Date.now(), cap, attempts, loose, deferred, used };
 }
 
 async function hasRecovered({ model, api }: World): Promise<boolean> {

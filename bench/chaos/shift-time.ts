@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool, PoolClient } from 'pg';
 
 /**
@@ -20,47 +19,51 @@ async function timeColumns(client: PoolClient): Promise<Column[]> {
   return rows;
 }
 
+const lockNotAvailable = '55P03';
 /** Farther than any time that is in use: rows moved by it meet no other row of a unique index. */
 const farHours = 10_000_000;
 
 /**
  * So many hours pass at once for the database: what was then is so much longer ago. Answers when it was done, by the
- * machine's clock.
+ * machine's clock; null where somebody else works with the tables right now.
  */
-export async function shiftTime(pool: Pool, hours: number): Promise<number> {
+export async function shiftTime(pool: Pool, hours: number): Promise<number | null> {
   const client = await pool.connect();
   let isBroken = true;
   try {
     const columns = await timeColumns(client);
     const tables = [...new Set(columns.map(({ table }) => table))];
-    await lockAll(client, tables);
-    for (const table of tables) {
-      const names = columns.filter((each) => each.table === table).map(({ column }) => column);
-      // Whole hours at a time, and out of the way first: each statement changes row by row.
-      for (const moveHours of [-farHours, farHours - hours]) {
-        const set = names.map((name) => `${name} = ${name} + make_interval(hours => ${moveHours})`);
-        await client.query(`update ${table} set ${set.join(', ')}`);
-      }
-    }
-    await client.query('commit');
+    const isDone = await shiftLocked(client, tables, columns, hours);
     isBroken = false;
-    return Date.now();
+    return isDone ? Date.now() : null;
   } finally {
     client.release(isBroken);
   }
 }
 
-/** All or none: while it waited for one table holding another, the product could lock up with it. */
-async function lockAll(client: PoolClient, tables: readonly string[]): Promise<void> {
-  for (let tries = 0; ; tries += 1) {
-    await client.query('begin');
-    try {
-      await client.query(`lock table ${tables.join(', ')} in access exclusive mode nowait`);
-      return;
-    } catch (error) {
-      await client.query('rollback');
-      if ((error as { code?: string }).code !== '55P03' || tries === 500) throw error;
-      await delay(10);
+async function shiftLocked(
+  client: PoolClient,
+  tables: readonly string[],
+  columns: readonly Column[],
+  hours: number,
+): Promise<boolean> {
+  await client.query('begin');
+  try {
+    // All or none: while it waited for one table holding another, the product could lock up with it.
+    await client.query(`lock table ${tables.join(', ')} in access exclusive mode nowait`);
+  } catch (error) {
+    await client.query('rollback');
+    if ((error as { code?: string }).code === lockNotAvailable) return false;
+    throw error;
+  }
+  for (const table of tables) {
+    const names = columns.filter((each) => each.table === table).map(({ column }) => column);
+    // Whole hours at a time, and out of the way first: each statement changes row by row.
+    for (const moveHours of [-farHours, farHours - hours]) {
+      const set = names.map((name) => `${name} = ${name} + make_interval(hours => ${moveHours})`);
+      await client.query(`update ${table} set ${set.join(', ')}`);
     }
   }
+  await client.query('commit');
+  return true;
 }

@@ -13,12 +13,13 @@ export type WorkflowRun = {
 
 const attribute = 'FltrDelivery';
 /** What is listed lags a little behind what is. */
-const lagTries = 20;
+const lagTries = 30;
 
-/** Every run of a delivery's workflow in this run's namespace. */
+/** Every run of a delivery's workflow, once all are over but those of deliveries that wait. */
 export async function readWorkflows(
   { servers, namespace }: Pick<World, 'servers' | 'namespace'>,
   wanted: ReadonlySet<string>,
+  waiting: ReadonlySet<string>,
 ): Promise<WorkflowRun[]> {
   const temporal = createTemporal({ address: servers.temporalAddress, tls: false }, namespace);
   try {
@@ -26,10 +27,11 @@ export async function readWorkflows(
     for (let tries = 0; ; tries += 1) {
       const runs = await list(temporal);
       const seen = new Set(runs.flatMap(({ deliveryIds }) => deliveryIds));
-      const isWhole = runs.length === last && [...wanted].filter((id) => !seen.has(id)).length === 0;
+      const isOver = runs.every((run) => !run.isRunning || run.deliveryIds.some((id) => waiting.has(id)));
+      const isWhole = isOver && runs.length === last && [...wanted].every((id) => seen.has(id));
       if (isWhole || tries === lagTries) return await withLengths(temporal, runs);
       last = runs.length;
-      await delay(150);
+      await delay(200);
     }
   } finally {
     await temporal.connection.close();

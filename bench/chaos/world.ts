@@ -31,7 +31,7 @@ export type World = {
   inBackground(kind: 'publishing' | 'fault', work: Promise<void>): void;
   joined(kind: 'publishing' | 'fault'): Promise<void>;
   /** Notes the time that it takes: what happens meanwhile has an excuse. */
-  disturb(kind: string, work: () => Promise<void>): Promise<void>;
+  disturb(kind: string, work: () => Promise<void>, isGraceful?: boolean): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -120,8 +120,8 @@ export async function startWorld(
     async joined(kind) {
       await Promise.all(background[kind].splice(0));
     },
-    async disturb(name, work) {
-      const disturbance: Disturbance = { kind: name, from: Date.now(), to: Infinity };
+    async disturb(kind, work, isGraceful = false) {
+      const disturbance: Disturbance = { kind, from: Date.now(), to: Infinity, isGraceful };
       model.disturbances.push(disturbance);
       try {
         await work();
