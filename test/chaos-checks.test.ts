@@ -177,6 +177,11 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
   expect(checkAll(factsOf(change)).join('\n')).toMatch(message);
 });
 
+test('a call that is answered with 503 may be logged as an error', () => {
+  const line = '{"level":"error","err":{"message":"read ECONNRESET"},"msg":"unavailable"}';
+  expect(checkAll(factsOf(() => ({ logLines: [line] })))).toEqual([]);
+});
+
 test('what a kill, a call or a run beside it explains is no fault', () => {
   const facts = factsOf(({ model, requests, runs }) => {
     model.disturbances.push({ kind: 'process killed', from: now - 2000, to: now - 1000, isGraceful: false });

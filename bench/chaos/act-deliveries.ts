@@ -36,10 +36,16 @@ async function onEach(
 }
 
 export async function cancel(world: World, status: Status, index: number, count: number): Promise<void> {
-  await onEach(world, status, index, count, (id) => {
-    steeringOf(world.model, id).isCanceled = true;
-    return world.api('POST', `/v1/deliveries/${id}/cancel`, { expect: [202, 409] });
-  });
+  await cancelAll(world, await choose(world, status, index, count));
+}
+
+export async function cancelAll(world: World, ids: readonly string[]): Promise<void> {
+  await Promise.all(
+    ids.map((id) => {
+      steeringOf(world.model, id).isCanceled = true;
+      return world.api('POST', `/v1/deliveries/${id}/cancel`, { expect: [202, 409] });
+    }),
+  );
 }
 
 export async function retry(world: World, status: Status, index: number, count: number): Promise<void> {

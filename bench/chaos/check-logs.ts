@@ -1,5 +1,10 @@
 /** What a process may log as an error during a fault, and why. */
-const allowed: readonly { pattern: RegExp; why: string }[] = [];
+const allowed: readonly { pattern: RegExp; why: string }[] = [
+  {
+    pattern: /"msg":"unavailable"\}$/,
+    why: 'a call was answered with 503, and the log says for what reason',
+  },
+];
 
 /** No process logs an error: what a fault outside brings about is a warning, and is tried again. */
 export function checkLogs(lines: readonly string[]): string[] {

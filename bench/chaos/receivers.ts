@@ -36,7 +36,7 @@ export type Receivers = {
   close(): Promise<void>;
 };
 
-const slowMs = 500;
+const slowMs = 1000;
 
 /** One server for all webhooks, each with a path of its own. `tooSlowMs`: later than an attempt's time limit. */
 export async function startReceivers(tooSlowMs: number): Promise<Receivers> {

@@ -65,8 +65,8 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
   publishMeanwhile: {
     weight: 10,
     fields: {
-      publishers: number(6, 1),
-      each: number(6, 1),
+      publishers: number(8, 1),
+      each: number(12, 1),
       withKey: fc.boolean(),
       everyMs: fc.constantFrom(0, 20, 100),
     },
@@ -76,7 +76,7 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
     weight: 6,
     fields: { webhook, active: fc.boolean(), discard: fc.constantFrom(false, false, false, true) },
   },
-  toggle: { weight: 6, fields: { webhook, times: number(6, 2), everyMs: fc.constantFrom(0, 30, 150, 400) } },
+  toggle: { weight: 6, fields: { webhook, times: number(8, 2), everyMs: fc.constantFrom(0, 30, 150, 400) } },
   deleteWebhook: { weight: 1, fields: { webhook } },
   rotateSecret: { weight: 1, fields: { webhook } },
   recover: { weight: 2, fields: { webhook, onlyFailed: fc.boolean() } },
@@ -124,7 +124,7 @@ export function scenarios(names: readonly CommandName[]): fc.Arbitrary<Scenario>
     // First, for they are made fewer in this order.
     commands: fc.tuple(list, list, list).map((lists) => lists.flat()),
     roles: fc.constantFrom<[Role, Role]>(['up', 'up'], ['api', 'worker'], ['up', 'worker']),
-    cap: fc.constantFrom(20, 8, 4),
+    cap: fc.constantFrom(20, 8, 4, 0),
     perWorkflow: fc.constantFrom(64, 1),
     activateAtEnd: fc.boolean(),
   });

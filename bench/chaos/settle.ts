@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { cancelAll } from './act-deliveries.ts';
 import { activateAll } from './act-webhooks.ts';
 import { checkRoom, looseAttempts, type RoomFacts } from './check-cap.ts';
 import { readWebhooks } from './facts.ts';
@@ -6,7 +7,9 @@ import { readAttempts, readDeliveries, type DeliveryRow } from './rows.ts';
 import { passHours } from './time.ts';
 import type { World } from './world.ts';
 
-const limitMs = 150_000;
+const limitMs = 240_000;
+/** After so many hours without a fault, what still waits is canceled: it would go on as it did. */
+const mostHours = 10;
 /** After so long without a change an hour passes: longer than a dead worker goes unnoticed. */
 const stillMs = 14_000;
 /** So many hours in a row without a change, and nothing will ever change. */
@@ -74,7 +77,12 @@ export async function settle(world: World): Promise<number> {
     if (isQuiet || stillFor > stillMs) {
       if (isQuiet && hours > 0) model.faults.push(...checkRoom(await readRoom(world, deferred)));
       if (stillFor > stillMs) stillHours += 1;
-      if (await passHours(world, 1)) hours += 1;
+      if (isQuiet && hours >= mostHours)
+        await cancelAll(
+          world,
+          deferred.map(({ id }) => id),
+        );
+      else if (await passHours(world, 1)) hours += 1;
       lastChange = Date.now();
     }
     await delay(150);

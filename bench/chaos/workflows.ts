@@ -13,7 +13,7 @@ export type WorkflowRun = {
 
 const attribute = 'FltrDelivery';
 /** What is listed lags a little behind what is. */
-const lagTries = 30;
+const lagTries = 100;
 
 /** Every run of a delivery's workflow, once all are over but those of deliveries that wait. */
 export async function readWorkflows(
