@@ -1,0 +1,69 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { cutConnections } from './rows.ts';
+import type { World } from './world.ts';
+
+/** One fault at a time: what the one before stopped is back. The fault itself goes on beside the steps that follow. */
+async function strike(
+  world: World,
+  kind: string,
+  work: () => Promise<void>,
+  isGraceful = false,
+): Promise<void> {
+  await world.joined('fault');
+  world.inBackground('fault', world.disturb(kind, work, isGraceful));
+}
+
+const cutEveryMs = 60;
+
+/** In a row: what is under way at one moment is a transaction only now and then. */
+export const cutAll = (world: World, times: number): Promise<void> =>
+  strike(world, 'connections cut', async () => {
+    for (let time = 0; time < times; time += 1) {
+      await cutConnections(world.pool);
+      await delay(cutEveryMs);
+    }
+  });
+
+export const restartPostgres = (world: World, downMs: number): Promise<void> =>
+  strike(world, 'PostgreSQL restarted', () => world.servers.restartPostgres(downMs));
+
+export const killTemporal = (world: World, downMs: number): Promise<void> =>
+  strike(world, 'Temporal killed', () => world.servers.restartTemporal(downMs));
+
+export const killProcess = (world: World, index: number, downMs: number): Promise<void> =>
+  strike(world, 'process killed', async () => {
+    await world.processes.kill(index);
+    await delay(downMs);
+    world.processes.start(index);
+  });
+
+export const restartProcess = (world: World, index: number): Promise<void> =>
+  strike(
+    world,
+    'process restarted',
+    async () => {
+      await world.processes.stop(index);
+      world.processes.start(index);
+    },
+    true,
+  );
+
+export const pauseProcess = (world: World, index: number, ms: number): Promise<void> =>
+  strike(world, 'process paused', () => world.processes.pause(index, ms));
+
+/** One process after the other is restarted with another cap, as an operator does it. 0: no cap. */
+export async function changeCap(world: World, cap: number): Promise<void> {
+  const { model, processes } = world;
+  const before = model.caps.at(-1);
+  if (before?.cap === cap) return;
+  const restartAll = async (): Promise<void> => {
+    model.caps.push({ cap, from: Date.now(), to: Infinity });
+    for (let index = 0; index < processes.count; index += 1) {
+      await processes.stop(index);
+      processes.start(index, { FLTR_DELIVERIES_PER_HOUR: String(cap) });
+      await processes.untilReady();
+    }
+    if (before) before.to = Date.now();
+  };
+  await strike(world, 'cap changed', restartAll, true);
+}

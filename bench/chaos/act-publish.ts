@@ -1,0 +1,98 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Event } from './model.ts';
+import type { World } from './world.ts';
+
+type Accepted = { id: string; duplicate: boolean; deliveries: { id: string; webhook_id: string }[] };
+
+const types = ['document.deleted', 'dataset.deleted'] as const;
+
+let published = 0;
+
+function newEvent({ model }: World, type: number): { event: Event; body: Record<string, unknown> } {
+  published += 1;
+  const id = `evt_chaos_${published}`;
+  const name = types[type % types.length] ?? types[0];
+  const event: Event = { id, type: name, sentAt: Date.now(), acceptedAt: null, deliveries: [] };
+  model.events.set(id, event);
+  const data = {
+    dataset_id: 'ds',
+    ...(name === 'document.deleted' ? { document_id: `doc_${published}` } : {}),
+  };
+  return { event, body: { id, event: name, data } };
+}
+
+function accept({ model }: World, event: Event, accepted: Accepted, isReplay: boolean): void {
+  const deliveries = accepted.deliveries.map(({ id, webhook_id: webhookId }) => ({ id, webhookId }));
+  if (event.acceptedAt === null) {
+    event.acceptedAt = Date.now();
+    event.deliveries = deliveries;
+    return;
+  }
+  // What was accepted before is answered alike; `recover` may have added deliveries since.
+  const missing = event.deliveries.filter(({ id }) => !deliveries.some((each) => each.id === id));
+  if (missing.length > 0)
+    model.faults.push(`${event.id} was published again, and its answer lacks ${missing[0]?.id}`);
+  if (!accepted.duplicate && !isReplay)
+    model.faults.push(`${event.id} was published again, and was not answered as a duplicate`);
+}
+
+/** One event, the same call so many times. Where the outcome is not known it is called again: its id keeps it one. */
+export async function publish(world: World, type: number, times: number): Promise<void> {
+  const { event, body } = newEvent(world, type);
+  for (let time = 0; time < times; time += 1) {
+    const answer = await world.api<Accepted>('POST', '/v1/events', {
+      body,
+      expect: [202],
+      isRepeatable: true,
+    });
+    if (answer?.status === 202) accept(world, event, answer.body, false);
+  }
+}
+
+/** With an Idempotency-Key, which goes another way through the service. */
+export async function publishWithKey(world: World, type: number, times: number): Promise<void> {
+  const { event, body } = newEvent(world, type);
+  for (let time = 0; time < times; time += 1) {
+    const answer = await world.api<Accepted>('POST', '/v1/events', {
+      body,
+      headers: { 'idempotency-key': `key-${event.id}` },
+      expect: [202],
+      isRepeatable: true,
+    });
+    if (answer?.status === 202) accept(world, event, answer.body, true);
+  }
+}
+
+export async function publishBatch(world: World, count: number): Promise<void> {
+  const events = Array.from({ length: count }, (_, index) => newEvent(world, index));
+  const answer = await world.api<{ data: ({ status: number } & Accepted)[] }>('POST', '/v1/events/batch', {
+    body: { events: events.map(({ body }) => body) },
+    expect: [207],
+    isRepeatable: true,
+  });
+  for (const [index, result] of (answer?.body.data ?? []).entries()) {
+    const event = events[index]?.event;
+    if (result.status === 202 && event) accept(world, event, result, false);
+    else if (result.status !== 503)
+      world.model.faults.push(`An event of a batch was answered with ${JSON.stringify(result)}`);
+  }
+}
+
+/** Several producers at once, each one event after the other. */
+export async function publishMany(
+  world: World,
+  {
+    publishers,
+    each,
+    withKey,
+    everyMs,
+  }: { publishers: number; each: number; withKey: boolean; everyMs: number },
+): Promise<void> {
+  const one = async (publisher: number): Promise<void> => {
+    for (let count = 0; count < each && world.model.faults.length === 0; count += 1) {
+      await (withKey ? publishWithKey : publish)(world, publisher, 1);
+      await delay(everyMs);
+    }
+  };
+  await Promise.all(Array.from({ length: publishers }, (_, publisher) => one(publisher)));
+}

@@ -1,0 +1,27 @@
+/** What a process may log as an error during a fault, and why. */
+const allowed: readonly { pattern: RegExp; why: string }[] = [
+  {
+    pattern: /"msg":"unavailable"\}$/,
+    why: 'a call was answered with 503, and the log says for what reason',
+  },
+];
+
+/** No process logs an error: what a fault outside brings about is a warning, and is tried again. */
+export function checkLogs(lines: readonly string[]): string[] {
+  const faults = new Map<string, number>();
+  for (const line of lines) {
+    if (!isError(line) || allowed.some(({ pattern }) => pattern.test(line))) continue;
+    // The same line a hundred times is one finding.
+    const kind = line
+      .replace(/"time":"[^"]*"/, '')
+      .replace(/\d+/g, '0')
+      .slice(0, 120);
+    if (!faults.has(kind)) faults.set(kind, lines.indexOf(line));
+  }
+  return [...faults.values()].map((index) => `A process logged: ${lines[index]?.slice(0, 1500)}`);
+}
+
+function isError(line: string): boolean {
+  if (line.startsWith('{')) return /^\{"level":"(error|fatal)"/.test(line);
+  return /\b(unhandled|uncaught|MaxListenersExceeded|FATAL|panicked)\b/i.test(line);
+}

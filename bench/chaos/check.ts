@@ -1,0 +1,21 @@
+import { checkCap } from './check-cap.ts';
+import { checkAcceptance, checkAttempts, checkReceived, checkStates } from './check-deliveries.ts';
+import { checkLogs } from './check-logs.ts';
+import { checkTimelines } from './check-timelines.ts';
+import { checkWorkflows } from './check-workflows.ts';
+import type { Facts } from './facts.ts';
+
+/** Every fault in what is there at the end; none where all is as the contract says. */
+export function checkAll(facts: Facts): string[] {
+  const { model, requests, attempts } = facts;
+  return [
+    ...checkAcceptance(facts),
+    ...checkStates(facts),
+    ...checkReceived(facts),
+    ...checkAttempts(facts),
+    ...checkCap({ attempts, requests, caps: model.caps, shifts: model.shifts }),
+    ...checkWorkflows(facts),
+    ...checkTimelines(facts.timelines),
+    ...checkLogs(facts.logLines),
+  ];
+}

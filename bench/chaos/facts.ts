@@ -1,0 +1,86 @@
+import type { Api } from './api.ts';
+import { readAllRows } from './old-rows.ts';
+import { readEventIds, type AttemptRow, type DeliveryRow } from './rows.ts';
+import type { Entry, TimelinePair } from './check-timelines.ts';
+import type { World } from './world.ts';
+import { readWorkflows, type WorkflowRun } from './workflows.ts';
+import type { Model } from './model.ts';
+import type { Request } from './receivers.ts';
+
+/** A webhook as the API shows it at the end. */
+export type WebhookState = { id: string; path: string; active: boolean };
+
+/** All that the checks look at: once everything is still. */
+export type Facts = {
+  model: Model;
+  eventIds: ReadonlySet<string>;
+  deliveries: readonly DeliveryRow[];
+  attempts: readonly AttemptRow[];
+  requests: readonly Request[];
+  webhooks: readonly WebhookState[];
+  runs: readonly WorkflowRun[];
+  timelines: readonly TimelinePair[];
+  logLines: readonly string[];
+};
+
+type ShownDelivery = { timeline: Entry[] };
+
+export async function collectFacts(world: World): Promise<Facts> {
+  const { model, pool, receivers, processes } = world;
+  const webhooks = await readWebhooks(world);
+  adoptUnknown(model, webhooks);
+  const { deliveries, attempts } = await readAllRows(world);
+  const gone = new Set(world.oldRows.map(({ delivery }) => delivery.id));
+  const shown = deliveries.filter(({ id }) => !gone.has(id));
+  const ids = new Set(shown.map(({ id }) => id));
+  const waiting = new Set(shown.filter(({ endedAt }) => endedAt === null).map(({ id }) => id));
+  const [archiveApi, runs] = await Promise.all([world.archiveApi(), readWorkflows(world, ids, waiting)]);
+  // Only now: a history is whole once its run is over.
+  const live = await readTimelines(world.api, ids);
+  const archived = await readTimelines(archiveApi, ids);
+  return {
+    model,
+    eventIds: await readEventIds(pool),
+    deliveries,
+    attempts,
+    requests: receivers.requests,
+    webhooks,
+    runs,
+    timelines: [...ids].map((id) => ({ id, live: live.get(id) ?? null, archived: archived.get(id) ?? null })),
+    logLines: processes.logLines(),
+  };
+}
+
+export async function readWebhooks({ api }: Pick<World, 'api'>): Promise<WebhookState[]> {
+  const answer = await api<{ data: { webhook_id: string; url: string; active: boolean }[] }>(
+    'GET',
+    '/v1/webhooks?limit=100',
+    { expect: [200], isRepeatable: true },
+  );
+  return (answer?.body.data ?? []).map(({ webhook_id: id, url, active }) => ({
+    id,
+    path: new URL(url).pathname,
+    active,
+  }));
+}
+
+/** A webhook whose creation was not answered is known by its path. */
+function adoptUnknown(model: Model, webhooks: readonly WebhookState[]): void {
+  for (const webhook of model.webhooks)
+    webhook.id ??= webhooks.find(({ path }) => path === webhook.path)?.id ?? null;
+}
+
+async function readTimelines(api: Api, ids: ReadonlySet<string>): Promise<Map<string, Entry[]>> {
+  const timelines = new Map<string, Entry[]>();
+  await Promise.all(
+    [...ids].map(async (id) => {
+      const answer = await api<ShownDelivery>('GET', `/v1/deliveries/${id}`, {
+        expect: [200],
+        isRepeatable: true,
+        patienceMs: 20_000,
+      });
+      if (answer?.status === 200) timelines.set(id, answer.body.timeline);
+    }),
+  );
+  return timelines;
+}

@@ -1,0 +1,99 @@
+import { filtersThatMatch } from '../../src/domain/subscription.ts';
+
+/**
+ * What the runner knows for certain, and what it cannot know. All times here are ms since 1970 by the machine's clock:
+ * they never move when "an hour passes" in the database.
+ */
+export type Webhook = {
+  /** Null where the answer of the call that creates it was lost. */
+  id: string | null;
+  /** Its own path at the receiver. */
+  path: string;
+  filters: readonly string[];
+  createSentAt: number;
+  /** Null: the outcome is not known. */
+  createdAt: number | null;
+  deleteSentAt: number | null;
+  deletedAt: number | null;
+  /** Calls that may have activated it: each may start another run of what was held. */
+  activations: number;
+  /** Whether a call may have thrown away what was held. */
+  isDiscarded: boolean;
+  recoveries: number;
+};
+
+export type Event = {
+  id: string;
+  type: string;
+  sentAt: number;
+  /** When the first 202 came; null: the outcome is not known. */
+  acceptedAt: number | null;
+  deliveries: readonly { id: string; webhookId: string }[];
+};
+
+/** What was asked of one delivery, whether or not the call got through. */
+export type Steering = { retries: number; reschedules: number; isFar: boolean; isCanceled: boolean };
+
+/** A time in which something was killed, stopped or cut off; `to` is Infinity until it is healed. */
+export type Disturbance = {
+  kind: string;
+  from: number;
+  to: number;
+  /** Whether everything under way could end before: that is no excuse for a request without a record. */
+  isGraceful: boolean;
+};
+export type Shift = { at: number; hours: number };
+/** `cap` 0: none. */
+export type CapInForce = { cap: number; from: number; to: number };
+
+export type Model = {
+  webhooks: Webhook[];
+  events: Map<string, Event>;
+  steering: Map<string, Steering>;
+  recoveryIds: Set<string>;
+  disturbances: Disturbance[];
+  shifts: Shift[];
+  caps: CapInForce[];
+  /** What must never happen, and did. */
+  faults: string[];
+};
+
+export function newModel(cap: number): Model {
+  return {
+    webhooks: [],
+    events: new Map(),
+    steering: new Map(),
+    recoveryIds: new Set(),
+    disturbances: [],
+    shifts: [],
+    caps: [{ cap, from: 0, to: Infinity }],
+    faults: [],
+  };
+}
+
+export function steeringOf({ steering }: Pick<Model, 'steering'>, deliveryId: string): Steering {
+  const known = steering.get(deliveryId) ?? { retries: 0, reschedules: 0, isFar: false, isCanceled: false };
+  steering.set(deliveryId, known);
+  return known;
+}
+
+/** The moment as the database would write it now, after all hours that have passed since. */
+export function shifted(at: number, shifts: readonly Shift[]): number {
+  const hours = shifts.filter((shift) => shift.at > at).reduce((sum, shift) => sum + shift.hours, 0);
+  return at - hours * 3_600_000;
+}
+
+export function isDisturbed(disturbances: readonly Disturbance[], from: number, to: number): boolean {
+  return disturbances.some((each) => each.from <= to && each.to >= from);
+}
+
+/** Whether an event must, may or must not have a delivery for a webhook; `maybe` where calls ran side by side. */
+export function subscription(webhook: Webhook, event: Event): 'yes' | 'no' | 'maybe' {
+  if (!filtersThatMatch(event.type).some((filter) => webhook.filters.includes(filter))) return 'no';
+  const acceptedBy = event.acceptedAt ?? Infinity;
+  if (webhook.createSentAt > acceptedBy) return 'no';
+  if (webhook.deletedAt !== null && webhook.deletedAt < event.sentAt) return 'no';
+  const isThere = webhook.createdAt !== null && webhook.createdAt < event.sentAt;
+  const isStillThere = webhook.deleteSentAt === null || webhook.deleteSentAt > acceptedBy;
+  return isThere && isStillThere ? 'yes' : 'maybe';
+}

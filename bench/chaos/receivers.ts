@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export const behaviours = [
+  'good',
+  'failing',
+  'refusing',
+  'hanging',
+  'closing',
+  'slow',
+  'tooSlow',
+  'flaky',
+  'onceGood',
+] as const;
+export type Behaviour = (typeof behaviours)[number];
+
+export type Request = {
+  at: number;
+  path: string;
+  eventId: string;
+  attemptId: string;
+  bodyDigest: string;
+  /** The status that was sent; null: none was. */
+  status: number | null;
+};
+
+export type Receivers = {
+  url(path: string): string;
+  behave(path: string, behaviour: Behaviour): void;
+  healAll(): void;
+  requests: Request[];
+  /** Requests that wait for a response right now. */
+  open(): number;
+  close(): Promise<void>;
+};
+
+const slowMs = 1000;
+
+/** One server for all webhooks, each with a path of its own. `tooSlowMs`: later than an attempt's time limit. */
+export async function startReceivers(tooSlowMs: number): Promise<Receivers> {
+  const behaviourOf = new Map<string, Behaviour>();
+  const countOf = new Map<string, number>();
+  const requests: Request[] = [];
+  let open = 0;
+
+  const respond = (record: Request, request: IncomingMessage, response: ServerResponse): void => {
+    const { path } = record;
+    const count = (countOf.get(path) ?? 0) + 1;
+    countOf.set(path, count);
+    const send = (status: number) => {
+      record.status = status;
+      response.writeHead(status).end();
+    };
+    switch (behaviourOf.get(path) ?? 'good') {
+      case 'good':
+        return send(200);
+      case 'failing':
+        return send(500);
+      case 'refusing':
+        return send(404);
+      case 'hanging':
+        return;
+      case 'closing':
+        request.socket.destroy();
+        return;
+      case 'slow':
+        setTimeout(() => send(200), slowMs);
+        return;
+      case 'tooSlow':
+        setTimeout(() => send(200), tooSlowMs);
+        return;
+      case 'flaky':
+        return send(count % 2 === 0 ? 200 : 503);
+      case 'onceGood':
+        send(200);
+        behaviourOf.set(path, 'failing');
+    }
+  };
+
+  const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+    const chunks: Buffer[] = [];
+    open += 1;
+    response.once('close', () => (open -= 1));
+    request.on('error', () => undefined);
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const body = Buffer.concat(chunks);
+      const record: Request = {
+        at: Date.now(),
+        path: request.url ?? '',
+        eventId: eventIdOf(body),
+        attemptId: String(request.headers['x-fltr-delivery']),
+        bodyDigest: createHash('sha256').update(body).digest('hex'),
+        status: null,
+      };
+      requests.push(record);
+      respond(record, request, response);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: (path) => `http://127.0.0.1:${port}${path}`,
+    behave: (path, behaviour) => void behaviourOf.set(path, behaviour),
+    healAll: () => behaviourOf.clear(),
+    requests,
+    open: () => open,
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+function eventIdOf(body: Buffer): string {
+  try {
+    return String((JSON.parse(body.toString()) as { id?: unknown }).id);
+  } catch {
+    return 'not JSON';
+  }
+}

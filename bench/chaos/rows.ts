@@ -1,0 +1,109 @@
+import type { Pool } from 'pg';
+import { isOperational } from '../../src/domain/subscription.ts';
+
+/** All that the runner knows of the product's tables and columns stands in this file and in `shift-time.ts`. */
+export type DeliveryRow = {
+  id: string;
+  eventId: string;
+  eventType: string;
+  webhookId: string;
+  status: 'pending' | 'retrying' | 'delivered' | 'failed' | 'held' | 'canceled';
+  reason: string | null;
+  nextAttemptAt: number | null;
+  endedAt: number | null;
+  attemptCount: number;
+};
+export type AttemptRow = {
+  id: string;
+  deliveryId: string;
+  webhookId: string;
+  number: number;
+  startedAt: number;
+  statusCode: number | null;
+  outcome: string;
+  /** Of an event of the service itself. */
+  isOperational: boolean;
+};
+
+const milliseconds = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
+
+export async function readDeliveries(pool: Pool): Promise<DeliveryRow[]> {
+  const { rows } = await pool.query<DeliveryRow>(
+    `select id, event_id as "eventId", event_type as "eventType", webhook_id as "webhookId", status, reason,
+       ${milliseconds('next_attempt_at')} as "nextAttemptAt", ${milliseconds('ended_at')} as "endedAt",
+       attempt_count as "attemptCount"
+     from deliveries order by id`,
+  );
+  return rows;
+}
+
+export async function readAttempts(pool: Pool): Promise<AttemptRow[]> {
+  const { rows } = await pool.query<Omit<AttemptRow, 'isOperational'> & { eventType: string }>(
+    `select d.event_type as "eventType", a.id, a.delivery_id as "deliveryId", d.webhook_id as "webhookId", a.number,
+       ${milliseconds('a.started_at')} as "startedAt", a.status_code as "statusCode", a.outcome
+     from attempts a join deliveries d on d.id = a.delivery_id order by a.started_at`,
+  );
+  return rows.map(({ eventType, ...row }) => ({ ...row, isOperational: isOperational(eventType) }));
+}
+
+export async function readEventIds(pool: Pool): Promise<Set<string>> {
+  const { rows } = await pool.query<{ id: string }>(`select id from events`);
+  return new Set(rows.map(({ id }) => id));
+}
+
+/**
+ * What a timer of Temporal would have done had the hour really passed: the reconciler looks at what is due. Its column's
+ * name is looked up, for it is about to change.
+ */
+export async function wakeDue(pool: Pool): Promise<void> {
+  const { rows } = await pool.query<{ name: string }>(
+    `select column_name as name from information_schema.columns
+     where table_schema = 'public' and table_name = 'deliveries' and column_name in ('check_at', 'reconcile_at')`,
+  );
+  for (const { name } of rows) {
+    await pool.query(
+      `update deliveries set ${name} = now()
+       where status in ('pending', 'retrying') and next_attempt_at <= now()`,
+    );
+  }
+}
+
+/** Cuts every connection of the product to this database, and none of the runner's. */
+export async function cutConnections(pool: Pool): Promise<void> {
+  await pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and application_name = 'fltr-webhooks'`,
+  );
+}
+
+/** Every column that refers to a delivery by its id. */
+async function referenceColumns(pool: Pool): Promise<string[]> {
+  const { rows } = await pool.query<{ name: string }>(
+    `select c.table_name as name from information_schema.columns c
+     join information_schema.tables t using (table_schema, table_name)
+     where c.table_schema = 'public' and c.column_name = 'delivery_id' and t.table_type = 'BASE TABLE'`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** Gives ended deliveries the ids that they had if they were that old: the retention finds old rows by their ids. */
+export async function renameDeliveries(pool: Pool, renamed: ReadonlyMap<string, string>): Promise<void> {
+  const tables = await referenceColumns(pool);
+  const client = await pool.connect();
+  try {
+    await client.query('begin');
+    const values = [[...renamed.keys()], [...renamed.values()]];
+    const from = `unnest($1::text[], $2::text[]) as r(old_id, new_id)`;
+    await client.query(`update deliveries d set id = r.new_id from ${from} where d.id = r.old_id`, values);
+    for (const table of tables)
+      await client.query(
+        `update ${table} t set delivery_id = r.new_id from ${from} where t.delivery_id = r.old_id`,
+        values,
+      );
+    await client.query('commit');
+    client.release();
+  } catch (error) {
+    client.release(true);
+    throw error;
+  }
+}

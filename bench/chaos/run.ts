@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import { createWebhook } from './act-webhooks.ts';
+import { checkAll } from './check.ts';
+import { collectFacts } from './facts.ts';
+import { perform } from './perform.ts';
+import { describeCommand, type Scenario } from './scenario.ts';
+import type { Servers } from './servers.ts';
+import { heal, settle } from './settle.ts';
+import { startWorld } from './world.ts';
+
+let runs = 0;
+
+/** Runs a scenario from an empty database to its end; what it found wrong. Nothing more is done once something is. */
+export async function runScenario(
+  servers: Servers,
+  scenario: Scenario,
+  dataDir: string,
+  print: (line: string) => void,
+): Promise<string[]> {
+  runs += 1;
+  const startedAt = Date.now();
+  const seconds = () => ((Date.now() - startedAt) / 1000).toFixed(1);
+  const world = await startWorld(servers, scenario, join(dataDir, `run-${runs}`), print);
+  const { model } = world;
+  try {
+    // Without webhooks most steps would mean nothing.
+    for (const behaviour of ['good', 'flaky'] as const) await createWebhook(world, 0, true, behaviour);
+    for (const command of scenario.commands) {
+      if (model.faults.length > 0) break;
+      print(`  ${seconds()} s: ${describeCommand(command)}`);
+      await perform(world, command);
+    }
+    if (model.faults.length === 0) await heal(world, scenario.activateAtEnd);
+    const hours = await settle(world);
+    if (model.faults.length > 0) return model.faults;
+    print(`  ${seconds()} s: settled after ${hours} hours`);
+    model.faults.push(...checkAll(await collectFacts(world)));
+    return model.faults;
+  } finally {
+    await world.stop();
+    print(
+      `  ${seconds()} s: ${model.faults.length === 0 ? 'as it should be' : `${model.faults.length} faults`}`,
+    );
+  }
+}

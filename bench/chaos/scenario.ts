@@ -1,0 +1,143 @@
+import fc from 'fast-check';
+import type { Role } from '../../src/app.ts';
+import { behaviours, type Behaviour } from './receivers.ts';
+import type { DeliveryRow } from './rows.ts';
+
+type Status = DeliveryRow['status'];
+
+/**
+ * One step of a run. Numbers that choose a webhook or a delivery are taken modulo how many there are, so every step means
+ * something in every list of steps: a shorter list can be tried as it is.
+ */
+export type Command =
+  | { do: 'publish'; type: number; times: number }
+  | { do: 'publishWithKey'; type: number; times: number }
+  | { do: 'publishBatch'; count: number }
+  | { do: 'publishMeanwhile'; publishers: number; each: number; withKey: boolean; everyMs: number }
+  | { do: 'createWebhook'; filters: number; active: boolean; behaviour: Behaviour }
+  | { do: 'setActive'; webhook: number; active: boolean; discard: boolean }
+  | { do: 'toggle'; webhook: number; times: number; everyMs: number }
+  | { do: 'deleteWebhook'; webhook: number }
+  | { do: 'rotateSecret'; webhook: number }
+  | { do: 'recover'; webhook: number; onlyFailed: boolean }
+  | { do: 'behave'; webhook: number; behaviour: Behaviour }
+  | { do: 'cancel'; delivery: number; status: Status; count: number }
+  | { do: 'retry'; delivery: number; status: Status; count: number }
+  | { do: 'reschedule'; delivery: number; status: Status; isFar: boolean }
+  | { do: 'changeCap'; cap: number }
+  | { do: 'passHours'; hours: number }
+  | { do: 'removeOldRows' }
+  | { do: 'cutConnections'; times: number }
+  | { do: 'restartPostgres'; downMs: number }
+  | { do: 'killTemporal'; downMs: number }
+  | { do: 'killProcess'; process: number; downMs: number }
+  | { do: 'restartProcess'; process: number }
+  | { do: 'pauseProcess'; process: number; ms: number }
+  | { do: 'pause'; ms: number };
+export type CommandName = Command['do'];
+
+export type Scenario = {
+  roles: [Role, Role];
+  cap: number;
+  /** The product's FLTR_DELIVERIES_PER_WORKFLOW. */
+  perWorkflow: number;
+  /** Whether every webhook is activated before the end: what was held must then go. */
+  activateAtEnd: boolean;
+  commands: Command[];
+};
+
+const number = (max: number, min = 0) => fc.integer({ min, max });
+const webhook = number(5);
+const delivery = number(30);
+const processIndex = number(1);
+const downMs = fc.constantFrom(0, 200, 800, 2000);
+const behaviour = fc.constantFrom<Behaviour>(...behaviours, 'good', 'good', 'slow');
+const some = fc.constantFrom(1, 1, 2, 20);
+
+/** `Do`: a name; the arbitraries of what goes with it. */
+type Fields<Do extends CommandName> = {
+  [K in Exclude<keyof Extract<Command, { do: Do }>, 'do'>]: fc.Arbitrary<Extract<Command, { do: Do }>[K]>;
+};
+const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } = {
+  publish: { weight: 8, fields: { type: number(1), times: fc.constantFrom(1, 1, 1, 2) } },
+  publishWithKey: { weight: 5, fields: { type: number(1), times: fc.constantFrom(1, 2, 3) } },
+  publishBatch: { weight: 8, fields: { count: number(16, 1) } },
+  publishMeanwhile: {
+    weight: 10,
+    fields: {
+      publishers: number(8, 1),
+      each: number(12, 1),
+      withKey: fc.boolean(),
+      everyMs: fc.constantFrom(0, 20, 100),
+    },
+  },
+  createWebhook: { weight: 3, fields: { filters: number(3), active: fc.boolean(), behaviour } },
+  setActive: {
+    weight: 6,
+    fields: { webhook, active: fc.boolean(), discard: fc.constantFrom(false, false, false, true) },
+  },
+  toggle: { weight: 6, fields: { webhook, times: number(8, 2), everyMs: fc.constantFrom(0, 30, 150, 400) } },
+  deleteWebhook: { weight: 1, fields: { webhook } },
+  rotateSecret: { weight: 1, fields: { webhook } },
+  recover: { weight: 2, fields: { webhook, onlyFailed: fc.boolean() } },
+  behave: { weight: 6, fields: { webhook, behaviour } },
+  cancel: {
+    weight: 4,
+    fields: { delivery, status: fc.constantFrom<Status>('pending', 'retrying', 'held'), count: some },
+  },
+  retry: {
+    weight: 5,
+    fields: {
+      delivery,
+      status: fc.constantFrom<Status>('pending', 'retrying', 'failed', 'delivered'),
+      count: some,
+    },
+  },
+  reschedule: {
+    weight: 4,
+    fields: { delivery, status: fc.constantFrom<Status>('pending', 'retrying'), isFar: fc.boolean() },
+  },
+  changeCap: { weight: 1, fields: { cap: fc.constantFrom(0, 4, 8, 20) } },
+  passHours: { weight: 4, fields: { hours: fc.constantFrom(1, 1, 2) } },
+  removeOldRows: { weight: 1, fields: {} },
+  cutConnections: { weight: 3, fields: { times: fc.constantFrom(1, 3, 8) } },
+  restartPostgres: { weight: 2, fields: { downMs } },
+  killTemporal: { weight: 2, fields: { downMs } },
+  killProcess: { weight: 4, fields: { process: processIndex, downMs } },
+  restartProcess: { weight: 2, fields: { process: processIndex } },
+  pauseProcess: {
+    weight: 2,
+    fields: { process: processIndex, ms: fc.constantFrom(1000, 2500, 5000, 12_000) },
+  },
+  pause: { weight: 8, fields: { ms: fc.constantFrom(200, 500, 1500) } },
+};
+export const commandNames = Object.keys(commands) as CommandName[];
+
+/** Scenarios of the commands that are named. Three lists, so that few are very short. */
+export function scenarios(names: readonly CommandName[]): fc.Arbitrary<Scenario> {
+  const choices = names.map((name) => ({
+    weight: commands[name].weight,
+    arbitrary: fc.record({ do: fc.constant(name), ...commands[name].fields }) as fc.Arbitrary<Command>,
+  }));
+  const list = fc.array(fc.oneof(...choices), { maxLength: 14, size: 'max' });
+  return fc.record({
+    // First, for they are made fewer in this order.
+    commands: fc.tuple(list, list, list).map((lists) => lists.flat()),
+    roles: fc.constantFrom<[Role, Role]>(['up', 'up'], ['api', 'worker'], ['up', 'worker']),
+    cap: fc.constantFrom(20, 8, 4, 0),
+    perWorkflow: fc.constantFrom(64, 1),
+    activateAtEnd: fc.boolean(),
+  });
+}
+
+/** @example describeCommand({ do: 'pause', ms: 200 }) // 'pause ms=200' */
+export function describeCommand({ do: name, ...fields }: Command): string {
+  return [name, ...Object.entries(fields).map(([field, value]) => `${field}=${value}`)].join(' ');
+}
+
+export function describeScenario({ roles, commands: list, ...settings }: Scenario): string {
+  const head = `${roles.join(' + ')}, ${Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')}`;
+  return [head, ...list.map((command, index) => `${index + 1}. ${describeCommand(command)}`)].join('\n');
+}

@@ -1,0 +1,132 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { cancelAll } from './act-deliveries.ts';
+import { activateAll } from './act-webhooks.ts';
+import { checkRoom, looseAttempts, type RoomFacts } from './check-cap.ts';
+import { readWebhooks } from './facts.ts';
+import { readAttempts, readDeliveries, type DeliveryRow } from './rows.ts';
+import { passHours } from './time.ts';
+import type { World } from './world.ts';
+
+const limitMs = 240_000;
+/** After so many hours without a fault, what still waits is canceled: it would go on as it did. */
+const mostHours = 10;
+/** After so long without a change an hour passes: longer than a dead worker goes unnoticed. */
+const stillMs = 14_000;
+/** So many hours in a row without a change, and nothing will ever change. */
+const mostStillHours = 3;
+/** What is due sooner goes by itself. */
+const soonMs = 15_000;
+const quietMs = 600;
+
+/** All faults end, all receivers respond well, what was going on in the background ends. */
+export async function heal(world: World, activateAtEnd: boolean): Promise<void> {
+  const { model, processes, receivers } = world;
+  await world.joined('fault');
+  for (let index = 0; index < processes.count; index += 1) processes.start(index);
+  await processes.untilReady();
+  await world.joined('publishing');
+  receivers.healAll();
+  if (activateAtEnd) await activateAll(world);
+  // Calls whose callers hung up may still be under way.
+  await delay(300);
+  world.print(`  healed; ${model.events.size} events, ${model.webhooks.length} webhooks`);
+}
+
+type Waiting = { moving: DeliveryRow[]; deferred: DeliveryRow[] };
+
+/** What is held for a webhook that is active is about to go. */
+function waitingOf(
+  { model }: World,
+  deliveries: readonly DeliveryRow[],
+  activeIds: ReadonlySet<string>,
+): Waiting {
+  const open = deliveries.filter(
+    ({ status, webhookId }) =>
+      status === 'pending' || status === 'retrying' || (status === 'held' && activeIds.has(webhookId)),
+  );
+  const isLater = ({ nextAttemptAt }: DeliveryRow) => (nextAttemptAt ?? 0) > Date.now() + soonMs;
+  const isFar = ({ id }: DeliveryRow) => model.steering.get(id)?.isFar === true;
+  return {
+    moving: open.filter((row) => !isLater(row)),
+    deferred: open.filter((row) => isLater(row) && !isFar(row)),
+  };
+}
+
+/**
+ * Waits until all has ended that can. Where only what is deferred is left, or nothing moves, an hour passes. Answers how
+ * many did.
+ */
+export async function settle(world: World): Promise<number> {
+  const { model, pool } = world;
+  const startedAt = Date.now();
+  const active = (await readWebhooks(world)).filter((webhook) => webhook.active);
+  const activeIds = new Set(active.map(({ id }) => id));
+  let [last, lastChange, hours, stillHours] = ['', Date.now(), 0, 0];
+  while (model.faults.length === 0) {
+    const deliveries = await readDeliveries(pool);
+    const { moving, deferred } = waitingOf(world, deliveries, activeIds);
+    const signature = deliveries.map(({ id, status, attemptCount }) => id + status + attemptCount).join();
+    if (signature !== last) [last, lastChange, stillHours] = [signature, Date.now(), 0];
+    const stillFor = Date.now() - lastChange;
+    if (moving.length + deferred.length === 0 && (await hasRecovered(world))) return hours;
+    if (Date.now() - startedAt > limitMs || stillHours >= mostStillHours) {
+      model.faults.push(describeStuck([...moving, ...deferred], hours));
+      return hours;
+    }
+    const isQuiet = moving.length === 0 && deferred.length > 0 && stillFor > quietMs;
+    if (isQuiet || stillFor > stillMs) {
+      if (isQuiet && hours > 0) model.faults.push(...checkRoom(await readRoom(world, deferred)));
+      if (stillFor > stillMs) stillHours += 1;
+      if (isQuiet && hours >= mostHours)
+        await cancelAll(
+          world,
+          deferred.map(({ id }) => id),
+        );
+      else if (await passHours(world, 1)) hours += 1;
+      lastChange = Date.now();
+    }
+    await delay(150);
+  }
+  return hours;
+}
+
+/** What the check of the cap goes by, at a quiet moment an hour and more after the last fault. */
+async function readRoom(world: World, deferred: readonly DeliveryRow[]): Promise<RoomFacts> {
+  const { model, pool, api, receivers } = world;
+  const attempts = await readAttempts(pool);
+  const webhookIds = [...new Set(attempts.map(({ webhookId }) => webhookId))];
+  const used = new Map<string, number>();
+  for (const id of webhookIds) {
+    const answer = await api<{ hourly_cap: { used: number } | null }>('GET', `/v1/webhooks/${id}`, {
+      // 404: deleted.
+      expect: [200, 404],
+      isRepeatable: true,
+    });
+    const count = answer?.status === 200 ? answer.body.hourly_cap?.used : undefined;
+    if (count !== undefined) used.set(id, count);
+  }
+  const cap = model.caps.at(-1)?.cap ?? 0;
+  const loose = looseAttempts(receivers.requests, model.shifts);
+  return { now: Date.now(), cap, attempts, loose, deferred, used };
+}
+
+async function hasRecovered({ model, api }: World): Promise<boolean> {
+  for (const id of model.recoveryIds) {
+    const answer = await api<{ status: string }>('GET', `/v1/recoveries/${id}`, {
+      expect: [200],
+      isRepeatable: true,
+    });
+    if (answer === null || answer.body.status === 'running') return false;
+    model.recoveryIds.delete(id);
+  }
+  return true;
+}
+
+function describeStuck(rows: readonly DeliveryRow[], hours: number): string {
+  const now = Date.now();
+  const lines = rows.slice(0, 8).map(({ id, webhookId, status, nextAttemptAt, attemptCount }) => {
+    const next = nextAttemptAt === null ? 'no time' : `in ${Math.round((nextAttemptAt - now) / 1000)} s`;
+    return `  ${id} to ${webhookId}: ${status}, ${attemptCount} attempts, next ${next}`;
+  });
+  return [`${rows.length} deliveries did not end, though ${hours} hours passed:`, ...lines].join('\n');
+}

@@ -1,0 +1,49 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { readAttempts, wakeDue } from './rows.ts';
+import { shiftTime } from './shift-time.ts';
+import type { World } from './world.ts';
+
+const mostTries = 60;
+const betweenTriesMs = 60;
+/** What the receivers were sent before the processes stopped is read by then. */
+const arrivalMs = 15;
+/** A request that is not in the log by then never will be: something died with it. */
+const loggedMs = 3000;
+
+/**
+ * So many hours pass, at a moment without an attempt under way: one that began before and is recorded after would not have
+ * moved. False where there was no such moment, or no database.
+ */
+export async function passHours(world: World, hours: number): Promise<boolean> {
+  const { model, pool, processes } = world;
+  // What a fault has stopped goes on before.
+  await world.joined('fault');
+  try {
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const thaw = processes.freeze();
+      try {
+        await delay(arrivalMs);
+        const at = (await isQuiet(world)) ? await shiftTime(pool, hours) : null;
+        if (at !== null) {
+          model.shifts.push({ at, hours });
+          await wakeDue(pool);
+          return true;
+        }
+      } finally {
+        thaw();
+      }
+      await delay(betweenTriesMs);
+    }
+  } catch (error) {
+    world.print(`  time could not pass: ${String(error)}`);
+  }
+  return false;
+}
+
+async function isQuiet({ receivers, pool }: World): Promise<boolean> {
+  if (receivers.open() > 0) return false;
+  const recent = receivers.requests.filter(({ at }) => at > Date.now() - loggedMs);
+  if (recent.length === 0) return true;
+  const logged = new Set((await readAttempts(pool)).map(({ id }) => id));
+  return recent.every(({ attemptId }) => logged.has(attemptId));
+}

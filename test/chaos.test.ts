@@ -1,0 +1,26 @@
+import { randomInt } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { describeFailure, runChaos } from '../bench/chaos/chaos.ts';
+import { commandNames } from '../bench/chaos/scenario.ts';
+
+/** No run begins after that; the last one may take as long as a run does. */
+const budgetMs = 150_000;
+const longestRunMs = 300_000;
+
+test(
+  'random steps, faults among them: what was accepted is delivered as the contract says',
+  { timeout: budgetMs + longestRunMs },
+  async () => {
+    const seed = Number(process.env['FLTR_CHAOS_SEED'] ?? randomInt(2 ** 31));
+    const lines = [`seed ${seed}`];
+    const { runs, failure } = await runChaos({
+      seed,
+      budgetMs,
+      shrinkMs: 0,
+      commands: commandNames,
+      print: (line) => lines.push(line),
+    });
+    expect(failure, failure ? [...lines, describeFailure(failure)].join('\n') : '').toBeNull();
+    expect(runs).toBeGreaterThan(0);
+  },
+);
