@@ -13,7 +13,10 @@ export type StartPlan = {
 /** Asked before the deliveries are inserted, so that their rows name their workflows. */
 export type PlanStarts = (deliveries: readonly Startable[]) => StartPlan;
 
-/** Plans for a caller's own transaction: what the statement inserted is started when the transaction is committed. */
+/**
+ * Plans for a caller's own transaction: what the statement inserted is started when the transaction is committed. After
+ * `rolledBack` the transaction may be run again.
+ */
 export function startAfterCommit(planStarts: PlanStarts): {
   planStarts: PlanStarts;
   committed(): void;
@@ -29,7 +32,7 @@ export function startAfterCommit(planStarts: PlanStarts): {
         cancel: () => plan.cancel(),
       };
     },
-    committed: () => plans.forEach(({ plan, inserted }) => plan.start(inserted)),
-    rolledBack: () => plans.forEach(({ plan }) => plan.cancel()),
+    committed: () => plans.splice(0).forEach(({ plan, inserted }) => plan.start(inserted)),
+    rolledBack: () => plans.splice(0).forEach(({ plan }) => plan.cancel()),
   };
 }

@@ -167,6 +167,8 @@ export const publishRoutes = [
       };
       try {
         const reply = await onceForKey(pool, secretBox, request, async (client) => {
+          // Of a run before this one, which a conflict has undone.
+          starts.rolledBack();
           const [acceptance] = await acceptEvents(client, [event], starts);
           if (!acceptance) throw new Error('An event was not answered');
           return { status: 202, body: acceptedOf(acceptance) };
