@@ -94,6 +94,8 @@ async function withClient(
     connectionString: databaseUrl,
     ...(options === undefined ? {} : { options }),
   });
+  // Without a listener, a lost connection would end the process.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     await use(client);

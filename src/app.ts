@@ -6,6 +6,7 @@ import { childEnvironment, type Config } from './config.ts';
 import { createTurns } from '../activities/turns.ts';
 import { createTellFailed } from '../activities/tell-failed.ts';
 import { applySetting } from './db/applied-settings.ts';
+import { checkSessions } from './db/check-sessions.ts';
 import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { migrate } from './db/migrate.ts';
 import { createPool, type Pool } from './db/pool.ts';
@@ -304,6 +305,7 @@ async function openDatabase(databaseUrl: string, log: Logger): Promise<Pool> {
     onError: (error) => log.warn({ err: error }, 'PostgreSQL closed an idle connection'),
   });
   try {
+    await checkSessions(pool);
     const applied = await migrate(pool);
     if (applied.length > 0) log.info({ migrations: applied }, 'the database was migrated');
     return pool;

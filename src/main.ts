@@ -9,7 +9,7 @@ import { addCompletionCommand } from './cli/completion.ts';
 import { addDeliveryCommands } from './cli/deliveries.ts';
 import { runDemo } from './cli/demo.ts';
 import { addEventCommands } from './cli/events.ts';
-import { exitCodeOf, exitCodesHelp, isUnreachable, wrongUse } from './cli/exit-codes.ts';
+import { exitCodeOf, exitCodesHelp, wrongUse } from './cli/exit-codes.ts';
 import { addListenCommand } from './cli/listen.ts';
 import { addRecoverCommands } from './cli/recover.ts';
 import { addReencryptCommand } from './cli/reencrypt.ts';
@@ -20,8 +20,9 @@ import { addVerifyCommand } from './cli/verify.ts';
 import { addWebhookCommands } from './cli/webhooks.ts';
 import { FltrWebhooksError } from './client/request.ts';
 import { readConfig, settingsTable, unknownSettings } from './config.ts';
+import { checkSessions } from './db/check-sessions.ts';
 import { migrate } from './db/migrate.ts';
-import { createPool } from './db/pool.ts';
+import { createPool, isDatabaseUnavailable } from './db/pool.ts';
 import { StartError } from './errors.ts';
 import { createLog } from './observability/log.ts';
 
@@ -83,11 +84,18 @@ const withDatabase: WithDatabase = async (run) => {
   }
   const pool = createPool({ databaseUrl, maxConnections: 2, onError: () => undefined });
   try {
+    await checkSessions(pool);
     await run(pool, config);
   } finally {
     await pool.end();
   }
 };
+
+/** Node's error about several addresses has a code alone. */
+function describe(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string };
+  return message || code || String(error);
+}
 
 const program = new Command('fltr-webhooks')
   .description('Sends webhooks; every delivery is a Temporal workflow.')
@@ -164,7 +172,10 @@ try {
   // A fault that a person can mend says so in its message; a stack tells of a fault of ours.
   const isSaid = error instanceof StartError || error instanceof FltrWebhooksError;
   const isOurs = !(error instanceof Error) || (error.constructor !== Error && !isSaid);
-  if (isUnreachable(error)) console.error(`The database cannot be reached: ${error.message || error.code}.`);
+  if (isDatabaseUnavailable(error))
+    console.error(
+      `The database is not available (${describe(error)}). Check DATABASE_URL and the server, then run this again.`,
+    );
   else console.error(isOurs ? error : error.message);
   process.exit(exitCodeOf(error));
 }

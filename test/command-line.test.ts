@@ -107,7 +107,7 @@ describe('exit codes', () => {
     expect(await run(['webhooks', 'list', '--url', url])).toEqual([5, says('404')]);
     expect(await run(['accounts', 'list'], { DATABASE_URL: 'postgres://x@127.0.0.1:1/x' })).toEqual([
       5,
-      says('The database cannot be reached'),
+      says('The database is not available'),
     ]);
   });
 });

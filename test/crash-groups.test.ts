@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { isGroupId } from '../src/domain/ids.ts';
+import { openClient } from './kit/client.ts';
 import { startProcess, type ServiceProcess } from './kit/process.ts';
 import { startReceiver, type Receiver } from './kit/receiver.ts';
 import { startService, until, untilReady, type Service } from './kit/service.ts';
@@ -74,8 +74,7 @@ const requestsBy = (receiver: Receiver) => {
 
 /** Another session that holds a lock until it is told to let go. */
 async function lock(statement: string): Promise<() => Promise<void>> {
-  const client = new pg.Client({ connectionString: service.databaseUrl });
-  await client.connect();
+  const client = await openClient(service.databaseUrl);
   const ended = once(client, 'end');
   await client.query('begin');
   await client.query(statement);

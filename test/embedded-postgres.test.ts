@@ -15,7 +15,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { lockDataDir } from '../src/embedded/data-dir-lock.ts';
 import { choosePort, isPortFree } from '../src/embedded/free-port.ts';
@@ -29,6 +28,7 @@ import {
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import type { EmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { isAlive } from '../src/embedded/processes.ts';
+import { openClient } from './kit/client.ts';
 
 const asRoot = process.getuid?.() === 0;
 const folders: string[] = [];
@@ -55,8 +55,7 @@ async function start(folder = dataDir): Promise<EmbeddedPostgres> {
 }
 
 async function ask(server: EmbeddedPostgres, sql: string): Promise<Record<string, unknown>[]> {
-  const client = new Client({ connectionString: server.url });
-  await client.connect();
+  const client = await openClient(server.url);
   try {
     return (await client.query<Record<string, unknown>>(sql)).rows;
   } finally {

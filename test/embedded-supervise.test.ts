@@ -5,7 +5,8 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { isAlive } from '../src/embedded/processes.ts';
-import { startChild } from '../src/embedded/supervise.ts';
+import { keepRunning } from '../src/embedded/keep-running.ts';
+import { startChild, type Child } from '../src/embedded/supervise.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fltr-supervise-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -143,3 +144,118 @@ test('kill -9 of the parent takes its children along, asked politely first, and 
   await until(() => !isAlive(deafPid), 15_000);
   await until(() => groupMembers(politePid).length + groupMembers(deafPid).length === 0);
 }, 60_000);
+
+/** A server that is a shell script, kept running; `script` may end it. */
+async function keep(name: string, script: (start: number) => string, addressOf: () => string = () => 'same') {
+  const reported: string[] = [];
+  const fatal: string[] = [];
+  let starts = 0;
+  const kept = await keepRunning({
+    name,
+    start: () => {
+      starts += 1;
+      return Promise.resolve().then(() => startScript(name, script(starts)));
+    },
+    addressOf,
+    logFile: join(folder, `${name}.log`),
+    report: (line) => reported.push(line),
+    onFatal: (error) => fatal.push(error.message),
+    pauseMs: 20,
+    soundAfterMs: 1000,
+  });
+  return { kept, reported, fatal, starts: () => starts };
+}
+const serve = 'while :; do sleep 0.1; done';
+
+test('a server that ends by itself is started again, and not once it was told to stop', async () => {
+  const { kept, reported, fatal, starts } = await keep('again', (start) => (start < 3 ? 'exit 7' : serve));
+  await until(() => reported.length === 4);
+  expect(reported).toEqual([
+    'again ended by itself (code 7): starting it again …',
+    'again runs again.',
+    'again ended by itself (code 7): starting it again …',
+    'again runs again.',
+  ]);
+  await kept.stop();
+  await sleep(100);
+  expect([starts(), fatal]).toEqual([3, []]);
+});
+
+test('one that ends again and again is given up, with what to do', async () => {
+  const { kept, fatal, starts } = await keep('hopeless', () => 'exit 7');
+  await until(() => fatal.length > 0);
+  expect(fatal).toEqual([
+    `hopeless ended by itself (code 7), after 5 restarts in a row. ${join(folder, 'hopeless.log')} says why: mend that, then start the service again.`,
+  ]);
+  await sleep(100);
+  expect(starts()).toBe(6);
+  await kept.stop();
+});
+
+test('restarts after a sound run do not add up', async () => {
+  const { kept, fatal, starts } = await keep('sound', (start) =>
+    start < 5 ? 'exit 7' : start === 5 ? 'sleep 1.2' : start < 10 ? 'exit 7' : serve,
+  );
+  await until(() => starts() === 10);
+  await kept.stop();
+  expect(fatal).toEqual([]);
+});
+
+test('a start that fails is tried again, and so often only', async () => {
+  const failing = (start: number): string => {
+    if (start === 2) throw new Error('the port is taken');
+    return start === 1 ? 'exit 7' : serve;
+  };
+  const { kept, reported, fatal } = await keep('fails-once', failing);
+  await until(() => reported.at(-1) === 'fails-once runs again.');
+  expect(reported).toContain(
+    'fails-once could not be started again (the port is taken): starting it again …',
+  );
+  await kept.stop();
+  expect(fatal).toEqual([]);
+
+  const { fatal: given, starts } = await keep('fails', (start) => {
+    if (start > 1) throw new Error('no room');
+    return 'exit 7';
+  });
+  await until(() => given.length > 0);
+  expect([starts(), given[0]]).toEqual([
+    6,
+    expect.stringContaining('fails could not be started again (no room), after 5 restarts in a row'),
+  ]);
+});
+
+test('one that comes back at another address is stopped', async () => {
+  let asked = 0;
+  const { fatal } = await keep(
+    'moved',
+    (start) => (start === 1 ? 'exit 7' : serve),
+    () => `127.0.0.1:${(asked += 1)}`,
+  );
+  await until(() => fatal.length > 0);
+  expect(fatal[0]).toContain('another program has taken the port. Start the service again.');
+});
+
+test('stop during a restart leaves nothing running', async () => {
+  const children: Child[] = [];
+  const kept = await keepRunning({
+    name: 'slow',
+    start: async (isRestart) => {
+      if (isRestart) await sleep(300);
+      const child = startScript('slow', isRestart ? serve : 'exit 7');
+      children.push(child);
+      return child;
+    },
+    addressOf: () => 'same',
+    logFile: join(folder, 'slow.log'),
+    report: () => undefined,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  await kept.first.exited;
+  await sleep(50);
+  await kept.stop();
+  expect(children.length).toBe(2);
+  await until(() => children.every(({ pid }) => !isAlive(pid)));
+});

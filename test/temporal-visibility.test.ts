@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import proto from '@temporalio/proto';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDatabase, runVisibilityFile, updateSchema, urlOf } from '../bench/temporal-schema.ts';
 import { findServerPrograms } from '../bench/temporal-server-programs.ts';
@@ -13,6 +12,7 @@ import { startEmbeddedPostgres, type EmbeddedPostgres } from '../src/embedded/po
 import { packageRoot } from '../src/package-root.ts';
 import { createTemporal, type Temporal } from '../src/temporal/client.ts';
 import { searchAttributes } from '../workflows/contract.ts';
+import { openClient } from './kit/client.ts';
 import { publishOne, readDelivery } from './kit/delivery.ts';
 import { startReceiver, type Receiver } from './kit/receiver.ts';
 import { startService, until, type Service } from './kit/service.ts';
@@ -59,8 +59,7 @@ afterAll(async () => {
 });
 
 async function indexesOf(database: string): Promise<{ name: string; definition: string }[]> {
-  const client = new pg.Client({ connectionString: urlOf(postgres.url, database) });
-  await client.connect();
+  const client = await openClient(urlOf(postgres.url, database));
   try {
     const { rows } = await client.query<{ name: string; definition: string }>(
       `select indexname as name, indexdef as definition from pg_indexes
@@ -107,8 +106,7 @@ test('the schema is upgraded over lean, and full leaves what an untouched databa
 test('custom attributes: what is in use stays, and all Keyword columns until two are known', async () => {
   await schema('custom');
   const keywords = Array.from({ length: 10 }, (_, index) => `Keyword${String(index + 1).padStart(2, '0')}`);
-  const client = new pg.Client({ connectionString: urlOf(postgres.url, 'custom') });
-  await client.connect();
+  const client = await openClient(urlOf(postgres.url, 'custom'));
   const insert = (attributes: Record<string, unknown>) =>
     client.query(
       `insert into executions_visibility (namespace_id, run_id, start_time, execution_time, workflow_id,
@@ -134,8 +132,7 @@ test('custom attributes: what is in use stays, and all Keyword columns until two
 test('full finishes what an interrupted run left half made', async () => {
   await schema('interrupted');
   const untouched = await indexesOf('interrupted');
-  const client = new pg.Client({ connectionString: urlOf(postgres.url, 'interrupted') });
-  await client.connect();
+  const client = await openClient(urlOf(postgres.url, 'interrupted'));
   // As a create index concurrently that was broken off.
   await client.query(
     `update pg_index set indisvalid = false where indexrelid in ('by_int_01'::regclass, 'by_text_02'::regclass)`,

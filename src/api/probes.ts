@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Express, RequestHandler } from 'express';
-import { isMigrated } from '../db/migrate.ts';
+import { readReadiness } from '../db/readiness.ts';
 import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey } from '../security/api-keys.ts';
@@ -24,15 +24,15 @@ export function addProbes(app: Express, deps: ProbeDeps): void {
 
 function readiness({ pool, temporal, isStopping, needsTemporal }: ProbeDeps): RequestHandler {
   return async (_request, response) => {
-    const [isDatabaseReady, isTemporalReady] = await Promise.all([
-      isMigrated(pool).catch(() => false),
+    const [database, isTemporalReady] = await Promise.all([
+      readReadiness(pool),
       isTemporalReachable(temporal),
     ]);
-    const isReady = isDatabaseReady && (isTemporalReady || !needsTemporal) && !isStopping();
+    const isReady = database === 'ok' && (isTemporalReady || !needsTemporal) && !isStopping();
     sendJson(response, isReady ? 200 : 503, {
       status: isReady ? 'ready' : isStopping() ? 'stopping' : 'not ready',
       checks: {
-        postgresql: isDatabaseReady ? 'ok' : 'unavailable',
+        postgresql: database,
         temporal: isTemporalReady ? 'ok' : 'unavailable',
       },
     });

@@ -72,7 +72,7 @@ export function bodyTooLarge(maxBytes: number): ApiError {
 function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (isDatabaseUnavailable(error))
-    return new ApiError('unavailable', 'The database cannot be reached. Try again.', {
+    return new ApiError('unavailable', 'The database is not available right now. Send the request again.', {
       retryAfterSeconds: 2,
     });
   if (isTemporalUnavailable(error))

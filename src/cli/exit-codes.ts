@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { FltrWebhooksError } from '../client/request.ts';
+import { isDatabaseUnavailable } from '../db/pool.ts';
 import { StartError } from '../errors.ts';
 
 /** What a command ends with, for scripts. The names of the six are told by `--help` and the README. */
@@ -13,7 +14,7 @@ Exit codes:
   2  wrong use: of the command, or a value that the service does not take
   3  there is no such thing
   4  no valid key, or one that may not do this
-  5  no answer: the service or its database cannot be reached, or asks for patience (429, 503)`;
+  5  no answer: the service or its database is not available, or asks for patience (429, 503)`;
 
 /** A fault with the exit code that tells of it. */
 class CommandError extends StartError {
@@ -34,7 +35,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandError) return error.exitCode;
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongUse;
   if (error instanceof FltrWebhooksError) return exitCodeOfAnswer(error);
-  return isUnreachable(error) ? exitCodes.noAnswer : exitCodes.failed;
+  return isDatabaseUnavailable(error) ? exitCodes.noAnswer : exitCodes.failed;
 }
 
 function exitCodeOfAnswer({ status, code }: FltrWebhooksError): ExitCode {
@@ -57,12 +58,4 @@ function exitCodeOfAnswer({ status, code }: FltrWebhooksError): ExitCode {
     default:
       return exitCodes.failed;
   }
-}
-
-const unreachable = ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'ETIMEDOUT'];
-
-/** PostgreSQL cannot be connected to. */
-export function isUnreachable(error: unknown): error is Error & { code: string } {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' && unreachable.includes(code);
 }

@@ -11,7 +11,7 @@ export const answerContext = (apiKeyId: string, route: string, key: string) =>
 
 /**
  * Runs a creating request once for each Idempotency-Key, for 24 hours: key, creation and answer are one transaction, so
- * a second call waits for the first one and gets the same answer.
+ * a second call waits for the first one and gets the same answer. Like all that a transaction runs, `run` may be run again.
  *
  * @throws ApiError idempotency_key_reused when the key came with another body before
  */

@@ -1,10 +1,8 @@
 import { lockDataDir } from './data-dir-lock.ts';
 import { findTemporal, userCacheDir } from './find-temporal.ts';
-import { startEmbeddedPostgres } from './postgres.ts';
-import { startEmbeddedTemporal } from './temporal.ts';
-import type { ChildExit } from './supervise.ts';
-
-type Server = { exited: Promise<ChildExit>; stop(graceMs?: number): Promise<void>; kill(): void };
+import { keepRunning, type KeptServer } from './keep-running.ts';
+import { postgresLogFile, startEmbeddedPostgres, type EmbeddedPostgres } from './postgres.ts';
+import { startEmbeddedTemporal, temporalLogFile, type EmbeddedTemporal } from './temporal.ts';
 
 export type Embedded = {
   databaseUrl: string | undefined;
@@ -28,15 +26,23 @@ type Options = {
 
 /** Starts what no address is configured for, in the data folder; a server that dies is started again at its address. */
 export async function startEmbedded(options: Options): Promise<Embedded> {
-  const { dataDir, env, report } = options;
+  const { dataDir, env, report, onFatal } = options;
   const lock = lockDataDir(dataDir);
-  const kept: { stop(): Promise<void>; kill(): void }[] = [];
+  const kept: Pick<KeptServer<unknown>, 'stop' | 'kill'>[] = [];
   try {
-    const postgres = async () => {
-      const start = () => startEmbeddedPostgres({ dataDir, env, report });
-      return keep('PostgreSQL', start, ({ url }) => url, options, kept);
+    const postgres = async (): Promise<EmbeddedPostgres> => {
+      const server = await keepRunning({
+        name: 'PostgreSQL',
+        start: () => startEmbeddedPostgres({ dataDir, env, report }),
+        addressOf: ({ url }) => new URL(url).host,
+        logFile: postgresLogFile(dataDir),
+        report,
+        onFatal,
+      });
+      kept.push(server);
+      return server.first;
     };
-    const temporal = async () => {
+    const temporal = async (): Promise<EmbeddedTemporal> => {
       const { path: executable } = await findTemporal({
         env,
         cacheDir: userCacheDir(env, process.platform),
@@ -54,7 +60,16 @@ export async function startEmbedded(options: Options): Promise<Embedded> {
           searchAttributes,
           keepPorts: isRestart,
         });
-      return keep('Temporal', start, ({ address }) => address, options, kept);
+      const server = await keepRunning({
+        name: 'Temporal',
+        start,
+        addressOf: ({ address }) => address,
+        logFile: temporalLogFile(dataDir),
+        report,
+        onFatal,
+      });
+      kept.push(server);
+      return server.first;
     };
     const [database, engine] = await Promise.allSettled([
       options.needsPostgres ? postgres() : undefined,
@@ -81,54 +96,4 @@ export async function startEmbedded(options: Options): Promise<Embedded> {
     lock.release();
     throw error;
   }
-}
-
-/** Starts a server and keeps it running until it is stopped. Answers its first start: the address stays the same. */
-async function keep<T extends Server>(
-  name: string,
-  start: (isRestart: boolean) => Promise<T>,
-  addressOf: (server: T) => string,
-  { report, onFatal }: Options,
-  kept: { stop(): Promise<void>; kill(): void }[],
-): Promise<T> {
-  const first = await start(false);
-  let current = first;
-  let isStopped = false;
-  let restarting: Promise<void> = Promise.resolve();
-  const watch = (server: T): void => {
-    const watching = async (): Promise<void> => {
-      const { code, signal } = await server.exited;
-      if (isStopped) return;
-      report(`${name} ended by itself (${signal ?? `code ${code}`}): starting it again …`);
-      restarting = restart();
-    };
-    void watching();
-  };
-  const restart = async (): Promise<void> => {
-    try {
-      current = await start(true);
-      if (addressOf(current) !== addressOf(first)) throw new Error(`${name} came back at another address`);
-      if (isStopped) await current.stop();
-      else watch(current);
-    } catch (error) {
-      onFatal(
-        new Error(
-          `${name} could not be started again: ${error instanceof Error ? error.message : String(error)}`,
-        ),
-      );
-    }
-  };
-  watch(first);
-  kept.push({
-    async stop() {
-      isStopped = true;
-      await restarting;
-      await current.stop();
-    },
-    kill() {
-      isStopped = true;
-      current.kill();
-    },
-  });
-  return first;
 }

@@ -37,6 +37,8 @@ type EmbeddedPostgresOptions = {
   settings?: Record<string, string>;
 };
 
+export const postgresLogFile = (dataDir: string): string => join(dataDir, 'postgres.log');
+
 type Access = { password: string; port: number | undefined; place: string };
 
 /**
@@ -48,7 +50,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const dataDir = resolve(options.dataDir);
   const sharedDir = options.sharedDir ?? '/var/lib/fltr-webhooks';
   const accessFile = join(dataDir, 'postgres.json');
-  const logFile = join(dataDir, 'postgres.log');
+  const logFile = postgresLogFile(dataDir);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
 
   const known = parseAccess(readStateFile(accessFile));

@@ -35,15 +35,18 @@ type EmbeddedTemporalOptions = {
   keepPorts?: boolean;
 };
 
+const folderOf = (dataDir: string): string => join(dataDir, 'temporal');
+export const temporalLogFile = (dataDir: string): string => join(folderOf(dataDir), 'temporal.log');
+
 type Ports = { port: number; uiPort: number; metricsPort: number };
 
 /** Starts Temporal's development server on the data folder's own database. The caller holds the folder's lock. */
 export async function startEmbeddedTemporal(options: EmbeddedTemporalOptions): Promise<EmbeddedTemporal> {
-  const folder = join(resolve(options.dataDir), 'temporal');
+  const folder = folderOf(resolve(options.dataDir));
   const dbFile = join(folder, 'temporal.db');
   const pidFile = join(folder, 'temporal.pid');
   const portsFile = join(folder, 'ports.json');
-  const logFile = join(folder, 'temporal.log');
+  const logFile = temporalLogFile(resolve(options.dataDir));
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   await clearOrphan(pidFile, dbFile, options.report);
   if (!existsSync(dbFile)) options.report(`Temporal: creating its database ${dbFile} …`);

@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbedded } from '../../src/embedded/embedded.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { searchAttributes } from '../../workflows/contract.ts';
+import { openClient } from './client.ts';
 
 declare module 'vitest' {
   // oxlint-disable-next-line typescript/consistent-type-definitions -- merged with vitest's own
@@ -50,8 +50,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const { databaseUrl, temporalAddress } = embedded;
   if (databaseUrl === undefined || temporalAddress === undefined)
     throw new Error('The embedded servers gave no address');
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
+  const client = await openClient(databaseUrl);
   // Tests make and drop databases by the dozen; what they lose at a power cut is nothing.
   await client.query(`alter system set synchronous_commit = off`);
   await client.query(`select pg_reload_conf()`);

@@ -1,0 +1,31 @@
+import { isMigrated } from './migrate.ts';
+import type { Pool } from './pool.ts';
+
+/** `unavailable`: not reached, or without a table that this version needs. */
+export type DatabaseReadiness = 'ok' | 'read_only' | 'unavailable';
+
+/** Whether events can be written now. */
+export async function readReadiness(pool: Pool): Promise<DatabaseReadiness> {
+  try {
+    if (await isReadOnly(pool)) return 'read_only';
+    return (await isMigrated(pool)) ? 'ok' : 'unavailable';
+  } catch {
+    return 'unavailable';
+  }
+}
+
+/** A standby, or a primary that was set so. */
+async function isReadOnly(pool: Pool): Promise<boolean> {
+  const client = await pool.connect();
+  let isReadOnly = true;
+  try {
+    const { rows } = await client.query<{ isReadOnly: boolean }>(
+      `select pg_is_in_recovery() or current_setting('transaction_read_only')::bool as "isReadOnly"`,
+    );
+    isReadOnly = rows[0]?.isReadOnly ?? true;
+    return isReadOnly;
+  } finally {
+    // A session keeps the default that it started with, also after the database is writable again.
+    client.release(isReadOnly);
+  }
+}
