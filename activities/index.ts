@@ -38,7 +38,7 @@ export type ActivityDeps = MakeAttemptDeps &
 export function createActivities(deps: ActivityDeps) {
   const { pool, turns, onFirstAttempts, wakeDispatcher } = deps;
   const attempts = {
-    load: createLoadContext(pool, deps.attemptsPerHour),
+    load: createLoadContext(pool, deps.limits.cap),
     makeAttempt: createMakeAttempt(deps),
     turns,
     onFirstAttempts,

@@ -5,7 +5,7 @@ import { createBatcher } from '../src/db/batcher.ts';
 import { archiveEntries } from '../src/db/deliveries.ts';
 import type { AttemptContext } from '../src/db/load-attempts.ts';
 import type { Pool } from '../src/db/pool.ts';
-import { takePlaces, type Place, type PlaceRequest } from '../src/db/rate-limit.ts';
+import { takePlaces, type Limits, type Place, type PlaceRequest } from '../src/db/rate-limit.ts';
 import { stopOrGoOn } from '../src/db/stop-delivery.ts';
 import { entriesOfResult } from '../src/domain/delivery-run.ts';
 import { judgeAttempt } from '../src/domain/outcome.ts';
@@ -21,8 +21,7 @@ export type MakeAttemptDeps = {
   pool: Pool;
   sender: Sender;
   secretBox: SecretBox;
-  /** Attempts an hour and webhook; 0: no cap. */
-  attemptsPerHour: number;
+  limits: Limits;
   /** Called for every attempt that was made, once it is recorded. */
   onAttempt: (made: { context: AttemptContext; row: AttemptRow; reason: FailureReason | null }) => void;
   /** Called for every attempt that the hourly cap deferred. */
@@ -55,7 +54,7 @@ export type Attempted = {
 
 /** May it be made? → sign → send → record. Attempts that end at about the same time share a statement. */
 export function createMakeAttempt(deps: MakeAttemptDeps) {
-  const { pool, sender, secretBox, attemptsPerHour, onAttempt, onDeferred, onFailed } = deps;
+  const { pool, sender, secretBox, limits, onAttempt, onDeferred, onFailed } = deps;
   const record = createBatcher<AttemptRecord, DeliveryStatus>({
     maxSize: 64,
     concurrency: 2,
@@ -71,7 +70,7 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
       const places = new Map<PlaceRequest, Place>();
       for (const webhookId of new Set(requests.map((request) => request.webhookId))) {
         const ofWebhook = requests.filter((request) => request.webhookId === webhookId);
-        const taken = await takePlaces(pool, webhookId, attemptsPerHour, ofWebhook);
+        const taken = await takePlaces(pool, webhookId, limits, ofWebhook);
         ofWebhook.forEach((request, index) => {
           const place = taken[index];
           if (place) places.set(request, place);
@@ -104,7 +103,7 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
     if (trigger === 'wake' && mayGo && nextAttemptAt && waitReason && nextAttemptAt > now) {
       const at = now.toISOString();
       const result = { next: 'defer', at, until: nextAttemptAt.toISOString(), reason: waitReason } as const;
-      await archiveEntries(pool, deliveryId, notes);
+      await archiveEntries(pool, deliveryId, [...notes, ...entriesOfResult(result)]);
       return result;
     }
     if (!context.isNearCap) return null;

@@ -13,6 +13,7 @@ import { createPool, type Pool } from './db/pool.ts';
 import { createPublisher } from './db/publisher.ts';
 import { checkAllQueues } from './db/rate-limit.ts';
 import { readWaiting } from './db/waiting.ts';
+import { grantMs } from './domain/rate-limit.ts';
 import type { Deps } from './deps.ts';
 import { watchBacklog } from './dispatch/backlog.ts';
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts';
@@ -149,6 +150,10 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
     const turns = createTurns();
     const firstAttempts = createFirstAttempts();
+    const limits = {
+      cap: config.FLTR_DELIVERIES_PER_HOUR,
+      grantMs: grantMs(config.FLTR_ATTEMPT_TIMEOUT_MS),
+    };
     let worker: RunningWorker | null = null;
     let dispatcher: Dispatcher | null = null;
     let reconciler: Reconciler | null = null;
@@ -179,7 +184,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           onDeferred: metrics.delivery.deferred,
           onDisabled: metrics.delivery.disabled,
           onFirstAttempts: firstAttempts.made,
-          attemptsPerHour: config.FLTR_DELIVERIES_PER_HOUR,
+          limits,
           minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
           onFailed: createTellFailed(pool, wakeDispatcher),
           wakeDispatcher,
@@ -208,7 +213,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     reconciler = startReconciler({
       ...signals,
       log,
-      attemptsPerHour: config.FLTR_DELIVERIES_PER_HOUR,
+      limits,
       wakeDispatcher: dispatcher.wake,
       metrics: metrics.delivery,
     });

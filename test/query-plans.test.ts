@@ -310,7 +310,7 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
     await takePlaces(
       pool,
       context?.webhookId ?? '',
-      1,
+      { cap: 1, grantMs: 15_000 },
       ids.map((deliveryId) => ({
         deliveryId,
         number: 1,
@@ -321,7 +321,7 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
         entryOf: () => entry,
       })),
     );
-    await correctQueue(pool, context?.webhookId ?? '', 1);
+    await correctQueue(pool, context?.webhookId ?? '', { cap: 1, grantMs: 15_000 });
     await checkQueueOf(pool, first);
     await claimQueues(pool, 50);
     await rescheduleDelivery(pool, { deliveryId: first, until: now, entries: [entry] });

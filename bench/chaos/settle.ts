@@ -75,7 +75,7 @@ export async function settle(world: World): Promise<number> {
     }
     const isQuiet = moving.length === 0 && deferred.length > 0 && stillFor > quietMs;
     if (isQuiet || stillFor > stillMs) {
-      if (isQuiet && hours > 0) model.faults.push(...checkRoom(await readRoom(world, deferred)));
+      if (isQuiet && hours > 0) model.faults.push(...(await findRoom(world, deferred)));
       if (stillFor > stillMs) stillHours += 1;
       if (isQuiet && hours >= mostHours)
         await cancelAll(
@@ -88,6 +88,23 @@ export async function settle(world: World): Promise<number> {
     await delay(150);
   }
   return hours;
+}
+
+/** Times are corrected within seconds: what is found is looked at again before it counts. */
+const correctedMs = 6000;
+
+async function findRoom(world: World, deferred: readonly DeliveryRow[]): Promise<string[]> {
+  const ids = new Set(deferred.map(({ id }) => id));
+  const deadline = Date.now() + correctedMs;
+  for (;;) {
+    const rows = (await readDeliveries(world.pool)).filter(
+      ({ id, status, nextAttemptAt }) =>
+        ids.has(id) && (status === 'pending' || status === 'retrying') && nextAttemptAt !== null,
+    );
+    const faults = checkRoom(await readRoom(world, rows));
+    if (faults.length === 0 || Date.now() > deadline) return faults;
+    await delay(500);
+  }
 }
 
 /** What the check of the cap goes by, at a quiet moment an hour and more after the last fault. */

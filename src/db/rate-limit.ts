@@ -1,12 +1,5 @@
 import type { StoredEntry } from '../domain/timeline.ts';
-import {
-  assignPlaces,
-  correctTimes,
-  grantMs,
-  maxQueueHead,
-  windowMs,
-  type Queued,
-} from '../domain/rate-limit.ts';
+import { assignPlaces, correctTimes, maxQueueHead, windowMs, type Queued } from '../domain/rate-limit.ts';
 import { reconcileRunAfter } from './deliveries.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
@@ -26,6 +19,9 @@ export type PlaceRequest = {
 /** `until` null: now. */
 export type Place = { at: Date; until: Date | null };
 
+/** `cap`: attempts an hour; 0: no cap. `grantMs`: how long a grant counts that no attempt was recorded for. */
+export type Limits = { cap: number; grantMs: number };
+
 type State = { now: number; used: number[]; head: Queued[]; tail: number[] };
 
 const ms = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
@@ -42,7 +38,7 @@ const lockQueue = (db: Queryable, webhookId: string) =>
 async function readQueue(
   db: Queryable,
   webhookId: string,
-  cap: number,
+  { cap, grantMs }: Limits,
   without: readonly string[],
 ): Promise<State> {
   const { rows } = await db.query<{
@@ -84,20 +80,19 @@ async function readQueue(
 /**
  * Grants attempts of one webhook, or defers them: log and queue are read, and both are written, while no other process can.
  *
- * @param cap attempts an hour
  * @returns in the order of the requests
  */
 export async function takePlaces(
   pool: Pool,
   webhookId: string,
-  cap: number,
+  limits: Limits,
   requests: readonly PlaceRequest[],
 ): Promise<Place[]> {
   return withTransaction(pool, async (client) => {
     await lockQueue(client, webhookId);
     const asking = requests.map(({ deliveryId }) => deliveryId);
-    const state = await readQueue(client, webhookId, cap, asking);
-    const places = assignPlaces({ cap, asking, ...state });
+    const state = await readQueue(client, webhookId, limits, asking);
+    const places = assignPlaces({ cap: limits.cap, asking, ...state });
     const at = new Date(state.now);
     const granted = requests.filter(({ deliveryId }) => places.get(deliveryId) === null);
     const deferred = requests.flatMap((request) => {
@@ -123,10 +118,7 @@ export async function takePlaces(
         text: `update deliveries d set next_attempt_at = g.until, wait_reason = 'hourly_cap',
             owner_id = d.id, run_id = case when g.owner_id = d.id then g.run_id end,
             reconcile_at = case when g.owner_id = d.id then g.until + ${reconcileRunAfter} else now() end,
-            -- Written once, though the activity may run twice, or the delivery be deferred to the same time again.
-            timeline = d.timeline
-              || case when d.timeline @> g.notes::jsonb then '[]' else g.notes::jsonb end
-              || case when d.wait_reason = 'hourly_cap' and d.next_attempt_at = g.until then '[]' else g.entry::jsonb end
+            timeline = d.timeline || case when d.timeline @> g.notes::jsonb then '[]' else g.notes::jsonb end || g.entry::jsonb
           from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[])
             as g(delivery_id, until, owner_id, run_id, notes, entry)
           where d.id = g.delivery_id and d.status in ('pending', 'retrying') and d.owner_id = g.owner_id`,
@@ -151,7 +143,7 @@ export async function takePlaces(
 }
 
 /** How often a queue's times are computed anew, unless something that changes them asks for it before. */
-const checkEvery = `interval '5 seconds'`;
+const checkEvery = `interval '2 seconds'`;
 
 /** The next webhooks whose queue is to be checked; claimed, so that several processes share the work. */
 export async function claimQueues(db: Queryable, limit: number): Promise<string[]> {
@@ -182,13 +174,15 @@ export async function checkQueueOf(db: Queryable, deliveryId: string): Promise<v
 /**
  * Gives the first of a webhook's queue their true times. One whose time is another one now is woken by the reconciler when
  * it has come. Without a cap, all of the queue is due.
- *
- * @param cap attempts an hour; 0: no cap
  */
-export async function correctQueue(pool: Pool, webhookId: string, cap: number): Promise<void> {
+export async function correctQueue(pool: Pool, webhookId: string, { cap, grantMs }: Limits): Promise<void> {
   await withTransaction(pool, async (client) => {
     await lockQueue(client, webhookId);
-    const { head, tail: _tail, ...log } = await readQueue(client, webhookId, Math.max(cap, 1), []);
+    const {
+      head,
+      tail: _tail,
+      ...log
+    } = await readQueue(client, webhookId, { cap: Math.max(cap, 1), grantMs }, []);
     const corrected =
       cap === 0 ? head.map(({ id }) => ({ id, until: log.now })) : correctTimes({ cap, ...log }, head);
     if (corrected.length > 0)

@@ -9,7 +9,7 @@ import {
   type Claimed,
 } from '../db/owners.ts';
 import type { Pool } from '../db/pool.ts';
-import { claimQueues, correctQueue } from '../db/rate-limit.ts';
+import { claimQueues, correctQueue, type Limits } from '../db/rate-limit.ts';
 import { endTerminated, expireDelivery } from '../db/stop-delivery.ts';
 import { claimWebhooksToSync, syncDeliveries } from '../db/sync-deliveries.ts';
 import { isGroupId } from '../domain/ids.ts';
@@ -31,7 +31,7 @@ import { describeWorkflow, signalWorkflow, startDelivery, startGroup, type Start
 type Deps = StartDeps & {
   pool: Pool;
   log: Logger;
-  attemptsPerHour: number;
+  limits: Limits;
   /** Called when deliveries without an owner may be there. */
   wakeDispatcher: () => void;
   metrics?: { reconciled(count: number): void; expired(): void };
@@ -72,7 +72,7 @@ export function startReconciler(deps: Deps): Reconciler {
       pollMs,
       async () => {
         const webhookIds = await claimQueues(pool, 50);
-        for (const webhookId of webhookIds) await correctQueue(pool, webhookId, deps.attemptsPerHour);
+        for (const webhookId of webhookIds) await correctQueue(pool, webhookId, deps.limits);
         return webhookIds.length === 50;
       },
       onError,

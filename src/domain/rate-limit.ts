@@ -13,8 +13,15 @@
  */
 export const windowMs = 3_600_000;
 
-/** How long a grant counts that no attempt was recorded for: longer than any attempt takes. */
-export const grantMs = 90_000;
+/** What an attempt may take beside its time limit, in ms: waits for the process itself, and its record. */
+const besideLimitMs = 10_000;
+
+/**
+ * How long a grant counts that no attempt was recorded for, in ms: as long as an attempt may take.
+ *
+ * @example grantMs(5000) // 15_000
+ */
+export const grantMs = (attemptTimeoutMs: number): number => attemptTimeoutMs + besideLimitMs;
 
 /** Attempts of one webhook that may be under way and not recorded, in all processes: 20 in each of 25. */
 export const maxUnrecorded = 500;
@@ -94,7 +101,7 @@ const noticeableMs = 5;
  * The members of the queue's head whose time is another one than their row has, with their true time in ms since 1970.
  */
 export function correctTimes(log: Log, head: readonly Queued[]): Queued[] {
-  const times = placeTimes(log, Math.min(head.length, log.cap));
+  const times = placeTimes(log, head.length);
   return times.flatMap((until, index) => {
     const member = head[index];
     if (!member || Math.abs(member.until - until) <= noticeableMs) return [];
