@@ -88,7 +88,7 @@ test('so is a statement without a transaction', async () => {
   expect(await changes()).toEqual([2, 2]);
 });
 
-/** Of each statement that inserts or updates there, the first `times` fail. Answers how many were tried. */
+/** Of each statement that inserts or updates there, the first `times` fail. Returns how many were tried, too. */
 async function failing<T>(
   table: 'events' | 'webhooks',
   times: number,

@@ -7,7 +7,7 @@ import { openClient } from './kit/client.ts';
 import { startProcess, type ServiceProcess } from './kit/process.ts';
 import { startPublishers, type Publishers } from './kit/publishers.ts';
 import { startReceiver, type Receiver } from './kit/receiver.ts';
-import { call, startService, until, untilReady, type Service } from './kit/service.ts';
+import { call, startService, until, type Service } from './kit/service.ts';
 
 let service: Service;
 let processes: ServiceProcess[];
@@ -30,10 +30,16 @@ async function receive(): Promise<Receiver> {
 async function up(env: Record<string, string> = service.env): Promise<ServiceProcess> {
   const child = startProcess(['up'], env);
   processes.push(child);
-  await Promise.race([
-    untilReady(`http://127.0.0.1:${env['PORT']}`),
-    child.exited(60_000).then(() => Promise.reject(new Error(child.output()))),
-  ]);
+  const ready = () =>
+    fetch(`http://127.0.0.1:${env['PORT']}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  await until(
+    () => (child.isRunning() ? ready() : Promise.reject(new Error(child.output()))),
+    Boolean,
+    60_000,
+  );
   return child;
 }
 
@@ -54,7 +60,7 @@ const cutConnections = () =>
 
 /** Every call had a response that its producer can go by, and what was accepted has arrived. */
 async function expectNothingLost(publishers: Publishers, receiver: Receiver): Promise<void> {
-  const refused = publishers.answers.filter(({ status }) => status !== 202);
+  const refused = publishers.responses.filter(({ status }) => status !== 202);
   expect(new Set(refused.map(({ status, code }) => `${status} ${code}`))).toEqual(
     new Set(refused.length > 0 ? ['503 unavailable'] : []),
   );
@@ -64,7 +70,14 @@ async function expectNothingLost(publishers: Publishers, receiver: Receiver): Pr
     const received = new Set(receiver.requests.map(({ headers }) => headers['webhook-id']));
     return accepted.filter((id) => !received.has(id));
   };
-  await until(missing, (ids) => ids.length === 0, 60_000);
+  try {
+    await until(missing, (ids) => ids.length === 0, 120_000);
+  } catch (error) {
+    const log = processes.map((child) => child.output().slice(-20_000)).join('\n');
+    throw new Error(`${missing().length} of ${accepted.length} events have not arrived. The log:\n${log}`, {
+      cause: error,
+    });
+  }
 }
 
 test('connections cut under publishers: the process lives, nothing that was accepted is lost', async () => {
@@ -81,7 +94,7 @@ test('connections cut under publishers: the process lives, nothing that was acce
   await publishers.stop();
   expect(child.isRunning(), child.output()).toBe(true);
   await expectNothingLost(publishers, receiver);
-}, 120_000);
+}, 300_000);
 
 test('PostgreSQL restarted and killed under load: the embedded one comes back, nothing is lost', async () => {
   const receiver = await receive();
@@ -116,7 +129,7 @@ test('PostgreSQL restarted and killed under load: the embedded one comes back, n
   await expectNothingLost(publishers, receiver);
   child.kill('SIGTERM');
   expect(await child.exited()).toBe(0);
-}, 180_000);
+}, 300_000);
 
 const publish = (headers: Record<string, string> = {}) =>
   service.call<{ code?: string }>(
@@ -142,9 +155,9 @@ test('a read-only database: 503 and not ready, until it takes writes again', asy
   const create = () =>
     service.call<{ code?: string }>('POST', '/v1/webhooks', { url: receiver.url, events: ['*'] });
   for (const send of [publish, () => publish({ 'idempotency-key': 'read-only' }), create]) {
-    const answer = await send();
-    expect([answer.status, answer.body.code]).toEqual([503, 'unavailable']);
-    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    const response = await send();
+    expect([response.status, response.body.code]).toEqual([503, 'unavailable']);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
   }
 
   // Without a restart: sessions that began read-only are not kept.

@@ -167,7 +167,7 @@ async function keep(name: string, script: (start: number) => string, addressOf: 
 }
 const serve = 'while :; do sleep 0.1; done';
 
-test('a server that ends by itself is started again, and not once it was told to stop', async () => {
+test('a server that ends by itself is started again, but not after a stop', async () => {
   const { kept, reported, fatal, starts } = await keep('again', (start) => (start < 3 ? 'exit 7' : serve));
   await until(() => reported.length === 4);
   expect(reported).toEqual([
@@ -226,11 +226,11 @@ test('a start that fails is tried again, and so often only', async () => {
 });
 
 test('one that comes back at another address is stopped', async () => {
-  let asked = 0;
+  let calls = 0;
   const { fatal } = await keep(
     'moved',
     (start) => (start === 1 ? 'exit 7' : serve),
-    () => `127.0.0.1:${(asked += 1)}`,
+    () => `127.0.0.1:${(calls += 1)}`,
   );
   await until(() => fatal.length > 0);
   expect(fatal[0]).toContain('another program has taken the port. Start the service again.');

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { call, until } from './service.ts';
 
-type Answer = { status: number; code: string | null; retryAfter: string | null; eventId: string | null };
+type Received = { status: number; code: string | null; retryAfter: string | null; eventId: string | null };
 
 export type Publishers = {
-  answers: Answer[];
-  /** Ids of what was answered with 202. */
+  responses: Received[];
+  /** Ids of the events that were accepted. */
   accepted(): string[];
   /** Waits until so many more have been accepted. */
   untilMore(count: number): Promise<void>;
@@ -15,13 +15,13 @@ export type Publishers = {
 
 /** Producers that publish one event after the other: some with an `Idempotency-Key` each, some without. */
 export function startPublishers(apiUrl: string, key: string, { keyed = 2, plain = 2 } = {}): Publishers {
-  const answers: Answer[] = [];
+  const responses: Received[] = [];
   const stopping = new AbortController();
   const publish = async (isKeyed: boolean): Promise<void> => {
     while (!stopping.signal.aborted) {
       const headers: Record<string, string> = isKeyed ? { 'idempotency-key': randomUUID() } : {};
       const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
-      const answer = await call<{ id?: string; code?: string }>(
+      const response = await call<{ id?: string; code?: string }>(
         apiUrl,
         key,
         'POST',
@@ -29,11 +29,11 @@ export function startPublishers(apiUrl: string, key: string, { keyed = 2, plain 
         event,
         headers,
       );
-      answers.push({
-        status: answer.status,
-        code: answer.body.code ?? null,
-        retryAfter: answer.headers.get('retry-after'),
-        eventId: answer.body.id ?? null,
+      responses.push({
+        status: response.status,
+        code: response.body.code ?? null,
+        retryAfter: response.headers.get('retry-after'),
+        eventId: response.body.id ?? null,
       });
     }
   };
@@ -44,9 +44,9 @@ export function startPublishers(apiUrl: string, key: string, { keyed = 2, plain 
   });
   // Seen by `stop`.
   running.catch(() => undefined);
-  const accepted = () => answers.flatMap(({ status, eventId }) => (status === 202 ? (eventId ?? []) : []));
+  const accepted = () => responses.flatMap(({ status, eventId }) => (status === 202 ? (eventId ?? []) : []));
   return {
-    answers,
+    responses,
     accepted,
     async untilMore(count) {
       const before = accepted().length;
