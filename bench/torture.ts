@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createPool, type Pool } from '../src/db/pool.ts';
 import { createTemporal } from '../src/temporal/client.ts';
 import { newAccountKey } from './accounts.ts';
+import { startBusyLoops, startDisturbances, type Call } from './torture-disturbances.ts';
 import { startParts, type PartName, type TemporalKind } from './torture-parts.ts';
 import { manners, startTortureReceiver, type Manner } from './torture-receiver.ts';
 
@@ -12,6 +13,8 @@ type Options = {
   deliveries: number;
   webhooks: number;
   kills: number;
+  /** Processes beside it that each use a core all the time. */
+  busyLoops?: number;
   temporal?: TemporalKind;
   print: (line: string) => void;
 };
@@ -25,6 +28,10 @@ export type TortureResult = {
   requests: number;
   /** Attempts that were made but not recorded, for something died meanwhile: they were made again. */
   repeated: number;
+  /** What was done beside the kills. */
+  pauses: number;
+  cancels: number;
+  cuts: number;
   longestStallMs: number;
   seconds: number;
 };
@@ -38,6 +45,7 @@ export async function runTorture({
   deliveries,
   webhooks,
   kills,
+  busyLoops = 0,
   temporal = 'dev',
   print,
 }: Options): Promise<TortureResult> {
@@ -50,17 +58,21 @@ export async function runTorture({
     FLTR_AUTO_DISABLE_MIN_DELIVERIES: '1000000',
     FLTR_API_REQUESTS_PER_MINUTE: '0',
   });
+  const busy = startBusyLoops(busyLoops);
   const pool = createPool({ databaseUrl: service.databaseUrl, maxConnections: 4, onError: () => undefined });
   try {
     const mannerOf = new Map<string, { manner: Manner; number: number }>();
     const keys: string[] = [];
+    const hooks: { id: string; key: string }[] = [];
+    const accepted: { id: string; key: string }[] = [];
+    const callApi: Call = (key, ...request) => call(service.apiUrl, key, ...request);
     for (let number = 0; number < webhooks; number += 1) {
       if (number % webhooksPerAccount === 0) keys.push((await newAccountKey(pool, 'torture')).key);
       const manner = manners[number % manners.length] ?? 'healthy';
       const body = { url: receiver.url(manner, number), events: ['*'] };
-      const { webhook_id: id } = (await post(service.apiUrl, keys.at(-1) ?? '', '/v1/webhooks', body)) as {
-        webhook_id: string;
-      };
+      const key = keys.at(-1) ?? '';
+      const { webhook_id: id } = (await callApi(key, 'POST', '/v1/webhooks', body)) as { webhook_id: string };
+      hooks.push({ id, key });
       mannerOf.set(id, { manner, number });
     }
     const events = Math.ceil(deliveries / webhooksPerAccount);
@@ -68,6 +80,7 @@ export async function runTorture({
       `${webhooks} webhooks in ${keys.length} accounts; ${events} events, ${deliveries} deliveries, ${kills} times kill -9.`,
     );
 
+    const disturbances = startDisturbances({ call: callApi, pool, webhooks: hooks, accepted });
     let isPublished = false;
     const killing = (async () => {
       for (let count = 0; count < kills; count += 1) {
@@ -80,11 +93,13 @@ export async function runTorture({
         await service.killAndRestart(part, afterMs);
       }
     })();
-    const accepted = await publishAll(service.apiUrl, keys, events, (kills * 3000) / events);
+    await publishAll(callApi, keys, events, (kills * 3000) / events, accepted);
     isPublished = true;
     print(`  ${accepted.length} deliveries accepted`);
     const stalls = watchStalls(() => receiver.requests.size + receiver.lastAt());
     await killing;
+    await disturbances.stop();
+    print(`  ${JSON.stringify(disturbances.counts)}`);
     await untilEnded(pool, print);
     const longestStallMs = stalls.stop();
 
@@ -94,34 +109,42 @@ export async function runTorture({
       webhookId: string;
       eventId: string;
       attempts: number;
-      workflowId: string;
+      workflowId: string | null;
+      wasHeld: boolean;
     }>(
-      `select id, owner_id as "workflowId", status, webhook_id as "webhookId", event_id as "eventId", attempt_count as attempts from deliveries`,
+      `select id, owner_id as "workflowId", status, webhook_id as "webhookId", event_id as "eventId", attempt_count as attempts,
+         timeline @> '[{"type": "held"}]' as "wasHeld" from deliveries`,
     );
     const byId = new Map(rows.rows.map((row) => [row.id, row]));
     const requests = [...receiver.requests.values()].reduce((sum, count) => sum + count, 0);
     const result: TortureResult = {
       accepted: accepted.length,
       ended: rows.rows.length,
-      lost: accepted.filter((id) => {
+      lost: accepted.filter(({ id }) => {
+        if (disturbances.canceled.has(id)) return false;
         const row = byId.get(id);
         const webhook = mannerOf.get(row?.webhookId ?? '');
         return !row || !webhook || !receiver.requests.has(`${row.eventId} ${webhook.number}`);
       }).length,
-      wrong: rows.rows.filter(
-        (row) => row.status !== (mannerOf.get(row.webhookId)?.manner === 'refusing' ? 'failed' : 'delivered'),
-      ).length,
+      wrong: rows.rows.filter((row) => {
+        const expected = mannerOf.get(row.webhookId)?.manner === 'refusing' ? 'failed' : 'delivered';
+        const isCanceled = row.status === 'canceled' && disturbances.canceled.has(row.id);
+        return row.status !== expected && !isCanceled;
+      }).length,
       secondWorkflows: await countSecondWorkflows(
         service.temporalAddress,
-        new Set(rows.rows.map(({ workflowId }) => workflowId)),
+        new Set(rows.rows.flatMap(({ workflowId }) => workflowId ?? [])),
+        new Set(rows.rows.filter(({ wasHeld }) => wasHeld).map(({ id }) => id)),
       ),
       requests,
       repeated: receiver.attempts.size - rows.rows.reduce((sum, { attempts }) => sum + attempts, 0),
+      ...disturbances.counts,
       longestStallMs,
       seconds: Math.round((Date.now() - startedAt) / 1000),
     };
     return result;
   } finally {
+    busy.stop();
     await pool.end();
     await service.stop();
     await receiver.close();
@@ -140,18 +163,25 @@ export function isPassed({
   return accepted === ended && lost === 0 && wrong === 0 && secondWorkflows === 0 && repeated >= 0;
 }
 
-/** One call, again until it is answered well: whatever died meanwhile comes back. */
-async function post(apiUrl: string, key: string, path: string, body: unknown): Promise<unknown> {
+/** One call, again until it succeeds, or is refused as expected: whatever died meanwhile comes back. */
+async function call(
+  apiUrl: string,
+  key: string,
+  method: string,
+  path: string,
+  body: unknown,
+  refusals: readonly number[] = [],
+): Promise<unknown> {
   const deadline = Date.now() + 120_000;
   for (;;) {
     try {
       const response = await fetch(apiUrl + path, {
-        method: 'POST',
+        method,
         headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-        body: JSON.stringify(body),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(15_000),
       });
-      if (response.ok) return await response.json();
+      if (response.ok || refusals.includes(response.status)) return await response.json();
       if (response.status < 500) throw new Error(await response.text());
     } catch (error) {
       if (Date.now() > deadline) throw error;
@@ -160,14 +190,14 @@ async function post(apiUrl: string, key: string, path: string, body: unknown): P
   }
 }
 
-/** Publishes while parts die, with ids of its own, so that a repeated call is one event. What was accepted. */
+/** Publishes while parts die, with ids of its own, so that a repeated call is one event. Adds what was accepted. */
 async function publishAll(
-  apiUrl: string,
+  callApi: Call,
   keys: readonly string[],
   events: number,
   everyMs: number,
-): Promise<string[]> {
-  const accepted: string[] = [];
+  accepted: { id: string; key: string }[],
+): Promise<void> {
   let next = 0;
   const publish = async (): Promise<void> => {
     for (let number = next++; number < events; number = next++) {
@@ -176,15 +206,13 @@ async function publishAll(
         id: `evt_${number}`,
         data: { document_id: `doc_${number}`, dataset_id: 'ds' },
       };
-      const answer = (await post(apiUrl, keys[number % keys.length] ?? '', '/v1/events', event)) as {
-        deliveries: { id: string }[];
-      };
-      accepted.push(...answer.deliveries.map(({ id }) => id));
+      const key = keys[number % keys.length] ?? '';
+      const response = (await callApi(key, 'POST', '/v1/events', event)) as { deliveries: { id: string }[] };
+      accepted.push(...response.deliveries.map(({ id }) => ({ id, key })));
       await delay(everyMs * publishers);
     }
   };
   await Promise.all(Array.from({ length: publishers }, publish));
-  return accepted;
 }
 
 async function untilEnded(pool: Pool, print: (line: string) => void): Promise<void> {
@@ -224,8 +252,15 @@ function watchStalls(read: () => number): { stop(): number } {
   };
 }
 
-/** Workflows that were run a second time; each delivery is carried by its own, by a group's, or by that and then its own. */
-async function countSecondWorkflows(address: string, carriers: ReadonlySet<string>): Promise<number> {
+/**
+ * Workflows that were run a second time. Each delivery is owned by its own, by a group's, or by that and then its own; one
+ * that was held is run again when its webhook is active again.
+ */
+async function countSecondWorkflows(
+  address: string,
+  owners: ReadonlySet<string>,
+  held: ReadonlySet<string>,
+): Promise<number> {
   const temporal = createTemporal({ address, tls: false }, 'default');
   try {
     // Visibility lags a little behind.
@@ -236,8 +271,8 @@ async function countSecondWorkflows(address: string, carriers: ReadonlySet<strin
       })) {
         runs.set(workflowId, (runs.get(workflowId) ?? 0) + 1);
       }
-      if ([...carriers].every((id) => runs.has(id)) || tries === 30)
-        return [...runs.values()].filter((count) => count > 1).length;
+      if ([...owners].every((id) => runs.has(id)) || tries === 30)
+        return [...runs].filter(([id, count]) => count > 1 && !held.has(id)).length;
       await delay(1000);
     }
   } finally {
@@ -248,11 +283,12 @@ async function countSecondWorkflows(address: string, carriers: ReadonlySet<strin
 if (process.argv[1] === import.meta.filename) {
   const words = process.argv.slice(2);
   const temporal = words.includes('--temporal=postgresql') ? 'postgresql' : 'dev';
+  const busyLoops = Number(/--busy=(\d+)/.exec(words.join(' '))?.[1] ?? 0);
   const [deliveries = 10_000, webhooks = 200, kills = 10] = words
     .filter((word) => !word.startsWith('--'))
     .map(Number);
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const result = await runTorture({ deliveries, webhooks, kills, temporal, print });
+  const result = await runTorture({ deliveries, webhooks, kills, busyLoops, temporal, print });
   print(JSON.stringify(result, null, 2));
   print(isPassed(result) ? 'Passed: everything accepted ended as it should, nothing was lost.' : 'FAILED');
   process.exit(isPassed(result) ? 0 : 1);
