@@ -115,10 +115,11 @@ export function isTemporalUnavailable(error: unknown): boolean {
   const code = grpcCode(error);
   if (code === UNAVAILABLE || code === DEADLINE_EXCEEDED || code === RESOURCE_EXHAUSTED) return true;
   if (code === UNAUTHENTICATED || code === PERMISSION_DENIED) return true;
-  return (
-    error instanceof Error &&
-    /Failed to connect before the deadline|Channel has been shut down/i.test(error.message)
-  );
+  // The worker's connection gives a call whose time is over no code of its own.
+  for (let at: unknown = error; at instanceof Error; at = at.cause)
+    if (/Failed to connect before the deadline|Channel has been shut down|Timeout expired/i.test(at.message))
+      return true;
+  return false;
 }
 
 export const isNotFound = (error: unknown): boolean =>
