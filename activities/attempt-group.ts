@@ -9,7 +9,7 @@ import type { AttemptRun, Attempted } from './make-attempt.ts';
 type GroupDeps = AttemptDeps & {
   pool: Pool;
   /** Called when deliveries wait for workflows of their own. */
-  wakeDispatcher: () => void;
+  wakeStarts: () => void;
 };
 type Member = { id: string; webhookId: string };
 
@@ -20,7 +20,7 @@ type Member = { id: string; webhookId: string };
  * @throws where PostgreSQL cannot be reached, once all requests under way have ended
  */
 export function createAttemptGroup(deps: GroupDeps) {
-  const { pool, load, makeAttempt, turns, onFirstAttempts, wakeDispatcher } = deps;
+  const { pool, load, makeAttempt, turns, onFirstAttempts, wakeStarts } = deps;
   /** Null: left to the delivery's own workflow. */
   const attempt = async (
     { id, webhookId }: Member,
@@ -58,8 +58,10 @@ export function createAttemptGroup(deps: GroupDeps) {
       return { deliveryId: deliveries[index]?.id ?? '', result: each.value };
     });
     const left = attempts.filter(({ result }) => result === null).map(({ deliveryId }) => deliveryId);
-    if (left.length > 0) await moveToOwn(pool, left, run.workflowId);
-    if (attempts.some(({ result }) => result?.next !== 'end')) wakeDispatcher();
+    if (left.length > 0) {
+      await moveToOwn(pool, left, run.workflowId);
+      wakeStarts();
+    }
     return attempts;
   };
 }

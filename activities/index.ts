@@ -28,15 +28,17 @@ export type ActivityDeps = MakeAttemptDeps &
   RemoveDeps & {
     turns: Turns;
     onFirstAttempts: AttemptDeps['onFirstAttempts'];
-    /** Called when deliveries wait for an owner, or for their own workflow. */
+    /** Called when deliveries wait for an owner. */
     wakeDispatcher: () => void;
+    /** Called when deliveries wait for their own workflow. */
+    wakeStarts: () => void;
     /** Signals a delivery's owner, whichever it is by now. */
     passOnSignal: (signal: GroupSignal) => Promise<void>;
   };
 
 /** The side effects that workflows call, built from what they need. */
 export function createActivities(deps: ActivityDeps) {
-  const { pool, turns, onFirstAttempts, wakeDispatcher } = deps;
+  const { pool, turns, onFirstAttempts, wakeStarts } = deps;
   const attempts = {
     load: createLoadContext(pool, deps.limits.cap),
     makeAttempt: createMakeAttempt(deps),
@@ -45,7 +47,7 @@ export function createActivities(deps: ActivityDeps) {
   };
   return {
     attemptDelivery: withHeartbeat(createAttemptDelivery(attempts)),
-    attemptGroup: createAttemptGroup({ ...attempts, pool, wakeDispatcher }),
+    attemptGroup: createAttemptGroup({ ...attempts, pool, wakeStarts }),
     archiveEntries: ({ deliveryId, entries }: ArchiveInput): Promise<void> =>
       archiveEntries(pool, deliveryId, entries),
     cancelDelivery: withHeartbeat(async ({ deliveryId, notes }: CancelInput): Promise<CancelResult> => {

@@ -157,10 +157,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     let worker: RunningWorker | null = null;
     let dispatcher: Dispatcher | null = null;
     let reconciler: Reconciler | null = null;
-    const wakeDispatcher = () => {
-      dispatcher?.wake();
-      reconciler?.wake();
-    };
+    const wakeDispatcher = () => dispatcher?.wake();
+    const wakeStarts = () => reconciler?.wakeStarts();
     const signals: SignalDeps = {
       pool,
       temporal: () => worker?.caller() ?? temporal,
@@ -188,6 +186,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
           onFailed: createTellFailed(pool, wakeDispatcher),
           wakeDispatcher,
+          wakeStarts,
           passOnSignal: async ({ deliveryId, name, request }) => {
             await signalOwner(signals, deliveryId, name, request);
           },
@@ -207,7 +206,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       log,
       deliveriesPerWorkflow: config.FLTR_DELIVERIES_PER_WORKFLOW,
       firstAttempts,
-      onQueued: () => reconciler?.wake(),
+      onQueued: wakeStarts,
     });
     stops.push({ name: 'dispatcher', stop: dispatcher.close });
     reconciler = startReconciler({

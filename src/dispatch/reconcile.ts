@@ -37,7 +37,8 @@ type Deps = StartDeps & {
   metrics?: { reconciled(count: number): void; expired(): void };
 };
 
-export type Reconciler = { wake(): void; close(): Promise<void> };
+/** `wakeStarts`: deliveries are due to be started. */
+export type Reconciler = { wakeStarts(): void; close(): Promise<void> };
 
 type Due = Claimed & { isDue: boolean };
 
@@ -51,8 +52,9 @@ export function startReconciler(deps: Deps): Reconciler {
   const { log, pool } = deps;
   const onError = (error: unknown) =>
     log.warn({ err: error }, 'the reconciler could not work; it tries again');
+  const starts = every(pollMs, () => reconcileDue(deps, 'start'), onError);
   const loops: Loop[] = [
-    every(pollMs, () => reconcileDue(deps, 'start'), onError),
+    starts,
     every(pollMs, () => reconcileDue(deps, 'check'), onError),
     every(
       pollMs,
@@ -79,7 +81,7 @@ export function startReconciler(deps: Deps): Reconciler {
     ),
   ];
   return {
-    wake: () => loops.forEach((loop) => loop.wake()),
+    wakeStarts: starts.wake,
     async close() {
       await Promise.all(loops.map((loop) => loop.close()));
     },

@@ -180,6 +180,7 @@ export const webhookRoutes = [
       if (body.url !== undefined) requireTarget(deps, body.url);
       const row = await updateWebhook(deps.pool, accountOf(key), id, body);
       if (!row) throw new ApiError('not_found', 'There is no such webhook.');
+      if (body.active === true) deps.wakeDispatcher();
       return { status: 200, body: toWebhook(row) };
     },
   }),
