@@ -15,7 +15,7 @@ export function checkAll(facts: Facts): string[] {
     ...checkAttempts(facts),
     ...checkCap({ attempts, requests, caps: model.caps, shifts: model.shifts }),
     ...checkWorkflows(facts),
-    ...checkTimelines(facts.timelines),
+    ...checkTimelines(facts.timelines, facts.startedAt),
     ...checkLogs(facts.logLines),
   ];
 }

@@ -12,6 +12,8 @@ export type WebhookState = { id: string; path: string; active: boolean };
 
 /** All that the checks look at: once everything is still. */
 export type Facts = {
+  /** When the run began, by the machine's clock. */
+  startedAt: number;
   model: Model;
   eventIds: ReadonlySet<string>;
   deliveries: readonly DeliveryRow[];
@@ -44,6 +46,7 @@ export async function collectFacts(world: World): Promise<Facts> {
   const live = await readTimelines(world.api, told);
   const archived = await readTimelines(archiveApi, told);
   return {
+    startedAt: world.startedAt,
     model,
     eventIds: await readEventIds(pool),
     deliveries,
