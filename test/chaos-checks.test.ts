@@ -177,6 +177,15 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
   expect(checkAll(factsOf(change)).join('\n')).toMatch(message);
 });
 
+test('a time that was read from the database an hour later is the same time', () => {
+  const earlier = timeline.map((entry) => ({
+    ...entry,
+    at: new Date(Date.parse(entry.at) - (entry.type === 'started' ? 0 : hourMs)).toISOString(),
+  }));
+  const archived = earlier.sort((a, b) => a.at.localeCompare(b.at));
+  expect(checkAll(factsOf(() => ({ timelines: [{ id: 'dlv_1', live: timeline, archived }] })))).toEqual([]);
+});
+
 test('a call that is answered with 503 may be logged as an error', () => {
   const line = '{"level":"error","err":{"message":"read ECONNRESET"},"msg":"unavailable"}';
   expect(checkAll(factsOf(() => ({ logLines: [line] })))).toEqual([]);

@@ -20,7 +20,7 @@ test(
       commands: commandNames,
       print: (line) => lines.push(line),
     });
-    expect(failure, failure ? [...lines, describeFailure(failure)].join('\n') : '').toBeNull();
+    if (failure) expect.fail([...lines, describeFailure(failure)].join('\n'));
     expect(runs).toBeGreaterThan(0);
   },
 );

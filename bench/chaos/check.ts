@@ -15,7 +15,7 @@ export function checkAll(facts: Facts): string[] {
     ...checkAttempts(facts),
     ...checkCap({ attempts, requests, caps: model.caps, shifts: model.shifts }),
     ...checkWorkflows(facts),
-    ...checkTimelines(facts.timelines, model.shifts.length > 0),
+    ...checkTimelines(facts.timelines, facts.startedAt),
     ...checkLogs(facts.logLines),
   ];
 }

@@ -12,6 +12,8 @@ export type WebhookState = { id: string; path: string; active: boolean };
 
 /** All that the checks look at: once everything is still. */
 export type Facts = {
+  /** When the run began, by the machine's clock. */
+  startedAt: number;
   model: Model;
   eventIds: ReadonlySet<string>;
   deliveries: readonly DeliveryRow[];
@@ -32,13 +34,19 @@ export async function collectFacts(world: World): Promise<Facts> {
   const { deliveries, attempts } = await readAllRows(world);
   const gone = new Set(world.oldRows.map(({ delivery }) => delivery.id));
   const shown = deliveries.filter(({ id }) => !gone.has(id));
-  const ids = new Set(shown.map(({ id }) => id));
-  const waiting = new Set(shown.filter(({ endedAt }) => endedAt === null).map(({ id }) => id));
-  const [archiveApi, runs] = await Promise.all([world.archiveApi(), readWorkflows(world, ids, waiting)]);
+  const idsOf = (rows: readonly DeliveryRow[]) => new Set(rows.map(({ id }) => id));
+  const attempted = idsOf(shown.filter(({ attemptCount }) => attemptCount > 0));
+  const waiting = idsOf(shown.filter(({ endedAt }) => endedAt === null));
+  const [archiveApi, runs] = await Promise.all([
+    world.archiveApi(),
+    readWorkflows(world, attempted, waiting),
+  ]);
+  const told = idsOf(mostEventful(shown, model));
   // Only now: a history is whole once its run is over.
-  const live = await readTimelines(world.api, ids);
-  const archived = await readTimelines(archiveApi, ids);
+  const live = await readTimelines(world.api, told);
+  const archived = await readTimelines(archiveApi, told);
   return {
+    startedAt: world.startedAt,
     model,
     eventIds: await readEventIds(pool),
     deliveries,
@@ -46,9 +54,22 @@ export async function collectFacts(world: World): Promise<Facts> {
     requests: receivers.requests,
     webhooks,
     runs,
-    timelines: [...ids].map((id) => ({ id, live: live.get(id) ?? null, archived: archived.get(id) ?? null })),
+    timelines: [...told].map((id) => ({
+      id,
+      live: live.get(id) ?? null,
+      archived: archived.get(id) ?? null,
+    })),
     logLines: processes.logLines(),
   };
+}
+
+/** So many timelines are compared: each takes the API without Temporal seconds. */
+const mostTimelines = 80;
+
+/** Those that were steered, then those with the most attempts. */
+function mostEventful(deliveries: readonly DeliveryRow[], { steering }: Model): DeliveryRow[] {
+  const weight = ({ id, attemptCount }: DeliveryRow) => attemptCount + (steering.has(id) ? 100 : 0);
+  return deliveries.toSorted((a, b) => weight(b) - weight(a)).slice(0, mostTimelines);
 }
 
 export async function readWebhooks({ api }: Pick<World, 'api'>): Promise<WebhookState[]> {

@@ -18,7 +18,7 @@ const lagTries = 100;
 /** Every run of a delivery's workflow, once all are over but those of deliveries that wait. */
 export async function readWorkflows(
   { servers, namespace }: Pick<World, 'servers' | 'namespace'>,
-  wanted: ReadonlySet<string>,
+  attempted: ReadonlySet<string>,
   waiting: ReadonlySet<string>,
 ): Promise<WorkflowRun[]> {
   const temporal = createTemporal({ address: servers.temporalAddress, tls: false }, namespace);
@@ -28,7 +28,7 @@ export async function readWorkflows(
       const runs = await list(temporal);
       const seen = new Set(runs.flatMap(({ deliveryIds }) => deliveryIds));
       const isOver = runs.every((run) => !run.isRunning || run.deliveryIds.some((id) => waiting.has(id)));
-      const isWhole = isOver && runs.length === last && [...wanted].every((id) => seen.has(id));
+      const isWhole = isOver && runs.length === last && [...attempted].every((id) => seen.has(id));
       if (isWhole || tries === lagTries) return await withLengths(temporal, runs);
       last = runs.length;
       await delay(200);

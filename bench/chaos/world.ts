@@ -15,6 +15,7 @@ import type { Servers } from './servers.ts';
 
 /** All that one run has: its processes, its receivers, what it knows, and what goes on in the background. */
 export type World = {
+  startedAt: number;
   servers: Servers;
   model: Model;
   processes: Processes;
@@ -59,6 +60,7 @@ export async function startWorld(
   folder: string,
   print: (line: string) => void,
 ): Promise<World> {
+  const startedAt = Date.now();
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const model = newModel(scenario.cap);
   const [databaseUrl, namespace, receivers, port] = await Promise.all([
@@ -98,6 +100,7 @@ export async function startWorld(
 
   const background = { publishing: [] as Promise<void>[], fault: [] as Promise<void>[] };
   return {
+    startedAt,
     servers,
     model,
     processes,

@@ -80,6 +80,7 @@ export function factsOf(change: (facts: Facts) => Partial<Facts> = () => ({})): 
   model.webhooks.push(webhook());
   model.events.set('evt_1', event());
   const facts: Facts = {
+    startedAt: now - 10_000,
     model,
     eventIds: new Set(['evt_1']),
     deliveries: [delivery()],
