@@ -5,7 +5,7 @@ export type TimelinePair = { id: string; live: readonly Entry[] | null; archived
 
 /** In the order in which they happen within a millisecond. */
 const types = ['accepted', 'released', 'started', 'attempt', 'wait', 'signal', 'held', 'ended'];
-/** Signals that end or settle a delivery; any other one may begin it again. */
+/** Signals that end a delivery; any other one may begin it again. */
 const endingSignals = new Set(['cancel']);
 
 /**
@@ -47,16 +47,9 @@ function unshifted(timeline: readonly Entry[], startedAt: number): Entry[] {
 }
 
 /** Fields in one order: the archive keeps none. */
-function canonical(timeline: readonly Entry[], hasShifted: boolean): string {
-  const valueOf = (name: string, value: unknown) =>
-    hasShifted && (name === 'at' || name === 'until') ? String(value).slice(14) : value;
-  const fields = (entry: Entry) =>
-    Object.entries(entry)
-      .filter(([name]) => !hasShifted || name !== 'seconds')
-      .map(([name, value]) => [name, valueOf(name, value)] as const)
-      .sort(([a], [b]) => (a < b ? -1 : 1));
-  const lines = timeline.map((entry) => JSON.stringify(fields(entry)));
-  return JSON.stringify(hasShifted ? lines.sort() : lines);
+function canonical(timeline: readonly Entry[]): string {
+  const fields = (entry: Entry) => Object.entries(entry).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify(timeline.map(fields));
 }
 
 function orderFault(timeline: readonly Entry[]): string | null {
