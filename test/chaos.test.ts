@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { describeFailure, runChaos } from '../bench/chaos/chaos.ts';
 import { commandNames } from '../bench/chaos/scenario.ts';
@@ -11,7 +10,8 @@ test(
   'random steps, faults among them: what was accepted is delivered as the contract says',
   { timeout: budgetMs + longestRunMs },
   async () => {
-    const seed = Number(process.env['FLTR_CHAOS_SEED'] ?? randomInt(2 ** 31));
+    // The same steps in every run of the suite, so that what fails is what was changed. `npm run chaos` takes others.
+    const seed = Number(process.env['FLTR_CHAOS_SEED'] ?? 20_261);
     const lines = [`seed ${seed}`];
     const { runs, failure } = await runChaos({
       seed,
