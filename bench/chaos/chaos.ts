@@ -18,8 +18,9 @@ export type ChaosOptions = {
   commands: readonly CommandName[];
   /** Faults that are known and looked past, where they are found at the end. */
   ignore?: RegExp;
-  /** One scenario in place of random ones. */
+  /** One scenario in place of random ones, and how often. */
   scenario?: Scenario;
+  times?: number;
   print: (line: string) => void;
 };
 
@@ -29,7 +30,7 @@ export type ChaosFailure = { seed: number; path: string | null; scenario: Scenar
 
 /** Random scenarios, one after the other, until the time is over or one fails; that one is then made shorter. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
-  const { seed, path, budgetMs, shrinkMs, commands, ignore, scenario, print } = options;
+  const { seed, path, budgetMs, shrinkMs, commands, ignore, scenario, times = 1, print } = options;
   const dataDir = mkdtempSync(join(tmpdir(), 'fltr-chaos-'));
   const servers = await startServers(dataDir, print);
   const deadline = Date.now() + budgetMs;
@@ -71,7 +72,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
           failure: { seed: seed + next, path: failedPath, scenario: scenario ?? failed, faults },
         };
       }
-      if (path !== undefined || scenario !== undefined) break;
+      if (path !== undefined || (scenario !== undefined && runs === times)) break;
     }
     return { runs, failure: null };
   } finally {
