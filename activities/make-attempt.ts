@@ -10,6 +10,7 @@ import { stopOrGoOn } from '../src/db/stop-delivery.ts';
 import { entriesOfResult } from '../src/domain/delivery-run.ts';
 import { judgeAttempt } from '../src/domain/outcome.ts';
 import { bodyFor } from '../src/domain/slack-text.ts';
+import { isOperational } from '../src/domain/subscription.ts';
 import type { StoredEntry } from '../src/domain/timeline.ts';
 import type { Sender } from '../src/outbound/sender.ts';
 import type { SecretBox } from '../src/security/secret-box.ts';
@@ -106,7 +107,8 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
       await archiveEntries(pool, deliveryId, [...notes, ...entriesOfResult(result)]);
       return result;
     }
-    if (!context.isNearCap) return null;
+    // Operational events do not count.
+    if (!context.isNearCap || isOperational(context.eventType)) return null;
     const resultOf = (at: Date, until: Date) =>
       ({
         next: 'defer',
@@ -163,6 +165,7 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
       deliveryId,
       webhookId,
       activation,
+      countsForCap: !isOperational(context.eventType),
       response:
         sent.kind === 'answered'
           ? { headers: sent.headers, body: sent.body, truncated: sent.truncated }

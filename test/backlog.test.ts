@@ -45,7 +45,7 @@ test('as many deliveries as FLTR_MAX_BACKLOG may wait for a start; then publishi
   expect(sumOf(samples, 'fltr_backlog_max_deliveries')).toBe(3);
   expect(sumOf(samples, 'fltr_backlog_oldest_age_seconds')).toBeGreaterThan(0);
   expect(sumOf(samples, 'fltr_postgresql_up')).toBe(1);
-  await service.pool.query(`update deliveries set status = 'canceled'`);
+  await service.pool.query(`update deliveries set status = 'canceled', ended_at = now()`);
   await until(
     () => service.call('POST', '/v1/events', event),
     ({ status }) => status === 202,

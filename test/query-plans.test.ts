@@ -12,7 +12,7 @@ import {
   showRescheduled,
 } from '../src/db/attempts.ts';
 import { evaluateWebhooks } from '../src/db/auto-disable.ts';
-import { archiveEntries, countUnowned, findDelivery, reopenDelivery } from '../src/db/deliveries.ts';
+import { archiveEntries, countNotStarted, findDelivery, reopenDelivery } from '../src/db/deliveries.ts';
 import { listDeliveries } from '../src/db/delivery-log.ts';
 import { acceptEvents, type NewEvent } from '../src/db/accept-events.ts';
 import { findEvent, hasBody, listEvents } from '../src/db/events.ts';
@@ -232,7 +232,7 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
   'a webhook': (pool) => findWebhook(pool, log.accountId, log.busiestId),
   'its statistics': (pool) => readStats(pool, log.busiestId, new Date()),
   'its hourly cap': (pool) => readCap(pool, log.busiestId, 1000),
-  backlog: (pool) => countUnowned(pool, 1_000_000),
+  backlog: (pool) => countNotStarted(pool, 1_000_000),
 };
 test.each(Object.keys(reads))('no table is read whole for: %s', async (name) => {
   const plans = await plansOf(async (pool) => reads[name]?.(pool));
@@ -334,6 +334,7 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
         deliveryId,
         webhookId,
         activation,
+        countsForCap: true,
         number: 1,
         startedAt: now,
         durationMs: 36,

@@ -22,6 +22,8 @@ export type AttemptRecord = AttemptRow & {
   webhookId: string;
   /** The webhook's activation that the attempt counts for. */
   activation: number;
+  /** Whether it counts under the hourly cap. */
+  countsForCap: boolean;
   response: StoredResponse | null;
   status: Extract<DeliveryStatus, 'retrying' | 'delivered' | 'failed'>;
   reason: string | null;
@@ -51,15 +53,15 @@ const isApplied = `(g.status = 'delivered' or d.status in ('pending', 'retrying'
 const recordStatement = `with given as (
     select * from unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::int[], $6::int[], $7::text[],
       $8::text[], $9::int[], $10::text[], $11::bytea[], $12::bool[], $13::text[], $14::text[], $15::timestamptz[],
-      $16::timestamptz[], $17::text[], $18::text[], $19::text[], $20::int[], $21::int[], $22::text[], $23::text[])
+      $16::timestamptz[], $17::text[], $18::text[], $19::text[], $20::int[], $21::int[], $22::text[], $23::text[], $24::bool[])
     as t(id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds,
       response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries, next_entries,
-      webhook_id, activation, step, workflow_id, run_id)
+      webhook_id, activation, step, workflow_id, run_id, counts_for_cap)
   ), inserted as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
-      wait_seconds, response_headers, response_body, response_truncated, webhook_id)
+      wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap)
     select id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
-      wait_seconds, response_headers::jsonb, response_body, response_truncated, webhook_id from given
+      wait_seconds, response_headers::jsonb, response_body, response_truncated, webhook_id, counts_for_cap from given
     on conflict (delivery_id, number) do nothing
     returning delivery_id, number
   ), counted as (
@@ -139,6 +141,7 @@ export async function recordAttempts(
       records.map((r) => stepOf(r.durationMs)),
       records.map((r) => r.run.workflowId),
       records.map((r) => r.run.runId),
+      records.map((r) => r.countsForCap),
     ],
   });
   return new Map(rows.map(({ id, status }) => [id, status]));

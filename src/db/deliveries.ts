@@ -83,10 +83,14 @@ export type Startable = Pick<
 };
 
 /** Accepted deliveries whose workflow is not started, counted up to `most`. */
-export async function countUnowned(db: Queryable, most: number): Promise<number> {
+export async function countNotStarted(db: Queryable, most: number): Promise<number> {
   const { rows } = await db.query<{ count: number }>(
     `select count(*)::int as count from (
-       select 1 from deliveries where owner_id is null and status = 'pending' limit $1) as waiting`,
+       (select 1 from deliveries where owner_id is null and status = 'pending' limit $1)
+       union all
+       (select 1 from deliveries where reconcile_at is not null and run_id is null and status in ('pending', 'retrying')
+        limit $1)
+       limit $1) as waiting`,
     [most],
   );
   return rows[0]?.count ?? 0;

@@ -13,6 +13,8 @@ export const sessionSettings = {
   // Hours are counted from midnight UTC, and times are read in this style alone.
   timezone: 'UTC',
   datestyle: 'ISO, MDY',
+  // What a process that hangs has locked is free again after that.
+  idle_in_transaction_session_timeout: '1min',
   // Every statement that is sent often begins at ids or at the start of an index. A plan that PostgreSQL makes and keeps while
   // a table is small would read it whole for good, until the table is analyzed; so it is to take no such plan where there is another.
   // (Before PostgreSQL 18, what is ruled out counts as so dear that it would be compiled first.)
@@ -31,7 +33,6 @@ export function createPool({ databaseUrl, maxConnections, onError }: PoolOptions
     idleTimeoutMillis: 30_000,
     statement_timeout: 30_000,
     query_timeout: 35_000,
-    idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,
     application_name: 'fltr-webhooks',
   });

@@ -56,7 +56,7 @@ async function readQueue(
       select ${ms('now')} as now,
         array(select t from (
           select ${ms('started_at')} as t from attempts
-          where webhook_id = $1 and started_at > now - make_interval(secs => $4)
+          where webhook_id = $1 and counts_for_cap and started_at > now - make_interval(secs => $4)
           union all
           select ${ms('granted_at')} from rate_limit_grants g
           where webhook_id = $1 and granted_at > now - make_interval(secs => $5) and not delivery_id = any($2)

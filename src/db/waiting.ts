@@ -25,7 +25,10 @@ export async function readWaiting(db: Queryable, most: number) {
             order by reconcile_at limit 1),
           (select reconcile_at from deliveries where reconcile_at <= now() and ${dueConditions.check}
             order by reconcile_at limit 1)))::float8 as "lagSeconds",
-        (select id from deliveries where owner_id is null and status = 'pending' order by id limit 1) as "oldestId"
+        least(
+          (select id from deliveries where owner_id is null and status = 'pending' order by id limit 1),
+          (select id from deliveries where reconcile_at is not null and ${dueConditions.start} order by reconcile_at limit 1)
+        ) as "oldestId"
       from (
         select count(*) filter (where status = 'retrying')::int as retrying,
           count(*) filter (where status = 'held')::int as held
@@ -45,6 +48,6 @@ export async function readWaiting(db: Queryable, most: number) {
   return {
     ...counts,
     reconcilerLagSeconds: lagSeconds ?? 0,
-    oldestUnownedSeconds: Math.max(0, oldestMs) / 1000,
+    oldestNotStartedSeconds: Math.max(0, oldestMs) / 1000,
   };
 }

@@ -71,7 +71,7 @@ export async function readCap(db: Queryable, webhookId: string, limit: number): 
   const { rows } = await db.query<{ used: number; nextAt: Date | null; deferredUntil: Date | null }>(
     `select
        (select count(*)::int from (
-          select 1 from attempts where webhook_id = $1 and started_at > now() - interval '1 hour' limit $2) as used) as used,
+          select 1 from attempts where webhook_id = $1 and counts_for_cap and started_at > now() - interval '1 hour' limit $2) as used) as used,
        (${deferred} order by next_attempt_at limit 1) as "nextAt",
        (${deferred} order by next_attempt_at desc limit 1) as "deferredUntil"`,
     [webhookId, limit],

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Pool } from '../db/pool.ts';
-import { countUnowned } from '../db/deliveries.ts';
+import { countNotStarted } from '../db/deliveries.ts';
 import { every } from './every.ts';
 
 export type Backlog = {
@@ -23,7 +23,7 @@ export function watchBacklog(pool: Pool, max: number, log: Logger): Backlog {
     async () => {
       const startedAt = performance.now();
       if (startedAt < nextAt) return false;
-      count = await countUnowned(pool, max);
+      count = await countNotStarted(pool, max);
       const endedAt = performance.now();
       nextAt = endedAt + pausePerCount * (endedAt - startedAt);
       return false;

@@ -9,7 +9,7 @@ export type Waiting = {
   /** How long the oldest row that is due for the reconciler has been due. */
   reconcilerLagSeconds: number;
   /** How long ago the oldest delivery was accepted whose workflow is not started. */
-  oldestUnownedSeconds: number;
+  oldestNotStartedSeconds: number;
 };
 
 export type StateSources = {
@@ -82,7 +82,7 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
     if (!seen) return;
     for (const status of ['pending', 'retrying', 'held'] as const) waiting.set({ status }, seen[status]);
     reconcilerLag.set(seen.reconcilerLagSeconds);
-    oldest.set(seen.oldestUnownedSeconds);
+    oldest.set(seen.oldestNotStartedSeconds);
   };
 
   let underWay: Promise<void> | null = null;

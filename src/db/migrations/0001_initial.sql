@@ -219,10 +219,11 @@ create table attempts (
   response_headers jsonb,
   response_body bytea,
   response_truncated boolean not null default false,
+  counts_for_cap boolean not null default true,
   primary key (delivery_id, number)
 );
--- The hourly cap counts these.
-create index attempts_of_webhook on attempts (webhook_id, started_at);
+-- The hourly cap counts these: all but those of operational events.
+create index attempts_of_webhook on attempts (webhook_id, started_at) where counts_for_cap;
 create index attempts_with_answer on attempts (started_at) where response_headers is not null;
 
 -- The hourly cap: see src/domain/rate-limit.ts. An attempt of a webhook that is near its cap has a row here from the
