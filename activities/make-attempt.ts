@@ -191,6 +191,8 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
       if (reason) await onFailed({ deliveryId, number, context, reason });
       if (reason && context.ownerId === attemptRun.run.workflowId)
         await markEndedRun(pool, deliveryId, attemptRun.run.runId);
+      // Its record had no part in what this run noted.
+      await archiveEntries(pool, deliveryId, attemptRun.notes);
       return { result: toResult(recorded, reason, context.status), durationMs: null, isFailed: null };
     }
     const obstacle = await findObstacle(context, attemptRun);

@@ -32,6 +32,7 @@ function publishAll(publishers: number): { stop(): Promise<number> } {
           : await service.call('POST', '/v1/events', event, headers);
       expect([202, 207]).toContain(response.status);
       accepted += response.status === 207 ? 2 : 1;
+      await delay(60);
     }
   };
   const running = Promise.all(Array.from({ length: publishers }, (_, number) => publish(number)));
@@ -47,33 +48,37 @@ function publishAll(publishers: number): { stop(): Promise<number> } {
 const countOf = async (status: string) =>
   (await service.pool.query(`select 1 from deliveries where status = $1`, [status])).rowCount ?? 0;
 
-test('switched off and on while events come in, a webhook gets all of them, and no switch fails', async () => {
-  const { webhook_id: id } = await service.newWebhook(receiver.url);
-  const publishing = publishAll(8);
-  const set = (active: boolean) => service.call('PATCH', `/v1/webhooks/${id}`, { active });
-  for (let round = 0; round < 15; round += 1) {
-    const off = await set(false);
-    await delay(Math.random() * 150);
-    const on = await set(true);
-    await delay(Math.random() * 150);
-    expect([off.status, on.status]).toEqual([200, 200]);
-  }
-  const accepted = await publishing.stop();
-  await until(
-    () => countOf('held'),
-    (held) => held === 0,
-    10_000,
-  );
-  await until(
-    () => countOf('delivered'),
-    (delivered) => delivered === accepted,
-    60_000,
-  );
-  const { rows } = await service.pool.query<{ requests: number }>(
-    `select count(*)::int as requests from attempts where outcome = 'delivered'`,
-  );
-  expect(rows).toEqual([{ requests: accepted }]);
-});
+test(
+  'switched off and on while events come in, a webhook gets all of them, and no switch fails',
+  { timeout: 180_000 },
+  async () => {
+    const { webhook_id: id } = await service.newWebhook(receiver.url);
+    const publishing = publishAll(8);
+    const set = (active: boolean) => service.call('PATCH', `/v1/webhooks/${id}`, { active });
+    for (let round = 0; round < 15; round += 1) {
+      const off = await set(false);
+      await delay(Math.random() * 150);
+      const on = await set(true);
+      await delay(Math.random() * 150);
+      expect([off.status, on.status]).toEqual([200, 200]);
+    }
+    const accepted = await publishing.stop();
+    await until(
+      () => countOf('held'),
+      (held) => held === 0,
+      10_000,
+    );
+    await until(
+      () => countOf('delivered'),
+      (delivered) => delivered === accepted,
+      120_000,
+    );
+    const { rows } = await service.pool.query<{ requests: number }>(
+      `select count(*)::int as requests from attempts where outcome = 'delivered'`,
+    );
+    expect(rows).toEqual([{ requests: accepted }]);
+  },
+);
 
 test('a delivery that a statement of long ago holds for a webhook that is active by now is released', async () => {
   const { webhook_id: id } = await service.newWebhook(receiver.url, { events: ['dataset.deleted'] });

@@ -96,7 +96,7 @@ export async function countNotStarted(db: Queryable, most: number): Promise<numb
   return rows[0]?.count ?? 0;
 }
 
-/** Adds entries to a delivery's timeline, once, however often it is called. */
+/** Adds entries to a delivery's timeline: those that it has not yet, however often it is called. */
 export async function archiveEntries(
   db: Queryable,
   deliveryId: string,
@@ -104,7 +104,10 @@ export async function archiveEntries(
 ): Promise<void> {
   if (entries.length === 0) return;
   await db.query(
-    `update deliveries set timeline = timeline || $2::jsonb where id = $1 and not timeline @> $2::jsonb`,
+    `update deliveries set timeline = timeline || (
+       select jsonb_agg(entry order by position) from jsonb_array_elements($2::jsonb) with ordinality as given(entry, position)
+       where not timeline @> jsonb_build_array(entry))
+     where id = $1 and not timeline @> $2::jsonb`,
     [deliveryId, JSON.stringify(entries)],
   );
 }
