@@ -296,8 +296,8 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
     await claimDue(pool, 'start', 200);
     await claimDue(pool, 'check', 200);
     await readClaimed(pool, first);
-    await checkAgain(pool, ids, first, 300);
-    await markRunning(pool, first, 'run');
+    await checkAgain(pool, ids, 'now', 300);
+    await markRunning(pool, { id: first, lease: 'now' }, 'run');
     await moveToOwn(pool, ids, 'grp_none');
     await dropOwner(pool, first, first);
     const contexts = await loadAttempts(

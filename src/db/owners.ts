@@ -48,22 +48,22 @@ export const dueConditions = {
   check: `not (run_id is null and status in ('pending', 'retrying'))`,
 };
 
+/** `isDue`: its time has come. `lease`: until when it is claimed; another value since then is somebody else's wish. */
+export type Due = Claimed & { isDue: boolean; lease: string };
+
 /**
  * Claims deliveries that are due for the reconciler, for 30 seconds, so that several processes share the work. `start`: those
  * whose workflow Temporal has not acknowledged; `check`: all others. The longest due come first.
  */
-export async function claimDue(
-  db: Queryable,
-  kind: 'start' | 'check',
-  limit: number,
-): Promise<(Claimed & { isDue: boolean })[]> {
-  const { rows } = await db.query<Claimed & { isDue: boolean }>({
+export async function claimDue(db: Queryable, kind: 'start' | 'check', limit: number): Promise<Due[]> {
+  const { rows } = await db.query<Due>({
     name: `claim-due-${kind}`,
     text: `update deliveries d set reconcile_at = now() + interval '30 seconds'
       from (select id from deliveries where reconcile_at <= now() and ${dueConditions[kind]}
         order by reconcile_at, id limit $1 for update skip locked) as due
       where d.id = due.id
-      returning ${claimedColumns}, coalesce(d.next_attempt_at <= now(), true) as "isDue"`,
+      returning ${claimedColumns}, coalesce(d.next_attempt_at <= now(), true) as "isDue",
+        d.reconcile_at::text as lease`,
     values: [limit],
   });
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -75,28 +75,33 @@ export async function readClaimed(db: Queryable, id: string): Promise<Claimed | 
   return rows[0] ?? null;
 }
 
-/** When the reconciler checks again, in seconds; where the row still has the owner that was seen. */
+/** When the reconciler checks claimed rows again, in seconds; not those that somebody wants checked since the claim. */
 export async function checkAgain(
   db: Queryable,
   ids: readonly string[],
-  ownerId: string | null,
+  lease: string,
   seconds: number,
 ): Promise<void> {
   await db.query(
     `update deliveries set reconcile_at = now() + make_interval(secs => $3)
-     where id = any($1) and owner_id is not distinct from $2 and reconcile_at is not null`,
-    [ids, ownerId, seconds],
+     where id = any($1) and reconcile_at = $2::timestamptz`,
+    [ids, lease, seconds],
   );
 }
 
-/** After Temporal acknowledged a run of a delivery's own workflow, never before. */
-export async function markRunning(db: Queryable, id: string, runId: string): Promise<void> {
+/** After Temporal acknowledged a run of a claimed delivery's own workflow, never before. */
+export async function markRunning(
+  db: Queryable,
+  { id, lease }: Pick<Due, 'id' | 'lease'>,
+  runId: string,
+): Promise<void> {
   await db.query({
     name: 'mark-running',
     text: `update deliveries set run_id = $2,
-        reconcile_at = greatest(now(), coalesce(next_attempt_at, now())) + ${reconcileRunAfter}
+        reconcile_at = case when reconcile_at = $3::timestamptz
+          then greatest(now(), coalesce(next_attempt_at, now())) + ${reconcileRunAfter} else reconcile_at end
       where id = $1 and owner_id = $1 and status in ('pending', 'retrying')`,
-    values: [id, runId],
+    values: [id, runId, lease],
   });
 }
 

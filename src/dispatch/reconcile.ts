@@ -6,7 +6,7 @@ import {
   markRunning,
   moveToOwn,
   readClaimed,
-  type Claimed,
+  type Due,
 } from '../db/owners.ts';
 import type { Pool } from '../db/pool.ts';
 import { claimQueues, correctQueue, type Limits } from '../db/rate-limit.ts';
@@ -39,8 +39,6 @@ type Deps = StartDeps & {
 
 /** `wakeStarts`: deliveries are due to be started. */
 export type Reconciler = { wakeStarts(): void; close(): Promise<void> };
-
-type Due = Claimed & { isDue: boolean };
 
 /**
  * Makes Temporal agree with the rows: a delivery that waits has a running workflow, which knows when its time has come; one
@@ -122,16 +120,11 @@ export async function reconcileDue(deps: Deps, kind: 'start' | 'check'): Promise
   await Promise.all(Array.from({ length: maxReconciledAtOnce }, work));
   if (unavailable !== null) {
     // Due again soon, not after the whole claim: Temporal may be back in a moment.
-    for (const [ownerId, ids] of byOwner(due)) await checkAgain(deps.pool, ids, ownerId, 2);
+    const ids = due.map(({ id }) => id);
+    await checkAgain(deps.pool, ids, due[0]?.lease ?? 'now', 2);
     throw unavailable;
   }
   return due.length === claimSize;
-}
-
-function byOwner(due: readonly Due[]): Map<string | null, string[]> {
-  const ids = new Map<string | null, string[]>();
-  for (const { id, ownerId } of due) ids.set(ownerId, [...(ids.get(ownerId) ?? []), id]);
-  return ids;
 }
 
 /** The end of the next call to Temporal: before the claim ends. */
@@ -157,25 +150,25 @@ async function ensureRunning(deps: Deps, delivery: Due, endAt: number): Promise<
   if (ownerId === null || isGroupId(ownerId)) return;
   if (delivery.runId === null) {
     const runId = await startDelivery(deps, delivery, deadlineOf(endAt));
-    if (runId !== null) return markRunning(pool, id, runId);
+    if (runId !== null) return markRunning(pool, delivery, runId);
   }
   const run = await describeWorkflow(temporal(), deadlineOf(endAt), id);
   // Read after the workflow was: a run writes its delivery's row before it ends.
   const now = await readClaimed(pool, id);
   if (!now || now.ownerId !== id || (now.status !== 'pending' && now.status !== 'retrying')) return;
   if (run?.status === 'RUNNING') {
-    if (now.runId !== run.runId) await markRunning(pool, id, run.runId);
-    if (!delivery.isDue) return checkAgain(pool, [id], id, checkRunningSeconds);
+    if (now.runId !== run.runId) await markRunning(pool, delivery, run.runId);
+    if (!delivery.isDue) return checkAgain(pool, [id], delivery.lease, checkRunningSeconds);
     // It may wait for a time that counts no longer.
     await signalWorkflow(temporal(), deadlineOf(endAt), id, signalNames.wake, { by: 'service' });
-    return checkAgain(pool, [id], id, checkWokenSeconds);
+    return checkAgain(pool, [id], delivery.lease, checkWokenSeconds);
   }
   if (run && now.runId === run.runId && (run.status === 'TERMINATED' || run.status === 'CANCELLED')) {
     log.warn({ delivery: id }, 'the workflow was terminated in Temporal: the delivery ends canceled');
     return endTerminated(pool, [id]);
   }
   const runId = await startDelivery(deps, { ...now, runId: run?.runId ?? now.runId }, deadlineOf(endAt));
-  if (runId !== null) await markRunning(pool, id, runId);
+  if (runId !== null) await markRunning(pool, delivery, runId);
 }
 
 /** A group that was never started, that is under way, or that ended without them. */
@@ -188,7 +181,7 @@ async function reconcileGroup(
   const { pool, temporal, log } = deps;
   const ids = members.map(({ id }) => id);
   const run = await describeWorkflow(temporal(), deadlineOf(endAt), groupId);
-  if (run?.status === 'RUNNING') return checkAgain(pool, ids, groupId, checkGroupSeconds);
+  if (run?.status === 'RUNNING') return checkAgain(pool, ids, members[0]?.lease ?? 'now', checkGroupSeconds);
   if (run === null) {
     // Under the same id, so that a start that is still on its way and this one cannot both be.
     await startGroup(deps, groupId, members, deadlineOf(endAt));
@@ -214,5 +207,5 @@ async function ensureStopped(deps: Deps, delivery: Due, endAt: number): Promise<
   // A group's attempt is short, and its record sees the new state.
   if (!isGroupId(ownerId))
     await signalWorkflow(temporal(), deadlineOf(endAt), ownerId, signalNames.wake, { by: 'service' });
-  return checkAgain(pool, [id], ownerId, checkGroupSeconds);
+  return checkAgain(pool, [id], delivery.lease, checkGroupSeconds);
 }
