@@ -33,7 +33,7 @@ const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(Math.ra
 export function startDisturbances({ call, pool, webhooks, accepted }: Options): Disturbances {
   const canceled = new Set<string>();
   const counts = { pauses: 0, cancels: 0, cuts: 0 };
-  let isStopped = false;
+  const stop = new AbortController();
   const pause = async (): Promise<void> => {
     const webhook = pick(webhooks);
     if (!webhook) return;
@@ -62,7 +62,7 @@ export function startDisturbances({ call, pool, webhooks, accepted }: Options): 
     counts.cuts += 1;
   };
   const loop = async (): Promise<void> => {
-    while (!isStopped) {
+    while (!stop.signal.aborted) {
       await delay(200 + Math.random() * 1000);
       await pick([pause, pause, cancel, cancel, cut])?.();
     }
@@ -72,7 +72,7 @@ export function startDisturbances({ call, pool, webhooks, accepted }: Options): 
     canceled,
     counts,
     async stop() {
-      isStopped = true;
+      stop.abort();
       await running;
     },
   };

@@ -20,10 +20,10 @@ const event = { event: 'document.deleted', data: { document_id: 'd', dataset_id:
 
 /** Publishes in every form until it is stopped; how many events were accepted. */
 function publishAll(publishers: number): { stop(): Promise<number> } {
-  let isStopped = false;
+  const stop = new AbortController();
   let accepted = 0;
   const publish = async (number: number): Promise<void> => {
-    for (let count = 0; !isStopped; count += 1) {
+    for (let count = 0; !stop.signal.aborted; count += 1) {
       const headers: Record<string, string> =
         number % 2 === 0 ? {} : { 'idempotency-key': `${number}-${count}` };
       const response =
@@ -38,7 +38,7 @@ function publishAll(publishers: number): { stop(): Promise<number> } {
   const running = Promise.all(Array.from({ length: publishers }, (_, number) => publish(number)));
   return {
     async stop() {
-      isStopped = true;
+      stop.abort();
       await running;
       return accepted;
     },
