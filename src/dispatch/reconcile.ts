@@ -8,7 +8,7 @@ import {
   readClaimed,
   type Due,
 } from '../db/owners.ts';
-import type { Pool } from '../db/pool.ts';
+import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
 import { claimQueues, correctQueue, type Limits } from '../db/rate-limit.ts';
 import { endTerminated, expireDelivery } from '../db/stop-delivery.ts';
 import { claimWebhooksToSync, syncDeliveries } from '../db/sync-deliveries.ts';
@@ -112,7 +112,7 @@ export async function reconcileDue(deps: Deps, kind: 'start' | 'check'): Promise
       try {
         await next.check();
       } catch (error) {
-        if (isTemporalUnavailable(error)) unavailable = error;
+        if (isTemporalUnavailable(error) || isDatabaseUnavailable(error)) unavailable = error;
         else deps.log.error({ err: error, workflow: next.id }, 'a delivery could not be reconciled');
       }
     }

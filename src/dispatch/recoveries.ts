@@ -1,7 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Logger } from 'pino';
-import type { Pool } from '../db/pool.ts';
+import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
 import {
   claimRecoveries,
   endRecovery,
@@ -109,7 +109,7 @@ async function reconcile(deps: Deps, recovery: RecoveryToCheck): Promise<void> {
     log.warn({ recovery: id, status }, "a recovery's workflow was ended from outside: it ends canceled");
     await endRecovery(pool, id, 'canceled');
   } catch (error) {
-    if (isTemporalUnavailable(error)) throw error;
+    if (isTemporalUnavailable(error) || isDatabaseUnavailable(error)) throw error;
     log.error({ err: error, recovery: id }, 'a recovery could not be checked');
   }
 }
