@@ -2,7 +2,7 @@ import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
 import type { DeliveryStatus } from '../contracts/delivery.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import { stepCount, stepOf } from '../domain/response-times.ts';
-import { reconcileRunAfter } from './deliveries.ts';
+import { archiveEntries, reconcileRunAfter } from './deliveries.ts';
 import type { Queryable } from './pool.ts';
 
 export type AttemptRow = {
@@ -178,13 +178,15 @@ export async function rescheduleDelivery(
   db: Queryable,
   { deliveryId, until, entries }: { deliveryId: string; until: Date; entries: readonly StoredEntry[] },
 ): Promise<void> {
-  await db.query(
+  const { rowCount } = await db.query(
     `update deliveries d set next_attempt_at = $2, wait_reason = 'rescheduled',
        reconcile_at = greatest(now(), $2::timestamptz) + ${reconcileRunAfter},
        timeline = case when d.timeline @> $3::jsonb then d.timeline else d.timeline || $3::jsonb end
      where id = $1 and status in ('pending', 'retrying') and owner_id = id`,
     [deliveryId, until, JSON.stringify(entries)],
   );
+  // It was held or canceled at this moment: the run finds out when it next reads the row.
+  if (rowCount === 0) await archiveEntries(db, deliveryId, entries);
 }
 
 /** The new time is shown at once, and no place under the hourly cap is kept; the delivery's workflow makes it true. */
