@@ -6,10 +6,8 @@ import { childEnvironment, type Config } from './config.ts';
 import { createTurns } from '../activities/turns.ts';
 import { createTellFailed } from '../activities/tell-failed.ts';
 import { applySetting } from './db/applied-settings.ts';
-import { checkSessions } from './db/check-sessions.ts';
 import { checkEncryptionKeys } from './db/encryption-keys.ts';
-import { migrate } from './db/migrate.ts';
-import { createPool, type Pool } from './db/pool.ts';
+import { openDatabase } from './db/open-database.ts';
 import { createPublisher } from './db/publisher.ts';
 import { checkAllQueues } from './db/rate-limit.ts';
 import { readWaiting } from './db/waiting.ts';
@@ -38,7 +36,7 @@ import {
   isTemporalReachable,
   prepareNamespace,
 } from './temporal/client.ts';
-import { keepSchedules, type ScheduleDefinition } from './temporal/schedules.ts';
+import { keepSchedules, schedulesOf } from './temporal/schedules.ts';
 import { installRuntime, maxConcurrentAttempts, startWorker, type RunningWorker } from './temporal/worker.ts';
 import { searchAttributes } from '../workflows/contract.ts';
 
@@ -115,7 +113,12 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     }
     const temporalUiUrl = config.TEMPORAL_UI_URL ?? embedded?.temporalUiUrl ?? null;
 
-    const pool = await openDatabase(databaseUrl, log);
+    const pool = await openDatabase({
+      databaseUrl,
+      maxConnections,
+      onError: (error) => log.warn({ err: error }, 'PostgreSQL closed an idle connection'),
+      onMigrated: (migrations) => log.info({ migrations }, 'the database was migrated'),
+    });
     stops.push({ name: 'pool', stop: () => pool.end() });
     const secretBox = createSecretBox(await encryptionKeysFor(config));
     await checkEncryptionKeys(pool, secretBox);
@@ -196,8 +199,11 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       });
       stops.push({ name: 'worker', stop: worker.close });
       if (embedded?.temporalAddress !== undefined) await worker.ready;
-      const schedules = keepSchedules(temporal, namespaceReady.done, schedulesOf(config), (error) =>
-        log.warn({ err: error }, 'the schedules could not be made; tried again'),
+      const schedules = keepSchedules(
+        temporal,
+        namespaceReady.done,
+        schedulesOf(config.FLTR_AUTO_DISABLE_EVERY_SECONDS),
+        (error) => log.warn({ err: error }, 'the schedules could not be made; tried again'),
       );
       stops.push({ name: 'schedules', stop: schedules.close });
     }
@@ -280,41 +286,6 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     };
   } catch (error) {
     await stop();
-    throw error;
-  }
-}
-
-function schedulesOf(config: Config): ScheduleDefinition[] {
-  return [
-    {
-      id: 'evaluate-auto-disable',
-      workflowType: 'evaluateAutoDisable',
-      args: [],
-      everySeconds: config.FLTR_AUTO_DISABLE_EVERY_SECONDS,
-    },
-    // Old rows go little at a time.
-    {
-      id: 'remove-old-rows',
-      workflowType: 'removeOldRows',
-      args: [{ step: null, removed: 0 }],
-      everySeconds: 3600,
-    },
-  ];
-}
-
-async function openDatabase(databaseUrl: string, log: Logger): Promise<Pool> {
-  const pool = createPool({
-    databaseUrl,
-    maxConnections,
-    onError: (error) => log.warn({ err: error }, 'PostgreSQL closed an idle connection'),
-  });
-  try {
-    await checkSessions(pool);
-    const applied = await migrate(pool);
-    if (applied.length > 0) log.info({ migrations: applied }, 'the database was migrated');
-    return pool;
-  } catch (error) {
-    await pool.end();
     throw error;
   }
 }

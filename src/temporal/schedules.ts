@@ -14,6 +14,25 @@ export type ScheduleDefinition = {
 
 const timeoutMs = 10_000;
 
+/** The schedules that the service keeps. */
+export function schedulesOf(autoDisableEverySeconds: number): ScheduleDefinition[] {
+  return [
+    {
+      id: 'evaluate-auto-disable',
+      workflowType: 'evaluateAutoDisable',
+      args: [],
+      everySeconds: autoDisableEverySeconds,
+    },
+    // Old rows are removed a few at a time.
+    {
+      id: 'remove-old-rows',
+      workflowType: 'removeOldRows',
+      args: [{ step: null, removed: 0 }],
+      everySeconds: 3600,
+    },
+  ];
+}
+
 /**
  * Makes each schedule, or changes it to what is wanted now. A run that comes while the one before goes on is left out.
  * Safe when several processes start at once.
