@@ -50,9 +50,9 @@ export function createAttemptGroup(deps: GroupDeps) {
     const run = currentRun();
     const started: StoredEntry = { at, type: 'started', run_id: run.runId, workflow_id: run.workflowId };
     const attemptRun: AttemptRun = { scheduledSeconds, trigger: 'due', notes: [started], run };
-    const settled = await Promise.allSettled(deliveries.map((member) => attempt(member, attemptRun)));
+    const outcomes = await Promise.allSettled(deliveries.map((member) => attempt(member, attemptRun)));
     onFirstAttempts(run.workflowId);
-    const attempts = settled.map((each, index) => {
+    const attempts = outcomes.map((each, index) => {
       // Only now: run again before all have ended, it would repeat what is on the wire.
       if (each.status === 'rejected') throw each.reason;
       return { deliveryId: deliveries[index]?.id ?? '', result: each.value };

@@ -48,13 +48,13 @@ const statement = `
   with checked as materialized (
     select
       array(
-        select coalesce(a.webhooks_version = asked.version, false)
-        from unnest($1::text[], $2::bigint[]) with ordinality as asked(id, version, n)
-        left join accounts a on a.id = asked.id order by asked.n
+        select coalesce(a.webhooks_version = given.version, false)
+        from unnest($1::text[], $2::bigint[]) with ordinality as given(id, version, n)
+        left join accounts a on a.id = given.id order by given.n
       ) as accounts,
       array(
         select coalesce(k.revoked_at is null and 'events:write' = any(k.scopes), false)
-        from unnest($3::text[]) with ordinality as asked(id, n) left join api_keys k on k.id = asked.id order by asked.n
+        from unnest($3::text[]) with ordinality as given(id, n) left join api_keys k on k.id = given.id order by given.n
       ) as keys
   ),
   inserted as (
