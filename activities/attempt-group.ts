@@ -32,7 +32,7 @@ export function createAttemptGroup(deps: GroupDeps) {
     let attempted: Attempted | null = null;
     try {
       const context = await load({ deliveryId: id, number: 1 });
-      if (!context) return { next: 'stop', status: 'ended', attempt: null };
+      if (!context) return { next: 'stop', status: 'ended', attempt: null, seconds: null };
       attempted = await makeAttempt(context, attemptRun);
       return attempted.result;
     } catch (error) {

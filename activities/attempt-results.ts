@@ -46,9 +46,13 @@ export function toResult(
   status: DeliveryStatus,
 ): Extract<AttemptResult, { attempt: AttemptFacts | null }> {
   const attempt = factsOf(row);
+  const { waitSeconds: seconds } = row;
   if (row.outcome === 'delivered') return { next: 'end', attempt };
-  if (status === 'held' || status === 'canceled') return { next: 'stop', status, attempt };
-  if (row.outcome === 'retry') return { next: 'wait', attempt, seconds: row.waitSeconds ?? 0 };
+  if (status === 'retrying' && seconds !== null) return { next: 'wait', attempt, seconds };
+  if (status === 'canceled' || status === 'held') return { next: 'stop', status, attempt, seconds };
+  // Held since, and by now pending again, for a run that reads its row anew, or expired.
+  if (row.outcome === 'retry')
+    return { next: 'stop', status: status === 'pending' ? 'held' : 'ended', attempt, seconds };
   if (reason === null) throw new Error(`Attempt ${row.id} failed without a reason that ends a delivery`);
   return { next: 'fail', attempt, reason };
 }

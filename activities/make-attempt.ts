@@ -56,12 +56,12 @@ export type Attempted = {
 /** May it be made? → sign → send → record. Attempts that end at about the same time share a statement. */
 export function createMakeAttempt(deps: MakeAttemptDeps) {
   const { pool, sender, secretBox, limits, onAttempt, onDeferred, onFailed } = deps;
-  const record = createBatcher<AttemptRecord, DeliveryStatus>({
+  const record = createBatcher<AttemptRecord, DeliveryStatus | null>({
     maxSize: 64,
     concurrency: 2,
     run: async (records) => {
       const statuses = await recordAttempts(pool, records);
-      return records.map(({ deliveryId, status }) => statuses.get(deliveryId) ?? status);
+      return records.map(({ deliveryId }) => statuses.get(deliveryId) ?? null);
     },
   });
   const takePlace = createBatcher<PlaceRequest, Place>({
@@ -99,7 +99,7 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
       (status === 'pending' || status === 'retrying');
     if (!mayGo) {
       const stopped = await stopOrGoOn(pool, { deliveryId, ownerId: run.workflowId, notes });
-      if (stopped !== 'goes_on') return { next: 'stop', status: stopped, attempt: null };
+      if (stopped !== 'goes_on') return { next: 'stop', status: stopped, attempt: null, seconds: null };
     }
     if (trigger === 'wake' && mayGo && nextAttemptAt && waitReason && nextAttemptAt > now) {
       const at = now.toISOString();
@@ -178,8 +178,11 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
       entries: attempt ? [...notes, attempt] : notes,
       nextEntries,
     });
+    // Run again, this activity finds what the other one recorded.
+    if (status === null)
+      throw new Error(`Attempt ${number} of ${deliveryId} was made and recorded by another run`);
     onAttempt({ context, row, reason });
-    return { row, status };
+    return { row: { ...row, waitSeconds: status === 'retrying' ? seconds : null }, status };
   };
 
   return async (context: AttemptContext, attemptRun: AttemptRun): Promise<Attempted> => {

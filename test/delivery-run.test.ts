@@ -93,9 +93,18 @@ test('a retry that was requested after the end was recorded begins again, with a
 });
 
 test('a held delivery ends its run, unless its row was changed again meanwhile', () => {
-  const held = result({ next: 'stop', status: 'held', attempt: null });
+  const held = result({ next: 'stop', status: 'held', attempt: null, seconds: null });
   expect(play(begin(), held).action).toEqual({ type: 'end', status: 'held' });
   expect(play(begin(), signal('wake'), held).action).toMatchObject({ type: 'attempt', trigger: 'wake' });
+});
+
+test('an attempt whose delivery was held under way counts, and the next one has its own number', () => {
+  const held = result({ next: 'stop', status: 'held', attempt: attempt(1, 'retry'), seconds: null });
+  expect(play(begin(), signal('wake'), held)).toMatchObject({
+    attempts: 1,
+    retriesUsed: 1,
+    action: { type: 'attempt', trigger: 'wake', number: 2, scheduledSeconds: 300 },
+  });
 });
 
 test('nothing changes after the end', () => {
@@ -115,7 +124,7 @@ const results = fc.constantFrom<(number: number) => AttemptResult>(
   (number) => ({ next: 'fail', attempt: attempt(number, 'failed'), reason: 'client_error' }),
   () => ({ next: 'defer', at: timeAt(3), until: timeAt(3600), reason: 'hourly_cap' }),
   () => ({ next: 'busy', seconds: 2 }),
-  () => ({ next: 'stop', status: 'held', attempt: null }),
+  () => ({ next: 'stop', status: 'held', attempt: null, seconds: null }),
 );
 const signals = fc.oneof(
   fc.constantFrom(signal('cancel'), signal('wake'), signal('retryNow')),

@@ -31,8 +31,9 @@ import {
   markRunning,
   moveToOwn,
   readClaimed,
+  writeRun,
 } from '../src/db/owners.ts';
-import { checkQueueOf, claimQueues, correctQueue, takePlaces } from '../src/db/rate-limit.ts';
+import { checkQueue, claimQueues, correctQueue, takePlaces } from '../src/db/rate-limit.ts';
 import { cancelDelivery, endTerminated, expireDelivery, stopOrGoOn } from '../src/db/stop-delivery.ts';
 import { claimWebhooksToSync } from '../src/db/sync-deliveries.ts';
 import { readWaiting } from '../src/db/waiting.ts';
@@ -296,7 +297,12 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
     await claimDue(pool, 'start', 200);
     await claimDue(pool, 'check', 200);
     await readClaimed(pool, first);
-    await checkAgain(pool, ids, 'now', 300);
+    await checkAgain(
+      pool,
+      ids.map((id) => ({ id, lease: 'now' })),
+      300,
+    );
+    await writeRun(pool, first, 'run');
     await markRunning(pool, { id: first, lease: 'now' }, 'run');
     await moveToOwn(pool, ids, 'grp_none');
     await dropOwner(pool, first, first);
@@ -322,7 +328,7 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
       })),
     );
     await correctQueue(pool, context?.webhookId ?? '', { cap: 1, grantMs: 15_000 });
-    await checkQueueOf(pool, first);
+    await checkQueue(pool, context?.webhookId ?? '');
     await claimQueues(pool, 50);
     await rescheduleDelivery(pool, { deliveryId: first, until: now, entries: [entry] });
     await showRescheduled(pool, first, now);

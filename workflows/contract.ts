@@ -100,8 +100,16 @@ export type AttemptResult =
   | { next: 'defer'; at: string; until: string; reason: WaitReason }
   /** No attempt yet: there was no permit. Nothing is written. */
   | { next: 'busy'; seconds: number }
-  /** The run has nothing more to do. `attempt`: one that was under way when the delivery was stopped. */
-  | { next: 'stop'; status: 'held' | 'canceled' | 'ended'; attempt: AttemptFacts | null };
+  /**
+   * The run has nothing more to do. `attempt`: one that was under way when the delivery was stopped. `seconds`: the wait that
+   * it began before that, if any.
+   */
+  | {
+      next: 'stop';
+      status: 'held' | 'canceled' | 'ended';
+      attempt: AttemptFacts | null;
+      seconds: number | null;
+    };
 
 /** What a delivery's own workflow is started with. */
 export type DeliveryFacts = {

@@ -13,6 +13,7 @@ export type AttemptRow = {
   statusCode: number | null;
   outcome: AttemptOutcome;
   errorCode: AttemptErrorCode | null;
+  /** Of the wait that it began; null: it ended its delivery, or the delivery was held or canceled meanwhile. */
   waitSeconds: number | null;
 };
 export type StoredResponse = { headers: Record<string, string>; body: Buffer; truncated: boolean };
@@ -57,19 +58,44 @@ const recordStatement = `with given as (
     as t(id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds,
       response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries, next_entries,
       webhook_id, activation, step, workflow_id, run_id, counts_for_cap)
+  ), updated as (
+    update deliveries d set
+      status = case when ${isApplied} then g.status else d.status end,
+      reason = case when ${isApplied} then g.reason else d.reason end,
+      next_attempt_at = case when ${isApplied} then g.next_attempt_at end,
+      wait_reason = case when ${isApplied} and g.next_attempt_at is not null then 'retry' end,
+      held_until = case when ${isApplied} then null else d.held_until end,
+      ended_at = case when ${isApplied} then g.ended_at else d.ended_at end,
+      attempt_count = g.number,
+      retries_used = d.retries_used + case when g.status = 'retrying' then 1 else 0 end,
+      last_status_code = g.status_code,
+      last_error_code = g.error_code,
+      owner_id = case when not ${isApplied} then case when d.status = 'canceled' then d.owner_id end
+        when g.status = 'delivered' then g.workflow_id else d.id end,
+      run_id = case when not ${isApplied} then d.run_id
+        when g.status = 'delivered' or g.workflow_id = d.id then g.run_id end,
+      reconcile_at = case when not ${isApplied} then d.held_until
+        when g.status <> 'retrying' then null
+        when g.workflow_id = d.id then g.next_attempt_at + ${reconcileRunAfter}
+        else now() + ${leaveToBurst} end,
+      timeline = d.timeline || g.entries::jsonb || case when ${isApplied} then g.next_entries::jsonb else '[]' end
+    from given g
+    -- One that is recorded already adds nothing.
+    where d.id = g.delivery_id and d.attempt_count < g.number
+    returning d.id, d.status, g.number
   ), inserted as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
       wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap)
-    select id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
-      wait_seconds, response_headers::jsonb, response_body, response_truncated, webhook_id, counts_for_cap from given
-    on conflict (delivery_id, number) do nothing
-    returning delivery_id, number
+    select g.id, delivery_id, g.number, started_at, duration_ms, status_code, outcome, error_code,
+      case when u.status = 'retrying' then wait_seconds end, response_headers::jsonb, response_body, response_truncated,
+      webhook_id, counts_for_cap
+    from given g join updated u on u.id = g.delivery_id and u.number = g.number
   ), counted as (
     insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)
     select g.webhook_id, date_trunc('minute', g.started_at + make_interval(secs => g.duration_ms / 1000.0)), g.activation,
       count(*), count(*) filter (where g.outcome = 'delivered'), count(*) filter (where g.outcome = 'failed'),
       array[${stepCounts}]
-    from given g join inserted i on i.delivery_id = g.delivery_id and i.number = g.number
+    from given g join updated u on u.id = g.delivery_id and u.number = g.number
     group by 1, 2, 3 order by 1, 2, 3
     on conflict (webhook_id, minute, activation) do update set
       attempts = s.attempts + excluded.attempts, delivered = s.delivered + excluded.delivered,
@@ -77,36 +103,13 @@ const recordStatement = `with given as (
   ), freed as (
     delete from rate_limit_grants l using given g where l.delivery_id = g.delivery_id and l.number = g.number
   )
-  update deliveries d set
-    status = case when ${isApplied} then g.status else d.status end,
-    reason = case when ${isApplied} then g.reason else d.reason end,
-    next_attempt_at = case when ${isApplied} then g.next_attempt_at end,
-    wait_reason = case when ${isApplied} and g.next_attempt_at is not null then 'retry' end,
-    held_until = case when ${isApplied} then null else d.held_until end,
-    ended_at = case when ${isApplied} then g.ended_at else d.ended_at end,
-    attempt_count = greatest(d.attempt_count, g.number),
-    retries_used = d.retries_used + case when g.status = 'retrying' then 1 else 0 end,
-    last_status_code = g.status_code,
-    last_error_code = g.error_code,
-    owner_id = case when not ${isApplied} then case when d.status = 'canceled' then d.owner_id end
-      when g.status = 'delivered' then g.workflow_id else d.id end,
-    run_id = case when not ${isApplied} then d.run_id
-      when g.status = 'delivered' or g.workflow_id = d.id then g.run_id end,
-    reconcile_at = case when not ${isApplied} then d.held_until
-      when g.status <> 'retrying' then null
-      when g.workflow_id = d.id then g.next_attempt_at + ${reconcileRunAfter}
-      else now() + ${leaveToBurst} end,
-    timeline = d.timeline || g.entries::jsonb || case when ${isApplied} then g.next_entries::jsonb else '[]' end
-  from given g
-  join inserted i on i.delivery_id = g.delivery_id and i.number = g.number
-  where d.id = g.delivery_id
-  returning d.id, d.status`;
+  select id, status from updated`;
 
 /**
- * Writes attempts and what follows from each for its delivery, in one statement. An attempt that is there already adds
+ * Writes attempts and what follows from each for its delivery, in one statement. An attempt that is recorded already adds
  * nothing.
  *
- * @returns the state of each delivery after it, by id
+ * @returns the state of each delivery after it, by id; without those whose attempt was recorded already
  */
 export async function recordAttempts(
   db: Queryable,

@@ -43,18 +43,20 @@ type Recorded = { attemptId: string | null } & {
 type Row = Omit<AttemptContext, 'recorded'> & Recorded;
 
 const loadStatement = `
-  with given as (
-    select * from unnest($1::text[], $2::int[]) as a(id, number)
+  with found as materialized (
+    select given.number, d.id, d.status, d.account_id, d.event_id, d.event_type, d.webhook_id, d.owner_id, d.next_attempt_at,
+      d.wait_reason
+    from unnest($1::text[], $2::int[]) as given(id, number) join deliveries d on d.id = given.id
   ), near as materialized (
     -- The counts of whole minutes tell whether a webhook may be near its cap; only then is its log counted.
     select w.id,
       coalesce((select sum(s.attempts) from webhook_stats s
         where s.webhook_id = w.id and s.minute > now() - interval '62 minutes'), 0) + ${maxUnrecorded} > $3
       or exists (select 1 from deliveries q where q.webhook_id = w.id and q.wait_reason = 'hourly_cap') as is_near
-    from (select distinct d.webhook_id as id from given join deliveries d on d.id = given.id) as w
+    from (select distinct webhook_id as id from found) as w
     where $3 > 0
   )
-  select d.id as "deliveryId", given.number, d.status, d.account_id as "accountId", d.event_id as "eventId",
+  select d.id as "deliveryId", d.number, d.status, d.account_id as "accountId", d.event_id as "eventId",
     d.event_type as "eventType", d.webhook_id as "webhookId", d.owner_id as "ownerId",
     d.next_attempt_at as "nextAttemptAt", d.wait_reason as "waitReason", e.body, e.traceparent, w.url,
     w.sealed_secret as "sealedSecret", w.previous_sealed_secret as "previousSealedSecret",
@@ -62,12 +64,11 @@ const loadStatement = `
     w.deleted_at is not null as "isDeleted", coalesce(near.is_near, false) as "isNearCap", clock_timestamp() as now,
     a.id as "attemptId", a.started_at as "startedAt", a.duration_ms as "durationMs",
     a.status_code as "statusCode", a.outcome, a.error_code as "errorCode", a.wait_seconds as "waitSeconds"
-  from given
-  join deliveries d on d.id = given.id
+  from found d
   join events e on e.account_id = d.account_id and e.id = d.event_id
   join webhooks w on w.id = d.webhook_id
   left join near on near.id = w.id
-  left join attempts a on a.delivery_id = d.id and a.number = given.number`;
+  left join attempts a on a.delivery_id = d.id and a.number = d.number`;
 
 export type AttemptToLoad = { deliveryId: string; number: number };
 

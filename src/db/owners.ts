@@ -75,26 +75,20 @@ export async function readClaimed(db: Queryable, id: string): Promise<Claimed | 
   return rows[0] ?? null;
 }
 
+type Claim = Pick<Due, 'id' | 'lease'>;
+
 /** When the reconciler checks claimed rows again, in seconds; not those that somebody wants checked since the claim. */
-export async function checkAgain(
-  db: Queryable,
-  ids: readonly string[],
-  lease: string,
-  seconds: number,
-): Promise<void> {
+export async function checkAgain(db: Queryable, claims: readonly Claim[], seconds: number): Promise<void> {
   await db.query(
-    `update deliveries set reconcile_at = now() + make_interval(secs => $3)
-     where id = any($1) and reconcile_at = $2::timestamptz`,
-    [ids, lease, seconds],
+    `update deliveries d set reconcile_at = now() + make_interval(secs => $3)
+     from unnest($1::text[], $2::timestamptz[]) as c(id, lease)
+     where d.id = c.id and d.reconcile_at = c.lease`,
+    [claims.map(({ id }) => id), claims.map(({ lease }) => lease), seconds],
   );
 }
 
 /** After Temporal acknowledged a run of a claimed delivery's own workflow, never before. */
-export async function markRunning(
-  db: Queryable,
-  { id, lease }: Pick<Due, 'id' | 'lease'>,
-  runId: string,
-): Promise<void> {
+export async function markRunning(db: Queryable, { id, lease }: Claim, runId: string): Promise<void> {
   await db.query({
     name: 'mark-running',
     text: `update deliveries set run_id = $2,
@@ -103,6 +97,14 @@ export async function markRunning(
       where id = $1 and owner_id = $1 and status in ('pending', 'retrying')`,
     values: [id, runId, lease],
   });
+}
+
+/** Another run than the row has is the one that runs; when it is checked again is decided by what it does. */
+export async function writeRun(db: Queryable, id: string, runId: string): Promise<void> {
+  await db.query(
+    `update deliveries set run_id = $2 where id = $1 and owner_id = $1 and status in ('pending', 'retrying')`,
+    [id, runId],
+  );
 }
 
 /**

@@ -162,13 +162,9 @@ export async function checkAllQueues(db: Queryable): Promise<void> {
   await db.query(`update rate_limit_queues set check_at = now()`);
 }
 
-/** A delivery has left the queue: the others' times may be earlier now. */
-export async function checkQueueOf(db: Queryable, deliveryId: string): Promise<void> {
-  await db.query(
-    `update rate_limit_queues set check_at = now()
-     where webhook_id = (select webhook_id from deliveries where id = $1)`,
-    [deliveryId],
-  );
+/** Deliveries have left a webhook's queue: the others' times may be earlier now. */
+export async function checkQueue(db: Queryable, webhookId: string): Promise<void> {
+  await db.query(`update rate_limit_queues set check_at = now() where webhook_id = $1`, [webhookId]);
 }
 
 /**

@@ -47,7 +47,7 @@ export async function stopOrGoOn(pool: Pool, { deliveryId, ownerId, notes }: Run
     }
     if (webhook.isDeleted || !delivery.hasBody) {
       await archiveEntries(client, deliveryId, notes);
-      await endCanceled(client, deliveryId, webhook.isDeleted ? 'webhook_deleted' : 'payload_removed');
+      await endCanceled(client, [deliveryId], webhook.isDeleted ? 'webhook_deleted' : 'payload_removed');
       return 'canceled';
     }
     if (webhook.active) {
@@ -73,14 +73,14 @@ export async function stopOrGoOn(pool: Pool, { deliveryId, ownerId, notes }: Run
   });
 }
 
-async function endCanceled(db: Queryable, deliveryId: string, reason: string): Promise<void> {
+async function endCanceled(db: Queryable, ids: readonly string[], reason: string): Promise<void> {
   await db.query(
     `update deliveries set status = 'canceled', reason = $2, ended_at = ended.at, next_attempt_at = null, wait_reason = null,
        held_until = null, reconcile_at = null,
        timeline = timeline || timeline_entry('ended', ended.at, jsonb_build_object('status', 'canceled', 'reason', $2::text))
      from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
-     where id = $1`,
-    [deliveryId, reason],
+     where id = any($1) and status in ('pending', 'retrying', 'held')`,
+    [ids, reason],
   );
 }
 
@@ -116,16 +116,9 @@ export async function cancelDelivery(
   return written.rows[0]?.endedAt ?? null;
 }
 
-/** A delivery whose workflow was terminated from outside: it ends canceled, as the operator wanted. */
+/** Deliveries whose workflow was terminated from outside: they end canceled, as the operator wanted. */
 export async function endTerminated(db: Queryable, ids: readonly string[]): Promise<void> {
-  await db.query(
-    `update deliveries set status = 'canceled', reason = 'terminated', ended_at = ended.at, next_attempt_at = null,
-       wait_reason = null, reconcile_at = null,
-       timeline = timeline || timeline_entry('ended', ended.at, '{"status": "canceled", "reason": "terminated"}')
-     from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
-     where id = any($1) and status in ('pending', 'retrying')`,
-    [ids],
-  );
+  await endCanceled(db, ids, 'terminated');
 }
 
 /** A held delivery whose time is over fails. False where it is not held any longer; one that has time left is checked then. */

@@ -1,4 +1,5 @@
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
+import { checkQueue } from './rate-limit.ts';
 
 /**
  * A webhook's state decides the state of its deliveries:
@@ -119,11 +120,6 @@ async function syncStep(db: Queryable, webhookId: string): Promise<{ changed: nu
     [webhookId, isDone],
   );
   return { changed, isDone };
-}
-
-/** Deliveries that are held or canceled give their places under the hourly cap back. */
-async function checkQueue(db: Queryable, webhookId: string): Promise<void> {
-  await db.query(`update rate_limit_queues set check_at = now() where webhook_id = $1`, [webhookId]);
 }
 
 /** The next webhooks whose deliveries are to be synced; claimed for a while, so that several processes share the work. */

@@ -14,11 +14,7 @@ export type Loop = {
  * @param onError after an error it waits longer and longer, 10 s at most
  * @example const loop = every(1000, async () => (await work()) === batchSize, (error) => log.warn({ err: error }));
  */
-export function every(
-  pauseMs: number,
-  run: (isClosed: () => boolean) => Promise<boolean>,
-  onError: (error: unknown) => void,
-): Loop {
+export function every(pauseMs: number, run: () => Promise<boolean>, onError: (error: unknown) => void): Loop {
   const stop = new AbortController();
   let pause = new AbortController();
   let isWoken = false;
@@ -27,7 +23,7 @@ export function every(
     while (!stop.signal.aborted) {
       isWoken = false;
       try {
-        const hasMore = await run(() => stop.signal.aborted);
+        const hasMore = await run();
         waitMs = hasMore ? 0 : pauseMs;
       } catch (error) {
         waitMs = Math.min(Math.max(waitMs, pauseMs, 500) * 2, 10_000);

@@ -54,5 +54,7 @@ export const maxReconciledAtOnce = 8;
 /** When the reconciler looks again: at a group under way, and at a workflow that was woken. */
 export const checkGroupSeconds = 5;
 export const checkWokenSeconds = 30;
+/** At what it could not do now: Temporal may be back in a moment. */
+export const checkSoonSeconds = 2;
 /** At one that runs and waits as its row does. */
 export const checkRunningSeconds = 300;

@@ -6,6 +6,7 @@ import {
   markRunning,
   moveToOwn,
   readClaimed,
+  writeRun,
   type Due,
 } from '../db/owners.ts';
 import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
@@ -19,6 +20,7 @@ import { every, type Loop } from './every.ts';
 import {
   checkGroupSeconds,
   checkRunningSeconds,
+  checkSoonSeconds,
   checkWokenSeconds,
   claimSize,
   claimWorkMs,
@@ -119,9 +121,7 @@ export async function reconcileDue(deps: Deps, kind: 'start' | 'check'): Promise
   };
   await Promise.all(Array.from({ length: maxReconciledAtOnce }, work));
   if (unavailable !== null) {
-    // Due again soon, not after the whole claim: Temporal may be back in a moment.
-    const ids = due.map(({ id }) => id);
-    await checkAgain(deps.pool, ids, due[0]?.lease ?? 'now', 2);
+    await checkAgain(deps.pool, due, checkSoonSeconds);
     throw unavailable;
   }
   return due.length === claimSize;
@@ -157,11 +157,12 @@ async function ensureRunning(deps: Deps, delivery: Due, endAt: number): Promise<
   const now = await readClaimed(pool, id);
   if (!now || now.ownerId !== id || (now.status !== 'pending' && now.status !== 'retrying')) return;
   if (run?.status === 'RUNNING') {
-    if (now.runId !== run.runId) await markRunning(pool, delivery, run.runId);
-    if (!delivery.isDue) return checkAgain(pool, [id], delivery.lease, checkRunningSeconds);
-    // It may wait for a time that counts no longer.
-    await signalWorkflow(temporal(), deadlineOf(endAt), id, signalNames.wake, { by: 'service' });
-    return checkAgain(pool, [id], delivery.lease, checkWokenSeconds);
+    if (now.runId !== run.runId) await writeRun(pool, id, run.runId);
+    if (!delivery.isDue) return checkAgain(pool, [delivery], checkRunningSeconds);
+    // It may wait for a time that counts no longer. Where it has ended meanwhile, its row is checked again soon.
+    const wake = { by: 'service' };
+    const isWoken = await signalWorkflow(temporal(), deadlineOf(endAt), id, signalNames.wake, wake);
+    return checkAgain(pool, [delivery], isWoken ? checkWokenSeconds : checkSoonSeconds);
   }
   if (run && now.runId === run.runId && (run.status === 'TERMINATED' || run.status === 'CANCELLED')) {
     log.warn({ delivery: id }, 'the workflow was terminated in Temporal: the delivery ends canceled');
@@ -181,7 +182,7 @@ async function reconcileGroup(
   const { pool, temporal, log } = deps;
   const ids = members.map(({ id }) => id);
   const run = await describeWorkflow(temporal(), deadlineOf(endAt), groupId);
-  if (run?.status === 'RUNNING') return checkAgain(pool, ids, members[0]?.lease ?? 'now', checkGroupSeconds);
+  if (run?.status === 'RUNNING') return checkAgain(pool, members, checkGroupSeconds);
   if (run === null) {
     // Under the same id, so that a start that is still on its way and this one cannot both be.
     await startGroup(deps, groupId, members, deadlineOf(endAt));
@@ -207,5 +208,5 @@ async function ensureStopped(deps: Deps, delivery: Due, endAt: number): Promise<
   // A group's attempt is short, and its record sees the new state.
   if (!isGroupId(ownerId))
     await signalWorkflow(temporal(), deadlineOf(endAt), ownerId, signalNames.wake, { by: 'service' });
-  return checkAgain(pool, [id], delivery.lease, checkGroupSeconds);
+  return checkAgain(pool, [delivery], checkGroupSeconds);
 }

@@ -16,9 +16,10 @@ import {
   type RecoverySignal,
   type SignalRequest,
 } from '../../workflows/contract.ts';
-import { isNotFound, isTemporalUnavailable, within, type Temporal } from '../temporal/client.ts';
+import { isTemporalUnavailable, within, type Temporal } from '../temporal/client.ts';
 import { every, type Loop } from './every.ts';
 import { callTimeoutMs, checkRunningSeconds } from './limits.ts';
+import { describeWorkflow } from './start.ts';
 
 type Deps = { pool: Pool; temporal: Temporal; log: Logger };
 type Startable = Pick<RecoveryRow, 'id' | 'accountId' | 'webhookId' | 'status'>;
@@ -99,8 +100,9 @@ async function reconcile(deps: Deps, recovery: RecoveryToCheck): Promise<void> {
   const { pool, temporal, log } = deps;
   const { id } = recovery;
   try {
-    const status = await statusOf(temporal, id);
-    if (status === null) return await startRecovery(deps, recovery);
+    const run = await describeWorkflow(temporal, Date.now() + callTimeoutMs, id);
+    if (run === null) return await startRecovery(deps, recovery);
+    const { status } = run;
     if (status === 'RUNNING') {
       // A paused one would never notice.
       if (recovery.isWebhookDeleted) await signalRecovery(temporal, recovery, 'cancel', 'service');
@@ -111,17 +113,5 @@ async function reconcile(deps: Deps, recovery: RecoveryToCheck): Promise<void> {
   } catch (error) {
     if (isTemporalUnavailable(error) || isDatabaseUnavailable(error)) throw error;
     log.error({ err: error, recovery: id }, 'a recovery could not be checked');
-  }
-}
-
-async function statusOf(temporal: Temporal, id: string): Promise<string | null> {
-  try {
-    const { status } = await within(temporal, callTimeoutMs, () =>
-      temporal.client.workflow.getHandle(id).describe(),
-    );
-    return status.name;
-  } catch (error) {
-    if (isNotFound(error)) return null;
-    throw error;
   }
 }

@@ -25,28 +25,40 @@ export async function signalOwner(
   name: SignalName,
   request: SignalRequest,
 ): Promise<boolean> {
-  const { pool, temporal } = deps;
+  const { pool } = deps;
   for (let tries = 0; tries < maxTries; tries += 1) {
     const row = await readClaimed(pool, deliveryId);
     if (row?.status !== 'pending' && row?.status !== 'retrying') return false;
     const { ownerId } = row;
-    const deadline = Date.now() + callTimeoutMs;
     if (ownerId === null) {
       const assigned = await assignOwners(pool, [{ id: deliveryId, ownerId: deliveryId, isQueued: false }]);
       if (assigned.length === 0) continue;
       await startDelivery(deps, row, Date.now() + startWithinMs, { name, request });
       return true;
     }
+    if (await signalWorkflowOf(deps, row, ownerId, name, request)) return true;
     if (isGroupId(ownerId)) {
-      if (await signalGroup(deps, ownerId, row, deadline, { deliveryId, name, request })) return true;
       // It has ended: what it did not attempt is left to the delivery's own workflow.
       await moveToOwn(pool, [deliveryId], ownerId);
       continue;
     }
-    if (await signalWorkflow(temporal(), deadline, deliveryId, name, request)) return true;
     if (await startAgain(deps, row, { name, request })) return true;
   }
   return false;
+}
+
+/** False where it has ended. */
+function signalWorkflowOf(
+  deps: SignalDeps,
+  row: Claimed,
+  ownerId: string,
+  name: SignalName,
+  request: SignalRequest,
+): Promise<boolean> {
+  const deadline = Date.now() + callTimeoutMs;
+  return isGroupId(ownerId)
+    ? signalGroup(deps, ownerId, row, deadline, { deliveryId: row.id, name, request })
+    : signalWorkflow(deps.temporal(), deadline, ownerId, name, request);
 }
 
 /** Its own workflow does not run. That its row still waits is read after that was known: so no run has ended it. */
@@ -98,19 +110,14 @@ export function rescheduleDelivery(
  * @returns false where it has ended
  */
 export async function cancelDelivery(deps: SignalDeps, deliveryId: string, by: string): Promise<boolean> {
-  const { pool, temporal } = deps;
+  const { pool } = deps;
   for (let tries = 0; tries < maxTries; tries += 1) {
     const row = await readClaimed(pool, deliveryId);
     if (!row || row.status === 'delivered' || row.status === 'failed' || row.status === 'canceled')
       return false;
     const { ownerId } = row;
     if (row.status !== 'held' && ownerId !== null) {
-      const request: SignalRequest = { by };
-      const deadline = Date.now() + callTimeoutMs;
-      const isSignaled = isGroupId(ownerId)
-        ? await signalGroup(deps, ownerId, row, deadline, { deliveryId, name: signalNames.cancel, request })
-        : await signalWorkflow(temporal(), deadline, deliveryId, signalNames.cancel, request);
-      if (isSignaled) return true;
+      if (await signalWorkflowOf(deps, row, ownerId, signalNames.cancel, { by })) return true;
       const now = await readClaimed(pool, deliveryId);
       if (now?.ownerId !== ownerId) continue;
     }

@@ -21,10 +21,6 @@ export type StartDeps = {
   onStarted: (kind: 'own' | 'group') => void;
 };
 
-/** A call to Temporal that ends at a fixed time, ms since 1970, however long this process is stopped before it. */
-const until = <T>(caller: Caller, deadline: number, call: () => Promise<T>): Promise<T> =>
-  caller.connection.withDeadline(deadline, call);
-
 function inputOf(row: Startable, { scheduleSeconds, mayShare }: StartDeps): DeliverEventInput {
   const { id: deliveryId, webhookId, attemptCount: attempts, retriesUsed, nextAttemptAt, waitReason } = row;
   const wait = nextAttemptAt && waitReason && { until: nextAttemptAt.toISOString(), reason: waitReason };
@@ -50,7 +46,7 @@ const isFirstRun = ({ attemptCount, runId, nextAttemptAt }: Startable): boolean 
  * woken: it reads the row again.
  *
  * @param deadline ms since 1970
- * @param signal what the run is to be told first
+ * @param signal the first one of the run
  * @returns the run; null where it was not started, for it has run before or runs
  * @throws where Temporal cannot be reached
  */
@@ -64,7 +60,7 @@ export async function startDelivery(
   const { client, isWorkers } = caller;
   const options = { ...deliveryStart(row), args: [inputOf(row, deps)] as [DeliverEventInput] };
   if (signal) {
-    const handle = await until(caller, deadline, () =>
+    const handle = await caller.connection.withDeadline(deadline, () =>
       client.workflow.signalWithStart('deliverEvent', {
         ...options,
         signal: signal.name,
@@ -74,7 +70,7 @@ export async function startDelivery(
     return handle.signaledRunId;
   }
   try {
-    const handle = await until(caller, deadline, () =>
+    const handle = await caller.connection.withDeadline(deadline, () =>
       client.workflow.start('deliverEvent', {
         ...options,
         workflowIdReusePolicy: isFirstRun(row) ? 'REJECT_DUPLICATE' : 'ALLOW_DUPLICATE',
@@ -100,7 +96,7 @@ export async function startGroup(
   const caller = deps.temporal();
   const { client, isWorkers } = caller;
   try {
-    await until(caller, deadline, () =>
+    await caller.connection.withDeadline(deadline, () =>
       client.workflow.start('deliverGroup', {
         ...groupOptions(deps, groupId, rows),
         requestEagerStart: isWorkers,
@@ -144,7 +140,7 @@ export async function signalGroup(
 ): Promise<boolean> {
   const caller = deps.temporal();
   try {
-    await until(caller, deadline, () =>
+    await caller.connection.withDeadline(deadline, () =>
       caller.client.workflow.signalWithStart('deliverGroup', {
         ...groupOptions(deps, groupId, [row]),
         signal: groupSignalName,
@@ -167,7 +163,9 @@ export async function signalWorkflow(
   request: SignalRequest,
 ): Promise<boolean> {
   try {
-    await until(caller, deadline, () => caller.client.workflow.getHandle(workflowId).signal(name, request));
+    await caller.connection.withDeadline(deadline, () =>
+      caller.client.workflow.getHandle(workflowId).signal(name, request),
+    );
     return true;
   } catch (error) {
     if (isNotFound(error)) return false;
@@ -182,7 +180,7 @@ export async function describeWorkflow(
   workflowId: string,
 ): Promise<{ status: string; runId: string } | null> {
   try {
-    const { status, runId } = await until(caller, deadline, () =>
+    const { status, runId } = await caller.connection.withDeadline(deadline, () =>
       caller.client.workflow.getHandle(workflowId).describe(),
     );
     return { status: status.name, runId };

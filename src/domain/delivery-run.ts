@@ -153,10 +153,13 @@ function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'resul
       return decide(run, { type: 'wait', until, reason: 'busy', seconds: result.seconds });
     }
     case 'stop': {
+      const { attempt } = result;
+      const retriesUsed = run.retriesUsed + (attempt?.outcome === 'retry' ? 1 : 0);
+      const made = attempt ? { ...run, attempts: attempt.number, retriesUsed } : run;
       const end: Action = { type: 'end', status: result.status };
       // Canceled, or its row was changed again while it was read: it is read once more.
       const isOpen = run.requests.isCancel || run.requests.isWake;
-      return result.status === 'held' && isOpen ? decide(run, end) : withAction(run, end);
+      return result.status === 'held' && isOpen ? decide(made, end) : withAction(made, end);
     }
     case 'end':
     case 'fail': {
@@ -211,17 +214,19 @@ export function entriesOfResult(result: AttemptResult): TimelineEntry[] {
   switch (result.next) {
     case 'busy':
       return [];
-    case 'stop':
-      return result.attempt ? [attemptEntry(result.attempt)] : [];
+    case 'stop': {
+      const { attempt, seconds } = result;
+      if (!attempt) return [];
+      return seconds === null
+        ? [attemptEntry(attempt)]
+        : [attemptEntry(attempt), retryEntry(attempt, seconds)];
+    }
     case 'defer': {
       const { at, until, reason } = result;
       return [waitEntry(at, until, reason)];
     }
     case 'wait':
-      return [
-        attemptEntry(result.attempt),
-        { ...waitEntry(endOf(result.attempt), endOfWait(result), 'retry'), seconds: result.seconds },
-      ];
+      return [attemptEntry(result.attempt), retryEntry(result.attempt, result.seconds)];
     case 'end':
       return [
         attemptEntry(result.attempt),
@@ -254,6 +259,10 @@ function attemptEntry(attempt: AttemptFacts): TimelineEntry {
 function waitEntry(at: string, until: string, reason: WaitReason): TimelineEntry & { type: 'wait' } {
   const seconds = Math.max(0, Date.parse(until) - Date.parse(at)) / 1000;
   return { at, type: 'wait', seconds, until, ...(reason === 'retry' ? {} : { reason }) };
+}
+
+function retryEntry(attempt: AttemptFacts, seconds: number): TimelineEntry {
+  return { ...waitEntry(endOf(attempt), endOfWait({ attempt, seconds }), 'retry'), seconds };
 }
 
 const endOf = ({ startedAt, durationMs }: AttemptFacts): string =>

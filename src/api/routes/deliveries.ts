@@ -14,7 +14,7 @@ import { listAttempts, showRescheduled } from '../../db/attempts.ts';
 import { findDelivery, toSummary, type DeliveryRow, type FoundDelivery } from '../../db/deliveries.ts';
 import { listDeliveries } from '../../db/delivery-log.ts';
 import { hasBody } from '../../db/events.ts';
-import { checkQueueOf } from '../../db/rate-limit.ts';
+import { checkQueue } from '../../db/rate-limit.ts';
 import { findWebhook } from '../../db/webhooks.ts';
 import type { Deps } from '../../deps.ts';
 import { ApiError } from '../../errors.ts';
@@ -188,7 +188,7 @@ export const deliveryRoutes = [
       const row = await requireDelivery(deps, accountOf(key), id);
       if (row.endedAt) throw new ApiError('delivery_state_conflict', `It has ended: ${row.status}.`);
       if (!(await cancelDelivery(deps.signals, id, key.id))) throw changedMeanwhile();
-      await checkQueueOf(deps.pool, id);
+      await checkQueue(deps.pool, row.webhookId);
       deps.log.info({ delivery: id, by: key.id, action: 'cancel' }, 'requested for a delivery');
       return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
     },
@@ -219,7 +219,7 @@ export const deliveryRoutes = [
       const request = { by: key.id, until: until.toISOString() };
       if (!(await rescheduleDelivery(deps.signals, id, request))) throw changedMeanwhile();
       await showRescheduled(deps.pool, id, until);
-      await checkQueueOf(deps.pool, id);
+      await checkQueue(deps.pool, row.webhookId);
       deps.log.info({ delivery: id, by: key.id, action: 'reschedule' }, 'requested for a delivery');
       return { status: 200, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
     },
