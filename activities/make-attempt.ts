@@ -5,7 +5,7 @@ import { createBatcher } from '../src/db/batcher.ts';
 import { archiveEntries } from '../src/db/deliveries.ts';
 import type { AttemptContext } from '../src/db/load-attempts.ts';
 import type { Pool } from '../src/db/pool.ts';
-import { takePlaces, type Limits, type Place, type PlaceRequest } from '../src/db/rate-limit.ts';
+import { takeSlots, type Limits, type Slot, type SlotRequest } from '../src/db/rate-limit.ts';
 import { stopOrGoOn } from '../src/db/stop-delivery.ts';
 import { entriesOfResult } from '../src/domain/delivery-run.ts';
 import { judgeAttempt } from '../src/domain/outcome.ts';
@@ -53,6 +53,9 @@ export type Attempted = {
   isFailed: boolean | null;
 };
 
+/** A delivery that is held and released while a slot is taken for it: so often at once, then the activity runs again. */
+const maxTries = 3;
+
 /** May it be made? → sign → send → record. Attempts that end at about the same time share a statement. */
 export function createMakeAttempt(deps: MakeAttemptDeps) {
   const { pool, sender, secretBox, limits, onAttempt, onDeferred, onFailed } = deps;
@@ -64,23 +67,23 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
       return records.map(({ deliveryId }) => statuses.get(deliveryId) ?? null);
     },
   });
-  const takePlace = createBatcher<PlaceRequest, Place>({
+  const takeSlot = createBatcher<SlotRequest, Slot>({
     maxSize: 256,
     concurrency: 2,
     run: async (requests) => {
-      const places = new Map<PlaceRequest, Place>();
+      const slots = new Map<SlotRequest, Slot>();
       for (const webhookId of new Set(requests.map((request) => request.webhookId))) {
         const ofWebhook = requests.filter((request) => request.webhookId === webhookId);
-        const taken = await takePlaces(pool, webhookId, limits, ofWebhook);
+        const taken = await takeSlots(pool, webhookId, limits, ofWebhook);
         ofWebhook.forEach((request, index) => {
-          const place = taken[index];
-          if (place) places.set(request, place);
+          const slot = taken[index];
+          if (slot) slots.set(request, slot);
         });
       }
       return requests.map((request) => {
-        const place = places.get(request);
-        if (!place) throw new Error('A place was not decided');
-        return place;
+        const slot = slots.get(request);
+        if (!slot) throw new Error('A slot was not decided');
+        return slot;
       });
     },
   });
@@ -97,9 +100,13 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
       context.body !== null &&
       ownerId === run.workflowId &&
       (status === 'pending' || status === 'retrying');
-    if (!mayGo) {
+    const stop = async (): Promise<Attempted['result'] | null> => {
       const stopped = await stopOrGoOn(pool, { deliveryId, ownerId: run.workflowId, notes });
-      if (stopped !== 'goes_on') return { next: 'stop', status: stopped, attempt: null, seconds: null };
+      return stopped === 'goes_on' ? null : { next: 'stop', status: stopped, attempt: null, seconds: null };
+    };
+    if (!mayGo) {
+      const stopped = await stop();
+      if (stopped) return stopped;
     }
     if (trigger === 'wake' && mayGo && nextAttemptAt && waitReason && nextAttemptAt > now) {
       const at = now.toISOString();
@@ -116,18 +123,25 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
         until: until.toISOString(),
         reason: 'hourly_cap',
       }) as const;
-    const { at, until } = await takePlace({
-      deliveryId,
-      number,
-      webhookId,
-      ownerId: run.workflowId,
-      runId: run.runId,
-      notes,
-      entryOf: (from, to) => entriesOfResult(resultOf(from, to))[0] as StoredEntry,
-    });
-    if (until === null) return null;
-    onDeferred();
-    return resultOf(at, until);
+    for (let tries = 0; tries < maxTries; tries += 1) {
+      const slot = await takeSlot({
+        deliveryId,
+        number,
+        webhookId,
+        ownerId: run.workflowId,
+        runId: run.runId,
+        notes,
+        entryOf: (from, to) => entriesOfResult(resultOf(from, to))[0] as StoredEntry,
+      });
+      if (slot.is === 'granted') return null;
+      if (slot.is === 'deferred') {
+        onDeferred();
+        return resultOf(slot.at, slot.until);
+      }
+      const stopped = await stop();
+      if (stopped) return stopped;
+    }
+    throw new Error(`${deliveryId} was held and released again and again while its attempt was decided`);
   };
 
   const sendAndRecord = async (

@@ -33,7 +33,7 @@ import {
   readClaimed,
   writeRun,
 } from '../src/db/owners.ts';
-import { checkQueue, claimQueues, correctQueue, takePlaces } from '../src/db/rate-limit.ts';
+import { checkQueue, claimQueues, correctQueue, takeSlots } from '../src/db/rate-limit.ts';
 import { cancelDelivery, endTerminated, expireDelivery, stopOrGoOn } from '../src/db/stop-delivery.ts';
 import { claimWebhooksToSync } from '../src/db/sync-deliveries.ts';
 import { readWaiting } from '../src/db/waiting.ts';
@@ -313,7 +313,7 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
     );
     expect(contexts).toHaveLength(ids.length);
     const [context] = contexts;
-    await takePlaces(
+    await takeSlots(
       pool,
       context?.webhookId ?? '',
       { cap: 1, grantMs: 15_000 },

@@ -1,10 +1,10 @@
 import type { StoredEntry } from '../domain/timeline.ts';
-import { assignPlaces, correctTimes, maxQueueHead, windowMs, type Queued } from '../domain/rate-limit.ts';
+import { assignSlots, correctTimes, maxQueueHead, windowMs, type Queued } from '../domain/rate-limit.ts';
 import { reconcileRunAfter } from './deliveries.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
-/** An attempt of a webhook that is near its cap, which asks whether it may be made. */
-export type PlaceRequest = {
+/** An attempt of a webhook that is near its cap: whether it may be made now is to be decided. */
+export type SlotRequest = {
   deliveryId: string;
   number: number;
   webhookId: string;
@@ -16,8 +16,11 @@ export type PlaceRequest = {
   entryOf: (at: Date, until: Date) => StoredEntry;
 };
 
-/** `until` null: now. */
-export type Place = { at: Date; until: Date | null };
+/**
+ * Granted; deferred, which its row now says, `at` being when that was decided; or neither, for the row has changed meanwhile:
+ * the delivery is held or canceled, or has another owner.
+ */
+export type Slot = { is: 'granted' } | { is: 'deferred'; at: Date; until: Date } | { is: 'changed' };
 
 /** `cap`: attempts an hour; 0: no cap. `grantMs`: how long a grant counts that no attempt was recorded for. */
 export type Limits = { cap: number; grantMs: number };
@@ -82,21 +85,21 @@ async function readQueue(
  *
  * @returns in the order of the requests
  */
-export async function takePlaces(
+export async function takeSlots(
   pool: Pool,
   webhookId: string,
   limits: Limits,
-  requests: readonly PlaceRequest[],
-): Promise<Place[]> {
+  requests: readonly SlotRequest[],
+): Promise<Slot[]> {
   return withTransaction(pool, async (client) => {
     await lockQueue(client, webhookId);
-    const asking = requests.map(({ deliveryId }) => deliveryId);
-    const state = await readQueue(client, webhookId, limits, asking);
-    const places = assignPlaces({ cap: limits.cap, asking, ...state });
+    const requesters = requests.map(({ deliveryId }) => deliveryId);
+    const state = await readQueue(client, webhookId, limits, requesters);
+    const slots = assignSlots({ cap: limits.cap, requesters, ...state });
     const at = new Date(state.now);
-    const granted = requests.filter(({ deliveryId }) => places.get(deliveryId) === null);
+    const granted = requests.filter(({ deliveryId }) => slots.get(deliveryId) === null);
     const deferred = requests.flatMap((request) => {
-      const until = places.get(request.deliveryId) ?? null;
+      const until = slots.get(request.deliveryId) ?? null;
       return until === null ? [] : [{ ...request, until: new Date(Math.ceil(until)) }];
     });
     if (granted.length > 0)
@@ -112,8 +115,9 @@ export async function takePlaces(
           at,
         ],
       });
+    const isDeferred = new Set<string>();
     if (deferred.length > 0) {
-      await client.query({
+      const written = await client.query<{ id: string }>({
         name: 'defer',
         text: `update deliveries d set next_attempt_at = g.until, wait_reason = 'hourly_cap',
             owner_id = d.id, run_id = case when g.owner_id = d.id then g.run_id end,
@@ -121,7 +125,8 @@ export async function takePlaces(
             timeline = d.timeline || case when d.timeline @> g.notes::jsonb then '[]' else g.notes::jsonb end || g.entry::jsonb
           from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[])
             as g(delivery_id, until, owner_id, run_id, notes, entry)
-          where d.id = g.delivery_id and d.status in ('pending', 'retrying') and d.owner_id = g.owner_id`,
+          where d.id = g.delivery_id and d.status in ('pending', 'retrying') and d.owner_id = g.owner_id
+          returning d.id`,
         values: [
           deferred.map(({ deliveryId }) => deliveryId),
           deferred.map(({ until }) => until),
@@ -131,6 +136,7 @@ export async function takePlaces(
           deferred.map(({ entryOf, until }) => JSON.stringify([entryOf(at, until)])),
         ],
       });
+      for (const { id } of written.rows) isDeferred.add(id);
       await client.query(
         `insert into rate_limit_queues (webhook_id, check_at) values ($1, now() + ${checkEvery})
          on conflict (webhook_id) do nothing`,
@@ -138,7 +144,11 @@ export async function takePlaces(
       );
     }
     const until = new Map(deferred.map((each) => [each.deliveryId, each.until]));
-    return requests.map(({ deliveryId }) => ({ at, until: until.get(deliveryId) ?? null }));
+    return requests.map(({ deliveryId }): Slot => {
+      const time = until.get(deliveryId);
+      if (!time) return { is: 'granted' };
+      return isDeferred.has(deliveryId) ? { is: 'deferred', at, until: time } : { is: 'changed' };
+    });
   });
 }
 

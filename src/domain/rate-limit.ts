@@ -4,9 +4,9 @@
  * - The log of a webhook is the times at which its attempts of the last hour were made, or may be made right now (they
  *   were granted, and are not recorded yet).
  * - The queue of a webhook is its deferred deliveries, in the order in which they were accepted.
- * - While the log has fewer than `cap` entries there are free places: they belong to the first of the queue. An attempt is
+ * - While the log has fewer than `cap` entries there are free slots: they belong to the first of the queue. An attempt is
  *   granted when its delivery is among these.
- * - Each further place becomes free an hour after the oldest entry of the log that holds one, so the time of each
+ * - Each further slot becomes free an hour after the oldest entry of the log that holds one, so the time of each
  *   delivery in the queue is known. It is written to its row, and its workflow sleeps until then.
  * - A delivery that leaves the queue (canceled, held, rescheduled) and a grant that came to nothing leave nothing behind:
  *   the next look at log and queue gives earlier times.
@@ -29,7 +29,7 @@ export const maxUnrecorded = 500;
 /** The queue's first members are looked at up to so many; of what is behind, only the latest times are. */
 export const maxQueueHead = 1000;
 
-/** A delivery that waits for its place; `until`: the time that its row has, in ms since 1970. */
+/** A delivery that waits for its slot; `until`: the time that its row has, in ms since 1970. */
 export type Queued = { id: string; until: number };
 
 type Log = {
@@ -43,13 +43,13 @@ type Log = {
 /**
  * The earliest times for the next `count` attempts of a webhook, ascending, in ms since 1970.
  *
- * @example placeTimes({ cap: 1, now: 5, used: [2] }, 2) // [3_600_002, 7_200_002]
+ * @example slotTimes({ cap: 1, now: 5, used: [2] }, 2) // [3_600_002, 7_200_002]
  */
-export function placeTimes({ cap, now, used }: Log, count: number): number[] {
+export function slotTimes({ cap, now, used }: Log, count: number): number[] {
   const times: number[] = [];
-  for (let place = 0; place < count; place += 1) {
+  for (let slot = 0; slot < count; slot += 1) {
     // The entry whose leaving makes room for this one: of the log, else of those before in the queue.
-    const before = place + used.length - cap;
+    const before = slot + used.length - cap;
     const entry = before < used.length ? used[before] : times[before - used.length];
     times.push(entry === undefined ? now : Math.max(now, entry + windowMs));
   }
@@ -57,41 +57,41 @@ export function placeTimes({ cap, now, used }: Log, count: number): number[] {
 }
 
 type Request = Log & {
-  /** The first of the queue, by id, without those that ask: at most `maxQueueHead`. */
+  /** The first of the queue, by id, without the requesters: at most `maxQueueHead`. */
   head: readonly Queued[];
   /** The latest times of the queue where it is longer than `head`, else empty: as many as the cap, ascending. */
   tail: readonly number[];
-  /** Ids of the deliveries that ask whether they may be attempted now. */
-  asking: readonly string[];
+  /** Ids of the deliveries whose attempt is to be decided. */
+  requesters: readonly string[];
 };
 
 /**
- * When each of the deliveries that ask may be attempted; null: now.
+ * When each of these deliveries may be attempted; null: now.
  *
  * @returns ms since 1970, or null, by id
- * @example assignPlaces({ cap: 1, now: 5, used: [], head: [], tail: [], asking: ['dlv_a'] }) // Map { 'dlv_a' → null }
+ * @example assignSlots({ cap: 1, now: 5, used: [], head: [], tail: [], requesters: ['dlv_a'] }) // Map { 'dlv_a' → null }
  */
-export function assignPlaces({ head, tail, asking, ...log }: Request): Map<string, number | null> {
+export function assignSlots({ head, tail, requesters, ...log }: Request): Map<string, number | null> {
   const isQueueLonger = tail.length > 0;
   const lastInHead = head.at(-1)?.id ?? '';
-  const sorted = [...asking].sort();
+  const sorted = [...requesters].sort();
   const inHead = isQueueLonger ? sorted.filter((id) => id < lastInHead) : sorted;
   const order = [...head.map(({ id }) => id), ...inHead].sort();
-  const times = placeTimes(log, order.length);
-  const isAsking = new Set(inHead);
-  const places = new Map<string, number | null>();
+  const times = slotTimes(log, order.length);
+  const isRequester = new Set(inHead);
+  const slots = new Map<string, number | null>();
   order.forEach((id, index) => {
     const time = times[index] ?? log.now;
-    if (isAsking.has(id)) places.set(id, time <= log.now ? null : time);
+    if (isRequester.has(id)) slots.set(id, time <= log.now ? null : time);
   });
   const latest = [...tail];
   for (const id of sorted) {
-    if (places.has(id)) continue;
+    if (slots.has(id)) continue;
     const time = Math.max(log.now, (latest.at(-log.cap) ?? log.now) + windowMs);
     latest.push(time);
-    places.set(id, time);
+    slots.set(id, time);
   }
-  return places;
+  return slots;
 }
 
 /** Shorter differences are those of clocks and of attempts that began a moment after their grant. */
@@ -101,7 +101,7 @@ const noticeableMs = 5;
  * The members of the queue's head whose time is another one than their row has, with their true time in ms since 1970.
  */
 export function correctTimes(log: Log, head: readonly Queued[]): Queued[] {
-  const times = placeTimes(log, head.length);
+  const times = slotTimes(log, head.length);
   return times.flatMap((until, index) => {
     const member = head[index];
     if (!member || Math.abs(member.until - until) <= noticeableMs) return [];

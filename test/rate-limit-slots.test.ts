@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { assignPlaces, correctTimes, placeTimes, windowMs, type Queued } from '../src/domain/rate-limit.ts';
+import { assignSlots, correctTimes, slotTimes, windowMs, type Queued } from '../src/domain/rate-limit.ts';
 
 /** A webhook whose deliveries ask in any order, are canceled, and wake at their times or before. */
 type Step =
@@ -35,12 +35,12 @@ test('no hour ever holds more attempts than the cap, none waits while there is r
       const ask = (ids: string[]) => {
         const free = Math.max(0, cap - used().length);
         const before = head(ids);
-        const places = assignPlaces({ cap, now, used: used(), head: before, tail: [], asking: ids });
-        const granted = ids.filter((id) => places.get(id) === null);
+        const slots = assignSlots({ cap, now, used: used(), head: before, tail: [], requesters: ids });
+        const granted = ids.filter((id) => slots.get(id) === null);
         // Those that go are among the oldest that wait, as many as there is room for.
         const order = [...before.map(({ id }) => id), ...ids].sort();
         expect(granted.sort()).toEqual(order.slice(0, free).filter((id) => ids.includes(id)));
-        for (const [id, until] of places) {
+        for (const [id, until] of slots) {
           if (until === null) {
             made.push({ id, at: now });
             queue.delete(id);
@@ -87,7 +87,7 @@ test('no hour ever holds more attempts than the cap, none waits while there is r
 });
 
 test('the times of a queue follow from the log, and then from each other', () => {
-  expect(placeTimes({ cap: 3, now: 100, used: [10, 20] }, 5)).toEqual([
+  expect(slotTimes({ cap: 3, now: 100, used: [10, 20] }, 5)).toEqual([
     100,
     windowMs + 10,
     windowMs + 20,
@@ -95,7 +95,7 @@ test('the times of a queue follow from the log, and then from each other', () =>
     2 * windowMs + 10,
   ]);
   // A cap that was lowered: as many entries have to leave first.
-  expect(placeTimes({ cap: 1, now: 100, used: [10, 20, 30] }, 2)).toEqual([windowMs + 30, 2 * windowMs + 30]);
+  expect(slotTimes({ cap: 1, now: 100, used: [10, 20, 30] }, 2)).toEqual([windowMs + 30, 2 * windowMs + 30]);
 });
 
 test('what is newer than a long queue goes behind it', () => {
@@ -103,15 +103,15 @@ test('what is newer than a long queue goes behind it', () => {
     { id: 'dlv_1', until: windowMs + 1 },
     { id: 'dlv_2', until: windowMs + 2 },
   ];
-  const places = assignPlaces({
+  const slots = assignSlots({
     cap: 2,
     now: 100,
     used: [1, 2],
     head,
     tail: [5 * windowMs + 1, 5 * windowMs + 2],
-    asking: ['dlv_9', 'dlv_8', 'dlv_0'],
+    requesters: ['dlv_9', 'dlv_8', 'dlv_0'],
   });
-  expect(Object.fromEntries(places)).toEqual({
+  expect(Object.fromEntries(slots)).toEqual({
     dlv_0: windowMs + 1,
     dlv_8: 6 * windowMs + 1,
     dlv_9: 6 * windowMs + 2,
