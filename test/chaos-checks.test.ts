@@ -186,6 +186,16 @@ test('a time that was read from the database an hour later is the same time', ()
   expect(checkAll(factsOf(() => ({ timelines: [{ id: 'dlv_1', live: timeline, archived }] })))).toEqual([]);
 });
 
+test('an end that one run had before an hour passed, and another one read after it, is one end', () => {
+  const hourBefore = (time: string) => new Date(Date.parse(time) - hourMs).toISOString();
+  const [accepted, started, made, ended] = timeline.map((entry) => ({ ...entry }));
+  if (!accepted || !started || !made || !ended) throw new Error('The timeline is another one');
+  accepted.at = hourBefore(accepted.at);
+  const live = [accepted, { ...ended, at: hourBefore(ended.at) }, started, made, ended];
+  const archived = [accepted, started, made, ended];
+  expect(checkAll(factsOf(() => ({ timelines: [{ id: 'dlv_1', live, archived }] })))).toEqual([]);
+});
+
 test('a call that is answered with 503 may be logged as an error', () => {
   const line = '{"level":"error","err":{"message":"read ECONNRESET"},"msg":"unavailable"}';
   expect(checkAll(factsOf(() => ({ logLines: [line] })))).toEqual([]);

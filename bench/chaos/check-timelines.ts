@@ -43,7 +43,11 @@ function unshifted(timeline: readonly Entry[], startedAt: number): Entry[] {
     at: String(intoHour(entry.at)).padStart(7, '0'),
     ...(typeof entry['until'] === 'string' ? { until: intoHour(entry['until']) } : {}),
   }));
-  return entries.sort((a, b) => a.at.localeCompare(b.at) || types.indexOf(a.type) - types.indexOf(b.type));
+  entries.sort((a, b) => a.at.localeCompare(b.at) || types.indexOf(a.type) - types.indexOf(b.type));
+  // Two runs that read the same end, or the same wait, before and after the shift.
+  const isSaidOnce = ({ type }: Entry) => type === 'ended' || type === 'wait';
+  const texts = entries.map((entry) => canonical([entry]));
+  return entries.filter((entry, index) => !isSaidOnce(entry) || texts.indexOf(texts[index] ?? '') === index);
 }
 
 /** Fields in one order: the archive keeps none. */
