@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
-import { openClient } from './kit/client.ts';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { asAdmin } from './kit/database.ts';
 import { startProcess, type ServiceProcess } from './kit/process.ts';
 import { startPublishers, type Publishers } from './kit/publishers.ts';
 import { startReceiver, type Receiver } from './kit/receiver.ts';
@@ -44,16 +44,6 @@ async function up(env: Record<string, string> = service.env): Promise<ServicePro
 }
 
 const databaseName = () => new URL(service.databaseUrl).pathname.slice(1);
-
-/** From another database, so that what is set for this one does not count for it. */
-async function asAdmin(statement: string): Promise<void> {
-  const client = await openClient(inject('adminDatabaseUrl'));
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
-  }
-}
 
 const cutConnections = () =>
   asAdmin(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${databaseName()}'`);

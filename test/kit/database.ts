@@ -3,7 +3,8 @@ import { inject } from 'vitest';
 import { createPool, type Pool } from '../../src/db/pool.ts';
 import { openClient } from './client.ts';
 
-async function asAdmin(statement: string): Promise<void> {
+/** In another database, so that what is set for the one under test does not count for it. */
+export async function asAdmin(statement: string): Promise<void> {
   const client = await openClient(inject('adminDatabaseUrl'));
   try {
     await client.query(statement);

@@ -1,0 +1,41 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { startEmbedded } from '../src/embedded/embedded.ts';
+import { searchAttributes } from '../workflows/contract.ts';
+
+export type TestServers = { databaseUrl: string; temporalAddress: string; stop(): Promise<void> };
+
+/** PostgreSQL and Temporal for tests, in a folder that `stop` removes. */
+export async function startTestServers(onFatal: (error: Error) => void): Promise<TestServers> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'fltr-test-'));
+  const embedded = await startEmbedded({
+    dataDir,
+    env: process.env,
+    needsPostgres: true,
+    needsTemporal: true,
+    namespace: 'default',
+    searchAttributes,
+    report: (line) => void process.stderr.write(`${line}\n`),
+    onFatal,
+  });
+  const { databaseUrl, temporalAddress } = embedded;
+  if (databaseUrl === undefined || temporalAddress === undefined)
+    throw new Error('The embedded servers gave no address');
+  const client = new pg.Client({ connectionString: databaseUrl });
+  client.on('error', () => undefined);
+  await client.connect();
+  // Tests make and drop databases by the dozen; what they lose at a power cut is nothing.
+  await client.query(`alter system set synchronous_commit = off`);
+  await client.query(`select pg_reload_conf()`);
+  await client.end();
+  return {
+    databaseUrl,
+    temporalAddress,
+    async stop() {
+      await embedded.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
