@@ -366,6 +366,13 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
   });
   expect(plans.length).toBeGreaterThan(20);
   expect(wholeReads(plans)).toEqual([]);
+  // Rows that are found by their ids are found by nothing else: not by reading all of a partial index that they are in.
+  const byIds = plans.filter(({ text }) => /^\s*update deliveries d\b[^;]*\bunnest\(/.test(text));
+  expect(byIds.length).toBeGreaterThan(3);
+  for (const { nodes, text } of byIds)
+    expect(new Set(nodes.flatMap((node) => node['Index Name'] ?? [])), text).toEqual(
+      new Set(['deliveries_pkey']),
+    );
 });
 
 test('holding, releasing, discarding, canceling: what has ended is not read', async () => {

@@ -1,4 +1,5 @@
 import { reconcileRunAfter, reconcileStartAfter, type DeliveryRow, type Startable } from './deliveries.ts';
+import { opaque } from './opaque.ts';
 import type { Queryable } from './pool.ts';
 
 /** What the dispatcher and the reconciler know of a row that they have claimed. */
@@ -31,7 +32,7 @@ export async function assignOwners(db: Queryable, assignments: readonly Assignme
     text: `update deliveries d set owner_id = a.owner_id, run_id = null,
         reconcile_at = case when a.is_queued then now() else now() + ${reconcileStartAfter} end
       from unnest($1::text[], $2::text[], $3::bool[]) as a(id, owner_id, is_queued)
-      where d.id = a.id and d.owner_id is null and d.status = 'pending'
+      where d.id = a.id and ${opaque(`d.owner_id is null and d.status = 'pending'`)}
       returning d.id`,
     values: [
       assignments.map(({ id }) => id),

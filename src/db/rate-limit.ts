@@ -1,6 +1,7 @@
 import type { StoredEntry } from '../domain/timeline.ts';
 import { assignSlots, correctTimes, maxQueueHead, windowMs, type Queued } from '../domain/rate-limit.ts';
 import { reconcileRunAfter } from './deliveries.ts';
+import { opaque } from './opaque.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
 /** An attempt of a webhook that is near its cap: whether it may be made now is to be decided. */
@@ -195,7 +196,7 @@ export async function correctQueue(pool: Pool, webhookId: string, { cap, grantMs
       await client.query(
         `update deliveries d set next_attempt_at = g.until, reconcile_at = g.until
          from unnest($1::text[], $2::timestamptz[]) as g(id, until)
-         where d.id = g.id and d.wait_reason = 'hourly_cap' and d.next_attempt_at <> g.until`,
+         where d.id = g.id and d.next_attempt_at <> g.until and ${opaque(`d.wait_reason = 'hourly_cap'`)}`,
         [corrected.map(({ id }) => id), corrected.map(({ until }) => new Date(Math.ceil(until)))],
       );
     if (head.length === 0)
