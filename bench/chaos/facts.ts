@@ -36,7 +36,8 @@ export async function collectFacts(world: World): Promise<Facts> {
   const shown = deliveries.filter(({ id }) => !gone.has(id));
   const idsOf = (rows: readonly DeliveryRow[]) => new Set(rows.map(({ id }) => id));
   const attempted = idsOf(shown.filter(({ attemptCount }) => attemptCount > 0));
-  const waiting = idsOf(shown.filter(({ endedAt }) => endedAt === null));
+  // One that is held has no workflow, as soon as it has stopped.
+  const waiting = idsOf(shown.filter(({ status }) => status === 'pending' || status === 'retrying'));
   const [archiveApi, runs] = await Promise.all([
     world.archiveApi(),
     readWorkflows(world, attempted, waiting),
