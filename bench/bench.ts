@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import type { Role } from '../src/app.ts';
 import { readServiceFile } from '../src/cli/service-file.ts';
 import { createPool, type Pool } from '../src/db/pool.ts';
-import { choosePort } from '../src/embedded/free-port.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { createTemporal, within } from '../src/temporal/client.ts';
 import { childProcesses, type PartsProcesses } from './measure.ts';
@@ -13,6 +12,7 @@ import { logEnd, plainEnvironment, startDevTemporal, startService, untilReady } 
 import type { LoadCalls } from './load.ts';
 import type { ReceiverCalls } from './receiver.ts';
 import { startRemote, type Remote } from './remote.ts';
+import { reservePort } from './reserve-port.ts';
 import { startTemporalServer } from './temporal-server.ts';
 
 export type BenchOptions = {
@@ -195,8 +195,7 @@ export async function startProduct(
 ): Promise<Product> {
   const { dataDir, stops } = bench;
   const serversUrl = servers && database ? await newDatabase(servers, database) : servers?.databaseUrl;
-  const ports: number[] = [];
-  for (let number = 0; number < processes; number += 1) ports.push(await choosePort('127.0.0.1', [], ports));
+  const ports = await Promise.all(Array.from({ length: processes }, reservePort));
   // Without servers the data folder is the bench's own: one that PostgreSQL's user can reach.
   const folders = ports.map((_, number) => (servers ? join(dataDir, `product-${number + 1}`) : dataDir));
   const services = ports.map((port, number) =>

@@ -3,12 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Role } from '../src/app.ts';
 import { childEnvironment, settingsTable } from '../src/config.ts';
 import { findTemporal, userCacheDir } from '../src/embedded/find-temporal.ts';
-import { choosePort } from '../src/embedded/free-port.ts';
 import { logTail } from '../src/embedded/log-file.ts';
 import { startChild, type Child } from '../src/embedded/supervise.ts';
 import { startEmbeddedTemporal, type EmbeddedTemporal } from '../src/embedded/temporal.ts';
 import { packageRoot } from '../src/package-root.ts';
 import { searchAttributes } from '../workflows/contract.ts';
+import { reservePort } from './reserve-port.ts';
 
 /** What started processes inherit: nothing that the user has set for a service of his own. */
 export function plainEnvironment(): NodeJS.ProcessEnv {
@@ -25,7 +25,7 @@ export async function startDevTemporal(
   const env = plainEnvironment();
   const cacheDir = userCacheDir(env, process.platform);
   const { path: executable } = await findTemporal({ env, cacheDir, report });
-  const uiPreferredPort = await choosePort('127.0.0.1', []);
+  const uiPreferredPort = await reservePort();
   const namespace = 'default';
   return startEmbeddedTemporal({
     dataDir,

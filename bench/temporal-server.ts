@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import proto from '@temporalio/proto';
@@ -100,12 +99,10 @@ export async function startTemporalServer(options: Options): Promise<TemporalSer
   }
 }
 
-/** With `postgres12_pgx` no port can be above 32,767: it keeps them in a column of two bytes with a sign. */
 async function choosePorts(last: Record<string, unknown> | undefined): Promise<ServicePorts> {
   const taken: number[] = [];
   const choose = async (remembered: unknown): Promise<number> => {
-    const any = Array.from({ length: 50 }, () => randomInt(10_000, 32_000));
-    const port = await choosePort(HOST, typeof remembered === 'number' ? [remembered, ...any] : any, taken);
+    const port = await choosePort(HOST, typeof remembered === 'number' ? [remembered] : [], taken);
     taken.push(port);
     return port;
   };

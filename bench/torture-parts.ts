@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { choosePort } from '../src/embedded/free-port.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import type { Child } from '../src/embedded/supervise.ts';
+import { reservePort } from './reserve-port.ts';
 import { startTemporalServer } from './temporal-server.ts';
 import { postgresSettings } from './bench.ts';
 import { plainEnvironment, startDevTemporal, startService, untilReady } from './parts.ts';
@@ -40,7 +40,7 @@ export async function startParts(
       ? startDevTemporal(dataDir, report, isRestart)
       : startTemporalServer({ dataDir, databaseUrl: postgres.url, env: plainEnvironment(), report });
   let temporal = await startTemporal(false);
-  const port = await choosePort('127.0.0.1', []);
+  const port = await reservePort();
   const apiUrl = `http://127.0.0.1:${port}`;
   const startRole = (role: 'up' | 'worker'): Child =>
     startService(role, dataDir, {

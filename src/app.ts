@@ -240,8 +240,9 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     if (!hasApi && config.FLTR_WORKER_PORT !== undefined) {
       const watched = { config, log, pool, temporal, metrics, isStopping: () => isStopping };
       const probes = createProbes({ ...watched, needsTemporal: true });
-      const closeServer = await listen(probes, config.HOST, config.FLTR_WORKER_PORT);
-      stops.push({ name: 'probes', stop: closeServer });
+      const wanted = { name: 'FLTR_WORKER_PORT', host: config.HOST, port: config.FLTR_WORKER_PORT } as const;
+      const server = await listen(probes, wanted);
+      stops.push({ name: 'probes', stop: server.close });
     }
     if (backlog) {
       const deps: Deps = {
@@ -261,17 +262,18 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         signIn,
         isStopping: () => isStopping,
       };
-      const closeServer = await listen(createApi(deps), config.HOST, config.PORT);
+      const wanted = { name: 'PORT', host: config.HOST, port: config.PORT } as const;
+      const server = await listen(createApi(deps), wanted);
       stops.push({
         name: 'api',
         async stop() {
           isStopping = true;
           // Load balancers that ask whether it is ready send their requests elsewhere by then.
           await delay(config.FLTR_DRAIN_SECONDS * 1000);
-          await closeServer();
+          await server.close();
         },
       });
-      apiUrl = `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${config.PORT}`;
+      apiUrl = `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${server.port}`;
     }
     return {
       apiUrl,

@@ -7,7 +7,11 @@ type Setting = { schema: z.ZodType<unknown, string>; default?: string; meaning: 
 
 /** Every variable that the service reads: the one place that knows their names, defaults and meaning. */
 const settings = {
-  PORT: { schema: wholeNumber(1, 65_535), default: '3000', meaning: 'port of the API' },
+  PORT: {
+    schema: wholeNumber(0, 65_535),
+    default: '3000',
+    meaning: 'port of the API; 0: any free one, which the start prints',
+  },
   HOST: { schema: z.string().min(1), default: '127.0.0.1', meaning: 'address that the API listens on' },
   FLTR_ENV: {
     schema: z.enum(['development', 'production']),

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import type { Express } from 'express';
 import { createHttpServer } from './api/server.ts';
 import type { Config } from './config.ts';
@@ -21,19 +22,32 @@ export async function requirePorts(config: Config, role: 'up' | 'api' | 'worker'
       : []),
   ];
   for (const { name, host, port } of wanted) {
-    if (await isPortFree(host, port)) continue;
-    throw new StartError(
-      `Port ${port} on ${host} is taken. Set ${name} to a free one, or stop what uses it.`,
-    );
+    if (!(await isPortFree(host, port))) throw portTaken(name, host, port);
   }
 }
 
-/** Answers how it is stopped: requests under way may end. */
-export async function listen(app: Express, host: string, port: number): Promise<() => Promise<void>> {
+function portTaken(name: string, host: string, port: number): StartError {
+  return new StartError(`Port ${port} on ${host} is taken. Set ${name} to a free one, or stop what uses it.`);
+}
+
+type Wanted = { name: 'PORT' | 'FLTR_WORKER_PORT'; host: string; port: number };
+
+/**
+ * Returns the port, which the system chooses where `port` is 0, and how the server is closed: requests under way may end.
+ * @throws StartError where the port is taken: it may have been free at the check before, seconds ago
+ */
+export async function listen(
+  app: Express,
+  { name, host, port }: Wanted,
+): Promise<{ port: number; close: () => Promise<void> }> {
   const server = createHttpServer(app);
   server.listen(port, host);
-  await once(server, 'listening');
-  return async () => {
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? portTaken(name, host, port) : error;
+  }
+  const close = async (): Promise<void> => {
     const closed = new Promise<void>((resolveClosed) => {
       server.close(() => resolveClosed());
     });
@@ -42,4 +56,5 @@ export async function listen(app: Express, host: string, port: number): Promise<
     await closed;
     clearTimeout(timer);
   };
+  return { port: (server.address() as AddressInfo).port, close };
 }

@@ -50,7 +50,7 @@ const countOf = async (status: string) =>
 
 test(
   'switched off and on while events come in, a webhook gets all of them, and no switch fails',
-  { timeout: 180_000 },
+  { timeout: 300_000 },
   async () => {
     const { webhook_id: id } = await service.newWebhook(receiver.url);
     const publishing = publishAll(8);
@@ -66,12 +66,10 @@ test(
     await until(
       () => countOf('held'),
       (held) => held === 0,
-      10_000,
     );
     await until(
       () => countOf('delivered'),
       (delivered) => delivered === accepted,
-      120_000,
     );
     const { rows } = await service.pool.query<{ requests: number }>(
       `select count(*)::int as requests from attempts where outcome = 'delivered'`,
@@ -107,6 +105,5 @@ test('a delivery that a statement of long ago holds for a webhook that is active
         )
       ).rowCount,
     (count) => count === 1,
-    10_000,
   );
 });

@@ -65,7 +65,7 @@ const rows = async () =>
     )
   ).rows;
 const all = (status: string) =>
-  until(rows, (list) => list.length === size && list.every((row) => row.status === status), 90_000);
+  until(rows, (list) => list.length === size && list.every((row) => row.status === status));
 const requestsBy = (receiver: Receiver) => {
   const counts = new Map<string, number>();
   for (const { path } of receiver.requests) counts.set(path, (counts.get(path) ?? 0) + 1);

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
+import { reservePort } from '../bench/reserve-port.ts';
 import { findTemporal, userCacheDir } from '../src/embedded/find-temporal.ts';
-import { choosePort } from '../src/embedded/free-port.ts';
 import { startEmbeddedTemporal } from '../src/embedded/temporal.ts';
 import { searchAttributes } from '../workflows/contract.ts';
 import { startProcess, type ServiceProcess } from './kit/process.ts';
@@ -49,8 +49,8 @@ async function start(command: string, env: Record<string, string> = {}): Promise
 type Row = { id: string; status: string; attempt_count: number };
 const rows = async () =>
   (await service.pool.query<Row>(`select id, status, attempt_count from deliveries order by id`)).rows;
-const waitForAll = (status: string, timeoutMs = 60_000) =>
-  until(rows, (list) => list.length > 0 && list.every((row) => row.status === status), timeoutMs);
+const waitForAll = (status: string) =>
+  until(rows, (list) => list.length > 0 && list.every((row) => row.status === status));
 
 /** Runs that Temporal has seen for each delivery, of the workflow that carries it. */
 async function runsOf(ids: readonly string[]): Promise<number[]> {
@@ -174,7 +174,7 @@ test('a worker that is told to stop ends its attempt first', async () => {
 
 test(
   'with Temporal stopped, 500 events are accepted, and all are delivered after it is back',
-  { timeout: 180_000 },
+  { timeout: 300_000 },
   async () => {
     const receiver = await receive();
     const dataDir = mkdtempSync(join(tmpdir(), 'fltr-temporal-'));
@@ -189,7 +189,7 @@ test(
       env: process.env,
       report,
       executable,
-      uiPreferredPort: await choosePort('127.0.0.1', []),
+      uiPreferredPort: await reservePort(),
       namespace: 'default',
       searchAttributes,
     };
@@ -213,7 +213,7 @@ test(
     expect((await rows()).filter(({ status }) => status === 'pending')).toHaveLength(500);
 
     temporal = await startEmbeddedTemporal({ ...options, keepPorts: true });
-    const delivered = await waitForAll('delivered', 120_000);
+    const delivered = await waitForAll('delivered');
     expect(delivered).toHaveLength(501);
     expect(receiver.requests).toHaveLength(501);
   },

@@ -7,7 +7,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { findTemporal, userCacheDir } from '../src/embedded/find-temporal.ts';
@@ -67,7 +67,6 @@ test.each([
     expect(await findTemporal(options)).toEqual({ path: cached, how: 'cache' });
     expect(lines).toEqual([expect.stringMatching(line)]);
   },
-  15_000,
 );
 
 const GO = `#!/bin/sh
@@ -82,12 +81,10 @@ esac
 
 test('without a network to download from, it is built with Go, kept in the cache, and found there the next time', async () => {
   const { cacheDir, cached, lines, options } = machine('build', { go: GO });
-  const startedAt = Date.now();
   // A start that was killed in the middle.
   mkdirSync(join(cacheDir, 'temporal-cli-1.5.1', 'new-4194999'), { recursive: true });
   const env = { ...options.env, GOOS: 'plan9' };
   expect(await findTemporal({ ...options, env })).toEqual({ path: cached, how: 'build' });
-  expect(Date.now() - startedAt).toBeLessThan(20_000);
   expect(lines).toEqual([
     expect.stringContaining('on PATH: not there'),
     expect.stringContaining('is not there yet'),
@@ -98,7 +95,7 @@ test('without a network to download from, it is built with Go, kept in the cache
   expect(readdirSync(dirname(cached)).sort()).toEqual(['build.log', 'download.log', 'temporal']);
   expect(readFileSync(join(dirname(cached), 'build.log'), 'utf8')).toBe('compiling\n');
   expect(await findTemporal(options)).toEqual({ path: cached, how: 'cache' });
-}, 30_000);
+});
 
 test('when no way works, the error names all five and what each of them said', async () => {
   const go = '#!/bin/sh\necho "dial tcp: lookup proxy: no such host" >&2; exit 1\n';
@@ -115,14 +112,14 @@ test('when no way works, the error names all five and what each of them said', a
     expect(message).toMatch(part);
   }
   expect(existsSync(cached)).toBe(false);
-}, 30_000);
+});
 
 test('a build that fails shows the end of its log and leaves no half file', async () => {
   const go = '#!/bin/sh\n[ "$1" = list ] && exit 0\necho "x.go:1: syntax error" >&2; exit 1\n';
   const { cached, options } = machine('broken-build', { go });
   await expect(findTemporal(options)).rejects.toThrow(/a build with Go: failed \(code 1\)[^]*syntax error/);
   expect(readdirSync(dirname(cached)).sort()).toEqual(['build.log', 'download.log']);
-}, 30_000);
+});
 
 test('ways are tried in order, each failure is one line, and none is tried after the one that works', async () => {
   const tried: string[] = [];
@@ -154,5 +151,6 @@ test("the cache folder is the platform's", () => {
   expect(userCacheDir({ HOME: '/home/x' }, 'linux')).toBe('/home/x/.cache/fltr-webhooks');
   expect(userCacheDir({ HOME: '/home/x', XDG_CACHE_HOME: '/c' }, 'linux')).toBe('/c/fltr-webhooks');
   expect(userCacheDir({ HOME: '/Users/x' }, 'darwin')).toBe('/Users/x/Library/Caches/fltr-webhooks');
+  expect(userCacheDir({ HOME: '' }, 'linux')).toBe(join(homedir(), '.cache/fltr-webhooks'));
   expect(userCacheDir({ LOCALAPPDATA: '/l' }, 'win32')).toBe('/l/fltr-webhooks');
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { reservePort } from '../bench/reserve-port.ts';
 import { readConfig } from '../src/config.ts';
-import { choosePort } from '../src/embedded/free-port.ts';
 import { waitForStatus } from './kit/delivery.ts';
 import { parseMetrics, sumOf, type Sample } from './kit/metrics.ts';
 import { startProcess } from './kit/process.ts';
@@ -185,8 +185,8 @@ describe('who may read them', () => {
 
 test('a worker alone answers on FLTR_WORKER_PORT, and Temporal’s worker on an address of its own', async () => {
   const service = await startService({ ...retryAfterOneSecond, FLTR_METRICS_TOKEN: token }, 'api');
-  const port = await choosePort('127.0.0.1', []);
-  const temporalPort = await choosePort('127.0.0.1', [], [port]);
+  const port = await reservePort();
+  const temporalPort = await reservePort();
   const url = `http://127.0.0.1:${port}`;
   const env = {
     ...service.env,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { choosePort } from '../src/embedded/free-port.ts';
+import { reservePort } from '../bench/reserve-port.ts';
 import { packageRoot } from '../src/package-root.ts';
 import { waitForStatus } from './kit/delivery.ts';
 import { parseMetrics, type Sample } from './kit/metrics.ts';
@@ -46,8 +46,8 @@ beforeAll(async () => {
     response.writeHead(request.path === '/fine' ? 200 : 503).end();
   });
   const service = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1' }, 'api');
-  const port = await choosePort('127.0.0.1', []);
-  const temporalPort = await choosePort('127.0.0.1', [], [port]);
+  const port = await reservePort();
+  const temporalPort = await reservePort();
   const worker = startProcess(['worker'], {
     ...service.env,
     FLTR_WORKER_PORT: String(port),

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -14,7 +15,7 @@ const body = Buffer.from('{}');
 const emptyAnswer = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
 
 function makeSender(options: Partial<SenderOptions> = {}): (url: string) => Promise<string | number> {
-  const sender = createSender({ guard, timeoutMs: 2_000, ...options });
+  const sender = createSender({ guard, timeoutMs: 20_000, ...options });
   onTestFinished(() => sender.close());
   return async (url) => outcome(await sender.send({ url, accountId: 'acc_1', headers: {}, body }));
 }
@@ -75,14 +76,14 @@ describe('the guard at the socket', () => {
 
   test.each(['http', 'https'])('the peer is judged before a byte is written (%s)', async (scheme) => {
     let received = 0;
-    const { port, connectionCount } = await startRawReceiver((socket) => {
+    const { port, connectionCount, sockets } = await startRawReceiver((socket) => {
       socket.on('data', (chunk) => (received += chunk.length));
     });
     let calls = 0;
     const changing: AddressGuard = { ...guard, checkAddress: () => (calls += 1) === 1 };
     expect(await makeSender({ guard: changing })(`${scheme}://localhost:${port}`)).toBe('blocked_address');
-    await sleep(50);
-    expect(connectionCount()).toBe(1);
+    await expect.poll(connectionCount).toBe(1);
+    await expect.poll(() => sockets.size).toBe(0);
     expect(received).toBe(0);
   });
 
@@ -196,19 +197,20 @@ describe('keep-alive', () => {
       socket.on('data', () => {
         if (connection > 1) return;
         if (socket.bytesWritten === 0) socket.write(emptyAnswer);
-        else setTimeout(() => socket.end(), 250);
+        else setTimeout(() => socket.end(), 1_800);
       });
     });
-    const sender = createSender({ guard, timeoutMs: 500 });
+    const sender = createSender({ guard, timeoutMs: 2_000 });
     onTestFinished(() => sender.close());
     expect(outcome(await sender.send({ url: origin, accountId: 'acc_1', headers: {}, body }))).toBe(200);
     const result = await sender.send({ url: origin, accountId: 'acc_1', headers: {}, body });
     expect(outcome(result)).toBe('timeout_answer');
-    expect(result.durationMs).toBeLessThan(1_200);
+    // With a deadline of its own, the second one would end after 3.8 s.
+    expect(result.durationMs).toBeLessThan(3_700);
   });
 
   test('bytes that nobody asked for end an idle connection and are no later answer', async () => {
-    const { origin } = await startRawReceiver((socket, connection) => {
+    const { origin, sockets } = await startRawReceiver((socket, connection) => {
       socket.on('data', () => {
         socket.write(emptyAnswer);
         if (connection === 1) setTimeout(() => socket.write('HTTP/1.1 500 Not Asked\r\n\r\n'), 10);
@@ -216,7 +218,7 @@ describe('keep-alive', () => {
     });
     const send = makeSender();
     expect(await send(origin)).toBe(200);
-    await sleep(50);
+    await expect.poll(() => sockets.size).toBe(0);
     expect(await send(origin)).toBe(200);
   });
 
@@ -271,7 +273,7 @@ describe('the pool', () => {
   test('who stops waiting for a place gets none later', async () => {
     const { origin } = await startReceiver((_request, response) => void response.end());
     const pool = createConnectionPool({
-      connect: createConnector({ guard, timeoutMs: 1_000 }),
+      connect: createConnector({ guard, timeoutMs: 20_000 }),
       connectionsPerOrigin: 1,
       maxIdleConnections: 4,
     });
@@ -292,7 +294,7 @@ describe('the pool', () => {
       Array.from({ length: 6 }, () => startReceiver((_request, response) => void response.end())),
     );
     const pool = createConnectionPool({
-      connect: createConnector({ guard, timeoutMs: 1_000 }),
+      connect: createConnector({ guard, timeoutMs: 20_000 }),
       connectionsPerOrigin: 2,
       maxIdleConnections: 4,
     });
@@ -340,9 +342,9 @@ describe('the pool', () => {
     expect(pool.stats()).toEqual({ origins: 50, idle: 50 });
     await expect.poll(openSockets).toBe(50);
 
-    await expect.poll(() => pool.stats(), { timeout: 10_000 }).toEqual({ origins: 0, idle: 0 });
+    await expect.poll(() => pool.stats()).toEqual({ origins: 0, idle: 0 });
     await expect.poll(openSockets).toBe(0);
-  }, 30_000);
+  });
 
   test('a receiver that closes connections in the midst of a crowd of sends costs none of them', async () => {
     let requests = 0;
@@ -367,21 +369,22 @@ describe('the pool', () => {
     const { origin, sockets, server } = await startReceiver((_request, response) => void response.end());
     server.keepAliveTimeout = 0;
     const send = makeSender();
+    const startedAt = performance.now();
     expect(await send(origin)).toBe(200);
     expect(sockets.size).toBe(1);
-    await sleep(2_000);
-    expect(sockets.size).toBe(1);
-    await expect.poll(() => sockets.size, { timeout: 6_000 }).toBe(0);
-  }, 15_000);
+    await expect.poll(() => sockets.size).toBe(0);
+    expect(performance.now() - startedAt).toBeGreaterThan(3_900);
+  });
 
   test('closing waits for the attempt under way and leaves no connection', async () => {
-    const { origin, sockets } = await startReceiver((_request, response) => {
-      setTimeout(() => response.end(), 100);
-    });
-    const sender = createSender({ guard, timeoutMs: 2_000 });
+    const waiting: ServerResponse[] = [];
+    const { origin, sockets } = await startReceiver((_request, response) => void waiting.push(response));
+    const sender = createSender({ guard, timeoutMs: 20_000 });
     const sent = sender.send({ url: origin, accountId: 'acc_1', headers: {}, body });
-    await sleep(20);
-    await sender.close();
+    await expect.poll(() => waiting.length).toBe(1);
+    const closed = sender.close();
+    waiting[0]?.end();
+    await closed;
     expect(outcome(await sent)).toBe(200);
     await expect.poll(() => sockets.size).toBe(0);
   });

@@ -1,16 +1,20 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { reservePort } from '../bench/reserve-port.ts';
+import { choosePort } from '../src/embedded/free-port.ts';
 import { createAddressGuard } from '../src/outbound/address-guard.ts';
 import { classifyFailure } from '../src/outbound/attempt-failure.ts';
 import { createSender, type SenderOptions, type SendResult } from '../src/outbound/sender.ts';
 import { failingLookup, lookupOf } from './kit/lookups.ts';
 import { startNameServer } from './kit/name-server.ts';
-import { findClosedPort, makeCertificate, startRawReceiver, startReceiver } from './kit/raw-receiver.ts';
+import { makeCertificate, startRawReceiver, startReceiver } from './kit/raw-receiver.ts';
 
 const guard = createAddressGuard({ production: false, allowedCidrs: [] });
 const timeoutMs = 400;
+/** For what ends by itself, also on a machine with other work. */
+const longMs = 20_000;
 
 function send(url: string, options: Partial<SenderOptions> = {}): Promise<SendResult> {
-  const sender = createSender({ guard, timeoutMs, ...options });
+  const sender = createSender({ guard, timeoutMs: longMs, ...options });
   onTestFinished(() => sender.close());
   return sender.send({ url, accountId: 'acc_1', headers: {}, body: Buffer.from('{}') });
 }
@@ -22,12 +26,12 @@ async function codeOf(result: Promise<SendResult>): Promise<string | number> {
 
 function expectAround({ durationMs }: SendResult, expectedMs: number): void {
   expect(durationMs).toBeGreaterThanOrEqual(expectedMs - 20);
-  expect(durationMs).toBeLessThan(expectedMs + 2_000);
+  expect(durationMs).toBeLessThan(expectedMs + 10_000);
 }
 
 test('no answer', async () => {
   const { origin } = await startRawReceiver(() => {});
-  const result = await send(origin);
+  const result = await send(origin, { timeoutMs });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_answer' });
   expectAround(result, timeoutMs);
 });
@@ -37,7 +41,7 @@ test('no answer within the default 5 s', async () => {
   const result = await send(origin, { timeoutMs: 5_000 });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_answer' });
   expectAround(result, 5_000);
-}, 15_000);
+});
 
 test('headers that drip byte by byte do not extend the deadline', async () => {
   const { origin } = await startRawReceiver((socket) => {
@@ -45,7 +49,7 @@ test('headers that drip byte by byte do not extend the deadline', async () => {
     const timer = setInterval(() => socket.write(bytes.shift() ?? 'z'), 5);
     socket.on('close', () => clearInterval(timer));
   });
-  const result = await send(origin);
+  const result = await send(origin, { timeoutMs });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_answer' });
   expectAround(result, timeoutMs);
 });
@@ -55,25 +59,25 @@ test('interim answers do not extend the deadline', async () => {
     const timer = setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 50);
     socket.on('close', () => clearInterval(timer));
   });
-  expectAround(await send(origin), timeoutMs);
+  expectAround(await send(origin, { timeoutMs }), timeoutMs);
 });
 
 test('TLS that never finishes', async () => {
   const { origin } = await startRawReceiver(() => {}, 'https');
-  const result = await send(origin);
+  const result = await send(origin, { timeoutMs });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_tls' });
   expectAround(result, timeoutMs);
 });
 
 test('a lookup that never ends', async () => {
   const { nameServers } = await startNameServer(() => 'silence');
-  const result = await send('https://example.com/', { nameServers });
+  const result = await send('https://example.com/', { nameServers, timeoutMs });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_lookup' });
   expectAround(result, timeoutMs);
 });
 
 test('nobody listens', async () => {
-  const port = await findClosedPort();
+  const port = await reservePort();
   expect(await codeOf(send(`http://127.0.0.1:${port}`))).toBe('connection_refused');
   // Two addresses, two refusals: Node reports an AggregateError.
   const { lookup } = lookupOf(['::1', '127.0.0.1']);
@@ -142,12 +146,13 @@ test.each([
   ['a name server that refuses', 'refused', 'dns_failure'],
 ] as const)('%s', async (_name, reply, expected) => {
   const { nameServers } = await startNameServer(() => (typeof reply === 'string' ? reply : []));
-  expect(await codeOf(send('https://example.com/', { nameServers, timeoutMs: 5_000 }))).toBe(expected);
+  expect(await codeOf(send('https://example.com/', { nameServers }))).toBe(expected);
 });
 
 test('nothing listens at the name server’s address', async () => {
-  const nameServers = [`127.0.0.1:${await findClosedPort()}`];
-  expect(await codeOf(send('https://example.com/', { nameServers, timeoutMs: 5_000 }))).toBe('dns_failure');
+  // Not a reserved one: UDP of that number would be held.
+  const nameServers = [`127.0.0.1:${await choosePort('127.0.0.1', [])}`];
+  expect(await codeOf(send('https://example.com/', { nameServers }))).toBe('dns_failure');
 });
 
 test.each(['a..example.com', `${'a'.repeat(64)}.example.com`, `${'abc.'.repeat(70)}example.com`])(
@@ -202,7 +207,7 @@ test('a TLS session with the wrong host is not taken up again', async () => {
     // In TLS 1.2 the session is known before the certificate's name is checked, and a resumed one is not checked.
     Object.assign(misnamed, { maxVersion: 'TLSv1.2' as const }),
   );
-  const sender = createSender({ guard, timeoutMs, ca: misnamed.cert });
+  const sender = createSender({ guard, timeoutMs: longMs, ca: misnamed.cert });
   onTestFinished(() => sender.close());
   const request = {
     url: `https://localhost:${port}`,

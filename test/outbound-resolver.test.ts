@@ -48,7 +48,8 @@ test.each([4, 6] as const)(
     );
     const startedAt = performance.now();
     expect(await find(createResolver({ nameServers }), 'half.test')).toEqual([silent === 4 ? six : four]);
-    expect(performance.now() - startedAt).toBeLessThan(3_000);
+    // Six tries would take 22 s.
+    expect(performance.now() - startedAt).toBeLessThan(15_000);
   },
 );
 
@@ -96,7 +97,7 @@ test('the hosts file goes before the name servers, and is read again when it has
   expect(queries).toEqual([]);
   for (const host of ['here.test', 'zone.test', 'comment']) expect(await find(lookup, host)).toEqual([four]);
   hosts.change('10.0.0.2 own.test\nfd00::2 own.test\n10.0.0.2 own.test\n');
-  await expect.poll(() => find(lookup, 'own.test'), { timeout: 5_000 }).toEqual(['10.0.0.2', 'fd00::2']);
+  await expect.poll(() => find(lookup, 'own.test')).toEqual(['10.0.0.2', 'fd00::2']);
   expect(await find(lookup, 'other.test')).toEqual([four]);
 });
 

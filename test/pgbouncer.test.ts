@@ -57,7 +57,7 @@ test('PgBouncer with transaction pooling is refused at the start, in a sentence'
   await setForRole();
   const asDocumented = await bouncer(transactions);
   expect(await refusal(asDocumented, 'migrate')).toContain('prepared statements are missing');
-}, 120_000);
+});
 
 test('session pooling as documented works', async () => {
   await setForRole();
@@ -77,4 +77,4 @@ test('session pooling as documented works', async () => {
     () => receiver.requests.length,
     (count) => count === 8,
   );
-}, 120_000);
+});

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { reservePort } from '../bench/reserve-port.ts';
 import { revokeApiKey } from '../src/db/api-keys.ts';
-import { choosePort } from '../src/embedded/free-port.ts';
 import { digestOfKey } from '../src/security/api-keys.ts';
 import { startProcess, type ServiceProcess } from './kit/process.ts';
 import { call, startService, until, untilReady, type Service } from './kit/service.ts';
@@ -11,7 +11,7 @@ let other: ServiceProcess;
 let otherUrl: string;
 beforeAll(async () => {
   service = await startService({}, 'api');
-  const port = await choosePort('127.0.0.1', []);
+  const port = await reservePort();
   otherUrl = `http://127.0.0.1:${port}`;
   other = startProcess(['api'], { ...service.env, PORT: String(port) });
   await untilReady(otherUrl);

@@ -210,4 +210,4 @@ test('exactly as many events as there is room for wait for a database that is st
   );
   expect(rows[0]?.count).toBe(maxUnanswered.events);
   expect((await batch()).status).toBe(207);
-}, 120_000);
+});

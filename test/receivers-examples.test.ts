@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { reservePort } from '../bench/reserve-port.ts';
 import type { Delivery } from '../src/contracts/delivery.ts';
 import { eventTypeExamples, eventTypes } from '../src/contracts/event-types.ts';
 import { newSecret, signBody, signStandard } from '../src/domain/signature.ts';
-import { choosePort } from '../src/embedded/free-port.ts';
 import { packageRoot } from '../src/package-root.ts';
 import { onlyBlock } from './kit/guides.ts';
 import { call, startService, until, type Service } from './kit/service.ts';
@@ -172,7 +172,7 @@ describe.each(all)('the %s receiver', (_name, prepare) => {
 
   beforeAll(async () => {
     ({ key } = await service.newAccount());
-    const port = await choosePort('127.0.0.1', []);
+    const port = await reservePort();
     origin = `http://localhost:${port}`;
     const command = await prepare(temporaryFolder);
     webhook = await newWebhook(['*']);

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { choosePort } from '../src/embedded/free-port.ts';
+import { reservePort } from '../bench/reserve-port.ts';
 import { startProcess, type ServiceProcess } from './kit/process.ts';
 import { call, startService, until, untilReady, type Service } from './kit/service.ts';
 
@@ -12,7 +12,7 @@ let apiUrl: string;
 // A process of its own: what these tests do themselves must not count as a stall of the service.
 beforeAll(async () => {
   service = await startService({ LOG_LEVEL: 'warn' }, null);
-  const port = await choosePort('127.0.0.1', []);
+  const port = await reservePort();
   child = startProcess(['api'], { ...service.env, PORT: String(port) });
   apiUrl = `http://127.0.0.1:${port}`;
   await untilReady(apiUrl);

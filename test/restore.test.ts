@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
+import { reservePort } from '../bench/reserve-port.ts';
 import type { Delivery } from '../src/contracts/delivery.ts';
-import { choosePort } from '../src/embedded/free-port.ts';
 import { copyDatabase } from './kit/database.ts';
 import { blocksOf } from './kit/guides.ts';
 import { createNamespace } from './kit/namespace.ts';
@@ -40,7 +40,7 @@ test('a restored database and an empty namespace: what waited is delivered, what
   expect((await copy.pool.query(text)).rowCount).toBe(1);
   const namespace = await createNamespace();
   onTestFinished(() => namespace.connection.close());
-  const port = await choosePort('127.0.0.1', []);
+  const port = await reservePort();
   const restored = startProcess(['up'], {
     ...service.env,
     PORT: String(port),
@@ -58,7 +58,6 @@ test('a restored database and an empty namespace: what waited is delivered, what
   const delivery = await until(
     async () => (await onRestored<Delivery>('GET', `/v1/deliveries/${id}`)).body,
     (found) => found.status === 'delivered',
-    60_000,
   );
   expect(delivery.attempts.map(({ number, status_code: code }) => [number, code])).toEqual([
     [1, 503],
@@ -77,4 +76,4 @@ test('a restored database and an empty namespace: what waited is delivered, what
     timestamp: '2026-01-10T12:00:00Z',
   });
   expect(again.body.duplicate).toBe(true);
-}, 120_000);
+});

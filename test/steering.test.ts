@@ -112,7 +112,7 @@ test('activating can discard what is held', async () => {
   expect(receiver.requests).toHaveLength(1);
 });
 
-test('held deliveries are released oldest first, within the cap', { timeout: 120_000 }, async () => {
+test('held deliveries are released oldest first, within the cap', async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url, { active: false });
   const events = Array.from({ length: 500 }, () => ({
     event: 'document.deleted',
@@ -132,7 +132,6 @@ test('held deliveries are released oldest first, within the cap', { timeout: 120
   const ended = await until(
     counts,
     (rows) => rows.length === 2 && rows[0]?.count === 250 && rows[1]?.deferred === 250,
-    100_000,
   );
   expect(ended.map(({ status }) => status)).toEqual(['delivered', 'pending']);
   const { rows } = await service.pool.query<{ early: number }>(
@@ -163,8 +162,8 @@ test('a receiver that hangs holds up its own deliveries alone', async () => {
   await service.call('POST', '/v1/events/batch', { events: quick });
   const quickDone = () => receiver.requests.filter(({ path }) => path === '/quick').length;
   await until(quickDone, (count) => count === 50);
-  // All quick ones were done while most of the hanging ones had not even begun.
-  expect(receiver.requests.filter(({ path }) => path === '/hangs').length).toBeLessThan(100);
+  // Behind the hanging ones, they would be done when all of those had begun, 20 in 3 s.
+  expect(receiver.requests.filter(({ path }) => path === '/hangs').length).toBeLessThan(140);
 });
 
 test('turns: now below the limit, in place for a short wait, away for a long one', () => {

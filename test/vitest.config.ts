@@ -11,8 +11,10 @@ export default defineConfig({
     // Temporal's native module does not bear worker threads.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Limits against what never ends: other work on the machine may make everything many times slower.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 60_000 } },
     reporters: ['default', './test/kit/count-reporter.ts'],
   },
 });

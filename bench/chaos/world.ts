@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { choosePort } from '../../src/embedded/free-port.ts';
+import { reservePort } from '../reserve-port.ts';
 import { createApi, type Api } from './api.ts';
 import { newModel, type Disturbance, type Model } from './model.ts';
 import type { OldRow } from './old-rows.ts';
@@ -63,15 +63,12 @@ export async function startWorld(
   const startedAt = Date.now();
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const model = newModel(scenario.cap);
-  const [databaseUrl, namespace, receivers, port] = await Promise.all([
+  const [databaseUrl, namespace, receivers, ...ports] = await Promise.all([
     servers.newDatabase(),
     servers.newNamespace(),
     startReceivers(attemptTimeoutMs + 700),
-    choosePort('127.0.0.1', []),
+    ...[...scenario.roles, 'archive'].map(reservePort),
   ]);
-  const ports = [port];
-  for (const _ of [...scenario.roles, 'archive'].slice(1))
-    ports.push(await choosePort('127.0.0.1', [], ports));
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 3, application_name: 'fltr-chaos' });
   pool.on('error', () => undefined);
   const settings = {

@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { choosePort } from '../embedded/free-port.ts';
 
 export type DemoService = {
   apiUrl: string;
@@ -36,7 +36,7 @@ export async function spawnDemoService(
 ): Promise<{ service: DemoService; ready: Promise<void> }> {
   const { mainPath, settings, signal, onProgress } = options;
   const dataDir = await mkdtemp(join(tmpdir(), 'fltr-demo-'));
-  const port = await freePort();
+  const port = await choosePort('127.0.0.1', []);
   const key = `demo_${randomBytes(24).toString('base64url')}`;
   const inherited = Object.entries(process.env).filter(([name]) => !settingNames.test(name));
   const child = spawn(process.execPath, [mainPath, 'up'], {
@@ -105,13 +105,4 @@ export async function spawnDemoService(
     await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   };
   return { service: { apiUrl, call, stop }, ready: untilReady() };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -8,7 +8,7 @@ type FindTemporalOptions = WayOptions & { ways?: Way[] };
 
 /** The user's cache folder for this service; several checkouts share what is kept there. */
 export function userCacheDir(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
-  const home = env['HOME'] ?? homedir();
+  const home = env['HOME'] || homedir();
   const base =
     platform === 'win32'
       ? (env['LOCALAPPDATA'] ?? join(home, 'AppData', 'Local'))

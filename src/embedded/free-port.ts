@@ -1,34 +1,28 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 
-/** Binds the port (0: any) for a moment; undefined when it is taken. */
-function bindForAMoment(host: string, port: number): Promise<number | undefined> {
+/** Binds the port for a moment. So do not watch with it for a server to come: it would find its own port taken. */
+export async function isPortFree(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(undefined));
-    server.listen({ host, port, exclusive: true }, () => {
-      const bound = (server.address() as AddressInfo).port;
-      server.close(() => resolve(bound));
-    });
+    server.once('error', () => resolve(false));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }
 
-export async function isPortFree(host: string, port: number): Promise<boolean> {
-  return (await bindForAMoment(host, port)) !== undefined;
-}
-
-/** The first free one of `preferred`, else any free one; never one of `reserved`, the ports just given to others. */
+/**
+ * The first free one of `preferred`, else any free one; never one of `reserved`, the ports just given to others. Any means
+ * below 32,768: systems give outgoing connections the ports above, and one of those could take it before it is bound,
+ * or while its server is started again. Temporal on PostgreSQL keeps ports in two bytes with a sign, too.
+ */
 export async function choosePort(
   host: string,
   preferred: number[],
   reserved: number[] = [],
 ): Promise<number> {
-  for (const port of preferred) {
+  const any = Array.from({ length: 50 }, () => randomInt(10_000, 32_768));
+  for (const port of [...preferred, ...any]) {
     if (!reserved.includes(port) && (await isPortFree(host, port))) return port;
-  }
-  for (let attempt = 0; attempt < 20; attempt += 1) {
-    const port = await bindForAMoment(host, 0);
-    if (port !== undefined && !reserved.includes(port)) return port;
   }
   throw new Error(`no free port on ${host}`);
 }

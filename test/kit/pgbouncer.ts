@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { choosePort, isPortFree } from '../../src/embedded/free-port.ts';
+import { reservePort } from '../../bench/reserve-port.ts';
+import { isListening } from './listening.ts';
 import { until } from './service.ts';
 
 export type PgBouncer = {
@@ -18,7 +19,7 @@ export async function startPgBouncer(
   settings: Record<string, string>,
 ): Promise<PgBouncer> {
   const folder = mkdtempSync(join(tmpdir(), 'fltr-pgbouncer-'));
-  const port = await choosePort('127.0.0.1', []);
+  const port = await reservePort();
   const { hostname, port: serverPort, username, password, pathname } = new URL(databaseUrl);
   const all = {
     listen_addr: '127.0.0.1',
@@ -38,10 +39,15 @@ export async function startPgBouncer(
       ...Object.entries(all).map(([name, value]) => `${name} = ${value}`),
     ].join('\n'),
   );
-  // Root is refused: it becomes a user that has to read the file.
+  // Root is refused: it becomes a user that has to read the file, whatever the umask.
   chmodSync(folder, 0o755);
+  chmodSync(file, 0o644);
   const asUser = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
-  const child = spawn('pgbouncer', [...asUser, file], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn('pgbouncer', [...asUser, file], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    // Where Debian has it, and not every user looks.
+    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
+  });
   let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     output += text;
@@ -53,7 +59,7 @@ export async function startPgBouncer(
     child.once('exit', () => reject(new Error(`PgBouncer ended:\n${output}`)));
   });
   failed.catch(() => undefined);
-  await Promise.race([failed, until(async () => !(await isPortFree('127.0.0.1', port)), Boolean, 10_000)]);
+  await Promise.race([failed, until(() => isListening(port), Boolean)]);
   return {
     url: `postgres://${username}@127.0.0.1:${port}${pathname}`,
     async close() {

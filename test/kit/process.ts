@@ -13,10 +13,16 @@ export type ServiceProcess = {
   exited(timeoutMs?: number): Promise<number | null>;
 };
 
+/** What finds programs, and the copy of Temporal in the user's cache folder. */
+function inherited(): NodeJS.ProcessEnv {
+  const { PATH, HOME, XDG_CACHE_HOME } = process.env;
+  return { PATH, HOME, ...(XDG_CACHE_HOME === undefined ? {} : { XDG_CACHE_HOME }) };
+}
+
 /** `fltr-webhooks <command>` as a process of its own, as users start it. */
 export function startProcess(command: string[], env: Record<string, string>): ServiceProcess {
   const child: ChildProcess = spawn(process.execPath, [join(packageRoot, 'dist/src/main.js'), ...command], {
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    env: { ...inherited(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -31,7 +37,7 @@ export function startProcess(command: string[], env: Record<string, string>): Se
     output: () => output,
     isRunning,
     kill: (signal) => void child.kill(signal),
-    async exited(timeoutMs = 30_000) {
+    async exited(timeoutMs = 120_000) {
       const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
       if (isRunning()) await once(child, 'exit');
       clearTimeout(timer);

@@ -62,19 +62,6 @@ async function listen(server: ReturnType<typeof createNetServer>, scheme: string
   return { port, origin: `${scheme}://127.0.0.1:${port}`, connectionCount: () => count, sockets };
 }
 
-/** A port of 127.0.0.1 on which nothing listens. */
-export async function findClosedPort(): Promise<number> {
-  const server = createNetServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
-}
-
 /** A self-signed certificate for host names and IPv4 addresses, made without any tool: Node cannot issue one. */
 export function makeCertificate(hosts: string[], notAfter = new Date(Date.now() + 86_400_000)): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -51,8 +51,7 @@ export async function openAccount(service: Service): Promise<Account> {
       if (answer.status !== 200) throw new Error(answer.text);
       return answer.body;
     },
-    waitForRecovery: (id, isDone, timeoutMs = 60_000) =>
-      until(() => account.readRecovery(id), isDone, timeoutMs),
+    waitForRecovery: (id, isDone, timeoutMs) => until(() => account.readRecovery(id), isDone, timeoutMs),
   };
   return account;
 }
@@ -70,7 +69,7 @@ export const waitForDeliveries = (
   accountId: string,
   status: string,
   count: number,
-  timeoutMs = 60_000,
+  timeoutMs?: number,
 ): Promise<number> =>
   until(
     () => countDeliveries(service, accountId, status),

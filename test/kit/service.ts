@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';
+import { reservePort } from '../../bench/reserve-port.ts';
 import { startApp, type Role } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import { createAccount } from '../../src/db/accounts.ts';
 import { insertApiKey } from '../../src/db/api-keys.ts';
 import type { Pool } from '../../src/db/pool.ts';
-import { choosePort } from '../../src/embedded/free-port.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { digestOfKey, hintOfKey, newApiKey, scopes, type Scope } from '../../src/security/api-keys.ts';
 import type { Temporal } from '../../src/temporal/client.ts';
@@ -32,7 +32,7 @@ export async function call<T = Record<string, never>>(
     ...(body === undefined
       ? {}
       : { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }),
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(120_000),
   });
   const text = await response.text();
   return {
@@ -86,7 +86,7 @@ export async function startService(
   const [database, temporal, port] = await Promise.all([
     createTestDatabase(),
     createNamespace(),
-    choosePort('127.0.0.1', []),
+    reservePort(),
   ]);
   const dataDir = mkdtempSync(join(tmpdir(), 'fltr-service-'));
   const env: Record<string, string> = {
@@ -114,7 +114,7 @@ export async function startService(
     await migrate(database.pool);
   }
   const { pool } = database;
-  const apiUrl = `http://127.0.0.1:${port}`;
+  const apiUrl = app?.apiUrl ?? `http://127.0.0.1:${port}`;
 
   const newKey: Service['newKey'] = async ({ accountId, scopes: chosen = scopes }) => {
     const key = newApiKey();
@@ -184,7 +184,7 @@ export async function startService(
 export async function until<T>(
   read: () => Promise<T> | T,
   isDone: (value: T) => boolean,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
