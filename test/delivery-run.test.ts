@@ -107,6 +107,12 @@ test('an attempt whose delivery was held under way counts, and the next one has 
   });
 });
 
+test('a signal has the time of its request, also where a workflow task is run again; never a later one than now', () => {
+  const atOf = (request: object) => stepRun(begin(), signal('retryNow', request)).entries.map(({ at }) => at);
+  expect(atOf({ by: 'key_1', at: timeAt(1) })).toEqual([timeAt(1)]);
+  for (const at of [undefined, 'soon', 7, timeAt(60)]) expect(atOf({ by: 'key_1', at })).toEqual([timeAt(2)]);
+});
+
 test('nothing changes after the end', () => {
   const ended = play(begin(), result({ next: 'end', attempt: attempt(1, 'delivered') }));
   for (const next of [

@@ -108,8 +108,9 @@ test('a failed delivery runs again under the same workflow id, with one attempt 
     'started',
     'attempt',
     'ended',
-    'started',
+    // The request comes first: it starts the run.
     'signal',
+    'started',
     'attempt',
     'wait',
     'signal',

@@ -52,6 +52,11 @@ export type SignalName = keyof typeof signalNames;
 export type SignalRequest = {
   /** The requester: a key's id. What the Web UI sends without one is shown as `temporal`. */
   by: string;
+  /**
+   * When it was requested, RFC 3339: a workflow task that is run again after its worker died has another time. The Web UI
+   * sends none.
+   */
+  at?: string;
   /** Attempts that the requester had seen: a retry requested after the last of them is not lost when the run is about to end. */
   attemptsSeen?: number;
   /** The new time of the next attempt, RFC 3339. */

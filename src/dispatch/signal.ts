@@ -80,7 +80,7 @@ async function startAgain(
  * @returns false where the delivery has changed meanwhile in a way that does not allow it
  */
 export async function retryDelivery(deps: SignalDeps, row: DeliveryRow, by: string): Promise<boolean> {
-  const request: SignalRequest = { by, attemptsSeen: row.attemptCount };
+  const request: SignalRequest = { by, at: new Date().toISOString(), attemptsSeen: row.attemptCount };
   if (row.status === 'failed' || row.status === 'delivered') {
     const reopened = await reopenDelivery(deps.pool, row, 'own');
     if (reopened) {
@@ -101,7 +101,8 @@ export function rescheduleDelivery(
   deliveryId: string,
   request: SignalRequest & { until: string },
 ): Promise<boolean> {
-  return signalOwner(deps, deliveryId, signalNames.reschedule, request);
+  const at = new Date().toISOString();
+  return signalOwner(deps, deliveryId, signalNames.reschedule, { ...request, at });
 }
 
 /**
@@ -111,17 +112,17 @@ export function rescheduleDelivery(
  */
 export async function cancelDelivery(deps: SignalDeps, deliveryId: string, by: string): Promise<boolean> {
   const { pool } = deps;
+  const at = new Date().toISOString();
   for (let tries = 0; tries < maxTries; tries += 1) {
     const row = await readClaimed(pool, deliveryId);
     if (!row || row.status === 'delivered' || row.status === 'failed' || row.status === 'canceled')
       return false;
     const { ownerId } = row;
     if (row.status !== 'held' && ownerId !== null) {
-      if (await signalWorkflowOf(deps, row, ownerId, signalNames.cancel, { by })) return true;
+      if (await signalWorkflowOf(deps, row, ownerId, signalNames.cancel, { by, at })) return true;
       const now = await readClaimed(pool, deliveryId);
       if (now?.ownerId !== ownerId) continue;
     }
-    const at = new Date().toISOString();
     const entries = [{ at, type: 'signal' as const, name: 'cancel', by, outside: true as const }];
     if (await cancelRow(pool, { deliveryId, entries, isByRun: false })) return true;
   }

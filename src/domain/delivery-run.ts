@@ -128,10 +128,11 @@ function onSignal(run: DeliveryRun, { at, name, request }: RunInput & { type: 's
   }
   const next = { ...run, requests, retrySeen };
   const by = typeof request?.by === 'string' ? request.by.slice(0, 100) : 'temporal';
+  const requestedAt = timeOf(request?.at) ?? at;
   return {
     run: run.action.type === 'wait' ? decide(next, run.action) : next,
     // Only the service sends it, and it changes nothing by itself.
-    entries: name === 'wake' ? [] : [{ at, type: 'signal', name, by }],
+    entries: name === 'wake' ? [] : [{ at: requestedAt < at ? requestedAt : at, type: 'signal', name, by }],
   };
 }
 
