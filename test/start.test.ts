@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -18,6 +18,8 @@ let processes: ServiceProcess[];
 beforeEach(async () => {
   processes = [];
   folder = mkdtempSync(join(tmpdir(), 'fltr-start-'));
+  // Started as root, PostgreSQL's user must get through: else the database is kept elsewhere, and stays.
+  chmodSync(folder, 0o755);
   port = await reservePort();
 });
 afterEach(async () => {
