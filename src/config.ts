@@ -116,7 +116,7 @@ const settings = {
   FLTR_ALLOWED_CIDRS: {
     schema: cidrs,
     default: '',
-    meaning: 'private networks allowed as targets, such as 10.1.0.0/16,fd12:3456:789a::/48; never a cloud's metadata service',
+    meaning: 'private networks allowed as targets, such as 10.1.0.0/16,fd12:3456:789a::/48; never the metadata of a cloud',
   },
   FLTR_API_REQUESTS_PER_MINUTE: {
     schema: wholeNumber(0, 1_000_000),

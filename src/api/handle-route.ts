@@ -37,7 +37,7 @@ export function handlerOf(deps: Deps, { limits, keys, room }: Shared, route: Rou
     if (isPublishing(route) && headers['idempotency-key'] === undefined) {
       return keys.identify(headers.authorization, route.scope);
     }
-    const key = await authenticate(deps.pool, headers.authorization);
+    const key = await authenticate(deps.pool, headers.authorization, deps.config.FLTR_ENV);
     return { key, confirm: () => Promise.resolve() };
   };
   const answer = async (request: Request, response: Response, caller: Caller): Promise<void> => {

@@ -29,7 +29,7 @@ export function createApi(deps: Deps): Express {
   app.use(begin(deps));
   const shared = {
     limits: createRateLimits(deps.config, deps.log),
-    keys: createKeyCache(deps.pool),
+    keys: createKeyCache(deps.pool, deps.config.FLTR_ENV),
     room: createBodyRoom(),
   };
   // Express tries one path after the other: what is called most comes first. A fixed path before one with a parameter.

@@ -9,6 +9,7 @@ create table accounts (
 );
 
 -- A key is kept as its SHA-256 digest only. account_id null: a service key, which may publish for any account.
+-- is_development: made by a start in development; production refuses it, and one that replaces it revokes it.
 create table api_keys (
   id text primary key,
   account_id text references accounts,
@@ -17,7 +18,8 @@ create table api_keys (
   digest bytea not null unique,
   scopes text[] not null,
   created_at timestamptz not null default now(),
-  revoked_at timestamptz
+  revoked_at timestamptz,
+  is_development boolean not null default false
 );
 -- An account lists its own keys, newest first: read backward.
 create index api_keys_of_account on api_keys (account_id, id);
