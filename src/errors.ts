@@ -14,6 +14,8 @@ export const errorCatalogue = {
   account_key_required: { status: 403, title: "An account's own key is needed" },
   /** The session cookie came without the dashboard's header, or from another origin's page. */
   cross_origin_refused: { status: 403, title: "The session is for the service's own pages" },
+  /** In development, the `Host` header names a host that is not the service's own. */
+  host_refused: { status: 421, title: 'The Host header names another host' },
   /** `/metrics` in production, where no FLTR_METRICS_TOKEN is set. */
   metrics_closed: { status: 403, title: 'The metrics are closed' },
   /** Nothing here, or it belongs to another account. */

@@ -45,7 +45,7 @@ export async function sessionOf(
   { pool, secretBox, config }: Deps,
   headers: IncomingHttpHeaders,
 ): Promise<SessionOfKey | undefined> {
-  const sealed = sessionOfCookies(headers.cookie);
+  const sealed = sessionOfCookies(headers.cookie, config.FLTR_ENV === 'production');
   if (sealed === undefined) return undefined;
   requireOwnPage(headers);
   const session = openSession(secretBox, sealed);
