@@ -42,7 +42,7 @@ export const errorCatalogue = {
   validation_failed: { status: 422, title: 'The request is not valid' },
   /** An Idempotency-Key was used again with another body. */
   idempotency_key_reused: { status: 422, title: 'This Idempotency-Key belongs to another request' },
-  /** The key made too many calls, or the address too many without a valid key. */
+  /** The key or its account made too many calls, or the address too many without a valid key. */
   rate_limited: { status: 429, title: 'Too many requests' },
   /** A fault of ours. */
   internal_error: { status: 500, title: 'Something went wrong here' },

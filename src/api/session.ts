@@ -9,7 +9,7 @@ import { sendAnswer } from './answer.ts';
 import { accountOf, keyOrRefuse } from './auth.ts';
 import type { BodyRoom } from './body-room.ts';
 import { parseJson } from './parse-json.ts';
-import { countFailures, type RateLimits } from './rate-limit.ts';
+import { countFailures, countFor, type RateLimits } from './rate-limit.ts';
 import { createBodyReader, validate } from './request-body.ts';
 import { openSession, sealSession, sessionCookie, sessionOfCookies } from './session-cookie.ts';
 
@@ -113,8 +113,9 @@ export function addSessionRoutes(app: Express, deps: Deps, { limits, room }: Sha
   app.post(
     sessionPath,
     handle(async (request, response) => {
-      const { id } = await keyFor(await readSignIn(request, response));
-      response.locals['keyId'] = id;
+      const found = await keyFor(await readSignIn(request, response));
+      const { id } = found;
+      countFor(response, found);
       await limits.api?.(request, response);
       const key = keyOrRefuse(await findNamedKey(pool, id, config.FLTR_ENV));
       const { sealed, expiresAt } = sealSession(secretBox, id);
@@ -126,7 +127,7 @@ export function addSessionRoutes(app: Express, deps: Deps, { limits, room }: Sha
     handle(async (request, response) => {
       const session = await sessionOf(deps, request.headers);
       if (!session) throw new ApiError('unauthorized', 'Nobody is signed in.');
-      response.locals['keyId'] = session.key.id;
+      countFor(response, session.key);
       await limits.api?.(request, response);
       answer(response, 200, toSession(session));
     }),

@@ -107,9 +107,10 @@ export const webhookRoutes = [
     tag,
     summary: 'Send a test event now',
     description:
-      "One signed attempt with the type's example, answered with its outcome. The receiver sees `X-FLTR-Test: true`. It is not retried, not kept in the log and counts toward no limit.",
+      "One signed attempt with the type's example, answered with its outcome. The receiver sees `X-FLTR-Test: true`. It is not retried, not kept in the log and does not count toward the hourly cap. An account sends at most 60 a minute.",
     scope: 'webhooks:write',
     body: testWebhookSchema,
+    isTestEvent: true,
     replies: { 200: { description: 'The attempt, whatever its outcome', schema: testResultSchema } },
     async handle({ deps, key, body }) {
       const webhook = await requireWebhook(deps, accountOf(key), body.webhook_id);
