@@ -32,6 +32,8 @@ export const errorCatalogue = {
   delivery_state_conflict: { status: 409, title: "The delivery's state does not allow this" },
   /** The webhook's previous secret still signs: another rotation would end what was promised for it. */
   rotation_under_way: { status: 409, title: 'The overlap of an earlier rotation still runs' },
+  /** An Idempotency-Key was sent again after its webhook was deleted: the response held the secret, and is wiped. */
+  webhook_deleted: { status: 409, title: 'The webhook of this Idempotency-Key was deleted' },
   /** What was asked for needs an active webhook. */
   webhook_not_active: { status: 409, title: 'The webhook is not active' },
   /** The recovery has ended. */

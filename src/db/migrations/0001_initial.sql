@@ -294,16 +294,19 @@ create unique index recoveries_under_way on recoveries (webhook_id, since, until
   where status in ('running', 'paused');
 create index recoveries_to_check on recoveries (check_at) where check_at is not null;
 
--- The response of a POST that carried an Idempotency-Key, sealed: it may hold a secret.
+-- The response of a POST that carried an Idempotency-Key, sealed: it may hold a secret, that of webhook_id. Deleting the
+-- webhook wipes it.
 create table idempotency_keys (
   api_key_id text not null,
   route text not null,
   key text not null,
   request_digest bytea not null,
   sealed_response text,
+  webhook_id text,
   created_at timestamptz not null default now(),
   primary key (api_key_id, route, key)
 );
+create index idempotency_keys_of_webhook on idempotency_keys (webhook_id) where webhook_id is not null;
 create index idempotency_keys_oldest on idempotency_keys (created_at);
 
 create table audit_records (
