@@ -84,6 +84,9 @@ test('a key gives no scope that it does not have, and none without webhooks:writ
     { name: '', scopes: ['webhooks:read'] },
     { name: 'x'.repeat(101), scopes: ['webhooks:read'] },
     { name: 'a\0', scopes: ['webhooks:read'] },
+    { name: '\u001b[2J', scopes: ['webhooks:read'] },
+    { name: 'a\u202eb', scopes: ['webhooks:read'] },
+    { name: 'two\nlines', scopes: ['webhooks:read'] },
     { name: 'x', scopes: ['webhooks:read'], account_id: service.accountId },
   ]) {
     expect(outcome(await as(writer, 'POST', '/v1/keys', body))).toEqual([422, 'validation_failed']);
