@@ -29,7 +29,7 @@ export function createHostCheck({ FLTR_ENV, HOST }: Pick<Config, 'FLTR_ENV' | 'H
     if (FLTR_ENV === 'production' || host === undefined || isOwnHost(hostnameOf(host), own)) return;
     throw new ApiError(
       'host_refused',
-      'In development the service responds as localhost, at a loopback address, and as HOST says. To call it by another name, set HOST to that name.',
+      'In development the service responds as localhost, at loopback addresses, and as HOST says. To call it by another name, set HOST to that name, or let the proxy before it send "Host: localhost".',
     );
   };
 }

@@ -8,7 +8,7 @@ type Request = {
   route: string;
   key: string;
   digest: Buffer;
-  /** Whose secret the answer holds: it is wiped with the webhook. */
+  /** Whose secret the response holds: it is wiped with the webhook. */
   webhookId?: string;
 };
 
@@ -72,7 +72,7 @@ export async function onceForKey(
   });
 }
 
-/** Wipes the answers that hold the secret of a webhook: part of deleting it. */
-export async function wipeAnswersOf(client: Client, webhookId: string): Promise<void> {
+/** Wipes the responses that hold the secret of a webhook: part of deleting it. */
+export async function wipeResponsesOf(client: Client, webhookId: string): Promise<void> {
   await client.query(`update idempotency_keys set sealed_response = null where webhook_id = $1`, [webhookId]);
 }

@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.ts';
-import { wipeAnswersOf } from './idempotency-keys.ts';
+import { wipeResponsesOf } from './idempotency-keys.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
 import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 
@@ -166,7 +166,7 @@ export async function deleteWebhook(pool: Pool, accountId: string, id: string): 
        where id = $1 and account_id = $2 and deleted_at is null`,
       [id, accountId],
     );
-    if (rowCount === 1) await wipeAnswersOf(client, id);
+    if (rowCount === 1) await wipeResponsesOf(client, id);
     return rowCount === 1;
   });
   if (!isDeleted) return false;
