@@ -338,6 +338,21 @@ describe('allowed networks', () => {
       }
   });
 
+  test.each([
+    'https://2822734096/',
+    'https://0xa8.0x3f.0x81.0x10/',
+    'https://168.63.33040/',
+    'https://1684301000/',
+    'https://0144.0144.0144.0310/',
+    'https://100.100.100.200./',
+    'https://[FD00:0EC2:0000::0254]/',
+  ])('never open one that is spelled %s', (url) => {
+    for (const allowedCidrs of settings)
+      expect(verdict(createAddressGuard({ production: true, allowedCidrs }), url)).toBe(
+        'url_blocked_address',
+      );
+  });
+
   test('still open what stands beside a metadata service', () => {
     const open = createAddressGuard({ production: true, allowedCidrs: ['fd00::/8', '100.64.0.0/10'] });
     for (const address of ['fd20:ce::253', 'fd12:3456:789a::1', '100.100.100.201', '100.64.0.1'])

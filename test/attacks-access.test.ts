@@ -190,7 +190,7 @@ async function startProbes(): Promise<{ url: string; lines: string[] }> {
 test('/readyz checks the databases once a second at most, however often it is called', async () => {
   const { url } = await startProbes();
   const connections = vi.spyOn(service.pool, 'connect');
-  onTestFinished(() => void connections.mockRestore());
+  onTestFinished(() => connections.mockRestore());
   expect((await fetch(`${url}/readyz`)).status).toBe(200);
   const perCheck = connections.mock.calls.length;
   expect(perCheck).toBeGreaterThan(0);

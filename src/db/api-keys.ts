@@ -31,6 +31,8 @@ export async function insertApiKey(db: Queryable, key: NewKey): Promise<string> 
  * @returns false where the same key was made for another purpose: then nothing is changed
  */
 export async function replaceDevelopmentKey(client: Client, key: NewKey): Promise<boolean> {
+  // Of two starts at once, the second one sees the key of the first.
+  await client.query(`select 1 from accounts where id = $1 for no key update`, [key.accountId]);
   const { rowCount } = await client.query(
     `insert into api_keys (id, account_id, name, hint, digest, scopes, is_development)
      values ($1, $2, $3, $4, $5, $6, true)
