@@ -1,5 +1,5 @@
 import { createBatcher } from '../src/db/batcher.ts';
-import { acceptIfSubscribed, type OperationalEvent } from '../src/db/operational-events.ts';
+import { acceptIfSubscribed, failedEventId, type OperationalEvent } from '../src/db/operational-events.ts';
 import type { Pool } from '../src/db/pool.ts';
 import { isOperational } from '../src/domain/subscription.ts';
 import type { MakeAttemptDeps } from './make-attempt.ts';
@@ -19,7 +19,7 @@ export function createTellFailed(pool: Pool, wakeDispatcher: () => void): MakeAt
     if (isOperational(eventType)) return;
     await accept({
       accountId,
-      id: `evt_failed_${deliveryId}_${number}`,
+      id: failedEventId(deliveryId, number),
       type: 'delivery.failed',
       data: {
         delivery_id: deliveryId,

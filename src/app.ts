@@ -126,7 +126,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     if (await applySetting(pool, 'FLTR_DELIVERIES_PER_HOUR', String(config.FLTR_DELIVERIES_PER_HOUR))) {
       await checkAllQueues(pool);
     }
-    const developmentKey = await developmentKeyFor(config, pool);
+    // A worker needs none, and would end the API's where it keeps another one.
+    const developmentKey = hasApi ? await developmentKeyFor(config, pool) : null;
     const signIn = developmentKey === null ? null : createSignIn(digestOfKey(developmentKey));
 
     const address = await connectionOptions(config, temporalAddress);

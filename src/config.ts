@@ -120,17 +120,20 @@ const settings = {
   FLTR_ALLOWED_CIDRS: {
     schema: cidrs,
     default: '',
-    meaning: 'private networks allowed as targets, such as 10.1.0.0/16,fd00::/8',
+    meaning:
+      'private networks allowed as targets, such as 10.1.0.0/16,fd12:3456:789a::/48; never the metadata of a cloud',
   },
   FLTR_API_REQUESTS_PER_MINUTE: {
     schema: wholeNumber(0, 1_000_000),
     default: '600',
-    meaning: 'calls of the API a minute, per key and process, publishing apart; 0: no limit',
+    meaning:
+      'calls of the API a minute, per key, ten times that per account; each process counts; 0: no limit',
   },
   FLTR_PUBLISH_REQUESTS_PER_MINUTE: {
     schema: wholeNumber(0, 1_000_000),
     default: '0',
-    meaning: 'calls that publish a minute, per key and process; 0: no limit',
+    meaning:
+      'calls that publish a minute, per key, ten times that per account; each process counts; 0: no limit',
   },
   FLTR_MAX_BACKLOG: {
     schema: wholeNumber(1, 100_000_000),

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { Config } from './config.ts';
 import type { EncryptionKey } from './setting-schemas.ts';
 import { ensureAccount } from './db/accounts.ts';
-import { ensureApiKey } from './db/api-keys.ts';
-import type { Pool } from './db/pool.ts';
+import { replaceDevelopmentKey } from './db/api-keys.ts';
+import { withTransaction, type Pool } from './db/pool.ts';
 import { StartError } from './errors.ts';
 import { digestOfKey, hintOfKey, newApiKey, scopes } from './security/api-keys.ts';
 
@@ -50,17 +50,25 @@ export async function encryptionKeysFor(config: Config): Promise<EncryptionKey[]
   return [{ id: 'development', key }];
 }
 
-/** The development account's key with every scope, valid from now on. Null in production. */
+/**
+ * The development account's key with every scope, valid from now on, in place of the one before it. Null in production.
+ *
+ * @throws StartError where the key is another account's
+ */
 export async function developmentKeyFor(config: Config, pool: Pool): Promise<string | null> {
   if (config.FLTR_ENV === 'production') return null;
   const key = config.FLTR_DEV_KEY ?? (await keptSecret(config.FLTR_DATA_DIR, 'dev-key', newApiKey));
   await ensureAccount(pool, developmentAccount, 'Development');
-  await ensureApiKey(pool, {
-    accountId: developmentAccount,
-    name: 'development',
-    hint: hintOfKey(key),
-    digest: digestOfKey(key),
-    scopes,
-  });
+  const isMade = await withTransaction(pool, (client) =>
+    replaceDevelopmentKey(client, {
+      accountId: developmentAccount,
+      name: 'development',
+      hint: hintOfKey(key),
+      digest: digestOfKey(key),
+      scopes,
+    }),
+  );
+  if (!isMade)
+    throw new StartError('FLTR_DEV_KEY holds an API key that was made for an account. Choose another one.');
   return key;
 }

@@ -14,6 +14,8 @@ export const errorCatalogue = {
   account_key_required: { status: 403, title: "An account's own key is needed" },
   /** The session cookie came without the dashboard's header, or from another origin's page. */
   cross_origin_refused: { status: 403, title: "The session is for the service's own pages" },
+  /** In development, the `Host` header names a host that is not the service's own. */
+  host_refused: { status: 421, title: 'The Host header names another host' },
   /** `/metrics` in production, where no FLTR_METRICS_TOKEN is set. */
   metrics_closed: { status: 403, title: 'The metrics are closed' },
   /** Nothing here, or it belongs to another account. */
@@ -30,6 +32,8 @@ export const errorCatalogue = {
   delivery_state_conflict: { status: 409, title: "The delivery's state does not allow this" },
   /** The webhook's previous secret still signs: another rotation would end what was promised for it. */
   rotation_under_way: { status: 409, title: 'The overlap of an earlier rotation still runs' },
+  /** An Idempotency-Key was sent again after its webhook was deleted: the response held the secret, and is wiped. */
+  webhook_deleted: { status: 409, title: 'The webhook of this Idempotency-Key was deleted' },
   /** What was asked for needs an active webhook. */
   webhook_not_active: { status: 409, title: 'The webhook is not active' },
   /** The recovery has ended. */
@@ -40,7 +44,7 @@ export const errorCatalogue = {
   validation_failed: { status: 422, title: 'The request is not valid' },
   /** An Idempotency-Key was used again with another body. */
   idempotency_key_reused: { status: 422, title: 'This Idempotency-Key belongs to another request' },
-  /** The key made too many calls, or the address too many without a valid key. */
+  /** The key or its account made too many calls, or the address too many without a valid key. */
   rate_limited: { status: 429, title: 'Too many requests' },
   /** A fault of ours. */
   internal_error: { status: 500, title: 'Something went wrong here' },

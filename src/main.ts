@@ -13,6 +13,7 @@ import { exitCodeOf, exitCodesHelp, wrongUse } from './cli/exit-codes.ts';
 import { addListenCommand } from './cli/listen.ts';
 import { addRecoverCommands } from './cli/recover.ts';
 import { addReencryptCommand } from './cli/reencrypt.ts';
+import { printableLines } from './cli/printable.ts';
 import { readServiceFile, removeServiceFile, writeServiceFile } from './cli/service-file.ts';
 import { table } from './cli/table.ts';
 import { addTailCommand } from './cli/tail.ts';
@@ -176,6 +177,6 @@ try {
     console.error(
       `The database is not available (${describe(error)}). Check DATABASE_URL and the server, then run this again.`,
     );
-  else console.error(isOurs ? error : error.message);
+  else console.error(isOurs ? error : printableLines(error.message));
   process.exit(exitCodeOf(error));
 }

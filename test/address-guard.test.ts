@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { describe, expect, test } from 'vitest';
+import { settingsTable } from '../src/config.ts';
 import { createAddressGuard, parseCidrs, type AddressGuard } from '../src/outbound/address-guard.ts';
 
 const production = createAddressGuard({ production: true, allowedCidrs: [] });
@@ -278,11 +279,103 @@ describe('allowed networks', () => {
     }
   });
 
+  // Each stands in a network that some of these settings name.
+  const metadata = [
+    '169.254.169.254',
+    '169.254.170.2',
+    'fe80::a9fe:a9fe',
+    'fd00:ec2::254',
+    'fd00:ec2::23',
+    'FD00:EC2:0:0:0:0:0:254',
+    'fd20:ce::254',
+    'fd20:00ce:0000:0000:0000:0000:0000:0254',
+    'fd00:c1::a9fe:a9fe',
+    'fd00:a9fe:a9fe::1',
+    'fd00:42::42',
+    'fd00:100::100:200',
+    '100.100.100.200',
+    '168.63.129.16',
+    '192.0.0.192',
+    '240.0.0.1',
+    '254.255.255.255',
+  ];
+  // As mapped, compatible and translated addresses, by both NAT64 prefixes, by 6to4 and by Teredo.
+  const spellings = metadata
+    .filter((address) => !address.includes(':'))
+    .flatMap((address) => {
+      const hex = (flip: number) => {
+        const bytes = address.split('.').map((octet) => (Number(octet) ^ flip).toString(16).padStart(2, '0'));
+        return `${bytes[0]}${bytes[1]}:${bytes[2]}${bytes[3]}`;
+      };
+      return [
+        `::ffff:${address}`,
+        `::ffff:${hex(0)}`,
+        `::${address}`,
+        `::ffff:0:${address}`,
+        `64:ff9b::${address}`,
+        `64:ff9b:1::${address}`,
+        `2002:${hex(0)}::1`,
+        `2001:0:4136:e378:8000:63bf:${hex(0xff)}`,
+      ];
+    });
+  const settings = [
+    [],
+    ['fd00::/8'],
+    ['fd00::/8', '100.64.0.0/10', '192.0.0.0/24', '168.63.129.16/32', 'fd20:ce::254/128', '240.0.0.0/4'],
+    ['0.0.0.0/0', '::/0'],
+  ];
+
+  test.each([...metadata, ...spellings])('never open the metadata service at %s', (address) => {
+    const host = address.includes(':') ? `[${address}]` : address;
+    for (const allowedCidrs of settings)
+      for (const isProduction of [true, false]) {
+        const open = createAddressGuard({ production: isProduction, allowedCidrs });
+        expect([allowedCidrs, open.checkAddress(address, 'example.com')]).toEqual([allowedCidrs, false]);
+        expect([allowedCidrs, verdict(open, `https://${host}/`)]).toEqual([
+          allowedCidrs,
+          'url_blocked_address',
+        ]);
+      }
+  });
+
+  test.each([
+    'https://2822734096/',
+    'https://0xa8.0x3f.0x81.0x10/',
+    'https://168.63.33040/',
+    'https://1684301000/',
+    'https://0144.0144.0144.0310/',
+    'https://100.100.100.200./',
+    'https://[FD00:0EC2:0000::0254]/',
+  ])('never open one that is spelled %s', (url) => {
+    for (const allowedCidrs of settings)
+      expect(verdict(createAddressGuard({ production: true, allowedCidrs }), url)).toBe(
+        'url_blocked_address',
+      );
+  });
+
+  test('still open what stands beside a metadata service', () => {
+    const open = createAddressGuard({ production: true, allowedCidrs: ['fd00::/8', '100.64.0.0/10'] });
+    for (const address of ['fd20:ce::253', 'fd12:3456:789a::1', '100.100.100.201', '100.64.0.1'])
+      expect([address, open.checkAddress(address, 'example.com')]).toEqual([address, true]);
+  });
+
+  test("README's example opens no metadata service", () => {
+    const { meaning = '' } = settingsTable().find(({ name }) => name === 'FLTR_ALLOWED_CIDRS') ?? {};
+    const [example = ''] = /\d\S*\/\d+,\S+\/\d+/.exec(meaning) ?? [];
+    const networks = parseCidrs(example).map((cidr) => ipaddr.parseCIDR(cidr));
+    expect(networks).toHaveLength(2);
+    for (const address of metadata) {
+      const ip = ipaddr.parse(address);
+      for (const network of networks)
+        expect([address, ip.kind() === network[0].kind() && ip.match(network)]).toEqual([address, false]);
+    }
+  });
+
   test('are read from a list', () => {
     expect(parseCidrs('')).toEqual([]);
-    expect(parseCidrs(' 10.0.0.0/8,fd00::/8\n192.168.1.1/32 , ')).toEqual([
+    expect(parseCidrs(' 10.0.0.0/8,fd12:3456:789a::/48\n192.168.1.1/32 , ')).toEqual([
       '10.0.0.0/8',
-      'fd00::/8',
+      'fd12:3456:789a::/48',
       '192.168.1.1/32',
     ]);
   });

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { sealSession } from '../src/api/session-cookie.ts';
 import { readConfig } from '../src/config.ts';
-import { startService, type Service } from './kit/service.ts';
+import { developmentKeyFor, encryptionKeysFor } from '../src/development-secrets.ts';
+import { digestOfKey } from '../src/security/api-keys.ts';
+import { createSecretBox } from '../src/security/secret-box.ts';
+import { call, startService, type Service } from './kit/service.ts';
 
 let service: Service;
 beforeAll(async () => {
@@ -35,6 +39,40 @@ test('in production there is no development key', async () => {
   expect(() => readConfig({ ...service.env, FLTR_DEV_KEY: 'a-key-that-is-long-enough' })).toThrow(
     /FLTR_DEV_KEY is for development/,
   );
+});
+
+test('in production the key that a start in development left in the database opens nothing', async () => {
+  const { FLTR_ENV: _production, ...development } = service.env;
+  const config = readConfig({ ...development, FLTR_DEV_KEY: 'left-by-development' });
+  const key = (await developmentKeyFor(config, service.pool)) ?? '';
+  const { rows } = await service.pool.query<{ id: string }>(
+    `select id from api_keys where digest = $1 and revoked_at is null`,
+    [digestOfKey(key)],
+  );
+  const [{ id } = { id: '' }] = rows;
+  expect(id).toMatch(/^key_/);
+  const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
+  const box = createSecretBox(await encryptionKeysFor(readConfig(service.env)));
+  const page = { 'x-fltr-dashboard': '1' };
+  const cookie = { ...page, cookie: `__Host-fltr_session=${sealSession(box, id).sealed}` };
+  const ask = (apiKey: string | null, method: string, path: string, body?: unknown, headers = {}) =>
+    call<{ code: string }>(service.apiUrl, apiKey, method, path, body, headers);
+  for (const answer of [
+    await ask(key, 'GET', '/v1/webhooks'),
+    await ask(key, 'POST', '/v1/keys', { name: 'another', scopes: ['webhooks:read'] }),
+    await ask(key, 'POST', '/v1/events', event),
+    await ask(key, 'POST', '/v1/events', event, { 'Idempotency-Key': 'once' }),
+    await ask(key, 'POST', '/v1/events/batch', { events: [event] }),
+    await ask(null, 'POST', '/session', { key }, page),
+    await ask(null, 'GET', '/session', undefined, cookie),
+    await ask(null, 'GET', '/v1/webhooks', undefined, cookie),
+    await ask(null, 'POST', '/v1/events', event, cookie),
+  ]) {
+    expect([answer.status, answer.body.code]).toEqual([401, 'unauthorized']);
+    expect(answer.headers.get('set-cookie')).toBeNull();
+  }
+  const events = await service.pool.query(`select 1 from events`);
+  expect(events.rows).toEqual([]);
 });
 
 test('every fault of the settings is told at once', () => {

@@ -163,6 +163,40 @@ test('an Idempotency-Key creates once, gives the same answer again, and refuses 
   expect(stored.rows[0]?.sealed_response).not.toContain('whsec_');
 });
 
+test('an Idempotency-Key repeats no secret of a webhook that was deleted since', async () => {
+  const { key } = await service.newAccount();
+  const as = (method: string, path: string, name: string, body?: unknown) =>
+    call<{ webhook_id: string; secret: string; code: string }>(service.apiUrl, key, method, path, body, {
+      'Idempotency-Key': name,
+    });
+  const create = (name: string) => as('POST', '/v1/webhooks', name, { url, events: ['*'] });
+  const [made, kept] = [await create('made'), await create('kept')];
+  const rotate = (id: string, name: string) => as('POST', `/v1/webhooks/${id}/rotate-secret`, name);
+  const rotated = await rotate(made.body.webhook_id, 'rotated');
+  const keptRotated = await rotate(kept.body.webhook_id, 'rotated');
+  expect([made.status, rotated.status, keptRotated.status]).toEqual([201, 200, 200]);
+  const sealed = async () =>
+    (
+      await service.pool.query<{ count: number }>(
+        `select count(sealed_response)::int as count from idempotency_keys where webhook_id = $1`,
+        [made.body.webhook_id],
+      )
+    ).rows[0]?.count;
+  expect(await sealed()).toBe(2);
+
+  expect((await as('DELETE', `/v1/webhooks/${made.body.webhook_id}`, 'x')).status).toBe(204);
+  for (const repeated of [await create('made'), await rotate(made.body.webhook_id, 'rotated')]) {
+    expect([repeated.status, repeated.body.code]).toEqual([409, 'webhook_deleted']);
+    expect(repeated.text).not.toContain('whsec_');
+  }
+  expect(await sealed()).toBe(0);
+  // Nothing is made in its place; another webhook's answers stay.
+  const list = await call<{ data: { webhook_id: string }[] }>(service.apiUrl, key, 'GET', '/v1/webhooks');
+  expect(list.body.data.map(({ webhook_id }) => webhook_id)).toEqual([kept.body.webhook_id]);
+  expect((await create('kept')).text).toBe(kept.text);
+  expect((await rotate(kept.body.webhook_id, 'rotated')).text).toBe(keptRotated.text);
+});
+
 const bad: [string, unknown, string][] = [
   ['http to another host', { url: 'http://example.com/', events: ['*'] }, '/url'],
   ['a private address', { url: 'https://10.0.0.1', events: ['*'] }, '/url'],

@@ -1,10 +1,17 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { authenticate } from '../src/api/auth.ts';
+import { createHttpServer, createProbes } from '../src/api/server.ts';
+import { readConfig } from '../src/config.ts';
 import { revokeApiKey } from '../src/db/api-keys.ts';
 import type { Queryable } from '../src/db/pool.ts';
+import { createMetrics } from '../src/observability/metrics.ts';
 import { digestOfKey, newApiKey } from '../src/security/api-keys.ts';
 import { startReceiver, type Receiver } from './kit/receiver.ts';
-import { call, startService, type Service } from './kit/service.ts';
+import { call, startService, until, type Service } from './kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -137,16 +144,76 @@ test('a key is looked up by its digest and by nothing else: how much of a guess 
   const key = newApiKey();
   const guesses = [key, `${key.slice(0, -1)}?`, `${key.slice(0, 24)}${'A'.repeat(24)}`, 'x'.repeat(48)];
   for (const guess of guesses) {
-    await expect(authenticate(db, `Bearer ${guess}`)).rejects.toMatchObject({ code: 'unauthorized' });
+    await expect(authenticate(db, `Bearer ${guess}`, 'development')).rejects.toMatchObject({
+      code: 'unauthorized',
+    });
   }
-  // One statement, one value of 32 bytes; PostgreSQL compares digests, of which one right letter says nothing.
+  // One statement, one digest of 32 bytes; PostgreSQL compares digests, of which one right letter says nothing.
   expect(queries).toEqual(
     guesses.map((guess) => ({
       name: 'find-api-key',
       text: expect.stringContaining('where digest = $1'),
-      values: [digestOfKey(guess)],
+      values: [digestOfKey(guess), 'development'],
     })),
   );
   const sameBytes = (a: Buffer, b: Buffer) => a.filter((byte, index) => byte === b[index]).length;
   expect(sameBytes(digestOfKey(guesses[0] ?? ''), digestOfKey(guesses[1] ?? ''))).toBeLessThan(8);
+});
+
+/** What needs no key, on a port of its own, with the lines of its log. */
+async function startProbes(): Promise<{ url: string; lines: string[] }> {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString());
+      done();
+    },
+  });
+  const { pool, temporal } = service;
+  const server = createHttpServer(
+    createProbes({
+      config: readConfig(service.env),
+      log: pino({ level: 'debug' }, stream),
+      metrics: createMetrics(),
+      pool,
+      temporal,
+      isStopping: () => false,
+      needsTemporal: true,
+    }),
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, lines };
+}
+
+test('/readyz checks the databases once a second at most, however often it is called', async () => {
+  const { url } = await startProbes();
+  const connections = vi.spyOn(service.pool, 'connect');
+  onTestFinished(() => connections.mockRestore());
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  const perCheck = connections.mock.calls.length;
+  expect(perCheck).toBeGreaterThan(0);
+  const startedAt = performance.now();
+  const statuses = await Promise.all(
+    Array.from({ length: 200 }, () => fetch(`${url}/readyz`).then(({ status }) => status)),
+  );
+  const seconds = (performance.now() - startedAt) / 1000;
+  expect(statuses.every((status) => status === 200)).toBe(true);
+  expect(connections.mock.calls.length).toBeLessThanOrEqual(perCheck * (2 + seconds));
+});
+
+test('a path that there is not is logged as none: it may be a key that was pasted in the wrong place', async () => {
+  const { url, lines } = await startProbes();
+  await fetch(`${url}/${service.key}?key=${service.key}`);
+  await fetch(`${url}/healthz`);
+  await until(
+    () => lines,
+    ({ length }) => length === 2,
+  );
+  expect(lines.map((line) => (JSON.parse(line) as { route: string }).route)).toEqual([
+    'other',
+    'GET /healthz',
+  ]);
+  expect(lines.join('')).not.toContain(service.key);
 });

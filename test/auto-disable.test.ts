@@ -157,6 +157,46 @@ test('a webhook that fails is disabled by the scheduled workflow, its deliveries
   });
 });
 
+test('no producer can take the id of the event about a failure, and so keep it from being sent', async () => {
+  const { mine, webhook } = await account();
+  const failing = await webhook('/refuses/taken');
+  await mine.call('PATCH', `/v1/webhooks/${failing}`, { active: false });
+  const alerts = { url: `${receiver.url}/taken`, events: ['delivery.failed'] };
+  await mine.call('POST', '/v1/webhooks', alerts);
+  const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
+  const { body } = await mine.call<{ deliveries: { id: string }[] }>('POST', '/v1/events', event);
+  const deliveryId = body.deliveries[0]?.id ?? '';
+  type Refused = { code: string; errors: { pointer: string; message: string }[] };
+  for (const number of [1, 4]) {
+    const taken = { ...event, id: `evt_failed_${deliveryId}_${number}` };
+    const batch = await mine.call<{ data: { status: number; error: Refused }[] }>(
+      'POST',
+      '/v1/events/batch',
+      {
+        events: [event, taken],
+      },
+    );
+    expect(batch.body.data.map(({ status }) => status)).toEqual([202, 422]);
+    const single = await mine.call<Refused>('POST', '/v1/events', taken);
+    const once = await mine.call<Refused>('POST', '/v1/events', taken, {
+      'Idempotency-Key': `take-${number}`,
+    });
+    for (const refused of [single.body, once.body, batch.body.data[1]?.error])
+      expect([refused?.code, refused?.errors]).toEqual([
+        'validation_failed',
+        [{ pointer: '/id', message: "must not begin with evt_failed_: such ids are the service's own" }],
+      ]);
+  }
+  await mine.call('PATCH', `/v1/webhooks/${failing}`, { active: true });
+  const sent = await until(
+    () => receiver.requests.filter(({ path }) => path === '/taken'),
+    (requests) => requests.some(({ headers }) => headers['webhook-id'] === `evt_failed_${deliveryId}_1`),
+  );
+  expect(sent.length).toBeGreaterThan(0);
+  // An id that merely resembles one is the producer's.
+  expect((await mine.call('POST', '/v1/events', { ...event, id: 'evt_failed' })).status).toBe(202);
+});
+
 test('failures of the events about failures are not told of: no loops', async () => {
   const { mine, webhook } = await account(['document.*', 'delivery.failed', 'webhook.*']);
   await webhook('/refuses/1');

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -34,6 +34,78 @@ async function run(command: string[], env: Record<string, string> = {}): Promise
   });
   return [await child.exited(), child.output()];
 }
+
+test('the development key is sent to no other machine, a key that is given is', async () => {
+  const seen: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    seen.push(request.headers.authorization);
+    response.setHeader('content-type', 'application/json').end('{"data":[],"next_cursor":null}');
+  });
+  // Loopback, but no address that a service here is called by.
+  server.listen(0, '127.0.0.2');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const elsewhere = `http://127.0.0.2:${port}`;
+  const dataDir = mkdtempSync(join(tmpdir(), 'fltr-kept-key-'));
+  onTestFinished(() => rmSync(dataDir, { recursive: true }));
+  writeFileSync(join(dataDir, 'dev-key'), 'a-development-key-that-is-kept\n');
+  const env = { FLTR_API_URL: '', FLTR_API_KEY: '', FLTR_DATA_DIR: dataDir };
+  for (const [command, more] of [
+    [['webhooks', 'list'], { FLTR_API_URL: elsewhere }],
+    [['webhooks', 'list', '--url', elsewhere], { FLTR_DEV_KEY: 'a-development-key-of-the-settings' }],
+  ] as const) {
+    const [code, output] = await run([...command], { ...env, ...more });
+    expect([code, output]).toEqual([
+      4,
+      expect.stringContaining('The development key is sent to this machine only'),
+    ]);
+  }
+  expect(seen).toEqual([]);
+  expect((await run(['webhooks', 'list', '--url', elsewhere, '--key', 'given'], env))[0]).toBe(0);
+  expect((await run(['webhooks', 'list', '--url', elsewhere], { ...env, FLTR_API_KEY: 'set' }))[0]).toBe(0);
+  expect(seen).toEqual(['Bearer given', 'Bearer set']);
+  // The service here gets it.
+  const kept = { ...env, FLTR_DATA_DIR: service.dataDir };
+  const url = service.apiUrl.replace('127.0.0.1', 'localhost');
+  expect((await run(['webhooks', 'list', '--url', url], kept))[0]).toBe(0);
+});
+
+test('a name from elsewhere cannot steer the terminal of who lists it, and none is made that could', async () => {
+  const hostile = '\u001b]0;PWNED\u0007\u001b[2J\u001b[31mhello\r\nkey_x  fltr_fake\u202e\u009b1m\u2028';
+  const { rows } = await service.pool.query<{ id: string }>(
+    `insert into accounts (id, name) values ('acc_hostile', $1) returning id`,
+    [hostile],
+  );
+  await service.pool.query(
+    `insert into api_keys (id, account_id, name, hint, digest, scopes)
+     values ('key_hostile', 'acc_hostile', $1, $1, '\\x00', '{events:write}')`,
+    [hostile],
+  );
+  const { webhook_id: id } = await service.newWebhook('https://example.com/');
+  await service.pool.query(`update webhooks set description = $1 where id = $2`, [hostile, id]);
+  const database = { DATABASE_URL: service.databaseUrl };
+  for (const command of [
+    ['accounts', 'list'],
+    ['keys', 'list'],
+    ['webhooks', 'show', id],
+    ['webhooks', 'show', id, '--json'],
+  ]) {
+    const [code, output] = await run(command, database);
+    expect([code, output]).toEqual([0, expect.stringContaining('PWNED')]);
+    expect(output).not.toMatch(/[^\P{Cc}\n]|[\p{Zl}\p{Zp}\p{Bidi_Control}]/u);
+    expect(output).not.toMatch(/^key_x/m);
+  }
+  for (const command of [
+    ['accounts', 'create', hostile],
+    ['accounts', 'create', ''],
+    ['keys', 'create', '--account', rows[0]?.id ?? '', '--name', hostile],
+  ])
+    expect(await run(command, database)).toEqual([2, expect.stringContaining('The name is not valid')]);
+  const count = await service.pool.query(`select 1 from api_keys where account_id = 'acc_hostile'`);
+  expect(count.rows).toHaveLength(1);
+  await service.call('DELETE', `/v1/webhooks/${id}`);
+});
 
 describe('exit codes', () => {
   const says = (text: string) => expect.stringContaining(text);

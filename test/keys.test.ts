@@ -1,5 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Key } from '../src/contracts/key.ts';
+import { readConfig } from '../src/config.ts';
+import { developmentKeyFor } from '../src/development-secrets.ts';
 import { digestOfKey, type Scope } from '../src/security/api-keys.ts';
 import { call, startService, type Answer, type Service } from './kit/service.ts';
 
@@ -80,6 +84,9 @@ test('a key gives no scope that it does not have, and none without webhooks:writ
     { name: '', scopes: ['webhooks:read'] },
     { name: 'x'.repeat(101), scopes: ['webhooks:read'] },
     { name: 'a\0', scopes: ['webhooks:read'] },
+    { name: '\u001b[2J', scopes: ['webhooks:read'] },
+    { name: 'a\u202eb', scopes: ['webhooks:read'] },
+    { name: 'two\nlines', scopes: ['webhooks:read'] },
     { name: 'x', scopes: ['webhooks:read'], account_id: service.accountId },
   ]) {
     expect(outcome(await as(writer, 'POST', '/v1/keys', body))).toEqual([422, 'validation_failed']);
@@ -131,9 +138,72 @@ test('an account has 100 valid keys, also where many are asked for at once; a re
   expect(ids).toEqual([...new Set(ids)].sort().toReversed());
 });
 
+test('a key revokes no key that has a scope which it lacks', async () => {
+  const { accountId, key: owner } = await service.newAccount();
+  const writer = await service.newKey({ accountId, scopes: ['webhooks:write'] });
+  const twin = await create(owner, 'twin', ['webhooks:write']);
+  const stronger = [
+    await create(owner, 'publisher', ['events:write']),
+    await create(owner, 'reader', ['webhooks:read']),
+    await create(owner, 'all', ['webhooks:read', 'webhooks:write', 'events:write']),
+  ];
+  for (const { body } of stronger) {
+    const refused = await as(writer, 'DELETE', `/v1/keys/${body.id}`);
+    expect(outcome(refused)).toEqual([403, 'missing_scope']);
+    expect(refused.body.detail).toContain(
+      'A key revokes only keys whose scopes it has itself. This one lacks',
+    );
+  }
+  const valid = (await list(owner)).data.filter(({ revoked_at }) => revoked_at === null);
+  expect(valid).toHaveLength(6);
+  expect((await as(writer, 'DELETE', `/v1/keys/${twin.body.id}`)).status).toBe(204);
+  for (const { body } of stronger)
+    expect((await as(owner, 'DELETE', `/v1/keys/${body.id}`)).status).toBe(204);
+  // What was refused has left no audit record.
+  const { rows } = await service.pool.query(
+    `select count(*)::int as count from audit_records where account_id = $1 and action = 'key.revoked'`,
+    [accountId],
+  );
+  expect(rows).toEqual([{ count: 4 }]);
+});
+
 test('a key can revoke itself', async () => {
   const { key } = await service.newAccount();
   const [own] = (await list(key)).data;
   expect((await as(key, 'DELETE', `/v1/keys/${own?.id}`)).status).toBe(204);
   expect(outcome(await as(key, 'GET', '/v1/keys'))).toEqual([401, 'unauthorized']);
+});
+
+test('a development key ends when another one replaces it; a key of an account never becomes one', async () => {
+  const start = (key: string) =>
+    developmentKeyFor(readConfig({ ...service.env, FLTR_DEV_KEY: key }), service.pool);
+  const isValid = async (key: string) => (await as(key, 'GET', '/v1/keys')).status === 200;
+  const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
+  const kept = readFileSync(join(service.dataDir, 'dev-key'), 'utf8').trim();
+  const [first, second] = ['first-development-key', 'second-development-key'];
+  expect(await isValid(kept)).toBe(true);
+  await start(first);
+  // It is remembered for publishing.
+  expect((await as(first, 'POST', '/v1/events', event)).status).toBe(202);
+  await start(second);
+  expect([await isValid(kept), await isValid(first), await isValid(second)]).toEqual([false, false, true]);
+  expect(outcome(await as(first, 'POST', '/v1/events', event))).toEqual([401, 'unauthorized']);
+  const { data } = await list(second);
+  expect(data.filter(({ revoked_at }) => revoked_at === null).map(({ hint }) => hint)).toEqual(['seco…']);
+  await start(first);
+  expect([await isValid(first), await isValid(second)]).toEqual([true, false]);
+
+  // Of starts at once, one key is left.
+  const keys = Array.from({ length: 8 }, (_, index) => `development-key-at-once-${index}`);
+  await Promise.all(keys.map(start));
+  const left = await Promise.all([first, second, ...keys].map(isValid));
+  expect(left.filter(Boolean)).toHaveLength(1);
+  await start(first);
+
+  // Another account's key gets no more scopes by being named as the development key.
+  const { accountId } = await service.newAccount();
+  const reader = await service.newKey({ accountId, scopes: ['webhooks:read'] });
+  await expect(start(reader)).rejects.toThrow('FLTR_DEV_KEY holds an API key that was made for an account');
+  expect((await list(reader)).data[0]?.scopes).toEqual(['webhooks:read']);
+  expect(await isValid(first)).toBe(true);
 });

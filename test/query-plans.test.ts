@@ -212,8 +212,8 @@ const newEvents = (count: number): NewEvent[] =>
   }));
 
 const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = {
-  'an API key': (pool) => findApiKey(pool, digestOfKey(log.key)),
-  "a session's key": (pool) => findNamedKey(pool, keyId),
+  'an API key': (pool) => findApiKey(pool, digestOfKey(log.key), 'production'),
+  "a session's key": (pool) => findNamedKey(pool, keyId, 'production'),
   "the account's keys": (pool) => listAccountKeys(pool, log.accountId, null, 51),
   'its keys, further down': (pool) => listAccountKeys(pool, log.accountId, keyId, 51),
   'a new key': (pool) =>

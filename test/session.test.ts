@@ -254,13 +254,53 @@ test('in production the cookie is sent over TLS only, and no token signs in', as
   try {
     const ask = (method: string, body?: unknown) =>
       call<Body>(production.apiUrl, null, method, '/session', body, own);
-    expect((await ask('POST', { key: production.key })).headers.get('set-cookie')).toMatch(/; Secure$/);
-    expect((await ask('DELETE')).headers.get('set-cookie')).toMatch(/Max-Age=0; Secure$/);
+    const signedIn = await ask('POST', { key: production.key });
+    expect(signedIn.headers.get('set-cookie')).toMatch(/^__Host-fltr_session=[^;]+; .*Path=\/;.*; Secure$/);
+    expect(signedIn.headers.get('set-cookie')).not.toContain('Domain');
+    expect((await ask('DELETE')).headers.get('set-cookie')).toMatch(
+      /^__Host-fltr_session=;.*Max-Age=0; Secure$/,
+    );
+    // Another site may have set the cookie without the prefix: it counts for nothing.
+    const cookie = cookieOf(signedIn);
+    const plain = cookie.replace('__Host-', '');
+    const read = (cookie: string) =>
+      call<Body>(production.apiUrl, null, 'GET', '/session', undefined, { ...own, cookie });
+    expect((await read(cookie)).status).toBe(200);
+    expect(outcome(await read(plain))).toEqual([401, 'unauthorized']);
+    expect((await read(`${plain}; ${cookie}`)).status).toBe(200);
+    expect(outcome(await read(`${cookie}; ${cookie}`))).toEqual([400, 'bad_request']);
     for (const token of ['', 'x', 'undefined', 'null'])
       expect([401, 422]).toContain((await ask('POST', { token })).status);
   } finally {
     await production.stop();
   }
+});
+
+test('two session cookies are refused, whichever comes first: one of them is not the user’s', async () => {
+  const [mine, theirs] = [await session(), await session((await service.newAccount()).key)];
+  for (const cookie of [
+    `${theirs.cookie}; ${mine.cookie}`,
+    `${mine.cookie}; theme=dark; ${theirs.cookie}`,
+    `${mine.cookie};${mine.cookie}`,
+    `fltr_session=; ${mine.cookie}`,
+  ]) {
+    for (const [method, path] of [
+      ['GET', '/session'],
+      ['GET', '/v1/webhooks'],
+      ['POST', '/v1/events'],
+    ] as const) {
+      const answer = await browse(method, path, { ...own, cookie });
+      expect(outcome(answer)).toEqual([400, 'bad_request']);
+      expect(answer.body.detail).toContain('two session cookies');
+    }
+  }
+  // Signing out and in again goes on.
+  const both = { ...own, cookie: `${theirs.cookie}; ${mine.cookie}` };
+  expect((await browse('DELETE', '/session', both)).status).toBe(204);
+  expect((await signIn({ key: service.key }, both)).status).toBe(200);
+  // A name that only begins like it is another cookie.
+  const other = { ...own, cookie: `fltr_session_2=x; ${mine.cookie}` };
+  expect((await browse('GET', '/session', other)).status).toBe(200);
 });
 
 test('calls by cookie count for their key, sessions asked for included; wrong keys count for the address', async () => {

@@ -1,4 +1,4 @@
-import { findApiKey, type ApiKey } from '../db/api-keys.ts';
+import { findApiKey, type ApiKey, type Environment } from '../db/api-keys.ts';
 import type { Queryable } from '../db/pool.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey, type Scope } from '../security/api-keys.ts';
@@ -18,8 +18,12 @@ export function keyOrRefuse<Key extends ApiKey>(key: Key | null): Key {
 }
 
 /** The key that a request carries. @throws ApiError unauthorized */
-export async function authenticate(db: Queryable, authorization: string | undefined): Promise<ApiKey> {
-  return keyOrRefuse(await findApiKey(db, digestOfAuthorization(authorization)));
+export async function authenticate(
+  db: Queryable,
+  authorization: string | undefined,
+  environment: Environment,
+): Promise<ApiKey> {
+  return keyOrRefuse(await findApiKey(db, digestOfAuthorization(authorization), environment));
 }
 
 /** @throws ApiError missing_scope */

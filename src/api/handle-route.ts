@@ -10,7 +10,7 @@ import type { BodyRoom } from './body-room.ts';
 import type { Caller, KeyCache } from './key-cache.ts';
 import { parseJson } from './parse-json.ts';
 import { toFieldErrors, validationError } from './problem.ts';
-import { countFailures, type RateLimits } from './rate-limit.ts';
+import { countFailures, countFor, type RateLimits } from './rate-limit.ts';
 import { createBodyReader, validate } from './request-body.ts';
 import { isPublishing, type Route } from './route.ts';
 import { sessionOf } from './session.ts';
@@ -37,13 +37,14 @@ export function handlerOf(deps: Deps, { limits, keys, room }: Shared, route: Rou
     if (isPublishing(route) && headers['idempotency-key'] === undefined) {
       return keys.identify(headers.authorization, route.scope);
     }
-    const key = await authenticate(deps.pool, headers.authorization);
+    const key = await authenticate(deps.pool, headers.authorization, deps.config.FLTR_ENV);
     return { key, confirm: () => Promise.resolve() };
   };
   const answer = async (request: Request, response: Response, caller: Caller): Promise<void> => {
     // What a key may read is nobody else's, and may hold a secret.
     response.locals['isPrivate'] = true;
     requireScope(caller.key, route.scope);
+    if (route.isTestEvent) await limits.testEvents?.(request, response);
     const held = room.open(caller.key.accountId ?? caller.key.id);
     try {
       await reply(request, response, caller, await readBody(request, response, held));
@@ -84,7 +85,7 @@ export function handlerOf(deps: Deps, { limits, keys, room }: Shared, route: Rou
     response.locals['isPublishing'] = isPublishing(route);
     return countFailures(limits, request, response, async () => {
       const caller = await identify(request);
-      response.locals['keyId'] = caller.key.id;
+      countFor(response, caller.key);
       await limit?.(request, response);
       try {
         await answer(request, response, caller);

@@ -1,4 +1,4 @@
-import { findApiKey, type ApiKey } from '../db/api-keys.ts';
+import { findApiKey, type ApiKey, type Environment } from '../db/api-keys.ts';
 import type { Queryable } from '../db/pool.ts';
 import { createLruMap } from '../domain/lru-map.ts';
 import type { Scope } from '../security/api-keys.ts';
@@ -21,12 +21,12 @@ const maxKeys = 10_000;
  * Remembers keys, by their digests, for calls whose statement looks at the key again, so that a revoked one is of no use
  * from that moment on. A call that ends otherwise must `confirm` before it answers.
  */
-export function createKeyCache(db: Queryable): KeyCache {
+export function createKeyCache(db: Queryable, environment: Environment): KeyCache {
   const remembered = createLruMap<string, ApiKey>(maxKeys);
 
   async function read(digest: Buffer): Promise<ApiKey> {
     const name = digest.toString('latin1');
-    const key = await findApiKey(db, digest);
+    const key = await findApiKey(db, digest, environment);
     if (key) remembered.set(name, key);
     else remembered.delete(name);
     return keyOrRefuse(key);

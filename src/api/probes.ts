@@ -22,12 +22,18 @@ export function addProbes(app: Express, deps: ProbeDeps): void {
   app.get('/metrics', metricsOf(deps));
 }
 
+/** For so long after it was found, a result is the response to whoever asks: asking needs no key. */
+const readinessMs = 1000;
+
 function readiness({ pool, temporal, isStopping, needsTemporal }: ProbeDeps): RequestHandler {
+  const check = () => Promise.all([readReadiness(pool), isTemporalReachable(temporal)]);
+  let checked: ReturnType<typeof check> | null = null;
+  const forget = () => {
+    checked = null;
+  };
   return async (_request, response) => {
-    const [database, isTemporalReady] = await Promise.all([
-      readReadiness(pool),
-      isTemporalReachable(temporal),
-    ]);
+    checked ??= check().finally(() => setTimeout(forget, readinessMs).unref());
+    const [database, isTemporalReady] = await checked;
     const isReady = database === 'ok' && (isTemporalReady || !needsTemporal) && !isStopping();
     sendJson(response, isReady ? 200 : 503, {
       status: isReady ? 'ready' : isStopping() ? 'stopping' : 'not ready',

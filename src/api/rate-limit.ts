@@ -9,23 +9,66 @@ const windowMs = 60_000;
 const maxClients = 100_000;
 /** Calls a minute without a valid key that an address is told so of; more are told to wait. */
 const failuresPerMinute = 300;
+/** An account may call so many times as often as one key: keys can be made, so their limit alone bounds nothing. */
+const keysWorth = 10;
+/** Each is a request to a URL that the account chose, which no other limit counts. */
+export const testEventsPerMinute = 60;
 
 /** @throws ApiError rate_limited */
 type Limit = (request: Request, response: Response) => Promise<void>;
 /** Null: no limit. */
-export type RateLimits = Record<'api' | 'publish' | 'failedAuthentication', Limit | null>;
+export type RateLimits = Record<'api' | 'publish' | 'testEvents' | 'failedAuthentication', Limit | null>;
+
+/** Who a call is counted for, once that is known. A service key has no account, and is counted by itself. */
+export function countFor(response: Response, key: { id: string; accountId: string | null }): void {
+  response.locals['keyId'] = key.id;
+  response.locals['countedAccount'] = key.accountId ?? key.id;
+}
 
 /**
- * What one process counts: the calls of each key, publishing apart, and of each address those without a valid key. A
- * valid key is never refused for what others at its address did: behind a proxy, all share one.
+ * What one process counts: the calls of each key and of each account, publishing apart, an account's test events, and of
+ * each address the calls without a valid key. A valid key is never refused for what others at its address did: behind a
+ * proxy, all share one.
  */
 export function createRateLimits(config: Config, log: Logger): RateLimits {
   const keyOf = (_request: Request, response: Response) => String(response.locals['keyId']);
+  const accountOf = (_request: Request, response: Response) => String(response.locals['countedAccount']);
   const addressOf = ({ ip }: Request) => ipKeyGenerator(ip ?? '');
+  const ofKeys = (name: string, perMinute: number): Limit | null => {
+    const ofKey = limit({ name, perMinute, what: 'such calls for a key', clientOf: keyOf, log });
+    const ofAccount = limit({
+      name: `${name}-account`,
+      perMinute: perMinute * keysWorth,
+      what: 'such calls for an account, with all its keys',
+      clientOf: accountOf,
+      log,
+    });
+    return (
+      ofKey &&
+      (async (request, response) => {
+        // What a key is refused does not count for its account: one program gone wild leaves room for the others.
+        await ofKey(request, response);
+        await ofAccount?.(request, response);
+      })
+    );
+  };
   return {
-    api: limit('api', config.FLTR_API_REQUESTS_PER_MINUTE, keyOf, log),
-    publish: limit('publish', config.FLTR_PUBLISH_REQUESTS_PER_MINUTE, keyOf, log),
-    failedAuthentication: limit('failed-authentication', failuresPerMinute, addressOf, log),
+    api: ofKeys('api', config.FLTR_API_REQUESTS_PER_MINUTE),
+    publish: ofKeys('publish', config.FLTR_PUBLISH_REQUESTS_PER_MINUTE),
+    testEvents: limit({
+      name: 'test-events',
+      perMinute: testEventsPerMinute,
+      what: 'test events for an account',
+      clientOf: accountOf,
+      log,
+    }),
+    failedAuthentication: limit({
+      name: 'failed-authentication',
+      perMinute: failuresPerMinute,
+      what: 'calls without a valid key for an address',
+      clientOf: addressOf,
+      log,
+    }),
   };
 }
 
@@ -45,12 +88,16 @@ export async function countFailures(
   }
 }
 
-function limit(
-  name: string,
-  perMinute: number,
-  clientOf: (request: Request, response: Response) => string,
-  log: Logger,
-): Limit | null {
+type LimitOptions = {
+  name: string;
+  perMinute: number;
+  /** What is counted, and for whom. */
+  what: string;
+  clientOf: (request: Request, response: Response) => string;
+  log: Logger;
+};
+
+function limit({ name, perMinute, what, clientOf, log }: LimitOptions): Limit | null {
   if (perMinute === 0) return null;
   const store = createHitStore(windowMs, maxClients);
   const middleware = rateLimit({
@@ -65,7 +112,7 @@ function limit(
     handler: (request, response, next) => {
       const fullAt = store.get(clientOf(request, response))?.resetTime.getTime() ?? 0;
       next(
-        new ApiError('rate_limited', `The limit is ${perMinute} such calls a minute. Wait, then go on.`, {
+        new ApiError('rate_limited', `The limit is ${perMinute} ${what} a minute. Wait, then go on.`, {
           retryAfterSeconds: Math.max(1, Math.ceil((fullAt - Date.now()) / 1000)),
         }),
       );

@@ -44,6 +44,8 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   /** Most bytes that the body may have; 64 KiB unless said. */
   maxBodyBytes?: number;
   takesIdempotencyKey?: boolean;
+  /** It sends a test event, of which an account may send so many a minute. */
+  isTestEvent?: boolean;
   replies: Record<number, { description: string; schema?: z.ZodType }>;
   /** Errors beside those that every call can answer. */
   errors?: ErrorCode[];

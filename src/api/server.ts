@@ -10,6 +10,7 @@ import { sendJson } from './answer.ts';
 import { createBodyRoom } from './body-room.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import { addDocsRoutes, docsPath } from './docs.ts';
+import { createHostCheck, requireSingleHeaders } from './host-check.ts';
 import { handlerOf } from './handle-route.ts';
 import { createKeyCache } from './key-cache.ts';
 import { openApiDocument } from './openapi.ts';
@@ -29,7 +30,7 @@ export function createApi(deps: Deps): Express {
   app.use(begin(deps));
   const shared = {
     limits: createRateLimits(deps.config, deps.log),
-    keys: createKeyCache(deps.pool),
+    keys: createKeyCache(deps.pool, deps.config.FLTR_ENV),
     room: createBodyRoom(),
   };
   // Express tries one path after the other: what is called most comes first. A fixed path before one with a parameter.
@@ -83,24 +84,29 @@ const toExpressPath = (path: string) => path.replaceAll(/\{(\w+)\}/g, ':$1');
  * Names the request, counts it, and logs it in one line: which call, how it ended, how long it took. Never query, headers
  * or body.
  */
-function begin({ log, metrics }: Pick<Deps, 'log' | 'metrics'>): RequestHandler {
+function begin({ config, log, metrics }: Pick<Deps, 'config' | 'log' | 'metrics'>): RequestHandler {
+  const requireOwnHost = createHostCheck(config);
   return (request, response, next) => {
     const given = request.headers['x-request-id'];
     response.locals['requestId'] = typeof given === 'string' && idPattern.test(given) ? given : newId('req');
     countWhenAnswered(metrics, request, response);
     if (log.isLevelEnabled('debug')) logWhenAnswered(log, request, response);
+    requireSingleHeaders(request);
+    requireOwnHost(request);
     next();
   };
 }
 
-/** By the route's template: a path as it was called could be anything. */
+/** The method and the route's template: a path as it was called could be anything, a secret among it. */
+function routeOf(request: Request, response: Response): string | undefined {
+  const { route } = response.locals as { route?: string };
+  return route ?? (openPaths.includes(request.path) ? `${request.method} ${request.path}` : undefined);
+}
+
 function countWhenAnswered({ http }: Metrics, request: Request, response: Response): void {
   const startedAt = performance.now();
   response.on('close', () => {
-    const { route: name } = response.locals as { route?: string };
-    const known =
-      name ?? (openPaths.includes(request.path) ? `${request.method} ${request.path}` : 'none other');
-    const [called = '', route = ''] = known.split(' ');
+    const [called = '', route = ''] = (routeOf(request, response) ?? 'none other').split(' ');
     const method = called === 'HEAD' ? 'GET' : called;
     const status = response.writableFinished ? `${Math.floor(response.statusCode / 100)}xx` : 'aborted';
     http.answered({ method, route, status }, performance.now() - startedAt);
@@ -114,7 +120,7 @@ function logWhenAnswered(log: Logger, request: Request, response: Response): voi
       {
         request_id: String(response.locals['requestId']),
         method: request.method,
-        route: String(response.locals['route'] ?? request.path),
+        route: routeOf(request, response) ?? 'other',
         key: response.locals['keyId'] as string | undefined,
         status: response.statusCode,
         ms: Math.round(performance.now() - startedAt),

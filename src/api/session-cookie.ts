@@ -1,6 +1,8 @@
+import { ApiError } from '../errors.ts';
 import { UnopenableError, type SecretBox } from '../security/secret-box.ts';
 
-const name = 'fltr_session';
+/** A browser takes a `__Host-` cookie from this very host and over TLS only: no other site can set it. */
+const nameOf = (isSecure: boolean) => (isSecure ? '__Host-fltr_session' : 'fltr_session');
 const lifeSeconds = 43_200;
 /** What the seal is bound to: no other sealed value opens as a session. */
 const context = 'dashboard session';
@@ -25,17 +27,28 @@ export function openSession(secretBox: SecretBox, sealed: string): OpenSession |
   }
 }
 
-/** The session in a `Cookie` header. */
-export function sessionOfCookies(cookies: string | undefined): string | undefined {
-  return cookies
-    ?.split(';')
+/**
+ * The session in a `Cookie` header. Of two, one was set by somebody else, and which one the request cannot say.
+ *
+ * @throws ApiError bad_request
+ */
+export function sessionOfCookies(cookies: string | undefined, isSecure: boolean): string | undefined {
+  const start = `${nameOf(isSecure)}=`;
+  const found = (cookies ?? '')
+    .split(';')
     .map((cookie) => cookie.trim())
-    .find((cookie) => cookie.startsWith(`${name}=`))
-    ?.slice(name.length + 1);
+    .filter((cookie) => cookie.startsWith(start));
+  if (found.length > 1) {
+    throw new ApiError(
+      'bad_request',
+      "The request has two session cookies. Remove this site's cookies from the browser, then sign in again.",
+    );
+  }
+  return found[0]?.slice(start.length);
 }
 
 /** The `Set-Cookie` header. A sealed value of null takes the cookie away. */
 export function sessionCookie(sealed: string | null, isSecure: boolean): string {
   const life = sealed === null ? 0 : lifeSeconds;
-  return `${name}=${sealed ?? ''}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${life}${isSecure ? '; Secure' : ''}`;
+  return `${nameOf(isSecure)}=${sealed ?? ''}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${life}${isSecure ? '; Secure' : ''}`;
 }

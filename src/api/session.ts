@@ -9,7 +9,7 @@ import { sendAnswer } from './answer.ts';
 import { accountOf, keyOrRefuse } from './auth.ts';
 import type { BodyRoom } from './body-room.ts';
 import { parseJson } from './parse-json.ts';
-import { countFailures, type RateLimits } from './rate-limit.ts';
+import { countFailures, countFor, type RateLimits } from './rate-limit.ts';
 import { createBodyReader, validate } from './request-body.ts';
 import { openSession, sealSession, sessionCookie, sessionOfCookies } from './session-cookie.ts';
 
@@ -42,14 +42,14 @@ export type SessionOfKey = { key: NamedKey; expiresAt: Date };
 
 /** The session that a request carries; undefined where it carries none. @throws ApiError */
 export async function sessionOf(
-  { pool, secretBox }: Deps,
+  { pool, secretBox, config }: Deps,
   headers: IncomingHttpHeaders,
 ): Promise<SessionOfKey | undefined> {
-  const sealed = sessionOfCookies(headers.cookie);
+  const sealed = sessionOfCookies(headers.cookie, config.FLTR_ENV === 'production');
   if (sealed === undefined) return undefined;
   requireOwnPage(headers);
   const session = openSession(secretBox, sealed);
-  const key = session && (await findNamedKey(pool, session.keyId));
+  const key = session && (await findNamedKey(pool, session.keyId, config.FLTR_ENV));
   if (!key) throw new ApiError('unauthorized', 'The session has ended. Sign in again.');
   return { key, expiresAt: session.expiresAt };
 }
@@ -82,9 +82,10 @@ export function addSessionRoutes(app: Express, deps: Deps, { limits, room }: Sha
     }
   };
   const keyFor = async (body: { key?: string | undefined; token?: string | undefined }) => {
-    if (body.key !== undefined) return keyOrRefuse(await findApiKey(pool, digestOfKey(body.key)));
+    if (body.key !== undefined)
+      return keyOrRefuse(await findApiKey(pool, digestOfKey(body.key), config.FLTR_ENV));
     const digest = signIn?.redeem(body.token ?? '') ?? null;
-    const key = digest && (await findApiKey(pool, digest));
+    const key = digest && (await findApiKey(pool, digest, config.FLTR_ENV));
     if (!key)
       throw new ApiError(
         'unauthorized',
@@ -112,10 +113,11 @@ export function addSessionRoutes(app: Express, deps: Deps, { limits, room }: Sha
   app.post(
     sessionPath,
     handle(async (request, response) => {
-      const { id } = await keyFor(await readSignIn(request, response));
-      response.locals['keyId'] = id;
+      const found = await keyFor(await readSignIn(request, response));
+      const { id } = found;
+      countFor(response, found);
       await limits.api?.(request, response);
-      const key = keyOrRefuse(await findNamedKey(pool, id));
+      const key = keyOrRefuse(await findNamedKey(pool, id, config.FLTR_ENV));
       const { sealed, expiresAt } = sealSession(secretBox, id);
       answer(response, 200, toSession({ key, expiresAt }), sessionCookie(sealed, isSecure));
     }),
@@ -125,7 +127,7 @@ export function addSessionRoutes(app: Express, deps: Deps, { limits, room }: Sha
     handle(async (request, response) => {
       const session = await sessionOf(deps, request.headers);
       if (!session) throw new ApiError('unauthorized', 'Nobody is signed in.');
-      response.locals['keyId'] = session.key.id;
+      countFor(response, session.key);
       await limits.api?.(request, response);
       answer(response, 200, toSession(session));
     }),

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { accountExists, createAccount, listAccounts } from '../db/accounts.ts';
 import { insertApiKey, listApiKeys, revokeApiKey } from '../db/api-keys.ts';
+import { nameSchema } from '../contracts/visible-text.ts';
 import { insertAuditRecord } from '../db/audit-records.ts';
 import type { Pool } from '../db/pool.ts';
 import { digestOfKey, hintOfKey, newApiKey, scopes } from '../security/api-keys.ts';
@@ -21,7 +22,7 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
     .description('create an account and print its id')
     .action((name: string) =>
       withDatabase(async (pool) => {
-        const { id } = await createAccount(pool, name);
+        const { id } = await createAccount(pool, nameFor(name));
         await insertAuditRecord(pool, { accountId: id, actor, action: 'account.created', target: id });
         console.log(id);
       }),
@@ -56,7 +57,7 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
         const key = newApiKey();
         const id = await insertApiKey(pool, {
           accountId,
-          name: options.name,
+          name: nameFor(options.name),
           hint: hintOfKey(key),
           digest: digestOfKey(key),
           scopes: chosen,
@@ -94,6 +95,14 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
         console.log(`${id} is revoked.`);
       }),
     );
+}
+
+/** @throws Error where it is not one line of visible text */
+function nameFor(name: string): string {
+  const parsed = nameSchema.safeParse(name);
+  if (!parsed.success)
+    throw wrongUse(`The name is not valid: ${parsed.error.issues.map(({ message }) => message).join('; ')}.`);
+  return parsed.data;
 }
 
 async function accountOfKey(

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { readConfig } from '../config.ts';
 import { notAllowed, wrongUse } from './exit-codes.ts';
+import { printableJson, printableLines } from './printable.ts';
 import { readServiceFile } from './service-file.ts';
 
 export type ApiOptions = { url?: string; key?: string; json?: boolean };
@@ -14,7 +15,10 @@ export function apiCommand(parent: Command, nameAndArguments: string): Command {
   return parent
     .command(nameAndArguments)
     .option('--url <url>', 'address of the service (FLTR_API_URL); left out: the one that runs here')
-    .option('--key <key>', 'API key (FLTR_API_KEY); left out: the development key of the one that runs here')
+    .option(
+      '--key <key>',
+      'API key (FLTR_API_KEY); left out: the development key, where the service runs here',
+    )
     .option('--json', 'print what the API answered, for programs');
 }
 
@@ -28,12 +32,22 @@ export async function connect(options: ApiOptions): Promise<Connected> {
     );
   }
   if (!URL.canParse(url)) throw wrongUse(`${url} is no URL: write it like http://localhost:3000.`);
-  const apiKey = options.key ?? FLTR_API_KEY ?? FLTR_DEV_KEY ?? (await keptKey(FLTR_DATA_DIR));
-  if (apiKey === undefined)
+  const isElsewhere = (options.url ?? FLTR_API_URL) !== undefined && !isThisMachine(url);
+  const apiKey =
+    options.key ??
+    FLTR_API_KEY ??
+    (isElsewhere ? undefined : (FLTR_DEV_KEY ?? (await keptKey(FLTR_DATA_DIR))));
+  if (apiKey === undefined) {
+    const why = isElsewhere ? ` The development key is sent to this machine only, not to ${url}.` : '';
     throw notAllowed(
-      'No API key: give one with --key or FLTR_API_KEY. `fltr-webhooks keys create` makes one.',
+      `No API key: give one with --key or FLTR_API_KEY. \`fltr-webhooks keys create\` makes one.${why}`,
     );
+  }
   return { client: new FltrWebhooks({ url, apiKey }), url };
+}
+
+function isThisMachine(url: string): boolean {
+  return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname);
 }
 
 async function keptKey(dataDir: string): Promise<string | undefined> {
@@ -58,7 +72,7 @@ export function callFor<T>(
 
 /** What the API answered as JSON, or what `describe` makes of it for people. */
 export function print<T>({ json }: ApiOptions, answer: T, describe: (answer: T) => string): void {
-  const text = json ? JSON.stringify(answer, null, 2) : describe(answer);
+  const text = json ? printableJson(answer, 2) : printableLines(describe(answer));
   if (text !== '') console.log(text);
 }
 

@@ -8,6 +8,7 @@ import {
 import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
 import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
 import { deliveryTable, fields, pageText } from './format.ts';
+import { printable } from './printable.ts';
 import { attemptText } from './webhooks.ts';
 
 export type Filters = {
@@ -102,13 +103,12 @@ function deliveryText(delivery: Delivery): string {
     .join('\n\n');
 }
 
-const firstLine = (text: string): string =>
-  (/^[^\r\n]{0,200}/.exec(text)?.[0] ?? '').replaceAll(/\p{Cc}/gu, '?');
+const firstLine = (text: string): string => printable(/^[^\r\n]{0,200}/.exec(text)?.[0] ?? '');
 
 function entryText(entry: TimelineEntry): string {
   const { at, type } = entry;
   const rest = Object.entries(entry)
     .filter(([name, value]) => name !== 'at' && name !== 'type' && value !== null)
-    .map(([name, value]) => `${name}=${String(value)}`);
+    .map(([name, value]) => `${name}=${printable(String(value))}`);
   return [at, type.padEnd(8), ...rest].join('  ').trimEnd();
 }

@@ -6,6 +6,7 @@ import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { apiCommand, callFor, connect, print, readText, type ApiOptions } from './api.ts';
 import { wrongUse } from './exit-codes.ts';
 import { deliveryLine, pageText } from './format.ts';
+import { printable, printableJson } from './printable.ts';
 import { addSendBatchCommand } from './send-batch.ts';
 import { table } from './table.ts';
 
@@ -50,8 +51,8 @@ export function addEventCommands(program: Command): void {
     (client, id) => client.getEvent(id),
     (event) =>
       [
-        `${event.event}  ${event.id}  ${event.timestamp}`,
-        event.data === null ? 'Its data is past its retention.' : JSON.stringify(event.data, null, 2),
+        printable(`${event.event}  ${event.id}  ${event.timestamp}`),
+        event.data === null ? 'Its data is past its retention.' : printableJson(event.data, 2),
         deliveriesText(event.deliveries),
       ].join('\n'),
   );

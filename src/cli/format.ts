@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
 import type { Page } from '../client/fltr-webhooks.ts';
+import { printable } from './printable.ts';
 import { table } from './table.ts';
 
 type Format = Parameters<typeof styleText>[0];
@@ -25,10 +26,10 @@ export function deliveryLine(delivery: DeliverySummary): string {
   return [
     created_at,
     color(statusColors[status], status.padEnd(9)),
-    answerOf(delivery).padEnd(12),
-    event.padEnd(26),
-    id,
-    webhook_id,
+    printable(answerOf(delivery)).padEnd(12),
+    printable(event).padEnd(26),
+    printable(id),
+    printable(webhook_id),
     attempt_count > 1 ? `attempt ${attempt_count}` : '',
   ]
     .join('  ')
@@ -66,7 +67,7 @@ export const pageText =
 export function fields(values: Record<string, string | number | boolean | null | undefined>): string {
   const shown = Object.entries(values).filter(([, value]) => value !== undefined);
   const width = Math.max(...shown.map(([name]) => name.length));
-  return shown.map(([name, value]) => `${name.padEnd(width)}  ${value ?? '-'}`).join('\n');
+  return shown.map(([name, value]) => `${name.padEnd(width)}  ${printable(String(value ?? '-'))}`).join('\n');
 }
 
 export const percent = (rate: number | null): string =>

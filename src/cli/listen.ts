@@ -7,6 +7,7 @@ import { filtersThatMatch } from '../domain/subscription.ts';
 import { apiCommand, connect, readText, type ApiOptions } from './api.ts';
 import { wrongUse } from './exit-codes.ts';
 import { follow } from './follow.ts';
+import { printable, printableJson } from './printable.ts';
 
 type Options = ApiOptions & { forwardTo: string; events: string; secret?: string };
 
@@ -37,7 +38,7 @@ export function addListenCommand(program: Command): void {
       for await (const { id, event } of events) {
         if (!filtersThatMatch(event).some((filter) => filters.has(filter))) continue;
         const result = await forward(client, id, { to: options.forwardTo, secret });
-        console.log(options.json ? JSON.stringify({ id, event, ...result }) : line(id, event, result));
+        console.log(options.json ? printableJson({ id, event, ...result }) : line(id, event, result));
       }
     });
 }
@@ -98,9 +99,9 @@ const line = (id: string, event: string, { status_code, duration_ms, error }: Re
     new Date().toISOString(),
     String(status_code ?? '-'),
     `${duration_ms} ms`.padStart(8),
-    event,
-    id,
-    error ?? '',
+    printable(event),
+    printable(id),
+    printable(error ?? ''),
   ]
     .join('  ')
     .trimEnd();

@@ -3,6 +3,7 @@ import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { maxBatchBytes, maxBatchEvents } from '../contracts/event.ts';
 import { apiCommand, connect, print, readText, type ApiOptions } from './api.ts';
 import { wrongUse } from './exit-codes.ts';
+import { printable } from './printable.ts';
 
 type Results = Awaited<ReturnType<FltrWebhooks['publishEvents']>>['data'];
 
@@ -54,7 +55,7 @@ function parse(line: string, number: number): EventToPublish {
 function resultsText(results: Results): string {
   const faults = results.flatMap((result, index) =>
     'error' in result
-      ? [`Event ${index + 1}: ${result.status} ${result.error.detail ?? result.error.title}`]
+      ? [printable(`Event ${index + 1}: ${result.status} ${result.error.detail ?? result.error.title}`)]
       : [],
   );
   const accepted = results.filter((result) => !('error' in result));

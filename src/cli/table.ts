@@ -1,9 +1,11 @@
+import { printable } from './printable.ts';
+
 /** Rows in aligned columns, the head in upper case. */
 export function table(rows: readonly Record<string, string>[]): string {
   const names = Object.keys(rows[0] ?? {});
   const lines = [
     names.map((name) => name.toUpperCase()),
-    ...rows.map((row) => names.map((name) => row[name] ?? '')),
+    ...rows.map((row) => names.map((name) => printable(row[name] ?? ''))),
   ];
   const widths = names.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   return lines

@@ -3,6 +3,7 @@ import { apiCommand, connect, type ApiOptions } from './api.ts';
 import { addFilters, toQuery, type Filters } from './deliveries.ts';
 import { follow } from './follow.ts';
 import { deliveryLine } from './format.ts';
+import { printableJson } from './printable.ts';
 
 /** `tail`: the log as it grows, a line for each change. */
 export function addTailCommand(program: Command): void {
@@ -19,6 +20,6 @@ export function addTailCommand(program: Command): void {
         last: Number(options.last),
       });
       for await (const delivery of changes)
-        console.log(options.json ? JSON.stringify(delivery) : deliveryLine(delivery));
+        console.log(options.json ? printableJson(delivery) : deliveryLine(delivery));
     });
 }

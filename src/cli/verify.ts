@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { verify, verifyBody, WebhookVerificationError } from '../client/verify.ts';
 import { readText } from './api.ts';
 import { wrongUse } from './exit-codes.ts';
+import { printable, printableJson } from './printable.ts';
 
 type Options = {
   body: string;
@@ -34,7 +35,7 @@ export function addVerifyCommand(program: Command): void {
       const isValid = verdicts.every(({ is_valid }) => is_valid);
       console.log(
         options.json
-          ? JSON.stringify({ is_valid: isValid, signatures: verdicts }, null, 2)
+          ? printableJson({ is_valid: isValid, signatures: verdicts }, 2)
           : verdicts.map(say).join('\n'),
       );
       if (!isValid) process.exitCode = 1;
@@ -82,4 +83,4 @@ function judge(request: Parameters<typeof verify>[0] & { headers: Record<string,
 }
 
 const say = ({ signature, is_valid, detail }: Verdict): string =>
-  is_valid ? `${signature}: yes` : `${signature}: no. ${detail}`;
+  is_valid ? `${signature}: yes` : printable(`${signature}: no. ${detail}`);

@@ -11,6 +11,7 @@ import { everyItem } from '../client/fltr-webhooks.ts';
 import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
 import { wrongUse } from './exit-codes.ts';
 import { fields, percent } from './format.ts';
+import { printable } from './printable.ts';
 import { table } from './table.ts';
 
 type Create = z.input<typeof createWebhookSchema>;
@@ -216,6 +217,6 @@ export function attemptText({
   started_at,
 }: Attempt): string {
   const answer = status_code === null ? '' : ` ${status_code}`;
-  const why = error ? ` ${error.code}: ${error.message}` : '';
+  const why = error ? printable(` ${error.code}: ${error.message}`) : '';
   return `${started_at}  attempt ${number}  ${outcome}${answer} in ${duration_ms} ms${why}`;
 }

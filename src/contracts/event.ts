@@ -2,13 +2,18 @@ import { z } from 'zod';
 import { deliveryStatuses } from './delivery.ts';
 import { eventDataSchemas, eventTypes, eventTypeSchema } from './event-types.ts';
 import { problemSchema } from './problem.ts';
-import { idSchema } from './id.ts';
+import { idSchema, reservedEventIds } from './id.ts';
 import { traceparentSchema } from './traceparent.ts';
 
-const eventId = idSchema.meta({
-  description: 'What receivers deduplicate on; made here when left out.',
-  example: 'evt_order_42',
-});
+const eventId = idSchema
+  .refine(
+    (id) => !id.startsWith(reservedEventIds),
+    `must not begin with ${reservedEventIds}: such ids are the service's own`,
+  )
+  .meta({
+    description: `What receivers deduplicate on; made here when left out. Ids that begin with \`${reservedEventIds}\` are the service's own.`,
+    example: 'evt_order_42',
+  });
 
 const isObject = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

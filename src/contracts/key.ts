@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nameSchema } from './visible-text.ts';
 
 export const scopes = ['webhooks:read', 'webhooks:write', 'events:write'] as const;
 export type Scope = (typeof scopes)[number];
@@ -7,13 +8,7 @@ const scopeList = z.array(z.enum(scopes)).min(1).max(scopes.length);
 
 export const createKeySchema = z
   .strictObject({
-    // PostgreSQL's text cannot hold a NUL.
-    name: z
-      .string()
-      .min(1)
-      .max(100)
-      .refine((text) => !text.includes('\0'), 'must not contain a NUL character')
-      .meta({ description: 'What the key is for.' }),
+    name: nameSchema.meta({ description: 'What the key is for.' }),
     scopes: scopeList
       .refine((list) => new Set(list).size === list.length, 'must not name a scope twice')
       .meta({ uniqueItems: true, description: 'Of those that the calling key has.' }),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { attemptSchema } from './attempt.ts';
 import { eventTypes, operationalTypes } from './event-types.ts';
 import { idSchema } from './id.ts';
+import { visibleText } from './visible-text.ts';
 
 /** What a webhook may subscribe to: a type's name, or a family. Kept as given. */
 export const eventFilters = [
@@ -31,11 +32,7 @@ const events = z
   .max(eventFilters.length)
   .refine((list) => new Set(list).size === list.length, 'must not name a type twice')
   .meta({ uniqueItems: true });
-// PostgreSQL's text cannot hold a NUL.
-const description = z
-  .string()
-  .max(500, 'must have at most 500 characters')
-  .refine((text) => !text.includes('\0'), 'must not contain a NUL character');
+const description = visibleText.max(500, 'must have at most 500 characters');
 
 const format = z
   .enum(['fltr', 'slack'])

@@ -49,11 +49,16 @@ export async function insertAccountKey(
   return row;
 }
 
-/** Whether the account had such a valid key. */
-export async function revokeAccountKey(db: Queryable, accountId: string, id: string): Promise<boolean> {
-  const { rowCount } = await db.query(
-    `update api_keys set revoked_at = now() where id = $1 and account_id = $2 and revoked_at is null`,
+/** The scopes of the valid key that was revoked; null where the account had none. */
+export async function revokeAccountKey(
+  db: Queryable,
+  accountId: string,
+  id: string,
+): Promise<string[] | null> {
+  const { rows } = await db.query<{ scopes: string[] }>(
+    `update api_keys set revoked_at = now() where id = $1 and account_id = $2 and revoked_at is null
+     returning scopes`,
     [id, accountId],
   );
-  return rowCount === 1;
+  return rows[0]?.scopes ?? null;
 }

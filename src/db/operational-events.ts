@@ -1,4 +1,5 @@
 import type { OperationalType } from '../contracts/event-types.ts';
+import { reservedEventIds } from '../contracts/id.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
 import { wireBody, wireTimestamp } from '../domain/wire-body.ts';
 import { acceptEvents } from './accept-events.ts';
@@ -6,13 +7,17 @@ import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
 export type OperationalEvent = {
   accountId: string;
-  /** Made from what it tells of, so that telling it twice is telling it once. */
+  /** Random, or made from what the event is about: then nobody else may send it, and emitting it twice is emitting it once. */
   id: string;
   type: OperationalType;
   data: Record<string, unknown>;
   /** The webhook that it is about, which does not get it. */
   webhookId: string;
 };
+
+/** Of the event about a delivery that failed after so many attempts. */
+export const failedEventId = (deliveryId: string, attempts: number): string =>
+  `${reservedEventIds}${deliveryId}_${attempts}`;
 
 /** Writes events of the service itself, for the webhooks that ask for them; call it inside a transaction. */
 export async function acceptOperationalEvents(

@@ -1,4 +1,5 @@
 import { ApiError } from '../errors.ts';
+import { wipeResponsesOf } from './idempotency-keys.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
 import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 
@@ -158,13 +159,17 @@ export async function updateWebhook(
 
 /** Deletes a webhook, wipes its secrets, cancels what waits. False where there is none. */
 export async function deleteWebhook(pool: Pool, accountId: string, id: string): Promise<boolean> {
-  const { rowCount } = await pool.query(
-    `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null,
-       previous_sealed_secret = null, previous_secret_until = null, sync_at = now(), sync_until = ${syncUntil}
-     where id = $1 and account_id = $2 and deleted_at is null`,
-    [id, accountId],
-  );
-  if (rowCount === 0) return false;
+  const isDeleted = await withTransaction(pool, async (client) => {
+    const { rowCount } = await client.query(
+      `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null,
+         previous_sealed_secret = null, previous_secret_until = null, sync_at = now(), sync_until = ${syncUntil}
+       where id = $1 and account_id = $2 and deleted_at is null`,
+      [id, accountId],
+    );
+    if (rowCount === 1) await wipeResponsesOf(client, id);
+    return rowCount === 1;
+  });
+  if (!isDeleted) return false;
   await syncDeliveries(pool, id);
   return true;
 }

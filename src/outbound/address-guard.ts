@@ -28,7 +28,8 @@ const loopbackAddresses = new Set(['127.0.0.1', '::1']);
 
 /**
  * Decides which URLs and addresses webhooks may be sent to. Public addresses are; networks in
- * `allowedCidrs` are too, except loopback, link-local, multicast, unspecified and IPv4 tunnelled in IPv6.
+ * `allowedCidrs` are too, except loopback, link-local, the clouds' metadata services, multicast, unspecified,
+ * 240.0.0.0/4 and IPv4 tunnelled in IPv6.
  * Loopback is a target only outside production, and only where the parsed URL's host reads `localhost`,
  * `127.0.0.1` or `[::1]`; the same three hosts alone may use plain http there.
  *
@@ -81,7 +82,7 @@ export function createAddressGuard({ production, allowedCidrs }: AddressGuardOpt
 }
 
 /**
- * The networks in a setting such as `10.0.0.0/8, fd00::/8` (separated by commas or white space; empty: none).
+ * The networks in a setting such as `10.1.0.0/16, fd12:3456:789a::/48` (separated by commas or white space; empty: none).
  * Throws a `RangeError` naming the first entry that is not a network in CIDR notation.
  *
  * @example
@@ -98,7 +99,9 @@ function parseCidr(entry: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
   const maxBits = isIPv6(base) ? 128 : 32;
   const plain = isIP(base) !== 0 && !base.includes('%') && rest.length === 0 && /^\d{1,3}$/.test(bits);
   if (!plain || Number(bits) > maxBits) {
-    throw new RangeError(`"${entry}" is not a network; write it like 10.0.0.0/8, 10.1.2.3/32 or fd00::/8`);
+    throw new RangeError(
+      `"${entry}" is not a network; write it like 10.0.0.0/8, 10.1.2.3/32 or fd12:3456:789a::/48`,
+    );
   }
   const network = ipaddr.parse(base);
   if (network instanceof ipaddr.IPv6 && network.isIPv4MappedAddress()) {

@@ -7,8 +7,24 @@ import ipaddr from 'ipaddr.js';
  */
 type IpKind = 'public' | 'private' | 'loopback' | 'never';
 
-// Link-local holds the clouds' metadata services; nothing that receives webhooks lives there.
+// Link-local holds most clouds' metadata services; nothing that receives webhooks lives there.
 const neverV4 = new Set(['unspecified', 'multicast', 'broadcast', 'linkLocal']);
+/**
+ * What no network of an operator's may open: the clouds' metadata and host services outside of link-local, for whoever
+ * reaches one of these may get the machine's credentials; and 240.0.0.0/4, which nobody may assign.
+ */
+const neverNetworks = [
+  '240.0.0.0/4',
+  '100.100.100.200/32', // Alibaba Cloud
+  '168.63.129.16/32', // Azure's host agent, in a public range
+  '192.0.0.192/32', // Oracle Cloud
+  'fd00:ec2::/32', // AWS: metadata, pod identity, DNS, time
+  'fd20:ce::254/128', // Google Cloud
+  'fd00:c1::a9fe:a9fe/128', // Oracle Cloud
+  'fd00:a9fe:a9fe::1/128', // Akamai
+  'fd00:42::42/128', // Scaleway
+  'fd00:100::100:200/128', // Alibaba Cloud
+].map((network) => ipaddr.parseCIDR(network));
 const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3');
 const nat64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96');
 
@@ -29,8 +45,12 @@ export function judgeIp(ip: ipaddr.IPv4 | ipaddr.IPv6): IpKind {
   return ip instanceof ipaddr.IPv4 ? judgeIpv4(ip) : judgeIpv6(ip);
 }
 
+const isNever = (ip: ipaddr.IPv4 | ipaddr.IPv6): boolean =>
+  neverNetworks.some((network) => ip.kind() === network[0].kind() && ip.match(network));
+
 function judgeIpv4(ip: ipaddr.IPv4): IpKind {
   const range = ip.range();
+  if (isNever(ip)) return 'never';
   if (range === 'unicast') return 'public';
   if (range === 'loopback') return 'loopback';
   return neverV4.has(range) ? 'never' : 'private';
@@ -39,6 +59,7 @@ function judgeIpv4(ip: ipaddr.IPv4): IpKind {
 function judgeIpv6(ip: ipaddr.IPv6): IpKind {
   const range: string = ip.range();
   if (range === 'loopback') return 'loopback';
+  if (isNever(ip)) return 'never';
   if (range === 'uniqueLocal') return 'private';
   // A translator turns 64:ff9b::a.b.c.d into a.b.c.d. IPv6-only networks reach every IPv4 receiver this way.
   if (ip.match(nat64)) {

@@ -16,7 +16,12 @@ export function digestOfKey(key: string): Buffer {
   return Buffer.from(hash('sha256', key), 'hex');
 }
 
-/** The first characters, by which a person tells keys apart. */
+/**
+ * The first characters, by which a person tells keys apart; of a development key of one's own choice, which may be short,
+ * four.
+ *
+ * @example hintOfKey('fltr_Zx8a…') // 'fltr_Zx8a…'
+ */
 export function hintOfKey(key: string): string {
-  return `${key.slice(0, 9)}…`;
+  return `${key.slice(0, key.startsWith('fltr_') ? 9 : 4)}…`;
 }

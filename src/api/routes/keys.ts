@@ -26,6 +26,13 @@ function toKey(row: ApiKeyRow, caller: ApiKey): Key {
   };
 }
 
+/** Nobody gives or takes what the own key does not have. @throws ApiError missing_scope */
+function requireScopesOf(caller: ApiKey, needed: readonly string[], rule: string): void {
+  const missing = needed.filter((scope) => !caller.scopes.includes(scope));
+  if (missing.length > 0)
+    throw new ApiError('missing_scope', `${rule}. This one lacks ${missing.join(', ')}.`);
+}
+
 export const keyRoutes = [
   defineRoute({
     method: 'get',
@@ -56,12 +63,7 @@ export const keyRoutes = [
     errors: ['key_limit_reached'],
     async handle({ deps, key: caller, body }) {
       const accountId = accountOf(caller);
-      const missing = body.scopes.filter((scope) => !caller.scopes.includes(scope));
-      if (missing.length > 0)
-        throw new ApiError(
-          'missing_scope',
-          `A key gives only scopes that it has itself. This one lacks ${missing.join(', ')}.`,
-        );
+      requireScopesOf(caller, body.scopes, 'A key gives only scopes that it has itself');
       const key = newApiKey();
       const row = await withTransaction(deps.pool, async (client) => {
         const inserted = await insertAccountKey(client, accountId, {
@@ -88,14 +90,17 @@ export const keyRoutes = [
     operationId: 'revokeKey',
     tag,
     summary: 'Revoke an API key of the account, from this moment on',
-    description: 'Its sessions end with it. A key may revoke itself. Audited.',
+    description:
+      'Its sessions end with it. A key revokes itself, and keys with no scope that it does not have. Audited.',
     scope: 'webhooks:write',
     replies: { 204: { description: 'Revoked' } },
     async handle({ deps, key, id }) {
       const accountId = accountOf(key);
       await withTransaction(deps.pool, async (client) => {
-        if (!(await revokeAccountKey(client, accountId, id)))
-          throw new ApiError('not_found', 'There is no such key that is valid.');
+        const revoked = await revokeAccountKey(client, accountId, id);
+        if (!revoked) throw new ApiError('not_found', 'There is no such key that is valid.');
+        if (id !== key.id)
+          requireScopesOf(key, revoked, 'A key revokes only keys whose scopes it has itself');
         await insertAuditRecord(client, { accountId, actor: key.id, action: 'key.revoked', target: id });
       });
       return { status: 204 };

@@ -70,7 +70,7 @@ export const webhookSecretRoutes = [
     bodyMayBeEmpty: true,
     takesIdempotencyKey: true,
     replies: { 200: { description: 'The webhook with its new secret', schema: rotatedWebhookSchema } },
-    errors: ['rotation_under_way'],
+    errors: ['rotation_under_way', 'webhook_deleted'],
     async handle({ deps, key, id, body, rawBody, idempotencyKey }) {
       const { pool, secretBox } = deps;
       const accountId = accountOf(key);
@@ -101,6 +101,7 @@ export const webhookSecretRoutes = [
         route: `rotateWebhookSecret ${id}`,
         key: idempotencyKey,
         digest: digestOf(rawBody),
+        webhookId: id,
       };
       return { ...(await onceForKey(pool, secretBox, request, rotate)) };
     },

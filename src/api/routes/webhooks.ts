@@ -50,13 +50,13 @@ export const webhookRoutes = [
     body: createWebhookSchema,
     takesIdempotencyKey: true,
     replies: { 201: { description: 'Created', schema: createdWebhookSchema } },
-    errors: ['webhook_limit_reached'],
+    errors: ['webhook_limit_reached', 'webhook_deleted'],
     async handle({ deps, key, body, rawBody, idempotencyKey }) {
       const accountId = accountOf(key);
       requireTarget(deps, body.url);
       const { pool, secretBox, config } = deps;
+      const id = newId('wh');
       const create = async (client: Client): Promise<Reply & { body: unknown }> => {
-        const id = newId('wh');
         const secret = newSecret();
         const row = await insertWebhook(
           client,
@@ -81,6 +81,7 @@ export const webhookRoutes = [
         route: 'createWebhook',
         key: idempotencyKey,
         digest: digestOf(rawBody),
+        webhookId: id,
       };
       return onceForKey(pool, secretBox, request, create);
     },
@@ -107,8 +108,9 @@ export const webhookRoutes = [
     tag,
     summary: 'Send a test event now',
     description:
-      "One signed attempt with the type's example, answered with its outcome. The receiver sees `X-FLTR-Test: true`. It is not retried, not kept in the log and counts toward no limit.",
+      "One signed attempt with the type's example, answered with its outcome. The receiver sees `X-FLTR-Test: true`. It is not retried, not kept in the log and does not count toward the hourly cap. An account sends at most 60 a minute.",
     scope: 'webhooks:write',
+    isTestEvent: true,
     body: testWebhookSchema,
     replies: { 200: { description: 'The attempt, whatever its outcome', schema: testResultSchema } },
     async handle({ deps, key, body }) {

@@ -9,6 +9,7 @@ create table accounts (
 );
 
 -- A key is kept as its SHA-256 digest only. account_id null: a service key, which may publish for any account.
+-- is_development: made by a start in development; production refuses it, and one that replaces it revokes it.
 create table api_keys (
   id text primary key,
   account_id text references accounts,
@@ -17,7 +18,8 @@ create table api_keys (
   digest bytea not null unique,
   scopes text[] not null,
   created_at timestamptz not null default now(),
-  revoked_at timestamptz
+  revoked_at timestamptz,
+  is_development boolean not null default false
 );
 -- An account lists its own keys, newest first: read backward.
 create index api_keys_of_account on api_keys (account_id, id);
@@ -292,16 +294,19 @@ create unique index recoveries_under_way on recoveries (webhook_id, since, until
   where status in ('running', 'paused');
 create index recoveries_to_check on recoveries (check_at) where check_at is not null;
 
--- The response of a POST that carried an Idempotency-Key, sealed: it may hold a secret.
+-- The response of a POST that carried an Idempotency-Key, sealed: it may hold a secret, that of webhook_id. Deleting the
+-- webhook wipes it.
 create table idempotency_keys (
   api_key_id text not null,
   route text not null,
   key text not null,
   request_digest bytea not null,
   sealed_response text,
+  webhook_id text,
   created_at timestamptz not null default now(),
   primary key (api_key_id, route, key)
 );
+create index idempotency_keys_of_webhook on idempotency_keys (webhook_id) where webhook_id is not null;
 create index idempotency_keys_oldest on idempotency_keys (created_at);
 
 create table audit_records (
