@@ -80,6 +80,32 @@ test('a receiver that fails: its delivery counts down to the retry, is retried n
   expect((await waitForStatus(mine, deliveryId, 'delivered')).attempts).toHaveLength(2);
 });
 
+test('the page of a delivery to a Slack-compatible target shows the message that was sent, and where to', async () => {
+  const { key, mine } = await openAccount('/others');
+  const { body: webhook } = await mine.call<{ webhook_id: string }>('POST', '/v1/webhooks', {
+    url: `${receiver.url}/slack`,
+    events: ['dataset.*'],
+    format: 'slack',
+  });
+  const { body } = await mine.call<{ deliveries: { id: string }[] }>('POST', '/v1/events', {
+    event: 'dataset.deleted',
+    data: { dataset_id: 'ds_xyz789' },
+  });
+  const deliveryId = body.deliveries[0]?.id ?? '';
+  await waitForStatus(mine, deliveryId, 'delivered');
+  await mine.call('DELETE', `/v1/webhooks/${webhook.webhook_id}`);
+  const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
+  const sent = page.getByRole('region', { name: 'What attempt 1 sent' });
+  await sent.getByText(`POST ${receiver.url}/slack`).waitFor();
+  await sent.getByText('Body', { exact: true }).click();
+  const received = receiver.requests.find(({ path }) => path === '/slack')?.body.toString() ?? '';
+  const shown = sent.getByRole('region', { name: 'The body of attempt 1' });
+  await until(
+    async () => JSON.stringify(JSON.parse((await shown.textContent()) ?? '')),
+    (text) => text === received,
+  );
+});
+
 test('a waiting delivery is given another time, then canceled, and what cannot be done is not offered', async () => {
   broken.set('/waits', 503);
   const { key, mine, publish, requests } = await openAccount('/waits');

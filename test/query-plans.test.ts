@@ -341,6 +341,7 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
         webhookId,
         activation,
         countsForCap: true,
+        request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100 },
         number: 1,
         startedAt: now,
         durationMs: 36,

@@ -102,6 +102,9 @@ export const eventSchema = eventSummarySchema
     body: z
       .string()
       .nullable()
-      .meta({ description: 'The very text that every attempt sends; null once it is past its retention.' }),
+      .meta({
+        description:
+          'The very text that every attempt to a webhook of the format `fltr` sends; null once it is past its retention.',
+      }),
   })
   .meta({ id: 'Event' });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { attemptSchema } from './attempt.ts';
 import { eventTypes, operationalTypes } from './event-types.ts';
 import { idSchema } from './id.ts';
+import { webhookFormatSchema } from './webhook-format.ts';
 
 /** What a webhook may subscribe to: a type's name, or a family. Kept as given. */
 export const eventFilters = [
@@ -37,9 +38,7 @@ const description = z
   .max(500, 'must have at most 500 characters')
   .refine((text) => !text.includes('\0'), 'must not contain a NUL character');
 
-const format = z
-  .enum(['fltr', 'slack'])
-  .meta({ description: '`slack`: each event as `{"text": …}`, for a Slack-compatible target.' });
+const format = webhookFormatSchema;
 
 export const createWebhookSchema = z
   .strictObject({

@@ -19,9 +19,8 @@ import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../..
 import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
 import { judgeAttempt } from '../../domain/outcome.ts';
-import { bodyFor } from '../../domain/slack-text.ts';
 import { newSecret } from '../../domain/signature.ts';
-import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
+import { bodyFor, wireBody, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
@@ -120,6 +119,7 @@ export const webhookRoutes = [
         timestamp: wireTimestamp(new Date()),
         data: eventTypeExamples[body.event].data,
       });
+      const sentBody = bodyFor(webhook.format, wire);
       const { attemptId, sent } = await sendAttempt(deps, {
         accountId: accountOf(key),
         webhookId: webhook.id,
@@ -129,7 +129,7 @@ export const webhookRoutes = [
         previousSecretUntil: webhook.previousSecretUntil,
         eventId,
         eventType: body.event,
-        body: bodyFor(webhook.format, wire),
+        body: sentBody,
         isTest: true,
       });
       const isAnswered = sent.kind === 'answered';
@@ -142,6 +142,7 @@ export const webhookRoutes = [
         statusCode: isAnswered ? sent.statusCode : null,
         outcome,
         errorCode,
+        request: { url: webhook.url, format: webhook.format, bodyBytes: sentBody.length },
         response: isAnswered ? { headers: sent.headers, body: sent.body, truncated: sent.truncated } : null,
       };
       const attempt: Attempt = toAttempt(made, { eventId, eventType: body.event, isTest: true });

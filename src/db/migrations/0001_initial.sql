@@ -205,6 +205,7 @@ create index deliveries_to_check on deliveries (reconcile_at, id)
 create index deliveries_deferred on deliveries (webhook_id, id) where wait_reason = 'hourly_cap';
 create index deliveries_deferred_until on deliveries (webhook_id, next_attempt_at) where wait_reason = 'hourly_cap';
 
+-- url, format, body_bytes: what was sent, and where to: the webhook may change, or be deleted.
 create table attempts (
   id text not null,
   delivery_id text not null,
@@ -216,6 +217,9 @@ create table attempts (
   outcome text not null check (outcome in ('delivered', 'retry', 'failed')),
   error_code text,
   wait_seconds int,
+  url text not null,
+  format text not null,
+  body_bytes int not null,
   response_headers jsonb,
   response_body bytea,
   response_truncated boolean not null default false,
