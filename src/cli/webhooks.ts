@@ -10,7 +10,7 @@ import type {
 import { everyItem } from '../client/fltr-webhooks.ts';
 import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
 import { wrongUse } from './exit-codes.ts';
-import { fields, percent } from './format.ts';
+import { fields, percent, waitingText } from './format.ts';
 import { table } from './table.ts';
 
 type Create = z.input<typeof createWebhookSchema>;
@@ -189,16 +189,19 @@ function statsText(stats: WebhookStats): string {
   const summary = fields({
     since: stats.since,
     attempts: stats.attempts,
+    'failed attempts': stats.failed_attempts,
     delivered: stats.delivered,
     failed: stats.failed,
     'failure rate': percent(stats.failure_rate),
+    waiting: waitingText(stats.waiting),
     'response ms': `p50 ${p50 ?? '-'}, p95 ${p95 ?? '-'}, p99 ${p99 ?? '-'}`,
   });
   const hours = stats.hourly.filter(({ attempts }) => attempts > 0);
   if (hours.length === 0) return summary;
-  const rows = hours.map(({ hour, attempts, delivered, failed, response_ms }) => ({
+  const rows = hours.map(({ hour, attempts, failed_attempts, delivered, failed, response_ms }) => ({
     hour,
     attempts: String(attempts),
+    'failed attempts': String(failed_attempts),
     delivered: String(delivered),
     failed: String(failed),
     'p95 ms': String(response_ms.p95 ?? '-'),

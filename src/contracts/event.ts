@@ -99,12 +99,9 @@ export const eventSchema = eventSummarySchema
       .record(z.string(), z.unknown())
       .nullable()
       .meta({ description: 'Null once it is past its retention.' }),
-    body: z
-      .string()
-      .nullable()
-      .meta({
-        description:
-          'The very text that every attempt to a webhook of the format `fltr` sends; null once it is past its retention.',
-      }),
+    body: z.string().nullable().meta({
+      description:
+        'The very text that every attempt to a webhook of the format `fltr` sends; null once it is past its retention.',
+    }),
   })
   .meta({ id: 'Event' });

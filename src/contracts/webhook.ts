@@ -149,6 +149,9 @@ export const testResultSchema = z
 
 export const attemptCounts = {
   attempts: z.int(),
+  failed_attempts: z
+    .int()
+    .meta({ description: 'Attempts that did not deliver, those that are retried included.' }),
   delivered: z.int().meta({ description: 'Deliveries that ended delivered.' }),
   failed: z.int().meta({ description: 'Deliveries that ended failed.' }),
 };
@@ -156,10 +159,22 @@ export const failureRate = z
   .number()
   .nullable()
   .meta({ description: 'failed / (delivered + failed); null where none ended.' });
+/** The states in which a delivery waits. */
+export const webhookWaiting = z
+  .object({
+    pending: z.int().meta({ description: 'Not attempted yet, or deferred.' }),
+    retrying: z.int(),
+    held: z.int(),
+  })
+  .meta({
+    description: 'Deliveries that have not ended. Each number is 1,000 at most: of more it says 1,000.',
+  });
+export type WebhookWaiting = z.infer<typeof webhookWaiting>;
 const responseMs = z
   .object({ p50: z.number().nullable(), p95: z.number().nullable(), p99: z.number().nullable() })
   .meta({
-    description: 'Response times of attempts in ms, to the accuracy of the steps that they are counted in.',
+    description:
+      'Response times in ms, to the accuracy of the steps that they are counted in. Attempts without a response do not count.',
   });
 
 export const webhookStatsSchema = z
@@ -169,6 +184,7 @@ export const webhookStatsSchema = z
     until: z.iso.datetime(),
     ...attemptCounts,
     failure_rate: failureRate,
+    waiting: webhookWaiting,
     response_ms: responseMs,
     hourly: z.array(z.object({ hour: z.iso.datetime(), ...attemptCounts, response_ms: responseMs })),
   })

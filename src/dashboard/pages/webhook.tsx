@@ -9,7 +9,7 @@ import { ScopeNote } from '../components/scope.tsx';
 import { WebhookBadge } from '../components/status.tsx';
 import { TestEvent } from '../components/test-event.tsx';
 import { headingOf } from '../format.ts';
-import { webhookQuery } from '../queries.ts';
+import { webhookQuery, webhookStatsQuery } from '../queries.ts';
 import { ActivateDialog } from './webhook/activate-dialog.tsx';
 import { DeleteWebhook } from './webhook/delete-webhook.tsx';
 import { EditDialog } from './webhook/edit-dialog.tsx';
@@ -53,6 +53,7 @@ function Place() {
 
 function OneWebhook({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, url, events, active } = webhook;
+  const { data: stats } = useQuery(webhookStatsQuery(id));
   return (
     <>
       <PageHeader
@@ -60,7 +61,7 @@ function OneWebhook({ webhook }: { webhook: Webhook }) {
         title={headingOf(url)}
         subtitle={
           <div className="row">
-            <WebhookBadge webhook={webhook} />
+            <WebhookBadge webhook={webhook} hourly={stats?.hourly} />
             <code>{id}</code>
             <CopyButton text={id} label="Copy id" />
           </div>
