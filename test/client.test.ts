@@ -111,7 +111,7 @@ test('an event that got no answer is published again under the same id', async (
   expect(error).toBeNull();
   expect(requests).toHaveLength(3);
   const ids = requests.map(({ body }) => (JSON.parse(body.toString()) as { id: string }).id);
-  expect(ids[0]).toMatch(/^evt_/);
+  expect(ids[0]).toMatch(/^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$/);
   expect(new Set(ids).size).toBe(1);
 });
 

@@ -139,13 +139,44 @@ test('what was delivered is sent again only after a question', async () => {
   const { deliveryId } = await publish();
   await waitForStatus(mine, deliveryId, 'delivered');
   const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
-  await page.getByRole('button', { name: 'Retry now' }).click();
+  await page.getByRole('button', { name: 'Resend' }).click();
   const question = page.getByRole('alertdialog', { name: 'Send it again?' });
   await question.waitFor();
   expect(requests()).toHaveLength(1);
   await question.getByRole('button', { name: 'Send it again' }).click();
   await heading(page, /^Attempt 2 /, 3).waitFor();
   await until(requests, ({ length }) => length === 2);
+});
+
+test('nothing is retried or resent where its webhook is paused or deleted, and the page says why', async () => {
+  broken.set('/off', 404);
+  const { key, mine, webhookId, publish } = await openAccount('/off');
+  const { deliveryId: failed } = await publish();
+  await waitForStatus(mine, failed, 'failed');
+  broken.delete('/off');
+  const { deliveryId: delivered } = await publish();
+  await waitForStatus(mine, delivered, 'delivered');
+  const { page } = await openDashboard(browser, service, '/log', { key });
+  const isRefused = async (deliveryId: string, name: string, words: string) => {
+    await page.goto(`/log/${deliveryId}`);
+    await page.getByRole('main').getByText(words, { exact: true }).waitFor();
+    const button = page.getByRole('button', { name });
+    expect([name, await button.isDisabled(), await button.getAttribute('title')]).toEqual([
+      name,
+      true,
+      words,
+    ]);
+  };
+  await mine.call('PATCH', `/v1/webhooks/${webhookId}`, { active: false });
+  const paused = 'Its webhook is paused: activate the webhook first.';
+  await isRefused(failed, 'Retry now', paused);
+  await isRefused(delivered, 'Resend', paused);
+  const { status, text } = await mine.call('POST', `/v1/deliveries/${failed}/retry`);
+  expect([status, text]).toEqual([409, expect.stringContaining('Activate the webhook, then retry.')]);
+  await mine.call('DELETE', `/v1/webhooks/${webhookId}`);
+  const gone = 'Its webhook was deleted: nothing can be sent to it.';
+  await isRefused(failed, 'Retry now', gone);
+  await isRefused(delivered, 'Resend', gone);
 });
 
 test('filters stand in the address: a reload and the back button keep them, and clearing shows all', async () => {

@@ -84,8 +84,8 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   await url.fill(`${receiver.url}/new`);
   await page.getByRole('button', { name: 'Create' }).click();
 
-  await heading(page, 'Webhook created').waitFor();
-  const shown = page.getByRole('region', { name: 'Its secret' });
+  await heading(page, /\/new$/).waitFor();
+  const shown = page.getByRole('region', { name: 'Webhook created: its secret' });
   const secret = (await shown.getByRole('region', { name: 'Secret', exact: true }).textContent()) ?? '';
   expect(secret).toMatch(/^whsec_/);
   await shown.getByRole('button', { name: 'Copy' }).click();
@@ -102,13 +102,14 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
     'x-fltr-signature': hexOf(secret, testEvent.body),
   });
 
-  await page.getByRole('link', { name: 'I have kept it' }).click();
-  await heading(page, /\/new$/).waitFor();
+  await page.getByRole('button', { name: 'I have kept it' }).click();
+  await shown.waitFor({ state: 'detached' });
   expect(await page.content()).not.toContain(secret);
   await page.goBack();
-  await heading(page, 'Create webhook').waitFor();
-  expect(await page.content()).not.toContain(secret);
+  await heading(page, 'Webhooks').waitFor();
   await page.goForward();
+  await heading(page, /\/new$/).waitFor();
+  expect(await page.content()).not.toContain(secret);
 
   await page.getByRole('main').getByRole('link', { name: 'Send event' }).click();
   await heading(page, 'Send an event').waitFor();
@@ -143,6 +144,44 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   expect(
     await answer.getByRole('region', { name: 'The body of the answer to attempt 1' }).textContent(),
   ).toBe(JSON.stringify({ received: true }, null, 2));
+});
+
+test('a webhook that was just created is shown again by a reload, without its secret', async () => {
+  const { key } = await service.newAccount();
+  const { page } = await openDashboard(browser, service, '/webhooks/new', { key });
+  await page.getByLabel('URL', { exact: true }).fill(`${receiver.url}/reloaded`);
+  await page.getByRole('checkbox', { name: '*', exact: true }).check();
+  await page.getByRole('button', { name: 'Create' }).click();
+  const shown = page.getByRole('region', { name: 'Webhook created: its secret' });
+  const secret = (await shown.getByRole('region', { name: 'Secret', exact: true }).textContent()) ?? '';
+  await page.reload();
+  await heading(page, /\/reloaded$/).waitFor();
+  expect(await page.content()).not.toContain(secret);
+  expect(await shown.count()).toBe(0);
+});
+
+test('a double click creates one webhook and sends one event; another one is sent by its own button', async () => {
+  const { key } = await service.newAccount();
+  const { page } = await openDashboard(browser, service, '/webhooks/new', { key });
+  await page.getByLabel('URL', { exact: true }).fill(`${receiver.url}/twice`);
+  await page.getByRole('checkbox', { name: '*', exact: true }).check();
+  await page.getByRole('button', { name: 'Create' }).dblclick();
+  await heading(page, /\/twice$/).waitFor();
+  const countOf = async (path: string) =>
+    (await call<{ data: unknown[] }>(service.apiUrl, key, 'GET', path)).body.data.length;
+  expect(await countOf('/v1/webhooks')).toBe(1);
+
+  await page.goto('/events/send?event=dataset.updated');
+  const send = page.getByRole('button', { name: 'Send event' });
+  // The first response is there before the second click.
+  await send.click({ clickCount: 2, delay: 60 });
+  const another = page.getByRole('button', { name: 'Send another' });
+  await another.waitFor();
+  expect([await send.isDisabled(), await countOf('/v1/events')]).toEqual([true, 1]);
+  await another.click();
+  await send.dblclick();
+  await another.waitFor();
+  expect(await countOf('/v1/events')).toBe(2);
 });
 
 test('editing, pausing, and activating with what is held delivered or discarded', async () => {

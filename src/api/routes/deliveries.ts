@@ -78,7 +78,11 @@ async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: bool
   if (!webhook) throw refuse('Its webhook was deleted.');
   if (row.status === 'canceled') throw refuse('It was canceled. Publish the event under a new id instead.');
   if (!webhook.active)
-    throw refuse('Its webhook is not active. Activate the webhook: what is held is then delivered.');
+    throw refuse(
+      row.status === 'held'
+        ? 'Its webhook is not active. Activate the webhook: what is held is then delivered.'
+        : 'Its webhook is not active. Activate the webhook, then retry.',
+    );
   if (!(await hasBody(pool, row.accountId, row.eventId)))
     throw refuse("Its event's data is past its retention: there is nothing left to send.");
 }

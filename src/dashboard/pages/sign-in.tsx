@@ -1,4 +1,4 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useEffect, useState, type FormEvent } from 'react';
 import { signIn } from '../api.ts';
@@ -6,6 +6,7 @@ import { Field } from '../components/field.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem.tsx';
 import { sessionQuery } from '../queries.ts';
+import { useSubmission } from '../submission.ts';
 
 const route = getRouteApi('/sign-in');
 
@@ -15,7 +16,7 @@ export function SignInPage() {
   const navigate = useNavigate();
   const queryClient = useQueryClient();
   const [key, setKey] = useState('');
-  const entry = useMutation({
+  const entry = useSubmission({
     mutationFn: signIn,
     async onSuccess(session) {
       queryClient.clear();

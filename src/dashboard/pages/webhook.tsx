@@ -9,6 +9,7 @@ import { ScopeNote } from '../components/scope.tsx';
 import { WebhookBadge } from '../components/status.tsx';
 import { TestEvent } from '../components/test-event.tsx';
 import { headingOf } from '../format.ts';
+import { useNewSecret } from '../new-secret.ts';
 import { webhookQuery, webhookStatsQuery } from '../queries.ts';
 import { ActivateDialog } from './webhook/activate-dialog.tsx';
 import { DeleteWebhook } from './webhook/delete-webhook.tsx';
@@ -16,6 +17,7 @@ import { EditDialog } from './webhook/edit-dialog.tsx';
 import { Facts } from './webhook/facts.tsx';
 import { Health } from './webhook/health.tsx';
 import { LatestDeliveries } from './webhook/latest-deliveries.tsx';
+import { NewSecret } from './webhook/new-secret.tsx';
 import { PauseButton } from './webhook/pause-button.tsx';
 import { Recover } from './webhook/recover.tsx';
 import { Secret } from './webhook/secret.tsx';
@@ -54,6 +56,7 @@ function Place() {
 function OneWebhook({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, url, events, active } = webhook;
   const { data: stats } = useQuery(webhookStatsQuery(id));
+  const { secret, forget } = useNewSecret(id);
   return (
     <>
       <PageHeader
@@ -76,6 +79,7 @@ function OneWebhook({ webhook }: { webhook: Webhook }) {
       />
       <div className="stack">
         <ScopeNote scope="webhooks:write" deed="change this webhook" />
+        {secret && <NewSecret webhookId={id} events={events} secret={secret} onKept={forget} />}
         <Health webhook={webhook} />
         <Traffic webhook={webhook} />
         <LatestDeliveries webhookId={id} />
@@ -84,10 +88,12 @@ function OneWebhook({ webhook }: { webhook: Webhook }) {
           <Secret webhook={webhook} />
         </div>
         <div className="columns">
-          <section className="card" aria-labelledby="test-title">
-            <h2 id="test-title">Send a test event</h2>
-            <TestEvent webhookId={id} events={events} />
-          </section>
+          {!secret && (
+            <section className="card" aria-labelledby="test-title">
+              <h2 id="test-title">Send a test event</h2>
+              <TestEvent webhookId={id} events={events} />
+            </section>
+          )}
           <Recover webhook={webhook} />
         </div>
       </div>

@@ -11,8 +11,6 @@ import { settingsQuery, webhooksQuery } from '../queries.ts';
 import { WebhookTable } from './webhooks/webhook-table.tsx';
 
 const route = getRouteApi('/signed-in/webhooks');
-/** From so many on, a list wants a filter. */
-const filterFrom = 9;
 
 export function WebhooksPage() {
   const { filter = '' } = route.useSearch();
@@ -27,16 +25,14 @@ export function WebhooksPage() {
         title="Webhooks"
         subtitle={<p className="numeric">{webhooks ? `${webhooks.length}${limit}` : '\u00a0'}</p>}
         actions={
-          <>
-            {webhooks && (webhooks.length >= filterFrom || filter !== '') && <Filter filter={filter} />}
-            <Link to="/webhooks/new" className="button button-primary">
-              Create webhook
-            </Link>
-          </>
+          <Link to="/webhooks/new" className="button button-primary">
+            Create webhook
+          </Link>
         }
       />
       <ScopeNote scope="webhooks:write" deed="create or change a webhook" />
       <Problem error={error} />
+      {webhooks?.length !== 0 && <Filter filter={filter} />}
       {webhooks?.length === 0 ? (
         <NoWebhooks />
       ) : shown?.length === 0 ? (
@@ -61,7 +57,7 @@ function matches({ webhook_id, url, description, events }: Webhook, filter: stri
 function Filter({ filter }: { filter: string }) {
   const navigate = useNavigate();
   return (
-    <div className="filter-text">
+    <search className="filter-text">
       <Field label="Filter by URL, description or event">
         {(control) => (
           <input
@@ -78,7 +74,7 @@ function Filter({ filter }: { filter: string }) {
           />
         )}
       </Field>
-    </div>
+    </search>
   );
 }
 

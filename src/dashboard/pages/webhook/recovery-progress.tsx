@@ -1,4 +1,4 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import type { Recovery, RecoveryStatus } from '../../../contracts/recovery.ts';
 import { api } from '../../api.ts';
 import { Problem } from '../../components/problem.tsx';
@@ -7,6 +7,7 @@ import { Badge } from '../../components/status.tsx';
 import { At } from '../../components/time.tsx';
 import { formatCount } from '../../format.ts';
 import { liveMs } from '../../queries.ts';
+import { useSubmission } from '../../submission.ts';
 
 const tones = { running: 'busy', paused: 'warn', completed: 'good', canceled: 'idle' } as const;
 const refreshMs = liveMs / 2;
@@ -75,7 +76,7 @@ const calls = {
 function Steer({ recovery: { id, status } }: { recovery: Recovery }) {
   const reason = useScopeReason('webhooks:write');
   const queryClient = useQueryClient();
-  const steer = useMutation({
+  const steer = useSubmission({
     mutationFn: (deed: keyof typeof calls) => calls[deed].run(id),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: recoveryQuery(id).queryKey }),
   });

@@ -28,7 +28,7 @@ export function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] | unde
                 Events
               </th>
               <th scope="col">Waiting</th>
-              <th scope="col">Attempts failed, 24 h</th>
+              <th scope="col">Failed, 24 h</th>
               <th scope="col" className="wide-only">
                 Attempts, 24 h
               </th>
