@@ -17,12 +17,16 @@ export const publishEventSchema = z
   .strictObject({
     event: eventTypeSchema,
     // Not z.record: it makes a copy that lacks what is named __proto__.
-    data: z.custom<Record<string, unknown>>(isObject, 'must be an object').meta({
-      type: 'object',
-      additionalProperties: {},
-      description:
-        'As `GET /v1/event-types` shows for the type. Sent as it is written here, but for white space between tokens.',
-    }),
+    data: z
+      .custom<Record<string, unknown>>(isObject, {
+        error: ({ input }) => (input === undefined ? 'is missing' : 'must be an object'),
+      })
+      .meta({
+        type: 'object',
+        additionalProperties: {},
+        description:
+          'As `GET /v1/event-types` shows for the type. Sent as it is written here, but for white space between tokens.',
+      }),
     id: eventId.optional(),
     timestamp: z.iso
       .datetime({ offset: true })

@@ -28,7 +28,7 @@ const url = z.string().min(1, 'must not be empty').meta({
 });
 const events = z
   .array(eventFilterSchema)
-  .min(1, 'must name at least one')
+  .min(1, 'must name at least one type')
   .max(eventFilters.length)
   .refine((list) => new Set(list).size === list.length, 'must not name a type twice')
   .meta({ uniqueItems: true });

@@ -22,7 +22,7 @@ import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../dispatc
 import { readStory } from '../../temporal/history.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { validationError } from '../problem.ts';
+import { fault, validationError } from '../problem.ts';
 import { defineRoute } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 
@@ -213,9 +213,7 @@ export const deliveryRoutes = [
       const until = new Date(body.next_attempt_at);
       const aheadMs = until.getTime() - Date.now();
       if (aheadMs < 0 || aheadMs > maxAheadMs) {
-        throw validationError([
-          { pointer: '/next_attempt_at', message: 'must be in the future, at most 30 days ahead' },
-        ]);
+        throw validationError([fault('/next_attempt_at', 'must be in the future, at most 30 days ahead')]);
       }
       if (row.status !== 'pending' && row.status !== 'retrying') {
         throw new ApiError('delivery_state_conflict', `It does not wait for an attempt: ${row.status}.`);

@@ -1,3 +1,4 @@
+import { subjectOf } from '../../contracts/problem.ts';
 import { FltrWebhooksError } from '../../client/request.ts';
 
 /** What went wrong, and what to do about it. */
@@ -49,9 +50,16 @@ export function Problem({ error }: { error: unknown }) {
   );
 }
 
-/** What the API says of one field of a form, such as `/url`. */
+/** What the API says of one field of a form, such as `/url`, as a sentence that stands beside it. */
 export function fieldError(error: unknown, pointer: string): string | undefined {
   if (!(error instanceof FltrWebhooksError)) return undefined;
-  return error.errors.find((each) => each.pointer === pointer || each.pointer.startsWith(`${pointer}/`))
-    ?.message;
+  const fault = error.errors.find(
+    (each) => each.pointer === pointer || each.pointer.startsWith(`${pointer}/`),
+  );
+  if (!fault) return undefined;
+  const { message } = fault;
+  const text = message.startsWith(`${subjectOf(pointer)} `)
+    ? `It ${message.slice(subjectOf(pointer).length + 1)}`
+    : message;
+  return text.endsWith('.') ? text : `${text}.`;
 }

@@ -45,7 +45,7 @@ export function Reschedule({ id, disabledReason, onDone }: Props) {
         <Field
           label="Next attempt"
           hint="In your own time zone, at most 30 days ahead. The hourly cap counts then as at any time."
-          error={problem && `It ${problem}.`}
+          error={problem}
         >
           {(control) => (
             <input

@@ -51,7 +51,7 @@ export function CreateKey() {
         <NewKey apiKey={create.data.key} onKept={() => open(false)} />
       ) : (
         <form className="form" onSubmit={submit}>
-          <Field label="Name" hint="What it is for." error={nameError && `It ${nameError}.`}>
+          <Field label="Name" hint="What it is for." error={nameError}>
             {(control) => (
               <input
                 {...control}

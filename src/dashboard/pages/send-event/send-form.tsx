@@ -90,7 +90,7 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
         <Field
           label="Id (optional)"
           hint="Receivers deduplicate on it. Sent again with the same id, the same event is accepted and not sent twice."
-          error={idError && `It ${idError}.`}
+          error={idError}
         >
           {(control) => (
             <input
