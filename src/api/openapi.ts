@@ -6,6 +6,7 @@ import {
 } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import { idPattern } from '../contracts/id.ts';
+import { timeToCome } from '../contracts/delivery.ts';
 import { problemSchema } from '../contracts/problem.ts';
 import { errorCatalogue, type ErrorCode } from '../errors.ts';
 import { isPublishing, type Route } from './route.ts';
@@ -18,6 +19,12 @@ let document: Document | undefined;
 export function openApiDocument(): Document {
   document ??= generate();
   return document;
+}
+
+/** The document as it is served: with examples of times to come, which no document can hold. */
+export function openApiText(now: Date): string {
+  const later = new Date(now.getTime() + 86_400_000).toISOString();
+  return JSON.stringify(openApiDocument(), (_name, value: unknown) => (value === timeToCome ? later : value));
 }
 
 const retryAfter = {
@@ -99,7 +106,12 @@ function toOperation(route: Route): RouteConfig {
         ? {
             body: {
               required: route.bodyMayBeEmpty !== true,
-              content: { 'application/json': { schema: route.body } },
+              content: {
+                'application/json': {
+                  schema: route.body,
+                  ...(route.bodyExample === undefined ? {} : { example: route.bodyExample }),
+                },
+              },
             },
           }
         : {}),

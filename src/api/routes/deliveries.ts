@@ -5,6 +5,7 @@ import {
   deliveryStatuses,
   deliverySummarySchema,
   rescheduleSchema,
+  timeToCome,
   type Delivery,
 } from '../../contracts/delivery.ts';
 import { eventTypes, operationalTypes } from '../../contracts/event-types.ts';
@@ -206,6 +207,7 @@ export const deliveryRoutes = [
     description: 'At most 30 days ahead. The hourly cap counts then as it does at any time.',
     scope: 'webhooks:write',
     body: rescheduleSchema,
+    bodyExample: { next_attempt_at: timeToCome },
     replies: { 200: { description: 'The delivery as it is now', schema: deliverySummarySchema } },
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id, body }) {

@@ -1,4 +1,4 @@
-import { eventDataSchemas } from '../../contracts/event-types.ts';
+import { eventDataSchemas, eventTypeExamples } from '../../contracts/event-types.ts';
 import {
   acceptedEventSchema,
   batchResultSchema,
@@ -26,6 +26,10 @@ import { digestOf, validate } from '../request-body.ts';
 import { defineRoute } from '../route.ts';
 
 const tag = 'Events';
+const exampleEvent = {
+  event: 'document.processed' as const,
+  data: eventTypeExamples['document.processed'].data,
+};
 
 function requireRoom({ backlog }: Deps): void {
   if (backlog.isFull()) {
@@ -142,6 +146,7 @@ export const publishRoutes = [
       'Answers once the event and its deliveries are committed. The same `id` again is answered with `duplicate: true` and sends nothing.',
     scope: 'events:write',
     body: publishEventSchema,
+    bodyExample: exampleEvent,
     maxBodyBytes: maxEventBytes,
     takesIdempotencyKey: true,
     replies: { 202: { description: 'Accepted', schema: acceptedEventSchema } },
@@ -184,6 +189,7 @@ export const publishRoutes = [
       'Each event is answered for itself, in order: one that is refused does not touch the others. The first 100 faults are listed, of all events together.',
     scope: 'events:write',
     body: publishBatchSchema,
+    bodyExample: { events: [exampleEvent] },
     parse: parseBatch,
     maxBodyBytes: maxBatchBytes,
     replies: { 207: { description: 'One answer an event', schema: batchResultSchema } },

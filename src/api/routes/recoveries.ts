@@ -98,6 +98,7 @@ export const recoveryRoutes = [
       'A durable job over the events accepted from `since` until `until`, oldest first: at most 50 a second, and within the hourly cap. The same call while its job is under way answers that job. What another call or a manual retry sends meanwhile is not sent twice.',
     scope: 'webhooks:write',
     body: recoverWebhookSchema,
+    bodyExample: { since: '2024-01-10T12:00:00Z', dry_run: true },
     replies: {
       200: { description: 'Counted only, as `dry_run` asked', schema: recoverySchema },
       202: { description: 'Under way', schema: recoverySchema },

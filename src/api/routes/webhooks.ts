@@ -47,6 +47,11 @@ export const webhookRoutes = [
     description: 'The answer holds the secret that every request to this webhook is signed with.',
     scope: 'webhooks:write',
     body: createWebhookSchema,
+    bodyExample: {
+      url: 'https://your-app.com/webhooks/fltr',
+      events: ['document.*'],
+      description: 'Search index',
+    },
     takesIdempotencyKey: true,
     replies: { 201: { description: 'Created', schema: createdWebhookSchema } },
     errors: ['webhook_limit_reached'],
@@ -109,6 +114,7 @@ export const webhookRoutes = [
       "One signed attempt with the type's example, answered with its outcome. The receiver sees `X-FLTR-Test: true`. It is not retried, not kept in the log and counts toward no limit.",
     scope: 'webhooks:write',
     body: testWebhookSchema,
+    bodyExample: { webhook_id: 'wh_01k', event: 'document.processed' },
     replies: { 200: { description: 'The attempt, whatever its outcome', schema: testResultSchema } },
     async handle({ deps, key, body }) {
       const webhook = await requireWebhook(deps, accountOf(key), body.webhook_id);
@@ -176,6 +182,7 @@ export const webhookRoutes = [
       'A new URL counts for deliveries that already wait. `active: false` holds what waits and what comes; `active: true` delivers what is held, oldest first.',
     scope: 'webhooks:write',
     body: updateWebhookSchema,
+    bodyExample: { events: ['document.*', 'dataset.*'], description: 'Search index' },
     replies: { 200: { description: 'The webhook as it is now', schema: webhookSchema } },
     async handle({ deps, key, id, body }) {
       if (body.url !== undefined) requireTarget(deps, body.url);
