@@ -205,6 +205,7 @@ create index deliveries_to_check on deliveries (reconcile_at, id)
 create index deliveries_deferred on deliveries (webhook_id, id) where wait_reason = 'hourly_cap';
 create index deliveries_deferred_until on deliveries (webhook_id, next_attempt_at) where wait_reason = 'hourly_cap';
 
+-- notified: it ended its delivery failed, and the event `delivery.failed` was written, or is counted in failure_counts.
 -- url, format, body_bytes: what was sent, and where to: the webhook may change, or be deleted.
 create table attempts (
   id text not null,
@@ -224,6 +225,7 @@ create table attempts (
   response_body bytea,
   response_truncated boolean not null default false,
   counts_for_cap boolean not null default true,
+  notified boolean not null default false,
   primary key (delivery_id, number)
 );
 -- The hourly cap counts these: all but those of operational events.
@@ -261,6 +263,17 @@ create table webhook_stats (
   primary key (webhook_id, minute, activation)
 ) with (fillfactor = 70);
 create index webhook_stats_oldest on webhook_stats (minute);
+
+-- Deliveries of a webhook that ended failed in a minute, where somebody subscribes to `delivery.failed`: the first ones are
+-- an event each, the others one together, once the minute is over. That takes the row away.
+create table failure_counts (
+  webhook_id text not null,
+  minute timestamptz not null,
+  account_id text not null,
+  failed int not null,
+  primary key (webhook_id, minute)
+);
+create index failure_counts_oldest on failure_counts (minute);
 
 -- What was requested, and how far it is; the workflow of the same id does it, page by page.
 -- kind: what it sends again; null: both. filters: the webhook's event types when it was requested.
