@@ -15,7 +15,7 @@ import { table } from './table.ts';
 
 type Create = z.input<typeof createWebhookSchema>;
 type Update = z.input<typeof updateWebhookSchema>;
-type Options = ApiOptions & { target?: string; events?: string; description?: string; format?: string };
+type Options = ApiOptions & { url?: string; events?: string; description?: string; format?: string };
 
 /** `webhooks`: each call of the API that is about them. */
 export function addWebhookCommands(program: Command): void {
@@ -32,28 +32,29 @@ export function addWebhookCommands(program: Command): void {
   callFor(
     apiCommand(webhooks, 'show <id>').description('one webhook, with its use of the hourly cap'),
     (client, id) => client.getWebhook(id),
-    webhookText,
+    (webhook) => webhookText(webhook),
   );
-  apiCommand(webhooks, 'create <target>')
-    .description('create a webhook for a URL, and print its secret, once')
+  apiCommand(webhooks, 'create')
+    .description('create a webhook, and print its secret, once')
+    .requiredOption('--url <url>', 'the receiver, which events are sent to')
     .requiredOption('--events <list>', 'separated by commas: types, document.*, dataset.*, or *')
     .option('--description <text>')
     .option('--format <format>', 'fltr or slack', 'fltr')
     .option('--inactive', 'what it would get is held until it is activated')
-    .action(async (target: string, options: Options & { inactive?: boolean }) => {
+    .action(async (options: Options & { url: string; inactive?: boolean }) => {
       const { client } = await connect(options);
       const created = await client.createWebhook({
-        url: target,
+        url: options.url,
         events: list(options.events) as Create['events'],
         active: options.inactive !== true,
         format: options.format as Create['format'],
         ...(options.description === undefined ? {} : { description: options.description }),
       });
-      print(options, created, (webhook) => `${webhookText(webhook)}\nsecret         ${webhook.secret}`);
+      print(options, created, (webhook) => webhookText(webhook, webhook.secret));
     });
   apiCommand(webhooks, 'update <id>')
     .description('change a webhook')
-    .option('--target <url>', 'send to another URL')
+    .option('--url <url>', 'send to another URL')
     .option('--events <list>', 'separated by commas')
     .option('--description <text>', 'an empty one removes it')
     .option('--format <format>', 'fltr or slack')
@@ -67,7 +68,7 @@ export function addWebhookCommands(program: Command): void {
       ) => {
         if (options.active && options.inactive) throw wrongUse('--active and --inactive: give one of them.');
         const change: Update = {
-          ...(options.target === undefined ? {} : { url: options.target }),
+          ...(options.url === undefined ? {} : { url: options.url }),
           ...(options.events === undefined
             ? {}
             : { events: list(options.events) as NonNullable<Update['events']> }),
@@ -79,7 +80,7 @@ export function addWebhookCommands(program: Command): void {
           ...(options.discardHeld ? { held: 'discard' } : {}),
         };
         const { client } = await connect(options);
-        print(options, await client.updateWebhook(id, change), webhookText);
+        print(options, await client.updateWebhook(id, change), (webhook) => webhookText(webhook));
       },
     );
   apiCommand(webhooks, 'delete <id>')
@@ -120,7 +121,7 @@ export function addWebhookCommands(program: Command): void {
   callFor(
     apiCommand(webhooks, 'finish-rotation <id>').description('end the overlap: the old secret signs no more'),
     (client, id) => client.finishSecretRotation(id),
-    webhookText,
+    (webhook) => webhookText(webhook),
   );
   callFor(
     apiCommand(webhooks, 'stats <id>').description('the last 24 hours: counts, failure rate, response times'),
@@ -144,15 +145,16 @@ const list = (text: string | undefined): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '');
 
+/** In the dashboard's words. */
 function stateOf({ active, auto_disabled, warning }: Webhook): string {
-  if (auto_disabled) return 'disabled';
-  if (!active) return 'inactive';
-  return warning ? 'failing' : 'active';
+  if (auto_disabled) return 'disabled automatically';
+  if (!active) return 'paused';
+  return warning ? 'active, failing' : 'active';
 }
 
 function webhookTable(webhooks: readonly Webhook[]): string {
   if (webhooks.length === 0)
-    return 'There are none. `fltr-webhooks webhooks create <url> --events "*"` makes one.';
+    return 'There are none. `fltr-webhooks webhooks create --url <url> --events "*"` makes one.';
   return table(
     webhooks.map((webhook) => ({
       id: webhook.webhook_id,
@@ -164,7 +166,7 @@ function webhookTable(webhooks: readonly Webhook[]): string {
   );
 }
 
-function webhookText(webhook: Webhook): string {
+function webhookText(webhook: Webhook, secret?: string): string {
   const { hourly_cap: cap, auto_disabled: disabled } = webhook;
   return fields({
     id: webhook.webhook_id,
@@ -181,6 +183,7 @@ function webhookText(webhook: Webhook): string {
     'secret due': webhook.secret_due ? 'older than 90 days: rotate it' : undefined,
     'old secret until': webhook.previous_secret_until ?? undefined,
     created: webhook.created_at,
+    secret,
   });
 }
 
