@@ -332,6 +332,9 @@ test('a webhook that was disabled automatically says why; activated, what failed
   await recover.getByText('completed', { exact: true }).waitFor();
   await recover.getByText('3 of 3 sent again', { exact: true }).waitFor();
   await until(requests, ({ length }) => length === 6);
+  await recover.getByText('3 delivered', { exact: true }).waitFor();
+  const log = await recover.getByRole('link', { name: 'Its deliveries in the log' }).getAttribute('href');
+  expect(log).toContain(webhookId);
   // The address knows of it.
   await page.reload();
   await recover.getByText('3 of 3 sent again', { exact: true }).waitFor();

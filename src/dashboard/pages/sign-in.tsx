@@ -2,6 +2,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useEffect, useState, type FormEvent } from 'react';
 import { signIn } from '../api.ts';
+import { FltrWebhooksError } from '../../client/request.ts';
 import { Field } from '../components/field.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem.tsx';
@@ -38,6 +39,7 @@ export function SignInPage() {
   return (
     <main className="lone">
       <PageHeader
+        eyebrow="FLTR webhooks"
         title="Sign in"
         subtitle="With an API key of your account. The browser does not keep the key."
       />
@@ -47,6 +49,7 @@ export function SignInPage() {
             <input
               {...control}
               type="password"
+              ref={(input) => input?.focus()}
               autoComplete="off"
               required
               value={key}
@@ -54,7 +57,7 @@ export function SignInPage() {
             />
           )}
         </Field>
-        <Problem error={entry.error} />
+        <Refusal error={entry.error} />
         <button type="submit" className="button button-primary" disabled={entry.isPending}>
           Sign in
         </button>
@@ -64,5 +67,15 @@ export function SignInPage() {
         <code>fltr-webhooks keys create --account …</code>
       </p>
     </main>
+  );
+}
+
+/** A key or a link that is not good says so itself; all else is said as anywhere. */
+function Refusal({ error }: { error: unknown }) {
+  if (!(error instanceof FltrWebhooksError) || error.status !== 401) return <Problem error={error} />;
+  return (
+    <p role="alert" className="notice notice-danger">
+      <strong>{error.message}</strong>
+    </p>
   );
 }

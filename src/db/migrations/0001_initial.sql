@@ -139,6 +139,7 @@ create index events_with_body on events (created_at) where body is not null;
 -- run_id: the Temporal run of that workflow; null: Temporal has not acknowledged one. Without an owner: the run that was.
 -- reconcile_at: when the reconciler checks that Temporal agrees with this row.
 -- retries_used: waits of the schedule that were used since the delivery began, or last began again.
+-- recovery_id: the recovery that sent it again last.
 -- timeline: what happened, for people to read; no code decides by it. It outlives the workflow's history.
 --
 -- Neither deliveries nor attempts have foreign keys: each would lock the webhook's or the event's row at every insert, and
@@ -163,6 +164,7 @@ create table deliveries (
   owner_id text,
   run_id text,
   reconcile_at timestamptz,
+  recovery_id text,
   timeline jsonb not null default '[]',
   constraint deliveries_of_event unique (account_id, event_id, webhook_id),
   constraint status_is_known check (status in ('pending', 'retrying', 'delivered', 'failed', 'held', 'canceled')),
@@ -204,6 +206,8 @@ create index deliveries_to_check on deliveries (reconcile_at, id)
 -- The deliveries that wait for room under a webhook's hourly cap, by acceptance and by time.
 create index deliveries_deferred on deliveries (webhook_id, id) where wait_reason = 'hourly_cap';
 create index deliveries_deferred_until on deliveries (webhook_id, next_attempt_at) where wait_reason = 'hourly_cap';
+-- How the deliveries of a recovery ended.
+create index deliveries_of_recovery on deliveries (recovery_id, status) where recovery_id is not null;
 
 -- notified: it ended its delivery failed, and the event `delivery.failed` was written, or is counted in failure_counts.
 -- url, format, body_bytes: what was sent, and where to: the webhook may change, or be deleted.

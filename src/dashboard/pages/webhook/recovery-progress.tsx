@@ -1,4 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import type { Recovery, RecoveryStatus } from '../../../contracts/recovery.ts';
 import { api } from '../../api.ts';
 import { Problem } from '../../components/problem.tsx';
@@ -16,7 +17,7 @@ const recoveryQuery = (id: string) => ({
   queryKey: ['recoveries', id],
   queryFn: () => api.getRecovery(id),
   refetchInterval: ({ state }: { state: { data: Recovery | undefined } }) =>
-    state.data?.ended_at ? (false as const) : refreshMs,
+    state.data?.ended_at && !state.data.outcome?.waiting ? (false as const) : refreshMs,
 });
 
 /** How far a recovery is, live; to pause, go on with and cancel it. */
@@ -40,7 +41,7 @@ export function RecoveryProgress({ id, onLeave }: { id: string; onLeave: () => v
 }
 
 function Progress({ recovery }: { recovery: Recovery }) {
-  const { status, total, done, failed, since, until } = recovery;
+  const { status, total, done, failed, since, until, outcome, webhook_id: webhookId } = recovery;
   return (
     <>
       <p className="row">
@@ -56,8 +57,32 @@ function Progress({ recovery }: { recovery: Recovery }) {
         </span>
         <progress className="recovery-bar" max={Math.max(1, total)} value={done + failed} />
       </label>
-      <p className="hint">The deliveries themselves tell what came of it.</p>
+      {outcome && <Outcome recovery={recovery} outcome={outcome} />}
+      <p>
+        <Link to="/log" search={{ webhook_id: webhookId, since }}>
+          Its deliveries in the log
+        </Link>
+      </p>
     </>
+  );
+}
+
+type OutcomeProps = { recovery: Recovery; outcome: NonNullable<Recovery['outcome']> };
+
+/** How the deliveries that were sent again ended, and how many have not ended yet. */
+function Outcome({ recovery: { webhook_id: webhookId, since }, outcome }: OutcomeProps) {
+  const { delivered, failed, canceled, waiting } = outcome;
+  return (
+    <p className="row numeric">
+      <Badge tone={delivered > 0 ? 'good' : 'idle'}>{`${formatCount(delivered)} delivered`}</Badge>
+      {failed > 0 && (
+        <Link to="/log" search={{ webhook_id: webhookId, since, status: 'failed' }}>
+          {formatCount(failed)} failed
+        </Link>
+      )}
+      {waiting > 0 && <Badge tone="busy">{`${formatCount(waiting)} not ended yet`}</Badge>}
+      {canceled > 0 && <Badge tone="idle">{`${formatCount(canceled)} canceled`}</Badge>}
+    </p>
   );
 }
 
