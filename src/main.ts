@@ -1,6 +1,4 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import type { App, Role } from './app.ts';
 import { addAccountCommands } from './cli/account.ts';
@@ -27,7 +25,7 @@ import { migrate } from './db/migrate.ts';
 import { createPool, isDatabaseUnavailable } from './db/pool.ts';
 import { StartError } from './errors.ts';
 import { createLog } from './observability/log.ts';
-import { packageRoot } from './package-root.ts';
+import { packageVersion } from './package-root.ts';
 
 /** Starts a role and stays until a signal: the first one stops everything in order, a second one at once. */
 async function serve(role: Role): Promise<void> {
@@ -94,13 +92,6 @@ const withDatabase: WithDatabase = async (run) => {
   }
 };
 
-function version(): string {
-  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  return version;
-}
-
 /** Node's error about several addresses has a code alone. */
 function describe(error: unknown): string {
   const { message, code } = error as { message?: string; code?: string };
@@ -109,7 +100,7 @@ function describe(error: unknown): string {
 
 const program = new Command('fltr-webhooks')
   .description('Sends webhooks; every delivery is a Temporal workflow. Without a command: up.')
-  .version(version())
+  .version(packageVersion)
   .addHelpText('after', exitCodesHelp)
   // Before the commands are made, which take it over.
   .exitOverride();

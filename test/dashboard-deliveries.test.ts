@@ -217,10 +217,22 @@ test('filters stand in the address: a reload and the back button keep them, and 
     (text) => text.includes('5xx'),
   );
   await filters.getByLabel('Code').fill('500');
+  await until(
+    () => new URL(page.url()).search,
+    (text) => text.includes('code=500&') || text.endsWith('code=500'),
+  );
   await heading(page, 'No delivery matches these filters', 2).waitFor();
   await page.getByRole('link', { name: 'Clear the filters' }).click();
   await untilCount(rows, 40);
   expect(await filters.getByLabel('Code').inputValue()).toBe('');
+  // Filters are cleared beside their results, too, and Back undoes a filter.
+  await filters.getByLabel('Status').selectOption('failed');
+  await untilCount(rows, 4);
+  await filters.getByRole('link', { name: 'Clear' }).click();
+  await untilCount(rows, 40);
+  await page.goBack();
+  await untilCount(rows, 4);
+  expect(await filters.getByLabel('Status').inputValue()).toBe('failed');
 });
 
 test('rows that come while one reads down the log do not move what is read', async () => {

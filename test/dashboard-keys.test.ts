@@ -122,6 +122,7 @@ test('what a key’s scopes do not allow is disabled, with the reason; it cannot
     'Send test event',
     'Count first',
   ]);
+  await disabled('/webhooks', 'webhooks:write', ['Create webhook']);
   await disabled('/webhooks/new', 'webhooks:write', ['Create']);
   await disabled(`/log/${deliveryId}`, 'webhooks:write', ['Retry now']);
   await disabled('/events/send', 'events:write', ['Send event']);

@@ -55,6 +55,8 @@ test('a browser shows every call, loads nothing from elsewhere, and tries one wi
   for (const { path } of routes) expect([...paths]).toContain(path);
 
   await page.getByRole('button', { name: 'Authorize' }).first().click();
+  // In place of the place that is kept for a key.
+  await page.getByRole('button', { name: 'Remove authorization' }).click();
   await page.getByRole('textbox').first().fill(service.key);
   await page.getByRole('button', { name: 'Apply credentials' }).click();
   await page.getByRole('button', { name: 'Close', exact: true }).click();

@@ -23,7 +23,7 @@ const page = `<!doctype html>
 <link rel="stylesheet" href="${docsPath}/swagger-ui.css">
 </head>
 <body>
-<p><a href="/">Dashboard</a></p>
+<p><a href="/">Dashboard</a> · “Try it out” uses your session of the dashboard. To use an API key: Authorize, Logout, enter the key.</p>
 <div id="reference"></div>
 <script src="${docsPath}/swagger-ui-bundle.js"></script>
 <script src="${docsPath}/reference.js"></script>

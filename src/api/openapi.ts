@@ -9,6 +9,7 @@ import { idPattern } from '../contracts/id.ts';
 import { timeToCome } from '../contracts/delivery.ts';
 import { problemSchema } from '../contracts/problem.ts';
 import { errorCatalogue, type ErrorCode } from '../errors.ts';
+import { packageVersion } from '../package-root.ts';
 import { isPublishing, type Route } from './route.ts';
 import { routes } from './routes/index.ts';
 
@@ -63,7 +64,7 @@ function generate(): Document {
     openapi: '3.1.0',
     info: {
       title: 'FLTR webhooks',
-      version: '1',
+      version: packageVersion,
       description: 'Sends webhooks: signed, retried, logged; every delivery is a Temporal workflow.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },

@@ -30,14 +30,19 @@ export function DeliveryPage() {
         title={delivery?.event ?? 'Delivery'}
         subtitle={
           <span className="row">
-            {delivery ? <DeliveryBadge status={delivery.status} /> : <Badge tone="idle">…</Badge>}
+            {delivery && <DeliveryBadge status={delivery.status} />}
+            {!delivery && !error && <Badge tone="idle">…</Badge>}
             <code className="break">{id}</code>
           </span>
         }
         actions={<>{delivery && !webhooks.isPending && <Steer delivery={delivery} obstacle={obstacle} />}</>}
       />
       <div className="stack">
-        {isMissing(error) ? <NotFound /> : <Problem error={error ?? event.error} />}
+        {isMissing(error) ? (
+          <NotFound to="/log" label="Delivery log" />
+        ) : (
+          <Problem error={error ?? event.error} />
+        )}
         <ScopeNote scope="webhooks:write" deed="retry, cancel or reschedule it" />
         {delivery && !webhooks.isPending ? (
           <>

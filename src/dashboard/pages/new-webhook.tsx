@@ -34,11 +34,7 @@ export function NewWebhookPage() {
   return (
     <>
       <PageHeader
-        eyebrow={
-          <>
-            Settings / <Link to="/webhooks">Webhooks</Link>
-          </>
-        }
+        eyebrow={<Link to="/webhooks">Webhooks</Link>}
         title="Create webhook"
         subtitle="The secret that signs its requests is made for you, and shown on its page."
       />

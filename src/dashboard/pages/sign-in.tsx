@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
-import { useEffect, useState, type FormEvent } from 'react';
+import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { signIn } from '../api.ts';
 import { FltrWebhooksError } from '../../client/request.ts';
 import { Field } from '../components/field.tsx';
@@ -25,6 +25,8 @@ export function SignInPage() {
       await navigate({ href: next ?? '/webhooks', replace: true });
     },
   });
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
   const { mutate } = entry;
   useEffect(() => {
     const [, token] = /^#token=(.+)$/.exec(location.hash) ?? [];
@@ -49,7 +51,7 @@ export function SignInPage() {
             <input
               {...control}
               type="password"
-              ref={(input) => input?.focus()}
+              ref={field}
               autoComplete="off"
               required
               value={key}

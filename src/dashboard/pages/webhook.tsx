@@ -39,18 +39,14 @@ export function WebhookPage() {
   return (
     <>
       <PageHeader eyebrow={<Place />} title="Webhook" subtitle={<code>{id}</code>} />
-      {isGone ? <NotFound /> : <Problem error={error} />}
+      {isGone ? <NotFound to="/webhooks" label="All webhooks" /> : <Problem error={error} />}
       {!error && <div className="card skeleton-page" aria-busy="true" />}
     </>
   );
 }
 
 function Place() {
-  return (
-    <>
-      Settings / <Link to="/webhooks">Webhooks</Link>
-    </>
-  );
+  return <Link to="/webhooks">Webhooks</Link>;
 }
 
 function OneWebhook({ webhook }: { webhook: Webhook }) {

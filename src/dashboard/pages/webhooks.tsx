@@ -6,7 +6,7 @@ import { EmptyState } from '../components/empty-state.tsx';
 import { Field } from '../components/field.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem.tsx';
-import { ScopeNote } from '../components/scope.tsx';
+import { ScopeNote, useScopeReason } from '../components/scope.tsx';
 import { settingsQuery, webhooksQuery } from '../queries.ts';
 import { WebhookTable } from './webhooks/webhook-table.tsx';
 
@@ -16,18 +16,24 @@ export function WebhooksPage() {
   const { filter = '' } = route.useSearch();
   const { data: webhooks, error } = useQuery(webhooksQuery);
   const { data: settings } = useQuery(settingsQuery);
+  const reason = useScopeReason('webhooks:write');
   const shown = webhooks?.filter((webhook) => matches(webhook, filter));
   const limit = settings ? ` of ${settings.max_webhooks}` : '';
   return (
     <>
       <PageHeader
-        eyebrow="Settings"
         title="Webhooks"
         subtitle={<p className="numeric">{webhooks ? `${webhooks.length}${limit}` : '\u00a0'}</p>}
         actions={
-          <Link to="/webhooks/new" className="button button-primary">
-            Create webhook
-          </Link>
+          reason === undefined ? (
+            <Link to="/webhooks/new" className="button button-primary">
+              Create webhook
+            </Link>
+          ) : (
+            <button type="button" className="button button-primary" disabled title={reason}>
+              Create webhook
+            </button>
+          )
         }
       />
       <ScopeNote scope="webhooks:write" deed="create or change a webhook" />
