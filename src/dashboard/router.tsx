@@ -28,7 +28,6 @@ import { sessionQuery } from './queries.ts';
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
   errorComponent: PageError,
-  notFoundComponent: NoSuchPage,
 });
 
 const signIn = createRoute({
@@ -108,6 +107,7 @@ const sendEventRoute = createRoute({
   component: SendEventPage,
 });
 const eventRoute = page('/events/$id', EventPage);
+const nowhere = page('/$', NoSuchPage);
 const keys = page('/keys', KeysPage);
 const settings = page('/settings', SettingsPage);
 
@@ -125,6 +125,7 @@ const routeTree = root.addChildren([
     eventRoute,
     keys,
     settings,
+    nowhere,
   ]),
 ]);
 

@@ -44,13 +44,13 @@ export function NotFound({ to, label }: NotFoundProps) {
 /** In place of a page: the address is none of the dashboard's. */
 export function NoSuchPage() {
   return (
-    <main className="lone">
+    <>
       <PageHeader title="There is nothing here" subtitle={whyNothing} />
       <p>
         <Link to="/webhooks" className="button">
           All webhooks
         </Link>
       </p>
-    </main>
+    </>
   );
 }
