@@ -114,7 +114,13 @@ test('trigger publishes an example and waits for the outcome', async () => {
   expect([bad.code, bad.output]).toEqual([1, expect.stringMatching(/failed {2,}404/)]);
   // A webhook that is paused does not count where another one is watched.
   const paused = await json<{ webhook_id: string }>(
-    ...['webhooks', 'create', '--url', `${receiver.url}/paused`, '--events', '*', '--inactive'],
+    'webhooks',
+    'create',
+    '--url',
+    `${receiver.url}/paused`,
+    '--events',
+    '*',
+    '--inactive',
   );
   const both = await run('trigger', 'document.processed');
   expect([both.code, both.output]).toEqual([1, expect.stringContaining('1 held: the webhook is not active')]);

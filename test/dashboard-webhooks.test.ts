@@ -3,7 +3,14 @@ import type { Browser, Page } from 'playwright-core';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { launchBrowser } from './kit/browser.ts';
-import { heading, openDashboard, readClipboard, untilFocused, untilRefused } from './kit/dashboard.ts';
+import {
+  heading,
+  openDashboard,
+  readClipboard,
+  untilCount,
+  untilFocused,
+  untilRefused,
+} from './kit/dashboard.ts';
 import { startReceiver, type Received, type Receiver } from './kit/receiver.ts';
 import { call, startService, until, type Service } from './kit/service.ts';
 
@@ -182,6 +189,50 @@ test('a double click creates one webhook and sends one event; another one is sen
   await send.dblclick();
   await another.waitFor();
   expect(await countOf('/v1/events')).toBe(2);
+});
+
+test('a webhook whose receiver is down looks so, in the list and on its page', async () => {
+  const { key } = await service.newAccount();
+  const mine = (method: string, path: string, body?: unknown) =>
+    call<{ webhook_id: string }>(service.apiUrl, key, method, path, body);
+  // Nothing listens there.
+  const { body: down } = await mine('POST', '/v1/webhooks', { url: 'http://localhost:1/', events: ['*'] });
+  await mine('POST', '/v1/events', {
+    event: 'document.deleted',
+    data: { document_id: 'doc_1', dataset_id: 'ds_1' },
+  });
+  const { page } = await openDashboard(browser, service, `/webhooks/${down.webhook_id}`, { key });
+  await latest(page, 'retrying').waitFor();
+  await page.reload();
+  const numbers = page.getByRole('region', { name: 'Last 24 hours' });
+  const tile = (name: string) => numbers.locator('.tile', { has: page.getByText(name, { exact: true }) });
+  await tile('Waiting now').getByRole('link', { name: '1 retrying' }).waitFor();
+  await tile('Attempts failed').getByText('1 (100%)').waitFor();
+  await tile('Response time p50').getByText('–').waitFor();
+  await page.getByText('active, failing', { exact: true }).waitFor();
+  await page.goto('/webhooks');
+  const row = page.getByRole('row').filter({ hasText: 'localhost:1' });
+  for (const text of ['active, failing', '1 retrying', '100%'])
+    await row.getByText(text, { exact: true }).waitFor();
+});
+
+test('the head of the webhooks page stays where it is, however many webhooks there are', async () => {
+  const { key } = await service.newAccount();
+  const create = (path: string) =>
+    call(service.apiUrl, key, 'POST', '/v1/webhooks', { url: receiver.url + path, events: ['*'] });
+  await create('/1');
+  for (const width of [768, 1280, 1920]) {
+    const { page } = await openDashboard(browser, service, '/webhooks', { key, width });
+    const rows = page.getByRole('row').filter({ has: page.getByRole('rowheader') });
+    const box = () => page.getByRole('main').getByRole('link', { name: 'Create webhook' }).boundingBox();
+    await rows.first().waitFor();
+    const before = await box();
+    const count = await rows.count();
+    for (let number = count; number < count + 9; number += 1) await create(`/${width}/${number}`);
+    await page.reload();
+    await untilCount(rows, count + 9);
+    expect([width, await box()]).toEqual([width, before]);
+  }
 });
 
 test('editing, pausing, and activating with what is held delivered or discarded', async () => {
