@@ -9,9 +9,9 @@ import { takeSlots, type Limits, type Slot, type SlotRequest } from '../src/db/r
 import { stopOrGoOn } from '../src/db/stop-delivery.ts';
 import { entriesOfResult } from '../src/domain/delivery-run.ts';
 import { judgeAttempt } from '../src/domain/outcome.ts';
-import { bodyFor } from '../src/domain/slack-text.ts';
 import { isOperational } from '../src/domain/subscription.ts';
 import type { StoredEntry } from '../src/domain/timeline.ts';
+import { bodyFor } from '../src/domain/wire-body.ts';
 import type { Sender } from '../src/outbound/sender.ts';
 import type { SecretBox } from '../src/security/secret-box.ts';
 import type { AttemptResult, AttemptTrigger } from '../workflows/contract.ts';
@@ -154,10 +154,9 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
         `The payload of ${context.eventId} was removed`,
         'payload_removed',
       );
-    const { attemptId, sent } = await sendAttempt(
-      { sender, secretBox },
-      { ...context, body: bodyFor(context.format, body) },
-    );
+    const { url, format } = context;
+    const sentBody = bodyFor(format, body);
+    const { attemptId, sent } = await sendAttempt({ sender, secretBox }, { ...context, body: sentBody });
     const { outcome, errorCode, reason } = judgeAttempt(sent, scheduledSeconds === null);
     const durationMs = Math.round(sent.durationMs);
     const endedAt = new Date(sent.startedAt.getTime() + durationMs);
@@ -180,6 +179,7 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
       webhookId,
       activation,
       countsForCap: !isOperational(context.eventType),
+      request: { url, format, bodyBytes: sentBody.length },
       response:
         sent.kind === 'answered'
           ? { headers: sent.headers, body: sent.body, truncated: sent.truncated }

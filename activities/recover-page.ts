@@ -3,6 +3,7 @@ import { findDelivery, reopenDelivery } from '../src/db/deliveries.ts';
 import type { Pool } from '../src/db/pool.ts';
 import {
   claimPage,
+  countForRecovery,
   finishPage,
   insertMissed,
   loadRecovery,
@@ -40,10 +41,13 @@ export function createRecoverPage({ pool, retention, wakeDispatcher }: RecoverDe
     const row = await findDelivery(pool, recovery.accountId, deliveryId);
     if (!row || row.status === 'canceled') return false;
     // Requested already: by a run of this page that died, or by somebody else since.
-    if (row.status !== 'failed' || (row.endedAt && row.endedAt >= recovery.createdAt)) return true;
+    if (row.status !== 'failed' || (row.endedAt && row.endedAt >= recovery.createdAt)) {
+      await countForRecovery(pool, recovery.id, deliveryId);
+      return true;
+    }
     const at = new Date().toISOString();
     const requested = { at, type: 'signal', name: 'recover', by: recovery.askedBy, outside: true } as const;
-    await reopenDelivery(pool, row, 'none', [requested]);
+    await reopenDelivery(pool, row, 'none', [requested], recovery.id);
     return true;
   };
 

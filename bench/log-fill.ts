@@ -196,12 +196,13 @@ const statements = [
        jsonb_build_object('at', at, 'type', 'ended', 'status', status, 'reason', null))
    from log_deliveries order by id`,
   `insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds, response_headers,
-     response_body, webhook_id)
+     response_body, webhook_id, url, format, body_bytes)
    select pg_temp.id_at('att', made_at, 8 * n + number), id, number, made_at, 36,
      case when number < attempts then 503 else code end,
      case when number < attempts or status = 'retrying' then 'retry' when status = 'delivered' then 'delivered' else 'failed' end,
      null, case when number < attempts then 60 end,
-     '{"content-type": "application/json", "date": "Wed, 10 Jan 2024 12:01:30 GMT"}', '{"received":true}', webhook_id
+     '{"content-type": "application/json", "date": "Wed, 10 Jan 2024 12:01:30 GMT"}', '{"received":true}', webhook_id,
+     'https://your-app.com/webhooks/fltr', 'fltr', 200
    from log_deliveries cross join lateral generate_series(1, attempts) as number
    cross join lateral (select least(at + make_interval(secs => (array[0, 61, 363, 2165])[number]), now()) as made_at) as m
    order by made_at`,

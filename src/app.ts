@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { createApi, createProbes } from './api/server.ts';
 import { childEnvironment, type Config } from './config.ts';
 import { createTurns } from '../activities/turns.ts';
-import { createTellFailed } from '../activities/tell-failed.ts';
+import { createNotifyFailed } from '../activities/notify-failed.ts';
 import { applySetting } from './db/applied-settings.ts';
 import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { openDatabase } from './db/open-database.ts';
@@ -17,6 +17,7 @@ import { watchBacklog } from './dispatch/backlog.ts';
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts';
 import { createFirstAttempts } from './dispatch/first-attempts.ts';
 import { startReconciler, type Reconciler } from './dispatch/reconcile.ts';
+import { startFailureDigests } from './dispatch/failure-digests.ts';
 import { startRecoveryReconciler } from './dispatch/recoveries.ts';
 import { signalOwner, type SignalDeps } from './dispatch/signal.ts';
 import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
@@ -188,7 +189,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           onFirstAttempts: firstAttempts.made,
           limits,
           minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
-          onFailed: createTellFailed(pool, wakeDispatcher),
+          onFailed: createNotifyFailed(pool, wakeDispatcher),
           wakeDispatcher,
           wakeStarts,
           passOnSignal: async ({ deliveryId, name, request }) => {
@@ -226,6 +227,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     stops.push({ name: 'reconciler', stop: reconciler.close });
     const recoveries = startRecoveryReconciler({ pool, temporal, log });
     stops.push({ name: 'recoveries', stop: recoveries.close });
+    const digests = startFailureDigests({ pool, log, wakeDispatcher });
+    stops.push({ name: 'failure digests', stop: digests.close });
 
     const backlog = hasApi ? watchBacklog(pool, config.FLTR_MAX_BACKLOG, log) : null;
     if (backlog) stops.push({ name: 'backlog', stop: backlog.close });

@@ -26,6 +26,7 @@ import { migrate } from './db/migrate.ts';
 import { createPool, isDatabaseUnavailable } from './db/pool.ts';
 import { StartError } from './errors.ts';
 import { createLog } from './observability/log.ts';
+import { packageVersion } from './package-root.ts';
 
 /** Starts a role and stays until a signal: the first one stops everything in order, a second one at once. */
 async function serve(role: Role): Promise<void> {
@@ -99,12 +100,13 @@ function describe(error: unknown): string {
 }
 
 const program = new Command('fltr-webhooks')
-  .description('Sends webhooks; every delivery is a Temporal workflow.')
+  .description('Sends webhooks; every delivery is a Temporal workflow. Without a command: up.')
+  .version(packageVersion)
   .addHelpText('after', exitCodesHelp)
   // Before the commands are made, which take it over.
   .exitOverride();
 program
-  .command('up', { isDefault: true })
+  .command('up')
   .description('the whole service; starts PostgreSQL and Temporal too where none is configured')
   .action(() => serve('up'));
 program
@@ -158,15 +160,9 @@ program
     process.exitCode = await runDemo(import.meta.filename);
   });
 try {
-  const [first = ''] = process.argv.slice(2);
-  // Otherwise it would be taken for an argument of `up`, which is what no command stands for.
-  if (
-    /^[^-]/.test(first) &&
-    first !== 'help' &&
-    !program.commands.some((command) => command.name() === first)
-  )
-    throw wrongUse(`There is no command ${first}: see \`fltr-webhooks --help\`.`);
-  await program.parseAsync();
+  const given = process.argv.slice(2);
+  // Not as commander's default command: that one would take a mistyped command for its argument.
+  await program.parseAsync(given.length === 0 ? ['up'] : given, { from: 'user' });
 } catch (error) {
   // Commander has said it.
   if (error instanceof CommanderError) process.exit(exitCodeOf(error));

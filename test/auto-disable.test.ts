@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Stats } from '../src/contracts/stats.ts';
+import type { WebhookStats } from '../src/contracts/webhook.ts';
 import { evaluateWebhooks } from '../src/db/auto-disable.ts';
 import { judgeWebhook } from '../src/domain/auto-disable.ts';
 import { percentile, stepOf } from '../src/domain/response-times.ts';
@@ -271,4 +273,41 @@ test('statistics are kept up as attempts are recorded', async () => {
   expect(ended[0]?.response_ms.p50).toBeGreaterThanOrEqual(0);
   expect(ended[0]?.hourly.reduce((sum, { delivered }) => sum + delivered, 0)).toBe(1);
   expect(ended[0]?.hourly.length).toBeGreaterThanOrEqual(24);
+});
+
+test('a receiver that cannot be reached counts as failed at once, waits in sight, and has no response times', async () => {
+  const { mine } = await account();
+  // Nothing listens there.
+  const { body: created } = await mine.call<Webhook>('POST', '/v1/webhooks', {
+    url: 'http://localhost:1/',
+    events: ['*'],
+  });
+  const id = created.webhook_id;
+  const publish = () =>
+    mine.call('POST', '/v1/events', {
+      event: 'document.deleted',
+      data: { document_id: 'd', dataset_id: 's' },
+    });
+  await publish();
+  const { body: stats } = await until(
+    () => mine.call<WebhookStats>('GET', `/v1/webhooks/${id}/stats`),
+    ({ body }) => body.waiting.retrying === 1,
+  );
+  expect(stats).toMatchObject({
+    attempts: 1,
+    failed_attempts: 1,
+    delivered: 0,
+    failed: 0,
+    failure_rate: null,
+  });
+  expect(stats.response_ms).toEqual({ p50: null, p95: null, p99: null });
+  await mine.call('PATCH', `/v1/webhooks/${id}`, { active: false });
+  await publish();
+  const { body: all } = await until(
+    () => mine.call<Stats>('GET', '/v1/stats'),
+    ({ body }) => body.data[0]?.waiting.held === 2,
+  );
+  expect(all.data).toMatchObject([
+    { webhook_id: id, attempts: 1, failed_attempts: 1, waiting: { pending: 0, retrying: 0, held: 2 } },
+  ]);
 });

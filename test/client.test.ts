@@ -99,8 +99,11 @@ test('what is refused says what, where and why, and is not sent again', async ()
   const refused = client.createWebhook({ url: 'ftp://example.com', events: ['*'] });
   const error = await refused.catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(FltrWebhooksError);
-  const { status, code, errors, requestId } = error as FltrWebhooksError;
+  const { status, code, errors, message, requestId } = error as FltrWebhooksError;
   expect([status, code, errors[0]?.pointer]).toEqual([422, 'validation_failed', '/url']);
+  // The message says each fault once.
+  expect(message).toContain(errors[0]?.message);
+  expect(message.split(errors[0]?.message ?? '')).toHaveLength(2);
   expect(requestId).toMatch(/^req_/);
   const { requests } = await sent((each) => each.getWebhook('wh_1'), [{ status: 404 }]);
   expect(requests).toHaveLength(1);
@@ -111,7 +114,7 @@ test('an event that got no answer is published again under the same id', async (
   expect(error).toBeNull();
   expect(requests).toHaveLength(3);
   const ids = requests.map(({ body }) => (JSON.parse(body.toString()) as { id: string }).id);
-  expect(ids[0]).toMatch(/^evt_/);
+  expect(ids[0]).toMatch(/^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$/);
   expect(new Set(ids).size).toBe(1);
 });
 

@@ -114,6 +114,7 @@ describe('exit codes', () => {
     expect(await run(['webhooks', 'list'])).toEqual([0, says('There are none.')]);
     expect(await run(['--help'])).toEqual([0, says('5  no answer')]);
     expect(await run(['help', 'deliveries'])).toEqual([0, says('reschedule')]);
+    expect(await run(['--version'])).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/)]);
   });
 
   test('1: the service refuses it', async () => {
@@ -124,7 +125,7 @@ describe('exit codes', () => {
   });
 
   test.each([
-    ['an unknown command', ['deliverys', 'list'], 'There is no command deliverys'],
+    ['an unknown command', ['deliverys', 'list'], 'Did you mean deliveries?'],
     ['an unknown subcommand', ['deliveries', 'lists'], 'Did you mean list?'],
     ['no subcommand', ['deliveries'], 'Usage: fltr-webhooks deliveries'],
     ['an unknown option', ['deliveries', 'list', '--statsu', 'failed'], 'Did you mean --status?'],
@@ -134,17 +135,46 @@ describe('exit codes', () => {
       'Allowed choices are pending',
     ],
     ['no argument', ['deliveries', 'show'], "missing required argument 'id'"],
-    ['a missing option', ['webhooks', 'create', 'http://localhost:1'], "'--events <list>' not specified"],
+    [
+      'a missing option',
+      ['webhooks', 'create', '--url', 'http://localhost:1'],
+      "'--events <list>' not specified",
+    ],
     ['a file that is not there', ['events', 'send-batch', '/nowhere/file'], '/nowhere/file cannot be read'],
-    ['a value that the service does not take', ['webhooks', 'create', 'ftp://x', '--events', '*'], '/url'],
-    ['a limit out of range', ['deliveries', 'list', '--limit', '101'], '/limit'],
+    [
+      'a value that the service does not take',
+      ['webhooks', 'create', '--url', 'ftp://x', '--events', '*'],
+      'https',
+    ],
+    [
+      'a limit out of range',
+      ['deliveries', 'list', '--limit', '101'],
+      'limit must be a whole number from 1 to 100',
+    ],
   ])('2: %s', async (_name, command, text) => {
     expect(await run(command)).toEqual([2, says(text)]);
   });
 
+  test('2: each fault is said once, in plain words', async () => {
+    const id = ['--data', '{"document_id":"d"}'];
+    expect(await run(['events', 'send', 'document.processed', ...id])).toEqual([
+      2,
+      'dataset_id is missing.\n',
+    ]);
+    expect(await run(['deliveries', 'list', '--since', 'yesterday'])).toEqual([
+      2,
+      'since must be a time such as 2026-01-10T12:00:00Z.\n',
+    ]);
+    const { webhook_id: webhook } = await service.newWebhook('http://localhost:1');
+    expect(await run(['webhooks', 'update', webhook])).toEqual([
+      2,
+      'The body must change at least one field.\n',
+    ]);
+  });
+
   test('2: no service is named', async () => {
     const child = startProcess(['webhooks', 'list'], { FLTR_DATA_DIR: folder });
-    expect([await child.exited(), child.output()]).toEqual([2, says('No service: name one with --url')]);
+    expect([await child.exited(), child.output()]).toEqual([2, says('No service: name one with --api-url')]);
   });
 
   test("3: it does not exist, or is another account's", async () => {
@@ -162,12 +192,12 @@ describe('exit codes', () => {
     expect((await run(['webhooks', 'list', '--key', 'fltr_unknown']))[0]).toBe(4);
     const reader = await service.newKey({ accountId: service.accountId, scopes: ['webhooks:read'] });
     expect(
-      (await run(['webhooks', 'create', 'http://localhost:1', '--events', '*', '--key', reader]))[0],
+      (await run(['webhooks', 'create', '--url', 'http://localhost:1', '--events', '*', '--key', reader]))[0],
     ).toBe(4);
   });
 
   test('5: nothing listens, somebody else answers, the database is away', async () => {
-    expect(await run(['webhooks', 'list', '--url', 'http://127.0.0.1:1'])).toEqual([
+    expect(await run(['webhooks', 'list', '--api-url', 'http://127.0.0.1:1'])).toEqual([
       5,
       says('no answer from http://127.0.0.1:1'),
     ]);
@@ -176,7 +206,7 @@ describe('exit codes', () => {
     await once(other, 'listening');
     onTestFinished(() => void other.close());
     const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
-    expect(await run(['webhooks', 'list', '--url', url])).toEqual([5, says('404')]);
+    expect(await run(['webhooks', 'list', '--api-url', url])).toEqual([5, says('404')]);
     expect(await run(['accounts', 'list'], { DATABASE_URL: 'postgres://x@127.0.0.1:1/x' })).toEqual([
       5,
       says('The database is not available'),

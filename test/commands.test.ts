@@ -46,6 +46,7 @@ test('a webhook is created, shown, changed, tested, measured', async () => {
   const created = await json<{ webhook_id: string; secret: string }>(
     'webhooks',
     'create',
+    '--url',
     receiver.url,
     '--events',
     'document.*, dataset.created',
@@ -111,6 +112,22 @@ test('trigger publishes an example and waits for the outcome', async () => {
   const bad = await run('trigger', 'document.processed');
   answers = 200;
   expect([bad.code, bad.output]).toEqual([1, expect.stringMatching(/failed {2,}404/)]);
+  // A webhook that is paused does not count where another one is watched.
+  const paused = await json<{ webhook_id: string }>(
+    'webhooks',
+    'create',
+    '--url',
+    `${receiver.url}/paused`,
+    '--events',
+    '*',
+    '--inactive',
+  );
+  const both = await run('trigger', 'document.processed');
+  expect([both.code, both.output]).toEqual([1, expect.stringContaining('1 held: the webhook is not active')]);
+  expect((await run('trigger', 'document.processed', '--webhook', webhookId)).code).toBe(0);
+  expect((await run('trigger', 'document.processed', '--webhook', 'wh_none')).code).toBe(3);
+  expect((await run('events', 'list')).output).toContain('1 delivered, 1 held');
+  await run('webhooks', 'delete', paused.webhook_id, '--yes');
   const unknown = await run('trigger', 'nothing.happened');
   expect([unknown.code, unknown.output]).toEqual([
     2,

@@ -80,6 +80,32 @@ test('a receiver that fails: its delivery counts down to the retry, is retried n
   expect((await waitForStatus(mine, deliveryId, 'delivered')).attempts).toHaveLength(2);
 });
 
+test('the page of a delivery to a Slack-compatible target shows the message that was sent, and where to', async () => {
+  const { key, mine } = await openAccount('/others');
+  const { body: webhook } = await mine.call<{ webhook_id: string }>('POST', '/v1/webhooks', {
+    url: `${receiver.url}/slack`,
+    events: ['dataset.*'],
+    format: 'slack',
+  });
+  const { body } = await mine.call<{ deliveries: { id: string }[] }>('POST', '/v1/events', {
+    event: 'dataset.deleted',
+    data: { dataset_id: 'ds_xyz789' },
+  });
+  const deliveryId = body.deliveries[0]?.id ?? '';
+  await waitForStatus(mine, deliveryId, 'delivered');
+  await mine.call('DELETE', `/v1/webhooks/${webhook.webhook_id}`);
+  const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
+  const sent = page.getByRole('region', { name: 'What attempt 1 sent' });
+  await sent.getByText(`POST ${receiver.url}/slack`).waitFor();
+  await sent.getByText('Body', { exact: true }).click();
+  const received = receiver.requests.find(({ path }) => path === '/slack')?.body.toString() ?? '';
+  const shown = sent.getByRole('region', { name: 'The body of attempt 1' });
+  await until(
+    async () => JSON.stringify(JSON.parse((await shown.textContent()) ?? '')),
+    (text) => text === received,
+  );
+});
+
 test('a waiting delivery is given another time, then canceled, and what cannot be done is not offered', async () => {
   broken.set('/waits', 503);
   const { key, mine, publish, requests } = await openAccount('/waits');
@@ -113,13 +139,44 @@ test('what was delivered is sent again only after a question', async () => {
   const { deliveryId } = await publish();
   await waitForStatus(mine, deliveryId, 'delivered');
   const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
-  await page.getByRole('button', { name: 'Retry now' }).click();
+  await page.getByRole('button', { name: 'Resend' }).click();
   const question = page.getByRole('alertdialog', { name: 'Send it again?' });
   await question.waitFor();
   expect(requests()).toHaveLength(1);
   await question.getByRole('button', { name: 'Send it again' }).click();
   await heading(page, /^Attempt 2 /, 3).waitFor();
   await until(requests, ({ length }) => length === 2);
+});
+
+test('nothing is retried or resent where its webhook is paused or deleted, and the page says why', async () => {
+  broken.set('/off', 404);
+  const { key, mine, webhookId, publish } = await openAccount('/off');
+  const { deliveryId: failed } = await publish();
+  await waitForStatus(mine, failed, 'failed');
+  broken.delete('/off');
+  const { deliveryId: delivered } = await publish();
+  await waitForStatus(mine, delivered, 'delivered');
+  const { page } = await openDashboard(browser, service, '/log', { key });
+  const isRefused = async (deliveryId: string, name: string, words: string) => {
+    await page.goto(`/log/${deliveryId}`);
+    await page.getByRole('main').getByText(words, { exact: true }).waitFor();
+    const button = page.getByRole('button', { name });
+    expect([name, await button.isDisabled(), await button.getAttribute('title')]).toEqual([
+      name,
+      true,
+      words,
+    ]);
+  };
+  await mine.call('PATCH', `/v1/webhooks/${webhookId}`, { active: false });
+  const paused = 'Its webhook is paused: activate the webhook first.';
+  await isRefused(failed, 'Retry now', paused);
+  await isRefused(delivered, 'Resend', paused);
+  const { status, text } = await mine.call('POST', `/v1/deliveries/${failed}/retry`);
+  expect([status, text]).toEqual([409, expect.stringContaining('Activate the webhook, then retry.')]);
+  await mine.call('DELETE', `/v1/webhooks/${webhookId}`);
+  const gone = 'Its webhook was deleted: nothing can be sent to it.';
+  await isRefused(failed, 'Retry now', gone);
+  await isRefused(delivered, 'Resend', gone);
 });
 
 test('filters stand in the address: a reload and the back button keep them, and clearing shows all', async () => {
@@ -160,10 +217,22 @@ test('filters stand in the address: a reload and the back button keep them, and 
     (text) => text.includes('5xx'),
   );
   await filters.getByLabel('Code').fill('500');
+  await until(
+    () => new URL(page.url()).search,
+    (text) => text.includes('code=500&') || text.endsWith('code=500'),
+  );
   await heading(page, 'No delivery matches these filters', 2).waitFor();
   await page.getByRole('link', { name: 'Clear the filters' }).click();
   await untilCount(rows, 40);
   expect(await filters.getByLabel('Code').inputValue()).toBe('');
+  // Filters are cleared beside their results, too, and Back undoes a filter.
+  await filters.getByLabel('Status').selectOption('failed');
+  await untilCount(rows, 4);
+  await filters.getByRole('link', { name: 'Clear' }).click();
+  await untilCount(rows, 40);
+  await page.goBack();
+  await untilCount(rows, 4);
+  expect(await filters.getByLabel('Status').inputValue()).toBe('failed');
 });
 
 test('rows that come while one reads down the log do not move what is read', async () => {
@@ -275,6 +344,9 @@ test('a webhook that was disabled automatically says why; activated, what failed
   await recover.getByText('completed', { exact: true }).waitFor();
   await recover.getByText('3 of 3 sent again', { exact: true }).waitFor();
   await until(requests, ({ length }) => length === 6);
+  await recover.getByText('3 delivered', { exact: true }).waitFor();
+  const log = await recover.getByRole('link', { name: 'Its deliveries in the log' }).getAttribute('href');
+  expect(log).toContain(webhookId);
   // The address knows of it.
   await page.reload();
   await recover.getByText('3 of 3 sent again', { exact: true }).waitFor();

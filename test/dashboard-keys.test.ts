@@ -122,8 +122,9 @@ test('what a key’s scopes do not allow is disabled, with the reason; it cannot
     'Send test event',
     'Count first',
   ]);
+  await disabled('/webhooks', 'webhooks:write', ['Create webhook']);
   await disabled('/webhooks/new', 'webhooks:write', ['Create']);
-  await disabled(`/log/${deliveryId}`, 'webhooks:write', ['Retry now']);
+  await disabled(`/log/${deliveryId}`, 'webhooks:write', ['Resend']);
   await disabled('/events/send', 'events:write', ['Send event']);
   await disabled('/keys', 'webhooks:write', ['Create key', 'Revoke']);
 

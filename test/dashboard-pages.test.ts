@@ -223,7 +223,7 @@ test('dialogs keep the focus, Escape closes them, and the focus comes back', asy
     [`/webhooks/${ids.healthy}`, ['Edit', 'Pause', 'Delete', 'Rotate', 'Reveal secret']],
     [`/webhooks/${ids.paused}`, ['Activate']],
     [`/log/${ids.retrying.deliveryId}`, ['Reschedule', 'Cancel']],
-    [`/log/${ids.delivered.deliveryId}`, ['Retry now']],
+    [`/log/${ids.delivered.deliveryId}`, ['Resend']],
     ['/keys', ['Create key', 'Revoke']],
   ];
   for (const [path, names] of places) {

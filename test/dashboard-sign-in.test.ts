@@ -37,6 +37,11 @@ test('who is not signed in is asked to, and then comes to where they were going'
   expect(new URL(tab.page.url()).search).toBe('?status=failed');
 });
 
+test('the only field of the page has the focus', async () => {
+  await tab.page.goto('/sign-in');
+  await tab.page.getByLabel('API key').and(tab.page.locator(':focus')).waitFor();
+});
+
 test('a wrong key is told so, and what to do; the right one then opens', async () => {
   await tab.page.goto('/');
   await signIn('fltr_wrong');
@@ -93,6 +98,29 @@ test('a key that is revoked ends its sessions', async () => {
   ]);
   await tab.page.reload();
   await heading('Sign in').waitFor();
+});
+
+test('a session that ends while a form is open: the form says so, and goes on after signing in elsewhere', async () => {
+  const { page, context } = tab;
+  await page.goto('/webhooks/new');
+  await signIn(await service.newKey({ accountId: service.accountId }));
+  await page.getByLabel('URL', { exact: true }).fill('http://localhost:1/draft');
+  await page.getByRole('checkbox', { name: '*', exact: true }).check();
+  const cookies = await context.cookies();
+  await context.clearCookies();
+  await page.getByRole('button', { name: 'Create' }).click();
+  const alert = page.getByRole('alert');
+  await alert.getByText('Your session has ended.').waitFor();
+  expect(await alert.textContent()).not.toMatch(/Authorization|header/);
+  const link = alert.getByRole('link', { name: 'Sign in again' });
+  expect([await link.getAttribute('href'), await link.getAttribute('target')]).toEqual([
+    '/sign-in',
+    '_blank',
+  ]);
+  expect(await findBarriers(page)).toEqual([]);
+  await context.addCookies(cookies);
+  await page.getByRole('button', { name: 'Create' }).click();
+  await page.getByRole('heading', { level: 1, name: /\/draft$/ }).waitFor();
 });
 
 test('an address of another host is not where one comes to', async () => {

@@ -3,7 +3,14 @@ import type { Browser, Page } from 'playwright-core';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { launchBrowser } from './kit/browser.ts';
-import { heading, openDashboard, readClipboard, untilFocused, untilRefused } from './kit/dashboard.ts';
+import {
+  heading,
+  openDashboard,
+  readClipboard,
+  untilCount,
+  untilFocused,
+  untilRefused,
+} from './kit/dashboard.ts';
 import { startReceiver, type Received, type Receiver } from './kit/receiver.ts';
 import { call, startService, until, type Service } from './kit/service.ts';
 
@@ -84,8 +91,8 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   await url.fill(`${receiver.url}/new`);
   await page.getByRole('button', { name: 'Create' }).click();
 
-  await heading(page, 'Webhook created').waitFor();
-  const shown = page.getByRole('region', { name: 'Its secret' });
+  await heading(page, /\/new$/).waitFor();
+  const shown = page.getByRole('region', { name: 'Webhook created: its secret' });
   const secret = (await shown.getByRole('region', { name: 'Secret', exact: true }).textContent()) ?? '';
   expect(secret).toMatch(/^whsec_/);
   await shown.getByRole('button', { name: 'Copy' }).click();
@@ -102,13 +109,14 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
     'x-fltr-signature': hexOf(secret, testEvent.body),
   });
 
-  await page.getByRole('link', { name: 'I have kept it' }).click();
-  await heading(page, /\/new$/).waitFor();
+  await page.getByRole('button', { name: 'I have kept it' }).click();
+  await shown.waitFor({ state: 'detached' });
   expect(await page.content()).not.toContain(secret);
   await page.goBack();
-  await heading(page, 'Create webhook').waitFor();
-  expect(await page.content()).not.toContain(secret);
+  await heading(page, 'Webhooks').waitFor();
   await page.goForward();
+  await heading(page, /\/new$/).waitFor();
+  expect(await page.content()).not.toContain(secret);
 
   await page.getByRole('main').getByRole('link', { name: 'Send event' }).click();
   await heading(page, 'Send an event').waitFor();
@@ -143,6 +151,88 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   expect(
     await answer.getByRole('region', { name: 'The body of the answer to attempt 1' }).textContent(),
   ).toBe(JSON.stringify({ received: true }, null, 2));
+});
+
+test('a webhook that was just created is shown again by a reload, without its secret', async () => {
+  const { key } = await service.newAccount();
+  const { page } = await openDashboard(browser, service, '/webhooks/new', { key });
+  await page.getByLabel('URL', { exact: true }).fill(`${receiver.url}/reloaded`);
+  await page.getByRole('checkbox', { name: '*', exact: true }).check();
+  await page.getByRole('button', { name: 'Create' }).click();
+  const shown = page.getByRole('region', { name: 'Webhook created: its secret' });
+  const secret = (await shown.getByRole('region', { name: 'Secret', exact: true }).textContent()) ?? '';
+  await page.reload();
+  await heading(page, /\/reloaded$/).waitFor();
+  expect(await page.content()).not.toContain(secret);
+  expect(await shown.count()).toBe(0);
+});
+
+test('a double click creates one webhook and sends one event; another one is sent by its own button', async () => {
+  const { key } = await service.newAccount();
+  const { page } = await openDashboard(browser, service, '/webhooks/new', { key });
+  await page.getByLabel('URL', { exact: true }).fill(`${receiver.url}/twice`);
+  await page.getByRole('checkbox', { name: '*', exact: true }).check();
+  await page.getByRole('button', { name: 'Create' }).dblclick();
+  await heading(page, /\/twice$/).waitFor();
+  const countOf = async (path: string) =>
+    (await call<{ data: unknown[] }>(service.apiUrl, key, 'GET', path)).body.data.length;
+  expect(await countOf('/v1/webhooks')).toBe(1);
+
+  await page.goto('/events/send?event=dataset.updated');
+  const send = page.getByRole('button', { name: 'Send event' });
+  // The first response is there before the second click.
+  await send.click({ clickCount: 2, delay: 60 });
+  const another = page.getByRole('button', { name: 'Send another' });
+  await another.waitFor();
+  expect([await send.isDisabled(), await countOf('/v1/events')]).toEqual([true, 1]);
+  await another.click();
+  await send.dblclick();
+  await another.waitFor();
+  expect(await countOf('/v1/events')).toBe(2);
+});
+
+test('a webhook whose receiver is down looks so, in the list and on its page', async () => {
+  const { key } = await service.newAccount();
+  const mine = (method: string, path: string, body?: unknown) =>
+    call<{ webhook_id: string }>(service.apiUrl, key, method, path, body);
+  // Nothing listens there.
+  const { body: down } = await mine('POST', '/v1/webhooks', { url: 'http://localhost:1/', events: ['*'] });
+  await mine('POST', '/v1/events', {
+    event: 'document.deleted',
+    data: { document_id: 'doc_1', dataset_id: 'ds_1' },
+  });
+  const { page } = await openDashboard(browser, service, `/webhooks/${down.webhook_id}`, { key });
+  await latest(page, 'retrying').waitFor();
+  await page.reload();
+  const numbers = page.getByRole('region', { name: 'Last 24 hours' });
+  const tile = (name: string) => numbers.locator('.tile', { has: page.getByText(name, { exact: true }) });
+  await tile('Waiting now').getByRole('link', { name: '1 retrying' }).waitFor();
+  await tile('Attempts failed').getByText('1 (100%)').waitFor();
+  await tile('Response time p50').getByText('–').waitFor();
+  await page.getByText('active, failing', { exact: true }).waitFor();
+  await page.goto('/webhooks');
+  const row = page.getByRole('row').filter({ hasText: 'localhost:1' });
+  for (const text of ['active, failing', '1 retrying', '100%'])
+    await row.getByText(text, { exact: true }).waitFor();
+});
+
+test('the head of the webhooks page stays where it is, however many webhooks there are', async () => {
+  const { key } = await service.newAccount();
+  const create = (path: string) =>
+    call(service.apiUrl, key, 'POST', '/v1/webhooks', { url: receiver.url + path, events: ['*'] });
+  await create('/1');
+  for (const width of [768, 1280, 1920]) {
+    const { page } = await openDashboard(browser, service, '/webhooks', { key, width });
+    const rows = page.getByRole('row').filter({ has: page.getByRole('rowheader') });
+    const box = () => page.getByRole('main').getByRole('link', { name: 'Create webhook' }).boundingBox();
+    await rows.first().waitFor();
+    const before = await box();
+    const count = await rows.count();
+    for (let number = count; number < count + 9; number += 1) await create(`/${width}/${number}`);
+    await page.reload();
+    await untilCount(rows, count + 9);
+    expect([width, await box()]).toEqual([width, before]);
+  }
 });
 
 test('editing, pausing, and activating with what is held delivered or discarded', async () => {
@@ -254,21 +344,21 @@ test('rotating with an overlap: both secrets sign, until the overlap is ended; r
   expect(rows).toHaveLength(1);
 });
 
-test('deleting wants the host typed, and can be thought better of', async () => {
+test('deleting wants the end of the id typed, and can be thought better of', async () => {
   const { page, key, webhook_id: id } = await openWebhook('/deleted');
   const button = page.getByRole('button', { name: 'Delete', exact: true });
   await button.click();
   const dialog = page.getByRole('alertdialog', { name: 'Delete this webhook?' });
   const confirm = dialog.getByRole('button', { name: 'Delete for good' });
-  const host = new URL(receiver.url).host;
-  await dialog.getByLabel(`Type ${host} to confirm`).fill('localhost');
+  const end = id.slice(-6);
+  await dialog.getByLabel(`Type ${end}, the end of its id, to confirm`).fill('localhost');
   expect(await confirm.isDisabled()).toBe(true);
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
   await untilFocused(button);
   await button.click();
   expect(await dialog.getByRole('textbox').inputValue()).toBe('');
-  await dialog.getByRole('textbox').fill(host);
+  await dialog.getByRole('textbox').fill(end);
   await confirm.click();
   await heading(page, 'Webhooks').waitFor();
   await heading(page, 'No webhook yet', 2).waitFor();

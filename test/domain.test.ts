@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { newEventId } from '../src/client/event-id.ts';
 import { attemptErrorCodes } from '../src/contracts/attempt.ts';
 import { idFloor, newId, timeOfId } from '../src/domain/ids.ts';
 import { createLruMap } from '../src/domain/lru-map.ts';
@@ -23,6 +24,17 @@ test('ids sort by time, hold it, and have no full stop', () => {
       expect(idFloor('dlv', at) < idFloor('dlv', new Date(at.getTime() + 1))).toBe(true);
     }),
   );
+});
+
+test('the ids that the client makes are like those of the service: they hold their time', () => {
+  const before = Date.now();
+  const ids = Array.from({ length: 1000 }, newEventId);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const id of ids) {
+    expect(id).toMatch(/^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$/);
+    expect(timeOfId(id).getTime()).toBeGreaterThanOrEqual(before);
+    expect(timeOfId(id).getTime()).toBeLessThanOrEqual(Date.now());
+  }
 });
 
 test('every status has the outcome of the table', () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBodyRoom } from '../src/api/body-room.ts';
-import { bodyFor } from '../src/domain/slack-text.ts';
+import { bodyFor } from '../src/domain/wire-body.ts';
 import { startReceiver, type Receiver } from './kit/receiver.ts';
 import { startService, until, type Service } from './kit/service.ts';
 

@@ -16,9 +16,9 @@ import { archiveEntries, countNotStarted, findDelivery, reopenDelivery } from '.
 import { listDeliveries } from '../src/db/delivery-log.ts';
 import { acceptEvents, type NewEvent } from '../src/db/accept-events.ts';
 import { findEvent, hasBody, listEvents } from '../src/db/events.ts';
+import { emitFailureDigests, notifyFailed } from '../src/db/failed-deliveries.ts';
 import { loadAttempts } from '../src/db/load-attempts.ts';
 import { migrate } from '../src/db/migrate.ts';
-import { acceptIfSubscribed } from '../src/db/operational-events.ts';
 import { withTransaction } from '../src/db/pool.ts';
 import { claimPage, countRecoverable, insertMissed, type RecoveryToRun } from '../src/db/recover-page.ts';
 import { nextStep, removeOld } from '../src/db/retention.ts';
@@ -266,15 +266,18 @@ test('publishing, also what is known already, and what asks who listens', async 
   const plans = await plansOf(async (pool) => {
     await withTransaction(pool, (client) => acceptEvents(client, events));
     await withTransaction(pool, (client) => acceptEvents(client, events));
-    await acceptIfSubscribed(pool, [
+    await notifyFailed(pool, [
       {
         accountId: log.accountId,
-        id: newId('evt'),
-        type: 'delivery.failed',
-        data: {},
         webhookId: log.deadId,
+        deliveryId: log.deliveryId,
+        number: 1,
+        eventId: log.eventId,
+        eventType: 'document.deleted',
+        reason: 'client_error',
       },
     ]);
+    await emitFailureDigests(pool);
   });
   expect(plans.length).toBeGreaterThan(5);
   // This log has one key, and nearly all webhooks are the account's: both are read whole because all of it is wanted.
@@ -341,6 +344,7 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
         webhookId,
         activation,
         countsForCap: true,
+        request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100 },
         number: 1,
         startedAt: now,
         durationMs: 36,

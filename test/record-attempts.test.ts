@@ -39,6 +39,7 @@ function retry(attemptId = newId('att')): AttemptRecord {
     waitSeconds: 60,
     activation: 1,
     countsForCap: true,
+    request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100 },
     response: null,
     status: 'retrying',
     reason: null,

@@ -91,6 +91,13 @@ test('a dry run counts what is then sent: what failed, and what came before the 
   const done = await account.waitForRecovery(asked.body.id, hasEnded);
   expect(done).toMatchObject({ status: 'completed', dry_run: false, total: 5, done: 5, failed: 0 });
   await waitForDeliveries(service, account.accountId, 'delivered', 6);
+  // Both runs without sending have no outcome; this one says how its deliveries ended.
+  expect((await account.readRecovery(asked.body.id)).outcome).toEqual({
+    delivered: 5,
+    failed: 0,
+    canceled: 0,
+    waiting: 0,
+  });
   expect(receiver.requests).toHaveLength(5);
   expect(new Set(eventIdsOf(receiver)).size).toBe(5);
   const again = await account.recover(webhookId, { since: longAgo });

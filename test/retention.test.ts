@@ -81,6 +81,9 @@ async function insertDelivery(
     reconcile_at: endedAt === null ? new Date(Date.now() + 86_400_000) : null,
   });
   await insert('attempts', {
+    url: 'https://your-app.com/webhooks/fltr',
+    format: 'fltr',
+    body_bytes: 100,
     id: idOf('att', at),
     delivery_id: id,
     webhook_id: webhookId,

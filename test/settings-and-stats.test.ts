@@ -64,10 +64,27 @@ test("the statistics of all webhooks are each one's own, with zeros where nothin
   const { status, body } = await service.call<Stats>('GET', '/v1/stats');
   expect(status).toBe(200);
   expect(Date.parse(body.until) - Date.parse(body.since)).toBe(86_400_000);
+  const waiting = { pending: 0, retrying: 0, held: 0 };
   expect(body.data.map(({ hourly: _hourly, ...webhook }) => webhook)).toEqual([
-    { webhook_id: broken, attempts: 3, delivered: 0, failed: 3, failure_rate: 1 },
-    { webhook_id: fine, attempts: 3, delivered: 3, failed: 0, failure_rate: 0 },
-    { webhook_id: quiet, attempts: 0, delivered: 0, failed: 0, failure_rate: null },
+    {
+      webhook_id: broken,
+      attempts: 3,
+      failed_attempts: 3,
+      delivered: 0,
+      failed: 3,
+      failure_rate: 1,
+      waiting,
+    },
+    { webhook_id: fine, attempts: 3, failed_attempts: 0, delivered: 3, failed: 0, failure_rate: 0, waiting },
+    {
+      webhook_id: quiet,
+      attempts: 0,
+      failed_attempts: 0,
+      delivered: 0,
+      failed: 0,
+      failure_rate: null,
+      waiting,
+    },
   ]);
   for (const { webhook_id, hourly } of body.data) {
     const { body: one } = await service.call<WebhookStats>('GET', `/v1/webhooks/${webhook_id}/stats`);

@@ -212,3 +212,23 @@ test('a Slack-compatible target gets a text, signed like any body', async () => 
   expect(text).toContain('*document.deleted*');
   expect(text).toContain('document_id: &lt;!channel&gt; &amp; co');
 });
+
+test('each attempt says what it sent and where to, whatever becomes of the webhook since', async () => {
+  answerWith = 503;
+  const { webhook_id: webhookId } = await service.newWebhook(receiver.url, { format: 'slack' });
+  const id = await publishOne(service);
+  await waitForStatus(service, id, 'retrying');
+  answerWith = 200;
+  const moved = `${receiver.url}/moved`;
+  await service.call('PATCH', `/v1/webhooks/${webhookId}`, { url: moved, format: 'fltr' });
+  await service.call('POST', `/v1/deliveries/${id}/retry`);
+  await waitForStatus(service, id, 'delivered', 2);
+  await service.call('DELETE', `/v1/webhooks/${webhookId}`);
+  const { attempts } = await readDelivery(service, id);
+  const bytes = receiver.requests.map(({ body }) => body.length);
+  expect(attempts.map(({ request }) => request)).toMatchObject([
+    { method: 'POST', url: receiver.url, format: 'slack', body_bytes: bytes[0] },
+    { method: 'POST', url: moved, format: 'fltr', body_bytes: bytes[1] },
+  ]);
+  expect(bytes[0]).not.toBe(bytes[1]);
+});

@@ -2,7 +2,7 @@ import { maxBatchEvents, maxEventBytes } from '../contracts/event.ts';
 import { ApiError } from '../errors.ts';
 import { findItems, type Span } from './json-marks.ts';
 import { parseJson } from './parse-json.ts';
-import { validationError } from './problem.ts';
+import { fault, validationError } from './problem.ts';
 
 /** What a batch has beside its events. */
 const maxBytesBeside = 64 * 1024;
@@ -19,7 +19,7 @@ export type BatchItem = Span & { body: Buffer };
 export function parseBatch(body: Buffer): unknown {
   const items = findItems(body, maxBatchEvents);
   if (items.length > maxBatchEvents)
-    throw validationError([{ pointer: '/events', message: `must hold at most ${maxBatchEvents} events` }]);
+    throw validationError([fault('/events', `must hold at most ${maxBatchEvents} events`)]);
   const bytesBeside = items.reduce((sum, { start, end }) => sum - (end - start), body.length);
   if (bytesBeside > maxBytesBeside)
     throw new ApiError(

@@ -1,4 +1,5 @@
 import { ApiError } from '../errors.ts';
+import { fault } from './problem.ts';
 
 type ListName = 'webhooks' | 'events' | 'deliveries' | 'keys';
 
@@ -47,7 +48,7 @@ export function fromCursor(
       return parts as string[];
   }
   throw new ApiError('validation_failed', `The cursor is not one that the list of ${list} gave.`, {
-    errors: [{ pointer: '#query/cursor', message: `must be a next_cursor of the list of ${list}` }],
+    errors: [fault('#query/cursor', `must be a next_cursor of the list of ${list}`)],
   });
 }
 

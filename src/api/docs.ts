@@ -23,6 +23,7 @@ const page = `<!doctype html>
 <link rel="stylesheet" href="${docsPath}/swagger-ui.css">
 </head>
 <body>
+<p><a href="/">Dashboard</a> · “Try it out” uses your session of the dashboard. To use an API key: Authorize, Logout, enter the key.</p>
 <div id="reference"></div>
 <script src="${docsPath}/swagger-ui-bundle.js"></script>
 <script src="${docsPath}/reference.js"></script>
@@ -30,15 +31,24 @@ const page = `<!doctype html>
 </html>
 `;
 
-/** Whoever is signed in to the dashboard can try the calls without a key: this page is of the service's own. */
-const script = `SwaggerUIBundle({
+/**
+ * Whoever is signed in to the dashboard can try the calls without a key: this page is of the service's own. The curl line
+ * beside a call is for a shell, which has no session: it has a place for a key instead.
+ */
+const script = `const placeForKey = 'YOUR_API_KEY';
+const reference = SwaggerUIBundle({
   url: '/openapi.json',
   dom_id: '#reference',
   deepLinking: true,
   validatorUrl: null,
+  showMutatedRequest: false,
   requestInterceptor(request) {
+    if (request.headers.Authorization === 'Bearer ' + placeForKey) delete request.headers.Authorization;
     request.headers['X-FLTR-Dashboard'] = '1';
     return request;
+  },
+  onComplete() {
+    reference.preauthorizeApiKey('apiKey', placeForKey);
   },
 });
 `;

@@ -9,7 +9,8 @@ import { authenticate, requireScope } from './auth.ts';
 import type { BodyRoom } from './body-room.ts';
 import type { Caller, KeyCache } from './key-cache.ts';
 import { parseJson } from './parse-json.ts';
-import { toFieldErrors, validationError } from './problem.ts';
+import { faultInWords } from './fault-words.ts';
+import { fault, toFieldErrors, validationError } from './problem.ts';
 import { countFailures, countFor, type RateLimits } from './rate-limit.ts';
 import { createBodyReader, validate } from './request-body.ts';
 import { isPublishing, type Route } from './route.ts';
@@ -103,11 +104,9 @@ function readBodyOf({ bodyMayBeEmpty, parse = parseJson }: Route, rawBody: Buffe
 }
 
 function readQuery(schema: z.ZodType, query: unknown): unknown {
-  const parsed = schema.safeParse(query);
+  const parsed = schema.safeParse(query, { error: faultInWords });
   if (parsed.success) return parsed.data;
-  throw validationError(
-    toFieldErrors(parsed.error).map(({ pointer, message }) => ({ pointer: `#query${pointer}`, message })),
-  );
+  throw validationError(toFieldErrors(parsed.error, '#query'));
 }
 
 function readTraceparent({ headers: { traceparent } }: Request): string | null {
@@ -117,7 +116,5 @@ function readTraceparent({ headers: { traceparent } }: Request): string | null {
 function readIdempotencyKey(request: Request): string | undefined {
   const value = request.get('Idempotency-Key');
   if (value === undefined || /^[\x21-\x7e]{1,255}$/.test(value)) return value;
-  throw validationError([
-    { pointer: '#header/Idempotency-Key', message: 'must be 1 to 255 visible ASCII characters' },
-  ]);
+  throw validationError([fault('#header/Idempotency-Key', 'must be 1 to 255 visible ASCII characters')]);
 }

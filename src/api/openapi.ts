@@ -6,8 +6,10 @@ import {
 } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import { idPattern } from '../contracts/id.ts';
+import { timeToCome } from '../contracts/delivery.ts';
 import { problemSchema } from '../contracts/problem.ts';
 import { errorCatalogue, type ErrorCode } from '../errors.ts';
+import { packageVersion } from '../package-root.ts';
 import { isPublishing, type Route } from './route.ts';
 import { routes } from './routes/index.ts';
 
@@ -18,6 +20,12 @@ let document: Document | undefined;
 export function openApiDocument(): Document {
   document ??= generate();
   return document;
+}
+
+/** The document as it is served: with examples of times to come, which no document can hold. */
+export function openApiText(now: Date): string {
+  const later = new Date(now.getTime() + 86_400_000).toISOString();
+  return JSON.stringify(openApiDocument(), (_name, value: unknown) => (value === timeToCome ? later : value));
 }
 
 const retryAfter = {
@@ -56,7 +64,7 @@ function generate(): Document {
     openapi: '3.1.0',
     info: {
       title: 'FLTR webhooks',
-      version: '1',
+      version: packageVersion,
       description: 'Sends webhooks: signed, retried, logged; every delivery is a Temporal workflow.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
@@ -99,7 +107,12 @@ function toOperation(route: Route): RouteConfig {
         ? {
             body: {
               required: route.bodyMayBeEmpty !== true,
-              content: { 'application/json': { schema: route.body } },
+              content: {
+                'application/json': {
+                  schema: route.body,
+                  ...(route.bodyExample === undefined ? {} : { example: route.bodyExample }),
+                },
+              },
             },
           }
         : {}),

@@ -1,7 +1,7 @@
 import { countNames, repeatedNames } from '../domain/json-text.ts';
 import { ApiError } from '../errors.ts';
 import { survey } from './json-marks.ts';
-import { maxListedFaults, toPointer, validationError } from './problem.ts';
+import { fault, maxListedFaults, toPointer, validationError } from './problem.ts';
 
 /** The body itself, and so many levels in each field: deeper than this, no data is meant to be. */
 const maxLevels = 1 + 64;
@@ -23,7 +23,7 @@ export function parseJson(bytes: Buffer, place: Place = { body: bytes, offsetOf:
   const { tooDeep, names } = survey(bytes, maxLevels);
   if (tooDeep) {
     const pointer = tooDeep.name === null ? '' : toPointer([tooDeep.name]);
-    throw validationError([{ pointer, message: `must not nest deeper than ${maxLevels - 1} levels` }]);
+    throw validationError([fault(pointer, `must not nest deeper than ${maxLevels - 1} levels`)]);
   }
   const text = decode(bytes);
   let value: unknown;
@@ -37,9 +37,7 @@ export function parseJson(bytes: Buffer, place: Place = { body: bytes, offsetOf:
   // JSON.parse keeps one of two equal names, so it has fewer than there are in the text.
   if (countNames(value) === names) return value;
   const repeated = repeatedNames(text, maxListedFaults);
-  throw validationError(
-    repeated.map((path) => ({ pointer: toPointer(path), message: 'is given more than once' })),
-  );
+  throw validationError(repeated.map((path) => fault(toPointer(path), 'is given more than once')));
 }
 
 /** @throws ApiError malformed_json */

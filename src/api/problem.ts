@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler } from 'express';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import type { Problem } from '../contracts/problem.ts';
+import { subjectOf, type Problem } from '../contracts/problem.ts';
 import { isDatabaseUnavailable } from '../db/pool.ts';
 import { ApiError, errorCatalogue, type FieldError } from '../errors.ts';
 import type { PublishMetrics } from '../observability/publish-metrics.ts';
@@ -38,6 +38,12 @@ export function toPointer(path: readonly PropertyKey[]): string {
   return pointer.length > maxPointerLength ? `${pointer.slice(0, maxPointerLength)}…` : pointer;
 }
 
+/** @example fault('/url', 'must not be empty') // { pointer: '/url', message: 'url must not be empty' } */
+export const fault = (pointer: string, words: string): FieldError => ({
+  pointer,
+  message: `${subjectOf(pointer)} ${words}`,
+});
+
 /** The faults that zod found, the first ones of many, each with where it is: a JSON pointer below `base`. */
 export function toFieldErrors(error: z.ZodError, base = ''): FieldError[] {
   const faults: FieldError[] = [];
@@ -46,22 +52,23 @@ export function toFieldErrors(error: z.ZodError, base = ''): FieldError[] {
     for (const name of names) {
       if (faults.length === maxListedFaults) return faults;
       const path = name === null ? issue.path : [...issue.path, name];
-      const message = name === null ? issue.message : 'is not a known field';
-      faults.push({ pointer: base + toPointer(path), message });
+      faults.push(fault(base + toPointer(path), name === null ? issue.message : 'is not a known field'));
     }
   }
   return faults;
 }
 
+/** Faults that the detail says in words; all that are listed are in `errors`. */
+const maxFaultsInDetail = 3;
+
 export function validationError(errors: FieldError[]): ApiError {
-  const [first] = errors;
-  const count = errors.length >= maxListedFaults ? 'many' : String(errors.length - 1);
-  const more = errors.length > 1 ? ` (and ${count} more)` : '';
-  return new ApiError(
-    'validation_failed',
-    first ? `${first.pointer || 'The body'}: ${first.message}${more}` : 'Not valid.',
-    { errors: errors.slice(0, maxListedFaults) },
-  );
+  const said = errors.slice(0, maxFaultsInDetail).map(({ message }) => message.replace(/\.$/, ''));
+  const rest = errors.length - said.length;
+  const count = errors.length >= maxListedFaults ? 'many' : String(rest);
+  const more = rest > 0 ? `; and ${count} more` : '';
+  return new ApiError('validation_failed', `${said.join('; ')}${more}.`, {
+    errors: errors.slice(0, maxListedFaults),
+  });
 }
 
 export function bodyTooLarge(maxBytes: number): ApiError {

@@ -3,7 +3,8 @@ import express, { type Request, type Response } from 'express';
 import type { z } from 'zod';
 import { ApiError } from '../errors.ts';
 import type { HeldRoom } from './body-room.ts';
-import { bodyTooLarge, toFieldErrors, validationError } from './problem.ts';
+import { faultInWords } from './fault-words.ts';
+import { bodyTooLarge, fault, toFieldErrors, validationError } from './problem.ts';
 
 /**
  * The body's bytes, unpacked where it is compressed. What it takes of `room` stays taken: the caller gives it back.
@@ -79,8 +80,10 @@ export function validate<Schema extends z.ZodType>(
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
   const count = isObject ? Object.keys(value).length : 0;
   if (count > maxFields)
-    throw validationError([{ pointer: base, message: `has ${count} fields: ${maxFields} at most` }]);
-  const parsed = schema.safeParse(value);
+    throw validationError([
+      fault(base, `has ${count.toLocaleString('en')} fields: ${maxFields.toLocaleString('en')} at most`),
+    ]);
+  const parsed = schema.safeParse(value, { error: faultInWords });
   if (!parsed.success) throw validationError(toFieldErrors(parsed.error, base));
   return parsed.data;
 }

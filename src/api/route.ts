@@ -37,6 +37,8 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   scope: Scope;
   query?: Query;
   body?: Body;
+  /** A body that succeeds as it stands, but for ids; the reference begins with it. */
+  bodyExample?: z.input<Body>;
   /** No body counts as `{}`. */
   bodyMayBeEmpty?: boolean;
   /** Reads the body in place of `parseJson`, which takes long for a large one. */

@@ -6,14 +6,14 @@ import { newId } from '../domain/ids.ts';
 import { ApiError } from '../errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { idPattern } from '../contracts/id.ts';
-import { sendJson } from './answer.ts';
+import { sendAnswer } from './answer.ts';
 import { createBodyRoom } from './body-room.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import { addDocsRoutes, docsPath } from './docs.ts';
 import { createHostCheck, requireSingleHeaders } from './host-check.ts';
 import { handlerOf } from './handle-route.ts';
 import { createKeyCache } from './key-cache.ts';
-import { openApiDocument } from './openapi.ts';
+import { openApiText } from './openapi.ts';
 import { addProbes, probePaths, type ProbeDeps } from './probes.ts';
 import { problemHandler } from './problem.ts';
 import { createRateLimits } from './rate-limit.ts';
@@ -38,7 +38,9 @@ export function createApi(deps: Deps): Express {
     app[route.method](toExpressPath(route.path), handlerOf(deps, shared, route));
   }
   addProbes(app, { ...deps, needsTemporal: false });
-  app.get('/openapi.json', (_request, response) => sendJson(response, 200, openApiDocument()));
+  app.get('/openapi.json', (_request, response) =>
+    sendAnswer(response, { status: 200, body: openApiText(new Date()) }),
+  );
   addDocsRoutes(app);
   addSessionRoutes(app, deps, shared);
   app.use(dashboardRoutes());

@@ -5,7 +5,7 @@ import type { createKeySchema, Key } from '../contracts/key.ts';
 import type { Settings } from '../contracts/settings.ts';
 import type { Stats } from '../contracts/stats.ts';
 import { apiCommand, connect, print, type ApiOptions } from './api.ts';
-import { fields, percent } from './format.ts';
+import { fields, percent, waitingText } from './format.ts';
 import { table } from './table.ts';
 
 /** What the API answers about the account as a whole: its keys, its last 24 hours, the service's settings. */
@@ -68,12 +68,14 @@ function keyTable(keys: readonly Key[]): string {
 function statsTable({ data }: Stats): string {
   if (data.length === 0) return 'There are no webhooks.';
   return table(
-    data.map(({ webhook_id, attempts, delivered, failed, failure_rate }) => ({
+    data.map(({ webhook_id, attempts, failed_attempts, delivered, failed, failure_rate, waiting }) => ({
       webhook: webhook_id,
       attempts: String(attempts),
+      'failed attempts': String(failed_attempts),
       delivered: String(delivered),
       failed: String(failed),
       'failure rate': percent(failure_rate),
+      waiting: waitingText(waiting),
     })),
   );
 }

@@ -7,14 +7,14 @@ import { notAllowed, wrongUse } from './exit-codes.ts';
 import { printableJson, printableLines } from './printable.ts';
 import { readServiceFile } from './service-file.ts';
 
-export type ApiOptions = { url?: string; key?: string; json?: boolean };
+export type ApiOptions = { apiUrl?: string; key?: string; json?: boolean };
 type Connected = { client: FltrWebhooks; url: string };
 
 /** A command that calls the API of a service that runs: here, or elsewhere. */
 export function apiCommand(parent: Command, nameAndArguments: string): Command {
   return parent
     .command(nameAndArguments)
-    .option('--url <url>', 'address of the service (FLTR_API_URL); left out: the one that runs here')
+    .option('--api-url <url>', 'address of the service (FLTR_API_URL); left out: the one that runs here')
     .option(
       '--key <key>',
       'API key (FLTR_API_KEY); left out: the development key, where the service runs here',
@@ -25,14 +25,14 @@ export function apiCommand(parent: Command, nameAndArguments: string): Command {
 /** The service that options or settings name, else the one whose data folder is here. @throws Error */
 export async function connect(options: ApiOptions): Promise<Connected> {
   const { FLTR_API_URL, FLTR_API_KEY, FLTR_DATA_DIR, FLTR_DEV_KEY } = readConfig();
-  const url = options.url ?? FLTR_API_URL ?? (await readServiceFile(FLTR_DATA_DIR))?.apiUrl;
+  const url = options.apiUrl ?? FLTR_API_URL ?? (await readServiceFile(FLTR_DATA_DIR))?.apiUrl;
   if (url === undefined) {
     throw wrongUse(
-      `No service: name one with --url or FLTR_API_URL, or start one (\`npm start\`) in the folder that holds ${FLTR_DATA_DIR}.`,
+      `No service: name one with --api-url or FLTR_API_URL, or start one (\`npm start\`) in the folder that holds ${FLTR_DATA_DIR}.`,
     );
   }
   if (!URL.canParse(url)) throw wrongUse(`${url} is no URL: write it like http://localhost:3000.`);
-  const isElsewhere = (options.url ?? FLTR_API_URL) !== undefined && !isThisMachine(url);
+  const isElsewhere = (options.apiUrl ?? FLTR_API_URL) !== undefined && !isThisMachine(url);
   const apiKey =
     options.key ??
     FLTR_API_KEY ??

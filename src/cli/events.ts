@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { DeliverySummary } from '../contracts/delivery.ts';
+import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { apiCommand, callFor, connect, print, readText, type ApiOptions } from './api.ts';
-import { wrongUse } from './exit-codes.ts';
+import { notFound, wrongUse } from './exit-codes.ts';
 import { deliveryLine, pageText } from './format.ts';
 import { printable, printableJson } from './printable.ts';
 import { addSendBatchCommand } from './send-batch.ts';
@@ -69,6 +69,7 @@ export function addEventCommands(program: Command): void {
       'publish the example of a type, and wait for what becomes of it; exit code 1 where one is not delivered',
     )
     .option('--wait <seconds>', 'at most so long', '30')
+    .option('--webhook <id>', 'wait for the delivery to this webhook alone: the others do not count')
     .action(trigger);
 }
 
@@ -100,14 +101,24 @@ function eventTable(events: readonly EventSummary[]): string {
       id,
       event,
       accepted: created_at,
-      deliveries: deliveries.map(({ status }) => status).join(',') || '-',
+      deliveries: countsText(deliveries.map(({ status }) => status)),
     })),
   );
 }
 
+/** @example countsText(['delivered', 'held', 'delivered']) // '2 delivered, 1 held' */
+function countsText(statuses: readonly DeliveryStatus[]): string {
+  const counts = new Map<DeliveryStatus, number>();
+  for (const status of statuses) counts.set(status, (counts.get(status) ?? 0) + 1);
+  return [...counts].map(([status, count]) => `${count} ${status}`).join(', ') || '-';
+}
+
 const pollMs = 250;
 
-async function trigger(type: string, options: ApiOptions & { wait: string }): Promise<void> {
+async function trigger(
+  type: string,
+  options: ApiOptions & { wait: string; webhook?: string },
+): Promise<void> {
   const seconds = Number(options.wait);
   if (!(seconds >= 0)) throw wrongUse('--wait must be a number of seconds.');
   const { client } = await connect(options);
@@ -117,17 +128,33 @@ async function trigger(type: string, options: ApiOptions & { wait: string }): Pr
     throw wrongUse(`There is no type ${type}. The types are ${types.map(({ event }) => event).join(', ')}.`);
   const accepted = await client.publishEvent({ event: type, data: found.example.data } as EventToPublish);
   if (!options.json) console.log(acceptedText(accepted).split('\n')[0]);
-  const outcomes = await outcomesOf(client, accepted, Date.now() + seconds * 1000);
-  print(options, { event: accepted, deliveries: outcomes }, ({ deliveries }) =>
-    deliveries.length === 0 ? 'No webhook gets it.' : deliveries.map(deliveryLine).join('\n'),
+  const { webhook } = options;
+  const watched = accepted.deliveries.filter(
+    ({ webhook_id }) => webhook === undefined || webhook_id === webhook,
   );
+  if (webhook !== undefined && watched.length === 0)
+    throw notFound(`The event is accepted, and not for ${webhook}: it is not subscribed, or there is none.`);
+  const outcomes = await outcomesOf(client, watched, Date.now() + seconds * 1000);
+  print(options, { event: accepted, deliveries: outcomes }, outcomesText);
   if (outcomes.some(({ status }) => status !== 'delivered')) process.exitCode = 1;
+}
+
+function outcomesText({ deliveries }: { deliveries: readonly DeliverySummary[] }): string {
+  if (deliveries.length === 0) return 'No webhook gets it.';
+  const held = deliveries.filter(({ status }) => status === 'held').length;
+  const why =
+    held === 0
+      ? []
+      : [
+          `${held} held: the webhook is not active, so nothing was sent. Watch one alone with --webhook <id>.`,
+        ];
+  return [...deliveries.map(deliveryLine), ...why].join('\n');
 }
 
 /** Each delivery once its first attempt is made, or as it is when the time is over. */
 async function outcomesOf(
   client: FltrWebhooks,
-  { deliveries }: AcceptedEvent,
+  deliveries: AcceptedEvent['deliveries'],
   deadline: number,
 ): Promise<DeliverySummary[]> {
   const outcomes: DeliverySummary[] = [];

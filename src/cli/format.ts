@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
+import type { WebhookWaiting } from '../contracts/webhook.ts';
 import type { Page } from '../client/fltr-webhooks.ts';
 import { printable } from './printable.ts';
 import { table } from './table.ts';
@@ -72,3 +73,10 @@ export function fields(values: Record<string, string | number | boolean | null |
 
 export const percent = (rate: number | null): string =>
   rate === null ? '-' : `${(rate * 100).toFixed(1)} %`;
+
+/** @example waitingText({ pending: 0, retrying: 83, held: 0 }) // '83 retrying' */
+export const waitingText = (waiting: WebhookWaiting): string =>
+  Object.entries(waiting)
+    .filter(([, count]) => count > 0)
+    .map(([state, count]) => `${count} ${state}`)
+    .join(', ') || '-';

@@ -74,5 +74,24 @@ function bar({
   return `[${text}] ${String(Math.floor(share * 100)).padStart(3)} %  ${done + failed} of ${total}, ${status}`;
 }
 
-const recoveryText = ({ id, status, total, done, failed, since, until, webhook_id }: Recovery): string =>
-  fields({ id, webhook: webhook_id, status, total, 'sent again': done, failed, since, until });
+function recoveryText(recovery: Recovery): string {
+  const { id, status, total, done, failed, outcome, since, until, webhook_id } = recovery;
+  return fields({
+    id,
+    webhook: webhook_id,
+    status,
+    total,
+    'sent again': done,
+    'could not be sent': failed,
+    outcome: outcome ? outcomeText(outcome) : undefined,
+    since,
+    until,
+  });
+}
+
+/** @example outcomeText({ delivered: 8, failed: 1, canceled: 0, waiting: 0 }) // '8 delivered, 1 failed' */
+const outcomeText = (outcome: NonNullable<Recovery['outcome']>): string =>
+  Object.entries(outcome)
+    .filter(([, count]) => count > 0)
+    .map(([state, count]) => `${count} ${state}`)
+    .join(', ') || '-';

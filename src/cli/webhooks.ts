@@ -10,13 +10,13 @@ import type {
 import { everyItem } from '../client/fltr-webhooks.ts';
 import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
 import { wrongUse } from './exit-codes.ts';
-import { fields, percent } from './format.ts';
+import { fields, percent, waitingText } from './format.ts';
 import { printable } from './printable.ts';
 import { table } from './table.ts';
 
 type Create = z.input<typeof createWebhookSchema>;
 type Update = z.input<typeof updateWebhookSchema>;
-type Options = ApiOptions & { target?: string; events?: string; description?: string; format?: string };
+type Options = ApiOptions & { url?: string; events?: string; description?: string; format?: string };
 
 /** `webhooks`: each call of the API that is about them. */
 export function addWebhookCommands(program: Command): void {
@@ -33,28 +33,29 @@ export function addWebhookCommands(program: Command): void {
   callFor(
     apiCommand(webhooks, 'show <id>').description('one webhook, with its use of the hourly cap'),
     (client, id) => client.getWebhook(id),
-    webhookText,
+    (webhook) => webhookText(webhook),
   );
-  apiCommand(webhooks, 'create <target>')
-    .description('create a webhook for a URL, and print its secret, once')
+  apiCommand(webhooks, 'create')
+    .description('create a webhook, and print its secret, once')
+    .requiredOption('--url <url>', 'the receiver, which events are sent to')
     .requiredOption('--events <list>', 'separated by commas: types, document.*, dataset.*, or *')
     .option('--description <text>')
     .option('--format <format>', 'fltr or slack', 'fltr')
     .option('--inactive', 'what it would get is held until it is activated')
-    .action(async (target: string, options: Options & { inactive?: boolean }) => {
+    .action(async (options: Options & { url: string; inactive?: boolean }) => {
       const { client } = await connect(options);
       const created = await client.createWebhook({
-        url: target,
+        url: options.url,
         events: list(options.events) as Create['events'],
         active: options.inactive !== true,
         format: options.format as Create['format'],
         ...(options.description === undefined ? {} : { description: options.description }),
       });
-      print(options, created, (webhook) => `${webhookText(webhook)}\nsecret         ${webhook.secret}`);
+      print(options, created, (webhook) => webhookText(webhook, webhook.secret));
     });
   apiCommand(webhooks, 'update <id>')
     .description('change a webhook')
-    .option('--target <url>', 'send to another URL')
+    .option('--url <url>', 'send to another URL')
     .option('--events <list>', 'separated by commas')
     .option('--description <text>', 'an empty one removes it')
     .option('--format <format>', 'fltr or slack')
@@ -68,7 +69,7 @@ export function addWebhookCommands(program: Command): void {
       ) => {
         if (options.active && options.inactive) throw wrongUse('--active and --inactive: give one of them.');
         const change: Update = {
-          ...(options.target === undefined ? {} : { url: options.target }),
+          ...(options.url === undefined ? {} : { url: options.url }),
           ...(options.events === undefined
             ? {}
             : { events: list(options.events) as NonNullable<Update['events']> }),
@@ -80,7 +81,7 @@ export function addWebhookCommands(program: Command): void {
           ...(options.discardHeld ? { held: 'discard' } : {}),
         };
         const { client } = await connect(options);
-        print(options, await client.updateWebhook(id, change), webhookText);
+        print(options, await client.updateWebhook(id, change), (webhook) => webhookText(webhook));
       },
     );
   apiCommand(webhooks, 'delete <id>')
@@ -121,7 +122,7 @@ export function addWebhookCommands(program: Command): void {
   callFor(
     apiCommand(webhooks, 'finish-rotation <id>').description('end the overlap: the old secret signs no more'),
     (client, id) => client.finishSecretRotation(id),
-    webhookText,
+    (webhook) => webhookText(webhook),
   );
   callFor(
     apiCommand(webhooks, 'stats <id>').description('the last 24 hours: counts, failure rate, response times'),
@@ -145,15 +146,16 @@ const list = (text: string | undefined): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '');
 
+/** In the dashboard's words. */
 function stateOf({ active, auto_disabled, warning }: Webhook): string {
-  if (auto_disabled) return 'disabled';
-  if (!active) return 'inactive';
-  return warning ? 'failing' : 'active';
+  if (auto_disabled) return 'disabled automatically';
+  if (!active) return 'paused';
+  return warning ? 'active, failing' : 'active';
 }
 
 function webhookTable(webhooks: readonly Webhook[]): string {
   if (webhooks.length === 0)
-    return 'There are none. `fltr-webhooks webhooks create <url> --events "*"` makes one.';
+    return 'There are none. `fltr-webhooks webhooks create --url <url> --events "*"` makes one.';
   return table(
     webhooks.map((webhook) => ({
       id: webhook.webhook_id,
@@ -165,7 +167,7 @@ function webhookTable(webhooks: readonly Webhook[]): string {
   );
 }
 
-function webhookText(webhook: Webhook): string {
+function webhookText(webhook: Webhook, secret?: string): string {
   const { hourly_cap: cap, auto_disabled: disabled } = webhook;
   return fields({
     id: webhook.webhook_id,
@@ -182,6 +184,7 @@ function webhookText(webhook: Webhook): string {
     'secret due': webhook.secret_due ? 'older than 90 days: rotate it' : undefined,
     'old secret until': webhook.previous_secret_until ?? undefined,
     created: webhook.created_at,
+    secret,
   });
 }
 
@@ -190,16 +193,19 @@ function statsText(stats: WebhookStats): string {
   const summary = fields({
     since: stats.since,
     attempts: stats.attempts,
+    'failed attempts': stats.failed_attempts,
     delivered: stats.delivered,
     failed: stats.failed,
     'failure rate': percent(stats.failure_rate),
+    waiting: waitingText(stats.waiting),
     'response ms': `p50 ${p50 ?? '-'}, p95 ${p95 ?? '-'}, p99 ${p99 ?? '-'}`,
   });
   const hours = stats.hourly.filter(({ attempts }) => attempts > 0);
   if (hours.length === 0) return summary;
-  const rows = hours.map(({ hour, attempts, delivered, failed, response_ms }) => ({
+  const rows = hours.map(({ hour, attempts, failed_attempts, delivered, failed, response_ms }) => ({
     hour,
     attempts: String(attempts),
+    'failed attempts': String(failed_attempts),
     delivered: String(delivered),
     failed: String(failed),
     'p95 ms': String(response_ms.p95 ?? '-'),

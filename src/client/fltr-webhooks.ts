@@ -29,6 +29,7 @@ import type {
   webhookSecretSchema,
   WebhookStats,
 } from '../contracts/webhook.ts';
+import { newEventId } from './event-id.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
 
 /** An event of one of the seven types, with the data that the type asks for. */
@@ -102,11 +103,12 @@ export class FltrWebhooks {
     return this.#call('GET', '/v1/event-types');
   }
 
-  /** The answer alone has the secret. */
+  /** The response alone has the secret. With the same `idempotencyKey`, a second call creates nothing and has the same response. */
   createWebhook(
     webhook: z.input<typeof createWebhookSchema>,
+    { idempotencyKey = newKey() }: { idempotencyKey?: string } = {},
   ): Promise<z.output<typeof createdWebhookSchema>> {
-    return this.#call('POST', '/v1/webhooks', { body: webhook, idempotencyKey: newKey() });
+    return this.#call('POST', '/v1/webhooks', { body: webhook, idempotencyKey });
   }
 
   listWebhooks(query?: PageQuery): Promise<Page<Webhook>> {
@@ -218,8 +220,6 @@ export class FltrWebhooks {
     return this.#call('GET', '/v1/settings');
   }
 }
-
-const newEventId = () => `evt_${globalThis.crypto.randomUUID().replaceAll('-', '')}`;
 
 /**
  * Every item of a list, page after page, as long as it is asked for.

@@ -140,8 +140,8 @@ function toError({ status, headers }: Response, text: string): FltrWebhooksError
   } catch {
     // Not from the service itself: a proxy's page.
   }
-  const fields = (problem.errors ?? []).map(({ pointer, message }) => ` ${pointer}: ${message}.`).join('');
-  return new FltrWebhooksError(`${problem.detail ?? `HTTP ${status}`}${fields}`, {
+  // The detail says the faults that `errors` lists.
+  return new FltrWebhooksError(problem.detail ?? `HTTP ${status}`, {
     status,
     code: problem.code ?? 'unexpected_answer',
     errors: problem.errors,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { webhookFormatSchema } from './webhook-format.ts';
 
 /** Why an attempt did not deliver. Stable: stored, shown in the log and kept in workflow histories. */
 export const attemptErrorCodes = [
@@ -40,10 +41,20 @@ export const attemptSchema = z
     status_code: z.int().nullable(),
     outcome: z.enum(attemptOutcomes),
     error: z.object({ code: z.enum(attemptErrorCodes), message: z.string() }).nullable(),
-    request: z.object({ method: z.literal('POST'), headers: z.record(z.string(), z.string()) }).meta({
-      description:
-        'What was sent, without the two headers that sign, `X-FLTR-Signature` and `webhook-signature`: they are not kept.',
-    }),
+    request: z
+      .object({
+        method: z.literal('POST'),
+        url: z
+          .string()
+          .meta({ description: "The webhook's URL at the time: it may have been changed since." }),
+        headers: z.record(z.string(), z.string()),
+        body_bytes: z.int(),
+        format: webhookFormatSchema,
+      })
+      .meta({
+        description:
+          "What was sent, without the two headers that sign, `X-FLTR-Signature` and `webhook-signature`: they are not kept. The body is the event's `body`, or for `slack` the message made of it.",
+      }),
     response: z
       .object({ headers: z.record(z.string(), z.string()), body: z.string(), truncated: z.boolean() })
       .nullable(),

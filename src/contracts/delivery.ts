@@ -98,6 +98,9 @@ export const deliverySchema = z
   .meta({ id: 'Delivery' });
 export type Delivery = z.infer<typeof deliverySchema>;
 
+/** In examples; the document that is served has a time of tomorrow in its place. */
+export const timeToCome = '2030-01-01T12:00:00Z';
+
 export const rescheduleSchema = z
   .strictObject({
     next_attempt_at: z.iso.datetime({ offset: true }).meta({ description: 'At most 30 days ahead.' }),

@@ -22,12 +22,16 @@ export const publishEventSchema = z
   .strictObject({
     event: eventTypeSchema,
     // Not z.record: it makes a copy that lacks what is named __proto__.
-    data: z.custom<Record<string, unknown>>(isObject, 'must be an object').meta({
-      type: 'object',
-      additionalProperties: {},
-      description:
-        'As `GET /v1/event-types` shows for the type. Sent as it is written here, but for white space between tokens.',
-    }),
+    data: z
+      .custom<Record<string, unknown>>(isObject, {
+        error: ({ input }) => (input === undefined ? 'is missing' : 'must be an object'),
+      })
+      .meta({
+        type: 'object',
+        additionalProperties: {},
+        description:
+          'As `GET /v1/event-types` shows for the type. Sent as it is written here, but for white space between tokens.',
+      }),
     id: eventId.optional(),
     timestamp: z.iso
       .datetime({ offset: true })
@@ -104,9 +108,9 @@ export const eventSchema = eventSummarySchema
       .record(z.string(), z.unknown())
       .nullable()
       .meta({ description: 'Null once it is past its retention.' }),
-    body: z
-      .string()
-      .nullable()
-      .meta({ description: 'The very text that every attempt sends; null once it is past its retention.' }),
+    body: z.string().nullable().meta({
+      description:
+        'The very text that every attempt to a webhook of the format `fltr` sends; null once it is past its retention.',
+    }),
   })
   .meta({ id: 'Event' });

@@ -13,3 +13,18 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof problemSchema>;
+
+/**
+ * What a fault's message calls the field that its pointer leads to: without the `data` of an event, where all of it is.
+ *
+ * @example subjectOf('/data/error/code') // 'error.code'
+ * @example subjectOf('#query/limit') // 'limit'
+ */
+export function subjectOf(pointer: string): string {
+  const [, ...parts] = pointer.split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const names = parts[0] === 'data' && parts.length > 1 ? parts.slice(1) : parts;
+  if (names.length === 0) return 'The body';
+  return names
+    .map((name, index) => (index === 0 ? name : /^\d+$/.test(name) ? `[${name}]` : `.${name}`))
+    .join('');
+}

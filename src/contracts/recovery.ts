@@ -32,8 +32,20 @@ export const recoverySchema = z
     status: z.enum(recoveryStatuses),
     dry_run: z.boolean(),
     total: z.int().meta({ description: 'What there was to send again when it was asked for.' }),
-    done: z.int().meta({ description: 'Sent again so far: their deliveries tell what came of it.' }),
+    done: z.int().meta({ description: 'Sent again so far.' }),
     failed: z.int().meta({ description: 'Could not be sent again.' }),
+    outcome: z
+      .object({
+        delivered: z.int(),
+        failed: z.int(),
+        canceled: z.int(),
+        waiting: z.int().meta({ description: 'Not ended yet: pending, retrying or held.' }),
+      })
+      .nullable()
+      .meta({
+        description:
+          'How the deliveries that it sent again stand now; null before it has ended, and for a dry run.',
+      }),
     since: z.iso.datetime(),
     until: z.iso.datetime(),
     only: z.enum(recoveryKinds).nullable(),

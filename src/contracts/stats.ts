@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { attemptCounts, failureRate } from './webhook.ts';
+import { attemptCounts, failureRate, webhookWaiting } from './webhook.ts';
 
 export const statsSchema = z
   .object({
@@ -10,6 +10,7 @@ export const statsSchema = z
         webhook_id: z.string(),
         ...attemptCounts,
         failure_rate: failureRate,
+        waiting: webhookWaiting,
         hourly: z.array(z.object({ hour: z.iso.datetime(), ...attemptCounts })),
       }),
     ),

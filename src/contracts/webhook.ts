@@ -3,6 +3,7 @@ import { attemptSchema } from './attempt.ts';
 import { eventTypes, operationalTypes } from './event-types.ts';
 import { idSchema } from './id.ts';
 import { visibleText } from './visible-text.ts';
+import { webhookFormatSchema } from './webhook-format.ts';
 
 /** What a webhook may subscribe to: a type's name, or a family. Kept as given. */
 export const eventFilters = [
@@ -28,15 +29,13 @@ const url = z.string().min(1, 'must not be empty').meta({
 });
 const events = z
   .array(eventFilterSchema)
-  .min(1, 'must name at least one')
+  .min(1, 'must name at least one type')
   .max(eventFilters.length)
   .refine((list) => new Set(list).size === list.length, 'must not name a type twice')
   .meta({ uniqueItems: true });
 const description = visibleText.max(500, 'must have at most 500 characters');
 
-const format = z
-  .enum(['fltr', 'slack'])
-  .meta({ description: '`slack`: each event as `{"text": …}`, for a Slack-compatible target.' });
+const format = webhookFormatSchema;
 
 export const createWebhookSchema = z
   .strictObject({
@@ -147,6 +146,9 @@ export const testResultSchema = z
 
 export const attemptCounts = {
   attempts: z.int(),
+  failed_attempts: z
+    .int()
+    .meta({ description: 'Attempts that did not deliver, those that are retried included.' }),
   delivered: z.int().meta({ description: 'Deliveries that ended delivered.' }),
   failed: z.int().meta({ description: 'Deliveries that ended failed.' }),
 };
@@ -154,10 +156,22 @@ export const failureRate = z
   .number()
   .nullable()
   .meta({ description: 'failed / (delivered + failed); null where none ended.' });
+/** The states in which a delivery waits. */
+export const webhookWaiting = z
+  .object({
+    pending: z.int().meta({ description: 'Not attempted yet, or deferred.' }),
+    retrying: z.int(),
+    held: z.int(),
+  })
+  .meta({
+    description: 'Deliveries that have not ended. Each number is 1,000 at most: of more it says 1,000.',
+  });
+export type WebhookWaiting = z.infer<typeof webhookWaiting>;
 const responseMs = z
   .object({ p50: z.number().nullable(), p95: z.number().nullable(), p99: z.number().nullable() })
   .meta({
-    description: 'Response times of attempts in ms, to the accuracy of the steps that they are counted in.',
+    description:
+      'Response times in ms, to the accuracy of the steps that they are counted in. Attempts without a response do not count.',
   });
 
 export const webhookStatsSchema = z
@@ -167,6 +181,7 @@ export const webhookStatsSchema = z
     until: z.iso.datetime(),
     ...attemptCounts,
     failure_rate: failureRate,
+    waiting: webhookWaiting,
     response_ms: responseMs,
     hourly: z.array(z.object({ hour: z.iso.datetime(), ...attemptCounts, response_ms: responseMs })),
   })

@@ -15,7 +15,7 @@ export const operationalFilters: Record<OperationalType | 'webhook.*' | 'deliver
   'webhook.warning': 'At least half of what a webhook was sent in 24 hours failed.',
   'webhook.secret_due': "A webhook's secret is older than 90 days.",
   'delivery.*': 'All about deliveries.',
-  'delivery.failed': 'A delivery failed for good.',
+  'delivery.failed': 'A delivery failed for good; more than ten of a webhook in a minute are one event.',
 };
 
 const familyOf = (filter: string) => `${filter.split('.')[0]}.*`;

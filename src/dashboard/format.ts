@@ -21,5 +21,3 @@ export function headingOf(url: string): string {
   const text = withoutScheme(url).replace(/\?.*$/, '');
   return text.length > maxHeading ? `${text.slice(0, maxHeading - 1)}…` : text;
 }
-
-export const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);

@@ -9,7 +9,7 @@ const periods = { '1h': hourMs, '24h': 24 * hourMs, '7d': 7 * 24 * hourMs } as c
 
 /** What cannot be read from the address is as if it were not there. */
 export const logSearchSchema = z.object({
-  webhook_id: z.string().optional().catch(undefined),
+  webhook_id: z.coerce.string().optional().catch(undefined),
   event: z.enum(logEventTypes).optional().catch(undefined),
   status: z.enum(deliveryStatuses).optional().catch(undefined),
   code: z.coerce.string().optional().catch(undefined),

@@ -1,5 +1,12 @@
 import type { QueryClient } from '@tanstack/react-query';
-import { createRootRouteWithContext, createRoute, createRouter, redirect } from '@tanstack/react-router';
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  parseSearchWith,
+  redirect,
+  stringifySearchWith,
+} from '@tanstack/react-router';
 import { z } from 'zod';
 import { FltrWebhooksError } from '../client/request.ts';
 import { eventTypes } from '../contracts/event-types.ts';
@@ -21,7 +28,6 @@ import { sessionQuery } from './queries.ts';
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
   errorComponent: PageError,
-  notFoundComponent: NoSuchPage,
 });
 
 const signIn = createRoute({
@@ -66,7 +72,7 @@ const home = createRoute({
 const webhooks = createRoute({
   getParentRoute: () => signedIn,
   path: '/webhooks',
-  validateSearch: z.object({ filter: z.string().optional().catch(undefined) }),
+  validateSearch: z.object({ filter: z.coerce.string().optional().catch(undefined) }),
   component: WebhooksPage,
 });
 const newWebhook = page('/webhooks/new', NewWebhookPage);
@@ -74,7 +80,7 @@ const webhookRoute = createRoute({
   getParentRoute: () => signedIn,
   path: '/webhooks/$id',
   // A recovery that was started here: a reload shows it again.
-  validateSearch: z.object({ recovery: z.string().optional().catch(undefined) }),
+  validateSearch: z.object({ recovery: z.coerce.string().optional().catch(undefined) }),
   component: WebhookPage,
 });
 const logRoute = createRoute({
@@ -87,7 +93,7 @@ const deliveryRoute = page('/log/$id', DeliveryPage);
 const eventsRoute = createRoute({
   getParentRoute: () => signedIn,
   path: '/events',
-  validateSearch: z.object({ id: z.string().optional().catch(undefined) }),
+  validateSearch: z.object({ id: z.coerce.string().optional().catch(undefined) }),
   component: EventsPage,
 });
 const sendEventRoute = createRoute({
@@ -96,11 +102,12 @@ const sendEventRoute = createRoute({
   validateSearch: z.object({
     event: z.enum(eventTypes).optional().catch(undefined),
     /** The id of an event to begin with. */
-    copy: z.string().optional().catch(undefined),
+    copy: z.coerce.string().optional().catch(undefined),
   }),
   component: SendEventPage,
 });
 const eventRoute = page('/events/$id', EventPage);
+const nowhere = page('/$', NoSuchPage);
 const keys = page('/keys', KeysPage);
 const settings = page('/settings', SettingsPage);
 
@@ -118,6 +125,7 @@ const routeTree = root.addChildren([
     eventRoute,
     keys,
     settings,
+    nowhere,
   ]),
 ]);
 
@@ -127,5 +135,8 @@ export function createDashboardRouter(queryClient: QueryClient) {
     context: { queryClient },
     defaultPreload: 'intent',
     scrollRestoration: true,
+    // All values are texts, which stand in the address as they are.
+    parseSearch: parseSearchWith((value) => value),
+    stringifySearch: stringifySearchWith(String),
   });
 }

@@ -1,6 +1,7 @@
 import type { Stats } from '../contracts/stats.ts';
 import type { Queryable } from './pool.ts';
-import { failureRateOf, lastDay } from './webhook-stats.ts';
+import { failureRateOf, lastDay, nothingWaits } from './webhook-stats.ts';
+import { readWebhookWaiting } from './webhook-waiting.ts';
 
 /** Webhooks that one answer tells of: it has a line for each hour of each. */
 export const maxWebhooksInStats = 1000;
@@ -32,10 +33,14 @@ export async function readAccountStats(db: Queryable, accountId: string, now: Da
     const known = webhooks.get(row.webhookId) ?? [];
     webhooks.set(row.webhookId, row.hour === null ? known : [...known, row]);
   }
+  const waiting = await readWebhookWaiting(db, [...webhooks.keys()]);
   return {
     since: since.toISOString(),
     until: until.toISOString(),
-    data: [...webhooks].map(([id, ofWebhook]) => toStats(id, ofWebhook, hours)),
+    data: [...webhooks].map(([id, ofWebhook]) => ({
+      ...toStats(id, ofWebhook, hours),
+      waiting: waiting.get(id) ?? nothingWaits,
+    })),
   };
 }
 
@@ -43,14 +48,16 @@ function toStats(webhookId: string, rows: readonly HourRow[], hours: readonly nu
   const byHour = new Map(rows.map((row) => [row.hour?.getTime(), row]));
   const hourly = hours.map((at) => {
     const { attempts, delivered, failed } = byHour.get(at) ?? { attempts: 0, delivered: 0, failed: 0 };
-    return { hour: new Date(at).toISOString(), attempts, delivered, failed };
+    const failed_attempts = attempts - delivered;
+    return { hour: new Date(at).toISOString(), attempts, failed_attempts, delivered, failed };
   });
-  const sum = (field: 'attempts' | 'delivered' | 'failed') =>
+  const sum = (field: 'attempts' | 'failed_attempts' | 'delivered' | 'failed') =>
     hourly.reduce((total, hour) => total + hour[field], 0);
   const [delivered, failed] = [sum('delivered'), sum('failed')];
   return {
     webhook_id: webhookId,
     attempts: sum('attempts'),
+    failed_attempts: sum('failed_attempts'),
     delivered,
     failed,
     failure_rate: failureRateOf(delivered, failed),

@@ -1,5 +1,6 @@
 import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
 import type { DeliveryStatus } from '../contracts/delivery.ts';
+import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import { stepCount, stepOf } from '../domain/response-times.ts';
 import { archiveEntries, reconcileRunAfter } from './deliveries.ts';
@@ -16,6 +17,8 @@ export type AttemptRow = {
   /** Of the wait that it began; null: it ended its delivery, or the delivery was held or canceled meanwhile. */
   waitSeconds: number | null;
 };
+/** What was sent, beside its headers. */
+export type SentRequest = { url: string; format: WebhookFormat; bodyBytes: number };
 export type StoredResponse = { headers: Record<string, string>; body: Buffer; truncated: boolean };
 
 export type AttemptRecord = AttemptRow & {
@@ -25,6 +28,7 @@ export type AttemptRecord = AttemptRow & {
   activation: number;
   /** Whether it counts under the hourly cap. */
   countsForCap: boolean;
+  request: SentRequest;
   response: StoredResponse | null;
   status: Extract<DeliveryStatus, 'retrying' | 'delivered' | 'failed'>;
   reason: string | null;
@@ -54,10 +58,11 @@ const isApplied = `(g.status = 'delivered' or d.status in ('pending', 'retrying'
 const recordStatement = `with given as (
     select * from unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::int[], $6::int[], $7::text[],
       $8::text[], $9::int[], $10::text[], $11::bytea[], $12::bool[], $13::text[], $14::text[], $15::timestamptz[],
-      $16::timestamptz[], $17::text[], $18::text[], $19::text[], $20::int[], $21::int[], $22::text[], $23::text[], $24::bool[])
+      $16::timestamptz[], $17::text[], $18::text[], $19::text[], $20::int[], $21::int[], $22::text[], $23::text[], $24::bool[],
+      $25::text[], $26::text[], $27::int[])
     as t(id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds,
       response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries, next_entries,
-      webhook_id, activation, step, workflow_id, run_id, counts_for_cap)
+      webhook_id, activation, step, workflow_id, run_id, counts_for_cap, url, format, body_bytes)
   ), updated as (
     update deliveries d set
       status = case when ${isApplied} then g.status else d.status end,
@@ -85,10 +90,10 @@ const recordStatement = `with given as (
     returning d.id, d.status, g.number
   ), inserted as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
-      wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap)
+      wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap, url, format, body_bytes)
     select g.id, delivery_id, g.number, started_at, duration_ms, status_code, outcome, error_code,
       case when u.status = 'retrying' then wait_seconds end, response_headers::jsonb, response_body, response_truncated,
-      webhook_id, counts_for_cap
+      webhook_id, counts_for_cap, url, format, body_bytes
     from given g join updated u on u.id = g.delivery_id and u.number = g.number
   ), counted as (
     insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)
@@ -141,29 +146,35 @@ export async function recordAttempts(
       records.map((r) => JSON.stringify(r.nextEntries)),
       records.map((r) => r.webhookId),
       records.map((r) => r.activation),
-      records.map((r) => stepOf(r.durationMs)),
+      // Without a response there is no response time.
+      records.map((r) => (r.statusCode === null ? null : stepOf(r.durationMs))),
       records.map((r) => r.run.workflowId),
       records.map((r) => r.run.runId),
       records.map((r) => r.countsForCap),
+      records.map((r) => r.request.url),
+      records.map((r) => r.request.format),
+      records.map((r) => r.request.bodyBytes),
     ],
   });
   return new Map(rows.map(({ id, status }) => [id, status]));
 }
 
-export type StoredAttempt = AttemptRow & { response: StoredResponse | null };
+export type StoredAttempt = AttemptRow & { request: SentRequest; response: StoredResponse | null };
 
 export async function listAttempts(db: Queryable, deliveryId: string): Promise<StoredAttempt[]> {
   const { rows } = await db.query<
-    AttemptRow & { headers: Record<string, string> | null; body: Buffer | null; truncated: boolean }
+    AttemptRow &
+      SentRequest & { headers: Record<string, string> | null; body: Buffer | null; truncated: boolean }
   >(
     `select id, number, started_at as "startedAt", duration_ms as "durationMs", status_code as "statusCode", outcome,
-       error_code as "errorCode", wait_seconds as "waitSeconds", response_headers as headers, response_body as body,
-       response_truncated as truncated
+       error_code as "errorCode", wait_seconds as "waitSeconds", url, format, body_bytes as "bodyBytes",
+       response_headers as headers, response_body as body, response_truncated as truncated
      from attempts where delivery_id = $1 order by number`,
     [deliveryId],
   );
-  return rows.map(({ headers, body, truncated, ...attempt }) => ({
+  return rows.map(({ url, format, bodyBytes, headers, body, truncated, ...attempt }) => ({
     ...attempt,
+    request: { url, format, bodyBytes },
     response: headers ? { headers, body: body ?? Buffer.alloc(0), truncated } : null,
   }));
 }

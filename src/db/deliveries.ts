@@ -121,15 +121,16 @@ export async function reopenDelivery(
   { id, attemptCount }: Pick<DeliveryRow, 'id' | 'attemptCount'>,
   owner: 'own' | 'none',
   entries: readonly StoredEntry[] = [],
+  recoveryId: string | null = null,
 ): Promise<DeliveryRow | null> {
   const { rows } = await db.query<DeliveryRow>(
     `update deliveries set status = 'pending', reason = null, ended_at = null, retries_used = 0,
        owner_id = case when $3 then id end, run_id = case when not $3 then run_id end,
        reconcile_at = case when $3 then now() + ${reconcileStartAfter} end,
-       timeline = timeline || $4::jsonb
+       timeline = timeline || $4::jsonb, recovery_id = coalesce($5, recovery_id)
      where id = $1 and attempt_count = $2 and status in ('failed', 'delivered')
      returning ${summaryColumns}, timeline`,
-    [id, attemptCount, owner === 'own', JSON.stringify(entries)],
+    [id, attemptCount, owner === 'own', JSON.stringify(entries), recoveryId],
   );
   return rows[0] ?? null;
 }

@@ -1,4 +1,5 @@
 import type { DeliveryStatus, WaitReason } from '../contracts/delivery.ts';
+import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { maxUnrecorded } from '../domain/rate-limit.ts';
 import type { AttemptRow } from './attempts.ts';
 import type { Queryable } from './pool.ts';
@@ -20,7 +21,7 @@ export type AttemptContext = {
   sealedSecret: string | null;
   previousSealedSecret: string | null;
   previousSecretUntil: Date | null;
-  format: 'fltr' | 'slack';
+  format: WebhookFormat;
   /** Counts the webhook's activations. */
   activation: number;
   isActive: boolean;

@@ -3,7 +3,7 @@ import { reservedEventIds } from '../contracts/id.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
 import { wireBody, wireTimestamp } from '../domain/wire-body.ts';
 import { acceptEvents } from './accept-events.ts';
-import { withTransaction, type Pool, type Queryable } from './pool.ts';
+import type { Queryable } from './pool.ts';
 
 export type OperationalEvent = {
   accountId: string;
@@ -39,17 +39,17 @@ export async function acceptOperationalEvents(
   );
 }
 
-/** The same, but only where a webhook subscribes to them: for what happens often. Returns whether any was written. */
-export async function acceptIfSubscribed(pool: Pool, events: readonly OperationalEvent[]): Promise<boolean> {
-  const filters = [...new Set(events.flatMap(({ type }) => filtersThatMatch(type)))];
-  const { rows } = await pool.query<{ accountId: string }>(
+/** Whether an account of these has a webhook that subscribes to the type: for events of which there may be many. */
+export async function isSubscribedAccount(
+  db: Queryable,
+  type: OperationalType,
+  of: readonly { accountId: string }[],
+): Promise<(accountId: string) => boolean> {
+  const { rows } = await db.query<{ accountId: string }>(
     `select distinct account_id as "accountId" from webhooks
      where account_id = any($1) and events && $2 and deleted_at is null`,
-    [[...new Set(events.map(({ accountId }) => accountId))], filters],
+    [[...new Set(of.map(({ accountId }) => accountId))], filtersThatMatch(type)],
   );
-  const listening = new Set(rows.map(({ accountId }) => accountId));
-  const wanted = events.filter(({ accountId }) => listening.has(accountId));
-  if (wanted.length === 0) return false;
-  await withTransaction(pool, (client) => acceptOperationalEvents(client, wanted));
-  return true;
+  const subscribed = new Set(rows.map(({ accountId }) => accountId));
+  return (accountId) => subscribed.has(accountId);
 }

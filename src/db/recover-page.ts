@@ -63,7 +63,7 @@ export async function countRecoverable(db: Queryable, window: Window): Promise<n
   );
 }
 
-export type RecoveryToRun = RecoveryRow & {
+export type RecoveryToRun = Omit<RecoveryRow, 'outcome'> & {
   askedBy: string;
   filters: string[];
   cursorAt: string | null;
@@ -147,7 +147,7 @@ export async function claimPage(
  */
 export async function insertMissed(
   db: Queryable,
-  { accountId, webhookId, askedBy }: Pick<RecoveryToRun, 'accountId' | 'webhookId' | 'askedBy'>,
+  { id, accountId, webhookId, askedBy }: Pick<RecoveryToRun, 'id' | 'accountId' | 'webhookId' | 'askedBy'>,
   items: readonly PageItem[],
 ): Promise<number> {
   if (items.length === 0) return 0;
@@ -160,8 +160,8 @@ export async function insertMissed(
     outside: true,
   });
   await db.query(
-    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline)
-     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.timeline::jsonb
+    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline, recovery_id)
+     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.timeline::jsonb, $8
      from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
        as t(id, event_id, event_type, created_at, timeline)
      join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null
@@ -174,6 +174,7 @@ export async function insertMissed(
       items.map(({ eventType }) => eventType),
       times,
       times.map((at) => JSON.stringify([requested(at)])),
+      id,
     ],
   );
   const { rowCount } = await db.query(
@@ -181,6 +182,14 @@ export async function insertMissed(
     [accountId, items.map(({ eventId }) => eventId), webhookId],
   );
   return rowCount ?? 0;
+}
+
+/** A delivery that somebody else has requested meanwhile counts for the recovery, too. */
+export async function countForRecovery(db: Queryable, id: string, deliveryId: string): Promise<void> {
+  await db.query(`update deliveries set recovery_id = $1 where id = $2 and recovery_id is distinct from $1`, [
+    id,
+    deliveryId,
+  ]);
 }
 
 /** Counts a page, once, however often it was run. */

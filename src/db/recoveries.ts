@@ -16,10 +16,19 @@ export type RecoveryRow = {
   kind: RecoveryKind | null;
   createdAt: Date;
   endedAt: Date | null;
+  /** How its deliveries stand now; null before it has ended. */
+  outcome: Recovery['outcome'];
 };
 
 const columns = `id, account_id as "accountId", webhook_id as "webhookId", status, dry_run as "isDryRun", total, done, failed,
   since, until, kind, created_at as "createdAt", ended_at as "endedAt"`;
+/** Of one that has not ended. */
+const noOutcome = `null::jsonb as outcome`;
+const outcome = `case when ended_at is not null and not dry_run then (
+    select jsonb_build_object('delivered', count(*) filter (where d.status = 'delivered'),
+      'failed', count(*) filter (where d.status = 'failed'), 'canceled', count(*) filter (where d.status = 'canceled'),
+      'waiting', count(*) filter (where d.status in ('pending', 'retrying', 'held')))
+    from deliveries d where d.recovery_id = recoveries.id) end as outcome`;
 
 export function toRecovery(row: RecoveryRow): Recovery {
   return {
@@ -30,6 +39,7 @@ export function toRecovery(row: RecoveryRow): Recovery {
     total: row.total,
     done: row.done,
     failed: row.failed,
+    outcome: row.outcome,
     since: row.since.toISOString(),
     until: row.until.toISOString(),
     only: row.kind,
@@ -52,7 +62,7 @@ export async function findRecovery(
   id: string,
 ): Promise<RecoveryRow | null> {
   const { rows } = await db.query<RecoveryRow>(
-    `select ${columns} from recoveries where id = $1 and account_id = $2`,
+    `select ${columns}, ${outcome} from recoveries where id = $1 and account_id = $2`,
     [id, accountId],
   );
   return rows[0] ?? null;
@@ -63,7 +73,7 @@ type Call = { webhookId: string; since: Date; untilAsked: Date | null; kind: Rec
 /** The one that the same call has begun and that has not ended. */
 export async function findUnderWay(db: Queryable, call: Call): Promise<RecoveryRow | null> {
   const { rows } = await db.query<RecoveryRow>(
-    `select ${columns} from recoveries
+    `select ${columns}, ${noOutcome} from recoveries
      where webhook_id = $1 and since = $2 and until_asked is not distinct from $3 and kind is not distinct from $4
        and status in ('running', 'paused')`,
     [call.webhookId, call.since, call.untilAsked, call.kind],
@@ -88,7 +98,7 @@ export async function insertRecovery(db: Queryable, recovery: NewRecovery): Prom
        total, created_at, ended_at, check_at)
      values ($1, $2, $3, $4, case when $5 then 'completed' else 'running' end, $5, $6, $7, $8, $9, $10, $11, $12,
        case when $5 then $12::timestamptz end, case when not $5 then now() + interval '10 seconds' end)
-     on conflict do nothing returning ${columns}`,
+     on conflict do nothing returning ${columns}, ${noOutcome}`,
     [
       newId('rec'),
       recovery.accountId,

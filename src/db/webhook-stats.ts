@@ -1,6 +1,7 @@
 import type { WebhookStats } from '../contracts/webhook.ts';
 import { percentile, stepCount } from '../domain/response-times.ts';
 import type { Queryable } from './pool.ts';
+import { readWebhookWaiting } from './webhook-waiting.ts';
 
 type HourRow = { hour: Date; attempts: number; delivered: number; failed: number; durations: number[] };
 
@@ -15,10 +16,11 @@ export async function readStats(db: Queryable, webhookId: string, now: Date): Pr
      from webhook_stats where webhook_id = $1 and minute >= $2 and minute < $3 group by 1 order by 1`,
     [webhookId, since, until],
   );
+  const waiting = (await readWebhookWaiting(db, [webhookId])).get(webhookId);
   const byHour = new Map(rows.map((row) => [row.hour.getTime(), row]));
   const sum = (field: 'attempts' | 'delivered' | 'failed') =>
     rows.reduce((total, row) => total + row[field], 0);
-  const [delivered, failed] = [sum('delivered'), sum('failed')];
+  const [attempts, delivered, failed] = [sum('attempts'), sum('delivered'), sum('failed')];
   const all = rows.reduce<number[]>(
     (total, { durations }) => durations.map((count, step) => count + (total[step] ?? 0)),
     [],
@@ -27,16 +29,20 @@ export async function readStats(db: Queryable, webhookId: string, now: Date): Pr
     webhook_id: webhookId,
     since: since.toISOString(),
     until: until.toISOString(),
-    attempts: sum('attempts'),
+    attempts,
+    // An attempt that did not deliver has failed.
+    failed_attempts: attempts - delivered,
     delivered,
     failed,
     failure_rate: failureRateOf(delivered, failed),
+    waiting: waiting ?? nothingWaits,
     response_ms: percentiles(all),
     hourly: hours.map((at) => {
       const row = byHour.get(at);
       return {
         hour: new Date(at).toISOString(),
         attempts: row?.attempts ?? 0,
+        failed_attempts: (row?.attempts ?? 0) - (row?.delivered ?? 0),
         delivered: row?.delivered ?? 0,
         failed: row?.failed ?? 0,
         response_ms: percentiles(row?.durations ?? []),
@@ -44,6 +50,8 @@ export async function readStats(db: Queryable, webhookId: string, now: Date): Pr
     }),
   };
 }
+
+export const nothingWaits = { pending: 0, retrying: 0, held: 0 };
 
 export const failureRateOf = (delivered: number, failed: number): number | null =>
   delivered + failed === 0 ? null : failed / (delivered + failed);

@@ -1,12 +1,13 @@
+import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { membersOf } from './json-text.ts';
 
 /** An event as a Slack-compatible message: the type, then a line for each field of its data. */
-function slackBody(body: string): Buffer {
+function slackText(body: string): string {
   const event = JSON.parse(body) as { event: string; timestamp: string };
   const { data = '{}' } = Object.fromEntries(membersOf(body));
   const lines = membersOf(data).map(([name, value]) => `• ${name}: ${brief(value)}`);
   const text = [`*${event.event}* at ${event.timestamp}`, ...lines.slice(0, maxLines)].join('\n');
-  return Buffer.from(JSON.stringify({ text }));
+  return JSON.stringify({ text });
 }
 
 const maxLines = 20;
@@ -20,7 +21,7 @@ function brief(value: string): string {
   return cut.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-/** The bytes for a webhook of that format: the event's own, or the message made of them. */
-export function bodyFor(format: 'fltr' | 'slack', body: Buffer): Buffer {
-  return format === 'fltr' ? body : slackBody(body.toString());
+/** What a webhook of that format is sent: the event's own text, or the message made of it. The dashboard shows it, too. */
+export function textFor(format: WebhookFormat, body: string): string {
+  return format === 'fltr' ? body : slackText(body);
 }

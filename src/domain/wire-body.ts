@@ -1,3 +1,6 @@
+import type { WebhookFormat } from '../contracts/webhook-format.ts';
+import { textFor } from './slack-text.ts';
+
 /**
  * The bytes that every attempt of an event sends: `{"id","event","timestamp","data"}` in UTF-8, in this order.
  *
@@ -17,4 +20,9 @@ export function wireBodyOf(event: { id: string; event: string; timestamp: string
 /** The time of acceptance as the page writes it: RFC 3339, UTC, whole seconds. */
 export function wireTimestamp(at: Date): string {
   return `${at.toISOString().slice(0, 19)}Z`;
+}
+
+/** The bytes that a webhook of that format is sent for an event's own bytes. */
+export function bodyFor(format: WebhookFormat, body: Buffer): Buffer {
+  return format === 'fltr' ? body : Buffer.from(textFor(format, body.toString()));
 }

@@ -44,9 +44,10 @@ export async function insertPast(
          convert_to(json_build_object('id', event, 'event', type, 'data', json_build_object('document_id', 'doc_abc123'))::text, 'UTF8'), at
        from ${given}),
      tried as (
-       insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, response_headers, response_body, webhook_id)
+       insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, response_headers, response_body, webhook_id, url, format, body_bytes)
        select attempt, delivery, 1, at, ms, code, status, case status when 'failed' then 'client_error' end,
-         '{"content-type": "application/json"}', convert_to('{"received":true}', 'UTF8'), $2
+         '{"content-type": "application/json"}', convert_to('{"received":true}', 'UTF8'), $2,
+         (select url from webhooks where id = $2), 'fltr', 100
        from ${given})
      insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, reason, created_at, ended_at, attempt_count,
        last_status_code, last_error_code)

@@ -7,7 +7,7 @@ type Sent = { eventId: string; eventType: string; traceparent?: string | null; i
 
 /** An attempt as the API shows it: what was sent, and what came back. */
 export function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sent): Attempt {
-  const { errorCode, statusCode, response } = attempt;
+  const { errorCode, statusCode, request, response } = attempt;
   const headers = unsignedHeaders({ ...sent, attemptId: attempt.id, at: attempt.startedAt });
   return {
     id: attempt.id,
@@ -18,7 +18,13 @@ export function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sen
     outcome: attempt.outcome,
     error:
       errorCode === null ? null : { code: errorCode, message: describeAttemptError(errorCode, statusCode) },
-    request: { method: 'POST', headers },
+    request: {
+      method: 'POST',
+      url: request.url,
+      headers,
+      body_bytes: request.bodyBytes,
+      format: request.format,
+    },
     response: response && {
       headers: response.headers,
       body: response.body.toString('utf8'),

@@ -5,6 +5,7 @@ import {
   deliveryStatuses,
   deliverySummarySchema,
   rescheduleSchema,
+  timeToCome,
   type Delivery,
 } from '../../contracts/delivery.ts';
 import { eventTypes, operationalTypes } from '../../contracts/event-types.ts';
@@ -22,7 +23,7 @@ import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../dispatc
 import { readStory } from '../../temporal/history.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { validationError } from '../problem.ts';
+import { fault, validationError } from '../problem.ts';
 import { defineRoute } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 
@@ -78,7 +79,11 @@ async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: bool
   if (!webhook) throw refuse('Its webhook was deleted.');
   if (row.status === 'canceled') throw refuse('It was canceled. Publish the event under a new id instead.');
   if (!webhook.active)
-    throw refuse('Its webhook is not active. Activate the webhook: what is held is then delivered.');
+    throw refuse(
+      row.status === 'held'
+        ? 'Its webhook is not active. Activate the webhook: what is held is then delivered.'
+        : 'Its webhook is not active. Activate the webhook, then retry.',
+    );
   if (!(await hasBody(pool, row.accountId, row.eventId)))
     throw refuse("Its event's data is past its retention: there is nothing left to send.");
 }
@@ -202,6 +207,7 @@ export const deliveryRoutes = [
     description: 'At most 30 days ahead. The hourly cap counts then as it does at any time.',
     scope: 'webhooks:write',
     body: rescheduleSchema,
+    bodyExample: { next_attempt_at: timeToCome },
     replies: { 200: { description: 'The delivery as it is now', schema: deliverySummarySchema } },
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id, body }) {
@@ -209,9 +215,7 @@ export const deliveryRoutes = [
       const until = new Date(body.next_attempt_at);
       const aheadMs = until.getTime() - Date.now();
       if (aheadMs < 0 || aheadMs > maxAheadMs) {
-        throw validationError([
-          { pointer: '/next_attempt_at', message: 'must be in the future, at most 30 days ahead' },
-        ]);
+        throw validationError([fault('/next_attempt_at', 'must be in the future, at most 30 days ahead')]);
       }
       if (row.status !== 'pending' && row.status !== 'retrying') {
         throw new ApiError('delivery_state_conflict', `It does not wait for an attempt: ${row.status}.`);

@@ -59,6 +59,7 @@ export const keyRoutes = [
     description: `The answer holds the key, which is kept as its digest only. A key gives no scope that it does not have. An account has at most ${maxValidKeys} valid keys. Audited.`,
     scope: 'webhooks:write',
     body: createKeySchema,
+    bodyExample: { name: 'Producer', scopes: ['events:write'] },
     replies: { 201: { description: 'Created', schema: createdKeySchema } },
     errors: ['key_limit_reached'],
     async handle({ deps, key: caller, body }) {

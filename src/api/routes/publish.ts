@@ -1,4 +1,4 @@
-import { eventDataSchemas } from '../../contracts/event-types.ts';
+import { eventDataSchemas, eventTypeExamples } from '../../contracts/event-types.ts';
 import {
   acceptedEventSchema,
   batchResultSchema,
@@ -21,11 +21,15 @@ import { wireBodyOf, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
 import { bytesOf, parseBatch, parseItem, type BatchItem } from '../batch-body.ts';
 import { decode } from '../parse-json.ts';
-import { maxListedFaults, toProblem, validationError } from '../problem.ts';
+import { fault, maxListedFaults, toProblem, validationError } from '../problem.ts';
 import { digestOf, validate } from '../request-body.ts';
 import { defineRoute } from '../route.ts';
 
 const tag = 'Events';
+const exampleEvent = {
+  event: 'document.processed' as const,
+  data: eventTypeExamples['document.processed'].data,
+};
 
 function requireRoom({ backlog }: Deps): void {
   if (backlog.isFull()) {
@@ -45,17 +49,16 @@ async function accountFor({ publisher }: Deps, key: ApiKey, accountId: string | 
       'service_key_required',
       'account_id may be given with a service key only. Leave it out.',
       {
-        errors: [{ pointer: '/account_id', message: 'needs a service key' }],
+        errors: [fault('/account_id', 'needs a service key')],
       },
     );
   }
-  if (accountId === undefined)
-    throw validationError([{ pointer: '/account_id', message: 'is needed with a service key' }]);
+  if (accountId === undefined) throw validationError([fault('/account_id', 'is needed with a service key')]);
   if (!(await publisher.hasAccount(accountId))) throw noSuchAccount();
   return accountId;
 }
 
-const noSuchAccount = () => validationError([{ pointer: '/account_id', message: 'names no account' }]);
+const noSuchAccount = () => validationError([fault('/account_id', 'names no account')]);
 
 /** `bytes`: the request, or the part of it, that the event was read from. */
 type Source = { key: ApiKey; accountId: string; traceparent: string | null; bytes: Buffer };
@@ -86,7 +89,7 @@ function acceptedOf(acceptance: Acceptance): AcceptedEvent {
         'event_id_conflict',
         `The event id "${acceptance.id}" was accepted before with another content. An event cannot be changed: use a new id.`,
         {
-          errors: [{ pointer: '/id', message: 'belongs to another event' }],
+          errors: [fault('/id', 'belongs to another event')],
         },
       );
     case 'no_account':
@@ -143,6 +146,7 @@ export const publishRoutes = [
       'Answers once the event and its deliveries are committed. The same `id` again is answered with `duplicate: true` and sends nothing.',
     scope: 'events:write',
     body: publishEventSchema,
+    bodyExample: exampleEvent,
     maxBodyBytes: maxEventBytes,
     takesIdempotencyKey: true,
     replies: { 202: { description: 'Accepted', schema: acceptedEventSchema } },
@@ -185,6 +189,7 @@ export const publishRoutes = [
       'Each event is answered for itself, in order: one that is refused does not touch the others. The first 100 faults are listed, of all events together.',
     scope: 'events:write',
     body: publishBatchSchema,
+    bodyExample: { events: [exampleEvent] },
     parse: parseBatch,
     maxBodyBytes: maxBatchBytes,
     replies: { 207: { description: 'One answer an event', schema: batchResultSchema } },

@@ -18,7 +18,7 @@ import { isTemporalUnavailable } from '../../temporal/client.ts';
 import { startRecovery, signalRecovery } from '../../dispatch/recoveries.ts';
 import type { RecoverySignal } from '../../../workflows/contract.ts';
 import { accountOf } from '../auth.ts';
-import { validationError } from '../problem.ts';
+import { fault, validationError } from '../problem.ts';
 import { defineRoute, type Context, type Reply } from '../route.ts';
 
 const tag = 'Recoveries';
@@ -98,6 +98,7 @@ export const recoveryRoutes = [
       'A durable job over the events accepted from `since` until `until`, oldest first: at most 50 a second, and within the hourly cap. The same call while its job is under way answers that job. What another call or a manual retry sends meanwhile is not sent twice.',
     scope: 'webhooks:write',
     body: recoverWebhookSchema,
+    bodyExample: { since: '2024-01-10T12:00:00Z', dry_run: true },
     replies: {
       200: { description: 'Counted only, as `dry_run` asked', schema: recoverySchema },
       202: { description: 'Under way', schema: recoverySchema },
@@ -110,10 +111,8 @@ export const recoveryRoutes = [
       const createdAt = await readClock(pool);
       const since = new Date(body.since);
       const untilAsked = body.until === undefined ? null : new Date(body.until);
-      if (since > createdAt)
-        throw validationError([{ pointer: '/since', message: 'must not be in the future' }]);
-      if (untilAsked && untilAsked <= since)
-        throw validationError([{ pointer: '/until', message: 'must be after since' }]);
+      if (since > createdAt) throw validationError([fault('/since', 'must not be in the future')]);
+      if (untilAsked && untilAsked <= since) throw validationError([fault('/until', 'must be after since')]);
       const isDryRun = body.dry_run ?? false;
       const kind = body.only ?? null;
       const call = { webhookId: id, since, untilAsked, kind };

@@ -67,6 +67,7 @@ export const webhookSecretRoutes = [
     ].join('\n\n'),
     scope: 'webhooks:write',
     body: rotateSecretSchema,
+    bodyExample: { overlap_seconds: 86_400 },
     bodyMayBeEmpty: true,
     takesIdempotencyKey: true,
     replies: { 200: { description: 'The webhook with its new secret', schema: rotatedWebhookSchema } },

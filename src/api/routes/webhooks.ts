@@ -19,9 +19,8 @@ import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../..
 import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
 import { judgeAttempt } from '../../domain/outcome.ts';
-import { bodyFor } from '../../domain/slack-text.ts';
 import { newSecret } from '../../domain/signature.ts';
-import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
+import { bodyFor, wireBody, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
@@ -48,6 +47,11 @@ export const webhookRoutes = [
     description: 'The answer holds the secret that every request to this webhook is signed with.',
     scope: 'webhooks:write',
     body: createWebhookSchema,
+    bodyExample: {
+      url: 'https://your-app.com/webhooks/fltr',
+      events: ['document.*'],
+      description: 'Search index',
+    },
     takesIdempotencyKey: true,
     replies: { 201: { description: 'Created', schema: createdWebhookSchema } },
     errors: ['webhook_limit_reached', 'webhook_deleted'],
@@ -112,6 +116,7 @@ export const webhookRoutes = [
     scope: 'webhooks:write',
     isTestEvent: true,
     body: testWebhookSchema,
+    bodyExample: { webhook_id: 'wh_01k', event: 'document.processed' },
     replies: { 200: { description: 'The attempt, whatever its outcome', schema: testResultSchema } },
     async handle({ deps, key, body }) {
       const webhook = await requireWebhook(deps, accountOf(key), body.webhook_id);
@@ -122,6 +127,7 @@ export const webhookRoutes = [
         timestamp: wireTimestamp(new Date()),
         data: eventTypeExamples[body.event].data,
       });
+      const sentBody = bodyFor(webhook.format, wire);
       const { attemptId, sent } = await sendAttempt(deps, {
         accountId: accountOf(key),
         webhookId: webhook.id,
@@ -131,7 +137,7 @@ export const webhookRoutes = [
         previousSecretUntil: webhook.previousSecretUntil,
         eventId,
         eventType: body.event,
-        body: bodyFor(webhook.format, wire),
+        body: sentBody,
         isTest: true,
       });
       const isAnswered = sent.kind === 'answered';
@@ -144,6 +150,7 @@ export const webhookRoutes = [
         statusCode: isAnswered ? sent.statusCode : null,
         outcome,
         errorCode,
+        request: { url: webhook.url, format: webhook.format, bodyBytes: sentBody.length },
         response: isAnswered ? { headers: sent.headers, body: sent.body, truncated: sent.truncated } : null,
       };
       const attempt: Attempt = toAttempt(made, { eventId, eventType: body.event, isTest: true });
@@ -177,6 +184,7 @@ export const webhookRoutes = [
       'A new URL counts for deliveries that already wait. `active: false` holds what waits and what comes; `active: true` delivers what is held, oldest first.',
     scope: 'webhooks:write',
     body: updateWebhookSchema,
+    bodyExample: { events: ['document.*', 'dataset.*'], description: 'Search index' },
     replies: { 200: { description: 'The webhook as it is now', schema: webhookSchema } },
     async handle({ deps, key, id, body }) {
       if (body.url !== undefined) requireTarget(deps, body.url);

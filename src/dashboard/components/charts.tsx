@@ -1,22 +1,26 @@
 import { formatCount } from '../format.ts';
 
-type Hour = { hour: string; delivered: number; failed: number };
+type Hour = { hour: string; delivered: number; failed_attempts: number };
 
 export const hourOf = (iso: string) =>
   new Date(iso).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
 
-/** A day of deliveries in a line's height: delivered below, failed on top of it. */
+/** With its day: the first of 24 hours is yesterday's. */
+export const dayAndHourOf = (iso: string) =>
+  `${new Date(iso).toLocaleDateString(undefined, { weekday: 'short' })} ${hourOf(iso)}`;
+
+/** A day of attempts in a line's height: delivered below, failed on top of it. */
 export function Sparkline({ hourly }: { hourly: readonly Hour[] }) {
-  const most = Math.max(1, ...hourly.map(({ delivered, failed }) => delivered + failed));
+  const most = Math.max(1, ...hourly.map(({ delivered, failed_attempts: failed }) => delivered + failed));
   const delivered = hourly.reduce((sum, hour) => sum + hour.delivered, 0);
-  const failed = hourly.reduce((sum, hour) => sum + hour.failed, 0);
+  const failed = hourly.reduce((sum, hour) => sum + hour.failed_attempts, 0);
   return (
     <svg
       className="sparkline"
       viewBox={`0 0 ${hourly.length * 4} 24`}
       preserveAspectRatio="none"
       role="img"
-      aria-label={`Last 24 hours: ${delivered} delivered, ${failed} failed`}
+      aria-label={`Attempts of the last 24 hours: ${delivered} delivered, ${failed} failed`}
     >
       {hourly.map((hour, index) => (
         <Bar key={hour.hour} hour={hour} x={index * 4} width={3} height={24} most={most} />
@@ -27,7 +31,7 @@ export function Sparkline({ hourly }: { hourly: readonly Hour[] }) {
 
 type BarProps = { hour: Hour; x: number; width: number; height: number; most: number };
 
-function Bar({ hour: { delivered, failed }, x, width, height, most }: BarProps) {
+function Bar({ hour: { delivered, failed_attempts: failed }, x, width, height, most }: BarProps) {
   const good = (delivered / most) * (height - 1);
   const bad = (failed / most) * (height - 1);
   return (
@@ -39,14 +43,14 @@ function Bar({ hour: { delivered, failed }, x, width, height, most }: BarProps) 
   );
 }
 
-/** Delivered and failed by the hour, with the same as a table for who cannot see it. */
+/** Attempts by the hour, delivered and failed, with the same as a table for who cannot see it. */
 export function HourlyChart({ hourly }: { hourly: readonly Hour[] }) {
-  const most = Math.max(1, ...hourly.map(({ delivered, failed }) => delivered + failed));
+  const most = Math.max(1, ...hourly.map(({ delivered, failed_attempts: failed }) => delivered + failed));
   const [first, last] = [hourly[0], hourly.at(-1)];
   return (
     <figure className="chart">
       <figcaption>
-        <span>Deliveries that ended, by the hour</span>
+        <span>Attempts, by the hour</span>
         <span className="legend">
           <span className="swatch bar-good" /> delivered <span className="swatch bar-bad" /> failed
         </span>
@@ -56,16 +60,16 @@ export function HourlyChart({ hourly }: { hourly: readonly Hour[] }) {
         <svg viewBox={`0 0 ${hourly.length * 10} 100`} preserveAspectRatio="none" aria-hidden="true">
           {hourly.map((hour, index) => (
             <g key={hour.hour}>
-              <title>{`${hourOf(hour.hour)}: ${hour.delivered} delivered, ${hour.failed} failed`}</title>
+              <title>{`${hourOf(hour.hour)}: ${hour.delivered} delivered, ${hour.failed_attempts} failed`}</title>
               <Bar hour={hour} x={index * 10 + 1} width={8} height={100} most={most} />
             </g>
           ))}
         </svg>
-        <span className="chart-from">{first && hourOf(first.hour)}</span>
+        <span className="chart-from">{first && dayAndHourOf(first.hour)}</span>
         <span className="chart-to">{last && 'now'}</span>
       </div>
       <table className="visually-hidden">
-        <caption>Deliveries that ended, by the hour</caption>
+        <caption>Attempts, by the hour</caption>
         <thead>
           <tr>
             <th scope="col">Hour</th>
@@ -74,7 +78,7 @@ export function HourlyChart({ hourly }: { hourly: readonly Hour[] }) {
           </tr>
         </thead>
         <tbody>
-          {hourly.map(({ hour, delivered, failed }) => (
+          {hourly.map(({ hour, delivered, failed_attempts: failed }) => (
             <tr key={hour}>
               <th scope="row">{hourOf(hour)}</th>
               <td>{delivered}</td>

@@ -1,7 +1,7 @@
 import { AlertDialog } from '@base-ui/react/alert-dialog';
-import { useMutation } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
 import { Problem } from './problem.tsx';
+import { useSubmission } from '../submission.ts';
 
 type Props = {
   /** The button that asks. */
@@ -34,7 +34,7 @@ export function Confirm({
   run,
 }: Props) {
   const [isOpen, setOpen] = useState(false);
-  const deed = useMutation({ mutationFn: run, onSuccess: () => setOpen(false) });
+  const deed = useSubmission({ mutationFn: run, onSuccess: () => setOpen(false) });
   const tone = isDanger ? 'button button-danger' : 'button';
   return (
     <AlertDialog.Root

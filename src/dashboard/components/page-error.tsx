@@ -27,12 +27,16 @@ export function PageError({ error }: { error: unknown }) {
 const whyNothing =
   'The address may be wrong, what it named may be gone, or it may belong to another account.';
 
-/** In a page whose subject is not there. */
-export function NotFound() {
+type NotFoundProps = { to: '/webhooks' | '/log' | '/events'; label: string };
+
+/** In a page whose subject is not there: with a way to the list of its kind. */
+export function NotFound({ to, label }: NotFoundProps) {
   return (
     <EmptyState title="There is nothing here">
       <p>{whyNothing}</p>
-      <AllWebhooks />
+      <Link to={to} className="button">
+        {label}
+      </Link>
     </EmptyState>
   );
 }
@@ -40,19 +44,13 @@ export function NotFound() {
 /** In place of a page: the address is none of the dashboard's. */
 export function NoSuchPage() {
   return (
-    <main className="lone">
+    <>
       <PageHeader title="There is nothing here" subtitle={whyNothing} />
       <p>
-        <AllWebhooks />
+        <Link to="/webhooks" className="button">
+          All webhooks
+        </Link>
       </p>
-    </main>
-  );
-}
-
-function AllWebhooks() {
-  return (
-    <Link to="/webhooks" className="button">
-      All webhooks
-    </Link>
+    </>
   );
 }

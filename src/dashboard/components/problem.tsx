@@ -1,3 +1,5 @@
+import { Link } from '@tanstack/react-router';
+import { subjectOf } from '../../contracts/problem.ts';
 import { FltrWebhooksError } from '../../client/request.ts';
 
 /** What went wrong, and what to do about it. */
@@ -9,6 +11,8 @@ export function describeError(error: unknown): { message: string; hint: string; 
       requestId: null,
     };
   const { status, message, requestId } = error;
+  // What the API says to a program, of headers and keys, is of no use here.
+  if (status === 401) return { message: 'Your session has ended.', hint: 'Sign in again.', requestId };
   return { message, hint: hintOf(status), requestId };
 }
 
@@ -16,8 +20,6 @@ function hintOf(status: number): string {
   switch (status) {
     case 0:
       return 'Is the service running? Nothing was lost; try again when it answers.';
-    case 401:
-      return 'Sign in again.';
     case 403:
       return 'Sign in with a key that has this scope, or ask for one.';
     case 404:
@@ -39,19 +41,37 @@ function hintOf(status: number): string {
 export function Problem({ error }: { error: unknown }) {
   if (error === null || error === undefined) return null;
   const { message, hint, requestId } = describeError(error);
+  const hasSessionEnded = error instanceof FltrWebhooksError && error.status === 401;
   return (
     <div role="alert" className="notice notice-danger">
       <p>
-        <strong>{message}</strong> {hint}
+        <strong>{message}</strong>{' '}
+        {hasSessionEnded ? (
+          <>
+            <Link to="/sign-in" target="_blank">
+              Sign in again
+            </Link>{' '}
+            in another tab, then come back: what you filled in is still here.
+          </>
+        ) : (
+          hint
+        )}
       </p>
       {requestId && <p className="muted small">Request id: {requestId}</p>}
     </div>
   );
 }
 
-/** What the API says of one field of a form, such as `/url`. */
+/** What the API says of one field of a form, such as `/url`, as a sentence that stands beside it. */
 export function fieldError(error: unknown, pointer: string): string | undefined {
   if (!(error instanceof FltrWebhooksError)) return undefined;
-  return error.errors.find((each) => each.pointer === pointer || each.pointer.startsWith(`${pointer}/`))
-    ?.message;
+  const fault = error.errors.find(
+    (each) => each.pointer === pointer || each.pointer.startsWith(`${pointer}/`),
+  );
+  if (!fault) return undefined;
+  const { message } = fault;
+  const text = message.startsWith(`${subjectOf(pointer)} `)
+    ? `It ${message.slice(subjectOf(pointer).length + 1)}`
+    : message;
+  return text.endsWith('.') ? text : `${text}.`;
 }

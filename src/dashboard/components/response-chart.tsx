@@ -1,6 +1,6 @@
 import type { WebhookStats } from '../../contracts/webhook.ts';
 import { formatMs } from '../format.ts';
-import { hourOf } from './charts.tsx';
+import { dayAndHourOf, hourOf } from './charts.tsx';
 
 type Hour = WebhookStats['hourly'][number];
 type Share = keyof Hour['response_ms'];
@@ -8,7 +8,7 @@ type Share = keyof Hour['response_ms'];
 const shares: readonly Share[] = ['p50', 'p95', 'p99'];
 const [width, height] = [10, 100];
 
-/** Response times by the hour, a line for each percentile, with the same as a table. An hour without attempts is a gap. */
+/** Response times by the hour, a line for each percentile, with the same as a table. An hour without responses is a gap. */
 export function ResponseChart({ hourly }: { hourly: readonly Hour[] }) {
   const times = hourly.flatMap(({ response_ms: { p99 } }) => p99 ?? []);
   const most = Math.max(1, ...times);
@@ -37,7 +37,7 @@ export function ResponseChart({ hourly }: { hourly: readonly Hour[] }) {
             <path key={share} className={`line-${share}`} d={pathOf(hourly, share, most)} />
           ))}
         </svg>
-        <span className="chart-from">{first && hourOf(first.hour)}</span>
+        <span className="chart-from">{first && dayAndHourOf(first.hour)}</span>
         <span className="chart-to">{first && 'now'}</span>
       </div>
       <table className="visually-hidden">

@@ -1,5 +1,6 @@
 import type { DeliveryStatus } from '../../contracts/delivery.ts';
 import type { Webhook } from '../../contracts/webhook.ts';
+import { standingOf } from '../webhook-standing.ts';
 
 type Tone = 'good' | 'bad' | 'busy' | 'idle' | 'warn';
 
@@ -21,13 +22,21 @@ export function DeliveryBadge({ status }: { status: DeliveryStatus }) {
   return <Badge tone={toneOfDelivery[status]}>{status}</Badge>;
 }
 
-/** Active, paused by hand, or disabled automatically. */
-export function WebhookBadge({
-  webhook,
-}: {
+const toneOfStanding = {
+  'disabled automatically': 'bad',
+  paused: 'idle',
+  'active, failing': 'warn',
+  active: 'good',
+} as const;
+
+type WebhookBadgeProps = {
   webhook: Pick<Webhook, 'active' | 'auto_disabled' | 'warning'>;
-}) {
-  if (webhook.auto_disabled) return <Badge tone="bad">disabled automatically</Badge>;
-  if (!webhook.active) return <Badge tone="idle">paused</Badge>;
-  return webhook.warning ? <Badge tone="warn">active, failing</Badge> : <Badge tone="good">active</Badge>;
+  /** What it was sent in the last 24 hours; undefined: not known yet. */
+  hourly: Parameters<typeof standingOf>[1];
+};
+
+/** Active, failing, paused by hand, or disabled automatically. */
+export function WebhookBadge({ webhook, hourly }: WebhookBadgeProps) {
+  const standing = standingOf(webhook, hourly);
+  return <Badge tone={toneOfStanding[standing]}>{standing}</Badge>;
 }

@@ -1,4 +1,3 @@
-import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { eventTypes, type EventType } from '../../contracts/event-types.ts';
 import { api } from '../api.ts';
@@ -7,6 +6,7 @@ import { AttemptOutcome } from './attempt-outcome.tsx';
 import { Field } from './field.tsx';
 import { Problem } from './problem.tsx';
 import { useScopeReason } from './scope.tsx';
+import { useSubmission } from '../submission.ts';
 
 type Props = { webhookId: string; events: readonly string[] };
 
@@ -16,7 +16,7 @@ export function TestEvent({ webhookId, events }: Props) {
   const [type, setType] = useState<EventType>(
     () => eventTypes.find((each) => isSubscribed(events, each)) ?? eventTypes[0],
   );
-  const test = useMutation({
+  const test = useSubmission({
     mutationFn: () => api.testWebhook({ webhook_id: webhookId, event: type }),
   });
   return (

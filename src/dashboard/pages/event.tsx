@@ -43,7 +43,7 @@ export function EventPage() {
         }
       />
       <div className="stack">
-        {isMissing(error) ? <NotFound /> : <Problem error={error} />}
+        {isMissing(error) ? <NotFound to="/events" label="Events" /> : <Problem error={error} />}
         {event && !webhooks.isPending && (
           <>
             <section className="card" aria-labelledby="facts">

@@ -1,11 +1,13 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { Toast } from '@base-ui/react/toast';
+import { useQueryClient } from '@tanstack/react-query';
+import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api } from '../api.ts';
 import { PageHeader } from '../components/page-header.tsx';
 import { ScopeNote, useScopeReason } from '../components/scope.tsx';
 import { WebhookForm, type WebhookDraft } from '../components/webhook-form.tsx';
-import { CreatedWebhook } from './webhooks/created-webhook.tsx';
+import { keepNewSecret } from '../new-secret.ts';
+import { useContentKey, useSubmission } from '../submission.ts';
 
 const emptyDraft: WebhookDraft = { url: '', events: [], description: '', format: 'fltr' };
 
@@ -13,22 +15,28 @@ export function NewWebhookPage() {
   const reason = useScopeReason('webhooks:write');
   const queryClient = useQueryClient();
   const [isActive, setActive] = useState(true);
-  const creation = useMutation({
-    mutationFn: ({ description, ...draft }: WebhookDraft) =>
-      api.createWebhook({ ...draft, active: isActive, ...(description === '' ? {} : { description }) }),
-    onSuccess: () => queryClient.invalidateQueries({ queryKey: ['webhooks'] }),
+  const navigate = useNavigate();
+  const { add } = Toast.useToastManager();
+  const { keyOf } = useContentKey(() => crypto.randomUUID());
+  const creation = useSubmission({
+    mutationFn: ({ description, ...draft }: WebhookDraft) => {
+      const content = { ...draft, active: isActive, ...(description === '' ? {} : { description }) };
+      return api.createWebhook(content, { idempotencyKey: keyOf(content) });
+    },
+    async onSuccess({ webhook_id: id, secret }) {
+      keepNewSecret(queryClient, id, secret);
+      add({ title: 'The webhook was created' });
+      await navigate({ to: '/webhooks/$id', params: { id }, replace: true });
+      await queryClient.invalidateQueries({ queryKey: ['webhooks'] });
+    },
+    gcTime: 0,
   });
-  if (creation.data) return <CreatedWebhook webhook={creation.data} />;
   return (
     <>
       <PageHeader
-        eyebrow={
-          <>
-            Settings / <Link to="/webhooks">Webhooks</Link>
-          </>
-        }
+        eyebrow={<Link to="/webhooks">Webhooks</Link>}
         title="Create webhook"
-        subtitle="The secret that signs its requests is made for you, and shown next."
+        subtitle="The secret that signs its requests is made for you, and shown on its page."
       />
       <div className="card narrow">
         <WebhookForm

@@ -1,11 +1,13 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
-import { useEffect, useState, type FormEvent } from 'react';
+import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { signIn } from '../api.ts';
+import { FltrWebhooksError } from '../../client/request.ts';
 import { Field } from '../components/field.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem.tsx';
 import { sessionQuery } from '../queries.ts';
+import { useSubmission } from '../submission.ts';
 
 const route = getRouteApi('/sign-in');
 
@@ -15,7 +17,7 @@ export function SignInPage() {
   const navigate = useNavigate();
   const queryClient = useQueryClient();
   const [key, setKey] = useState('');
-  const entry = useMutation({
+  const entry = useSubmission({
     mutationFn: signIn,
     async onSuccess(session) {
       queryClient.clear();
@@ -23,6 +25,8 @@ export function SignInPage() {
       await navigate({ href: next ?? '/webhooks', replace: true });
     },
   });
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
   const { mutate } = entry;
   useEffect(() => {
     const [, token] = /^#token=(.+)$/.exec(location.hash) ?? [];
@@ -37,6 +41,7 @@ export function SignInPage() {
   return (
     <main className="lone">
       <PageHeader
+        eyebrow="FLTR webhooks"
         title="Sign in"
         subtitle="With an API key of your account. The browser does not keep the key."
       />
@@ -46,6 +51,7 @@ export function SignInPage() {
             <input
               {...control}
               type="password"
+              ref={field}
               autoComplete="off"
               required
               value={key}
@@ -53,7 +59,7 @@ export function SignInPage() {
             />
           )}
         </Field>
-        <Problem error={entry.error} />
+        <Refusal error={entry.error} />
         <button type="submit" className="button button-primary" disabled={entry.isPending}>
           Sign in
         </button>
@@ -63,5 +69,15 @@ export function SignInPage() {
         <code>fltr-webhooks keys create --account …</code>
       </p>
     </main>
+  );
+}
+
+/** A key or a link that is not good says so itself; all else is said as anywhere. */
+function Refusal({ error }: { error: unknown }) {
+  if (!(error instanceof FltrWebhooksError) || error.status !== 401) return <Problem error={error} />;
+  return (
+    <p role="alert" className="notice notice-danger">
+      <strong>{error.message}</strong>
+    </p>
   );
 }

@@ -9,13 +9,15 @@ import { ScopeNote } from '../components/scope.tsx';
 import { WebhookBadge } from '../components/status.tsx';
 import { TestEvent } from '../components/test-event.tsx';
 import { headingOf } from '../format.ts';
-import { webhookQuery } from '../queries.ts';
+import { useNewSecret } from '../new-secret.ts';
+import { webhookQuery, webhookStatsQuery } from '../queries.ts';
 import { ActivateDialog } from './webhook/activate-dialog.tsx';
 import { DeleteWebhook } from './webhook/delete-webhook.tsx';
 import { EditDialog } from './webhook/edit-dialog.tsx';
 import { Facts } from './webhook/facts.tsx';
 import { Health } from './webhook/health.tsx';
 import { LatestDeliveries } from './webhook/latest-deliveries.tsx';
+import { NewSecret } from './webhook/new-secret.tsx';
 import { PauseButton } from './webhook/pause-button.tsx';
 import { Recover } from './webhook/recover.tsx';
 import { Secret } from './webhook/secret.tsx';
@@ -37,22 +39,20 @@ export function WebhookPage() {
   return (
     <>
       <PageHeader eyebrow={<Place />} title="Webhook" subtitle={<code>{id}</code>} />
-      {isGone ? <NotFound /> : <Problem error={error} />}
+      {isGone ? <NotFound to="/webhooks" label="All webhooks" /> : <Problem error={error} />}
       {!error && <div className="card skeleton-page" aria-busy="true" />}
     </>
   );
 }
 
 function Place() {
-  return (
-    <>
-      Settings / <Link to="/webhooks">Webhooks</Link>
-    </>
-  );
+  return <Link to="/webhooks">Webhooks</Link>;
 }
 
 function OneWebhook({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, url, events, active } = webhook;
+  const { data: stats } = useQuery(webhookStatsQuery(id));
+  const { secret, forget } = useNewSecret(id);
   return (
     <>
       <PageHeader
@@ -60,7 +60,7 @@ function OneWebhook({ webhook }: { webhook: Webhook }) {
         title={headingOf(url)}
         subtitle={
           <div className="row">
-            <WebhookBadge webhook={webhook} />
+            <WebhookBadge webhook={webhook} hourly={stats?.hourly} />
             <code>{id}</code>
             <CopyButton text={id} label="Copy id" />
           </div>
@@ -75,6 +75,7 @@ function OneWebhook({ webhook }: { webhook: Webhook }) {
       />
       <div className="stack">
         <ScopeNote scope="webhooks:write" deed="change this webhook" />
+        {secret && <NewSecret webhookId={id} events={events} secret={secret} onKept={forget} />}
         <Health webhook={webhook} />
         <Traffic webhook={webhook} />
         <LatestDeliveries webhookId={id} />
@@ -83,10 +84,12 @@ function OneWebhook({ webhook }: { webhook: Webhook }) {
           <Secret webhook={webhook} />
         </div>
         <div className="columns">
-          <section className="card" aria-labelledby="test-title">
-            <h2 id="test-title">Send a test event</h2>
-            <TestEvent webhookId={id} events={events} />
-          </section>
+          {!secret && (
+            <section className="card" aria-labelledby="test-title">
+              <h2 id="test-title">Send a test event</h2>
+              <TestEvent webhookId={id} events={events} />
+            </section>
+          )}
           <Recover webhook={webhook} />
         </div>
       </div>

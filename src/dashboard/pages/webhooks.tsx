@@ -6,37 +6,39 @@ import { EmptyState } from '../components/empty-state.tsx';
 import { Field } from '../components/field.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem.tsx';
-import { ScopeNote } from '../components/scope.tsx';
+import { ScopeNote, useScopeReason } from '../components/scope.tsx';
 import { settingsQuery, webhooksQuery } from '../queries.ts';
 import { WebhookTable } from './webhooks/webhook-table.tsx';
 
 const route = getRouteApi('/signed-in/webhooks');
-/** From so many on, a list wants a filter. */
-const filterFrom = 9;
 
 export function WebhooksPage() {
   const { filter = '' } = route.useSearch();
   const { data: webhooks, error } = useQuery(webhooksQuery);
   const { data: settings } = useQuery(settingsQuery);
+  const reason = useScopeReason('webhooks:write');
   const shown = webhooks?.filter((webhook) => matches(webhook, filter));
   const limit = settings ? ` of ${settings.max_webhooks}` : '';
   return (
     <>
       <PageHeader
-        eyebrow="Settings"
         title="Webhooks"
         subtitle={<p className="numeric">{webhooks ? `${webhooks.length}${limit}` : '\u00a0'}</p>}
         actions={
-          <>
-            {webhooks && (webhooks.length >= filterFrom || filter !== '') && <Filter filter={filter} />}
+          reason === undefined ? (
             <Link to="/webhooks/new" className="button button-primary">
               Create webhook
             </Link>
-          </>
+          ) : (
+            <button type="button" className="button button-primary" disabled title={reason}>
+              Create webhook
+            </button>
+          )
         }
       />
       <ScopeNote scope="webhooks:write" deed="create or change a webhook" />
       <Problem error={error} />
+      {webhooks?.length !== 0 && <Filter filter={filter} />}
       {webhooks?.length === 0 ? (
         <NoWebhooks />
       ) : shown?.length === 0 ? (
@@ -61,7 +63,7 @@ function matches({ webhook_id, url, description, events }: Webhook, filter: stri
 function Filter({ filter }: { filter: string }) {
   const navigate = useNavigate();
   return (
-    <div className="filter-text">
+    <search className="filter-text">
       <Field label="Filter by URL, description or event">
         {(control) => (
           <input
@@ -78,7 +80,7 @@ function Filter({ filter }: { filter: string }) {
           />
         )}
       </Field>
-    </div>
+    </search>
   );
 }
 

@@ -141,6 +141,7 @@ create index events_with_body on events (created_at) where body is not null;
 -- run_id: the Temporal run of that workflow; null: Temporal has not acknowledged one. Without an owner: the run that was.
 -- reconcile_at: when the reconciler checks that Temporal agrees with this row.
 -- retries_used: waits of the schedule that were used since the delivery began, or last began again.
+-- recovery_id: the recovery that sent it again last.
 -- timeline: what happened, for people to read; no code decides by it. It outlives the workflow's history.
 --
 -- Neither deliveries nor attempts have foreign keys: each would lock the webhook's or the event's row at every insert, and
@@ -165,6 +166,7 @@ create table deliveries (
   owner_id text,
   run_id text,
   reconcile_at timestamptz,
+  recovery_id text,
   timeline jsonb not null default '[]',
   constraint deliveries_of_event unique (account_id, event_id, webhook_id),
   constraint status_is_known check (status in ('pending', 'retrying', 'delivered', 'failed', 'held', 'canceled')),
@@ -206,7 +208,11 @@ create index deliveries_to_check on deliveries (reconcile_at, id)
 -- The deliveries that wait for room under a webhook's hourly cap, by acceptance and by time.
 create index deliveries_deferred on deliveries (webhook_id, id) where wait_reason = 'hourly_cap';
 create index deliveries_deferred_until on deliveries (webhook_id, next_attempt_at) where wait_reason = 'hourly_cap';
+-- How the deliveries of a recovery ended.
+create index deliveries_of_recovery on deliveries (recovery_id, status) where recovery_id is not null;
 
+-- notified: it ended its delivery failed, and the event `delivery.failed` was written, or is counted in failure_counts.
+-- url, format, body_bytes: what was sent, and where to: the webhook may change, or be deleted.
 create table attempts (
   id text not null,
   delivery_id text not null,
@@ -218,10 +224,14 @@ create table attempts (
   outcome text not null check (outcome in ('delivered', 'retry', 'failed')),
   error_code text,
   wait_seconds int,
+  url text not null,
+  format text not null,
+  body_bytes int not null,
   response_headers jsonb,
   response_body bytea,
   response_truncated boolean not null default false,
   counts_for_cap boolean not null default true,
+  notified boolean not null default false,
   primary key (delivery_id, number)
 );
 -- The hourly cap counts these: all but those of operational events.
@@ -259,6 +269,17 @@ create table webhook_stats (
   primary key (webhook_id, minute, activation)
 ) with (fillfactor = 70);
 create index webhook_stats_oldest on webhook_stats (minute);
+
+-- Deliveries of a webhook that ended failed in a minute, where somebody subscribes to `delivery.failed`: the first ones are
+-- an event each, the others one together, once the minute is over. That takes the row away.
+create table failure_counts (
+  webhook_id text not null,
+  minute timestamptz not null,
+  account_id text not null,
+  failed int not null,
+  primary key (webhook_id, minute)
+);
+create index failure_counts_oldest on failure_counts (minute);
 
 -- What was requested, and how far it is; the workflow of the same id does it, page by page.
 -- kind: what it sends again; null: both. filters: the webhook's event types when it was requested.

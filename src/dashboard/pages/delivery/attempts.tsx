@@ -3,10 +3,12 @@ import type { Delivery } from '../../../contracts/delivery.ts';
 import { AttemptOutcome } from '../../components/attempt-outcome.tsx';
 import { CodeBlock, prettyJson } from '../../components/code-block.tsx';
 import { At } from '../../components/time.tsx';
+import { textFor } from '../../../domain/slack-text.ts';
+import { formatCount } from '../../format.ts';
 
 type Props = {
   delivery: Delivery;
-  /** The bytes that every attempt sends: undefined until they are here, null once they are past their retention. */
+  /** The event's text: undefined until it is here, null once it is past its retention. */
   body: string | null | undefined;
 };
 
@@ -37,29 +39,29 @@ export function Attempts({ delivery: { attempts }, body }: Props) {
 }
 
 function Request({ attempt: { number, request }, body }: { attempt: Attempt; body: Props['body'] }) {
+  const { url, format, body_bytes: bytes } = request;
   const headers = Object.entries(request.headers)
     .map(([name, value]) => `${name}: ${value}`)
     .join('\n');
   return (
     <section className="stack" aria-label={`What attempt ${number} sent`}>
-      <CodeBlock
-        label={`${request.method}, headers`}
-        name={`The headers of attempt ${number}`}
-        text={headers}
-      />
+      <p>
+        {request.method} <code className="break">{url}</code>
+      </p>
+      <CodeBlock label="Headers" name={`The headers of attempt ${number}`} text={headers} />
       <p className="hint">
         It was also sent with <code>X-FLTR-Signature</code> and <code>webhook-signature</code>, which are not
         kept.
       </p>
       {body === null ? (
-        <p className="muted">The body is past its retention and was removed.</p>
+        <p className="muted">The body ({formatCount(bytes)} bytes) is past its retention and was removed.</p>
       ) : (
         <details>
           <summary>Body</summary>
           <CodeBlock
-            label="Body, set out for reading"
+            label={`Body, ${formatCount(bytes)} bytes, set out for reading`}
             name={`The body of attempt ${number}`}
-            text={body === undefined ? '…' : prettyJson(body)}
+            text={body === undefined ? '…' : prettyJson(textFor(format, body))}
           />
         </details>
       )}

@@ -1,10 +1,10 @@
-import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { api } from '../../api.ts';
 import { Modal } from '../../components/dialog.tsx';
 import { Field } from '../../components/field.tsx';
 import { fieldError, Problem } from '../../components/problem.tsx';
 import { fromLocalInput, toLocalInput } from '../../local-time.ts';
+import { useSubmission } from '../../submission.ts';
 
 type Props = { id: string; disabledReason: string | undefined; onDone: (title: string) => Promise<void> };
 
@@ -16,7 +16,7 @@ export function Reschedule({ id, disabledReason, onDone }: Props) {
   const [isOpen, setOpen] = useState(false);
   const [text, setText] = useState('');
   const at = fromLocalInput(text);
-  const change = useMutation({
+  const change = useSubmission({
     mutationFn: (next: string) => api.rescheduleDelivery(id, { next_attempt_at: next }),
     async onSuccess() {
       setOpen(false);
@@ -45,7 +45,7 @@ export function Reschedule({ id, disabledReason, onDone }: Props) {
         <Field
           label="Next attempt"
           hint="In your own time zone, at most 30 days ahead. The hourly cap counts then as at any time."
-          error={problem && `It ${problem}.`}
+          error={problem}
         >
           {(control) => (
             <input

@@ -1,14 +1,21 @@
 import { Toast } from '@base-ui/react/toast';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import type { Delivery } from '../../../contracts/delivery.ts';
 import { api } from '../../api.ts';
 import { Confirm } from '../../components/confirm.tsx';
 import { describeError } from '../../components/problem.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { Reschedule } from './reschedule.tsx';
+import { useSubmission } from '../../submission.ts';
 
-/** What can be done to a delivery, as its status allows. */
-export function Steer({ delivery: { id, status } }: { delivery: Delivery }) {
+type Props = {
+  delivery: Delivery;
+  /** Why nothing can be sent to its webhook; undefined: it can. */
+  obstacle: string | undefined;
+};
+
+/** What can be done to a delivery, as its status and its webhook allow. */
+export function Steer({ delivery: { id, status }, obstacle }: Props) {
   const toasts = Toast.useToastManager();
   const client = useQueryClient();
   const reason = useScopeReason('webhooks:write');
@@ -19,12 +26,13 @@ export function Steer({ delivery: { id, status } }: { delivery: Delivery }) {
       client.invalidateQueries({ queryKey: ['events'] }),
     ]);
   };
-  const retry = useMutation({
+  const retry = useSubmission({
     mutationFn: () => api.retryDelivery(id),
     onSuccess: () => done('The next attempt is being made'),
     onError: (error) =>
       toasts.add({ title: 'It was not retried', description: describeError(error).message, timeout: 0 }),
   });
+  const retryReason = reason ?? obstacle;
   const isWaiting = status === 'pending' || status === 'retrying';
   return (
     <>
@@ -32,8 +40,8 @@ export function Steer({ delivery: { id, status } }: { delivery: Delivery }) {
         <button
           type="button"
           className="button button-primary"
-          disabled={reason !== undefined || retry.isPending}
-          title={reason}
+          disabled={retryReason !== undefined || retry.isPending}
+          title={retryReason}
           onClick={() => retry.mutate()}
         >
           Retry now
@@ -41,10 +49,10 @@ export function Steer({ delivery: { id, status } }: { delivery: Delivery }) {
       )}
       {status === 'delivered' && (
         <Confirm
-          label="Retry now"
+          label="Resend"
           title="Send it again?"
           action="Send it again"
-          disabledReason={reason}
+          disabledReason={retryReason}
           run={async () => {
             await api.retryDelivery(id, { force: true });
             await done('It is being sent again');

@@ -1,5 +1,5 @@
 import { Toast } from '@base-ui/react/toast';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { scopes, type Scope } from '../../../contracts/key.ts';
 import { api } from '../../api.ts';
@@ -10,6 +10,7 @@ import { useScopeReason } from '../../components/scope.tsx';
 import { keysQuery } from '../../queries.ts';
 import { NewKey } from './new-key.tsx';
 import { ScopeChoice } from './scope-choice.tsx';
+import { useSubmission } from '../../submission.ts';
 
 /** A new key: a name and what it may do; then the key itself, once. */
 export function CreateKey() {
@@ -19,7 +20,7 @@ export function CreateKey() {
   const reason = useScopeReason('webhooks:write');
   const toasts = Toast.useToastManager();
   const client = useQueryClient();
-  const create = useMutation({
+  const create = useSubmission({
     mutationFn: () =>
       api.createKey({ name: name.trim(), scopes: scopes.filter((each) => chosen.includes(each)) }),
     async onSuccess() {
@@ -50,7 +51,7 @@ export function CreateKey() {
         <NewKey apiKey={create.data.key} onKept={() => open(false)} />
       ) : (
         <form className="form" onSubmit={submit}>
-          <Field label="Name" hint="What it is for." error={nameError && `It ${nameError}.`}>
+          <Field label="Name" hint="What it is for." error={nameError}>
             {(control) => (
               <input
                 {...control}

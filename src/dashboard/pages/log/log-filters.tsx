@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
+import { Link, useNavigate } from '@tanstack/react-router';
 import { Field } from '../../components/field.tsx';
 import { briefUrl } from '../../components/webhook-name.tsx';
 import { deliveryStatuses } from '../../../contracts/delivery.ts';
@@ -13,8 +13,9 @@ export function LogFilters({ search }: { search: LogSearch }) {
   const navigate = useNavigate();
   const { data: webhooks = [] } = useQuery(webhooksQuery);
   const change = (patch: { [Name in keyof LogSearch]?: LogSearch[Name] }) =>
-    void navigate({ to: '/log', search: { ...search, ...patch }, replace: true, resetScroll: false });
+    void navigate({ to: '/log', search: { ...search, ...patch }, resetScroll: false });
   const { webhook_id: webhookId } = search;
+  const isFiltered = Object.values(search).some((value) => value !== undefined);
   const isUnknown = webhookId !== undefined && !webhooks.some((each) => each.webhook_id === webhookId);
   return (
     <search>
@@ -64,6 +65,11 @@ export function LogFilters({ search }: { search: LogSearch }) {
         </Field>
         <CodeFilter code={search.code} onChange={(code) => change({ code })} />
         <TimeFilter search={search} onChange={change} />
+        {isFiltered && (
+          <Link to="/log" search={{}} className="button filters-clear">
+            Clear
+          </Link>
+        )}
       </form>
     </search>
   );

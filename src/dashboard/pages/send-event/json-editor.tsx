@@ -43,7 +43,7 @@ export function JsonEditor({ text, onChange, syntaxError, problem, onReset }: Pr
             <button type="button" className="link-button" onClick={() => show(position)}>
               Line {lineAt(text, position)}
             </button>
-            : <code>{pointer}</code> {message}
+            : {message}
           </li>
         );
       })}

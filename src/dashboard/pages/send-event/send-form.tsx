@@ -1,5 +1,4 @@
-import { Toast } from '@base-ui/react/toast';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { EventToPublish } from '../../../client/fltr-webhooks.ts';
 import type { EventType } from '../../../contracts/event-types.ts';
@@ -10,6 +9,8 @@ import { ScopeNote, useScopeReason } from '../../components/scope.tsx';
 import { JsonEditor, readJson } from './json-editor.tsx';
 import { SentEvent } from './sent-event.tsx';
 import { Subscribers } from './subscribers.tsx';
+import { newEventId } from '../../../client/event-id.ts';
+import { useContentKey, useSubmission } from '../../submission.ts';
 
 type Props = {
   types: { event: EventType; description: string; example: { data: Record<string, unknown> } }[];
@@ -28,15 +29,16 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
     data === null ? {} : { [firstType]: toText(data) },
   );
   const reason = useScopeReason('events:write');
-  const toasts = Toast.useToastManager();
   const client = useQueryClient();
+  // The id of an event whose field for it is empty: the same form again is the same event.
+  const made = useContentKey(newEventId);
   const info = types.find((each) => each.event === type);
   const example = toText(info?.example.data ?? {});
   const text = drafts[type] ?? example;
-  const send = useMutation({
+  const send = useSubmission({
     mutationFn: (event: EventToPublish) => api.publishEvent(event),
-    async onSuccess({ duplicate }) {
-      toasts.add({ title: duplicate ? 'Accepted before: nothing is sent again' : 'The event is accepted' });
+    // The notice below says so: a toast would cover its table.
+    async onSuccess() {
       await Promise.all([
         client.invalidateQueries({ queryKey: ['events'] }),
         client.invalidateQueries({ queryKey: ['deliveries'] }),
@@ -51,9 +53,9 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
   const submit = (submitted: FormEvent) => {
     submitted.preventDefault();
     if (json.error !== undefined) return;
-    const given = id.trim();
+    const content = { event: type, data: json.value };
     // What is wrong in the data, the API says at its place.
-    send.mutate({ event: type, data: json.value, ...(given && { id: given }) } as EventToPublish);
+    send.mutate({ ...content, id: id.trim() || made.keyOf(content) } as EventToPublish);
   };
   const idError = fieldError(send.error, '/id');
   const isMarked = idError !== undefined || fieldError(send.error, '/data') !== undefined;
@@ -86,7 +88,7 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
         <Field
           label="Id (optional)"
           hint="Receivers deduplicate on it. Sent again with the same id, the same event is accepted and not sent twice."
-          error={idError && `It ${idError}.`}
+          error={idError}
         >
           {(control) => (
             <input
@@ -105,14 +107,30 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
         <Subscribers type={type} />
         {!isMarked && <Problem error={send.error} />}
         <ScopeNote scope="events:write" deed="send events" />
-        <button
-          type="submit"
-          className="button button-primary"
-          title={reason}
-          disabled={reason !== undefined || send.isPending || json.error !== undefined}
-        >
-          Send event
-        </button>
+        <div className="row">
+          <button
+            type="submit"
+            className="button button-primary"
+            title={reason ?? (send.data && 'It is sent. Change it, or choose “Send another”.')}
+            disabled={
+              reason !== undefined || send.isPending || send.data !== undefined || json.error !== undefined
+            }
+          >
+            Send event
+          </button>
+          {send.data && (
+            <button
+              type="button"
+              className="button"
+              onClick={() => {
+                made.renew();
+                send.reset();
+              }}
+            >
+              Send another
+            </button>
+          )}
+        </div>
       </form>
       {send.data && <SentEvent key={send.submittedAt} accepted={send.data} />}
     </>

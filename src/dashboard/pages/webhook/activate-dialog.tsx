@@ -1,4 +1,4 @@
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { api } from '../../api.ts';
@@ -7,6 +7,7 @@ import { Modal } from '../../components/dialog.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { useWebhookChanged } from '../../webhook-changed.ts';
+import { useSubmission } from '../../submission.ts';
 
 type Held = 'deliver' | 'discard';
 
@@ -21,7 +22,7 @@ export function ActivateDialog({ webhook: { webhook_id: id } }: { webhook: Webho
   const changed = useWebhookChanged();
   const [isOpen, setOpen] = useState(false);
   const [held, setHeld] = useState<Held>('deliver');
-  const activation = useMutation({
+  const activation = useSubmission({
     mutationFn: () => api.updateWebhook(id, { active: true, held }),
     onSuccess: () => {
       setOpen(false);

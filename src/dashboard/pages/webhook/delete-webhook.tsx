@@ -7,17 +7,16 @@ import { api } from '../../api.ts';
 import { Confirm } from '../../components/confirm.tsx';
 import { Field } from '../../components/field.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
-import { hostOf } from '../../format.ts';
 import { webhookQuery, webhooksQuery } from '../../queries.ts';
 
-/** Wants the URL's host typed: there is no way back. */
+/** Wants the end of its id typed, which tells it from all others: there is no way back. */
 export function DeleteWebhook({ webhook: { webhook_id: id, url } }: { webhook: Webhook }) {
   const reason = useScopeReason('webhooks:write');
   const queryClient = useQueryClient();
   const navigate = useNavigate();
   const { add } = Toast.useToastManager();
   const [typed, setTyped] = useState('');
-  const host = hostOf(url);
+  const end = id.slice(-6);
   const remove = async () => {
     await api.deleteWebhook(id);
     add({ title: 'The webhook was deleted' });
@@ -32,15 +31,18 @@ export function DeleteWebhook({ webhook: { webhook_id: id, url } }: { webhook: W
       action="Delete for good"
       isDanger
       disabledReason={reason}
-      isReady={typed.trim() === host}
+      isReady={typed.trim() === end}
       onOpen={() => setTyped('')}
       run={remove}
     >
       <p>
+        <span className="break">{url}</span>, <code className="break">{id}</code>
+      </p>
+      <p>
         Its secrets are wiped and what waits is canceled. The log keeps what was. This cannot be undone; to
         stop for a while, pause it.
       </p>
-      <Field label={`Type ${host} to confirm`}>
+      <Field label={`Type ${end}, the end of its id, to confirm`}>
         {(control) => (
           <input
             {...control}

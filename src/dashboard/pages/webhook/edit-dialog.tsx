@@ -1,4 +1,3 @@
-import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { api } from '../../api.ts';
@@ -7,13 +6,14 @@ import { useScopeReason } from '../../components/scope.tsx';
 import { WebhookForm, type WebhookDraft } from '../../components/webhook-form.tsx';
 import type { EventFilter } from '../../event-filters.ts';
 import { useWebhookChanged } from '../../webhook-changed.ts';
+import { useSubmission } from '../../submission.ts';
 
 export function EditDialog({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, url, events, description, format } = webhook;
   const reason = useScopeReason('webhooks:write');
   const changed = useWebhookChanged();
   const [isOpen, setOpen] = useState(false);
-  const edit = useMutation({
+  const edit = useSubmission({
     mutationFn: ({ description: words, ...draft }: WebhookDraft) =>
       api.updateWebhook(id, { ...draft, description: words === '' ? null : words }),
     onSuccess: () => {

@@ -1,4 +1,3 @@
-import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { Recovery, RecoveryKind } from '../../../contracts/recovery.ts';
 import type { Webhook } from '../../../contracts/webhook.ts';
@@ -9,6 +8,7 @@ import { useScopeReason } from '../../components/scope.tsx';
 import { formatCount } from '../../format.ts';
 import { fromLocalInput, toLocalInput } from '../../local-time.ts';
 import { useWebhookChanged } from '../../webhook-changed.ts';
+import { useSubmission } from '../../submission.ts';
 
 const dayMs = 86_400_000;
 const kinds: readonly { only: RecoveryKind | 'both'; label: string }[] = [
@@ -37,8 +37,8 @@ export function RecoverForm({ webhook: { webhook_id: id, active }, onStarted }: 
       dry_run: dryRun,
     });
   };
-  const count = useMutation({ mutationFn: () => ask(true) });
-  const start = useMutation({
+  const count = useSubmission({ mutationFn: () => ask(true) });
+  const start = useSubmission({
     mutationFn: () => ask(false),
     onSuccess: (recovery) => {
       onStarted(recovery);

@@ -1,4 +1,5 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import type { Recovery, RecoveryStatus } from '../../../contracts/recovery.ts';
 import { api } from '../../api.ts';
 import { Problem } from '../../components/problem.tsx';
@@ -7,6 +8,7 @@ import { Badge } from '../../components/status.tsx';
 import { At } from '../../components/time.tsx';
 import { formatCount } from '../../format.ts';
 import { liveMs } from '../../queries.ts';
+import { useSubmission } from '../../submission.ts';
 
 const tones = { running: 'busy', paused: 'warn', completed: 'good', canceled: 'idle' } as const;
 const refreshMs = liveMs / 2;
@@ -15,7 +17,7 @@ const recoveryQuery = (id: string) => ({
   queryKey: ['recoveries', id],
   queryFn: () => api.getRecovery(id),
   refetchInterval: ({ state }: { state: { data: Recovery | undefined } }) =>
-    state.data?.ended_at ? (false as const) : refreshMs,
+    state.data?.ended_at && !state.data.outcome?.waiting ? (false as const) : refreshMs,
 });
 
 /** How far a recovery is, live; to pause, go on with and cancel it. */
@@ -39,7 +41,7 @@ export function RecoveryProgress({ id, onLeave }: { id: string; onLeave: () => v
 }
 
 function Progress({ recovery }: { recovery: Recovery }) {
-  const { status, total, done, failed, since, until } = recovery;
+  const { status, total, done, failed, since, until, outcome, webhook_id: webhookId } = recovery;
   return (
     <>
       <p className="row">
@@ -55,8 +57,32 @@ function Progress({ recovery }: { recovery: Recovery }) {
         </span>
         <progress className="recovery-bar" max={Math.max(1, total)} value={done + failed} />
       </label>
-      <p className="hint">The deliveries themselves tell what came of it.</p>
+      {outcome && <Outcome recovery={recovery} outcome={outcome} />}
+      <p>
+        <Link to="/log" search={{ webhook_id: webhookId, since }}>
+          Its deliveries in the log
+        </Link>
+      </p>
     </>
+  );
+}
+
+type OutcomeProps = { recovery: Recovery; outcome: NonNullable<Recovery['outcome']> };
+
+/** How the deliveries that were sent again ended, and how many have not ended yet. */
+function Outcome({ recovery: { webhook_id: webhookId, since }, outcome }: OutcomeProps) {
+  const { delivered, failed, canceled, waiting } = outcome;
+  return (
+    <p className="row numeric">
+      <Badge tone={delivered > 0 ? 'good' : 'idle'}>{`${formatCount(delivered)} delivered`}</Badge>
+      {failed > 0 && (
+        <Link to="/log" search={{ webhook_id: webhookId, since, status: 'failed' }}>
+          {formatCount(failed)} failed
+        </Link>
+      )}
+      {waiting > 0 && <Badge tone="busy">{`${formatCount(waiting)} not ended yet`}</Badge>}
+      {canceled > 0 && <Badge tone="idle">{`${formatCount(canceled)} canceled`}</Badge>}
+    </p>
   );
 }
 
@@ -75,7 +101,7 @@ const calls = {
 function Steer({ recovery: { id, status } }: { recovery: Recovery }) {
   const reason = useScopeReason('webhooks:write');
   const queryClient = useQueryClient();
-  const steer = useMutation({
+  const steer = useSubmission({
     mutationFn: (deed: keyof typeof calls) => calls[deed].run(id),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: recoveryQuery(id).queryKey }),
   });

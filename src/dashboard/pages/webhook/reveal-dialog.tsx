@@ -1,16 +1,16 @@
-import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../../api.ts';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Modal } from '../../components/dialog.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
+import { useSubmission } from '../../submission.ts';
 
 /** The secret, kept in this page for as long as the dialog is open. */
 export function RevealDialog({ webhookId }: { webhookId: string }) {
   const reason = useScopeReason('webhooks:write');
   const [isOpen, setOpen] = useState(false);
-  const reading = useMutation({ mutationFn: () => api.getWebhookSecret(webhookId), gcTime: 0 });
+  const reading = useSubmission({ mutationFn: () => api.getWebhookSecret(webhookId), gcTime: 0 });
   const turn = (open: boolean) => {
     reading.reset();
     setOpen(open);

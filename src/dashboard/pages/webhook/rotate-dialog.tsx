@@ -1,4 +1,3 @@
-import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { api } from '../../api.ts';
@@ -9,6 +8,7 @@ import { Problem } from '../../components/problem.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { At } from '../../components/time.tsx';
 import { useWebhookChanged } from '../../webhook-changed.ts';
+import { useSubmission } from '../../submission.ts';
 
 const overlaps = [
   { value: 604_800, label: '7 days' },
@@ -25,7 +25,7 @@ export function RotateDialog({ webhook }: { webhook: Webhook }) {
   const [isOpen, setOpen] = useState(false);
   const [seconds, setSeconds] = useState(86_400);
   const [endsOverlap, setEndsOverlap] = useState(false);
-  const rotation = useMutation({
+  const rotation = useSubmission({
     mutationFn: () =>
       api.rotateWebhookSecret(id, { overlap_seconds: seconds, end_overlap: until !== null && endsOverlap }),
     onSuccess: () => changed('The secret was rotated'),

@@ -1,10 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
-import type { Webhook } from '../../../contracts/webhook.ts';
+import type { ReactNode } from 'react';
+import type { Webhook, WebhookStats } from '../../../contracts/webhook.ts';
 import { HourlyChart } from '../../components/charts.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { ResponseChart } from '../../components/response-chart.tsx';
 import { formatCount, formatMs, formatShare } from '../../format.ts';
 import { webhookStatsQuery } from '../../queries.ts';
+import { failedShare } from '../../webhook-standing.ts';
+import { Waiting } from './waiting.tsx';
 
 /** The last 24 hours: numbers, and the same by the hour. */
 export function Traffic({ webhook }: { webhook: Webhook }) {
@@ -12,14 +15,16 @@ export function Traffic({ webhook }: { webhook: Webhook }) {
   const { data: stats, error } = useQuery(webhookStatsQuery(id));
   const used =
     cap === undefined ? '–' : cap ? `${formatCount(cap.used)} of ${formatCount(cap.limit)}` : 'no cap';
-  const numbers = [
+  const numbers: [string, ReactNode][] = [
+    ['Waiting now', stats && <Waiting id={id} waiting={stats.waiting} />],
     ['Attempts', stats && formatCount(stats.attempts)],
-    ['Delivered', stats && formatCount(stats.delivered)],
-    ['Failed', stats && formatCount(stats.failed)],
-    ['Failure rate', stats && formatShare(stats.failure_rate)],
-    ['Response p50', stats && formatMs(stats.response_ms.p50)],
-    ['p95', stats && formatMs(stats.response_ms.p95)],
-    ['p99', stats && formatMs(stats.response_ms.p99)],
+    ['Attempts failed', stats && <FailedAttempts stats={stats} />],
+    ['Deliveries delivered', stats && formatCount(stats.delivered)],
+    ['Deliveries failed', stats && formatCount(stats.failed)],
+    ['Failure rate of deliveries', stats && formatShare(stats.failure_rate)],
+    ['Response time p50', stats && formatMs(stats.response_ms.p50)],
+    ['Response time p95', stats && formatMs(stats.response_ms.p95)],
+    ['Response time p99', stats && formatMs(stats.response_ms.p99)],
     ['Attempts in the last hour', used],
   ];
   return (
@@ -41,3 +46,15 @@ export function Traffic({ webhook }: { webhook: Webhook }) {
     </section>
   );
 }
+
+function FailedAttempts({ stats }: { stats: WebhookStats }) {
+  const share = failedShare(stats);
+  return (
+    <span className={share !== null && share >= 0.5 ? 'bad' : undefined}>
+      {withShare(stats.failed_attempts, share)}
+    </span>
+  );
+}
+
+const withShare = (count: number, share: number | null): string =>
+  share === null ? formatCount(count) : `${formatCount(count)} (${formatShare(share)})`;

@@ -8,6 +8,8 @@ import { WebhookBadge } from '../../components/status.tsx';
 import { Day } from '../../components/time.tsx';
 import { formatShare, withoutScheme } from '../../format.ts';
 import { statsQuery } from '../../queries.ts';
+import { failedShare } from '../../webhook-standing.ts';
+import { Waiting } from '../webhook/waiting.tsx';
 
 /** Undefined: they are on their way, and room is kept for them. */
 export function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] | undefined }) {
@@ -25,8 +27,11 @@ export function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] | unde
               <th scope="col" className="wide-only">
                 Events
               </th>
+              <th scope="col">Waiting</th>
               <th scope="col">Failed, 24 h</th>
-              <th scope="col">Deliveries, 24 h</th>
+              <th scope="col" className="wide-only">
+                Attempts, 24 h
+              </th>
               <th scope="col" className="wide-only">
                 Created
               </th>
@@ -39,7 +44,7 @@ export function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] | unde
                 webhook={webhook}
                 stats={stats?.data.find((each) => each.webhook_id === webhook.webhook_id)}
               />
-            )) ?? <SkeletonRows rows={5} columns={6} />}
+            )) ?? <SkeletonRows rows={5} columns={7} />}
           </tbody>
         </table>
       </div>
@@ -51,6 +56,7 @@ type Stats = Awaited<ReturnType<NonNullable<typeof statsQuery.queryFn>>>['data']
 
 function Row({ webhook, stats }: { webhook: Webhook; stats: Stats | undefined }) {
   const { webhook_id: id, url, description, events, created_at: createdAt } = webhook;
+  const share = stats ? failedShare(stats) : null;
   return (
     <tr>
       <th scope="row">
@@ -60,13 +66,16 @@ function Row({ webhook, stats }: { webhook: Webhook; stats: Stats | undefined })
         {description && <div className="muted small clamped">{description}</div>}
       </th>
       <td>
-        <WebhookBadge webhook={webhook} />
+        <WebhookBadge webhook={webhook} hourly={stats?.hourly} />
       </td>
       <td className="wide-only">
         <EventList events={events} />
       </td>
-      <td className="numeric">{stats ? formatShare(stats.failure_rate) : '\u00a0'}</td>
-      <td className="sparkline-cell">{stats && <Sparkline hourly={stats.hourly} />}</td>
+      <td className="small">{stats ? <Waiting id={id} waiting={stats.waiting} /> : '\u00a0'}</td>
+      <td className={share !== null && share >= 0.5 ? 'numeric bad' : 'numeric'}>
+        {stats ? formatShare(share) : '\u00a0'}
+      </td>
+      <td className="wide-only sparkline-cell">{stats && <Sparkline hourly={stats.hourly} />}</td>
       <td className="wide-only nowrap">
         <Day at={createdAt} />
       </td>

@@ -1,0 +1,131 @@
+import type { FailureReason } from '../contracts/delivery.ts';
+import { newId } from '../domain/ids.ts';
+import { acceptOperationalEvents, failedEventId, isSubscribedAccount } from './operational-events.ts';
+import { withTransaction, type Client, type Pool } from './pool.ts';
+
+/** A delivery that ended failed. */
+export type FailedDelivery = {
+  accountId: string;
+  webhookId: string;
+  deliveryId: string;
+  /** Of its last attempt. */
+  number: number;
+  eventId: string;
+  eventType: string;
+  reason: FailureReason;
+};
+
+/** So many failures of a webhook in a minute are an event each; the others of that minute are one event together. */
+export const maxSingleFailures = 10;
+/** A minute is over when the transactions that counted in it have ended, too. */
+const afterMinute = `interval '65 seconds'`;
+const digestsAtOnce = 500;
+
+/**
+ * Writes an event `delivery.failed` for each, where a webhook of the account subscribes to them, or counts it for the
+ * minute's digest. One that was written or counted before adds nothing: its attempt says so.
+ *
+ * @returns whether any event was written
+ */
+export async function notifyFailed(pool: Pool, failed: readonly FailedDelivery[]): Promise<boolean> {
+  const isSubscribed = await isSubscribedAccount(pool, 'delivery.failed', failed);
+  const wanted = failed.filter(({ accountId }) => isSubscribed(accountId));
+  if (wanted.length === 0) return false;
+  return withTransaction(pool, async (client) => {
+    const fresh = await claim(client, wanted);
+    const before = await count(client, fresh);
+    const singles = fresh.filter(({ webhookId }) => {
+      const place = before.get(webhookId) ?? 0;
+      before.set(webhookId, place + 1);
+      return place < maxSingleFailures;
+    });
+    await acceptOperationalEvents(
+      client,
+      singles.map(({ accountId, webhookId, deliveryId, number, eventId, eventType, reason }) => ({
+        accountId,
+        id: failedEventId(deliveryId, number),
+        type: 'delivery.failed',
+        data: {
+          delivery_id: deliveryId,
+          webhook_id: webhookId,
+          event_id: eventId,
+          event: eventType,
+          reason,
+          attempts: number,
+        },
+        webhookId,
+      })),
+    );
+    return singles.length > 0;
+  });
+}
+
+/** Those that nobody has notified of: from now on, this transaction has. */
+async function claim(client: Client, failed: readonly FailedDelivery[]): Promise<FailedDelivery[]> {
+  // One order for all: two transactions wait for each other instead of locking up.
+  const ordered = failed.toSorted((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1));
+  const { rows } = await client.query<{ deliveryId: string; number: number }>(
+    `with given as (
+       select a.delivery_id, a.number from unnest($1::text[], $2::int[]) as g(delivery_id, number)
+       join attempts a on a.delivery_id = g.delivery_id and a.number = g.number
+       where not a.notified order by a.delivery_id, a.number for update of a)
+     update attempts a set notified = true from given g where a.delivery_id = g.delivery_id and a.number = g.number
+     returning a.delivery_id as "deliveryId", a.number`,
+    [ordered.map(({ deliveryId }) => deliveryId), ordered.map(({ number }) => number)],
+  );
+  const claimed = new Set(rows.map(({ deliveryId, number }) => `${deliveryId} ${number}`));
+  return ordered.filter(({ deliveryId, number }) => claimed.delete(`${deliveryId} ${number}`));
+}
+
+/** Adds them to their webhooks' counts of this minute; answers how many of each there were before. */
+async function count(client: Client, failed: readonly FailedDelivery[]): Promise<Map<string, number>> {
+  const { rows } = await client.query<{ webhookId: string; before: number }>(
+    `insert into failure_counts as f (webhook_id, minute, account_id, failed)
+     select webhook_id, date_trunc('minute', now()), min(account_id), count(*)
+     from unnest($1::text[], $2::text[]) as g(webhook_id, account_id) group by webhook_id order by webhook_id
+     on conflict (webhook_id, minute) do update set failed = f.failed + excluded.failed
+     returning f.webhook_id as "webhookId", f.failed
+       - (select count(*)::int from unnest($1::text[]) as g(id) where g.id = f.webhook_id) as before`,
+    [failed.map(({ webhookId }) => webhookId), failed.map(({ accountId }) => accountId)],
+  );
+  return new Map(rows.map(({ webhookId, before }) => [webhookId, before]));
+}
+
+/**
+ * One event for the failures of a webhook and minute that got none of their own. The count goes with the event, in one
+ * transaction, so each failure is told of once.
+ */
+export async function emitFailureDigests(pool: Pool): Promise<{ written: number; hasMore: boolean }> {
+  return withTransaction(pool, async (client) => {
+    const { rows } = await client.query<{
+      accountId: string;
+      webhookId: string;
+      minute: Date;
+      failed: number;
+    }>(
+      `delete from failure_counts f using (
+         select webhook_id, minute from failure_counts where minute < now() - ${afterMinute}
+         order by minute limit $1 for update skip locked) as due
+       where f.webhook_id = due.webhook_id and f.minute = due.minute
+       returning f.account_id as "accountId", f.webhook_id as "webhookId", f.minute, f.failed`,
+      [digestsAtOnce],
+    );
+    const digests = rows.filter(({ failed }) => failed > maxSingleFailures);
+    await acceptOperationalEvents(
+      client,
+      digests.map(({ accountId, webhookId, minute, failed }) => ({
+        accountId,
+        id: newId('evt'),
+        type: 'delivery.failed',
+        data: {
+          webhook_id: webhookId,
+          count: failed - maxSingleFailures,
+          since: minute.toISOString(),
+          until: new Date(minute.getTime() + 60_000).toISOString(),
+        },
+        webhookId,
+      })),
+    );
+    return { written: digests.length, hasMore: rows.length === digestsAtOnce };
+  });
+}
