@@ -40,6 +40,7 @@ function retry(attemptId = newId('att')): AttemptRecord {
     activation: 1,
     countsForCap: true,
     response: null,
+    errorDetail: null,
     status: 'retrying',
     reason: null,
     nextAttemptAt: new Date(startedAt.getTime() + 60_010),
