@@ -1,9 +1,16 @@
 import { ApiError } from '../errors.ts';
-import { withTransaction, type Client, type Pool } from './pool.ts';
+import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 
 type Box = { seal(plain: string, context: string): string; open(sealed: string, context: string): string };
 type Answer = { status: number; body: unknown };
 type Request = { apiKeyId: string; route: string; key: string; digest: Buffer };
+/** For a response that may be large: what is kept of its body, and the body again of what was kept. */
+type Keeping = {
+  toKept(body: unknown): unknown;
+  fromKept(db: Queryable, kept: unknown): Promise<unknown>;
+};
+
+const wholeBody: Keeping = { toKept: (body) => body, fromKept: (_db, kept) => Promise.resolve(kept) };
 
 /** What an answer is bound to when it is sealed. */
 export const answerContext = (apiKeyId: string, route: string, key: string) =>
@@ -20,6 +27,7 @@ export async function onceForKey(
   box: Box,
   request: Request,
   run: (client: Client) => Promise<Answer>,
+  { toKept, fromKept }: Keeping = wholeBody,
 ): Promise<Answer & { isReplay: boolean }> {
   const { apiKeyId, route, key, digest } = request;
   const context = answerContext(apiKeyId, route, key);
@@ -33,9 +41,10 @@ export async function onceForKey(
     );
     if (claimed.rowCount === 1) {
       const answer = await run(client);
+      const kept = { ...answer, body: toKept(answer.body) };
       await client.query(
         `update idempotency_keys set sealed_response = $4 where api_key_id = $1 and route = $2 and key = $3`,
-        [apiKeyId, route, key, box.seal(JSON.stringify(answer), context)],
+        [apiKeyId, route, key, box.seal(JSON.stringify(kept), context)],
       );
       return { ...answer, isReplay: false };
     }
@@ -54,6 +63,7 @@ export async function onceForKey(
         { errors: [{ pointer: '#header/Idempotency-Key', message: 'belongs to another request' }] },
       );
     }
-    return { ...(JSON.parse(box.open(stored.sealed, context)) as Answer), isReplay: true };
+    const kept = JSON.parse(box.open(stored.sealed, context)) as Answer;
+    return { ...kept, body: await fromKept(client, kept.body), isReplay: true };
   });
 }

@@ -23,6 +23,7 @@ import { bodyFor } from '../../domain/slack-text.ts';
 import { newSecret } from '../../domain/signature.ts';
 import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
+import { findHostFault } from '../../outbound/host-faults.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
 import { validationError } from '../problem.ts';
@@ -35,7 +36,9 @@ const tag = 'Webhooks';
 
 function requireTarget({ guard }: Deps, url: string): void {
   const verdict = guard.checkUrl(url);
-  if (!verdict.ok) throw validationError([{ pointer: '/url', message: verdict.message }]);
+  // Of an attempt it is a failed lookup, and would wait for a corrected URL; here the caller can correct it at once.
+  const fault = verdict.ok ? findHostFault(verdict.url.hostname) : verdict.message;
+  if (fault !== null) throw validationError([{ pointer: '/url', message: fault }]);
 }
 
 export const webhookRoutes = [
@@ -142,6 +145,7 @@ export const webhookRoutes = [
         statusCode: isAnswered ? sent.statusCode : null,
         outcome,
         errorCode,
+        errorDetail: isAnswered ? null : (sent.detail ?? null),
         response: isAnswered ? { headers: sent.headers, body: sent.body, truncated: sent.truncated } : null,
       };
       const attempt: Attempt = toAttempt(made, { eventId, eventType: body.event, isTest: true });
