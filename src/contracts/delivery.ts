@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { attemptOutcomes, attemptSchema } from './attempt.ts';
+import { timeSchema } from './time.ts';
 
 export const deliveryStatuses = ['pending', 'retrying', 'delivered', 'failed', 'held', 'canceled'] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
@@ -100,6 +101,6 @@ export type Delivery = z.infer<typeof deliverySchema>;
 
 export const rescheduleSchema = z
   .strictObject({
-    next_attempt_at: z.iso.datetime({ offset: true }).meta({ description: 'At most 30 days ahead.' }),
+    next_attempt_at: timeSchema.meta({ description: 'At most 30 days ahead.' }),
   })
   .meta({ id: 'Reschedule' });

@@ -148,7 +148,7 @@ export const webhookRoutes = [
         errorDetail: isAnswered ? null : (sent.detail ?? null),
         response: isAnswered ? { headers: sent.headers, body: sent.body, truncated: sent.truncated } : null,
       };
-      const attempt: Attempt = toAttempt(made, { eventId, eventType: body.event, isTest: true });
+      const attempt: Attempt = await toAttempt(made, { eventId, eventType: body.event, isTest: true });
       return { status: 200, body: { webhook_id: webhook.id, event_id: eventId, event: body.event, attempt } };
     },
   }),
