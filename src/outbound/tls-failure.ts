@@ -103,7 +103,7 @@ export function describeTlsFailure(error: TlsError, host: string): TlsFailure | 
     return certificateFailure(known?.[1] ?? `the certificate is not valid (${printable(message)}).`);
   }
   if (!code.startsWith('ERR_SSL_') && !code.startsWith('ERR_TLS_')) return null;
-  if (/ALERT_HANDSHAKE_FAILURE$/.test(code) && hasServerHello) return handshakeFailure(wantsCertificate);
+  if (code.endsWith('ALERT_HANDSHAKE_FAILURE') && hasServerHello) return handshakeFailure(wantsCertificate);
   const known = handshakeFaults.find(([fault]) => fault.test(code));
   return handshakeFailure(known?.[1] ?? `the handshake failed (${reasonOf(code)}).`);
 }
