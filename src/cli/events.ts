@@ -3,7 +3,9 @@ import type { Command } from 'commander';
 import type { DeliverySummary } from '../contracts/delivery.ts';
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
+import { indentJson, JsonText } from '../client/raw-json.ts';
 import { apiCommand, callFor, connect, print, readText, type ApiOptions } from './api.ts';
+import { membersOf } from '../domain/json-text.ts';
 import { wrongUse } from './exit-codes.ts';
 import { deliveryLine, pageText } from './format.ts';
 import { addSendBatchCommand } from './send-batch.ts';
@@ -51,7 +53,7 @@ export function addEventCommands(program: Command): void {
     (event) =>
       [
         `${event.event}  ${event.id}  ${event.timestamp}`,
-        event.data === null ? 'Its data is past its retention.' : JSON.stringify(event.data, null, 2),
+        event.body === null ? 'Its data is past its retention.' : indentJson(dataOf(event.body)),
         deliveriesText(event.deliveries),
       ].join('\n'),
   );
@@ -71,14 +73,17 @@ export function addEventCommands(program: Command): void {
     .action(trigger);
 }
 
-async function readData(text: string): Promise<unknown> {
+async function readData(text: string): Promise<JsonText> {
   const json = text.startsWith('@') ? (await readText(text.slice(1))).toString() : text;
   try {
-    return JSON.parse(json) as unknown;
+    JSON.parse(json);
+    return new JsonText(json);
   } catch (error) {
     throw wrongUse(`--data is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
+
+const dataOf = (body: string): string => membersOf(body).find(([name]) => name === 'data')?.[1] ?? '{}';
 
 function deliveriesText(deliveries: AcceptedEvent['deliveries']): string {
   if (deliveries.length === 0) return 'No webhook gets it.';

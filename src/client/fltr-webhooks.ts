@@ -29,13 +29,14 @@ import type {
   webhookSecretSchema,
   WebhookStats,
 } from '../contracts/webhook.ts';
+import { JsonText } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
 
-/** An event of one of the seven types, with the data that the type asks for. */
+/** An event of one of the seven types, with the data that the type asks for; as `JsonText` it is sent as it is written. */
 export type EventToPublish = {
   [Type in EventType]: Omit<PublishEvent, 'event' | 'data'> & {
     event: Type;
-    data: z.input<(typeof eventDataSchemas)[Type]>;
+    data: z.input<(typeof eventDataSchemas)[Type]> | JsonText;
   };
 }[EventType];
 
@@ -85,8 +86,8 @@ export class FltrWebhooks {
   }
 
   /** Up to 500, each answered for itself, in order. */
-  publishEvents(events: readonly EventToPublish[]): Promise<z.output<typeof batchResultSchema>> {
-    const body = { events: events.map((event) => ({ id: newEventId(), ...event })) };
+  publishEvents(events: readonly (EventToPublish | JsonText)[]): Promise<z.output<typeof batchResultSchema>> {
+    const body = { events: events.map(withId) };
     return this.#call('POST', '/v1/events/batch', { body, isRepeatable: true });
   }
 
@@ -220,6 +221,14 @@ export class FltrWebhooks {
 }
 
 const newEventId = () => `evt_${globalThis.crypto.randomUUID().replaceAll('-', '')}`;
+
+function withId(event: EventToPublish | JsonText): object {
+  if (!(event instanceof JsonText)) return { id: newEventId(), ...event };
+  if (Object.hasOwn(JSON.parse(event.text) as object, 'id')) return event;
+  const members = event.text.trim().slice(1);
+  const separator = members.trim() === '}' ? '' : ',';
+  return new JsonText(`{"id":"${newEventId()}"${separator}${members}`);
+}
 
 /**
  * Every item of a list, page after page, as long as it is asked for.

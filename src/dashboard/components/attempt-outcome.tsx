@@ -1,7 +1,8 @@
 import type { Attempt } from '../../contracts/attempt.ts';
 import { attemptInWords } from '../delivery-words.ts';
 import { formatMs } from '../format.ts';
-import { CodeBlock, prettyJson } from './code-block.tsx';
+import { CodeBlock } from './code-block.tsx';
+import { indentJson } from '../../client/raw-json.ts';
 import { Badge } from './status.tsx';
 
 /** What came of one attempt: the answer as it came, or what stood in its way, in words. */
@@ -39,7 +40,7 @@ function Answer({ response, number }: AnswerProps) {
         <CodeBlock
           name={`The body of the answer to attempt ${number}`}
           label={response.truncated ? "The answer's body, cut" : "The answer's body"}
-          text={prettyJson(response.body)}
+          text={indentJson(response.body)}
         />
       )}
       <details>

@@ -1,7 +1,8 @@
 import type { Attempt } from '../../../contracts/attempt.ts';
 import type { Delivery } from '../../../contracts/delivery.ts';
 import { AttemptOutcome } from '../../components/attempt-outcome.tsx';
-import { CodeBlock, prettyJson } from '../../components/code-block.tsx';
+import { CodeBlock } from '../../components/code-block.tsx';
+import { indentJson } from '../../../client/raw-json.ts';
 import { At } from '../../components/time.tsx';
 
 type Props = {
@@ -59,7 +60,7 @@ function Request({ attempt: { number, request }, body }: { attempt: Attempt; bod
           <CodeBlock
             label="Body, set out for reading"
             name={`The body of attempt ${number}`}
-            text={body === undefined ? '…' : prettyJson(body)}
+            text={body === undefined ? '…' : indentJson(body)}
           />
         </details>
       )}
