@@ -184,6 +184,7 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
         sent.kind === 'answered'
           ? { headers: sent.headers, body: sent.body, truncated: sent.truncated }
           : null,
+      errorDetail: sent.kind === 'failed' ? (sent.detail ?? null) : null,
       status: planned,
       reason,
       nextAttemptAt: seconds === null ? null : new Date(endedAt.getTime() + seconds * 1000),

@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { StartError } from './errors.ts';
-import { cidrs, encryptionKeys, ipAndPort, schedule, wholeNumber } from './setting-schemas.ts';
+import {
+  cidrs,
+  databaseUrl,
+  encryptionKeys,
+  host,
+  ipAndPort,
+  schedule,
+  wholeNumber,
+} from './setting-schemas.ts';
 
 type Setting = { schema: z.ZodType<unknown, string>; default?: string; meaning: string; isSecret?: boolean };
 
@@ -12,14 +20,14 @@ const settings = {
     default: '3000',
     meaning: 'port of the API; 0: any free one, which the start prints',
   },
-  HOST: { schema: z.string().min(1), default: '127.0.0.1', meaning: 'address that the API listens on' },
+  HOST: { schema: host, default: '127.0.0.1', meaning: 'address that the API listens on' },
   FLTR_ENV: {
     schema: z.enum(['development', 'production']),
     default: 'development',
     meaning: '`production`: https targets only, no embedded parts, no development key',
   },
   DATABASE_URL: {
-    schema: z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://'),
+    schema: databaseUrl,
     meaning: 'PostgreSQL 15 or newer; unset: embedded PostgreSQL',
     isSecret: true,
   },

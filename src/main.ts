@@ -22,8 +22,9 @@ import { addWebhookCommands } from './cli/webhooks.ts';
 import { FltrWebhooksError } from './client/request.ts';
 import { readConfig, settingsTable, unknownSettings } from './config.ts';
 import { checkSessions } from './db/check-sessions.ts';
+import { describeDatabaseFault } from './db/describe-fault.ts';
 import { migrate } from './db/migrate.ts';
-import { createPool, isDatabaseUnavailable } from './db/pool.ts';
+import { createPool } from './db/pool.ts';
 import { StartError } from './errors.ts';
 import { createLog } from './observability/log.ts';
 import { packageVersion } from './package-root.ts';
@@ -92,12 +93,6 @@ const withDatabase: WithDatabase = async (run) => {
     await pool.end();
   }
 };
-
-/** Node's error about several addresses has a code alone. */
-function describe(error: unknown): string {
-  const { message, code } = error as { message?: string; code?: string };
-  return message || code || String(error);
-}
 
 const program = new Command('fltr-webhooks')
   .description('Sends webhooks; every delivery is a Temporal workflow. Without a command: up.')
@@ -169,10 +164,6 @@ try {
   // A fault that a person can mend says so in its message; a stack tells of a fault of ours.
   const isSaid = error instanceof StartError || error instanceof FltrWebhooksError;
   const isOurs = !(error instanceof Error) || (error.constructor !== Error && !isSaid);
-  if (isDatabaseUnavailable(error))
-    console.error(
-      `The database is not available (${describe(error)}). Check DATABASE_URL and the server, then run this again.`,
-    );
-  else console.error(isOurs ? error : printableLines(error.message));
+  console.error(describeDatabaseFault(error) ?? (isOurs ? error : printableLines(error.message)));
   process.exit(exitCodeOf(error));
 }

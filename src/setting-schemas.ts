@@ -9,6 +9,36 @@ export const wholeNumber = (min: number, max: number) =>
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
 
+/** An IPv6 address may stand in brackets, as in a URL. */
+export const host = z
+  .string()
+  .min(1)
+  .transform((text) => /^\[(.+)\]$/.exec(text)?.[1] ?? text);
+
+const encodeSpecial =
+  'percent-encode special characters in user name and password (# as %23, / as %2F, ? as %3F, @ as %40, % as %25)';
+
+export const databaseUrl = z
+  .string()
+  .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
+  .refine(
+    isWholeUrl,
+    `is not a URL like postgres://user:password@host:5432/database: check the port, and ${encodeSpecial}`,
+  );
+
+function isWholeUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { username, password, pathname, hash } = new URL(text);
+  // A # or / in a password ends the host: what follows, the real host, stands elsewhere then.
+  if (hash !== '' || text.includes('#') || pathname.includes('@')) return false;
+  try {
+    [username, password, pathname].forEach(decodeURIComponent);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const schedule = z
   .string()
   .regex(/^(\d+(,\d+)*)?$/, 'must be seconds separated by commas, such as 60,300,1800')

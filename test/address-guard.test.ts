@@ -3,6 +3,7 @@ import ipaddr from 'ipaddr.js';
 import { describe, expect, test } from 'vitest';
 import { settingsTable } from '../src/config.ts';
 import { createAddressGuard, parseCidrs, type AddressGuard } from '../src/outbound/address-guard.ts';
+import { findHostFault } from '../src/outbound/host-faults.ts';
 
 const production = createAddressGuard({ production: true, allowedCidrs: [] });
 const development = createAddressGuard({ production: false, allowedCidrs: [] });
@@ -63,6 +64,39 @@ describe('the text of a URL', () => {
       code: 'url_scheme',
       message: 'Use https.',
     });
+  });
+});
+
+describe('a host that can never be found', () => {
+  const longest = `${'abcd.'.repeat(49)}abcdefgh`;
+  test.each([
+    ['https://{host}/', /may not contain "\{"/],
+    ['https://$HOST/', /may not contain "\$"/],
+    ['https://*.example.com/', /may not contain "\*".*wildcard/],
+    ['https://a,b.example.com/', /may not contain ","/],
+    ['https://a..b/', /nothing before, after or between its dots/],
+    ['https://./', /nothing before, after or between its dots/],
+    ['https://.example.com/', /nothing before, after or between its dots/],
+    ['https://example.com../', /nothing before, after or between its dots/],
+    [`https://${'a'.repeat(64)}.example.com/`, /64 characters long.*at most 63/],
+    [`https://${longest}i/`, /254 characters long.*at most 253/],
+  ])('%s is named, with what is wrong in it', (url, fault) => {
+    expect(verdict(production, url)).toBe('ok');
+    expect(findHostFault(new URL(url).hostname)).toMatch(fault);
+  });
+
+  test.each([
+    'https://example.com/',
+    'https://example.com./',
+    'https://a_b.example.com/',
+    'https://münchen.example/',
+    'https://localhost/',
+    'https://1.2.3.4/',
+    'https://[2600::1]/',
+    `https://${'a'.repeat(63)}.example.com/`,
+    `https://${longest}/`,
+  ])('%s has no such fault', (url) => {
+    expect(findHostFault(new URL(url).hostname)).toBeNull();
   });
 });
 

@@ -205,6 +205,7 @@ const bad: [string, unknown, string][] = [
   ['a fragment', { url: 'https://example.com/#top', events: ['*'] }, '/url'],
   ['2,049 characters', { url: `https://example.com/${'a'.repeat(2029)}`, events: ['*'] }, '/url'],
   ['no URL', { url: 'your-app', events: ['*'] }, '/url'],
+  ['a host that can never be found', { url: 'https://{host}/', events: ['*'] }, '/url'],
   ['an unknown type', { url, events: ['document.exploded'] }, '/events/0'],
   ['a type twice', { url, events: ['*', '*'] }, '/events'],
   ['no type', { url, events: [] }, '/events'],

@@ -317,6 +317,26 @@ test('many events of a file, each answered for itself', async () => {
   expect(await run('events', 'send-batch', file)).toEqual({ code: 2, output: 'Line 2 is no JSON object.\n' });
 });
 
+test('what is published and shown by a command stays as it was written', async () => {
+  const data =
+    '{"document_id":"d","dataset_id":"s","metadata":{"b":12345678901234567890,"10":1e400,"2":1.50,"__proto__":{"x":-0},"e":"\\u00e9"}}';
+  const textOf = async (id: string) =>
+    (await service.call<{ body: string }>('GET', `/v1/events/${id}`)).body.body;
+  await run('events', 'send', 'document.uploaded', '--data', data, '--id', 'evt_sent_text');
+  expect(await textOf('evt_sent_text')).toContain(`"data":${data}}`);
+  const shown = await run('events', 'show', 'evt_sent_text');
+  expect(shown.output).toContain(
+    '"b": 12345678901234567890,\n    "10": 1e400,\n    "2": 1.50,\n    "__proto__": {',
+  );
+
+  const file = join(folder, 'texts');
+  const event = (more: string) => `{${more}"event": "document.uploaded", "data": ${data}}`;
+  writeFileSync(file, [event('"id": "evt_batch_text", '), event('')].join('\n'));
+  const { data: sent } = await json<{ data: { id: string }[] }>('events', 'send-batch', file);
+  expect(sent.map(({ id }) => id)).toEqual(['evt_batch_text', expect.stringMatching(/^evt_[0-9a-f]{32}$/)]);
+  for (const { id } of sent) expect(await textOf(id)).toContain(`"data":${data}}`);
+});
+
 test('deleting asks to be sure', async () => {
   const unsure = await run('webhooks', 'delete', webhookId);
   expect([unsure.code, unsure.output]).toEqual([2, expect.stringContaining('--yes')]);

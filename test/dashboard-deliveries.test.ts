@@ -63,11 +63,12 @@ test('a receiver that fails: its delivery counts down to the retry, is retried n
   await row.getByRole('link', { name: 'document.deleted' }).click();
 
   await heading(page, 'document.deleted').waitFor();
-  await fact(page, 'The last attempt did not arrive; it is tried again.').waitFor();
+  await fact(page, 'The last attempt failed (response 503); it will be retried.').waitFor();
   const countdown = fact(page, /^in \d+ s$/);
   const seconds = async () => Number(/\d+/.exec((await countdown.textContent()) ?? '')?.[0]);
   const atFirst = await seconds();
   await until(seconds, (now) => now < atFirst);
+  await timeline(page, /Attempt 1: response 503 after/).waitFor();
   await timeline(page, /Waits 1 min for its retry/).waitFor();
 
   broken.delete('/mended');

@@ -101,7 +101,7 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
 
   const trial = page.getByRole('region', { name: 'Try it' });
   await trial.getByRole('button', { name: 'Send test event' }).click();
-  await trial.getByText('status 200').waitFor();
+  await trial.getByText('response 200').waitFor();
   const testEvent = await nextReceived('/new', 0);
   expect(testEvent.headers).toMatchObject({
     'x-fltr-test': 'true',
@@ -147,7 +147,7 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   await sent.getByText('Body', { exact: true }).click();
   await sent.getByText(data.document_id).waitFor();
   const answer = page.getByRole('region', { name: 'What came of attempt 1' });
-  await answer.getByText('status 200').waitFor();
+  await answer.getByText('response 200').waitFor();
   expect(
     await answer.getByRole('region', { name: 'The body of the answer to attempt 1' }).textContent(),
   ).toBe(JSON.stringify({ received: true }, null, 2));

@@ -53,8 +53,36 @@ test('every status has the outcome of the table', () => {
       code === 'blocked_address' ? ['failed', 'blocked_address'] : ['retry', null],
     );
   }
-  for (const code of attemptErrorCodes) expect(describeAttemptError(code, 503).length).toBeGreaterThan(20);
 });
+
+test('an error says what happened; 304 is no redirect', () => {
+  expect(describeAttemptError('server_error', 500)).toBe('Response 500: a fault at the receiver.');
+  expect(describeAttemptError('client_error', 410)).toMatch(/^Response 410: .*not retried/);
+  expect(describeAttemptError('redirect', 301)).toMatch(/^Response 301: redirects are not followed/);
+  const { errorCode } = judgeAttempt({ kind: 'answered', statusCode: 304 }, false);
+  expect(errorCode && describeAttemptError(errorCode, 304)).toBe(
+    'Response 304: no status that a receiver may end a request with. Respond with a 2xx status.',
+  );
+  expect(describeAttemptError('tls_certificate', null, 'TLS: it has expired.')).toBe('TLS: it has expired.');
+});
+
+test.each(['UTC', 'America/New_York', 'Asia/Tokyo'])(
+  'a Retry-After in the form of asctime is UTC, also on a machine in %s',
+  (zone) => {
+    const before = process.env['TZ'];
+    process.env['TZ'] = zone;
+    try {
+      const now = new Date('2026-01-01T00:00:00Z');
+      const wait = (retryAfter: string) =>
+        waitSeconds({ scheduledSeconds: 60, statusCode: 503, retryAfter, now });
+      expect(wait('Thu Jan  1 00:05:00 2026')).toBe(300);
+      expect(wait('Thu Jan  1 00:05:00 2026, Thu, 01 Jan 2026 00:06:00 GMT')).toBe(360);
+    } finally {
+      if (before === undefined) delete process.env['TZ'];
+      else process.env['TZ'] = before;
+    }
+  },
+);
 
 test('Retry-After lengthens a wait after a 5xx, to 1,800 s at most, and never shortens it', () => {
   const now = new Date('2026-01-01T00:00:00Z');
@@ -68,6 +96,11 @@ test('Retry-After lengthens a wait after a 5xx, to 1,800 s at most, and never sh
   expect(wait('99999999999999999999')).toBe(1800);
   expect(wait('Thu, 01 Jan 2026 00:05:00 GMT')).toBe(300);
   expect(wait('Thu, 01 Jan 2025 00:05:00 GMT')).toBe(60);
+  expect(wait('Thursday, 01-Jan-26 00:05:00 GMT')).toBe(300);
+  // Sent twice: the longer one counts.
+  expect(wait('300, 300')).toBe(300);
+  expect(wait('120,Thu, 01 Jan 2026 00:05:00 GMT')).toBe(300);
+  expect(wait('Thursday, 01-Jan-26 00:05:00 GMT, Thu, 01 Jan 2026 00:10:00 GMT')).toBe(600);
   for (const odd of ['', '-5', 'soon', '1.5', '1e3', ' ', '2026']) expect([60, 1800]).toContain(wait(odd));
   expect(wait('-5')).toBe(60);
   expect(wait('600', 301)).toBe(60);

@@ -44,8 +44,9 @@ test('data is sent with the digits, the order and the escapes that its producer 
     expect(request?.body.toString()).toBe(
       `{"id":"${id}","event":"document.uploaded","timestamp":"2024-01-10T12:00:00Z","data":{${refs},"metadata":${odd}}}`,
     );
-    const { body } = await service.call<{ body: string }>('GET', `/v1/events/${id}`);
-    expect(body.body).toBe(request?.body.toString());
+    const shown = await service.call<{ body: string }>('GET', `/v1/events/${id}`);
+    expect(shown.body.body).toBe(request?.body.toString());
+    expect(shown.text).toContain(`,"data":{${refs},"metadata":${odd}}}`);
   }
 });
 
@@ -54,8 +55,34 @@ test('the text of a Slack message has all digits too', () => {
     '{"id":"e","event":"a.b","timestamp":"t","data":{"b":12345678901234567890,"10":"x\\n<"}}',
   );
   expect(JSON.parse(bodyFor('slack', body).toString())).toEqual({
-    text: '*a.b* at t\n• b: 12345678901234567890\n• 10: x\n&lt;',
+    text: '*a.b* at t\n• b: 12345678901234567890\n• 10: x &lt;',
   });
+});
+
+const slackLines = (data: Record<string, unknown>): string[] => {
+  const body = bodyFor('slack', Buffer.from(JSON.stringify({ event: 'a.b', timestamp: 't', data })));
+  const { text } = JSON.parse(body.toString()) as { text: string };
+  // As bytes it is valid UTF-8 in every reader: no half of a pair stands in it as an escape either.
+  expect([/\p{Surrogate}/u.test(text), body.toString()]).toEqual([
+    false,
+    expect.not.stringMatching(/\\ud[89a-f]/),
+  ]);
+  return text.split(/[\n\v\f\r\u0085\u2028\u2029]/).slice(1);
+};
+
+test('a Slack message cuts a value between characters, and never inside one', () => {
+  expect(slackLines({ name: `${'a'.repeat(299)}😀😀` })).toEqual([`• name: ${'a'.repeat(299)}…`]);
+  expect(slackLines({ name: `${'a'.repeat(298)}😀😀` })).toEqual([`• name: ${'a'.repeat(298)}😀…`]);
+  expect(slackLines({ name: '😀'.repeat(150) })).toEqual([`• name: ${'😀'.repeat(150)}`]);
+  expect(slackLines({ name: 'a\ud83d' })).toEqual(['• name: a\ufffd']);
+});
+
+test('no name or value of a Slack message makes a line, a mention or a link of its own', () => {
+  const forged = 'x\n• paid: yes\r\n\u2028• a: b\u0085• c: d';
+  expect(slackLines({ name: forged, '<!channel>\n• e': '<!here>' })).toEqual([
+    '• name: x • paid: yes • a: b • c: d',
+    '• &lt;!channel&gt; • e: &lt;!here&gt;',
+  ]);
 });
 
 test.each([

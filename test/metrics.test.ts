@@ -213,7 +213,7 @@ test('a worker alone answers on FLTR_WORKER_PORT, and Temporal’s worker on an 
     startProcess(['worker'], { ...env, FLTR_WORKER_PORT: '' }),
   ];
   expect([await second.exited(90_000), await third.exited(90_000)]).toEqual([1, 1]);
-  expect(second.output()).toContain(`Port ${port} on 127.0.0.1 is taken. Set FLTR_WORKER_PORT`);
+  expect(second.output()).toContain(`Port ${port} on 127.0.0.1 is already in use. Set FLTR_WORKER_PORT`);
   expect(third.output()).toContain('Set FLTR_TEMPORAL_METRICS_ADDRESS');
   worker.kill('SIGTERM');
   await worker.exited();

@@ -23,6 +23,7 @@ const mayRefuse = [
   'updateWebhook',
   // An Idempotency-Key belongs to one body.
   'publishEvent',
+  'publishEvents',
   'rotateWebhookSecret',
   // Times are judged by the clock, and one by the other.
   'rescheduleDelivery',

@@ -353,6 +353,7 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
         errorCode: null,
         waitSeconds: null,
         response: null,
+        errorDetail: null,
         status: 'delivered',
         reason: null,
         nextAttemptAt: null,

@@ -41,6 +41,7 @@ function retry(attemptId = newId('att')): AttemptRecord {
     countsForCap: true,
     request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100 },
     response: null,
+    errorDetail: null,
     status: 'retrying',
     reason: null,
     nextAttemptAt: new Date(startedAt.getTime() + 60_010),

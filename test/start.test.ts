@@ -203,13 +203,13 @@ test(
   },
 );
 
-test('a taken port is said plainly, before anything is started', async () => {
+test('a port in use is named, before anything is started', async () => {
   const other = createServer().listen(port, '127.0.0.1');
   await once(other, 'listening');
   onTestFinished(() => void other.close());
   const child = up();
   expect(await child.exited()).toBe(1);
-  expect(child.output()).toContain(`Port ${port} on 127.0.0.1 is taken. Set PORT to a free one`);
+  expect(child.output()).toContain(`Port ${port} on 127.0.0.1 is already in use. Set PORT to a free one`);
   expect(child.output()).not.toContain('    at ');
 });
 

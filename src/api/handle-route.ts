@@ -62,7 +62,7 @@ export function handlerOf(deps: Deps, { limits, keys, room }: Shared, route: Rou
     const { id } = request.params;
     if (typeof id === 'string' && !idPattern.test(id))
       throw new ApiError('not_found', 'There is nothing under this id.');
-    const { status, body, headers, isReplay } = await route.handle({
+    const { status, body, json, headers, isReplay } = await route.handle({
       deps,
       key: caller.key,
       confirmKey: caller.confirm,
@@ -76,7 +76,7 @@ export function handlerOf(deps: Deps, { limits, keys, room }: Shared, route: Rou
     });
     sendAnswer(response, {
       status,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: json ?? (body === undefined ? undefined : JSON.stringify(body)),
       headers: isReplay === true ? { ...headers, 'Idempotent-Replayed': 'true' } : (headers ?? {}),
     });
   };

@@ -4,7 +4,14 @@ import type { Deps } from '../deps.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Scope } from '../security/api-keys.ts';
 
-export type Reply = { status: number; body?: unknown; headers?: Record<string, string>; isReplay?: boolean };
+export type Reply = {
+  status: number;
+  body?: unknown;
+  /** The body as JSON, in place of `body`. */
+  json?: string;
+  headers?: Record<string, string>;
+  isReplay?: boolean;
+};
 
 export type Context<Query, Body> = {
   deps: Deps;

@@ -3,10 +3,12 @@ import type { Command } from 'commander';
 import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
+import { indentJson, JsonText } from '../client/raw-json.ts';
 import { apiCommand, callFor, connect, print, readText, type ApiOptions } from './api.ts';
+import { membersOf } from '../domain/json-text.ts';
 import { notFound, wrongUse } from './exit-codes.ts';
 import { deliveryLine, pageText } from './format.ts';
-import { printable, printableJson } from './printable.ts';
+import { printable, printableJsonText } from './printable.ts';
 import { addSendBatchCommand } from './send-batch.ts';
 import { table } from './table.ts';
 
@@ -52,7 +54,9 @@ export function addEventCommands(program: Command): void {
     (event) =>
       [
         printable(`${event.event}  ${event.id}  ${event.timestamp}`),
-        event.data === null ? 'Its data is past its retention.' : printableJson(event.data, 2),
+        event.body === null
+          ? 'Its data is past its retention.'
+          : printableJsonText(indentJson(dataOf(event.body))),
         deliveriesText(event.deliveries),
       ].join('\n'),
   );
@@ -73,14 +77,17 @@ export function addEventCommands(program: Command): void {
     .action(trigger);
 }
 
-async function readData(text: string): Promise<unknown> {
+async function readData(text: string): Promise<JsonText> {
   const json = text.startsWith('@') ? (await readText(text.slice(1))).toString() : text;
   try {
-    return JSON.parse(json) as unknown;
+    JSON.parse(json);
+    return new JsonText(json);
   } catch (error) {
     throw wrongUse(`--data is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
+
+const dataOf = (body: string): string => membersOf(body).find(([name]) => name === 'data')?.[1] ?? '{}';
 
 function deliveriesText(deliveries: AcceptedEvent['deliveries']): string {
   if (deliveries.length === 0) return 'No webhook gets it.';

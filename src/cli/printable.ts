@@ -17,6 +17,10 @@ export const printableLines = (text: string): string =>
 
 /** JSON as `JSON.stringify` writes it, with escapes for what it leaves as it is and a terminal would obey. */
 export const printableJson = (value: unknown, indent?: number): string =>
-  JSON.stringify(value, null, indent).replaceAll(hiddenCharacters, (found) =>
+  printableJsonText(JSON.stringify(value, null, indent));
+
+/** The same for a text that is JSON already. */
+export const printableJsonText = (text: string): string =>
+  text.replaceAll(hiddenCharacters, (found) =>
     found === '\n' ? found : `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

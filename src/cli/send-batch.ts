@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
+import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
+import { JsonText } from '../client/raw-json.ts';
 import { maxBatchBytes, maxBatchEvents } from '../contracts/event.ts';
 import { apiCommand, connect, print, readText, type ApiOptions } from './api.ts';
 import { wrongUse } from './exit-codes.ts';
@@ -23,14 +24,14 @@ export function addSendBatchCommand(events: Command): void {
     });
 }
 
-function toBatches(text: string): EventToPublish[][] {
-  const batches: EventToPublish[][] = [];
+function toBatches(text: string): JsonText[][] {
+  const batches: JsonText[][] = [];
   let bytes = 0;
   for (const [index, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;
     const event = parse(line, index + 1);
     const last = batches.at(-1);
-    // Half of the limit: an id may still be added to each, and text may grow when it is written again.
+    // Half of the limit: an id may still be added to each.
     bytes += Buffer.byteLength(line);
     if (last === undefined || last.length === maxBatchEvents || bytes > maxBatchBytes / 2) {
       batches.push([event]);
@@ -42,10 +43,10 @@ function toBatches(text: string): EventToPublish[][] {
 }
 
 /** What is wrong in it otherwise is said by the API. */
-function parse(line: string, number: number): EventToPublish {
+function parse(line: string, number: number): JsonText {
   try {
     const event: unknown = JSON.parse(line);
-    if (typeof event === 'object' && event !== null) return event as EventToPublish;
+    if (typeof event === 'object' && event !== null && !Array.isArray(event)) return new JsonText(line);
   } catch {
     // Said below.
   }

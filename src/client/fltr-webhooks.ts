@@ -30,13 +30,14 @@ import type {
   WebhookStats,
 } from '../contracts/webhook.ts';
 import { newEventId } from './event-id.ts';
+import { JsonText } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
 
-/** An event of one of the seven types, with the data that the type asks for. */
+/** An event of one of the seven types, with the data that the type asks for; as `JsonText` it is sent as it is written. */
 export type EventToPublish = {
   [Type in EventType]: Omit<PublishEvent, 'event' | 'data'> & {
     event: Type;
-    data: z.input<(typeof eventDataSchemas)[Type]>;
+    data: z.input<(typeof eventDataSchemas)[Type]> | JsonText;
   };
 }[EventType];
 
@@ -86,8 +87,8 @@ export class FltrWebhooks {
   }
 
   /** Up to 500, each answered for itself, in order. */
-  publishEvents(events: readonly EventToPublish[]): Promise<z.output<typeof batchResultSchema>> {
-    const body = { events: events.map((event) => ({ id: newEventId(), ...event })) };
+  publishEvents(events: readonly (EventToPublish | JsonText)[]): Promise<z.output<typeof batchResultSchema>> {
+    const body = { events: events.map(withId) };
     return this.#call('POST', '/v1/events/batch', { body, isRepeatable: true });
   }
 
@@ -219,6 +220,14 @@ export class FltrWebhooks {
   getSettings(): Promise<Settings> {
     return this.#call('GET', '/v1/settings');
   }
+}
+
+function withId(event: EventToPublish | JsonText): object {
+  if (!(event instanceof JsonText)) return { id: newEventId(), ...event };
+  if (Object.hasOwn(JSON.parse(event.text) as object, 'id')) return event;
+  const members = event.text.trim().slice(1);
+  const separator = members.trim() === '}' ? '' : ',';
+  return new JsonText(`{"id":"${newEventId()}"${separator}${members}`);
 }
 
 /**

@@ -7,6 +7,7 @@ export {
   type Page,
   type PageQuery,
 } from './fltr-webhooks.ts';
+export { JsonText } from './raw-json.ts';
 export { FltrWebhooksError, type ClientOptions } from './request.ts';
 export {
   verify,

@@ -1,4 +1,5 @@
 import type { Problem } from '../contracts/problem.ts';
+import { toJson } from './raw-json.ts';
 
 /** What a call was answered with instead of what was asked for: an RFC 9457 problem, with its stable `code`. */
 export class FltrWebhooksError extends Error {
@@ -77,7 +78,7 @@ export function createSend(options: ClientOptions): Send {
       // A redirect would take the key elsewhere.
       redirect: 'error',
       signal: AbortSignal.timeout(call.timeoutMs ?? timeoutMs),
-      ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+      ...(call.body === undefined ? {} : { body: toJson(call.body) }),
     });
   };
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { attemptOutcomes, attemptSchema } from './attempt.ts';
+import { timeSchema } from './time.ts';
 
 export const deliveryStatuses = ['pending', 'retrying', 'delivered', 'failed', 'held', 'canceled'] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
@@ -103,6 +104,6 @@ export const timeToCome = '2030-01-01T12:00:00Z';
 
 export const rescheduleSchema = z
   .strictObject({
-    next_attempt_at: z.iso.datetime({ offset: true }).meta({ description: 'At most 30 days ahead.' }),
+    next_attempt_at: timeSchema.meta({ description: 'At most 30 days ahead.' }),
   })
   .meta({ id: 'Reschedule' });

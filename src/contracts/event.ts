@@ -3,6 +3,7 @@ import { deliveryStatuses } from './delivery.ts';
 import { eventDataSchemas, eventTypes, eventTypeSchema } from './event-types.ts';
 import { problemSchema } from './problem.ts';
 import { idSchema, reservedEventIds } from './id.ts';
+import { timeSchema } from './time.ts';
 import { traceparentSchema } from './traceparent.ts';
 
 const eventId = idSchema
@@ -33,11 +34,10 @@ export const publishEventSchema = z
           'As `GET /v1/event-types` shows for the type. Sent as it is written here, but for white space between tokens.',
       }),
     id: eventId.optional(),
-    timestamp: z.iso
-      .datetime({ offset: true })
-      .max(40)
-      .optional()
-      .meta({ description: 'When it happened, RFC 3339; the time of acceptance when left out.' }),
+    timestamp: timeSchema.optional().meta({
+      description:
+        'When it happened, RFC 3339; the time of acceptance when left out. Sent in capital letters, and a leap second as the second after it.',
+    }),
     account_id: idSchema.optional().meta({ description: 'With a service key only.' }),
     traceparent: traceparentSchema.optional(),
   })

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { timeSchema } from './time.ts';
 
 export const recoveryStatuses = ['running', 'paused', 'completed', 'canceled'] as const;
 export type RecoveryStatus = (typeof recoveryStatuses)[number];
@@ -6,15 +7,13 @@ export type RecoveryStatus = (typeof recoveryStatuses)[number];
 export const recoveryKinds = ['failed', 'missed'] as const;
 export type RecoveryKind = (typeof recoveryKinds)[number];
 
-const time = z.iso.datetime({ offset: true }).max(40);
-
 export const recoverWebhookSchema = z
   .strictObject({
-    since: time.meta({
+    since: timeSchema.meta({
       description: 'Events accepted at or after this time. Not in the future.',
       example: '2024-01-10T12:00:00Z',
     }),
-    until: time
+    until: timeSchema
       .optional()
       .meta({ description: 'Events accepted before this time; the time of the call when left out.' }),
     only: z.enum(recoveryKinds).optional().meta({

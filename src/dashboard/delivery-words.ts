@@ -1,4 +1,4 @@
-import type { AttemptErrorCode } from '../contracts/attempt.ts';
+import type { Attempt, AttemptErrorCode } from '../contracts/attempt.ts';
 import type { DeliverySummary, FailureReason } from '../contracts/delivery.ts';
 import { duration } from './components/time.tsx';
 
@@ -8,7 +8,7 @@ const reasons: Record<
 > = {
   client_error: 'The receiver refused it with a 4xx, so it is not tried again.',
   blocked_address: "The webhook's host leads to an address that webhooks may not be sent to.",
-  retries_exhausted: 'Every retry of the schedule was used, and none arrived.',
+  retries_exhausted: 'Every retry of the schedule was used, and none was successful.',
   expired: 'Its webhook was not active for longer than held deliveries are kept.',
   canceled: 'Somebody canceled it.',
   webhook_deleted: 'Its webhook was deleted.',
@@ -25,7 +25,7 @@ const errors: Record<AttemptErrorCode, string> = {
   client_error: '4xx',
   server_error: '5xx',
   redirect: '3xx',
-  unexpected_status: 'no final answer',
+  unexpected_status: 'unexpected status',
   dns_not_found: 'no such host',
   dns_failure: 'name look-up failed',
   connection_refused: 'refused',
@@ -49,7 +49,17 @@ type Stand = Pick<DeliverySummary, 'status' | 'reason' | 'next_attempt_at'>;
 /** What the last attempt came to, in a column's width: its status code, or why there is none. */
 export function lastAnswer({ last_status_code: status, last_error_code: code }: Last): string {
   if (status !== null) return String(status);
-  return code === null ? '–' : ((errors as Record<string, string>)[code] ?? code);
+  return code === null ? '–' : errorInWords(code);
+}
+
+const errorInWords = (code: string): string => (errors as Record<string, string>)[code] ?? code;
+
+type Made = Pick<Attempt, 'status_code' | 'error'>;
+
+/** @example attemptInWords({ status_code: null, error: { code: 'dns_not_found', message: '…' } }) // 'no such host' */
+export function attemptInWords({ status_code: status, error }: Made): string {
+  if (status !== null) return `response ${status}`;
+  return error === null ? 'no response' : errorInWords(error.code);
 }
 
 /** @example durationOf('2026-01-10T12:00:00.000Z', '2026-01-10T12:00:00.240Z') // '240 ms' */
@@ -62,15 +72,15 @@ export function durationInWords(ms: number): string {
   return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : duration(Math.round(ms / 1000));
 }
 
-/** Where a delivery stands, as a sentence. */
-export function standInWords({ status, reason, next_attempt_at: next }: Stand): string {
+/** Where a delivery stands, as a sentence; `last`: its last attempt. */
+export function standInWords({ status, reason, next_attempt_at: next }: Stand, last?: Made): string {
   switch (status) {
     case 'pending':
       return next === null
         ? 'It is on its way: its first attempt is about to be made.'
         : 'It waits for its first attempt: the webhook has no room in its hourly cap before that, or it was rescheduled.';
     case 'retrying':
-      return 'The last attempt did not arrive; it is tried again.';
+      return `The last attempt failed${last === undefined ? '' : ` (${attemptInWords(last)})`}; it will be retried.`;
     case 'delivered':
       return 'The receiver took it.';
     case 'held':

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
 import { deliveryStatuses } from '../contracts/delivery.ts';
 import { eventTypes, operationalTypes } from '../contracts/event-types.ts';
+import { timeSchema } from '../contracts/time.ts';
 
 export const logEventTypes = [...eventTypes, ...operationalTypes] as const;
 const hourMs = 3_600_000;
@@ -15,8 +16,8 @@ export const logSearchSchema = z.object({
   code: z.coerce.string().optional().catch(undefined),
   /** Up to now; it goes before `since` and `until`. */
   last: z.enum(['1h', '24h', '7d']).optional().catch(undefined),
-  since: z.iso.datetime({ offset: true }).optional().catch(undefined),
-  until: z.iso.datetime({ offset: true }).optional().catch(undefined),
+  since: timeSchema.optional().catch(undefined),
+  until: timeSchema.optional().catch(undefined),
 });
 export type LogSearch = z.output<typeof logSearchSchema>;
 

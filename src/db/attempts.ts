@@ -30,6 +30,8 @@ export type AttemptRecord = AttemptRow & {
   countsForCap: boolean;
   request: SentRequest;
   response: StoredResponse | null;
+  /** What the error code does not say, for the webhook's owner. Not for Temporal: it may name hosts. */
+  errorDetail: string | null;
   status: Extract<DeliveryStatus, 'retrying' | 'delivered' | 'failed'>;
   reason: string | null;
   nextAttemptAt: Date | null;
@@ -59,10 +61,10 @@ const recordStatement = `with given as (
     select * from unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::int[], $6::int[], $7::text[],
       $8::text[], $9::int[], $10::text[], $11::bytea[], $12::bool[], $13::text[], $14::text[], $15::timestamptz[],
       $16::timestamptz[], $17::text[], $18::text[], $19::text[], $20::int[], $21::int[], $22::text[], $23::text[], $24::bool[],
-      $25::text[], $26::text[], $27::int[])
+      $25::text[], $26::text[], $27::int[], $28::text[])
     as t(id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds,
       response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries, next_entries,
-      webhook_id, activation, step, workflow_id, run_id, counts_for_cap, url, format, body_bytes)
+      webhook_id, activation, step, workflow_id, run_id, counts_for_cap, url, format, body_bytes, error_detail)
   ), updated as (
     update deliveries d set
       status = case when ${isApplied} then g.status else d.status end,
@@ -90,10 +92,10 @@ const recordStatement = `with given as (
     returning d.id, d.status, g.number
   ), inserted as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
-      wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap, url, format, body_bytes)
+      wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap, url, format, body_bytes, error_detail)
     select g.id, delivery_id, g.number, started_at, duration_ms, status_code, outcome, error_code,
       case when u.status = 'retrying' then wait_seconds end, response_headers::jsonb, response_body, response_truncated,
-      webhook_id, counts_for_cap, url, format, body_bytes
+      webhook_id, counts_for_cap, url, format, body_bytes, error_detail
     from given g join updated u on u.id = g.delivery_id and u.number = g.number
   ), counted as (
     insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)
@@ -154,21 +156,26 @@ export async function recordAttempts(
       records.map((r) => r.request.url),
       records.map((r) => r.request.format),
       records.map((r) => r.request.bodyBytes),
+      records.map((r) => r.errorDetail),
     ],
   });
   return new Map(rows.map(({ id, status }) => [id, status]));
 }
 
-export type StoredAttempt = AttemptRow & { request: SentRequest; response: StoredResponse | null };
+export type StoredAttempt = AttemptRow & {
+  request: SentRequest;
+  response: StoredResponse | null;
+  errorDetail: string | null;
+};
 
 export async function listAttempts(db: Queryable, deliveryId: string): Promise<StoredAttempt[]> {
   const { rows } = await db.query<
-    AttemptRow &
+    Omit<StoredAttempt, 'request' | 'response'> &
       SentRequest & { headers: Record<string, string> | null; body: Buffer | null; truncated: boolean }
   >(
     `select id, number, started_at as "startedAt", duration_ms as "durationMs", status_code as "statusCode", outcome,
-       error_code as "errorCode", wait_seconds as "waitSeconds", url, format, body_bytes as "bodyBytes",
-       response_headers as headers, response_body as body, response_truncated as truncated
+       error_code as "errorCode", error_detail as "errorDetail", wait_seconds as "waitSeconds", url, format,
+       body_bytes as "bodyBytes", response_headers as headers, response_body as body, response_truncated as truncated
      from attempts where delivery_id = $1 order by number`,
     [deliveryId],
   );

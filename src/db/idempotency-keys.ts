@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.ts';
-import { withTransaction, type Client, type Pool } from './pool.ts';
+import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 
 type Box = { seal(plain: string, context: string): string; open(sealed: string, context: string): string };
 type Answer = { status: number; body: unknown };
@@ -11,6 +11,13 @@ type Request = {
   /** Whose secret the response holds: it is wiped with the webhook. */
   webhookId?: string;
 };
+/** For a response that may be large: what is kept of its body, and the body again of what was kept. */
+type Keeping = {
+  toKept(body: unknown): unknown;
+  fromKept(db: Queryable, kept: unknown): Promise<unknown>;
+};
+
+const wholeBody: Keeping = { toKept: (body) => body, fromKept: (_db, kept) => Promise.resolve(kept) };
 
 /** What an answer is bound to when it is sealed. */
 export const answerContext = (apiKeyId: string, route: string, key: string) =>
@@ -27,6 +34,7 @@ export async function onceForKey(
   box: Box,
   request: Request,
   run: (client: Client) => Promise<Answer>,
+  { toKept, fromKept }: Keeping = wholeBody,
 ): Promise<Answer & { isReplay: boolean }> {
   const { apiKeyId, route, key, digest, webhookId } = request;
   const context = answerContext(apiKeyId, route, key);
@@ -41,9 +49,10 @@ export async function onceForKey(
     );
     if (claimed.rowCount === 1) {
       const answer = await run(client);
+      const kept = { ...answer, body: toKept(answer.body) };
       await client.query(
         `update idempotency_keys set sealed_response = $4 where api_key_id = $1 and route = $2 and key = $3`,
-        [apiKeyId, route, key, box.seal(JSON.stringify(answer), context)],
+        [apiKeyId, route, key, box.seal(JSON.stringify(kept), context)],
       );
       return { ...answer, isReplay: false };
     }
@@ -68,7 +77,8 @@ export async function onceForKey(
         'The webhook that this Idempotency-Key stands for was deleted. Use a new key for a new request.',
       );
     }
-    return { ...(JSON.parse(box.open(stored.sealed, context)) as Answer), isReplay: true };
+    const kept = JSON.parse(box.open(stored.sealed, context)) as Answer;
+    return { ...kept, body: await fromKept(client, kept.body), isReplay: true };
   });
 }
 

@@ -34,21 +34,26 @@ export function judgeAttempt(answer: Answer, isLast: boolean): Verdict {
 function codeOfStatus(statusCode: number): AttemptErrorCode {
   if (statusCode >= 400 && statusCode <= 499) return 'client_error';
   if (statusCode >= 500 && statusCode <= 599) return 'server_error';
-  if (statusCode >= 300 && statusCode <= 399) return 'redirect';
+  // 304 leads nowhere.
+  if (statusCode >= 300 && statusCode <= 399 && statusCode !== 304) return 'redirect';
   return 'unexpected_status';
 }
 
-/** The error in words that the webhook's owner understands, without the address. */
-export function describeAttemptError(code: AttemptErrorCode, statusCode: number | null): string {
+/** The error in words that the webhook's owner understands, without the address; `detail` is the attempt's. */
+export function describeAttemptError(
+  code: AttemptErrorCode,
+  statusCode: number | null,
+  detail: string | null = null,
+): string {
   switch (code) {
     case 'client_error':
-      return `The receiver answered ${statusCode}: it refuses the request, so it is not tried again.`;
+      return `Response ${statusCode}: the receiver refuses the request, so it is not retried.`;
     case 'server_error':
-      return `The receiver answered ${statusCode}: a fault on its side.`;
+      return `Response ${statusCode}: a fault at the receiver.`;
     case 'redirect':
-      return `The receiver answered ${statusCode}: redirects are not followed. Set the webhook's URL to the final address.`;
+      return `Response ${statusCode}: redirects are not followed. Set the webhook's URL to the final address.`;
     case 'unexpected_status':
-      return `The receiver answered ${statusCode}, which is no final answer to a webhook.`;
+      return `Response ${statusCode}: no status that a receiver may end a request with. Respond with a 2xx status.`;
     case 'dns_not_found':
       return 'Name look-up: no such host. Check the host name in the URL.';
     case 'dns_failure':
@@ -56,15 +61,15 @@ export function describeAttemptError(code: AttemptErrorCode, statusCode: number 
     case 'connection_refused':
       return 'Connect: refused. Nothing listens at that host and port.';
     case 'connection_reset':
-      return 'The receiver reset the connection before it answered.';
+      return detail ?? 'The receiver reset the connection before it responded.';
     case 'connection_closed':
-      return 'The receiver closed the connection before it answered.';
+      return detail ?? 'The receiver closed the connection before it responded.';
     case 'host_unreachable':
       return 'Connect: the host or its network cannot be reached.';
     case 'tls_certificate':
-      return 'TLS: the certificate is not valid for this host (expired, self-signed, or for another name).';
+      return detail ?? 'TLS: the certificate is not valid.';
     case 'tls_failure':
-      return 'TLS: the handshake failed.';
+      return detail ?? 'TLS: the handshake failed.';
     case 'timeout_lookup':
       return 'Name look-up took longer than the time limit.';
     case 'timeout_connect':

@@ -1,13 +1,21 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-/** Binds the port for a moment. So do not watch with it for a server to come: it would find its own port taken. */
-export async function isPortFree(host: string, port: number): Promise<boolean> {
+/**
+ * Binds the port for a moment. So do not watch with it for a server to come: it would find its own port taken.
+ *
+ * @returns why nothing can listen there, as Node's error code (`EADDRINUSE`, `EACCES`, …); null: it can
+ */
+export function findPortFault(host: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(null)));
   });
+}
+
+export async function isPortFree(host: string, port: number): Promise<boolean> {
+  return (await findPortFault(host, port)) === null;
 }
 
 /**

@@ -1,3 +1,5 @@
+import { headerText } from './header-text.ts';
+
 const maxHeaders = 64;
 const maxHeaderCharacters = 8 * 1024;
 
@@ -17,7 +19,7 @@ export function boundHeaders(headers: Record<string, string | string[] | undefin
   let room = maxHeaderCharacters;
   const keep = (name: string, value: string | string[] | undefined): void => {
     if (value === undefined || kept.length === maxHeaders) return;
-    const text = Array.isArray(value) ? value.join(', ') : value;
+    const text = headerText(Array.isArray(value) ? value.join(', ') : value);
     const cost = name.length + text.length;
     if (cost > room) return;
     room -= cost;

@@ -1,14 +1,17 @@
 import { errors } from 'undici';
 import type { AttemptErrorCode } from '../contracts/attempt.ts';
 import type { Phase } from './progress.ts';
+import { describeTlsFailure, type TlsError } from './tls-failure.ts';
 
-/** An error whose code is already known. */
+/** An error whose code is already known. `detail`: what the code does not say, for the webhook's owner. */
 export class AttemptFailure extends Error {
   readonly attemptCode: AttemptErrorCode;
+  readonly detail: string | undefined;
 
-  constructor(attemptCode: AttemptErrorCode) {
+  constructor(attemptCode: AttemptErrorCode, detail?: string) {
     super(attemptCode);
     this.attemptCode = attemptCode;
+    this.detail = detail;
   }
 }
 
@@ -44,10 +47,6 @@ const byUsefulness: readonly AttemptErrorCode[] = [
   'host_unreachable',
 ];
 
-/** Names of OpenSSL's verification results (X509_V_ERR_…), which Node uses as error codes. */
-const certificateCode =
-  /^(CERT_|CRL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|ERROR_IN_CERT_|ERR_TLS_CERT_)/;
-
 /**
  * Names an error of node:dns, node:net, node:tls or undici that ended an attempt in `phase`.
  *
@@ -72,9 +71,54 @@ export function classifyFailure(error: unknown, phase: Phase): AttemptErrorCode 
   }
   // Its `code` is often undefined.
   if (error instanceof errors.HTTPParserError) return 'malformed_answer';
-  if (certificateCode.test(code)) return 'tls_certificate';
-  if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || phase === 'tls') return 'tls_failure';
-  return 'network_failure';
+  return (
+    describeTlsFailure(tlsErrorOf(error), '')?.code ?? (phase === 'tls' ? 'tls_failure' : 'network_failure')
+  );
+}
+
+/** What `classifyFailure`'s code does not say, in words; undefined where it says all that is known. */
+export function describeFailure(error: unknown): string | undefined {
+  if (error instanceof AttemptFailure) return error.detail;
+  // A receiver that speaks TLS 1.3 refuses a client without a certificate only after the handshake.
+  return describeTlsFailure(tlsErrorOf(error), '')?.detail;
+}
+
+const handshakeEnded: Readonly<Partial<Record<AttemptErrorCode, string>>> = {
+  connection_closed: 'closed',
+  connection_reset: 'reset',
+};
+
+/**
+ * The error of a TLS handshake as one that says what is wrong.
+ *
+ * @param host the host name in the URL
+ * @param hasServerHello whether more came than an alert
+ */
+export function toHandshakeFailure(error: unknown, host: string, hasServerHello: boolean): AttemptFailure {
+  const described = describeTlsFailure({ ...tlsErrorOf(error), hasServerHello }, host);
+  if (described !== null) return new AttemptFailure(described.code, described.detail);
+  const code = classifyFailure(error, 'tls');
+  const ended = handshakeEnded[code];
+  return new AttemptFailure(
+    code,
+    ended === undefined
+      ? undefined
+      : `TLS: the receiver ${ended} the connection during the handshake. Check that TLS is set up for this host name and port.`,
+  );
+}
+
+function tlsErrorOf(error: unknown): TlsError {
+  const certificate = (error as { cert?: { subjectaltname?: string; subject?: { CN?: unknown } } } | null)
+    ?.cert;
+  const commonName = certificate?.subject?.CN;
+  return {
+    code: readProperty(error, 'code'),
+    message: readProperty(error, 'message'),
+    certificate: certificate && {
+      subjectaltname: certificate.subjectaltname,
+      commonName: typeof commonName === 'string' ? commonName : undefined,
+    },
+  };
 }
 
 function readProperty(error: unknown, name: 'code' | 'syscall' | 'message'): string {

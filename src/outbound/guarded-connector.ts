@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { isIP, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import type { AddressGuard } from './address-guard.ts';
-import { AttemptFailure } from './attempt-failure.ts';
+import { AttemptFailure, toHandshakeFailure } from './attempt-failure.ts';
 import { addressOrder, dial } from './dial.ts';
 import { createHostNames, type Client, type FindAddresses } from './host-names.ts';
 import { withoutBrackets } from './judge-ip.ts';
@@ -29,6 +29,9 @@ type ConnectorOptions = {
 // Far below the life that names are given (30 s and more), and below what a connection lives, so it adds little to how
 // late a changed name is noticed; in a burst to a receiver that keeps no connection it saves all lookups but one.
 const keepNamesForMs = 5_000;
+
+/** Of a TLS record that holds nothing but an alert. */
+const alertBytes = 7;
 
 /**
  * Makes the function that opens connections. The guard judges three times: an IP literal before it is
@@ -87,9 +90,12 @@ export function createConnector({
 
   function secure(url: Target, socket: Socket, progress: Progress): Promise<Socket> {
     return untilEnded<Socket>(progress, (resolve, reject) => {
+      const fail = (error: unknown): void => {
+        reject(toHandshakeFailure(error, withoutRootDot(url.hostname), socket.bytesRead > alertBytes));
+      };
       // A close that TLS has more to say about is followed by its error at once.
       const onClose = (): void => {
-        setImmediate(() => reject(new AttemptFailure('connection_closed')));
+        setImmediate(() => fail(new AttemptFailure('connection_closed')));
       };
       socket.once('close', onClose);
       addTls(
@@ -105,7 +111,7 @@ export function createConnector({
         (error, secured) => {
           socket.off('close', onClose);
           if (error === null) resolve(secured);
-          else reject(error);
+          else fail(error);
         },
       );
       return () => socket.destroy();

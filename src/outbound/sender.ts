@@ -1,7 +1,7 @@
 import type { AttemptErrorCode } from '../contracts/attempt.ts';
 import type { AddressGuard } from './address-guard.ts';
 import { assertHeaders } from './assert-headers.ts';
-import { classifyFailure } from './attempt-failure.ts';
+import { classifyFailure, describeFailure } from './attempt-failure.ts';
 import type { Answer, Connection, OutboundRequest } from './connection.ts';
 import { createConnectionPool, type Lease } from './connection-pool.ts';
 import { createConnector } from './guarded-connector.ts';
@@ -25,7 +25,10 @@ export type SendRequest = {
   signal?: AbortSignal | undefined;
 };
 
-type Outcome = ({ kind: 'answered' } & Answer) | { kind: 'failed'; code: AttemptErrorCode };
+type Outcome =
+  | ({ kind: 'answered' } & Answer)
+  /** `detail`: what the code does not say, in words. */
+  | { kind: 'failed'; code: AttemptErrorCode; detail?: string | undefined };
 export type SendResult = { startedAt: Date; durationMs: number } & Outcome;
 
 export type Sender = {
@@ -139,6 +142,7 @@ async function exchange(lease: Lease, request: OutboundRequest, progress: Progre
     return {
       kind: 'failed',
       code: ended === undefined ? classifyFailure(error, phase) : `timeout_${phase}`,
+      detail: ended === undefined ? describeFailure(error) : undefined,
     };
   }
 }

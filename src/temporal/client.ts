@@ -174,14 +174,16 @@ export async function isTemporalReachable(temporal: Temporal): Promise<boolean> 
 }
 
 /** In words for whoever runs the service: what is wrong, and which setting may be. */
-function sayWhy(error: unknown, { lastFault }: Temporal): string {
+function sayWhy(error: unknown, { lastFault, namespace }: Temporal): string {
   const code = grpcCode(error);
   const fault = lastFault() ?? (error instanceof Error ? error.message : String(error));
   if (code === UNAUTHENTICATED || code === PERMISSION_DENIED)
     return `Temporal does not let us in (${fault}): check TEMPORAL_API_KEY and TEMPORAL_NAMESPACE`;
   if (/certificate|self-signed|altname|\b(?:ssl|tls)\b/i.test(fault))
     return `the TLS connection to Temporal fails (${fault}): check TEMPORAL_TLS_…`;
-  return `Temporal is not there yet (${fault})`;
+  if (code === NOT_FOUND)
+    return `Temporal does not have the namespace "${namespace}" (${fault}): check TEMPORAL_NAMESPACE, or create it with \`temporal operator namespace create ${namespace}\``;
+  return `Temporal cannot be reached (${fault}): it may still be starting, else check TEMPORAL_ADDRESS`;
 }
 
 /**

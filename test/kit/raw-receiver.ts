@@ -2,6 +2,7 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { createServer as createNetServer, isIP, type AddressInfo, type Socket } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { onTestFinished } from 'vitest';
 
 export type Certificate = { key: string; cert: string };
@@ -17,7 +18,7 @@ export type Receiver = {
 /** Takes requests on 127.0.0.1 until the test ends; over TLS when given a certificate. */
 export function startReceiver(
   listener: RequestListener,
-  certificate?: Certificate,
+  certificate?: Certificate & TlsOptions,
 ): Promise<Receiver & { server: Server }> {
   const server = certificate === undefined ? createServer(listener) : createTlsServer(certificate, listener);
   return listen(server, certificate === undefined ? 'http' : 'https').then((receiver) => ({
@@ -63,7 +64,11 @@ async function listen(server: ReturnType<typeof createNetServer>, scheme: string
 }
 
 /** A self-signed certificate for host names and IPv4 addresses, made without any tool: Node cannot issue one. */
-export function makeCertificate(hosts: string[], notAfter = new Date(Date.now() + 86_400_000)): Certificate {
+export function makeCertificate(
+  hosts: string[],
+  notAfter = new Date(Date.now() + 86_400_000),
+  notBefore = new Date(Date.now() - 172_800_000),
+): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const algorithm = der(0x30, hex('06082a8648ce3d040302'));
   const name = der(0x30, der(0x31, der(0x30, hex('0603550403'), der(0x0c, Buffer.from('test receiver')))));
@@ -79,7 +84,7 @@ export function makeCertificate(hosts: string[], notAfter = new Date(Date.now() 
     hex('020101'),
     algorithm,
     name,
-    der(0x30, utcTime(new Date(Date.now() - 172_800_000)), utcTime(notAfter)),
+    der(0x30, utcTime(notBefore), utcTime(notAfter)),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, der(0x30, extension)),

@@ -2,12 +2,13 @@ import type { Attempt } from '../../contracts/attempt.ts';
 import type { StoredAttempt } from '../../db/attempts.ts';
 import { describeAttemptError } from '../../domain/outcome.ts';
 import { unsignedHeaders } from '../../domain/request-headers.ts';
+import { responseText } from '../response-text.ts';
 
 type Sent = { eventId: string; eventType: string; traceparent?: string | null; isTest?: boolean };
 
 /** An attempt as the API shows it: what was sent, and what came back. */
-export function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sent): Attempt {
-  const { errorCode, statusCode, request, response } = attempt;
+export async function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sent): Promise<Attempt> {
+  const { errorCode, errorDetail, statusCode, request, response } = attempt;
   const headers = unsignedHeaders({ ...sent, attemptId: attempt.id, at: attempt.startedAt });
   return {
     id: attempt.id,
@@ -17,7 +18,9 @@ export function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sen
     status_code: statusCode,
     outcome: attempt.outcome,
     error:
-      errorCode === null ? null : { code: errorCode, message: describeAttemptError(errorCode, statusCode) },
+      errorCode === null
+        ? null
+        : { code: errorCode, message: describeAttemptError(errorCode, statusCode, errorDetail) },
     request: {
       method: 'POST',
       url: request.url,
@@ -25,10 +28,6 @@ export function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sen
       body_bytes: request.bodyBytes,
       format: request.format,
     },
-    response: response && {
-      headers: response.headers,
-      body: response.body.toString('utf8'),
-      truncated: response.truncated,
-    },
+    response: response && { headers: response.headers, ...(await responseText(response)) },
   };
 }

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Attempt } from '../../contracts/attempt.ts';
 import {
   deliverySchema,
   deliveryStatuses,
@@ -18,6 +17,7 @@ import { hasBody } from '../../db/events.ts';
 import { checkQueue } from '../../db/rate-limit.ts';
 import { findWebhook } from '../../db/webhooks.ts';
 import type { Deps } from '../../deps.ts';
+import { timeSchema } from '../../contracts/time.ts';
 import { ApiError } from '../../errors.ts';
 import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../dispatch/signal.ts';
 import { readStory } from '../../temporal/history.ts';
@@ -30,10 +30,7 @@ import { toAttempt } from './attempt-view.ts';
 const tag = 'Deliveries';
 const maxAheadMs = 30 * 86_400_000;
 
-const time = z.iso
-  .datetime({ offset: true })
-  .transform((text) => new Date(text))
-  .optional();
+const time = timeSchema.transform((text) => new Date(text)).optional();
 
 async function requireDelivery({ pool }: Deps, accountId: string, id: string): Promise<FoundDelivery> {
   const delivery = await findDelivery(pool, accountId, id);
@@ -51,11 +48,13 @@ async function toDelivery(deps: Deps, row: FoundDelivery): Promise<Delivery> {
   const [story, stored] = await Promise.all([readStory(deps.temporal, row), listAttempts(deps.pool, row.id)]);
   // The facts are the history's; answers never enter it, so they come from the rows.
   const facts = new Map(story.attempts.map((attempt) => [attempt.id, attempt]));
-  const attempts = stored.map((attempt): Attempt => {
-    const fact = facts.get(attempt.id);
-    const known = fact ? { ...attempt, ...fact, startedAt: new Date(fact.startedAt) } : attempt;
-    return toAttempt(known, row);
-  });
+  const attempts = await Promise.all(
+    stored.map((attempt) => {
+      const fact = facts.get(attempt.id);
+      const known = fact ? { ...attempt, ...fact, startedAt: new Date(fact.startedAt) } : attempt;
+      return toAttempt(known, row);
+    }),
+  );
   const { runId } = row;
   const workflowId = row.ownerId ?? row.id;
   const { temporalUiUrl, temporal } = deps;

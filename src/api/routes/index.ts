@@ -3,6 +3,7 @@ import { deliveryRoutes } from './deliveries.ts';
 import { eventTypeRoutes } from './event-types.ts';
 import { eventRoutes } from './events.ts';
 import { keyRoutes } from './keys.ts';
+import { publishBatchRoutes } from './publish-batch.ts';
 import { publishRoutes } from './publish.ts';
 import { recoveryRoutes } from './recoveries.ts';
 import { settingsRoutes } from './settings.ts';
@@ -17,6 +18,7 @@ export const routes: Route[] = [
   ...webhookSecretRoutes,
   ...webhookStatsRoutes,
   ...publishRoutes,
+  ...publishBatchRoutes,
   ...eventRoutes,
   ...deliveryRoutes,
   ...recoveryRoutes,

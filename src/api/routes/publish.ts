@@ -1,10 +1,7 @@
 import { eventDataSchemas, eventTypeExamples } from '../../contracts/event-types.ts';
 import {
   acceptedEventSchema,
-  batchResultSchema,
-  maxBatchBytes,
   maxEventBytes,
-  publishBatchSchema,
   publishEventSchema,
   type AcceptedEvent,
   type PublishEvent,
@@ -16,22 +13,20 @@ import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
 import { membersOf } from '../../domain/json-text.ts';
-import { createPauses } from '../../domain/pauses.ts';
 import { wireBodyOf, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
-import { bytesOf, parseBatch, parseItem, type BatchItem } from '../batch-body.ts';
 import { decode } from '../parse-json.ts';
-import { fault, maxListedFaults, toProblem, validationError } from '../problem.ts';
+import { fault, validationError } from '../problem.ts';
 import { digestOf, validate } from '../request-body.ts';
 import { defineRoute } from '../route.ts';
 
-const tag = 'Events';
-const exampleEvent = {
+export const tag = 'Events';
+export const exampleEvent = {
   event: 'document.processed' as const,
   data: eventTypeExamples['document.processed'].data,
 };
 
-function requireRoom({ backlog }: Deps): void {
+export function requireRoom({ backlog }: Deps): void {
   if (backlog.isFull()) {
     throw new ApiError(
       'unavailable',
@@ -42,7 +37,11 @@ function requireRoom({ backlog }: Deps): void {
 }
 
 /** The account that a request publishes for. @throws ApiError */
-async function accountFor({ publisher }: Deps, key: ApiKey, accountId: string | undefined): Promise<string> {
+export async function accountFor(
+  { publisher }: Deps,
+  key: ApiKey,
+  accountId: string | undefined,
+): Promise<string> {
   if (key.accountId !== null) {
     if (accountId === undefined) return key.accountId;
     throw new ApiError(
@@ -61,10 +60,13 @@ async function accountFor({ publisher }: Deps, key: ApiKey, accountId: string | 
 const noSuchAccount = () => validationError([fault('/account_id', 'names no account')]);
 
 /** `bytes`: the request, or the part of it, that the event was read from. */
-type Source = { key: ApiKey; accountId: string; traceparent: string | null; bytes: Buffer };
+export type Source = { key: ApiKey; accountId: string; traceparent: string | null; bytes: Buffer };
 
 /** A valid request as the event that it becomes: its bytes are fixed here. @throws ApiError */
-function toNewEvent(request: PublishEvent, { key, accountId, traceparent: header, bytes }: Source): NewEvent {
+export function toNewEvent(
+  request: PublishEvent,
+  { key, accountId, traceparent: header, bytes }: Source,
+): NewEvent {
   const { event: type } = request;
   validate(eventDataSchemas[type], request.data, '/data');
   const id = request.id ?? newId('evt');
@@ -78,8 +80,11 @@ function toNewEvent(request: PublishEvent, { key, accountId, traceparent: header
   return { accountId, id, type, timestamp, acceptedTimestamp, traceparent, body, apiKeyId: key.id };
 }
 
+export const keyRefused = () =>
+  new ApiError('unauthorized', 'This API key was revoked, or may not publish any longer.');
+
 /** @throws ApiError for what was not accepted */
-function acceptedOf(acceptance: Acceptance): AcceptedEvent {
+export function acceptedOf(acceptance: Acceptance): AcceptedEvent {
   switch (acceptance.kind) {
     case 'accepted':
     case 'duplicate':
@@ -95,12 +100,17 @@ function acceptedOf(acceptance: Acceptance): AcceptedEvent {
     case 'no_account':
       throw noSuchAccount();
     case 'key_refused':
-      throw new ApiError('unauthorized', 'This API key was revoked, or may not publish any longer.');
+      throw keyRefused();
   }
 }
 
 /** Counts and logs an event that is answered with 202. */
-function tell({ metrics, log }: Deps, requestId: string, event: NewEvent, accepted: AcceptedEvent): void {
+export function tell(
+  { metrics, log }: Deps,
+  requestId: string,
+  event: NewEvent,
+  accepted: AcceptedEvent,
+): void {
   metrics.publish.accepted(accepted);
   if (!log.isLevelEnabled('debug')) return;
   log.debug(
@@ -118,7 +128,7 @@ function tell({ metrics, log }: Deps, requestId: string, event: NewEvent, accept
 }
 
 /** Accepts a request's events. @throws ApiError where the key is of no use any longer, so that nothing was accepted */
-async function publish(
+export async function publish(
   { publisher }: Deps,
   events: readonly NewEvent[],
   confirmKey: () => Promise<void>,
@@ -179,74 +189,4 @@ export const publishRoutes = [
       return reply;
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/events/batch',
-    operationId: 'publishEvents',
-    tag,
-    summary: 'Publish up to 500 events',
-    description:
-      'Each event is answered for itself, in order: one that is refused does not touch the others. The first 100 faults are listed, of all events together.',
-    scope: 'events:write',
-    body: publishBatchSchema,
-    bodyExample: { events: [exampleEvent] },
-    parse: parseBatch,
-    maxBodyBytes: maxBatchBytes,
-    replies: { 207: { description: 'One answer an event', schema: batchResultSchema } },
-    async handle({ deps, key, confirmKey, body, requestId, traceparent }) {
-      requireRoom(deps);
-      const prepared: (NewEvent | ApiError)[] = [];
-      const rest = createPauses();
-      for (const item of body.events as BatchItem[]) {
-        prepared.push(await prepare(deps, { key, traceparent }, item));
-        await rest();
-      }
-      const events = prepared.filter((item): item is NewEvent => !(item instanceof ApiError));
-      const acceptances = await publish(deps, events, confirmKey);
-      let next = 0;
-      let faults = 0;
-      const data = prepared.map((item) => {
-        try {
-          if (item instanceof ApiError) throw item;
-          const acceptance = acceptances[next];
-          next += 1;
-          if (!acceptance) throw new Error('An event was not answered');
-          const accepted = acceptedOf(acceptance);
-          tell(deps, requestId, item, accepted);
-          return { status: 202, ...accepted };
-        } catch (error) {
-          if (!(error instanceof ApiError)) throw error;
-          deps.metrics.publish.refused(error.code);
-          const { errors = [], ...problem } = toProblem(error);
-          const listed = errors.slice(0, maxListedFaults - faults);
-          faults += listed.length;
-          return {
-            status: error.status,
-            error: listed.length > 0 ? { ...problem, errors: listed } : problem,
-          };
-        }
-      });
-      return { status: 207, body: { data } };
-    },
-  }),
 ];
-
-/**
- * One event of a batch: ready to be accepted, or the error that it is answered with.
- *
- * @throws ApiError malformed_json: then the batch is no JSON
- */
-async function prepare(
-  deps: Deps,
-  { key, traceparent }: Omit<Source, 'accountId' | 'bytes'>,
-  item: BatchItem,
-): Promise<NewEvent | ApiError> {
-  try {
-    const request = validate(publishEventSchema, parseItem(item));
-    const accountId = await accountFor(deps, key, request.account_id);
-    return toNewEvent(request, { key, accountId, traceparent, bytes: bytesOf(item) });
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.code === 'malformed_json') throw error;
-    return error;
-  }
-}

@@ -22,6 +22,7 @@ import { judgeAttempt } from '../../domain/outcome.ts';
 import { newSecret } from '../../domain/signature.ts';
 import { bodyFor, wireBody, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
+import { findHostFault } from '../../outbound/host-faults.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
 import { validationError } from '../problem.ts';
@@ -34,7 +35,9 @@ const tag = 'Webhooks';
 
 function requireTarget({ guard }: Deps, url: string): void {
   const verdict = guard.checkUrl(url);
-  if (!verdict.ok) throw validationError([{ pointer: '/url', message: verdict.message }]);
+  // Of an attempt it is a failed lookup, and would wait for a corrected URL; here the caller can correct it at once.
+  const fault = verdict.ok ? findHostFault(verdict.url.hostname) : verdict.message;
+  if (fault !== null) throw validationError([{ pointer: '/url', message: fault }]);
 }
 
 export const webhookRoutes = [
@@ -151,9 +154,10 @@ export const webhookRoutes = [
         outcome,
         errorCode,
         request: { url: webhook.url, format: webhook.format, bodyBytes: sentBody.length },
+        errorDetail: isAnswered ? null : (sent.detail ?? null),
         response: isAnswered ? { headers: sent.headers, body: sent.body, truncated: sent.truncated } : null,
       };
-      const attempt: Attempt = toAttempt(made, { eventId, eventType: body.event, isTest: true });
+      const attempt: Attempt = await toAttempt(made, { eventId, eventType: body.event, isTest: true });
       return { status: 200, body: { webhook_id: webhook.id, event_id: eventId, event: body.event, attempt } };
     },
   }),

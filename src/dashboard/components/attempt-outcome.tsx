@@ -1,17 +1,19 @@
 import type { Attempt } from '../../contracts/attempt.ts';
+import { attemptInWords } from '../delivery-words.ts';
 import { formatMs } from '../format.ts';
-import { CodeBlock, prettyJson } from './code-block.tsx';
+import { CodeBlock } from './code-block.tsx';
+import { indentJson } from '../../client/raw-json.ts';
 import { Badge } from './status.tsx';
 
 /** What came of one attempt: the answer as it came, or what stood in its way, in words. */
 export function AttemptOutcome({ attempt }: { attempt: Attempt }) {
-  const { status_code: code, duration_ms: durationMs, outcome, error, response } = attempt;
+  const { duration_ms: durationMs, outcome, error, response } = attempt;
   const isDelivered = outcome === 'delivered';
   return (
     <div className="stack-small">
       <p className="row numeric">
         <Badge tone={isDelivered ? 'good' : 'bad'}>{isDelivered ? 'delivered' : 'not delivered'}</Badge>
-        <span>{code === null ? 'no answer' : `status ${code}`}</span>
+        <span>{attemptInWords(attempt)}</span>
         <span>{formatMs(durationMs)}</span>
       </p>
       {error && (
@@ -38,7 +40,7 @@ function Answer({ response, number }: AnswerProps) {
         <CodeBlock
           name={`The body of the answer to attempt ${number}`}
           label={response.truncated ? "The answer's body, cut" : "The answer's body"}
-          text={prettyJson(response.body)}
+          text={indentJson(response.body)}
         />
       )}
       <details>

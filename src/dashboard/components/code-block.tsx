@@ -24,12 +24,3 @@ export function CodeBlock({ text, label, name = label }: Props) {
     </figure>
   );
 }
-
-/** JSON for reading: as it is where it is none. */
-export function prettyJson(text: string): string {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
-  }
-}

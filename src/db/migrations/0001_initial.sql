@@ -223,6 +223,7 @@ create table attempts (
   status_code int,
   outcome text not null check (outcome in ('delivered', 'retry', 'failed')),
   error_code text,
+  error_detail text,
   wait_seconds int,
   url text not null,
   format text not null,

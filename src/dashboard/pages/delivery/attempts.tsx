@@ -1,7 +1,8 @@
 import type { Attempt } from '../../../contracts/attempt.ts';
 import type { Delivery } from '../../../contracts/delivery.ts';
 import { AttemptOutcome } from '../../components/attempt-outcome.tsx';
-import { CodeBlock, prettyJson } from '../../components/code-block.tsx';
+import { CodeBlock } from '../../components/code-block.tsx';
+import { indentJson } from '../../../client/raw-json.ts';
 import { At } from '../../components/time.tsx';
 import { textFor } from '../../../domain/slack-text.ts';
 import { formatCount } from '../../format.ts';
@@ -61,7 +62,7 @@ function Request({ attempt: { number, request }, body }: { attempt: Attempt; bod
           <CodeBlock
             label={`Body, ${formatCount(bytes)} bytes, set out for reading`}
             name={`The body of attempt ${number}`}
-            text={body === undefined ? '…' : prettyJson(textFor(format, body))}
+            text={body === undefined ? '…' : indentJson(textFor(format, body))}
           />
         </details>
       )}

@@ -12,7 +12,7 @@ export function DeliveryFacts({ delivery }: { delivery: Delivery }) {
       <h2 id="facts">What it is</h2>
       <dl className="facts">
         <dt>State</dt>
-        <dd>{standInWords(delivery)}</dd>
+        <dd>{standInWords(delivery, delivery.attempts.at(-1))}</dd>
         {next !== null && (
           <>
             <dt>Next attempt</dt>

@@ -1,11 +1,11 @@
 import type { Delivery, TimelineEntry } from '../../../contracts/delivery.ts';
 import { useQuery } from '@tanstack/react-query';
 import { At, span } from '../../components/time.tsx';
-import { durationInWords, reasonInWords } from '../../delivery-words.ts';
+import { attemptInWords, durationInWords, reasonInWords } from '../../delivery-words.ts';
 import { sessionQuery } from '../../queries.ts';
 
 /** What happened to a delivery, moment by moment, as its workflow's history tells. */
-export function Timeline({ delivery: { timeline } }: { delivery: Delivery }) {
+export function Timeline({ delivery: { timeline, attempts } }: { delivery: Delivery }) {
   return (
     <section className="card" aria-labelledby="timeline">
       <h2 id="timeline">Timeline</h2>
@@ -13,7 +13,7 @@ export function Timeline({ delivery: { timeline } }: { delivery: Delivery }) {
         {timeline.map((entry, index) => (
           // Entries are only added: the place of one says which it is.
           <li key={index} data-tone={toneOf(entry)}>
-            <Entry entry={entry} />
+            <Entry entry={entry} attempts={attempts} />
             <div className="muted small numeric">
               <At at={entry.at} />
             </div>
@@ -30,7 +30,7 @@ function toneOf(entry: TimelineEntry): 'good' | 'bad' | undefined {
   return entry.status === 'delivered' ? 'good' : entry.status === 'failed' ? 'bad' : undefined;
 }
 
-function Entry({ entry }: { entry: TimelineEntry }) {
+function Entry({ entry, attempts }: { entry: TimelineEntry; attempts: Delivery['attempts'] }) {
   switch (entry.type) {
     case 'accepted':
       return 'Accepted';
@@ -44,7 +44,7 @@ function Entry({ entry }: { entry: TimelineEntry }) {
       return (
         <>
           <a href={`#attempt-${entry.number}`}>Attempt {entry.number}</a>:{' '}
-          {entry.status_code === null ? 'no answer' : `answered ${entry.status_code}`} in{' '}
+          {attemptInWords(attempts.find(({ id }) => id === entry.id) ?? { ...entry, error: null })} after{' '}
           {durationInWords(entry.duration_ms)}
         </>
       );

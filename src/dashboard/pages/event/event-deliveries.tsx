@@ -65,7 +65,7 @@ function Why({ delivery: { id, status }, isAsked }: WhyProps) {
   const next = data?.next_attempt_at ?? null;
   return (
     <span className="small">
-      {standInWords({ status, reason: data?.reason ?? null, next_attempt_at: next })}
+      {standInWords({ status, reason: data?.reason ?? null, next_attempt_at: next }, data?.attempts.at(-1))}
       {next !== null && (
         <>
           {' '}

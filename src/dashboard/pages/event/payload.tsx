@@ -1,5 +1,6 @@
 import { useState } from 'react';
-import { CodeBlock, prettyJson } from '../../components/code-block.tsx';
+import { CodeBlock } from '../../components/code-block.tsx';
+import { indentJson } from '../../../client/raw-json.ts';
 import { Switch } from '../../components/switch.tsx';
 import { formatCount } from '../../format.ts';
 
@@ -19,7 +20,7 @@ export function Payload({ body }: { body: string | null }) {
       ) : (
         <CodeBlock
           label={`${formatCount(new TextEncoder().encode(body).length)} bytes${isPretty ? ', set out for reading' : ', as they are sent and signed'}`}
-          text={isPretty ? prettyJson(body) : body}
+          text={isPretty ? indentJson(body) : body}
         />
       )}
     </section>

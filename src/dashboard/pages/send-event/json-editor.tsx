@@ -13,12 +13,13 @@ type Props = {
   onReset: (() => void) | undefined;
 };
 
-/** JSON as text, or why it is none. */
-export function readJson(text: string): { value: unknown; error?: undefined } | { error: string } {
+/** Why a text is no JSON; undefined where it is. */
+export function findSyntaxError(text: string): string | undefined {
   try {
-    return { value: JSON.parse(text) as unknown };
+    JSON.parse(text);
+    return undefined;
   } catch (error) {
-    return { error: `This is not JSON: ${error instanceof Error ? error.message : String(error)}` };
+    return `This is not JSON: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 

@@ -1,12 +1,13 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { EventToPublish } from '../../../client/fltr-webhooks.ts';
+import { indentJson, JsonText } from '../../../client/raw-json.ts';
 import type { EventType } from '../../../contracts/event-types.ts';
 import { api } from '../../api.ts';
 import { Field } from '../../components/field.tsx';
 import { fieldError, Problem } from '../../components/problem.tsx';
 import { ScopeNote, useScopeReason } from '../../components/scope.tsx';
-import { JsonEditor, readJson } from './json-editor.tsx';
+import { findSyntaxError, JsonEditor } from './json-editor.tsx';
 import { SentEvent } from './sent-event.tsx';
 import { Subscribers } from './subscribers.tsx';
 import { newEventId } from '../../../client/event-id.ts';
@@ -16,7 +17,7 @@ type Props = {
   types: { event: EventType; description: string; example: { data: Record<string, unknown> } }[];
   event: EventType | undefined;
   /** What to begin with in place of the type's example. */
-  data: Record<string, unknown> | null;
+  data: string | null;
 };
 
 const toText = (data: unknown): string => JSON.stringify(data, null, 2);
@@ -26,7 +27,7 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
   const [id, setId] = useState('');
   // One draft a type: who looks at another type finds the own words again.
   const [drafts, setDrafts] = useState<Partial<Record<EventType, string>>>(
-    data === null ? {} : { [firstType]: toText(data) },
+    data === null ? {} : { [firstType]: indentJson(data) },
   );
   const reason = useScopeReason('events:write');
   const client = useQueryClient();
@@ -49,13 +50,13 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
     send.reset();
     setDrafts({ ...drafts, [type]: draft });
   };
-  const json = readJson(text);
+  const syntaxError = findSyntaxError(text);
   const submit = (submitted: FormEvent) => {
     submitted.preventDefault();
-    if (json.error !== undefined) return;
-    const content = { event: type, data: json.value };
+    if (syntaxError !== undefined) return;
     // What is wrong in the data, the API says at its place.
-    send.mutate({ ...content, id: id.trim() || made.keyOf(content) } as EventToPublish);
+    const given = id.trim() || made.keyOf({ event: type, data: text });
+    send.mutate({ event: type, data: new JsonText(text), id: given });
   };
   const idError = fieldError(send.error, '/id');
   const isMarked = idError !== undefined || fieldError(send.error, '/data') !== undefined;
@@ -81,7 +82,7 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
         <JsonEditor
           text={text}
           onChange={change}
-          syntaxError={json.error}
+          syntaxError={syntaxError}
           problem={send.error}
           onReset={text === example ? undefined : () => change(undefined)}
         />
@@ -113,7 +114,7 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
             className="button button-primary"
             title={reason ?? (send.data && 'It is sent. Change it, or choose “Send another”.')}
             disabled={
-              reason !== undefined || send.isPending || send.data !== undefined || json.error !== undefined
+              reason !== undefined || send.isPending || send.data !== undefined || syntaxError !== undefined
             }
           >
             Send event

@@ -1,0 +1,141 @@
+import type { AttemptErrorCode } from '../contracts/attempt.ts';
+
+export type TlsError = {
+  /** Node's name for OpenSSL's reason: `CERT_HAS_EXPIRED`, `ERR_SSL_…`, `UNSPECIFIED`. */
+  code: string;
+  message: string;
+  /** What Node adds where a certificate is for another name: the names that it is for. */
+  certificate?: { subjectaltname?: string | undefined; commonName?: string | undefined } | undefined;
+  /** Whether more came than an alert: then protocol version and cipher were agreed on. */
+  hasServerHello?: boolean | undefined;
+};
+
+export type TlsFailure = {
+  code: Extract<AttemptErrorCode, 'tls_certificate' | 'tls_failure'>;
+  /** For the webhook's owner: what is wrong at the receiver, and what to do. */
+  detail: string;
+};
+
+/** Names of OpenSSL's verification results (X509_V_ERR_…), which Node uses as error codes. `UNSPECIFIED`: all without a name. */
+const certificateCode =
+  /^(CERT_|CRL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|ERROR_IN_CERT_|ERR_TLS_CERT_|UNSPECIFIED$)/;
+
+const certificateFaults: readonly (readonly [RegExp, string])[] = [
+  [
+    // OpenSSL says so where the receiver sent no certificate but its own.
+    /^UNABLE_TO_VERIFY_LEAF_SIGNATURE$/,
+    'the certificate chain is incomplete. The receiver must send its intermediate certificates too (the "full chain"), and a public authority must have issued them. Browsers often hide this fault.',
+  ],
+  [
+    /^UNABLE_TO_GET_ISSUER_CERT|^SELF_SIGNED_CERT_IN_CHAIN$|^CERT_UNTRUSTED$/,
+    'the certificate was not issued by a public certificate authority, or an intermediate certificate is missing from its chain. Use a certificate of a public authority, with its full chain.',
+  ],
+  [
+    /^DEPTH_ZERO_SELF_SIGNED_CERT$/,
+    'the certificate is self-signed. Use one that a public certificate authority issued.',
+  ],
+  [
+    /^CERT_HAS_EXPIRED$/,
+    'the certificate, or an intermediate one in its chain, has expired. Renew it, and check that the receiver uses the new one.',
+  ],
+  [
+    /^CERT_NOT_YET_VALID$/,
+    'the certificate is not valid yet. Check the date from which it is valid, and the clock of the machine that made it.',
+  ],
+  [
+    /too weak|MD_TOO_WEAK|KEY_TOO_SMALL/i,
+    'the certificate, or one in its chain, has too weak a key or signature (such as SHA-1). Replace it with a current one.',
+  ],
+  [
+    /subtree|name constraint|unsupported name/i,
+    'an authority in the certificate chain may not issue certificates for this host name (name constraints). Get the certificate from another authority.',
+  ],
+  [
+    /^INVALID_PURPOSE$|certificate purpose/i,
+    'the certificate is not meant for servers. Use one whose purpose includes server authentication.',
+  ],
+  [/REVOKED|revoked/, 'the certificate was revoked. Replace it.'],
+];
+
+const refusesName =
+  'the receiver has no certificate for this host name. Check the host name in the URL, and that the receiver is set up for it.';
+const wantsCertificate = 'the receiver requires a client certificate, and this service sends none.';
+
+// OpenSSL 3.2 gave some of these another beginning, so the ends are looked at.
+const handshakeFaults: readonly (readonly [RegExp, string])[] = [
+  [
+    /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|UNKNOWN_PROTOCOL|BAD_RECORD_TYPE|RECORD_LAYER_FAILURE/,
+    'what listens at that port does not speak TLS: perhaps it is plain HTTP. Check the port in the URL.',
+  ],
+  [
+    /PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|LEGACY_RENEGOTIATION/,
+    'the receiver supports only outdated TLS versions. TLS 1.2 or newer is required.',
+  ],
+  [
+    /CERTIFICATE_REQUIRED|ALERT_(BAD_CERTIFICATE|NO_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_UNKNOWN|UNKNOWN_CA|ACCESS_DENIED)$/,
+    wantsCertificate,
+  ],
+  [/UNRECOGNIZED_NAME/, refusesName],
+  [/NO_APPLICATION_PROTOCOL/, 'the receiver does not accept HTTP/1.1, which every request uses. Enable it.'],
+  [
+    /TOO_SMALL|TOO_WEAK|WRONG_SIGNATURE_TYPE|BAD_ECPOINT|DH_KEY/,
+    'the receiver uses too weak a key. Replace its certificate or Diffie-Hellman parameters with current ones.',
+  ],
+  [
+    /ALERT_HANDSHAKE_FAILURE|ALERT_INSUFFICIENT_SECURITY|NO_SHARED_CIPHER|NO_CIPHERS/,
+    'the receiver refused the handshake: it has no TLS version or cipher in common with this service, or it requires a client certificate.',
+  ],
+];
+
+/**
+ * Tells why TLS failed, from what Node's error says; null where the error is none of TLS.
+ * Source: OpenSSL's verify(1) for certificates, RFC 8446 section 6 for alerts.
+ *
+ * @param host the host name in the URL
+ * @example describeTlsFailure({ code: 'CERT_HAS_EXPIRED', message: 'certificate has expired' }, 'a.test')?.code // 'tls_certificate'
+ */
+export function describeTlsFailure(error: TlsError, host: string): TlsFailure | null {
+  const { code, message, certificate, hasServerHello = false } = error;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || code === 'HOSTNAME_MISMATCH')
+    return certificateFailure(otherName(certificate, host));
+  if (certificateCode.test(code)) {
+    const known = certificateFaults.find(([fault]) => fault.test(code) || fault.test(message));
+    return certificateFailure(known?.[1] ?? `the certificate is not valid (${printable(message)}).`);
+  }
+  if (!code.startsWith('ERR_SSL_') && !code.startsWith('ERR_TLS_')) return null;
+  if (code.endsWith('ALERT_HANDSHAKE_FAILURE') && hasServerHello) return handshakeFailure(wantsCertificate);
+  const known = handshakeFaults.find(([fault]) => fault.test(code));
+  return handshakeFailure(known?.[1] ?? `the handshake failed (${reasonOf(code)}).`);
+}
+
+const certificateFailure = (fault: string): TlsFailure => ({
+  code: 'tls_certificate',
+  detail: `TLS: ${fault}`,
+});
+const handshakeFailure = (fault: string): TlsFailure => ({ code: 'tls_failure', detail: `TLS: ${fault}` });
+
+const maxNames = 5;
+
+function otherName(certificate: TlsError['certificate'], host: string): string {
+  const names = namesOf(certificate);
+  const more = names.length > maxNames ? ` and ${names.length - maxNames} more` : '';
+  const listed = names.length === 0 ? 'no name' : names.slice(0, maxNames).join(', ') + more;
+  return `the certificate is not for ${host}: it is for ${listed}. Use one that names this host, or change the URL.`;
+}
+
+/** What a certificate names; what does not look like a host name or an address is left out. */
+function namesOf({ subjectaltname = '', commonName }: NonNullable<TlsError['certificate']> = {}): string[] {
+  const alternative = subjectaltname
+    .split(', ')
+    .flatMap((entry) => /^(?:DNS|IP Address):(.+)$/.exec(entry)?.[1] ?? []);
+  const names = alternative.length > 0 || commonName === undefined ? alternative : [commonName];
+  return names.filter((name) => /^[\w.*:-]{1,253}$/.test(name));
+}
+
+/** @example reasonOf('ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR') // 'tlsv1 alert internal error' */
+const reasonOf = (code: string): string =>
+  printable(code.replace(/^ERR_(SSL|TLS)_/, ''))
+    .toLowerCase()
+    .replaceAll('_', ' ');
+
+const printable = (text: string): string => text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 200);
