@@ -196,7 +196,7 @@ describe('keep-alive', () => {
       socket.on('data', () => {
         if (connection > 1) return;
         if (socket.bytesWritten === 0) socket.write(emptyAnswer);
-        else setTimeout(() => socket.end(), 250);
+        else socket.end();
       });
     });
     const sender = createSender({ guard, timeoutMs: 500 });

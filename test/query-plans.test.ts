@@ -347,6 +347,7 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
         statusCode: 200,
         outcome: 'delivered',
         errorCode: null,
+        errorDetail: null,
         waitSeconds: null,
         response: null,
         status: 'delivered',

@@ -36,6 +36,7 @@ function retry(attemptId = newId('att')): AttemptRecord {
     statusCode: 503,
     outcome: 'retry',
     errorCode: 'server_error',
+    errorDetail: null,
     waitSeconds: 60,
     activation: 1,
     countsForCap: true,

@@ -37,7 +37,9 @@ export const attemptSchema = z
     number: z.int().meta({ description: 'Counts from 1.' }),
     started_at: z.iso.datetime(),
     duration_ms: z.int(),
-    status_code: z.int().nullable(),
+    status_code: z.int().nullable().meta({
+      description: 'Of a response that is not valid HTTP, what could be read of it; `error` is set then.',
+    }),
     outcome: z.enum(attemptOutcomes),
     error: z.object({ code: z.enum(attemptErrorCodes), message: z.string() }).nullable(),
     request: z.object({ method: z.literal('POST'), headers: z.record(z.string(), z.string()) }).meta({

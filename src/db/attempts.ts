@@ -19,6 +19,8 @@ export type AttemptRow = {
 export type StoredResponse = { headers: Record<string, string>; body: Buffer; truncated: boolean };
 
 export type AttemptRecord = AttemptRow & {
+  /** What the error's code does not say, in words. */
+  errorDetail: string | null;
   deliveryId: string;
   webhookId: string;
   /** The webhook's activation that the attempt counts for. */
@@ -54,10 +56,11 @@ const isApplied = `(g.status = 'delivered' or d.status in ('pending', 'retrying'
 const recordStatement = `with given as (
     select * from unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::int[], $6::int[], $7::text[],
       $8::text[], $9::int[], $10::text[], $11::bytea[], $12::bool[], $13::text[], $14::text[], $15::timestamptz[],
-      $16::timestamptz[], $17::text[], $18::text[], $19::text[], $20::int[], $21::int[], $22::text[], $23::text[], $24::bool[])
+      $16::timestamptz[], $17::text[], $18::text[], $19::text[], $20::int[], $21::int[], $22::text[], $23::text[], $24::bool[],
+      $25::text[])
     as t(id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code, wait_seconds,
       response_headers, response_body, response_truncated, status, reason, next_attempt_at, ended_at, entries, next_entries,
-      webhook_id, activation, step, workflow_id, run_id, counts_for_cap)
+      webhook_id, activation, step, workflow_id, run_id, counts_for_cap, error_detail)
   ), updated as (
     update deliveries d set
       status = case when ${isApplied} then g.status else d.status end,
@@ -68,7 +71,8 @@ const recordStatement = `with given as (
       ended_at = case when ${isApplied} then g.ended_at else d.ended_at end,
       attempt_count = g.number,
       retries_used = d.retries_used + case when g.status = 'retrying' then 1 else 0 end,
-      last_status_code = g.status_code,
+      -- A response that is not valid HTTP counts for none.
+      last_status_code = case when g.error_code is distinct from 'malformed_answer' then g.status_code end,
       last_error_code = g.error_code,
       owner_id = case when not ${isApplied} then case when d.status = 'canceled' then d.owner_id end
         when g.status = 'delivered' then g.workflow_id else d.id end,
@@ -85,9 +89,9 @@ const recordStatement = `with given as (
     returning d.id, d.status, g.number
   ), inserted as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
-      wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap)
+      error_detail, wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap)
     select g.id, delivery_id, g.number, started_at, duration_ms, status_code, outcome, error_code,
-      case when u.status = 'retrying' then wait_seconds end, response_headers::jsonb, response_body, response_truncated,
+      error_detail, case when u.status = 'retrying' then wait_seconds end, response_headers::jsonb, response_body, response_truncated,
       webhook_id, counts_for_cap
     from given g join updated u on u.id = g.delivery_id and u.number = g.number
   ), counted as (
@@ -145,20 +149,26 @@ export async function recordAttempts(
       records.map((r) => r.run.workflowId),
       records.map((r) => r.run.runId),
       records.map((r) => r.countsForCap),
+      records.map((r) => r.errorDetail),
     ],
   });
   return new Map(rows.map(({ id, status }) => [id, status]));
 }
 
-export type StoredAttempt = AttemptRow & { response: StoredResponse | null };
+export type StoredAttempt = AttemptRow & { errorDetail: string | null; response: StoredResponse | null };
 
 export async function listAttempts(db: Queryable, deliveryId: string): Promise<StoredAttempt[]> {
   const { rows } = await db.query<
-    AttemptRow & { headers: Record<string, string> | null; body: Buffer | null; truncated: boolean }
+    AttemptRow & {
+      errorDetail: string | null;
+      headers: Record<string, string> | null;
+      body: Buffer | null;
+      truncated: boolean;
+    }
   >(
     `select id, number, started_at as "startedAt", duration_ms as "durationMs", status_code as "statusCode", outcome,
-       error_code as "errorCode", wait_seconds as "waitSeconds", response_headers as headers, response_body as body,
-       response_truncated as truncated
+       error_code as "errorCode", error_detail as "errorDetail", wait_seconds as "waitSeconds",
+       response_headers as headers, response_body as body, response_truncated as truncated
      from attempts where delivery_id = $1 order by number`,
     [deliveryId],
   );

@@ -34,12 +34,17 @@ export function judgeAttempt(answer: Answer, isLast: boolean): Verdict {
 function codeOfStatus(statusCode: number): AttemptErrorCode {
   if (statusCode >= 400 && statusCode <= 499) return 'client_error';
   if (statusCode >= 500 && statusCode <= 599) return 'server_error';
-  if (statusCode >= 300 && statusCode <= 399) return 'redirect';
+  // 304 leads nowhere.
+  if (statusCode >= 300 && statusCode <= 399 && statusCode !== 304) return 'redirect';
   return 'unexpected_status';
 }
 
-/** The error in words that the webhook's owner understands, without the address. */
-export function describeAttemptError(code: AttemptErrorCode, statusCode: number | null): string {
+/** The error in words that the webhook's owner understands, without the address; `detail` is the attempt's. */
+export function describeAttemptError(
+  code: AttemptErrorCode,
+  statusCode: number | null,
+  detail: string | null = null,
+): string {
   switch (code) {
     case 'client_error':
       return `The receiver answered ${statusCode}: it refuses the request, so it is not tried again.`;
@@ -74,7 +79,7 @@ export function describeAttemptError(code: AttemptErrorCode, statusCode: number 
     case 'timeout_answer':
       return 'Read: connected, but no status and headers came within the time limit.';
     case 'malformed_answer':
-      return 'Read: the answer is not HTTP that can be understood.';
+      return `The response is not valid HTTP${detail === null ? '' : `: ${detail}`}.`;
     case 'network_failure':
       return 'The connection failed.';
     case 'blocked_address':

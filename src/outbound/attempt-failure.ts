@@ -1,14 +1,18 @@
-import { errors } from 'undici';
 import type { AttemptErrorCode } from '../contracts/attempt.ts';
+import type { BrokenResponse } from './broken-head.ts';
 import type { Phase } from './progress.ts';
 
-/** An error whose code is already known. */
+/** An error whose code is already known; with what else is known of it. */
 export class AttemptFailure extends Error {
   readonly attemptCode: AttemptErrorCode;
+  readonly detail: string | undefined;
+  readonly response: BrokenResponse | undefined;
 
-  constructor(attemptCode: AttemptErrorCode) {
+  constructor(attemptCode: AttemptErrorCode, detail?: string, response?: BrokenResponse) {
     super(attemptCode);
     this.attemptCode = attemptCode;
+    this.detail = detail;
+    this.response = response;
   }
 }
 
@@ -23,8 +27,6 @@ const systemCodes: Readonly<Record<string, AttemptErrorCode>> = {
   // The kernel's way to say that this machine has no IPv6.
   EADDRNOTAVAIL: 'host_unreachable',
   ETIMEDOUT: 'timeout_connect',
-  UND_ERR_HEADERS_OVERFLOW: 'malformed_answer',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed_answer',
 };
 
 const lookupCodes: Readonly<Record<string, AttemptErrorCode>> = {
@@ -49,7 +51,7 @@ const certificateCode =
   /^(CERT_|CRL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|ERROR_IN_CERT_|ERR_TLS_CERT_)/;
 
 /**
- * Names an error of node:dns, node:net, node:tls or undici that ended an attempt in `phase`.
+ * Names an error of node:dns, node:net, node:tls or node:http that ended an attempt in `phase`.
  *
  * @example
  * classifyFailure(Object.assign(new Error(), { code: 'ECONNREFUSED' }), 'connect'); // 'connection_refused'
@@ -62,22 +64,25 @@ export function classifyFailure(error: unknown, phase: Phase): AttemptErrorCode 
   }
   const code = readProperty(error, 'code');
   if (phase === 'lookup') return lookupCodes[code] ?? 'dns_failure';
-  // Node reports a peer that closes in the midst of the handshake as a reset that no system call made.
+  // Node reports a peer that closes, in the midst of the handshake or later, as a reset that no system call made.
   if (code === 'ECONNRESET' && readProperty(error, 'syscall') === '') return 'connection_closed';
   const known = systemCodes[code];
   if (known !== undefined) return known;
-  // undici has one code for "closed" and for "answered what I do not take".
-  if (code === 'UND_ERR_SOCKET') {
-    return readProperty(error, 'message').startsWith('bad ') ? 'malformed_answer' : 'connection_closed';
-  }
-  // Its `code` is often undefined.
-  if (error instanceof errors.HTTPParserError) return 'malformed_answer';
   if (certificateCode.test(code)) return 'tls_certificate';
   if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || phase === 'tls') return 'tls_failure';
   return 'network_failure';
 }
 
-function readProperty(error: unknown, name: 'code' | 'syscall' | 'message'): string {
+/** Why the parser of node:http refused a response; undefined: it is another error. */
+export function parserReason(error: unknown): string | undefined {
+  const code = readProperty(error, 'code');
+  if (!code.startsWith('HPE_')) return undefined;
+  if (code === 'HPE_HEADER_OVERFLOW') return 'its headers are larger than 64 KiB';
+  if (code === 'HPE_INVALID_CONSTANT') return 'it does not begin with "HTTP/"';
+  return readProperty(error, 'reason');
+}
+
+function readProperty(error: unknown, name: 'code' | 'syscall' | 'reason'): string {
   const value: unknown = error instanceof Error ? Reflect.get(error, name) : undefined;
   return typeof value === 'string' ? value : '';
 }

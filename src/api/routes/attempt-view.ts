@@ -7,7 +7,7 @@ type Sent = { eventId: string; eventType: string; traceparent?: string | null; i
 
 /** An attempt as the API shows it: what was sent, and what came back. */
 export function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sent): Attempt {
-  const { errorCode, statusCode, response } = attempt;
+  const { errorCode, errorDetail, statusCode, response } = attempt;
   const headers = unsignedHeaders({ ...sent, attemptId: attempt.id, at: attempt.startedAt });
   return {
     id: attempt.id,
@@ -17,7 +17,9 @@ export function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sen
     status_code: statusCode,
     outcome: attempt.outcome,
     error:
-      errorCode === null ? null : { code: errorCode, message: describeAttemptError(errorCode, statusCode) },
+      errorCode === null
+        ? null
+        : { code: errorCode, message: describeAttemptError(errorCode, statusCode, errorDetail) },
     request: { method: 'POST', headers },
     response: response && {
       headers: response.headers,

@@ -52,7 +52,9 @@ async function toDelivery(deps: Deps, row: FoundDelivery): Promise<Delivery> {
   const facts = new Map(story.attempts.map((attempt) => [attempt.id, attempt]));
   const attempts = stored.map((attempt): Attempt => {
     const fact = facts.get(attempt.id);
-    const known = fact ? { ...attempt, ...fact, startedAt: new Date(fact.startedAt) } : attempt;
+    // The row alone has the status of a response that is not valid HTTP.
+    const { statusCode } = attempt;
+    const known = fact ? { ...attempt, ...fact, statusCode, startedAt: new Date(fact.startedAt) } : attempt;
     return toAttempt(known, row);
   });
   const { runId } = row;

@@ -215,6 +215,7 @@ create table attempts (
   status_code int,
   outcome text not null check (outcome in ('delivered', 'retry', 'failed')),
   error_code text,
+  error_detail text,
   wait_seconds int,
   response_headers jsonb,
   response_body bytea,
