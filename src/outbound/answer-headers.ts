@@ -1,7 +1,7 @@
 const maxHeaders = 64;
 const maxHeaderCharacters = 8 * 1024;
 
-const controlCharacters = /[\u0000-\u0008\u000a-\u001f\u007f]/g;
+const controlCharacters = /[^\P{Cc}\t\u0080-\u009f]/gu;
 
 /** Kept before all others. */
 const wanted = ['retry-after', 'content-type'];
