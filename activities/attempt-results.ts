@@ -38,7 +38,7 @@ export function factsOf(row: AttemptRow): AttemptFacts {
     startedAt: row.startedAt.toISOString(),
     durationMs: row.durationMs,
     // A response that is not valid HTTP counts for none.
-    statusCode: row.errorCode === 'malformed_answer' ? null : row.statusCode,
+    statusCode: row.errorCode === 'malformed_response' ? null : row.statusCode,
     outcome: row.outcome,
     errorCode: row.errorCode,
   };

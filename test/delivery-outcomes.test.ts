@@ -34,7 +34,7 @@ const rows: Row[] = [
   ['429', answers(429, { 'retry-after': '1' }), 'failed', 429, 'client_error'],
   ['500', answers(500), 'retrying', 500, 'server_error'],
   ['503 with Retry-After', answers(503, { 'retry-after': '900' }), 'retrying', 503, 'server_error'],
-  ['no answer', raw(() => undefined), 'retrying', null, 'timeout_answer'],
+  ['no answer', raw(() => undefined), 'retrying', null, 'timeout_response'],
   [
     'dripping headers',
     raw((socket) => {
@@ -44,7 +44,7 @@ const rows: Row[] = [
     }),
     'retrying',
     null,
-    'timeout_answer',
+    'timeout_response',
   ],
   [
     'an endless body',
@@ -103,14 +103,14 @@ const rows: Row[] = [
     }),
     'retrying',
     200,
-    'malformed_answer',
+    'malformed_response',
   ],
   [
     'garbage instead of HTTP',
     raw((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n')),
     'retrying',
     null,
-    'malformed_answer',
+    'malformed_response',
   ],
 ];
 
@@ -129,8 +129,7 @@ test.each(rows)('%s', async (_name, target, status, statusCode, errorCode) => {
   const [attempt] = delivery.attempts;
   expect(delivery.attempts).toHaveLength(1);
   // A name server that is away gives another code for a name that cannot exist.
-  const codes =
-    errorCode === 'dns_not_found' ? ['dns_not_found', 'dns_failure', 'timeout_lookup'] : [errorCode];
+  const codes = errorCode === 'dns_not_found' ? ['dns_not_found', 'dns_failure', 'timeout_dns'] : [errorCode];
   expect(codes).toContain(attempt?.error?.code ?? null);
   expect(attempt).toMatchObject({
     number: 1,
@@ -166,7 +165,7 @@ test('of a response that is not valid HTTP the log has the reason, the status an
   const expected = {
     status_code: 200,
     error: {
-      code: 'malformed_answer',
+      code: 'malformed_response',
       message: 'The response is not valid HTTP: Invalid character in Content-Length.',
     },
     response: { headers: { 'x-a': 'b', 'content-length': 'two' }, body: '', truncated: true },
@@ -178,7 +177,7 @@ test('of a response that is not valid HTTP the log has the reason, the status an
     'GET',
     `/v1/deliveries?webhook_id=${webhookId}`,
   );
-  expect(log.body.data).toMatchObject([{ last_status_code: null, last_error_code: 'malformed_answer' }]);
+  expect(log.body.data).toMatchObject([{ last_status_code: null, last_error_code: 'malformed_response' }]);
   const tested = await service.call<{ attempt: object }>('POST', '/v1/webhooks/test', {
     webhook_id: webhookId,
     event: 'document.deleted',

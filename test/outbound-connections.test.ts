@@ -203,7 +203,7 @@ describe('keep-alive', () => {
     onTestFinished(() => sender.close());
     expect(outcome(await sender.send({ url: origin, accountId: 'acc_1', headers: {}, body }))).toBe(200);
     const result = await sender.send({ url: origin, accountId: 'acc_1', headers: {}, body });
-    expect(outcome(result)).toBe('timeout_answer');
+    expect(outcome(result)).toBe('timeout_response');
     expect(result.durationMs).toBeLessThan(1_200);
   });
 

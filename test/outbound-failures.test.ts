@@ -28,14 +28,14 @@ function expectAround({ durationMs }: SendResult, expectedMs: number): void {
 test('no answer', async () => {
   const { origin } = await startRawReceiver(() => {});
   const result = await send(origin);
-  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_answer' });
+  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_response' });
   expectAround(result, timeoutMs);
 });
 
 test('no answer within the default 5 s', async () => {
   const { origin } = await startRawReceiver(() => {});
   const result = await send(origin, { timeoutMs: 5_000 });
-  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_answer' });
+  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_response' });
   expectAround(result, 5_000);
 }, 15_000);
 
@@ -46,7 +46,7 @@ test('headers that drip byte by byte do not extend the deadline', async () => {
     socket.on('close', () => clearInterval(timer));
   });
   const result = await send(origin);
-  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_answer' });
+  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_response' });
   expectAround(result, timeoutMs);
 });
 
@@ -68,7 +68,7 @@ test('TLS that never finishes', async () => {
 test('a lookup that never ends', async () => {
   const { nameServers } = await startNameServer(() => 'silence');
   const result = await send('https://example.com/', { nameServers });
-  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_lookup' });
+  expect(result).toMatchObject({ kind: 'failed', code: 'timeout_dns' });
   expectAround(result, timeoutMs);
 });
 
@@ -124,7 +124,7 @@ test.each([
   const { origin } = await startRawReceiver((socket) => {
     socket.once('data', () => socket.write(text, 'latin1'));
   });
-  expect(await codeOf(send(origin))).toBe('malformed_answer');
+  expect(await codeOf(send(origin))).toBe('malformed_response');
 });
 
 test.each([
@@ -163,7 +163,7 @@ test.each([
       });
     });
     const result = await send(origin, { timeoutMs: 5_000 });
-    expect(result).toMatchObject({ kind: 'failed', code: 'malformed_answer', detail });
+    expect(result).toMatchObject({ kind: 'failed', code: 'malformed_response', detail });
     if (result.kind !== 'failed') return;
     expect(result.response?.statusCode).toBe(statusCode);
     expect(Object.entries(result.response?.headers ?? {})).toEqual(
@@ -177,7 +177,7 @@ test.each([100, 102, 103])('malformed: %i and nothing after it', async (status) 
   const { origin } = await startRawReceiver((socket) => {
     socket.once('data', () => socket.end(`HTTP/1.1 ${status} Interim\r\n\r\n`));
   });
-  expect(await codeOf(send(origin))).toBe('malformed_answer');
+  expect(await codeOf(send(origin))).toBe('malformed_response');
 });
 
 test.each([
@@ -207,7 +207,7 @@ test.each(['a..example.com', `${'a'.repeat(64)}.example.com`, `${'abc.'.repeat(7
 test.each([
   ['ENOTFOUND', 'dns_not_found'],
   ['ENODATA', 'dns_not_found'],
-  ['ETIMEOUT', 'timeout_lookup'],
+  ['ETIMEOUT', 'timeout_dns'],
   ['ESERVFAIL', 'dns_failure'],
   ['EBADRESP', 'dns_failure'],
 ])('the lookup fails with %s', async (code, expected) => {
@@ -295,9 +295,9 @@ test.each([
   ['EHOSTUNREACH', 'connect', 'host_unreachable'],
   ['ENETUNREACH', 'connect', 'host_unreachable'],
   ['ETIMEDOUT', 'connect', 'timeout_connect'],
-  ['EPIPE', 'answer', 'connection_reset'],
+  ['EPIPE', 'response', 'connection_reset'],
   ['EMFILE', 'connect', 'network_failure'],
-  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'answer', 'tls_failure'],
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'response', 'tls_failure'],
   ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'tls', 'tls_certificate'],
 ] as const)('%s in phase %s is %s', (code, phase, expected) => {
   expect(classifyFailure(Object.assign(new Error(code), { code, syscall: 'x' }), phase)).toBe(expected);

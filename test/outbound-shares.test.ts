@@ -61,7 +61,7 @@ test('who has waited for 3 s is sent back, and nothing was sent', async () => {
   await expect(sender.send(request)).rejects.toThrow(SenderBusy);
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(2_900);
   expect(performance.now() - startedAt).toBeLessThan(4_000);
-  expect(await first).toMatchObject({ kind: 'failed', code: 'timeout_answer' });
+  expect(await first).toMatchObject({ kind: 'failed', code: 'timeout_response' });
   expect(connectionCount()).toBe(1);
 });
 

@@ -70,15 +70,15 @@ export function describeAttemptError(
       return 'TLS: the certificate is not valid for this host (expired, self-signed, or for another name).';
     case 'tls_failure':
       return 'TLS: the handshake failed.';
-    case 'timeout_lookup':
+    case 'timeout_dns':
       return 'Name look-up took longer than the time limit.';
     case 'timeout_connect':
       return 'Connect: no connection within the time limit.';
     case 'timeout_tls':
       return 'TLS: the handshake did not end within the time limit.';
-    case 'timeout_answer':
+    case 'timeout_response':
       return 'Read: connected, but no status and headers came within the time limit.';
-    case 'malformed_answer':
+    case 'malformed_response':
       return `The response is not valid HTTP${detail === null ? '' : `: ${detail}`}.`;
     case 'network_failure':
       return 'The connection failed.';

@@ -34,7 +34,7 @@ const lookupCodes: Readonly<Record<string, AttemptErrorCode>> = {
   ENODATA: 'dns_not_found',
   // No name server has a name with an empty label, or one of more than 63 characters.
   EBADNAME: 'dns_not_found',
-  ETIMEOUT: 'timeout_lookup',
+  ETIMEOUT: 'timeout_dns',
 };
 
 /** Of the reasons why each address of a name failed, the one that helps its owner most comes first. */
@@ -63,7 +63,7 @@ export function classifyFailure(error: unknown, phase: Phase): AttemptErrorCode 
     return byUsefulness.find((code) => codes.includes(code)) ?? codes[0] ?? 'network_failure';
   }
   const code = readProperty(error, 'code');
-  if (phase === 'lookup') return lookupCodes[code] ?? 'dns_failure';
+  if (phase === 'dns') return lookupCodes[code] ?? 'dns_failure';
   // Node reports a peer that closes, in the midst of the handshake or later, as a reset that no system call made.
   if (code === 'ECONNRESET' && readProperty(error, 'syscall') === '') return 'connection_closed';
   const known = systemCodes[code];

@@ -76,7 +76,7 @@ export function createConnection(origin: string, socket: Socket): Connection {
 
   async function request(outbound: OutboundRequest, progress: Progress): Promise<HttpResponse> {
     throwIfEnded(progress);
-    progress.phase = 'answer';
+    progress.phase = 'response';
     const isReused = quickestMs < Infinity;
     const sentAt = performance.now();
     isUnderWay = true;
@@ -122,7 +122,7 @@ export function createConnection(origin: string, socket: Socket): Connection {
 }
 
 function isClosed(error: unknown): boolean {
-  const code = classifyFailure(error, 'answer');
+  const code = classifyFailure(error, 'response');
   return code === 'connection_closed' || code === 'connection_reset';
 }
 

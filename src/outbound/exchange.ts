@@ -73,7 +73,7 @@ export function exchange(
     };
     const refuse = (reason: string, { statusCode, headersDistinct }: Refused): void => {
       fail(
-        new AttemptFailure('malformed_answer', reason, {
+        new AttemptFailure('malformed_response', reason, {
           statusCode: statusCode ?? null,
           headers: boundHeaders(headersDistinct ?? {}),
         }),
@@ -133,7 +133,8 @@ function headerLines(host: string, headers: Record<string, string>, length: numb
 
 function explain(error: Error, interimCount: number, readHead: () => Buffer): Error {
   const reason = parserReason(error);
-  if (reason !== undefined) return new AttemptFailure('malformed_answer', reason, readBrokenHead(readHead()));
-  if (interimCount === 0 || classifyFailure(error, 'answer') !== 'connection_closed') return error;
-  return new AttemptFailure('malformed_answer', 'no final response follows the interim one');
+  if (reason !== undefined)
+    return new AttemptFailure('malformed_response', reason, readBrokenHead(readHead()));
+  if (interimCount === 0 || classifyFailure(error, 'response') !== 'connection_closed') return error;
+  return new AttemptFailure('malformed_response', 'no final response follows the interim one');
 }

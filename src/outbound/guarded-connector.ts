@@ -105,7 +105,7 @@ export function createConnector({
   return async (url, client, progress) => {
     const find = await prepareLookup(url.hostname, client, progress);
     return async () => {
-      progress.phase = 'lookup';
+      progress.phase = 'dns';
       const found = await find(progress);
       try {
         return await open(url, found, progress);
