@@ -1,13 +1,24 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import type { DeliveryStatus, FailureReason } from '../src/contracts/delivery.ts';
-import type { AttemptRow } from '../src/db/attempts.ts';
+import type { AttemptRow, StoredResponse } from '../src/db/attempts.ts';
 import { describeAttemptError, judgeAttempt } from '../src/domain/outcome.ts';
 import { waitSeconds } from '../src/domain/retry-schedule.ts';
 import type { SendResult } from '../src/outbound/sender.ts';
 import type { AttemptFacts, AttemptResult } from '../workflows/contract.ts';
 
+/** Of a response that is not valid HTTP, the status that could be read. */
 export const statusOf = (sent: SendResult): number | null =>
-  sent.kind === 'answered' ? sent.statusCode : null;
+  sent.kind === 'answered' ? sent.statusCode : (sent.response?.statusCode ?? null);
+
+/** What is kept of the response. */
+export function responseOf(sent: SendResult): StoredResponse | null {
+  if (sent.kind === 'answered') return { headers: sent.headers, body: sent.body, truncated: sent.truncated };
+  if (sent.response === undefined || sent.response.statusCode === null) return null;
+  return { headers: sent.response.headers, body: Buffer.alloc(0), truncated: true };
+}
+
+export const errorDetailOf = (sent: SendResult): string | null =>
+  sent.kind === 'failed' ? (sent.detail ?? null) : null;
 
 export function secondsToWait(sent: SendResult, scheduledSeconds: number, endedAt: Date): number {
   const retryAfter = sent.kind === 'answered' ? sent.headers['retry-after'] : undefined;
@@ -15,16 +26,9 @@ export function secondsToWait(sent: SendResult, scheduledSeconds: number, endedA
 }
 
 /** Why an attempt that failed ends its delivery; null: it does not. */
-export function reasonOf(
-  { outcome, errorCode, statusCode }: AttemptRow,
-  isLast: boolean,
-): FailureReason | null {
+export function reasonOf({ outcome, errorCode }: AttemptRow): FailureReason | null {
   if (outcome !== 'failed') return null;
-  const response =
-    statusCode === null
-      ? { kind: 'failed' as const, code: errorCode ?? 'network_failure' }
-      : { kind: 'answered' as const, statusCode };
-  return judgeAttempt(response, isLast).reason;
+  return judgeAttempt({ kind: 'failed', code: errorCode ?? 'network_failure' }, true).reason;
 }
 
 export function factsOf(row: AttemptRow): AttemptFacts {
@@ -33,7 +37,8 @@ export function factsOf(row: AttemptRow): AttemptFacts {
     number: row.number,
     startedAt: row.startedAt.toISOString(),
     durationMs: row.durationMs,
-    statusCode: row.statusCode,
+    // A response that is not valid HTTP counts for none.
+    statusCode: row.errorCode === 'malformed_response' ? null : row.statusCode,
     outcome: row.outcome,
     errorCode: row.errorCode,
   };

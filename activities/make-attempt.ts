@@ -15,7 +15,7 @@ import { bodyFor } from '../src/domain/wire-body.ts';
 import type { Sender } from '../src/outbound/sender.ts';
 import type { SecretBox } from '../src/security/secret-box.ts';
 import type { AttemptResult, AttemptTrigger } from '../workflows/contract.ts';
-import { reasonOf, secondsToWait, statusOf, toResult } from './attempt-results.ts';
+import { errorDetailOf, reasonOf, responseOf, secondsToWait, statusOf, toResult } from './attempt-results.ts';
 import { sendAttempt } from './send-attempt.ts';
 
 export type MakeAttemptDeps = {
@@ -180,11 +180,8 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
       activation,
       countsForCap: !isOperational(context.eventType),
       request: { url, format, bodyBytes: sentBody.length },
-      response:
-        sent.kind === 'answered'
-          ? { headers: sent.headers, body: sent.body, truncated: sent.truncated }
-          : null,
-      errorDetail: sent.kind === 'failed' ? (sent.detail ?? null) : null,
+      errorDetail: errorDetailOf(sent),
+      response: responseOf(sent),
       status: planned,
       reason,
       nextAttemptAt: seconds === null ? null : new Date(endedAt.getTime() + seconds * 1000),
@@ -202,10 +199,9 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
 
   return async (context: AttemptContext, attemptRun: AttemptRun): Promise<Attempted> => {
     const { deliveryId, number, recorded } = context;
-    const isLast = attemptRun.scheduledSeconds === null;
     if (recorded) {
       // It was sent and recorded: by an earlier run of this activity, which died before it could say so, or by a group.
-      const reason = reasonOf(recorded, isLast);
+      const reason = reasonOf(recorded);
       if (reason) await onFailed({ deliveryId, number, context, reason });
       if (reason && context.ownerId === attemptRun.run.workflowId)
         await markEndedRun(pool, deliveryId, attemptRun.run.runId);
@@ -216,7 +212,7 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
     const obstacle = await findObstacle(context, attemptRun);
     if (obstacle) return { result: obstacle, durationMs: null, isFailed: null };
     const { row, status } = await sendAndRecord(context, attemptRun);
-    const reason = reasonOf(row, isLast);
+    const reason = reasonOf(row);
     if (reason) await onFailed({ deliveryId, number, context, reason });
     const isFailed = row.outcome !== 'delivered';
     return { result: toResult(row, reason, status), durationMs: row.durationMs, isFailed };

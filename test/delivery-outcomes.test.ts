@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { reservePort } from '../bench/reserve-port.ts';
 import { readDelivery, waitForStatus, workflowStatus } from './kit/delivery.ts';
 import { makeCertificate, startRawReceiver, startReceiver } from './kit/raw-receiver.ts';
@@ -35,7 +35,7 @@ const rows: Row[] = [
   ['429', answers(429, { 'retry-after': '1' }), 'failed', 429, 'client_error'],
   ['500', answers(500), 'retrying', 500, 'server_error'],
   ['503 with Retry-After', answers(503, { 'retry-after': '900' }), 'retrying', 503, 'server_error'],
-  ['no answer', raw(() => undefined), 'retrying', null, 'timeout_answer'],
+  ['no answer', raw(() => undefined), 'retrying', null, 'timeout_response'],
   [
     'dripping headers',
     raw((socket) => {
@@ -45,7 +45,7 @@ const rows: Row[] = [
     }),
     'retrying',
     null,
-    'timeout_answer',
+    'timeout_response',
   ],
   [
     'an endless body',
@@ -97,11 +97,21 @@ const rows: Row[] = [
     'tls_certificate',
   ],
   [
+    'a length twice',
+    raw((socket) => {
+      const length = 'Content-Length: 2\r\n';
+      socket.write(`HTTP/1.1 200 OK\r\nX-A: b\r\n${length}${length}\r\nok`);
+    }),
+    'retrying',
+    200,
+    'malformed_response',
+  ],
+  [
     'garbage instead of HTTP',
     raw((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n')),
     'retrying',
     null,
-    'malformed_answer',
+    'malformed_response',
   ],
 ];
 
@@ -120,8 +130,7 @@ test.each(rows)('%s', async (_name, target, status, statusCode, errorCode) => {
   const [attempt] = delivery.attempts;
   expect(delivery.attempts).toHaveLength(1);
   // A name server that is away gives another code for a name that cannot exist.
-  const codes =
-    errorCode === 'dns_not_found' ? ['dns_not_found', 'dns_failure', 'timeout_lookup'] : [errorCode];
+  const codes = errorCode === 'dns_not_found' ? ['dns_not_found', 'dns_failure', 'timeout_dns'] : [errorCode];
   expect(codes).toContain(attempt?.error?.code ?? null);
   expect(attempt).toMatchObject({
     number: 1,
@@ -144,6 +153,37 @@ test.each(rows)('%s', async (_name, target, status, statusCode, errorCode) => {
     expect(await workflowStatus(mine, id)).toBe(status === 'failed' ? 'FAILED' : 'COMPLETED');
   }
   if (attempt?.response) expect(Buffer.byteLength(attempt.response.body)).toBeLessThanOrEqual(16_384);
+});
+
+test('of a response that is not valid HTTP the log has the reason, the status and the headers', async () => {
+  const { origin } = await startRawReceiver((socket) => {
+    socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: two\r\n\r\nok'));
+  });
+  const { webhook_id: webhookId } = await service.newWebhook(origin);
+  onTestFinished(async () => void (await service.call('DELETE', `/v1/webhooks/${webhookId}`)));
+  const { deliveries } = await service.publish();
+  const delivery = await waitForStatus(service, deliveries[0]?.id ?? '', 'retrying');
+  const expected = {
+    status_code: 200,
+    error: {
+      code: 'malformed_response',
+      message: 'The response is not valid HTTP: Invalid character in Content-Length.',
+    },
+    response: { headers: { 'x-a': 'b', 'content-length': 'two' }, body: '', truncated: true },
+  };
+  expect(delivery.attempts).toMatchObject([expected]);
+  // It is no 200.
+  expect(delivery.timeline).toContainEqual(expect.objectContaining({ type: 'attempt', status_code: null }));
+  const log = await service.call<{ data: { last_status_code: number | null }[] }>(
+    'GET',
+    `/v1/deliveries?webhook_id=${webhookId}`,
+  );
+  expect(log.body.data).toMatchObject([{ last_status_code: null, last_error_code: 'malformed_response' }]);
+  const tested = await service.call<{ attempt: object }>('POST', '/v1/webhooks/test', {
+    webhook_id: webhookId,
+    event: 'document.deleted',
+  });
+  expect(tested.body.attempt).toMatchObject({ ...expected, outcome: 'failed' });
 });
 
 test('the guard refuses an address at the attempt too: failed at once, blocked_address', async () => {

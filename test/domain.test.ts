@@ -47,6 +47,8 @@ test('every status has the outcome of the table', () => {
       else expect([outcome, reason]).toEqual(isLast ? ['failed', 'retries_exhausted'] : ['retry', null]);
     }
   }
+  const errorOf = (statusCode: number) => judgeAttempt({ kind: 'answered', statusCode }, false).errorCode;
+  expect([301, 304, 308].map(errorOf)).toEqual(['redirect', 'unexpected_status', 'redirect']);
   for (const code of attemptErrorCodes.filter((known) => !/client|server|redirect|unexpected/.test(known))) {
     const { outcome, reason } = judgeAttempt({ kind: 'failed', code }, false);
     expect([outcome, reason]).toEqual(

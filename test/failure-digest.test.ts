@@ -82,6 +82,7 @@ async function fail(of: { accountId: string; failing: string }, count: number): 
       countsForCap: true,
       request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100 },
       response: null,
+      errorDetail: null,
       status: 'failed',
       reason: 'client_error',
       nextAttemptAt: null,

@@ -51,6 +51,30 @@ test('the request arrives as it was given', async () => {
   ]);
 });
 
+test('the bytes on the wire are the caller’s, and three headers of the client’s own', async () => {
+  let text = '';
+  const { origin, port } = await startRawReceiver((socket) => {
+    socket.setEncoding('latin1').on('data', (chunk: string) => {
+      text += chunk;
+      if (text.endsWith('}')) socket.write('HTTP/1.1 204 No Content\r\n\r\n');
+    });
+  });
+  const sender = createSender({ guard, timeoutMs: 2_000 });
+  onTestFinished(() => sender.close());
+  const headers = { 'Content-Type': 'application/json', 'X-FLTR-Event': 'é', 'webhook-id': 'evt_1' };
+  await sender.send({ url: `${origin}/hook?a=1`, accountId: 'acc_1', headers, body: Buffer.from('{"ü":1}') });
+  const lines = [
+    'POST /hook?a=1 HTTP/1.1',
+    `host: 127.0.0.1:${port}`,
+    'connection: keep-alive',
+    'Content-Type: application/json',
+    'X-FLTR-Event: é',
+    'webhook-id: evt_1',
+    'content-length: 8',
+  ];
+  expect(text).toBe(`${lines.join('\r\n')}\r\n\r\n${Buffer.from('{"ü":1}').toString('latin1')}`);
+});
+
 test.each([200, 204, 299, 301, 302, 307, 308, 400, 404, 410, 429, 500, 503, 599])(
   '%i is an answer, and its headers are seen',
   async (statusCode) => {
@@ -90,6 +114,88 @@ test.each(['100 Continue', '102 Processing', '103 Early Hints'])('%s is not the 
     });
   });
   expect(answered(await makeSender()(origin)).statusCode).toBe(201);
+});
+
+const okay = 'Content-Length: 2\r\n\r\nok';
+
+test.each([
+  ['17 KiB of headers', `HTTP/1.1 200 OK\r\nX-Long: ${'b'.repeat(17 * 1024)}\r\n${okay}`],
+  ['60 KiB of headers', `HTTP/1.1 200 OK\r\n${`X-Long: ${'b'.repeat(1012)}\r\n`.repeat(60)}${okay}`],
+  ['a folded header', `HTTP/1.1 200 OK\r\nX-A: one\r\n two\r\n${okay}`, { 'x-a': 'one two' }],
+  ['line feeds alone', `HTTP/1.1 200 OK\nX-A: b\n${okay.replaceAll('\r', '')}`, { 'x-a': 'b' }],
+  ['an empty line before it', `\r\nHTTP/1.1 200 OK\r\n${okay}`],
+  [
+    'a length beside chunks',
+    'HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+  ],
+  [
+    'chunks beside a length',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+  ],
+  ['100, 100 and 200 at once', `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(2)}HTTP/1.1 200 OK\r\n${okay}`],
+  [
+    '103, 100 and 200 at once',
+    `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n${okay}`,
+  ],
+  ['an empty line before a 100', `\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n${okay}`],
+] as [string, string, Record<string, string>?][])(
+  'a valid response: %s',
+  async (_name, text, headers = {}) => {
+    const { origin, connectionCount } = await startRawReceiver((socket) => {
+      socket.on('data', () => socket.write(text));
+    });
+    const send = makeSender();
+    for (let n = 0; n < 2; n += 1) {
+      const result = answered(await send(origin));
+      expect(result).toMatchObject({ statusCode: 200, truncated: false, headers });
+      expect(result.body.toString()).toBe('ok');
+    }
+    // Where the next response begins is uncertain after two framings.
+    expect(connectionCount()).toBe(/Transfer-Encoding/.test(text) ? 2 : 1);
+  },
+);
+
+test('interim responses are passed over wherever packets are cut', async () => {
+  const text = `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\n${okay}`;
+  const { origin } = await startReceiver((request) => {
+    const at = Number(request.url?.slice(1));
+    request.socket.write(text.slice(0, at));
+    setTimeout(() => request.socket.end(text.slice(at)), 30);
+  });
+  const send = makeSender({ connectionsPerOrigin: 2 * text.length, timeoutMs: 10_000 });
+  const results = await Promise.all(Array.from(text, (_character, at) => send(`${origin}/${at}`)));
+  expect(results.map((result) => answered(result).body.toString())).toEqual(Array.from(text, () => 'ok'));
+});
+
+test('304 has no body, whatever its length says', async () => {
+  const { origin } = await startRawReceiver((socket) => {
+    socket.on('data', () => socket.write('HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n'));
+  });
+  expect(answered(await makeSender()(origin))).toMatchObject({ statusCode: 304, truncated: false });
+});
+
+test('a body that ends with the connection is truncated where the connection was reset', async () => {
+  const { origin } = await startRawReceiver((socket) => {
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\nhalf');
+      setTimeout(() => socket.resetAndDestroy(), 30);
+    });
+  });
+  const result = answered(await makeSender()(origin));
+  expect(result).toMatchObject({ statusCode: 200, truncated: true });
+  expect(result.body.toString()).toBe('half');
+});
+
+test.each([
+  ['a bad chunk', 'Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n', true],
+  ['more than its length', `${okay}more`, false],
+])('the response stands where its body goes wrong: %s', async (_name, rest, truncated) => {
+  const { origin } = await startRawReceiver((socket) => {
+    socket.on('data', () => socket.write(`HTTP/1.1 200 OK\r\n${rest}`));
+  });
+  const result = answered(await makeSender()(origin));
+  expect(result).toMatchObject({ statusCode: 200, truncated });
+  expect(result.body.toString()).toBe('ok');
 });
 
 test('a body without end is cut at the deadline, and the answer stands', async () => {

@@ -56,7 +56,7 @@ test('hanging names keep no attempt of a healthy one waiting, of the same accoun
   const beside: number[] = [];
   for (let n = 0; n < 20; n += 1) beside.push(await sendHealthy());
   const codes = (await Promise.all(hanging)).map(outcome);
-  expect(codes).toEqual(Array.from({ length: 24 }, () => 'timeout_lookup'));
+  expect(codes).toEqual(Array.from({ length: 24 }, () => 'timeout_dns'));
   expect(Math.min(...beside)).toBeLessThan(alone * 5 + 50);
   // One of them alone would wait for 5 s.
   expect(Math.max(...beside)).toBeLessThan(4_500);
@@ -68,11 +68,11 @@ test('a name that hung fails at once for a while, and works as soon as that is o
   const send = () =>
     sender.send({ url: `https://a.hang.test:${port}/`, accountId: 'acc_1', headers: {}, body });
   const slow = await send();
-  expect(outcome(slow)).toBe('timeout_lookup');
+  expect(outcome(slow)).toBe('timeout_dns');
   expect(slow.durationMs).toBeGreaterThanOrEqual(350);
   const asked = queries.length;
   const quick = await send();
-  expect(outcome(quick)).toBe('timeout_lookup');
+  expect(outcome(quick)).toBe('timeout_dns');
   expect(quick.durationMs).toBeLessThan(slow.durationMs);
   expect(queries).toHaveLength(asked);
   mend();

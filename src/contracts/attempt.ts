@@ -15,11 +15,11 @@ export const attemptErrorCodes = [
   'host_unreachable',
   'tls_certificate',
   'tls_failure',
-  'timeout_lookup',
+  'timeout_dns',
   'timeout_connect',
   'timeout_tls',
-  'timeout_answer',
-  'malformed_answer',
+  'timeout_response',
+  'malformed_response',
   'network_failure',
   'blocked_address',
 ] as const;
@@ -38,7 +38,9 @@ export const attemptSchema = z
     number: z.int().meta({ description: 'Counts from 1.' }),
     started_at: z.iso.datetime(),
     duration_ms: z.int(),
-    status_code: z.int().nullable(),
+    status_code: z.int().nullable().meta({
+      description: 'Of a response that is not valid HTTP, what could be read of it; `error` is set then.',
+    }),
     outcome: z.enum(attemptOutcomes),
     error: z.object({ code: z.enum(attemptErrorCodes), message: z.string() }).nullable(),
     request: z

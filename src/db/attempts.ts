@@ -75,7 +75,8 @@ const recordStatement = `with given as (
       ended_at = case when ${isApplied} then g.ended_at else d.ended_at end,
       attempt_count = g.number,
       retries_used = d.retries_used + case when g.status = 'retrying' then 1 else 0 end,
-      last_status_code = g.status_code,
+      -- A response that is not valid HTTP counts for none.
+      last_status_code = case when g.error_code is distinct from 'malformed_response' then g.status_code end,
       last_error_code = g.error_code,
       owner_id = case when not ${isApplied} then case when d.status = 'canceled' then d.owner_id end
         when g.status = 'delivered' then g.workflow_id else d.id end,

@@ -70,16 +70,16 @@ export function describeAttemptError(
       return detail ?? 'TLS: the certificate is not valid.';
     case 'tls_failure':
       return detail ?? 'TLS: the handshake failed.';
-    case 'timeout_lookup':
+    case 'timeout_dns':
       return 'Name look-up took longer than the time limit.';
     case 'timeout_connect':
       return 'Connect: no connection within the time limit.';
     case 'timeout_tls':
       return 'TLS: the handshake did not end within the time limit.';
-    case 'timeout_answer':
+    case 'timeout_response':
       return 'Read: connected, but no status and headers came within the time limit.';
-    case 'malformed_answer':
-      return 'Read: the answer is not HTTP that can be understood.';
+    case 'malformed_response':
+      return `The response is not valid HTTP${detail === null ? '' : `: ${detail}`}.`;
     case 'network_failure':
       return 'The connection failed.';
     case 'blocked_address':

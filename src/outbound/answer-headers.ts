@@ -3,12 +3,14 @@ import { headerText } from './header-text.ts';
 const maxHeaders = 64;
 const maxHeaderCharacters = 8 * 1024;
 
+const controlCharacters = /[^\P{Cc}\t\u0080-\u009f]/gu;
+
 /** Kept before all others. */
 const wanted = ['retry-after', 'content-type'];
 
 /**
  * The headers of an answer that are kept, repeated ones joined with a comma: at most 64 and 8 KiB. What does not fit is
- * left out whole; `retry-after` and `content-type` come first.
+ * left out whole; `retry-after` and `content-type` come first. Control characters are replaced by U+FFFD.
  *
  * @param headers names in lower case
  * @example
@@ -19,7 +21,9 @@ export function boundHeaders(headers: Record<string, string | string[] | undefin
   let room = maxHeaderCharacters;
   const keep = (name: string, value: string | string[] | undefined): void => {
     if (value === undefined || kept.length === maxHeaders) return;
-    const text = headerText(Array.isArray(value) ? value.join(', ') : value);
+    const joined = headerText(Array.isArray(value) ? value.join(', ') : value);
+    // The database holds no NUL, and no receiver means another one of these.
+    const text = joined.replace(controlCharacters, '\ufffd');
     const cost = name.length + text.length;
     if (cost > room) return;
     room -= cost;

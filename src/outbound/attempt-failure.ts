@@ -1,17 +1,19 @@
-import { errors } from 'undici';
 import type { AttemptErrorCode } from '../contracts/attempt.ts';
+import type { BrokenResponse } from './broken-head.ts';
 import type { Phase } from './progress.ts';
 import { describeTlsFailure, type TlsError } from './tls-failure.ts';
 
-/** An error whose code is already known. `detail`: what the code does not say, for the webhook's owner. */
+/** An error whose code is already known; with what else is known of it. */
 export class AttemptFailure extends Error {
   readonly attemptCode: AttemptErrorCode;
   readonly detail: string | undefined;
+  readonly response: BrokenResponse | undefined;
 
-  constructor(attemptCode: AttemptErrorCode, detail?: string) {
+  constructor(attemptCode: AttemptErrorCode, detail?: string, response?: BrokenResponse) {
     super(attemptCode);
     this.attemptCode = attemptCode;
     this.detail = detail;
+    this.response = response;
   }
 }
 
@@ -26,8 +28,6 @@ const systemCodes: Readonly<Record<string, AttemptErrorCode>> = {
   // The kernel's way to say that this machine has no IPv6.
   EADDRNOTAVAIL: 'host_unreachable',
   ETIMEDOUT: 'timeout_connect',
-  UND_ERR_HEADERS_OVERFLOW: 'malformed_answer',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'malformed_answer',
 };
 
 const lookupCodes: Readonly<Record<string, AttemptErrorCode>> = {
@@ -35,7 +35,7 @@ const lookupCodes: Readonly<Record<string, AttemptErrorCode>> = {
   ENODATA: 'dns_not_found',
   // No name server has a name with an empty label, or one of more than 63 characters.
   EBADNAME: 'dns_not_found',
-  ETIMEOUT: 'timeout_lookup',
+  ETIMEOUT: 'timeout_dns',
 };
 
 /** Of the reasons why each address of a name failed, the one that helps its owner most comes first. */
@@ -48,7 +48,7 @@ const byUsefulness: readonly AttemptErrorCode[] = [
 ];
 
 /**
- * Names an error of node:dns, node:net, node:tls or undici that ended an attempt in `phase`.
+ * Names an error of node:dns, node:net, node:tls or node:http that ended an attempt in `phase`.
  *
  * @example
  * classifyFailure(Object.assign(new Error(), { code: 'ECONNREFUSED' }), 'connect'); // 'connection_refused'
@@ -60,17 +60,11 @@ export function classifyFailure(error: unknown, phase: Phase): AttemptErrorCode 
     return byUsefulness.find((code) => codes.includes(code)) ?? codes[0] ?? 'network_failure';
   }
   const code = readProperty(error, 'code');
-  if (phase === 'lookup') return lookupCodes[code] ?? 'dns_failure';
-  // Node reports a peer that closes in the midst of the handshake as a reset that no system call made.
+  if (phase === 'dns') return lookupCodes[code] ?? 'dns_failure';
+  // Node reports a peer that closes, in the midst of the handshake or later, as a reset that no system call made.
   if (code === 'ECONNRESET' && readProperty(error, 'syscall') === '') return 'connection_closed';
   const known = systemCodes[code];
   if (known !== undefined) return known;
-  // undici has one code for "closed" and for "answered what I do not take".
-  if (code === 'UND_ERR_SOCKET') {
-    return readProperty(error, 'message').startsWith('bad ') ? 'malformed_answer' : 'connection_closed';
-  }
-  // Its `code` is often undefined.
-  if (error instanceof errors.HTTPParserError) return 'malformed_answer';
   return (
     describeTlsFailure(tlsErrorOf(error), '')?.code ?? (phase === 'tls' ? 'tls_failure' : 'network_failure')
   );
@@ -121,7 +115,16 @@ function tlsErrorOf(error: unknown): TlsError {
   };
 }
 
-function readProperty(error: unknown, name: 'code' | 'syscall' | 'message'): string {
+/** Why the parser of node:http refused a response; undefined: it is another error. */
+export function parserReason(error: unknown): string | undefined {
+  const code = readProperty(error, 'code');
+  if (!code.startsWith('HPE_')) return undefined;
+  if (code === 'HPE_HEADER_OVERFLOW') return 'its headers are larger than 64 KiB';
+  if (code === 'HPE_INVALID_CONSTANT') return 'it does not begin with "HTTP/"';
+  return readProperty(error, 'reason');
+}
+
+function readProperty(error: unknown, name: 'code' | 'syscall' | 'message' | 'reason'): string {
   const value: unknown = error instanceof Error ? Reflect.get(error, name) : undefined;
   return typeof value === 'string' ? value : '';
 }

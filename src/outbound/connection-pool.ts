@@ -39,9 +39,8 @@ type ConnectionPoolOptions = {
 const maxOfTests = 4;
 
 /**
- * Keeps connections alive between attempts. undici's own `Pool` is not used because it tells neither which
- * connection a request travels on nor whether that one is reused, and because a request that waits in it
- * cannot be withdrawn: after its deadline it would still open connections.
+ * Keeps connections alive between attempts. The `Agent` of node:http is used for each connection alone: it shares its
+ * sockets out to nobody in particular, and a request that waits in it would open a connection after its deadline.
  *
  * Many accounts may have receivers at one origin. An account has half of its connections at most, its test events a few
  * beside these, and one that becomes free goes to who has the fewest: an account whose receivers hang leaves room.

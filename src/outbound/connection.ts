@@ -1,167 +1,134 @@
+import { Agent } from 'node:http';
 import type { Socket } from 'node:net';
-import { Client } from 'undici';
-import { createBodyKeeper } from './answer-body.ts';
-import { boundHeaders } from './answer-headers.ts';
-import { AttemptFailure } from './attempt-failure.ts';
+import { AttemptFailure, classifyFailure } from './attempt-failure.ts';
+import { exchange, type HttpResponse, type OutboundRequest } from './exchange.ts';
 import { throwIfEnded, type Progress } from './progress.ts';
-import type { Target } from './target.ts';
-
-export type OutboundRequest = { url: Target; headers: Record<string, string>; body: Buffer | Uint8Array };
-export type Answer = {
-  statusCode: number;
-  headers: Record<string, string>;
-  /** At most 16 KiB, as they came. */
-  body: Buffer;
-  /** The body had more, broke off, or was not there in time. */
-  truncated: boolean;
-};
 
 /** One socket to one origin, used by one attempt at a time. */
 export type Connection = {
   readonly origin: string;
-  /** Whether it has carried an answer before: then the receiver may have closed it without our knowing. */
-  readonly isReused: () => boolean;
   readonly isOpen: () => boolean;
-  /** Whether the request under way has had any byte of an answer. */
-  readonly hasAnswerBegun: () => boolean;
   /**
-   * Sends one request, resolves with the final answer. Once its status and headers are here it is not rejected: an
+   * Sends one request, resolves with the final response. Once its status and headers are here it is not rejected: an
    * attempt that ends early then cuts the body. Whatever is cut or fails ends the connection.
    */
-  readonly request: (request: OutboundRequest, progress: Progress) => Promise<Answer>;
-  readonly destroy: (reason?: Error) => void;
+  readonly request: (request: OutboundRequest, progress: Progress) => Promise<HttpResponse>;
+  /**
+   * Whether the last request met the end of the idle time before it: the receiver had given the kept connection up, and
+   * that and the request crossed. Then the request may be sent once more, on a connection that carried nothing yet.
+   */
+  readonly endedIdle: () => boolean;
+  readonly destroy: () => void;
   readonly onClose: (listener: () => void) => void;
 };
 
 // Receivers close idle connections after 5 s (Node) to 75 s (nginx); one that says when is believed, to 25 s.
 const keepAliveMs = 4_000;
 const keepAliveMaxMs = 25_000;
+/** What a request that is on its way when the receiver's time runs out may need to arrive. */
+const keepAliveMarginMs = 1_000;
 // Traffic must not keep a connection alive for ever: the name may point elsewhere by now.
 const maxAgeMs = 60_000;
-const maxHeaderBytes = 16 * 1024;
-const maxInterimAnswers = 32;
-const noBody = Buffer.alloc(0);
+/** How long a busy process may take to notice that a connection was closed. */
+const noticeMs = 250;
+/** No receiver is farther away than this, there and back. */
+const maxRoundTripMs = 1_000;
 
 /**
- * Speaks HTTP/1.1 over a socket that is already connected and judged, through an undici `Client` that can
- * never open another one. It has no time limits of its own: its user's single deadline destroys it.
+ * Keeps a socket that is already connected and judged alive between requests. Its `Agent` can never open another one.
+ *
+ * A receiver may end an idle connection at the moment at which a request is on its way: it closes it, or it writes a 400
+ * or a 408 and closes it. A close belongs to the idle time when it comes within about a round trip; later, the receiver
+ * had the request and failed. A 400 or 408 that ends a kept connection may belong to either. Only a connection that was
+ * never idle tells, and sending again what was refused does no harm.
+ * Source: RFC 9110, 15.5.9; RFC 9112, 9.3.1 and 9.5.
  */
 export function createConnection(origin: string, socket: Socket): Connection {
   const openedAt = performance.now();
-  let answers = 0;
-  let interim = 0;
-  let awaitsHead = false;
-  let bytesBefore = 0;
-  let isTaken = false;
-  readContinueAsProcessing(socket, () => awaitsHead);
+  /** From a request to its response, the shortest: no round trip is longer. */
+  let quickestMs = Infinity;
+  let idleMs = keepAliveMs;
+  let isUnderWay = false;
+  let hasEndedIdle = false;
+  /** What came of a response whose status and headers are not complete. */
+  let head: Buffer[] | undefined;
 
-  const client = new Client(origin, {
-    connect: (_options, done) => {
-      // Not at once: undici would not notice a connection made before its `connect` returned.
-      queueMicrotask(() => {
-        if (isTaken) done(new AttemptFailure('connection_closed'), null);
-        else done(null, socket);
-        isTaken = true;
-      });
+  const agent = Object.assign(new Agent({ keepAlive: true, maxSockets: 1 }), {
+    createConnection: () => socket,
+    // Called after each response that leaves the connection open.
+    keepSocketAlive: () => {
+      socket.unref();
+      socket.setTimeout(idleMs);
+      return idleMs > 0;
     },
-    pipelining: 1,
-    keepAliveTimeout: keepAliveMs,
-    keepAliveMaxTimeout: keepAliveMaxMs,
-    keepAliveTimeoutThreshold: 1_000,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    maxHeaderSize: maxHeaderBytes,
   });
+  socket.on('error', () => {});
 
-  function destroy(reason?: Error): void {
-    void client.destroy(reason ?? null);
-    socket.destroy();
-  }
+  const onData = (chunk: Buffer): void => {
+    // Nobody requested it, and it would be taken for the next response.
+    if (!isUnderWay) socket.destroy();
+    head?.push(chunk);
+  };
+  const watch = (): void => {
+    // Before the parser's, which is done with a chunk when it reports a fault.
+    if (!socket.listeners('data').includes(onData)) socket.prependListener('data', onData);
+  };
 
-  function checkInterim(statusCode: number): void {
-    interim += 1;
-    // 101 switches to a protocol nobody asked for; undici takes anything below 200 for interim.
-    if (statusCode === 101 || statusCode < 100 || interim > maxInterimAnswers) {
-      throw new AttemptFailure('malformed_answer');
-    }
-  }
-
-  function request({ url, headers, body }: OutboundRequest, progress: Progress): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      throwIfEnded(progress);
-      progress.phase = 'answer';
-      bytesBefore = socket.bytesRead;
-      interim = 0;
-      awaitsHead = true;
-      const kept = createBodyKeeper();
-      let answer: Answer | undefined;
-      let isSettled = false;
-
-      const settle = (error: Error | undefined, truncated: boolean): void => {
-        if (isSettled) return;
-        isSettled = true;
-        awaitsHead = false;
-        progress.onEnd = undefined;
-        if (answer === undefined) {
-          reject(interim > 0 && isClosedByPeer(error) ? new AttemptFailure('malformed_answer') : error);
-        } else {
-          answer.body = kept.read();
-          answer.truncated = truncated;
-          resolve(answer);
-        }
-        if (answer === undefined || truncated) destroy(error);
-      };
-
-      progress.onEnd = (reason) => settle(reason, true);
-      // `dispatch`, because what `request` adds is a stream for each body.
-      client.dispatch(
-        { path: url.pathname + url.search, method: 'POST', headers, body },
-        {
-          // By this one undici knows handlers of the present kind.
-          onRequestStart: () => {},
-          onResponseStart: (_controller, statusCode, answerHeaders) => {
-            if (statusCode < 200) return checkInterim(statusCode);
-            awaitsHead = false;
-            answers += 1;
-            answer = { statusCode, headers: boundHeaders(answerHeaders), body: noBody, truncated: true };
-          },
-          onResponseData: (_controller, chunk) => {
-            if (!kept.keep(chunk)) settle(undefined, true);
-          },
-          onResponseEnd: () => settle(undefined, false),
-          onResponseError: (_controller, error) => settle(error, true),
+  async function request(outbound: OutboundRequest, progress: Progress): Promise<HttpResponse> {
+    throwIfEnded(progress);
+    progress.phase = 'response';
+    const isReused = quickestMs < Infinity;
+    const sentAt = performance.now();
+    isUnderWay = true;
+    hasEndedIdle = false;
+    head = [];
+    try {
+      if (!socket.writable) throw new AttemptFailure('connection_closed');
+      const { response, closing } = await exchange(agent, outbound, progress, {
+        onSocket: watch,
+        onHead: (keepAlive) => {
+          quickestMs = Math.min(quickestMs, performance.now() - sentAt);
+          idleMs = idleTime(keepAlive);
+          head = undefined;
         },
-      );
-    });
+        readHead: () => Buffer.concat(head ?? []),
+      });
+      const { statusCode } = response;
+      hasEndedIdle = isReused && closing && (statusCode === 408 || statusCode === 400);
+      return response;
+    } catch (error) {
+      const waitedMs = performance.now() - sentAt;
+      hasEndedIdle =
+        isReused &&
+        head?.length === 0 &&
+        isClosed(error) &&
+        waitedMs <= Math.min(maxRoundTripMs, quickestMs + noticeMs);
+      socket.destroy();
+      throw error;
+    } finally {
+      isUnderWay = false;
+      head = undefined;
+    }
   }
 
   return {
     origin,
     request,
-    isReused: () => answers > 0,
-    isOpen: () => !socket.destroyed && !client.destroyed && performance.now() - openedAt < maxAgeMs,
-    hasAnswerBegun: () => socket.bytesRead > bytesBefore,
-    destroy,
+    isOpen: () => socket.writable && performance.now() - openedAt < maxAgeMs,
+    endedIdle: () => hasEndedIdle,
+    destroy: () => void socket.destroy(),
     onClose: (listener) => void socket.once('close', listener),
   };
 }
 
-/**
- * undici fails a request whose answer begins with a `100 Continue` that it did not ask for, though RFC 9110,
- * 15.2 wants it ignored. It does ignore `102 Processing`, so a 100 is handed to it as one.
- */
-function readContinueAsProcessing(socket: Socket, awaitsHead: () => boolean): void {
-  const read = socket.read.bind(socket) as (size?: number) => Buffer | null;
-  socket.read = (size?: number): Buffer | null => {
-    const chunk = read(size);
-    // The cheap look first: few answers have a `1` there.
-    if (chunk?.[9] === 0x31 && awaitsHead() && /^HTTP\/1\.[01] 100$/.test(chunk.toString('latin1', 0, 12))) {
-      chunk.write('2', 11);
-    }
-    return chunk;
-  };
+function isClosed(error: unknown): boolean {
+  const code = classifyFailure(error, 'response');
+  return code === 'connection_closed' || code === 'connection_reset';
 }
 
-function isClosedByPeer(error: Error | undefined): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'UND_ERR_SOCKET';
+/** How long a connection may stay unused, in milliseconds; 0: not at all. */
+function idleTime(keepAlive: string | undefined): number {
+  const seconds = /timeout=(\d+)/i.exec(keepAlive ?? '')?.[1];
+  if (seconds === undefined) return keepAliveMs;
+  return Math.max(0, Math.min(keepAliveMaxMs, Number(seconds) * 1_000 - keepAliveMarginMs));
 }

@@ -1,6 +1,5 @@
 import type { LookupAddress } from 'node:dns';
 import { isIP, type Socket } from 'node:net';
-import { buildConnector } from 'undici';
 import type { AddressGuard } from './address-guard.ts';
 import { AttemptFailure, toHandshakeFailure } from './attempt-failure.ts';
 import { addressOrder, dial } from './dial.ts';
@@ -8,6 +7,7 @@ import { createHostNames, type Client, type FindAddresses } from './host-names.t
 import { withoutBrackets } from './judge-ip.ts';
 import { untilEnded, type Progress } from './progress.ts';
 import { createResolver, type Lookup } from './resolver.ts';
+import { createTlsClient } from './tls-client.ts';
 import type { Target } from './target.ts';
 
 /**
@@ -58,12 +58,7 @@ export function createConnector({
   ca,
 }: ConnectorOptions): Connector {
   const names = createHostNames({ lookup, keepMs: keepNamesMs, limitMs: timeoutMs });
-  const addTls = buildConnector({
-    timeout: 0,
-    allowH2: false,
-    rejectUnauthorized: true,
-    ...(ca === undefined ? {} : { ca }),
-  });
+  const connectTls = createTlsClient(ca);
 
   function prepareLookup(host: string, client: Client, progress: Progress): Promise<FindAddresses> {
     const address = withoutBrackets(host);
@@ -98,22 +93,17 @@ export function createConnector({
         setImmediate(() => fail(new AttemptFailure('connection_closed')));
       };
       socket.once('close', onClose);
-      addTls(
-        {
-          hostname: withoutBrackets(url.hostname),
-          host: url.host,
-          // RFC 6066, 3: no dot at the end. Some servers end the handshake otherwise. IP literals have no server name.
-          ...(url.hostname.endsWith('.') ? { servername: withoutRootDot(url.hostname) } : {}),
-          protocol: url.protocol,
-          port: String(portOf(url)),
-          httpSocket: socket,
-        },
-        (error, secured) => {
-          socket.off('close', onClose);
-          if (error === null) resolve(secured);
-          else fail(error);
-        },
-      );
+      const secured = connectTls(socket, withoutBrackets(withoutRootDot(url.hostname)));
+      const onError = (error: Error): void => {
+        socket.off('close', onClose);
+        fail(error);
+      };
+      secured.once('error', onError);
+      secured.once('secureConnect', () => {
+        socket.off('close', onClose);
+        secured.off('error', onError);
+        resolve(secured);
+      });
       return () => socket.destroy();
     });
   }
@@ -121,7 +111,7 @@ export function createConnector({
   return async (url, client, progress) => {
     const find = await prepareLookup(url.hostname, client, progress);
     return async () => {
-      progress.phase = 'lookup';
+      progress.phase = 'dns';
       const found = await find(progress);
       try {
         return await open(url, found, progress);

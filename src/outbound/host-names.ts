@@ -110,7 +110,7 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
           else waiters.add(waiter);
           return () => {
             waiters.delete(waiter);
-            if (waiters.size === 0) end([], new AttemptFailure('timeout_lookup'));
+            if (waiters.size === 0) end([], new AttemptFailure('timeout_dns'));
           };
         });
     };
@@ -118,7 +118,7 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
     const slowTimer = setTimeout(onSlow, slowMs);
     const limitTimer = setTimeout(() => {
       // A busy event loop runs timers first: a response that is already here gets its turn.
-      setImmediate(() => end([], new AttemptFailure('timeout_lookup')));
+      setImmediate(() => end([], new AttemptFailure('timeout_dns')));
     }, limitMs);
     running.addresses.then(end, (error: unknown) => end([], error));
     return join;

@@ -1,5 +1,5 @@
 /** What an attempt is busy with; decides what running out of time is called. */
-export type Phase = 'wait' | 'lookup' | 'connect' | 'tls' | 'answer';
+export type Phase = 'wait' | 'dns' | 'connect' | 'tls' | 'response';
 
 /**
  * Shared by the steps of one attempt: where it stands, and what ends it early. An `AbortSignal` would do as well; making

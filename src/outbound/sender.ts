@@ -1,9 +1,10 @@
 import type { AttemptErrorCode } from '../contracts/attempt.ts';
 import type { AddressGuard } from './address-guard.ts';
 import { assertHeaders } from './assert-headers.ts';
-import { classifyFailure, describeFailure } from './attempt-failure.ts';
-import type { Answer, Connection, OutboundRequest } from './connection.ts';
+import { AttemptFailure, classifyFailure, describeFailure } from './attempt-failure.ts';
+import type { BrokenResponse } from './broken-head.ts';
 import { createConnectionPool, type Lease } from './connection-pool.ts';
+import type { HttpResponse, OutboundRequest } from './exchange.ts';
 import { createConnector } from './guarded-connector.ts';
 import { startProgress, type Progress } from './progress.ts';
 import { createResolver, type Lookup } from './resolver.ts';
@@ -25,10 +26,15 @@ export type SendRequest = {
   signal?: AbortSignal | undefined;
 };
 
-type Outcome =
-  | ({ kind: 'answered' } & Answer)
-  /** `detail`: what the code does not say, in words. */
-  | { kind: 'failed'; code: AttemptErrorCode; detail?: string | undefined };
+type Failure = {
+  kind: 'failed';
+  code: AttemptErrorCode;
+  /** What the code does not say, in words. */
+  detail?: string | undefined;
+  /** What could be read of a response that is not valid HTTP. */
+  response?: BrokenResponse | undefined;
+};
+type Outcome = ({ kind: 'answered' } & HttpResponse) | Failure;
 export type SendResult = { startedAt: Date; durationMs: number } & Outcome;
 
 export type Sender = {
@@ -63,6 +69,9 @@ const maxWaitMs = 3_000;
  * status and headers; the phase in which it runs out decides the code. What is left of it goes to the response's body, of
  * which at most 16 KiB are kept. Redirects are not followed. Waiting for a connection's or a lookup's place is this
  * process's own affair: it comes before `startedAt`, and is no part of `durationMs`.
+ *
+ * One attempt is one request, with one exception: a request that crossed with the receiver's end of a kept connection is
+ * sent once more, on a new connection and within the same deadline.
  *
  * `send` does not throw for what the network or the receiver does. It throws `SenderBusy` where no place became free within
  * 3 s (nothing was sent), a `TypeError` for headers that may not be sent, what `headers` throws, an `Error` after
@@ -139,34 +148,29 @@ async function exchange(lease: Lease, request: OutboundRequest, progress: Progre
   } catch (error) {
     const { phase, ended } = progress;
     if (error instanceof SenderBusy || phase === 'wait') throw error;
+    if (ended !== undefined) return { kind: 'failed', code: `timeout_${phase}` };
+    const known = error instanceof AttemptFailure ? error : undefined;
     return {
       kind: 'failed',
-      code: ended === undefined ? classifyFailure(error, phase) : `timeout_${phase}`,
-      detail: ended === undefined ? describeFailure(error) : undefined,
+      code: classifyFailure(error, phase),
+      detail: describeFailure(error),
+      response: known?.response,
     };
   }
 }
 
-async function requestOnce(lease: Lease, request: OutboundRequest, progress: Progress): Promise<Answer> {
+async function requestOnce(
+  lease: Lease,
+  request: OutboundRequest,
+  progress: Progress,
+): Promise<HttpResponse> {
   const connection = await lease.connect();
   try {
-    return await connection.request(request, progress);
+    const response = await connection.request(request, progress);
+    if (progress.ended !== undefined || !connection.endedIdle()) return response;
   } catch (error) {
-    connection.destroy();
-    if (progress.ended !== undefined || !diedIdle(connection, error)) throw error;
+    if (progress.ended !== undefined || !connection.endedIdle()) throw error;
   }
   const fresh = await lease.connectAnew();
-  try {
-    return await fresh.request(request, progress);
-  } catch (error) {
-    fresh.destroy();
-    throw error;
-  }
-}
-
-/** Whether the receiver had closed this connection before it saw the request: then sending again is safe. */
-function diedIdle(connection: Connection, error: unknown): boolean {
-  if (!connection.isReused() || connection.hasAnswerBegun()) return false;
-  const code = classifyFailure(error, 'answer');
-  return code === 'connection_closed' || code === 'connection_reset';
+  return fresh.request(request, progress);
 }

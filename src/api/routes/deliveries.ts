@@ -51,7 +51,9 @@ async function toDelivery(deps: Deps, row: FoundDelivery): Promise<Delivery> {
   const attempts = await Promise.all(
     stored.map((attempt) => {
       const fact = facts.get(attempt.id);
-      const known = fact ? { ...attempt, ...fact, startedAt: new Date(fact.startedAt) } : attempt;
+      // The row alone has the status of a response that is not valid HTTP.
+      const { statusCode } = attempt;
+      const known = fact ? { ...attempt, ...fact, statusCode, startedAt: new Date(fact.startedAt) } : attempt;
       return toAttempt(known, row);
     }),
   );

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { errorDetailOf, responseOf, statusOf } from '../../../activities/attempt-results.ts';
 import { sendAttempt } from '../../../activities/send-attempt.ts';
 import type { Attempt } from '../../contracts/attempt.ts';
 import { eventTypeExamples } from '../../contracts/event-types.ts';
@@ -143,19 +144,18 @@ export const webhookRoutes = [
         body: sentBody,
         isTest: true,
       });
-      const isAnswered = sent.kind === 'answered';
       const { outcome, errorCode } = judgeAttempt(sent, true);
       const made = {
         id: attemptId,
         number: 1,
         startedAt: sent.startedAt,
         durationMs: Math.round(sent.durationMs),
-        statusCode: isAnswered ? sent.statusCode : null,
+        statusCode: statusOf(sent),
         outcome,
         errorCode,
         request: { url: webhook.url, format: webhook.format, bodyBytes: sentBody.length },
-        errorDetail: isAnswered ? null : (sent.detail ?? null),
-        response: isAnswered ? { headers: sent.headers, body: sent.body, truncated: sent.truncated } : null,
+        errorDetail: errorDetailOf(sent),
+        response: responseOf(sent),
       };
       const attempt: Attempt = await toAttempt(made, { eventId, eventType: body.event, isTest: true });
       return { status: 200, body: { webhook_id: webhook.id, event_id: eventId, event: body.event, attempt } };
