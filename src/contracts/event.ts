@@ -25,12 +25,10 @@ export const publishEventSchema = z
         'As `GET /v1/event-types` shows for the type. Sent as it is written here, but for white space between tokens.',
     }),
     id: eventId.optional(),
-    timestamp: timeSchema
-      .optional()
-      .meta({
-        description:
-          'When it happened, RFC 3339; the time of acceptance when left out. Sent in capital letters, and a leap second as the second after it.',
-      }),
+    timestamp: timeSchema.optional().meta({
+      description:
+        'When it happened, RFC 3339; the time of acceptance when left out. Sent in capital letters, and a leap second as the second after it.',
+    }),
     account_id: idSchema.optional().meta({ description: 'With a service key only.' }),
     traceparent: traceparentSchema.optional(),
   })
