@@ -2,12 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { readConfig } from '../src/config.ts';
 import { choosePort } from '../src/embedded/free-port.ts';
 import { describePortFault } from '../src/listen.ts';
+import { createTemporal, prepareNamespace } from '../src/temporal/client.ts';
 import { asAdmin } from './kit/database.ts';
 import { startProcess } from './kit/process.ts';
+import { until } from './kit/service.ts';
 
 /** Ends with a sentence and without a stack. */
 async function refusal(more: Record<string, string>): Promise<string> {
@@ -104,3 +107,26 @@ test.each(['postgres://user:p%23ss@localhost:5432/fltr', 'postgresql:///fltr?hos
     expect(readConfig({ DATABASE_URL: databaseUrl }).DATABASE_URL).toBe(databaseUrl);
   },
 );
+
+test('a namespace that Temporal does not have, and an address where it is not, are named with their settings', async () => {
+  const free = await choosePort('127.0.0.1', []);
+  for (const [address, sentence] of [
+    [
+      inject('temporalAddress'),
+      /^Temporal does not have the namespace "no-such" \(.*\): check TEMPORAL_NAMESPACE, or create it with `temporal operator namespace create no-such`/,
+    ],
+    [
+      `127.0.0.1:${free}`,
+      /^Temporal cannot be reached \(.*\): it may still be starting, else check TEMPORAL_ADDRESS/,
+    ],
+  ] as const) {
+    const lines: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
+    const temporal = createTemporal({ address, tls: false }, 'no-such');
+    const ready = prepareNamespace(temporal, log);
+    await until(() => lines.length, Boolean);
+    await ready.close();
+    await temporal.connection.close();
+    expect((JSON.parse(lines[0] ?? '') as { msg: string }).msg).toMatch(sentence);
+  }
+});
