@@ -21,7 +21,7 @@ export function Traffic({ webhook }: { webhook: Webhook }) {
     ['Attempts failed', stats && <FailedAttempts stats={stats} />],
     ['Deliveries delivered', stats && formatCount(stats.delivered)],
     ['Deliveries failed', stats && formatCount(stats.failed)],
-    ['Failure rate of deliveries', stats && formatShare(stats.failure_rate)],
+    ['Delivery failure rate', stats && formatShare(stats.failure_rate)],
     ['Response time p50', stats && formatMs(stats.response_ms.p50)],
     ['Response time p95', stats && formatMs(stats.response_ms.p95)],
     ['Response time p99', stats && formatMs(stats.response_ms.p99)],
