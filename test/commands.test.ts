@@ -333,7 +333,7 @@ test('what is published and shown by a command stays as it was written', async (
   const event = (more: string) => `{${more}"event": "document.uploaded", "data": ${data}}`;
   writeFileSync(file, [event('"id": "evt_batch_text", '), event('')].join('\n'));
   const { data: sent } = await json<{ data: { id: string }[] }>('events', 'send-batch', file);
-  expect(sent.map(({ id }) => id)).toEqual(['evt_batch_text', expect.stringMatching(/^evt_[0-9a-f]{32}$/)]);
+  expect(sent.map(({ id }) => id)).toEqual(['evt_batch_text', expect.stringMatching(/^evt_[0-9a-z]{26}$/)]);
   for (const { id } of sent) expect(await textOf(id)).toContain(`"data":${data}}`);
 });
 
