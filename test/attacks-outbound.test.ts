@@ -151,7 +151,7 @@ test('test events of a receiver that hangs leave its connections to others', asy
   expect(refused[0]?.body.code).toBe('unavailable');
 });
 
-test('a decompression bomb as an answer stays as small as it was sent', async () => {
+test('of a decompression bomb as a response, 64 KiB are shown and no more is unpacked', async () => {
   const bomb = gzipSync(Buffer.alloc(128 * 1024 * 1024));
   expect(bomb.length).toBeGreaterThan(100_000);
   const receiver = await startReceiver((_request, response) => {
@@ -162,12 +162,12 @@ test('a decompression bomb as an answer stays as small as it was sent', async ()
   const { attempts } = await waitForStatus(service, await publishOne(service), 'delivered');
   const answer = attempts[0]?.response;
   expect(answer?.truncated).toBe(true);
-  expect(answer?.body.length).toBeLessThanOrEqual(16 * 1024);
+  expect(answer?.body.length).toBe(64 * 1024);
   expect(process.memoryUsage().rss - memoryBefore).toBeLessThan(100 * 1024 * 1024);
   await service.call('DELETE', `/v1/webhooks/${id}`);
 });
 
-test('an answer full of what no text holds is kept and shown', async () => {
+test('a response full of what no text holds is kept, and named', async () => {
   const odd = Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256));
   const receiver = await startRawReceiver((socket) => {
     socket.once('data', () => {
@@ -181,7 +181,7 @@ test('an answer full of what no text holds is kept and shown', async () => {
   });
   const { webhook_id: id } = await service.newWebhook(receiver.origin);
   const { attempts } = await waitForStatus(service, await publishOne(service), 'delivered');
-  expect(attempts[0]?.response?.body).toBe(odd.toString());
+  expect(attempts[0]?.response?.body).toBe('(binary, 512 bytes)');
   expect(attempts[0]?.response?.headers).toMatchObject({ 'x-nul': 'a\ufffdb\ufffd', constructor: 'y' });
   expect(Object.keys(attempts[0]?.response?.headers ?? {})).toContain('x-odd');
   await service.call('DELETE', `/v1/webhooks/${id}`);

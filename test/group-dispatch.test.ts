@@ -170,7 +170,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     expect(answers.map(({ status }) => status)).toEqual([202, 200, 202]);
     release();
     const canceled = await waitForStatus(service, of('canceled'), 'canceled');
-    expect(kinds(canceled)).toEqual(['accepted', 'started', 'attempt', 'wait', 'signal', 'ended']);
+    expect(kinds(canceled)).toEqual(['accepted', 'started', 'attempt', 'signal', 'wait', 'ended']);
     await until(
       () => readDelivery(service, of('moved')),
       ({ timeline }) => timeline.some((entry) => entry.type === 'wait' && entry.reason === 'rescheduled'),
