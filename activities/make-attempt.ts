@@ -53,6 +53,16 @@ export type Attempted = {
   isFailed: boolean | null;
 };
 
+/**
+ * A deferral as the row keeps it. A worker that dies before it reports leaves it in no history, and what comes of the next
+ * look may be another one: so it is the row's own.
+ */
+const deferralOf = (result: AttemptResult & { next: 'defer' }): StoredEntry => {
+  const [entry] = entriesOfResult(result);
+  if (entry === undefined) throw new Error('A deferral has no entry');
+  return { ...entry, outside: true };
+};
+
 /** A delivery that is held and released while a slot is taken for it: so often at once, then the activity runs again. */
 const maxTries = 3;
 
@@ -111,7 +121,7 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
     if (trigger === 'wake' && mayGo && nextAttemptAt && waitReason && nextAttemptAt > now) {
       const at = now.toISOString();
       const result = { next: 'defer', at, until: nextAttemptAt.toISOString(), reason: waitReason } as const;
-      await archiveEntries(pool, deliveryId, [...notes, ...entriesOfResult(result)]);
+      await archiveEntries(pool, deliveryId, [...notes, deferralOf(result)]);
       return result;
     }
     // Operational events do not count.
@@ -131,7 +141,7 @@ export function createMakeAttempt(deps: MakeAttemptDeps) {
         ownerId: run.workflowId,
         runId: run.runId,
         notes,
-        entryOf: (from, to) => entriesOfResult(resultOf(from, to))[0] as StoredEntry,
+        entryOf: (from, to) => deferralOf(resultOf(from, to)),
       });
       if (slot.is === 'granted') return null;
       if (slot.is === 'deferred') {

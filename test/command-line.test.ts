@@ -63,7 +63,9 @@ test('the development key is sent to no other machine, a key that is given is', 
   }
   expect(seen).toEqual([]);
   expect((await run(['webhooks', 'list', '--api-url', elsewhere, '--key', 'given'], env))[0]).toBe(0);
-  expect((await run(['webhooks', 'list', '--api-url', elsewhere], { ...env, FLTR_API_KEY: 'set' }))[0]).toBe(0);
+  expect((await run(['webhooks', 'list', '--api-url', elsewhere], { ...env, FLTR_API_KEY: 'set' }))[0]).toBe(
+    0,
+  );
   expect(seen).toEqual(['Bearer given', 'Bearer set']);
   // The service here gets it.
   const kept = { ...env, FLTR_DATA_DIR: service.dataDir };

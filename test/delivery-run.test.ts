@@ -113,6 +113,31 @@ test('a signal has the time of its request, also where a workflow task is run ag
   for (const at of [undefined, 'soon', 7, timeAt(60)]) expect(atOf({ by: 'key_1', at })).toEqual([timeAt(2)]);
 });
 
+test('what a worker wrote that died before it reported is shown once, and kept where no history has it', () => {
+  const started: StoredEntry = { at: timeAt(0), type: 'started', run_id: 'run', workflow_id: 'dlv_1' };
+  const requested: StoredEntry = { at: timeAt(1), type: 'signal', name: 'retryNow', by: 'key_1' };
+  const deferred = (at: number, until: number): StoredEntry => ({
+    at: timeAt(at),
+    type: 'wait',
+    seconds: until - at,
+    until: timeAt(until),
+    reason: 'hourly_cap',
+  });
+  // The row has what both looks came to, the history what the second one did.
+  const row = [
+    started,
+    requested,
+    { ...deferred(2, 60), outside: true as const },
+    started,
+    requested,
+    deferred(3, 60),
+  ];
+  const fromHistory = [{ ...deferred(2, 60), outside: true as const }, started, requested, deferred(3, 60)];
+  const shown = [started, requested, deferred(2, 60)];
+  expect(showTimeline(row)).toEqual(shown);
+  expect(showTimeline(fromHistory)).toEqual(shown);
+});
+
 test('nothing changes after the end', () => {
   const ended = play(begin(), result({ next: 'end', attempt: attempt(1, 'delivered') }));
   for (const next of [

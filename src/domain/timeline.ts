@@ -25,9 +25,11 @@ function keyOf(entry: TimelineEntry): string | null {
       return `${entry.reason ?? ''} ${entry.until}`;
     case 'ended':
       return `${entry.at} ${entry.status}`;
-    case 'accepted':
     case 'started':
+      return entry.run_id;
     case 'signal':
+      return `${entry.at} ${entry.name} ${entry.by}`;
+    case 'accepted':
     case 'held':
     case 'released':
       return null;
@@ -36,7 +38,7 @@ function keyOf(entry: TimelineEntry): string | null {
 
 /**
  * What a person sees of stored entries, by time. The timeline from histories and the one from the archive are both made
- * here, so that they read alike. What two runs say of the same attempt, wait or end is shown once.
+ * here, so that they read alike. What is said twice of the same run, signal, attempt, wait or end is shown once.
  */
 export function showTimeline(entries: readonly StoredEntry[]): TimelineEntry[] {
   const seen = new Set<string>();

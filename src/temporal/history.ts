@@ -79,17 +79,24 @@ function runsOf({ id, ownerId, runId, timeline }: DeliveryRow): {
 } {
   const outside: StoredEntry[] = [];
   const runs: ArchivedRun[] = [];
+  let run: ArchivedRun | undefined;
   for (const entry of timeline) {
     if (entry.type !== 'continued' && entry.outside) {
       outside.push(entry);
       continue;
     }
-    if (entry.type === 'started' || entry.type === 'continued')
-      runs.push({ workflowId: entry.workflow_id ?? id, runId: entry.run_id, archived: [] });
-    (runs.at(-1)?.archived ?? outside).push(entry);
+    if (entry.type === 'started' || entry.type === 'continued') {
+      // An activity that is run again after its worker died archives what its run noted a second time.
+      run = runs.find(({ runId: known }) => known === entry.run_id);
+      if (!run) {
+        run = { workflowId: entry.workflow_id ?? id, runId: entry.run_id, archived: [] };
+        runs.push(run);
+      }
+    }
+    (run?.archived ?? outside).push(entry);
   }
   // One that runs, and has archived nothing yet.
-  if (runId !== null && !runs.some((run) => run.runId === runId))
+  if (runId !== null && !runs.some(({ runId: known }) => known === runId))
     runs.push({ workflowId: ownerId ?? id, runId, archived: [] });
   return { outside, runs };
 }
