@@ -138,6 +138,21 @@ test('what a worker wrote that died before it reported is shown once, and kept w
   expect(showTimeline(fromHistory)).toEqual(shown);
 });
 
+test('a hold between the end of an attempt and its record is not shown after the end; one after a retry is', () => {
+  const entry = (seconds: number, type: 'held' | 'released'): StoredEntry => ({ at: timeAt(seconds), type });
+  const ended: StoredEntry = { at: timeAt(1), type: 'ended', status: 'delivered', reason: null };
+  const retry: StoredEntry = { at: timeAt(4), type: 'signal', name: 'retryNow', by: 'key_1' };
+  const shown = showTimeline([
+    entry(0, 'held'),
+    ended,
+    entry(2, 'held'),
+    entry(3, 'released'),
+    retry,
+    entry(5, 'held'),
+  ]);
+  expect(shown.map(({ type }) => type)).toEqual(['held', 'ended', 'signal', 'held']);
+});
+
 test('nothing changes after the end', () => {
   const ended = play(begin(), result({ next: 'end', attempt: attempt(1, 'delivered') }));
   for (const next of [

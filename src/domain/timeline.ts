@@ -52,5 +52,34 @@ export function showTimeline(entries: readonly StoredEntry[]): TimelineEntry[] {
     const { outside: _outside, ...rest } = entry;
     return [rest];
   });
-  return shown.sort((a, b) => a.at.localeCompare(b.at) || rank[a.type] - rank[b.type]).filter(isNew);
+  const inOrder = shown.sort((a, b) => a.at.localeCompare(b.at) || rank[a.type] - rank[b.type]);
+  return withoutStragglers(inOrder.filter(isNew));
+}
+
+/**
+ * Without what befell the row of a delivery in the moment between its end and the record of that end, such as a hold, until
+ * it begins again.
+ */
+function withoutStragglers(entries: readonly TimelineEntry[]): TimelineEntry[] {
+  let hasEnded = false;
+  return entries.filter((entry) => {
+    switch (entry.type) {
+      case 'ended':
+        hasEnded = true;
+        return true;
+      case 'started':
+        hasEnded = false;
+        return true;
+      case 'signal':
+        hasEnded &&= entry.name === 'cancel';
+        return true;
+      case 'held':
+      case 'released':
+      case 'wait':
+        return !hasEnded;
+      case 'accepted':
+      case 'attempt':
+        return true;
+    }
+  });
 }
