@@ -54,8 +54,8 @@ export type Attempted = {
 };
 
 /**
- * A deferral as the row keeps it. A worker that dies before it reports leaves it in no history, and what comes of the next
- * look may be another one: so it is the row's own.
+ * The timeline entry of a deferral. It is marked as written by no run: if the worker dies before it reports the deferral to
+ * Temporal, no history has it.
  */
 const deferralOf = (result: AttemptResult & { next: 'defer' }): StoredEntry => {
   const [entry] = entriesOfResult(result);
@@ -63,7 +63,7 @@ const deferralOf = (result: AttemptResult & { next: 'defer' }): StoredEntry => {
   return { ...entry, outside: true };
 };
 
-/** A delivery that is held and released while a slot is taken for it: so often at once, then the activity runs again. */
+/** How often a slot is requested again after the delivery was held or released meanwhile. Then the activity fails, and Temporal retries it. */
 const maxTries = 3;
 
 /** May it be made? → sign → send → record. Attempts that end at about the same time share a statement. */

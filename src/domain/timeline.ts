@@ -38,7 +38,7 @@ function keyOf(entry: TimelineEntry): string | null {
 
 /**
  * What a person sees of stored entries, by time. The timeline from histories and the one from the archive are both made
- * here, so that they read alike. What is said twice of the same run, signal, attempt, wait or end is shown once.
+ * here, so that they read alike. Two entries about the same run, signal, attempt, wait or end are shown once.
  */
 export function showTimeline(entries: readonly StoredEntry[]): TimelineEntry[] {
   const seen = new Set<string>();
@@ -53,14 +53,14 @@ export function showTimeline(entries: readonly StoredEntry[]): TimelineEntry[] {
     return [rest];
   });
   const inOrder = shown.sort((a, b) => a.at.localeCompare(b.at) || rank[a.type] - rank[b.type]);
-  return withoutStragglers(inOrder.filter(isNew));
+  return withoutLateEntries(inOrder.filter(isNew));
 }
 
 /**
- * Without what befell the row of a delivery in the moment between its end and the record of that end, such as a hold, until
- * it begins again.
+ * Leaves out holds, releases and waits that follow the end of a delivery, until it begins again. An attempt ends a moment
+ * before it is recorded, and the webhook may be deactivated in between.
  */
-function withoutStragglers(entries: readonly TimelineEntry[]): TimelineEntry[] {
+function withoutLateEntries(entries: readonly TimelineEntry[]): TimelineEntry[] {
   let hasEnded = false;
   return entries.filter((entry) => {
     switch (entry.type) {
