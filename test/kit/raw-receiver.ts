@@ -92,7 +92,7 @@ export function makeCertificate(
   const signature = der(0x03, Buffer.from([0]), sign('sha256', toBeSigned, privateKey));
   const body = der(0x30, toBeSigned, algorithm, signature).toString('base64').replace(/.{64}/g, '$&\n');
   return {
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
     cert: `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`,
   };
 }

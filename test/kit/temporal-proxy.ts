@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { connect, createSecureServer, constants, type ServerHttp2Session } from 'node:http2';
+import {
+  connect,
+  createSecureServer,
+  constants,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
@@ -51,7 +57,8 @@ export async function startTemporalProxy(options: Options): Promise<TemporalProx
       await once(server, 'close');
     },
   };
-  server.on('stream', (stream, headers) => {
+  server.on('stream', (streamOfServer, headers) => {
+    const stream = streamOfServer as ServerHttp2Stream;
     const socket = stream.session?.socket as TLSSocket | undefined;
     const { authorization } = headers;
     const client = socket?.getPeerCertificate().subject?.CN;
