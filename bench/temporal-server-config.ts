@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dynamicConfig } from '../src/embedded/temporal.ts';
 
-/** What docker-compose.yml gives to Temporal's image, by the same names; test/compose.test.ts holds the two together. */
+/** What docker-compose.yml gives to Temporal's image, by the same names; test/unit/compose.test.ts holds the two together. */
 export const temporalSettings = {
   DB: 'postgres12_pgx',
   DBNAME: 'temporal',

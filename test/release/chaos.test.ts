@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { describeFailure, runChaos } from '../../bench/chaos/chaos.ts';
+import { commandNames } from '../../bench/chaos/scenario.ts';
+
+/** No run begins after that; the last one may take as long as a run does. */
+const budgetMs = 20_000;
+const longestRunMs = 300_000;
+
+test(
+  'random steps, faults among them: what was accepted is delivered as the contract says',
+  { timeout: budgetMs + longestRunMs },
+  async () => {
+    // The same steps in every run of the suite, so that what fails is what was changed. `npm run chaos` takes others.
+    const seed = Number(process.env['FLTR_CHAOS_SEED'] ?? 20_261);
+    const lines = [`seed ${seed}`];
+    const { runs, failure } = await runChaos({
+      seed,
+      budgetMs,
+      shrinkMs: 0,
+      commands: commandNames,
+      print: (line) => lines.push(line),
+    });
+    if (failure) expect.fail([...lines, describeFailure(failure)].join('\n'));
+    expect(runs).toBeGreaterThan(0);
+  },
+);

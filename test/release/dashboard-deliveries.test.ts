@@ -1,0 +1,359 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { launchBrowser } from '../kit/browser.ts';
+import { insertPast } from '../kit/dashboard-data.ts';
+import { describedAs, heading, openDashboard, scrolled, untilCount } from '../kit/dashboard.ts';
+import { readDelivery, waitForStatus } from '../kit/delivery.ts';
+import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { call, startService, until, type Service } from '../kit/service.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+let service: Service;
+let receiver: Receiver;
+let browser: Browser;
+/** Paths whose receiver is out of order, and what it answers. */
+const broken = new Map<string, number>();
+beforeAll(async () => {
+  [service, receiver, browser] = await Promise.all([
+    startService({ FLTR_AUTO_DISABLE_EVERY_SECONDS: '2', FLTR_AUTO_DISABLE_MIN_DELIVERIES: '3' }),
+    startReceiver(({ path }, response) => response.writeHead(broken.get(path) ?? 200).end('seen')),
+    launchBrowser(),
+  ]);
+});
+afterAll(async () => {
+  await browser.close();
+  await service.stop();
+  await receiver.close();
+});
+
+/** An account of its own, with one webhook for all events of documents. */
+async function openAccount(path: string) {
+  const { accountId, key } = await service.newAccount();
+  const mine: Service = { ...service, accountId, key, call: (...args) => call(service.apiUrl, key, ...args) };
+  const newWebhook = async (to: string, events: string[]) =>
+    (await mine.call<{ webhook_id: string }>('POST', '/v1/webhooks', { url: receiver.url + to, events })).body
+      .webhook_id;
+  const webhookId = await newWebhook(path, ['document.*']);
+  const publish = async (type = 'document.deleted') => {
+    const { body } = await mine.call<{ id: string; deliveries: { id: string }[] }>('POST', '/v1/events', {
+      event: type,
+      data: { document_id: 'doc_abc123', dataset_id: 'ds_xyz789' },
+    });
+    return { eventId: body.id, deliveryId: body.deliveries[0]?.id ?? '' };
+  };
+  const requests = () => receiver.requests.filter((request) => request.path === path);
+  return { ...mine, mine, webhookId, newWebhook, publish, requests };
+}
+
+const fact = (page: Page, text: string | RegExp) =>
+  page.getByRole('region', { name: 'What it is' }).getByText(text);
+const timeline = (page: Page, text: string | RegExp) =>
+  page.getByRole('region', { name: 'Timeline' }).getByRole('listitem').filter({ hasText: text });
+
+test('a receiver that fails: its delivery counts down to the retry, is retried now, and arrives', async () => {
+  broken.set('/mended', 503);
+  const { key, mine, publish, requests } = await openAccount('/mended');
+  const { deliveryId } = await publish();
+  const { page } = await openDashboard(browser, service, '/log', { key });
+  const row = page.getByRole('row').filter({ hasText: 'document.deleted' });
+  await row.getByRole('cell', { name: 'retrying' }).waitFor();
+  await row.getByRole('cell', { name: '503' }).waitFor();
+  await row.getByRole('cell', { name: /^in (1 min 00|\d+) s$/ }).waitFor();
+  await row.getByRole('link', { name: 'document.deleted' }).click();
+
+  await heading(page, 'document.deleted').waitFor();
+  await fact(page, 'The last attempt failed (response 503); it will be retried.').waitFor();
+  const countdown = fact(page, /^in \d+ s$/);
+  const seconds = async () => Number(/\d+/.exec((await countdown.textContent()) ?? '')?.[0]);
+  const atFirst = await seconds();
+  await until(seconds, (now) => now < atFirst);
+  await timeline(page, /Attempt 1: response 503 after/).waitFor();
+  await timeline(page, /Waits 1 min for its retry/).waitFor();
+
+  broken.delete('/mended');
+  await page.getByRole('button', { name: 'Retry now' }).click();
+  await fact(page, 'The receiver took it.').waitFor();
+  await heading(page, /^Attempt 2 /, 3).waitFor();
+  await timeline(page, 'Retry requested by your key “test”').waitFor();
+  await timeline(page, 'Ended delivered').waitFor();
+  expect(requests()).toHaveLength(2);
+  expect((await waitForStatus(mine, deliveryId, 'delivered')).attempts).toHaveLength(2);
+});
+
+test('the page of a delivery to a Slack-compatible target shows the message that was sent, and where to', async () => {
+  const { key, mine } = await openAccount('/others');
+  const { body: webhook } = await mine.call<{ webhook_id: string }>('POST', '/v1/webhooks', {
+    url: `${receiver.url}/slack`,
+    events: ['dataset.*'],
+    format: 'slack',
+  });
+  const { body } = await mine.call<{ deliveries: { id: string }[] }>('POST', '/v1/events', {
+    event: 'dataset.deleted',
+    data: { dataset_id: 'ds_xyz789' },
+  });
+  const deliveryId = body.deliveries[0]?.id ?? '';
+  await waitForStatus(mine, deliveryId, 'delivered');
+  await mine.call('DELETE', `/v1/webhooks/${webhook.webhook_id}`);
+  const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
+  const sent = page.getByRole('region', { name: 'What attempt 1 sent' });
+  await sent.getByText(`POST ${receiver.url}/slack`).waitFor();
+  await sent.getByText('Body', { exact: true }).click();
+  const received = receiver.requests.find(({ path }) => path === '/slack')?.body.toString() ?? '';
+  const shown = sent.getByRole('region', { name: 'The body of attempt 1' });
+  await until(
+    async () => JSON.stringify(JSON.parse((await shown.textContent()) ?? '')),
+    (text) => text === received,
+  );
+});
+
+test('a waiting delivery is given another time, then canceled, and what cannot be done is not offered', async () => {
+  broken.set('/waits', 503);
+  const { key, mine, publish, requests } = await openAccount('/waits');
+  const { deliveryId } = await publish();
+  await waitForStatus(mine, deliveryId, 'retrying');
+  const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
+  await page.getByRole('button', { name: 'Reschedule' }).click();
+  const dialog = page.getByRole('dialog', { name: "Choose the next attempt's time" });
+  const at = new Date(Date.now() + 2 * 3_600_000).toISOString().slice(0, 16);
+  await dialog.getByLabel('Next attempt').fill(at);
+  await dialog.getByRole('button', { name: 'Reschedule' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await fact(page, /^in (1 h 59|2 h 00) min$/).waitFor();
+  await timeline(page, 'Next attempt set to').waitFor();
+  expect((await readDelivery(mine, deliveryId)).next_attempt_at?.slice(0, 16)).toBe(at);
+
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  const question = page.getByRole('alertdialog', { name: 'Cancel this delivery?' });
+  await question.getByRole('button', { name: 'Back' }).click();
+  await question.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await question.getByRole('button', { name: 'Cancel the delivery' }).click();
+  await fact(page, 'Somebody canceled it.').waitFor();
+  for (const name of ['Retry now', 'Reschedule', 'Cancel'])
+    expect([name, await page.getByRole('button', { name, exact: true }).count()]).toEqual([name, 0]);
+  expect(requests()).toHaveLength(1);
+});
+
+test('what was delivered is sent again only after a question', async () => {
+  const { key, mine, publish, requests } = await openAccount('/again');
+  const { deliveryId } = await publish();
+  await waitForStatus(mine, deliveryId, 'delivered');
+  const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
+  await page.getByRole('button', { name: 'Resend' }).click();
+  const question = page.getByRole('alertdialog', { name: 'Send it again?' });
+  await question.waitFor();
+  expect(requests()).toHaveLength(1);
+  await question.getByRole('button', { name: 'Send it again' }).click();
+  await heading(page, /^Attempt 2 /, 3).waitFor();
+  await until(requests, ({ length }) => length === 2);
+});
+
+test('nothing is retried or resent where its webhook is paused or deleted, and the page says why', async () => {
+  broken.set('/off', 404);
+  const { key, mine, webhookId, publish } = await openAccount('/off');
+  const { deliveryId: failed } = await publish();
+  await waitForStatus(mine, failed, 'failed');
+  broken.delete('/off');
+  const { deliveryId: delivered } = await publish();
+  await waitForStatus(mine, delivered, 'delivered');
+  const { page } = await openDashboard(browser, service, '/log', { key });
+  const isRefused = async (deliveryId: string, name: string, words: string) => {
+    await page.goto(`/log/${deliveryId}`);
+    await page.getByRole('main').getByText(words, { exact: true }).waitFor();
+    const button = page.getByRole('button', { name });
+    expect([name, await button.isDisabled(), await button.getAttribute('title')]).toEqual([
+      name,
+      true,
+      words,
+    ]);
+  };
+  await mine.call('PATCH', `/v1/webhooks/${webhookId}`, { active: false });
+  const paused = 'Its webhook is paused: activate the webhook first.';
+  await isRefused(failed, 'Retry now', paused);
+  await isRefused(delivered, 'Resend', paused);
+  const { status, text } = await mine.call('POST', `/v1/deliveries/${failed}/retry`);
+  expect([status, text]).toEqual([409, expect.stringContaining('Activate the webhook, then retry.')]);
+  await mine.call('DELETE', `/v1/webhooks/${webhookId}`);
+  const gone = 'Its webhook was deleted: nothing can be sent to it.';
+  await isRefused(failed, 'Retry now', gone);
+  await isRefused(delivered, 'Resend', gone);
+});
+
+test('filters stand in the address: a reload and the back button keep them, and clearing shows all', async () => {
+  const { key, accountId, webhookId } = await openAccount('/filtered');
+  await insertPast(service, { accountId, webhookId, count: 40, failedEvery: 10 });
+  const { page } = await openDashboard(browser, service, '/log', { key });
+  const filters = page.getByRole('form', { name: 'Filters of the log' });
+  const rows = page.getByRole('row').filter({ has: page.getByRole('rowheader') });
+  await untilCount(rows, 40);
+  await filters.getByLabel('Status').selectOption('failed');
+  await filters.getByLabel('Code').fill('4xx');
+  await filters.getByLabel('Accepted').selectOption('In the last 24 hours');
+  await filters.getByLabel('Webhook').selectOption({ index: 1 });
+  const isFiltered = async () => {
+    await untilCount(rows, 4);
+    expect(Object.fromEntries(new URL(page.url()).searchParams)).toEqual({
+      status: 'failed',
+      code: '4xx',
+      last: '24h',
+      webhook_id: webhookId,
+    });
+    expect(await filters.getByLabel('Status').inputValue()).toBe('failed');
+    expect(await filters.getByLabel('Code').inputValue()).toBe('4xx');
+    expect(await filters.getByLabel('Accepted').inputValue()).toBe('24h');
+    expect(await filters.getByLabel('Webhook').inputValue()).toBe(webhookId);
+  };
+  await isFiltered();
+  await page.reload();
+  await isFiltered();
+  await rows.first().getByRole('link').click();
+  await fact(page, /refused it with a 4xx/).waitFor();
+  await page.goBack();
+  await isFiltered();
+
+  await filters.getByLabel('Code').fill('9');
+  await until(
+    () => describedAs(filters.getByLabel('Code')),
+    (text) => text.includes('5xx'),
+  );
+  await filters.getByLabel('Code').fill('500');
+  await until(
+    () => new URL(page.url()).search,
+    (text) => text.includes('code=500&') || text.endsWith('code=500'),
+  );
+  await heading(page, 'No delivery matches these filters', 2).waitFor();
+  await page.getByRole('link', { name: 'Clear the filters' }).click();
+  await untilCount(rows, 40);
+  expect(await filters.getByLabel('Code').inputValue()).toBe('');
+  // Filters are cleared beside their results, too, and Back undoes a filter.
+  await filters.getByLabel('Status').selectOption('failed');
+  await untilCount(rows, 4);
+  await filters.getByRole('link', { name: 'Clear' }).click();
+  await untilCount(rows, 40);
+  await page.goBack();
+  await untilCount(rows, 4);
+  expect(await filters.getByLabel('Status').inputValue()).toBe('failed');
+});
+
+test('rows that come while one reads down the log do not move what is read', async () => {
+  const { key, accountId, webhookId, publish } = await openAccount('/read');
+  await insertPast(service, { accountId, webhookId, count: 50 });
+  const { page } = await openDashboard(browser, service, '/log', { key });
+  await page.getByRole('row').nth(50).waitFor({ state: 'attached' });
+  const read = page.getByRole('row').nth(30).getByRole('link');
+  const href = await read.getAttribute('href');
+  await read.scrollIntoViewIfNeeded();
+  await page.mouse.wheel(0, 100);
+  await until(
+    () => scrolled(page),
+    (y) => y > 0,
+  );
+  const place = async () =>
+    (
+      await page
+        .getByRole('link')
+        .and(page.locator(`[href="${href}"]`))
+        .boundingBox()
+    )?.y;
+  const before = await until(
+    async () => [await place(), await place()],
+    ([one, two]) => one === two,
+  );
+  await publish('document.deleted');
+  await page.getByRole('button', { name: '1 new' }).waitFor();
+  await publish('document.deleted');
+  await page.getByRole('button', { name: '2 new' }).waitFor();
+  expect(await place()).toBe(before[0]);
+  await page.getByRole('button', { name: '2 new' }).click();
+  await until(
+    () => scrolled(page),
+    (y) => y === 0,
+  );
+  await page.getByRole('button', { name: '2 new' }).waitFor({ state: 'detached' });
+  await page.getByRole('row').nth(2).getByRole('cell', { name: 'delivered' }).waitFor();
+});
+
+test('an event is found by its id, and tells which webhooks got it, which did not, and why', async () => {
+  broken.set('/refuses', 410);
+  const { key, newWebhook, publish } = await openAccount('/got');
+  await newWebhook('/refuses', ['*']);
+  await newWebhook('/elsewhere', ['dataset.*']);
+  const { eventId } = await publish();
+  await newWebhook('/later', ['document.*']);
+  const { page } = await openDashboard(browser, service, '/events', { key });
+  await page.getByRole('row').filter({ hasText: eventId }).waitFor();
+  const field = page.getByLabel('Find by id');
+  await field.fill('evt_unknown');
+  await page.getByRole('button', { name: 'Find' }).click();
+  await until(
+    () => describedAs(field),
+    (text) => text.includes('No event of this account has the id evt_unknown'),
+  );
+  await field.fill(eventId);
+  await page.getByRole('button', { name: 'Find' }).click();
+  await heading(page, 'document.deleted').waitFor();
+  expect(new URL(page.url()).pathname).toBe(`/events/${eventId}`);
+  const deliveries = page.getByRole('region', { name: 'Deliveries' }).getByRole('row');
+  await deliveries.filter({ hasText: '/got' }).getByText('The receiver took it.').waitFor();
+  await deliveries
+    .filter({ hasText: '/refuses' })
+    .getByText(/refused it with a 4xx/)
+    .waitFor();
+  expect(await deliveries.count()).toBe(3);
+  await page.getByText('2 webhooks it was not sent to, and why').click();
+  const others = page.getByRole('listitem');
+  await others
+    .filter({ hasText: '/elsewhere' })
+    .getByText('Not subscribed to this type: it gets dataset.*.')
+    .waitFor();
+  await others
+    .filter({ hasText: '/later' })
+    .getByText(/^Created later/)
+    .waitFor();
+});
+
+test('a webhook that was disabled automatically says why; activated, what failed is counted and sent again', async () => {
+  broken.set('/recovers', 404);
+  const { key, mine, webhookId, publish, requests } = await openAccount('/recovers');
+  for (let count = 0; count < 3; count += 1)
+    await waitForStatus(mine, (await publish()).deliveryId, 'failed');
+  const { page } = await openDashboard(browser, service, '/webhooks', { key });
+  const row = page.getByRole('row').filter({ hasText: '/recovers' });
+  // The list asks again every 15 seconds.
+  await row.getByText('disabled automatically').waitFor({ timeout: 60_000 });
+  await row.getByRole('link').click();
+  await page.getByText(/3 of 3 deliveries that ended in 24 hours failed \(100%\)/).waitFor();
+
+  const recover = page.getByRole('region', { name: 'Recover' });
+  const count = recover.getByRole('button', { name: 'Count first' });
+  expect([await count.isDisabled(), await count.getAttribute('title')]).toEqual([
+    true,
+    'Activate the webhook first.',
+  ]);
+  broken.delete('/recovers');
+  await page.getByRole('button', { name: 'Activate' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Activate this webhook' });
+  await dialog.getByText('No delivery is held.').waitFor();
+  await dialog.getByRole('button', { name: 'Activate' }).click();
+  await page.getByRole('button', { name: 'Pause' }).waitFor();
+
+  await count.click();
+  await recover.getByText('3 deliveries would be sent again.').waitFor();
+  expect(requests()).toHaveLength(3);
+  await recover.getByRole('button', { name: 'Send again' }).click();
+  await recover.getByText('completed', { exact: true }).waitFor();
+  await recover.getByText('3 of 3 sent again', { exact: true }).waitFor();
+  await until(requests, ({ length }) => length === 6);
+  await recover.getByText('3 delivered', { exact: true }).waitFor();
+  const log = await recover.getByRole('link', { name: 'Its deliveries in the log' }).getAttribute('href');
+  expect(log).toContain(webhookId);
+  // The address knows of it.
+  await page.reload();
+  await recover.getByText('3 of 3 sent again', { exact: true }).waitFor();
+  await recover.getByRole('button', { name: 'Recover something else' }).click();
+  await count.click();
+  await recover.getByText('There is nothing to send again in that time.').waitFor();
+  const { body } = await mine.call<{ active: boolean }>('GET', `/v1/webhooks/${webhookId}`);
+  expect(body.active).toBe(true);
+});

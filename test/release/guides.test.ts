@@ -1,0 +1,203 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { Delivery } from '../../src/contracts/delivery.ts';
+import { packageRoot } from '../../src/package-root.ts';
+import { blocksOf, difference, openShell, type Block } from '../kit/guides.ts';
+import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { call, startService, until, type Service } from '../kit/service.ts';
+
+/**
+ * What the guides show is run. In order, for each guide: `sh` blocks in a shell, against the real service, as an account of
+ * their own; a `json` block after one is part of what that printed, a `text` block all of it. Elsewhere `text` is what cannot be run here. The programs
+ * of docs/receiving.md are run by receivers-examples.test.ts.
+ */
+const guides = [
+  'retries-and-states',
+  'limits',
+  'rotation',
+  'testing-locally',
+  'operating',
+  'security',
+  'receiving',
+  'README',
+].map((name) => `docs/${name}.md`);
+/** Shown figures are compared by tests of their own, or have none. */
+const others = ['docs/performance.md', 'docs/scaling.md'];
+const languages = ['sh', 'json', 'text'];
+const programs = ['python', 'js', 'go'];
+
+let service: Service;
+let receiver: Receiver;
+beforeAll(async () => {
+  service = await startService();
+  receiver = await startReceiver();
+});
+afterAll(async () => {
+  await service.stop();
+  await receiver.close();
+});
+
+test('every guide is known here, and every block is of a language that is run, or text', () => {
+  const there = readdirSync(join(packageRoot, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`);
+  expect(there.filter((path) => !others.includes(path)).sort()).toEqual([...guides].sort());
+  for (const path of guides) {
+    const allowed = path === 'docs/receiving.md' ? [...languages, ...programs] : languages;
+    for (const { language, line } of blocksOf(path)) expect(allowed, `${path}:${line}`).toContain(language);
+  }
+});
+
+/** Blocks that only read are asked again until the answer is the one that is shown. */
+const isReading = ({ text }: Block) => !/ -d | -X |^fltr-webhooks/m.test(text);
+
+/** What follows a command and claims to be what it printed. */
+function differenceOf(next: Block | undefined, output: string): string | null {
+  if (next?.language === 'json') return difference(JSON.parse(next.text), JSON.parse(output));
+  if (next?.language === 'text') return difference(next.text, output);
+  return null;
+}
+
+async function runGuide(path: string): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'fltr-guide-'));
+  try {
+    const { key, accountId } = await service.newAccount();
+    const create = await call<{ webhook_id: string }>(service.apiUrl, key, 'POST', '/v1/webhooks', {
+      url: `${receiver.url}/webhooks/fltr`,
+      events: ['document.processed'],
+    });
+    const shell = openShell(folder, {
+      FLTR_API_URL: service.apiUrl,
+      FLTR_API_KEY: key,
+      ACCOUNT_ID: accountId,
+      WEBHOOK_ID: create.body.webhook_id,
+      RECEIVER_URL: `${receiver.url}/webhooks/fltr`,
+      DATABASE_URL: service.databaseUrl,
+      FLTR_DATA_DIR: join(folder, 'data'),
+    });
+    const blocks = blocksOf(path);
+    let runCount = 0;
+    for (const [index, block] of blocks.entries()) {
+      if (block.language === 'json')
+        expect(() => void JSON.parse(block.text), `${path}:${block.line}`).not.toThrow();
+      if (block.language !== 'sh') continue;
+      const outcome = async () => {
+        const output = await shell(block.text);
+        const found = differenceOf(blocks[index + 1], output);
+        return found && `${path}:${block.line} ${found}\n${output}`;
+      };
+      runCount += 1;
+      if (isReading(block)) await until(outcome, (found) => found === null);
+      else expect(await outcome()).toBeNull();
+    }
+    return runCount;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test.each(guides)('%s shows what is so', { timeout: 180_000 }, async (path) => {
+  const shells = blocksOf(path).filter(({ language }) => language === 'sh');
+  expect(await runGuide(path)).toBe(shells.length);
+});
+
+test('a guide that shows something else would be found', () => {
+  const real = {
+    id: 'dlv_01m8571b5sfgb980c41xv407p9',
+    status: 'failed',
+    attempts: [{ duration_ms: 5 }],
+    more: 1,
+  };
+  expect(
+    difference({ id: 'dlv_00000000000000000000000000', attempts: [{ duration_ms: 7 }] }, real),
+  ).toBeNull();
+  expect(difference({ status: 'delivered' }, real)).toBe('/status: "delivered" shown, "failed" there');
+  expect(difference({ attempts: [] }, real)).toBe('/attempts: 0 shown, 1 there');
+  expect(difference({ reason: null }, real)).toBe('/reason: null shown, nothing there');
+});
+
+test("the README's five minutes go as it says, and so does its client", { timeout: 180_000 }, async () => {
+  const { key } = await service.newAccount();
+  let isUp = true;
+  const local = await startReceiver((_request, response) =>
+    response.writeHead(isUp ? 200 : 503).end('{"received":true}'),
+  );
+  const folder = mkdtempSync(join(tmpdir(), 'fltr-guide-'));
+  const script = join(packageRoot, 'dist', `readme-${process.pid}.mjs`);
+  onTestFinished(async () => {
+    await local.close();
+    rmSync(folder, { recursive: true });
+    rmSync(script, { force: true });
+  });
+  const blocks = blocksOf('README.md');
+  const ofLanguage = (language: string) => blocks.filter((block) => block.language === language);
+  // What is not a call is run by tests of its own: the start, the examples, the administration.
+  const [calls, others] = [true, false].map((isCall) =>
+    ofLanguage('sh').filter(({ text }) => text.includes('curl ') === isCall),
+  ) as [Block[], Block[]];
+  expect(
+    others.map(({ text }) =>
+      /^(npm ci|WEBHOOK_SECRET=\S+ node examples|npx fltr-webhooks|node dist)/.test(text),
+    ),
+  ).toEqual(others.map(() => true));
+  const [create, publish, retry, testEvent, recover, ...more] = calls.map(({ text }) => text);
+  expect(more).toEqual([]);
+  const ids: Record<string, string> = {};
+  const shell = openShell(folder, {});
+  const runBlock = async (text = ''): Promise<Record<string, unknown>> => {
+    const real = text
+      .replace('KEY=fltr_…', `KEY=${key}`)
+      .replaceAll('http://127.0.0.1:3000', service.apiUrl)
+      .replaceAll('http://localhost:5000', local.url)
+      .replaceAll('curl ', 'curl -s ')
+      .replaceAll(/\b(wh|dlv)_…/g, (name) => ids[name.slice(0, -2)] ?? name);
+    return JSON.parse(await shell(real)) as Record<string, unknown>;
+  };
+  // `…` stands for what is left out: further fields, or the rest of a text.
+  const whole = (text: string) =>
+    text.replaceAll(/"\w+":\s*"[^"]*…[^"]*"/g, '…').replaceAll(/,\s*…|…\s*,/g, '');
+  const shown = ofLanguage('json').map(({ text }) => JSON.parse(whole(text)) as object);
+  const read = async () =>
+    (await call<Delivery>(service.apiUrl, key, 'GET', `/v1/deliveries/${ids['dlv']}`)).body;
+
+  const webhook = await runBlock(create);
+  expect(difference(shown[0], webhook)).toBeNull();
+  ids['wh'] = String(webhook['webhook_id']);
+  const event = (await runBlock(publish)) as { deliveries: { id: string }[] };
+  expect(difference(shown[1], event)).toBeNull();
+  ids['dlv'] = event.deliveries[0]?.id ?? '';
+  await until(
+    async () => difference(shown[2], await read()),
+    (found) => found === null,
+  );
+
+  isUp = false;
+  ids['dlv'] = ((await runBlock(publish)) as typeof event).deliveries[0]?.id ?? '';
+  await until(read, ({ status }) => status === 'retrying');
+  isUp = true;
+  await runBlock(retry);
+  await until(read, ({ status }) => status === 'delivered');
+  expect(await runBlock(testEvent)).toMatchObject({ attempt: { outcome: 'delivered' } });
+  expect(await runBlock(recover)).toMatchObject({ dry_run: true, total: 0 });
+  const refused = await call(service.apiUrl, key, 'POST', '/v1/webhooks', {
+    url: 'https://10.0.0.1',
+    events: ['*'],
+  });
+  expect(difference(shown[3], refused.body)).toBeNull();
+
+  const { body, headers } = local.requests[0] ?? { body: '', headers: {} };
+  const client = ofLanguage('ts').map(({ text }) => text.replace('http://127.0.0.1:3000', service.apiUrl));
+  expect(client).toHaveLength(1);
+  const received = `const body = ${JSON.stringify(body.toString())}; const request = ${JSON.stringify({ headers })};`;
+  writeFileSync(
+    script,
+    `${received}\n${client[0]}\nconsole.log(deliveries.length, event, data.document_id);`,
+  );
+  const env = { FLTR_API_KEY: key, WEBHOOK_SECRET: String(webhook['secret']) };
+  const { stdout } = await promisify(execFile)(process.execPath, [script], { env, timeout: 30_000 });
+  expect(stdout).toBe('0 document.processed doc_abc123\n');
+});

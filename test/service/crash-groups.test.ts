@@ -1,0 +1,191 @@
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { isGroupId } from '../../src/domain/ids.ts';
+import { openClient } from '../kit/client.ts';
+import { startProcess, type ServiceProcess } from '../kit/process.ts';
+import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startService, until, untilReady, type Service } from '../kit/service.ts';
+
+const size = 12;
+let service: Service;
+let child: ServiceProcess;
+beforeEach(async () => {
+  const settings = {
+    FLTR_RETRY_SCHEDULE_SECONDS: '2,600',
+    LOG_LEVEL: 'warn',
+    FLTR_DELIVERIES_PER_WORKFLOW: '64',
+    FLTR_DELIVERIES_PER_HOUR: '400',
+  };
+  service = await startService(settings, null);
+  await start();
+});
+afterEach(async () => {
+  child.kill('SIGKILL');
+  await child.exited();
+  await service.stop();
+});
+
+/** The whole service, as one process. */
+async function start(env: Record<string, string> = {}): Promise<void> {
+  child = startProcess(['up'], { ...service.env, ...env });
+  await untilReady(service.apiUrl);
+}
+async function killAndRestart(): Promise<void> {
+  child.kill('SIGKILL');
+  await child.exited();
+  await start();
+}
+
+async function receive(answer?: Parameters<typeof startReceiver>[0]): Promise<Receiver> {
+  const receiver = await startReceiver(answer);
+  onTestFinished(() => receiver.close());
+  return receiver;
+}
+
+/** One event to a dozen webhooks: accepted at once, hence a group. */
+async function burst(receiver: Receiver): Promise<void> {
+  await Promise.all(
+    Array.from({ length: size }, (_, index) => service.newWebhook(`${receiver.url}/${index}`)),
+  );
+  await service.publish();
+}
+
+type Row = {
+  id: string;
+  status: string;
+  attempt_count: number;
+  owner_id: string | null;
+  run_id: string | null;
+};
+const rows = async () =>
+  (
+    await service.pool.query<Row>(
+      `select id, status, attempt_count, owner_id, run_id from deliveries order by id`,
+    )
+  ).rows;
+const all = (status: string) =>
+  until(rows, (list) => list.length === size && list.every((row) => row.status === status));
+const requestsBy = (receiver: Receiver) => {
+  const counts = new Map<string, number>();
+  for (const { path } of receiver.requests) counts.set(path, (counts.get(path) ?? 0) + 1);
+  return [...counts.values()].sort((a, b) => a - b);
+};
+
+/** Another session that holds a lock until it is told to let go. */
+async function lock(statement: string): Promise<() => Promise<void>> {
+  const client = await openClient(service.databaseUrl);
+  const ended = once(client, 'end');
+  await client.query('begin');
+  await client.query(statement);
+  return async () => {
+    await client.query('rollback');
+    await client.end();
+    await ended;
+  };
+}
+/** Statements of the service that wait for a lock. */
+const waiting = async () =>
+  (
+    await service.pool.query<{ count: number }>(
+      `select count(*)::int as count from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+    )
+  ).rows[0]?.count ?? 0;
+
+test('kill -9 between the start of a group and its first request: each is delivered once', async () => {
+  const receiver = await receive();
+  await Promise.all(
+    Array.from({ length: size }, (_, index) => service.newWebhook(`${receiver.url}/${index}`)),
+  );
+  // Near its cap, an attempt needs a grant, and waits for it here.
+  const letGo = await lock('lock table rate_limit_grants in access exclusive mode');
+  await service.publish();
+  await until(waiting, (count) => count > 0);
+  expect((await rows()).some(({ owner_id: id }) => id !== null && isGroupId(id))).toBe(true);
+  child.kill('SIGKILL');
+  await child.exited();
+  await letGo();
+  expect(receiver.requests).toHaveLength(0);
+  await start();
+  await all('delivered');
+  expect(requestsBy(receiver)).toEqual(Array(size).fill(1));
+});
+
+test('kill -9 between requests and their record: what was on the wire is repeated, once', async () => {
+  const receiver = await receive();
+  await Promise.all(
+    Array.from({ length: size }, (_, index) => service.newWebhook(`${receiver.url}/${index}`)),
+  );
+  const letGo = await lock('lock table attempts in share row exclusive mode');
+  await service.publish();
+  await until(
+    () => receiver.requests.length,
+    (count) => count === size,
+  );
+  await until(waiting, (count) => count > 0);
+  child.kill('SIGKILL');
+  await child.exited();
+  // Their sessions go on without the process, and would still write.
+  await service.pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+  );
+  await until(waiting, (count) => count === 0);
+  await letGo();
+  await start();
+  const delivered = await all('delivered');
+  expect(delivered.map(({ attempt_count: count }) => count)).toEqual(Array(size).fill(1));
+  expect(requestsBy(receiver)).toEqual(Array(size).fill(2));
+});
+
+test('kill -9 between record and the start of its own workflow: what failed goes on, what was delivered is not repeated', async () => {
+  // One receiver keeps the group under way, while all others have answered and are recorded.
+  let isFirst = true;
+  const receiver = await receive((request, response, seen) => {
+    const count = seen.filter(({ path }) => path === request.path).length;
+    if (request.path === '/0' && isFirst) return;
+    response.writeHead(Number(request.path.slice(1)) % 2 === 1 && count === 1 ? 503 : 200).end();
+  });
+  await burst(receiver);
+  await until(rows, (list) => list.filter(({ attempt_count: count }) => count === 1).length === size - 1);
+  const recorded = await rows();
+  expect(recorded.filter(({ status }) => status === 'retrying')).toHaveLength(size / 2);
+  expect(recorded.filter(({ status, run_id: id }) => status === 'retrying' && id !== null)).toEqual([]);
+  isFirst = false;
+  await killAndRestart();
+  await all('delivered');
+  const byPath = new Map<string, number>();
+  for (const { path } of receiver.requests) byPath.set(path, (byPath.get(path) ?? 0) + 1);
+  for (let index = 0; index < size; index += 1)
+    expect([index, byPath.get(`/${index}`)]).toEqual([index, index === 0 || index % 2 === 1 ? 2 : 1]);
+  for (const { id, owner_id: workflowId } of await rows()) {
+    if (workflowId === id) {
+      const runs: string[] = [];
+      const query = `WorkflowId = '${id}'`;
+      for await (const { runId } of service.temporal.client.workflow.list({ query })) runs.push(runId);
+      expect(runs).toHaveLength(1);
+    }
+  }
+});
+
+test('a group that was assigned and never started is started by the reconciler, under its own id', async () => {
+  const receiver = await receive();
+  child.kill('SIGKILL');
+  await child.exited();
+  await start({ TEMPORAL_ADDRESS: service.env['TEMPORAL_ADDRESS'] ?? '' });
+  await burst(receiver);
+  const assigned = await until(rows, (list) => list.length === size);
+  const groups = new Set(assigned.map(({ owner_id: id }) => id));
+  await all('delivered');
+  // As a crash between the commit and the start leaves them: assigned, and Temporal knows of nothing.
+  await service.pool.query(
+    `update deliveries set status = 'pending', owner_id = 'grp_never_started', run_id = null, ended_at = null,
+       attempt_count = 0, reconcile_at = now(), timeline = '[]'`,
+  );
+  await service.pool.query('delete from attempts');
+  receiver.requests.length = 0;
+  const again = await all('delivered');
+  expect(groups.has('grp_never_started')).toBe(false);
+  expect(new Set(again.map(({ owner_id: id }) => id))).toEqual(new Set(['grp_never_started']));
+  await delay(1000);
+  expect(requestsBy(receiver)).toEqual(Array(size).fill(1));
+});

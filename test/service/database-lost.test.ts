@@ -1,0 +1,159 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { asAdmin } from '../kit/database.ts';
+import { startProcess, type ServiceProcess } from '../kit/process.ts';
+import { startPublishers, type Publishers } from '../kit/publishers.ts';
+import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { call, startService, until, type Service } from '../kit/service.ts';
+
+let service: Service;
+let processes: ServiceProcess[];
+beforeEach(async () => {
+  processes = [];
+  service = await startService({ LOG_LEVEL: 'warn' }, null);
+});
+afterEach(async () => {
+  for (const child of processes) child.kill('SIGTERM');
+  await Promise.all(processes.map((child) => child.exited()));
+  await service.stop();
+});
+
+async function receive(): Promise<Receiver> {
+  const receiver = await startReceiver();
+  onTestFinished(() => receiver.close());
+  return receiver;
+}
+
+async function up(env: Record<string, string> = service.env): Promise<ServiceProcess> {
+  const child = startProcess(['up'], env);
+  processes.push(child);
+  const ready = () =>
+    fetch(`http://127.0.0.1:${env['PORT']}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  await until(() => (child.isRunning() ? ready() : Promise.reject(new Error(child.output()))), Boolean);
+  return child;
+}
+
+const databaseName = () => new URL(service.databaseUrl).pathname.slice(1);
+
+const cutConnections = () =>
+  asAdmin(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${databaseName()}'`);
+
+/** Every call had a response that its producer can go by, and what was accepted has arrived. */
+async function expectNothingLost(publishers: Publishers, receiver: Receiver): Promise<void> {
+  const refused = publishers.responses.filter(({ status }) => status !== 202);
+  expect(new Set(refused.map(({ status, code }) => `${status} ${code}`))).toEqual(
+    new Set(refused.length > 0 ? ['503 unavailable'] : []),
+  );
+  expect(refused.filter(({ retryAfter }) => retryAfter === null)).toEqual([]);
+  const accepted = publishers.accepted();
+  const missing = () => {
+    const received = new Set(receiver.requests.map(({ headers }) => headers['webhook-id']));
+    return accepted.filter((id) => !received.has(id));
+  };
+  try {
+    await until(missing, (ids) => ids.length === 0);
+  } catch (error) {
+    const log = processes.map((child) => child.output().slice(-20_000)).join('\n');
+    throw new Error(`${missing().length} of ${accepted.length} events have not arrived. The log:\n${log}`, {
+      cause: error,
+    });
+  }
+}
+
+test('connections cut under publishers: the process lives, nothing that was accepted is lost', async () => {
+  const receiver = await receive();
+  const child = await up();
+  await service.newWebhook(receiver.url);
+  const publishers = startPublishers(service.apiUrl, service.key);
+  for (let cut = 0; cut < 6; cut += 1) {
+    await publishers.untilMore(10);
+    await cutConnections();
+    await delay(100);
+  }
+  await publishers.untilMore(10);
+  await publishers.stop();
+  expect(child.isRunning(), child.output()).toBe(true);
+  await expectNothingLost(publishers, receiver);
+});
+
+test('PostgreSQL restarted and killed under load: the embedded one comes back, nothing is lost', async () => {
+  const receiver = await receive();
+  const dataDir = mkdtempSync(join(tmpdir(), 'fltr-database-lost-'));
+  onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
+  const key = 'database_lost_development_key';
+  const { DATABASE_URL: _shared, ...rest } = service.env;
+  const child = await up({ ...rest, FLTR_DATA_DIR: dataDir, FLTR_DEV_KEY: key });
+  const created = await call(service.apiUrl, key, 'POST', '/v1/webhooks', {
+    url: receiver.url,
+    events: ['*'],
+  });
+  expect(created.status).toBe(201);
+  const place = JSON.parse(readFileSync(join(dataDir, 'postgres.json'), 'utf8')) as { place: string };
+  const postmaster = () =>
+    Number(readFileSync(join(dataDir, place.place, 'postmaster.pid'), 'utf8').split('\n')[0]);
+  const publishers = startPublishers(service.apiUrl, key);
+  for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+    await publishers.untilMore(10);
+    const restarts = child.output().split('PostgreSQL runs again').length;
+    process.kill(postmaster(), signal);
+    await until(
+      () => child.output().split('PostgreSQL runs again').length,
+      (count) => count > restarts || !child.isRunning(),
+    );
+    expect(child.isRunning(), child.output()).toBe(true);
+  }
+  await publishers.untilMore(10);
+  await publishers.stop();
+  expect(child.isRunning(), child.output()).toBe(true);
+  expect(child.output()).toContain('PostgreSQL ended by itself');
+  await expectNothingLost(publishers, receiver);
+  child.kill('SIGTERM');
+  expect(await child.exited()).toBe(0);
+});
+
+const publish = (headers: Record<string, string> = {}) =>
+  service.call<{ code?: string }>(
+    'POST',
+    '/v1/events',
+    { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } },
+    headers,
+  );
+
+test('a read-only database: 503 and not ready, until it takes writes again', async () => {
+  const receiver = await receive();
+  await up();
+  await service.newWebhook(receiver.url);
+  await asAdmin(`alter database ${databaseName()} set default_transaction_read_only = on`);
+  await cutConnections();
+  const ready = async () => {
+    const response = await fetch(`${service.apiUrl}/readyz`);
+    const body = (await response.json()) as { status: string; checks: { postgresql: string } };
+    return [response.status, body.status, body.checks.postgresql];
+  };
+  // For a moment it may be that the connections are gone.
+  const read = await until(ready, ([, , postgresql]) => postgresql === 'read_only');
+  expect(read).toEqual([503, 'not ready', 'read_only']);
+  const create = () =>
+    service.call<{ code?: string }>('POST', '/v1/webhooks', { url: receiver.url, events: ['*'] });
+  for (const send of [publish, () => publish({ 'idempotency-key': 'read-only' }), create]) {
+    const response = await send();
+    expect([response.status, response.body.code]).toEqual([503, 'unavailable']);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+  }
+
+  // Without a restart: sessions that began read-only are not kept.
+  await asAdmin(`alter database ${databaseName()} reset default_transaction_read_only`);
+  await until(ready, ([status]) => status === 200);
+  for (const send of [publish, () => publish({ 'idempotency-key': 'read-only' }), create]) {
+    await until(
+      () => send().then(({ status }) => status),
+      (status) => status < 300,
+    );
+  }
+});

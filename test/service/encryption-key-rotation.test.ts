@@ -1,0 +1,318 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { Webhook as StandardWebhook } from 'standardwebhooks';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { createAccount } from '../../src/db/accounts.ts';
+import { checkEncryptionKeys } from '../../src/db/encryption-keys.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { withTransaction } from '../../src/db/pool.ts';
+import { reencrypt } from '../../src/db/reencrypt.ts';
+import { rotateSecret } from '../../src/db/webhook-secrets.ts';
+import { createSecretBox, type SecretBox } from '../../src/security/secret-box.ts';
+import { createTestDatabase, type TestDatabase } from '../kit/database.ts';
+import { startProcess, type ServiceProcess } from '../kit/process.ts';
+import { startReceiver } from '../kit/receiver.ts';
+import { startService, until } from '../kit/service.ts';
+
+const newKey = () => randomBytes(32);
+const keys = { old: { id: 'old', key: newKey() }, new: { id: 'new', key: newKey() } };
+const setting = (...list: { id: string; key: Buffer }[]) => ({
+  FLTR_ENCRYPTION_KEYS: list.map(({ id, key }) => `${id}:${key.toString('base64')}`).join(','),
+});
+const sealedValues = `select id, 'secret' as what, sealed_secret as sealed from webhooks where sealed_secret is not null
+  union all select id, 'previous', previous_sealed_secret from webhooks where previous_sealed_secret is not null
+  union all select route, 'answer', sealed_response from idempotency_keys`;
+
+test(
+  'keys are changed while events are published; then the new key alone is enough',
+  { timeout: 300_000 },
+  async () => {
+    const receiver = await startReceiver();
+    const service = await startService({}, null);
+    let child: ServiceProcess | null = null;
+    const run = async (...list: { id: string; key: Buffer }[]): Promise<void> => {
+      child?.kill('SIGTERM');
+      await child?.exited();
+      const started = startProcess(['up'], { ...service.env, ...setting(...list) });
+      child = started;
+      await until(
+        () => started.output(),
+        (output) => output.includes('is ready.') || !started.isRunning(),
+      );
+      if (!started.isRunning()) throw new Error(started.output());
+    };
+    onTestFinished(async () => {
+      child?.kill('SIGKILL');
+      await child?.exited();
+      await service.stop();
+      await receiver.close();
+    });
+    const cli = async (...list: { id: string; key: Buffer }[]) => {
+      const started = startProcess(['reencrypt'], { ...service.env, ...setting(...list) });
+      const code = await started.exited(60_000);
+      return { code, output: started.output() };
+    };
+    const newWebhook = (path: string) =>
+      service.call<{ webhook_id: string; secret: string }>(
+        'POST',
+        '/v1/webhooks',
+        { url: receiver.url + path, events: ['*'] },
+        { 'Idempotency-Key': path },
+      );
+    const rotate = (id: string) =>
+      service.call<{ secret: string }>('POST', `/v1/webhooks/${id}/rotate-secret`);
+
+    await run(keys.old);
+    const plain = (await newWebhook('/plain')).body;
+    const rotated = (await newWebhook('/rotated')).body;
+    const secretNow = (await rotate(rotated.webhook_id)).body.secret;
+    expect((await cli(keys.new)).output).toContain('lacks the key "old"');
+
+    await run(keys.new, keys.old);
+    const published: string[] = [];
+    const enough = new AbortController();
+    const publishing = (async () => {
+      while (!enough.signal.aborted) published.push((await service.publish()).id);
+    })();
+    await until(
+      () => receiver.requests.length,
+      (count) => count > 10,
+    );
+    const meanwhile = (await newWebhook('/meanwhile')).body;
+    const { code, output } = await cli(keys.new, keys.old);
+    const countBefore = published.length;
+    await until(
+      () => published.length,
+      (count) => count > countBefore + 10,
+    );
+    enough.abort();
+    await publishing;
+    expect([code, output]).toEqual([
+      0,
+      `Under "new" now: webhook secrets: 2, previous secrets: 1, stored answers: 2.
+Forgotten: old.
+From now on FLTR_ENCRYPTION_KEYS needs "new" alone.
+`,
+    ]);
+    const { rows: sealed } = await service.pool.query<{ sealed: string }>(sealedValues);
+    expect(sealed).toHaveLength(3 + 1 + 3);
+    for (const value of sealed) expect(value.sealed).toMatch(/^new\./);
+    const { rows: known } = await service.pool.query(`select id from encryption_keys`);
+    expect(known).toEqual([{ id: 'new' }]);
+    const audited = await service.pool.query(
+      `select account_id, actor, action from audit_records where target = 'new'`,
+    );
+    expect(audited.rows).toEqual([
+      { account_id: null, actor: 'command line', action: 'encryption_keys.reencrypted' },
+    ]);
+
+    await run(keys.new);
+    published.push((await service.publish()).id);
+    for (const [path, secrets] of [
+      ['/plain', [plain.secret]],
+      ['/rotated', [rotated.secret, secretNow]],
+      ['/meanwhile', [meanwhile.secret]],
+    ] as const) {
+      const isMissing = (id: string) =>
+        path !== '/meanwhile' &&
+        !receiver.requests.some((request) => request.path === path && request.headers['webhook-id'] === id);
+      await until(
+        () => published.filter(isMissing),
+        (missing) => missing.length === 0,
+      );
+      const last = await until(
+        () =>
+          receiver.requests.find(
+            (request) => request.path === path && request.headers['webhook-id'] === published.at(-1),
+          ),
+        (request) => request !== undefined,
+      );
+      if (!last) throw new Error('unreachable');
+      expect(last.headers['x-fltr-signature']).toBe(
+        createHmac('sha256', secrets[0]).update(last.body).digest('hex'),
+      );
+      for (const secret of secrets) {
+        new StandardWebhook(secret).verify(last.body, last.headers as Record<string, string>);
+      }
+    }
+    // Kept answers as well: the same key again gives the same webhook and secret.
+    const again = await newWebhook('/plain');
+    expect([again.body, again.headers.get('idempotent-replayed')]).toEqual([plain, 'true']);
+    expect((await cli(keys.new)).output).toContain(
+      'webhook secrets: 0, previous secrets: 0, stored answers: 0.\nFrom now on',
+    );
+  },
+);
+
+describe('in the database', () => {
+  let database: TestDatabase;
+  let accountId: string;
+  const [oldBox, bothBox, newBox] = [[keys.old], [keys.new, keys.old], [keys.new]].map(createSecretBox) as [
+    SecretBox,
+    SecretBox,
+    SecretBox,
+  ];
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    await migrate(database.pool);
+    ({ id: accountId } = await createAccount(database.pool, 'test'));
+    await checkEncryptionKeys(database.pool, oldBox);
+    await checkEncryptionKeys(database.pool, bothBox);
+  });
+  afterEach(() => database.drop());
+
+  /** `wh_00001`, …: each secret is its own name; every third one is in an overlap. */
+  async function insertWebhooks(count: number): Promise<void> {
+    const names = Array.from({ length: count }, (_, index) => `wh_${String(index).padStart(5, '0')}`);
+    await database.pool.query(
+      `insert into webhooks (id, account_id, url, events, active, sealed_secret, previous_sealed_secret, previous_secret_until)
+       select id, $1, 'https://example.com/', '{*}', true, sealed, previous, case when previous is not null then now() + interval '1 day' end
+       from unnest($2::text[], $3::text[], $4::text[]) as made(id, sealed, previous)`,
+      [
+        accountId,
+        names,
+        names.map((name) => oldBox.seal(`secret of ${name}`, name)),
+        names.map((name, index) => (index % 3 === 0 ? oldBox.seal(`previous of ${name}`, name) : null)),
+      ],
+    );
+  }
+  async function insertAnswers(count: number): Promise<void> {
+    const names = Array.from({ length: count }, (_, index) => `key-${index}`);
+    await database.pool.query(
+      `insert into idempotency_keys (api_key_id, route, key, request_digest, sealed_response)
+       select 'key_1', 'publishEvent', key, '', sealed from unnest($1::text[], $2::text[]) as made(key, sealed)`,
+      [
+        names,
+        names.map((name) => oldBox.seal(`answer of ${name}`, `idempotency:key_1:publishEvent:${name}`)),
+      ],
+    );
+  }
+  /** Every webhook's secret as text, opened with that box. */
+  async function openAll(box: SecretBox): Promise<string[]> {
+    const { rows } = await database.pool.query<{ id: string; what: string; sealed: string }>(
+      `${sealedValues} order by id, what`,
+    );
+    return rows
+      .filter(({ what }) => what !== 'answer')
+      .map(({ id, what, sealed }) => {
+        expect(box.open(sealed, id)).toBe(`${what} of ${id}`);
+        return sealed.split('.')[0] ?? '';
+      });
+  }
+
+  test('many batches, and none twice', async () => {
+    await insertWebhooks(1000);
+    await insertAnswers(1000);
+    expect(await reencrypt(database.pool, bothBox, 'test')).toEqual({
+      secrets: 1000,
+      previousSecrets: 334,
+      answers: 1000,
+      forgottenKeys: ['old'],
+    });
+    expect(await openAll(newBox)).toHaveLength(1334);
+    const { rows } = await database.pool.query<{ key: string; sealed: string }>(
+      `select key, sealed_response as sealed from idempotency_keys`,
+    );
+    for (const { key, sealed } of rows) {
+      expect(newBox.open(sealed, `idempotency:key_1:publishEvent:${key}`)).toBe(`answer of ${key}`);
+    }
+    await checkEncryptionKeys(database.pool, newBox);
+    expect(await reencrypt(database.pool, newBox, 'test')).toEqual({
+      secrets: 0,
+      previousSecrets: 0,
+      answers: 0,
+      forgottenKeys: [],
+    });
+  });
+
+  test('interrupted, it forgets no key; the next run goes on where it was', async () => {
+    await insertWebhooks(1000);
+    let sealedSoFar = 0;
+    const interrupted: SecretBox = {
+      ...bothBox,
+      seal(plain, context) {
+        sealedSoFar += 1;
+        if (sealedSoFar > 500) throw new Error('cut off');
+        return bothBox.seal(plain, context);
+      },
+    };
+    await expect(reencrypt(database.pool, interrupted, 'test')).rejects.toThrow();
+    expect(new Set(await openAll(bothBox))).toEqual(new Set(['new', 'old']));
+    await expect(checkEncryptionKeys(database.pool, newBox)).rejects.toThrow(/lacks the key "old"/);
+    const { secrets, previousSecrets, forgottenKeys } = await reencrypt(database.pool, bothBox, 'test');
+    expect([secrets, previousSecrets, forgottenKeys]).toEqual([600, 334, ['old']]);
+    await openAll(newBox);
+  });
+
+  test('two runs at once, and a rotation in between, lose nothing', async () => {
+    await insertWebhooks(300);
+    const id = 'wh_00100';
+    const waiting = withTransaction(database.pool, async (client) => {
+      await rotateSecret(client, {
+        accountId,
+        webhookId: id,
+        sealedSecret: oldBox.seal('rotated', id),
+        endsOverlap: false,
+        overlapSeconds: 600,
+      });
+      // Both runs have read the row as it was, and wait for this transaction.
+      const runs = [1, 2].map(() => reencrypt(database.pool, bothBox, 'test'));
+      await until(
+        async () => {
+          const { rowCount } = await database.pool.query(
+            `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+          );
+          return rowCount;
+        },
+        (count) => count === 2,
+      );
+      return runs;
+    });
+    await Promise.all(await waiting);
+    const { rows } = await database.pool.query<{ now: string; before: string }>(
+      `select sealed_secret as now, previous_sealed_secret as before from webhooks where id = $1`,
+      [id],
+    );
+    const [row] = rows;
+    expect(row && [row.now, row.before].map((sealed) => newBox.open(sealed, id))).toEqual([
+      'rotated',
+      `secret of ${id}`,
+    ]);
+    await checkEncryptionKeys(database.pool, newBox);
+  });
+
+  test('a previous secret whose overlap has ended is wiped', async () => {
+    await insertWebhooks(2);
+    await database.pool.query(`update webhooks set previous_secret_until = now() where id = 'wh_00000'`);
+    expect(await reencrypt(database.pool, bothBox, 'test')).toMatchObject({ secrets: 2, previousSecrets: 0 });
+    const { rows } = await database.pool.query(
+      `select 1 from webhooks where previous_sealed_secret is not null`,
+    );
+    expect(rows).toEqual([]);
+  });
+
+  test('a process that goes on with the old key is noticed, at once or at the next start', async () => {
+    await insertWebhooks(1);
+    // Whatever is replaced is soon under the old key again.
+    const undone: SecretBox = { ...bothBox, seal: oldBox.seal.bind(oldBox) };
+    await expect(reencrypt(database.pool, undone, 'test')).rejects.toThrow(
+      /still encrypts with another key than "new"\. Restart every process/,
+    );
+    await reencrypt(database.pool, bothBox, 'test');
+    await database.pool.query(`update webhooks set sealed_secret = $1`, [oldBox.seal('rotated', 'wh_00000')]);
+    await expect(checkEncryptionKeys(database.pool, newBox)).rejects.toThrow(/lacks the key "old"/);
+    await checkEncryptionKeys(database.pool, bothBox);
+    await reencrypt(database.pool, bothBox, 'test');
+    await checkEncryptionKeys(database.pool, newBox);
+  });
+
+  test('a value that was changed is named, and no key is forgotten', async () => {
+    await insertWebhooks(3);
+    await database.pool.query(
+      `update webhooks set sealed_secret = (select sealed_secret from webhooks where id = 'wh_00000') where id = 'wh_00001'`,
+    );
+    await expect(reencrypt(database.pool, bothBox, 'test')).rejects.toThrow(
+      /^The secret of wh_00001 cannot be decrypted/,
+    );
+    await expect(checkEncryptionKeys(database.pool, newBox)).rejects.toThrow(/lacks the key "old"/);
+  });
+});

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { openApiDocument } from '../../src/api/openapi.ts';
+import { settingsTable } from '../../src/config.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { packageRoot } from '../../src/package-root.ts';
+import { createTestDatabase } from '../kit/database.ts';
+
+// What is generated is committed, so that a change shows in review. Written anew by:
+// npx vitest run --config test/vitest.config.ts test/generated -u
+test('openapi.json is what the code says', async () => {
+  await expect(`${JSON.stringify(openApiDocument(), null, 2)}\n`).toMatchFileSnapshot(
+    '../../src/api/openapi.json',
+  );
+});
+
+test('schema.txt is what the migrations make', async () => {
+  const database = await createTestDatabase();
+  await migrate(database.pool);
+  const columns = await database.pool.query<{ line: string }>(
+    `select format('%s.%s %s%s%s', table_name, column_name, data_type,
+       case when is_nullable = 'NO' then ' not null' else '' end, ' default ' || column_default) as line
+     from information_schema.columns where table_schema = 'public' order by table_name, ordinal_position`,
+  );
+  const indexes = await database.pool.query<{ line: string }>(
+    `select indexdef as line from pg_indexes where schemaname = 'public' order by tablename, indexname`,
+  );
+  const constraints = await database.pool.query<{ line: string }>(
+    `select format('%s: %s', conrelid::regclass, pg_get_constraintdef(oid)) as line from pg_constraint
+     where connamespace = 'public'::regnamespace and contype in ('c', 'f') order by 1`,
+  );
+  await database.drop();
+  const text = [columns, indexes, constraints]
+    .map(({ rows }) => rows.map(({ line }) => line).join('\n'))
+    .join('\n\n');
+  await expect(`${text}\n`).toMatchFileSnapshot('../../src/db/schema.txt');
+});
+
+test("the README's table of settings is the code's", () => {
+  const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
+  for (const { name, default: value, meaning } of settingsTable()) {
+    expect(readme.replaceAll(/ +/g, ' ')).toContain(
+      `| \`${name}\` | ${value === '' ? '' : `\`${value}\` `}| ${meaning} |`.replaceAll(/ +/g, ' '),
+    );
+  }
+});

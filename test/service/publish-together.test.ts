@@ -1,0 +1,213 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { acceptEvents, type NewEvent } from '../../src/db/accept-events.ts';
+import { createAccount } from '../../src/db/accounts.ts';
+import type { Startable } from '../../src/db/deliveries.ts';
+import { createPublisher, maxUnanswered } from '../../src/db/publisher.ts';
+import { withTransaction } from '../../src/db/pool.ts';
+import type { ReserveOwners } from '../../src/db/reserve-owners.ts';
+import { newId } from '../../src/domain/ids.ts';
+import { wireBody } from '../../src/domain/wire-body.ts';
+import { call, startService, until, type Service } from '../kit/service.ts';
+
+let service: Service;
+beforeAll(async () => {
+  service = await startService({}, 'api');
+});
+afterAll(() => service.stop());
+
+/** An account with that many webhooks, every second one not active. */
+async function newAccount(webhooks = 1): Promise<{ accountId: string; webhookIds: string[] }> {
+  const { id: accountId } = await createAccount(service.pool, 'test');
+  const webhookIds = Array.from({ length: webhooks }, () => newId('wh'));
+  await service.pool.query(
+    `insert into webhooks (id, account_id, url, events, active, sealed_secret)
+     select id, $2, 'https://example.com/', '{*}', n % 2 = 1, 'x' from unnest($1::text[]) with ordinality as t(id, n)`,
+    [webhookIds, accountId],
+  );
+  return { accountId, webhookIds };
+}
+
+function newEvent(accountId: string, more: Partial<NewEvent> & { data?: unknown } = {}): NewEvent {
+  const { data = { document_id: 'd', dataset_id: 's' }, ...rest } = more;
+  const [id, timestamp] = [more.id ?? newId('evt'), '2024-01-10T12:05:00Z'];
+  return {
+    accountId,
+    id,
+    type: 'document.deleted',
+    timestamp: null,
+    acceptedTimestamp: timestamp,
+    body: wireBody({ id, event: 'document.deleted', timestamp, data }),
+    ...rest,
+  };
+}
+
+/** Reserves an owner of another name for every delivery but each third, and keeps what came of it. */
+function watchReservations() {
+  const reservations: { wanted: string[]; committed: string[] | null }[] = [];
+  const idsOf = (deliveries: readonly Startable[]) => deliveries.map(({ id }) => id);
+  const reserveOwners: ReserveOwners = (deliveries) => {
+    const reservation: (typeof reservations)[number] = { wanted: idsOf(deliveries), committed: null };
+    return {
+      ownerIds: deliveries.map(({ id }, index) => (index % 3 === 2 ? null : `wf-${id}`)),
+      committed: (inserted) => void reservations.push({ ...reservation, committed: idsOf(inserted) }),
+      release: () => void reservations.push(reservation),
+    };
+  };
+  return { reservations, reserveOwners };
+}
+
+const ownersOf = async (ids: readonly string[]) => {
+  const { rows } = await service.pool.query<{ id: string; ownerId: string | null }>(
+    `select id, owner_id as "ownerId" from deliveries where id = any($1) order by id`,
+    [ids],
+  );
+  return rows.map(({ id, ownerId }) => [id, ownerId]);
+};
+
+test('owners are reserved before the insert, stand in the rows, and what was committed is reported', async () => {
+  const { reservations, reserveOwners } = watchReservations();
+  const { publish } = createPublisher(service.pool, reserveOwners);
+  const { accountId } = await newAccount(4);
+  const [accepted] = await publish([newEvent(accountId, { id: 'one' })]);
+  const deliveries = accepted?.kind === 'accepted' ? accepted.event.deliveries : [];
+  expect(deliveries.map(({ status }) => status)).toEqual(['pending', 'held', 'pending', 'held']);
+  const [first, , third] = deliveries.map(({ id }) => id);
+  expect(reservations).toEqual([{ wanted: [first, third], committed: [first, third] }]);
+  const rows = await ownersOf(deliveries.map(({ id }) => id));
+  expect(rows.map(([, ownerId]) => ownerId)).toEqual([`wf-${first}`, null, `wf-${third}`, null]);
+
+  // Nothing new: nothing is started. Of two, the new one alone.
+  await publish([newEvent(accountId, { id: 'one' })]);
+  expect(reservations[1]?.committed).toBeNull();
+  const [again, fresh] = await publish([
+    newEvent(accountId, { id: 'one' }),
+    newEvent(accountId, { id: 'two' }),
+  ]);
+  expect([again?.kind, fresh?.kind]).toEqual(['duplicate', 'accepted']);
+  expect(reservations[2]?.wanted).toHaveLength(4);
+  const started = await ownersOf(reservations[2]?.committed ?? []);
+  expect(
+    fresh?.kind === 'accepted' &&
+      fresh.event.deliveries.flatMap(({ id, status }) => (status === 'pending' ? id : [])),
+  ).toEqual(started.map(([id]) => id));
+  // No webhook, no reservation.
+  const { accountId: lonely } = await newAccount(0);
+  await publish([newEvent(lonely)]);
+  expect(reservations).toHaveLength(3);
+});
+
+test("in a caller's own transaction nothing is reserved: the dispatcher assigns the owners after the commit", async () => {
+  const { accountId } = await newAccount();
+  const accepted = await withTransaction(service.pool, (client) =>
+    acceptEvents(client, [newEvent(accountId)]),
+  );
+  const [first] = accepted;
+  const ids = first?.kind === 'accepted' ? first.event.deliveries.map(({ id }) => id) : [];
+  expect(ids.length).toBeGreaterThan(0);
+  expect((await ownersOf(ids)).map(([, ownerId]) => ownerId)).toEqual(ids.map(() => null));
+});
+
+test('what PostgreSQL refuses fails alone: its neighbors in the same statement are accepted', async () => {
+  const { reservations, reserveOwners } = watchReservations();
+  const { publish } = createPublisher(service.pool, reserveOwners);
+  const { accountId } = await newAccount();
+  // No request can hold it: a text that PostgreSQL does not take.
+  const bad = newEvent(accountId, { type: 'document.\0' });
+  const settled = await Promise.allSettled([
+    publish([newEvent(accountId), newEvent(accountId)]),
+    publish([bad]),
+    ...Array.from({ length: 10 }, () => publish([newEvent(accountId)])),
+  ]);
+  expect(settled.map(({ status }) => status)).toEqual(
+    settled.map((_, index) => (index === 1 ? 'rejected' : 'fulfilled')),
+  );
+  const { rows } = await service.pool.query(
+    `select count(*)::int as events, (select count(*)::int from deliveries where account_id = $1) as deliveries
+     from events where account_id = $1`,
+    [accountId],
+  );
+  expect(rows).toEqual([{ events: 12, deliveries: 12 }]);
+  const started = reservations.flatMap(({ committed }) => committed ?? []);
+  expect(new Set(started).size).toBe(12);
+  expect(started).toHaveLength(12);
+});
+
+test('requests that share ids in opposite orders, over connections and processes, do not lock up', async () => {
+  const { accountId } = await newAccount();
+  const publishers = [1, 2, 3].map(() => createPublisher(service.pool, watchReservations().reserveOwners));
+  const ids = Array.from({ length: 300 }, () => newId('evt'));
+  const orders = [ids, ids.toReversed(), [...ids].sort(() => Math.random() - 0.5)];
+  const answers = await Promise.all(
+    orders.flatMap((order) =>
+      publishers.map(({ publish }) => publish(order.map((id) => newEvent(accountId, { id })))),
+    ),
+  );
+  const kinds = answers.flat().map(({ kind }) => kind);
+  expect(kinds.filter((kind) => kind === 'accepted')).toHaveLength(300);
+  expect(kinds.filter((kind) => kind === 'duplicate')).toHaveLength(8 * 300);
+  const { rows } = await service.pool.query<{ count: number }>(
+    `select count(*)::int as count from deliveries where account_id = $1`,
+    [accountId],
+  );
+  expect(rows[0]?.count).toBe(300);
+});
+
+test('an account that is not there, a duplicate and a conflict in one statement are each answered as alone', async () => {
+  const { publish } = createPublisher(service.pool, watchReservations().reserveOwners);
+  const { accountId } = await newAccount();
+  await publish([newEvent(accountId, { id: 'known' })]);
+  const answers = await publish([
+    newEvent('acc_none'),
+    newEvent(accountId, { id: 'known' }),
+    newEvent(accountId, { id: 'known', data: { document_id: 'other', dataset_id: 's' } }),
+    newEvent(accountId, { id: 'new' }),
+    newEvent(accountId, { id: 'new', data: { dataset_id: 's', document_id: 'd' } }),
+    newEvent(accountId, { id: 'new', data: 1 }),
+    newEvent(accountId, { apiKeyId: 'key_none' }),
+  ]);
+  expect(answers.map(({ kind }) => kind)).toEqual([
+    'no_account',
+    'duplicate',
+    'conflict',
+    'accepted',
+    'duplicate',
+    'conflict',
+    'key_refused',
+  ]);
+});
+
+test('exactly as many events as there is room for wait for a database that is stuck; one more is refused with 503', async () => {
+  const { key, accountId } = await service.newAccount();
+  const event = { event: 'document.deleted', data: { document_id: 'd', dataset_id: 's' } };
+  const batch = () =>
+    call<{ code: string; data: { status: number }[] }>(service.apiUrl, key, 'POST', '/v1/events/batch', {
+      events: Array.from({ length: 500 }, () => event),
+    });
+  const blocker = await service.pool.connect();
+  await blocker.query('begin');
+  await blocker.query('lock table events in access exclusive mode');
+  const answers: Awaited<ReturnType<typeof batch>>[] = [];
+  const room = maxUnanswered.events / 500;
+  const publishes = Array.from({ length: room + 2 }, async () => void answers.push(await batch()));
+  await until(
+    () => answers.length,
+    (count) => count === 2,
+  );
+  for (const { status, body, headers } of answers) {
+    expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
+  }
+  // It goes on with all else.
+  expect((await call(service.apiUrl, key, 'GET', '/v1/webhooks')).status).toBe(200);
+  await blocker.query('rollback');
+  blocker.release();
+  await Promise.all(publishes);
+  const accepted = answers.filter(({ status }) => status === 207);
+  expect(accepted).toHaveLength(room);
+  expect(accepted.flatMap(({ body }) => body.data).every(({ status }) => status === 202)).toBe(true);
+  const { rows } = await service.pool.query<{ count: number }>(
+    `select count(*)::int as count from events where account_id = $1`,
+    [accountId],
+  );
+  expect(rows[0]?.count).toBe(maxUnanswered.events);
+  expect((await batch()).status).toBe(207);
+});

@@ -1,0 +1,458 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fillLog, type FilledLog } from '../../bench/log-fill.ts';
+import type { DeliveryStatus } from '../../src/contracts/delivery.ts';
+import { insertAccountKey, listAccountKeys, revokeAccountKey } from '../../src/db/account-keys.ts';
+import { readAccountStats } from '../../src/db/account-stats.ts';
+import { findApiKey, findNamedKey } from '../../src/db/api-keys.ts';
+import {
+  listAttempts,
+  markEndedRun,
+  recordAttempts,
+  rescheduleDelivery,
+  showRescheduled,
+} from '../../src/db/attempts.ts';
+import { evaluateWebhooks } from '../../src/db/auto-disable.ts';
+import { archiveEntries, countNotStarted, findDelivery, reopenDelivery } from '../../src/db/deliveries.ts';
+import { listDeliveries } from '../../src/db/delivery-log.ts';
+import { acceptEvents, type NewEvent } from '../../src/db/accept-events.ts';
+import { findEvent, hasBody, listEvents } from '../../src/db/events.ts';
+import { emitFailureDigests, notifyFailed } from '../../src/db/failed-deliveries.ts';
+import { loadAttempts } from '../../src/db/load-attempts.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { withTransaction } from '../../src/db/pool.ts';
+import { claimPage, countRecoverable, insertMissed, type RecoveryToRun } from '../../src/db/recover-page.ts';
+import { nextStep, removeOld } from '../../src/db/retention.ts';
+import {
+  assignOwners,
+  checkAgain,
+  claimDue,
+  dropOwner,
+  lockUnowned,
+  markRunning,
+  moveToOwn,
+  readClaimed,
+  writeRun,
+} from '../../src/db/owners.ts';
+import { checkQueue, claimQueues, correctQueue, takeSlots } from '../../src/db/rate-limit.ts';
+import { cancelDelivery, endTerminated, expireDelivery, stopOrGoOn } from '../../src/db/stop-delivery.ts';
+import { claimWebhooksToSync } from '../../src/db/sync-deliveries.ts';
+import { readWaiting } from '../../src/db/waiting.ts';
+import { readCap, readStats } from '../../src/db/webhook-stats.ts';
+import { deleteWebhook, findWebhook, listWebhooks, updateWebhook } from '../../src/db/webhooks.ts';
+import { idFloor, newId } from '../../src/domain/ids.ts';
+import { digestOfKey } from '../../src/security/api-keys.ts';
+import { createTestDatabase, type TestDatabase } from '../kit/database.ts';
+import { explainedPool, type Explained, type PlanNode } from '../kit/explained-pool.ts';
+
+const rowsInAll = 20_000;
+let database: TestDatabase;
+let log: FilledLog;
+let keyId: string;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await migrate(database.pool);
+  log = await fillLog(database.pool, rowsInAll);
+  // Webhooks of many accounts: few are rightly read faster without an index.
+  await database.pool.query(
+    `with owners as (insert into accounts (id, name) select 'acc_' || n, 'other' from generate_series(1, 100) as n returning id),
+       made as (insert into webhooks (id, account_id, url, events, active, sealed_secret)
+         select 'wh_' || n || owners.id, owners.id, 'https://example.com/', '{*}', true, 'none'
+         from owners, generate_series(1, 50) as n returning id)
+     insert into rate_limit_queues (webhook_id, check_at) select id, now() + interval '1 day' from made`,
+  );
+  // So are keys; the account's own is one of many.
+  await database.pool.query(
+    `insert into api_keys (id, account_id, name, hint, digest, scopes)
+     select 'key_' || a.id || '_' || n, a.id, 'other', '', sha256((a.id || '_' || n)::bytea), '{}'
+     from accounts a, generate_series(1, 50) as n`,
+  );
+  const { rows } = await database.pool.query<{ id: string }>(`select id from api_keys where digest = $1`, [
+    digestOfKey(log.key),
+  ]);
+  keyId = rows[0]?.id ?? '';
+  await database.pool.query(`analyze webhooks, rate_limit_queues, api_keys`);
+}, 300_000);
+afterAll(() => database.drop());
+
+/** Tables that may be read whole, and why. */
+const small: Record<string, string> = {
+  accounts: 'old events are removed account by account',
+  recoveries: 'each was asked for by hand',
+};
+
+function wholeReads(plans: readonly Explained[]): string[] {
+  return plans.flatMap(({ text, nodes }) =>
+    nodes
+      .filter((node) => node['Node Type'] === 'Seq Scan' && !((node['Relation Name'] ?? '') in small))
+      .map((node) => `${node['Relation Name']}: ${text}`),
+  );
+}
+
+/** Rows of a table that a statement took up, those that its conditions then left out among them. */
+function rowsRead(nodes: readonly PlanNode[], table: string): number {
+  return nodes
+    .filter((node) => node['Relation Name'] === table)
+    .reduce((sum, node) => {
+      const rows = (node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0);
+      return sum + rows * (node['Actual Loops'] ?? 1);
+    }, 0);
+}
+
+const statuses: (DeliveryStatus | undefined)[] = [
+  undefined,
+  'pending',
+  'retrying',
+  'delivered',
+  'failed',
+  'held',
+  'canceled',
+];
+const codes: ([number, number] | undefined)[] = [undefined, [200, 200], [404, 404], [418, 418], [500, 599]];
+const types = [undefined, 'document.processed', 'webhook.disabled'];
+
+test(
+  'the log finds with each filter what is there, and reads little, also where there is nothing',
+  { timeout: 300_000 },
+  async () => {
+    const { pool, taken } = explainedPool(database.pool, { analyze: true });
+    // In memory, to compare with: the whole log of the account.
+    const { rows: all } = await database.pool.query<{
+      id: string;
+      webhookId: string;
+      type: string;
+      status: string;
+      code: number | null;
+    }>(
+      `select id, webhook_id as "webhookId", event_type as type, status, last_status_code as code from deliveries
+     where account_id = $1 order by id desc`,
+      [log.accountId],
+    );
+    const limit = 21;
+    const middle = all[Math.floor(all.length / 2)]?.id ?? '';
+    const day = (ago: number) => new Date(Date.now() - ago * 86_400_000);
+    const ranges = [{}, { before: middle }, { since: day(20), until: day(10) }];
+    let [most, matched] = [0, 0];
+    for (const webhookId of [undefined, log.deadId, log.acceptingId])
+      for (const eventType of types)
+        for (const status of statuses)
+          for (const code of codes) {
+            const {
+              before = null,
+              since,
+              until,
+            } = ranges[(most + matched) % ranges.length] as {
+              before?: string;
+              since?: Date;
+              until?: Date;
+            };
+            const filter = { webhookId, eventType, status, code, since, until, before, limit };
+            const found = await listDeliveries(pool, log.accountId, filter);
+            const expected = all.filter(
+              (row) =>
+                (webhookId === undefined || row.webhookId === webhookId) &&
+                (eventType === undefined || row.type === eventType) &&
+                (status === undefined || row.status === status) &&
+                (code === undefined || (row.code !== null && row.code >= code[0] && row.code <= code[1])) &&
+                (before === null || row.id < before) &&
+                (since === undefined || row.id >= idFloor('dlv', since)) &&
+                (until === undefined || row.id < idFloor('dlv', until)),
+            );
+            const asked = JSON.stringify(filter);
+            expect(
+              found.map(({ id }) => id),
+              asked,
+            ).toEqual(expected.slice(0, limit).map(({ id }) => id));
+            matched += found.length;
+            const plans = taken();
+            expect(wholeReads(plans), asked).toEqual([]);
+            for (const { nodes, text } of plans) {
+              const read = rowsRead(nodes, 'deliveries');
+              most = Math.max(most, read);
+              // 500 in order, or a page of each of some 40 kinds, and of what waits for each of 100 webhooks.
+              expect(read, `${asked}\n${text}`).toBeLessThan(1000);
+              const [root] = nodes;
+              const blocks = (root?.['Shared Hit Blocks'] ?? 0) + (root?.['Shared Read Blocks'] ?? 0);
+              expect(blocks, `${asked}\n${text}`).toBeLessThan(700);
+            }
+          }
+    // Some of the combinations are in the log, and what was read was counted.
+    expect(matched).toBeGreaterThan(500);
+    expect(most).toBeGreaterThanOrEqual(500);
+    expect(all.length).toBeGreaterThan(0.7 * rowsInAll);
+  },
+);
+
+const hourMs = 3_600_000;
+const ago = (ms: number) => new Date(Date.now() - ms);
+
+/** Runs what the service runs; answers the statements' plans. */
+async function plansOf(run: (pool: TestDatabase['pool']) => Promise<unknown>): Promise<Explained[]> {
+  const { pool, taken } = explainedPool(database.pool);
+  await run(pool);
+  return taken();
+}
+
+const idsOf = async (status: DeliveryStatus, count: number, webhookId = log.busiestId): Promise<string[]> =>
+  (
+    await database.pool.query<{ id: string }>(
+      `select id from deliveries where status = $1 and webhook_id = $2 order by id desc limit $3`,
+      [status, webhookId, count],
+    )
+  ).rows.map(({ id }) => id);
+
+const newEvents = (count: number): NewEvent[] =>
+  Array.from({ length: count }, () => ({
+    accountId: log.accountId,
+    id: newId('evt'),
+    type: 'document.deleted',
+    data: {},
+    timestamp: null,
+    acceptedTimestamp: '2024-01-10T12:00:00Z',
+    body: Buffer.from('{"data":{}}'),
+  }));
+
+const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = {
+  'an API key': (pool) => findApiKey(pool, digestOfKey(log.key), 'production'),
+  "a session's key": (pool) => findNamedKey(pool, keyId, 'production'),
+  "the account's keys": (pool) => listAccountKeys(pool, log.accountId, null, 51),
+  'its keys, further down': (pool) => listAccountKeys(pool, log.accountId, keyId, 51),
+  'a new key': (pool) =>
+    withTransaction(pool, (client) =>
+      insertAccountKey(client, log.accountId, { name: '', hint: '', digest: digestOfKey('new'), scopes: [] }),
+    ),
+  'a key that is revoked': (pool) => revokeAccountKey(pool, log.accountId, 'key_none'),
+  'statistics of all webhooks': (pool) => readAccountStats(pool, log.accountId, new Date()),
+  'a delivery': (pool) => findDelivery(pool, log.accountId, log.deliveryId),
+  'its attempts': (pool) => listAttempts(pool, log.deliveryId),
+  events: (pool) => listEvents(pool, log.accountId, null, 51),
+  'events, further down': (pool) =>
+    listEvents(pool, log.accountId, { createdAt: ago(10 * 24 * hourMs).toISOString(), id: log.eventId }, 51),
+  'an event': (pool) => findEvent(pool, log.accountId, log.eventId),
+  'its body': (pool) => hasBody(pool, log.accountId, log.eventId),
+  webhooks: (pool) => listWebhooks(pool, log.accountId, null, 51),
+  'a webhook': (pool) => findWebhook(pool, log.accountId, log.busiestId),
+  'its statistics': (pool) => readStats(pool, log.busiestId, new Date()),
+  'its hourly cap': (pool) => readCap(pool, log.busiestId, 1000),
+  backlog: (pool) => countNotStarted(pool, 1_000_000),
+};
+test.each(Object.keys(reads))('no table is read whole for: %s', async (name) => {
+  const plans = await plansOf(async (pool) => reads[name]?.(pool));
+  expect(plans.length).toBeGreaterThan(0);
+  expect(wholeReads(plans)).toEqual([]);
+});
+
+test('what waits is counted by indexes, and no further than the bound', async () => {
+  const { rows } = await database.pool.query<{ status: string; count: number }>(
+    `select status, count(*)::int as count from deliveries group by status`,
+  );
+  const countOf = (wanted: string) => rows.find(({ status }) => status === wanted)?.count ?? 0;
+  const { pool, taken } = explainedPool(database.pool, { analyze: true });
+  const [pending, retrying, held] = ['pending', 'retrying', 'held'].map(countOf);
+  expect(await readWaiting(pool, rowsInAll)).toMatchObject({ pending, retrying, held });
+  const bound = 5;
+  expect(Math.min(countOf('pending'), countOf('retrying') + countOf('held'))).toBeGreaterThan(bound);
+  const bounded = await readWaiting(pool, bound);
+  expect([bounded.pending, bounded.retrying + bounded.held <= bound]).toEqual([bound, true]);
+  expect(wholeReads(taken())).toEqual([]);
+  const last = taken()
+    .filter(({ isGeneric }) => !isGeneric)
+    .at(-1);
+  // Two counts, and the oldest of two kinds.
+  expect(rowsRead(last?.nodes ?? [], 'deliveries')).toBeLessThanOrEqual(2 * bound + 2);
+});
+
+test('publishing, also what is known already, and what asks who listens', async () => {
+  const events = newEvents(20);
+  const plans = await plansOf(async (pool) => {
+    await withTransaction(pool, (client) => acceptEvents(client, events));
+    await withTransaction(pool, (client) => acceptEvents(client, events));
+    await notifyFailed(pool, [
+      {
+        accountId: log.accountId,
+        webhookId: log.deadId,
+        deliveryId: log.deliveryId,
+        number: 1,
+        eventId: log.eventId,
+        eventType: 'document.deleted',
+        reason: 'client_error',
+      },
+    ]);
+    await emitFailureDigests(pool);
+  });
+  expect(plans.length).toBeGreaterThan(5);
+  // This log has one key, and nearly all webhooks are the account's: both are read whole because all of it is wanted.
+  const grown = wholeReads(plans).filter((read) => !/^(webhooks|api_keys): /.test(read));
+  expect(grown).toEqual([]);
+});
+
+test('assigning, starting, attempting, deferring, signaling', async () => {
+  const ids = await idsOf('pending', 20);
+  const [first = '', second = '', third = ''] = ids;
+  expect(ids.length).toBeGreaterThan(5);
+  const now = new Date();
+  const entry = { at: now.toISOString(), type: 'wait' as const, seconds: 1, until: now.toISOString() };
+  const plans = await plansOf(async (pool) => {
+    await lockUnowned(pool, 200);
+    await assignOwners(
+      pool,
+      ids.map((id) => ({ id, ownerId: id, isQueued: false })),
+    );
+    await claimDue(pool, 'start', 200);
+    await claimDue(pool, 'check', 200);
+    await readClaimed(pool, first);
+    await checkAgain(
+      pool,
+      ids.map((id) => ({ id, lease: 'now' })),
+      300,
+    );
+    await writeRun(pool, first, 'run');
+    await markRunning(pool, { id: first, lease: 'now' }, 'run');
+    await moveToOwn(pool, ids, 'grp_none');
+    await dropOwner(pool, first, first);
+    const contexts = await loadAttempts(
+      pool,
+      ids.map((deliveryId) => ({ deliveryId, number: 1 })),
+      1000,
+    );
+    expect(contexts).toHaveLength(ids.length);
+    const [context] = contexts;
+    await takeSlots(
+      pool,
+      context?.webhookId ?? '',
+      { cap: 1, grantMs: 15_000 },
+      ids.map((deliveryId) => ({
+        deliveryId,
+        number: 1,
+        webhookId: context?.webhookId ?? '',
+        ownerId: deliveryId,
+        runId: 'run',
+        notes: [],
+        entryOf: () => entry,
+      })),
+    );
+    await correctQueue(pool, context?.webhookId ?? '', { cap: 1, grantMs: 15_000 });
+    await checkQueue(pool, context?.webhookId ?? '');
+    await claimQueues(pool, 50);
+    await rescheduleDelivery(pool, { deliveryId: first, until: now, entries: [entry] });
+    await showRescheduled(pool, first, now);
+    await archiveEntries(pool, first, [entry]);
+    await recordAttempts(
+      pool,
+      contexts.map(({ deliveryId, webhookId, activation }) => ({
+        id: newId('att'),
+        deliveryId,
+        webhookId,
+        activation,
+        countsForCap: true,
+        request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100 },
+        number: 1,
+        startedAt: now,
+        durationMs: 36,
+        statusCode: 200,
+        outcome: 'delivered',
+        errorCode: null,
+        errorDetail: null,
+        waitSeconds: null,
+        response: null,
+        status: 'delivered',
+        reason: null,
+        nextAttemptAt: null,
+        endedAt: now,
+        run: { workflowId: deliveryId, runId: 'run' },
+        entries: [],
+        nextEntries: [],
+      })),
+    );
+    await markEndedRun(pool, first, 'run');
+    for (const id of [first, second, third]) await reopenDelivery(pool, { id, attemptCount: 1 }, 'own');
+    await stopOrGoOn(pool, { deliveryId: first, ownerId: first, notes: [] });
+    await cancelDelivery(pool, { deliveryId: second, entries: [], isByRun: true });
+    await endTerminated(pool, [third]);
+  });
+  expect(plans.length).toBeGreaterThan(20);
+  expect(wholeReads(plans)).toEqual([]);
+  // Rows that are found by their ids are found by nothing else: not by reading all of a partial index that they are in.
+  const byIds = plans.filter(({ text }) => /^\s*update deliveries d\b[^;]*\bunnest\(/.test(text));
+  expect(byIds.length).toBeGreaterThan(3);
+  for (const { nodes, text } of byIds)
+    expect(new Set(nodes.flatMap((node) => node['Index Name'] ?? [])), text).toEqual(
+      new Set(['deliveries_pkey']),
+    );
+});
+
+test('holding, releasing, discarding, canceling: what has ended is not read', async () => {
+  const run = explainedPool(database.pool);
+  const { pool } = run;
+  const [held = ''] = await idsOf('held', 1, log.heldId);
+  await expireDelivery(pool, held);
+  const { accountId } = log;
+  await updateWebhook(pool, accountId, log.busiestId, { active: false });
+  await updateWebhook(pool, accountId, log.busiestId, { active: true });
+  await updateWebhook(pool, accountId, log.heldId, { active: true, held: 'discard' });
+  await deleteWebhook(pool, accountId, log.busiestId);
+  await claimWebhooksToSync(pool, 10);
+  await evaluateWebhooks(pool, '', 10);
+  const plans = run.taken();
+  expect(plans.length).toBeGreaterThan(10);
+  expect(wholeReads(plans)).toEqual([]);
+  const used = plans.flatMap(({ nodes }) => nodes.map((node) => node['Index Name']));
+  expect(used).toContain('deliveries_pending');
+  // These find all that was ever sent.
+  expect(used).not.toContain('deliveries_of_webhook');
+  expect(used).not.toContain('deliveries_of_account');
+});
+
+test('a recovery of some hours counts, looks for its next page, and fills it in', async () => {
+  const { rows } = await database.pool.query<{ now: Date }>(`select now() as now`);
+  const now = rows[0]?.now ?? new Date();
+  const recovery: RecoveryToRun = {
+    id: newId('rec'),
+    accountId: log.accountId,
+    webhookId: log.busiestId,
+    askedBy: 'key_1',
+    status: 'running',
+    isDryRun: false,
+    total: 0,
+    done: 0,
+    failed: 0,
+    since: ago(6 * hourMs),
+    until: now,
+    kind: null,
+    filters: ['*'],
+    createdAt: now,
+    endedAt: null,
+    cursorAt: null,
+    cursorId: null,
+    pageNumber: 0,
+    page: null,
+    isActive: true,
+    isWebhookDeleted: false,
+  };
+  const [event] = newEvents(1);
+  const plans = await plansOf(async (pool) => {
+    await countRecoverable(pool, { ...recovery, endedBefore: now, retentionDays: 90 });
+    await claimPage(pool, recovery, 50, 90);
+    const until = ago(20 * 24 * hourMs);
+    const cursorAt = new Date(until.getTime() - 6 * hourMs).toISOString();
+    const after = { ...recovery, since: ago(29 * 24 * hourMs), until, cursorAt, cursorId: 'evt_' };
+    await claimPage(pool, after, 50, 90);
+    const item = {
+      eventId: event?.id ?? '',
+      eventType: 'document.deleted',
+      deliveryId: newId('dlv'),
+      isNew: true,
+    };
+    await insertMissed(pool, recovery, [item]);
+  });
+  expect(plans.length).toBeGreaterThan(4);
+  expect(wholeReads(plans)).toEqual([]);
+});
+
+test('the removal of old rows looks at old rows only', async () => {
+  for (let step = nextStep(null); step !== null; step = nextStep(step)) {
+    const name = step;
+    const plans = await plansOf((pool) => removeOld(pool, name, { payloadDays: 28, days: 28 }, 20));
+    expect(plans).toHaveLength(1);
+    expect(wholeReads(plans), name).toEqual([]);
+  }
+});

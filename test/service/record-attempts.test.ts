@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { toResult } from '../../activities/attempt-results.ts';
+import { listAttempts, recordAttempts, type AttemptRecord } from '../../src/db/attempts.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { entriesOfResult } from '../../src/domain/delivery-run.ts';
+import { newId } from '../../src/domain/ids.ts';
+import type { DeliveryStatus } from '../../src/contracts/delivery.ts';
+import { createTestDatabase, type TestDatabase } from '../kit/database.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await migrate(database.pool);
+});
+afterAll(() => database.drop());
+
+let id: string;
+beforeEach(async () => {
+  id = newId('dlv');
+  await database.pool.query(
+    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, owner_id, run_id, reconcile_at)
+     values ($1, 'acc_1', 'wh_1', $2, 'document.uploaded', 'pending', now(), $1, 'run', now())`,
+    [id, newId('evt')],
+  );
+});
+
+const startedAt = new Date();
+function retry(attemptId = newId('att')): AttemptRecord {
+  return {
+    id: attemptId,
+    deliveryId: id,
+    webhookId: 'wh_1',
+    number: 1,
+    startedAt,
+    durationMs: 10,
+    statusCode: 503,
+    outcome: 'retry',
+    errorCode: 'server_error',
+    errorDetail: null,
+    waitSeconds: 60,
+    activation: 1,
+    countsForCap: true,
+    request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100 },
+    response: null,
+    status: 'retrying',
+    reason: null,
+    nextAttemptAt: new Date(startedAt.getTime() + 60_010),
+    endedAt: null,
+    run: { workflowId: id, runId: 'run' },
+    entries: [],
+    nextEntries: [],
+  };
+}
+
+const hold = () =>
+  database.pool.query(
+    `update deliveries set status = 'held', next_attempt_at = null, wait_reason = null, held_until = now() + interval '1 hour'
+     where id = $1`,
+    [id],
+  );
+/** What the activity says where it finds the attempt recorded. */
+async function resultIn(status: DeliveryStatus) {
+  const [attempt] = await listAttempts(database.pool, id);
+  if (!attempt) throw new Error('There is no attempt');
+  const result = toResult(attempt, null, status);
+  return { next: result.next, entries: entriesOfResult(result).map(({ type }) => type) };
+}
+
+test('an attempt that was recorded before its delivery was held has begun a wait, whatever its delivery does since', async () => {
+  expect(await recordAttempts(database.pool, [retry()])).toEqual(new Map([[id, 'retrying']]));
+  expect(await resultIn('retrying')).toEqual({ next: 'wait', entries: ['attempt', 'wait'] });
+  for (const status of ['held', 'pending', 'canceled', 'failed'] as const)
+    expect(await resultIn(status)).toEqual({ next: 'stop', entries: ['attempt', 'wait'] });
+});
+
+test('one that is recorded while its delivery is held begins no wait, also where the delivery is released since', async () => {
+  await hold();
+  expect(await recordAttempts(database.pool, [retry()])).toEqual(new Map([[id, 'held']]));
+  for (const status of ['held', 'pending', 'canceled', 'failed'] as const)
+    expect(await resultIn(status)).toEqual({ next: 'stop', entries: ['attempt'] });
+});
+
+test('an attempt is recorded once: the second one of its number changes nothing', async () => {
+  const first = retry();
+  await recordAttempts(database.pool, [first]);
+  const read = async () => (await database.pool.query(`select * from deliveries where id = $1`, [id])).rows;
+  const before = await read();
+  expect(await recordAttempts(database.pool, [retry()])).toEqual(new Map());
+  expect(await read()).toEqual(before);
+  expect(await listAttempts(database.pool, id)).toMatchObject([{ id: first.id }]);
+});
+
+test('of two runs that record the same attempt at the same moment, one does', async () => {
+  const both = await Promise.all([1, 2].map(() => recordAttempts(database.pool, [retry()])));
+  expect(both.filter(({ size }) => size === 1)).toHaveLength(1);
+  expect(await listAttempts(database.pool, id)).toHaveLength(1);
+  const { rows } = await database.pool.query(
+    `select sum(attempts)::int as attempts from webhook_stats where webhook_id = 'wh_1'
+       and minute = date_trunc('minute', $1::timestamptz)`,
+    [startedAt],
+  );
+  const { rows: recorded } = await database.pool.query(`select count(*)::int as attempts from attempts`);
+  expect(rows).toEqual(recorded);
+});

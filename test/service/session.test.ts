@@ -1,0 +1,337 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { sealSession } from '../../src/api/session-cookie.ts';
+import { readConfig } from '../../src/config.ts';
+import { revokeApiKey } from '../../src/db/api-keys.ts';
+import { encryptionKeysFor } from '../../src/development-secrets.ts';
+import { digestOfKey, newApiKey } from '../../src/security/api-keys.ts';
+import { createSecretBox, type SecretBox } from '../../src/security/secret-box.ts';
+import { createSignIn } from '../../src/security/sign-in.ts';
+import { call, startService, until, type Answer, type Service } from '../kit/service.ts';
+
+let service: Service;
+let box: SecretBox;
+beforeAll(async () => {
+  service = await startService({}, 'api');
+  // The service's own key: what is sealed with it here is as good as what the service seals.
+  box = createSecretBox(await encryptionKeysFor(readConfig(service.env)));
+});
+afterAll(() => service.stop());
+
+type Problem = { code: string; detail: string };
+type Session = { account_id: string; key_id: string; scopes: string[]; expires_at: string };
+type Body = Problem & Session;
+const own = { 'x-fltr-dashboard': '1' };
+
+/** A call of a browser's: without a key, with what its page sends along. */
+const browse = <T = Body>(method: string, path: string, headers: Record<string, string>, body?: unknown) =>
+  call<T>(service.apiUrl, null, method, path, body, headers);
+const signIn = (body: unknown, headers: Record<string, string> = own) =>
+  browse('POST', '/session', headers, body);
+const cookieOf = ({ headers }: Answer<unknown>) => /^[^;]+/.exec(headers.get('set-cookie') ?? '')?.[0] ?? '';
+const session = async (key = service.key) => ({ ...own, cookie: cookieOf(await signIn({ key })) });
+const outcome = ({ status, body }: Answer<Body>) => [status, body.code];
+
+async function idOf(key: string): Promise<string> {
+  const { rows } = await service.pool.query<{ id: string }>(`select id from api_keys where digest = $1`, [
+    digestOfKey(key),
+  ]);
+  return rows[0]?.id ?? '';
+}
+
+test('a key signs in: the cookie stands for it, and holds nothing of it', async () => {
+  const answer = await signIn({ key: service.key });
+  expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store']);
+  const keyId = await idOf(service.key);
+  expect(answer.body).toEqual({
+    account_id: service.accountId,
+    account_name: 'test',
+    key_id: keyId,
+    key_name: 'test',
+    scopes: ['webhooks:read', 'webhooks:write', 'events:write'],
+    expires_at: expect.any(String),
+  });
+  const lastsSeconds = (Date.parse(answer.body.expires_at) - Date.now()) / 1000;
+  expect(lastsSeconds).toBeGreaterThan(43_170);
+  expect(lastsSeconds).toBeLessThanOrEqual(43_200);
+  const cookie = answer.headers.get('set-cookie') ?? '';
+  expect(cookie).toMatch(/^fltr_session=[\w.-]{60,200}; HttpOnly; SameSite=Strict; Path=\/; Max-Age=43200$/);
+  for (const part of cookie.split('.')) {
+    const text = Buffer.from(part, 'base64url').toString('latin1') + part;
+    for (const needle of [service.key.slice(5, 15), keyId]) expect(text).not.toContain(needle);
+  }
+
+  const headers = { ...own, cookie: `theme=dark; ${cookieOf(answer)}; other=1` };
+  const again = await browse('GET', '/session', headers);
+  expect([again.status, again.body]).toEqual([200, answer.body]);
+  const webhook = { url: 'https://example.com/', events: ['*'] };
+  const created = await browse<{ webhook_id: string }>('POST', '/v1/webhooks', headers, webhook);
+  expect(created.status).toBe(201);
+  const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
+  expect((await browse('POST', '/v1/events', headers, event)).status).toBe(202);
+  // Reading a secret is on record, with the key as the one who did.
+  const path = `/v1/webhooks/${created.body.webhook_id}/secret`;
+  expect((await browse('GET', path, headers)).status).toBe(200);
+  const { rows } = await service.pool.query(`select actor, action from audit_records where target = $1`, [
+    created.body.webhook_id,
+  ]);
+  expect(rows).toEqual([{ actor: keyId, action: 'webhook.secret_read' }]);
+
+  const ended = await browse('DELETE', '/session', headers);
+  expect([ended.status, ended.text]).toEqual([204, '']);
+  expect(ended.headers.get('set-cookie')).toBe('fltr_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0');
+  expect(outcome(await browse('GET', '/session', own))).toEqual([401, 'unauthorized']);
+});
+
+test('what signs nobody in: a wrong key, a service key, both, neither, what is no JSON', async () => {
+  expect(outcome(await signIn({ key: newApiKey() }))).toEqual([401, 'unauthorized']);
+  const serviceKey = await service.newKey({ accountId: null });
+  for (const [body, status, code] of [
+    [{ key: serviceKey }, 403, 'account_key_required'],
+    [{ key: service.key, token: 'x' }, 422, 'validation_failed'],
+    [{}, 422, 'validation_failed'],
+    [{ key: 'x'.repeat(201) }, 422, 'validation_failed'],
+    ['{', 400, 'malformed_json'],
+    [`{"key":"${'x'.repeat(4096)}"}`, 413, 'body_too_large'],
+  ] as const) {
+    const answer = await signIn(body);
+    expect(outcome(answer)).toEqual([status, code]);
+    expect(answer.headers.get('set-cookie')).toBeNull();
+  }
+  const method = await browse('PUT', '/session', own, '{}');
+  expect([method.status, method.headers.get('allow')]).toEqual([405, 'GET, POST, DELETE']);
+});
+
+test('forged, altered and expired cookies are refused', async () => {
+  const { cookie } = await session();
+  const [name = '', ...parts] = cookie.split('.');
+  const flip = (part = '') => `${part.startsWith('A') ? 'B' : 'A'}${part.slice(1)}`;
+  const keyId = await idOf(service.key);
+  const sealed = (lifeMs: number) => `fltr_session=${sealSession(box, keyId, lifeMs).sealed}`;
+  const otherBox = createSecretBox([{ id: box.currentKeyId, key: Buffer.alloc(32, 7) }]);
+  const forged = [
+    'fltr_session=',
+    `fltr_session=${keyId}`,
+    `fltr_session=${service.key}`,
+    `fltr_session=${Buffer.from(`${keyId} 9999999999999`).toString('base64url')}`,
+    ...parts.map((_, index) =>
+      [name, ...parts.map((part, each) => (each === index ? flip(part) : part))].join('.'),
+    ),
+    cookie.slice(0, -4),
+    cookie.replace('=', '=none'),
+    `fltr_session=${sealSession(otherBox, keyId).sealed}`,
+    // Sealed by this service, but as something else: a webhook's secret, say.
+    `fltr_session=${box.seal(`${keyId} 9999999999999`, 'wh_1')}`,
+    // A key that there is not.
+    `fltr_session=${sealSession(box, 'key_none').sealed}`,
+    sealed(-1),
+  ];
+  for (const cookie of forged) {
+    for (const path of ['/session', '/v1/webhooks']) {
+      const answer = await browse('GET', path, { ...own, cookie });
+      expect([cookie, ...outcome(answer)]).toEqual([cookie, 401, 'unauthorized']);
+    }
+  }
+  // What is sealed here is taken, until its time is over.
+  const short = { ...own, cookie: sealed(5000) };
+  expect((await browse('GET', '/v1/webhooks', short)).status).toBe(200);
+  await until(
+    async () => outcome(await browse('GET', '/v1/webhooks', short)),
+    ([status, code]) => status === 401 && code === 'unauthorized',
+  );
+});
+
+test('a revoked key ends its sessions at once, for publishing as well', async () => {
+  const key = await service.newKey({ accountId: service.accountId });
+  const headers = await session(key);
+  const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
+  expect((await browse('POST', '/v1/events', headers, event)).status).toBe(202);
+  expect(await revokeApiKey(service.pool, await idOf(key))).toBe(true);
+  for (const [method, path, body] of [
+    ['POST', '/v1/events', event],
+    ['GET', '/v1/webhooks'],
+    ['GET', '/session'],
+  ] as const) {
+    expect(outcome(await browse(method, path, headers, body))).toEqual([401, 'unauthorized']);
+  }
+});
+
+test("another site's page gets nothing with the cookie, nor does one at another port", async () => {
+  const headers = await session();
+  const host = new URL(service.apiUrl).host;
+  const webhook = { url: 'https://example.com/', events: ['*'] };
+  const count = async () => (await service.call<{ data: unknown[] }>('GET', '/v1/webhooks')).body.data.length;
+  const before = await count();
+  const { cookie } = headers;
+  const attacks: Record<string, string>[] = [
+    { cookie },
+    { cookie, 'x-fltr-dashboard': '0' },
+    { cookie, 'x-fltr-dashboard': '1, 1' },
+    { ...headers, origin: 'https://evil.example' },
+    { ...headers, origin: 'null' },
+    { ...headers, origin: `http://${host}.evil.example` },
+    { ...headers, origin: 'http://127.0.0.1:1' },
+    { ...headers, origin: 'no origin' },
+    ...['cross-site', 'same-site', 'none', ''].map((site) => ({ ...headers, 'sec-fetch-site': site })),
+  ];
+  for (const attack of attacks) {
+    for (const [method, path, body] of [
+      ['POST', '/v1/webhooks', webhook],
+      ['POST', '/v1/events', '{}'],
+      ['GET', '/v1/webhooks'],
+      ['GET', '/session'],
+      ['DELETE', '/session'],
+      ['POST', '/session', { key: service.key }],
+    ] as const) {
+      const answer = await browse(method, path, attack, body);
+      expect([attack, ...outcome(answer)]).toEqual([attack, 403, 'cross_origin_refused']);
+      expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+      expect(answer.headers.get('set-cookie')).toBeNull();
+    }
+  }
+  expect(await count()).toBe(before);
+  const page = { ...headers, origin: service.apiUrl, 'sec-fetch-site': 'same-origin' };
+  expect((await browse('POST', '/v1/webhooks', page, webhook)).status).toBe(201);
+  // A browser asks first before it sends that header elsewhere: it is not told yes.
+  const preflight = await browse('OPTIONS', '/v1/webhooks', {
+    origin: 'https://evil.example',
+    'access-control-request-method': 'POST',
+    'access-control-request-headers': 'x-fltr-dashboard',
+  });
+  expect([preflight.status, preflight.headers.get('access-control-allow-origin')]).toEqual([405, null]);
+});
+
+test("a session is its own account's, and does what its key may", async () => {
+  const other = await service.newAccount();
+  const { webhook_id: id } = await service.newWebhook('https://example.com/');
+  const headers = await session(other.key);
+  expect((await browse('GET', '/session', headers)).body.account_id).toBe(other.accountId);
+  for (const [method, path] of [
+    ['GET', `/v1/webhooks/${id}`],
+    ['GET', `/v1/webhooks/${id}/secret`],
+    ['DELETE', `/v1/webhooks/${id}`],
+  ] as const) {
+    expect(outcome(await browse(method, path, headers))).toEqual([404, 'not_found']);
+  }
+  expect((await browse<{ data: unknown[] }>('GET', '/v1/webhooks', headers)).body.data).toEqual([]);
+  const reader = await session(
+    await service.newKey({ accountId: service.accountId, scopes: ['webhooks:read'] }),
+  );
+  expect(outcome(await browse('DELETE', `/v1/webhooks/${id}`, reader))).toEqual([403, 'missing_scope']);
+  // Where both are sent the header counts, also a wrong one.
+  const both = await call<Body>(service.apiUrl, other.key, 'GET', `/v1/webhooks/${id}`, undefined, reader);
+  expect(both.status).toBe(404);
+  const wrong = await call<Body>(service.apiUrl, 'nonsense', 'GET', `/v1/webhooks/${id}`, undefined, reader);
+  expect(outcome(wrong)).toEqual([401, 'unauthorized']);
+});
+
+test('a sign-in token is good once, for its time, and for nothing but itself', async () => {
+  const digest = digestOfKey('the key');
+  const signIn = createSignIn(digest);
+  expect(signIn.token).toMatch(/^[\w-]{43}$/);
+  expect(signIn.redeem(`${signIn.token} `)).toBeNull();
+  expect(signIn.redeem('')).toBeNull();
+  expect(signIn.redeem(signIn.token)).toBe(digest);
+  expect(signIn.redeem(signIn.token)).toBeNull();
+  const short = createSignIn(digest, 50);
+  await delay(60);
+  expect(short.redeem(short.token)).toBeNull();
+  expect(createSignIn(digest).token).not.toBe(createSignIn(digest).token);
+});
+
+test('a token that is none says to sign in with an API key', async () => {
+  const { token } = createSignIn(digestOfKey(service.key));
+  const answer = await signIn({ token });
+  expect(outcome(answer)).toEqual([401, 'unauthorized']);
+  expect(answer.body.detail).toContain('Sign in with an API key instead.');
+});
+
+test('in production the cookie is sent over TLS only, and no token signs in', async () => {
+  const production = await startService(
+    { FLTR_ENV: 'production', FLTR_ENCRYPTION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}` },
+    'api',
+  );
+  try {
+    const ask = (method: string, body?: unknown) =>
+      call<Body>(production.apiUrl, null, method, '/session', body, own);
+    const signedIn = await ask('POST', { key: production.key });
+    expect(signedIn.headers.get('set-cookie')).toMatch(/^__Host-fltr_session=[^;]+; .*Path=\/;.*; Secure$/);
+    expect(signedIn.headers.get('set-cookie')).not.toContain('Domain');
+    expect((await ask('DELETE')).headers.get('set-cookie')).toMatch(
+      /^__Host-fltr_session=;.*Max-Age=0; Secure$/,
+    );
+    // Another site may have set the cookie without the prefix: it counts for nothing.
+    const cookie = cookieOf(signedIn);
+    const plain = cookie.replace('__Host-', '');
+    const read = (cookie: string) =>
+      call<Body>(production.apiUrl, null, 'GET', '/session', undefined, { ...own, cookie });
+    expect((await read(cookie)).status).toBe(200);
+    expect(outcome(await read(plain))).toEqual([401, 'unauthorized']);
+    expect((await read(`${plain}; ${cookie}`)).status).toBe(200);
+    expect(outcome(await read(`${cookie}; ${cookie}`))).toEqual([400, 'bad_request']);
+    for (const token of ['', 'x', 'undefined', 'null'])
+      expect([401, 422]).toContain((await ask('POST', { token })).status);
+  } finally {
+    await production.stop();
+  }
+});
+
+test('two session cookies are refused, whichever comes first: one of them is not the user’s', async () => {
+  const [mine, theirs] = [await session(), await session((await service.newAccount()).key)];
+  for (const cookie of [
+    `${theirs.cookie}; ${mine.cookie}`,
+    `${mine.cookie}; theme=dark; ${theirs.cookie}`,
+    `${mine.cookie};${mine.cookie}`,
+    `fltr_session=; ${mine.cookie}`,
+  ]) {
+    for (const [method, path] of [
+      ['GET', '/session'],
+      ['GET', '/v1/webhooks'],
+      ['POST', '/v1/events'],
+    ] as const) {
+      const answer = await browse(method, path, { ...own, cookie });
+      expect(outcome(answer)).toEqual([400, 'bad_request']);
+      expect(answer.body.detail).toContain('two session cookies');
+    }
+  }
+  // Signing out and in again goes on.
+  const both = { ...own, cookie: `${theirs.cookie}; ${mine.cookie}` };
+  expect((await browse('DELETE', '/session', both)).status).toBe(204);
+  expect((await signIn({ key: service.key }, both)).status).toBe(200);
+  // A name that only begins like it is another cookie.
+  const other = { ...own, cookie: `fltr_session_2=x; ${mine.cookie}` };
+  expect((await browse('GET', '/session', other)).status).toBe(200);
+});
+
+test('calls by cookie count for their key, sessions asked for included; wrong keys count for the address', async () => {
+  const limited = await startService({ FLTR_API_REQUESTS_PER_MINUTE: '4' }, 'api');
+  try {
+    const ask = (headers: Record<string, string>, body?: unknown) =>
+      call<Body>(
+        limited.apiUrl,
+        null,
+        body ? 'POST' : 'GET',
+        body ? '/session' : '/v1/webhooks',
+        body,
+        headers,
+      );
+    const headers = { ...own, cookie: cookieOf(await ask(own, { key: limited.key })) };
+    const statuses = [];
+    for (let index = 0; index < 4; index += 1) statuses.push((await ask(headers)).status);
+    expect(statuses).toEqual([200, 200, 200, 429]);
+    expect((await limited.call('GET', '/v1/webhooks')).status).toBe(429);
+    expect((await ask(own, { key: limited.key })).status).toBe(429);
+    for (let index = 0; index < 300; index += 1) {
+      const answer = await (index % 2 === 0
+        ? ask(own, { key: `fltr_guess_${index}` })
+        : ask({ ...own, cookie: 'fltr_session=a.b.c.d' }));
+      expect([index, answer.status]).toEqual([index, 401]);
+    }
+    expect(outcome(await ask(own, { key: 'fltr_guess' }))).toEqual([429, 'rate_limited']);
+    expect(outcome(await ask(own, { token: 'guess' }))).toEqual([429, 'rate_limited']);
+    const other = await limited.newAccount();
+    expect((await ask(own, { key: other.key })).status).toBe(200);
+  } finally {
+    await limited.stop();
+  }
+});

@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { routes } from '../../src/api/routes/index.ts';
+import { revokeApiKey } from '../../src/db/api-keys.ts';
+import { digestOfKey, scopes } from '../../src/security/api-keys.ts';
+import { publishOne, waitForStatus } from '../kit/delivery.ts';
+import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { call, startService, type Service } from '../kit/service.ts';
+
+let service: Service;
+let receiver: Receiver;
+let ids: Record<string, string>;
+let stranger: string;
+beforeAll(async () => {
+  [service, receiver] = await Promise.all([startService(), startReceiver()]);
+  const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
+  const delivery = await publishOne(service, { id: 'evt_mine' });
+  await waitForStatus(service, delivery, 'delivered');
+  const recovery = await service.call<{ id: string }>('POST', `/v1/webhooks/${webhookId}/recover`, {
+    since: '2020-01-01T00:00:00Z',
+    dry_run: true,
+  });
+  ids = {
+    webhooks: webhookId,
+    deliveries: delivery,
+    events: 'evt_mine',
+    recoveries: recovery.body.id,
+    keys: await keyIdOf(service.accountId),
+  };
+  ({ key: stranger } = await service.newAccount());
+});
+afterAll(async () => {
+  await service.stop();
+  await receiver.close();
+});
+
+async function keyIdOf(accountId: string): Promise<string> {
+  const { rows } = await service.pool.query<{ id: string }>(`select id from api_keys where account_id = $1`, [
+    accountId,
+  ]);
+  return rows[0]?.id ?? '';
+}
+
+const bodies: Record<string, unknown> = {
+  createWebhook: { url: 'https://example.com/', events: ['*'] },
+  updateWebhook: { description: 'taken over' },
+  publishEvent: { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } },
+  rescheduleDelivery: { next_attempt_at: new Date(Date.now() + 60_000).toISOString() },
+  publishEvents: { events: [{}] },
+  recoverWebhook: { since: '2020-01-01T00:00:00Z' },
+  createKey: { name: 'taken over', scopes: ['webhooks:read'] },
+};
+const pathOf = (path: string) => path.replace('{id}', ids[path.split('/')[2] ?? ''] ?? 'missing');
+const bodyOf = (operationId: string) =>
+  operationId === 'testWebhook'
+    ? { webhook_id: ids['webhooks'], event: 'document.deleted' }
+    : bodies[operationId];
+
+const ofOneResource = routes.filter(
+  ({ path, operationId }) => path.includes('{id}') || operationId === 'testWebhook',
+);
+test.each(ofOneResource.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route] as const))(
+  "%s: another account's key gets 404",
+  async (_name, { method, path, operationId }) => {
+    const answer = await call<{ code: string }>(
+      service.apiUrl,
+      stranger,
+      method.toUpperCase(),
+      pathOf(path),
+      bodyOf(operationId),
+    );
+    expect([answer.status, answer.body.code]).toEqual([404, 'not_found']);
+    expect(answer.text).not.toContain(receiver.url);
+  },
+);
+
+test.each(['/v1/webhooks', '/v1/events', '/v1/deliveries'])(
+  "%s: another account's list is empty",
+  async (path) => {
+    const { body } = await call<{ data: unknown[] }>(service.apiUrl, stranger, 'GET', path);
+    expect(body.data).toEqual([]);
+    const filtered = await call<{ data: unknown[] }>(
+      service.apiUrl,
+      stranger,
+      'GET',
+      `/v1/deliveries?webhook_id=${ids['webhooks']}`,
+    );
+    expect(filtered.body.data).toEqual([]);
+  },
+);
+
+test.each(routes.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route] as const))(
+  '%s: no key 401, a key without the scope 403',
+  async (_name, { method, path, operationId, scope }) => {
+    const request = [method.toUpperCase(), pathOf(path), bodyOf(operationId)] as const;
+    for (const key of [null, 'fltr_unknown', 'x'.repeat(300)]) {
+      const refused = await call<{ code: string }>(service.apiUrl, key, ...request);
+      expect([refused.status, refused.body.code]).toEqual([401, 'unauthorized']);
+    }
+    const key = await service.newKey({
+      accountId: service.accountId,
+      scopes: scopes.filter((other) => other !== scope),
+    });
+    const refused = await call<{ code: string }>(service.apiUrl, key, ...request);
+    expect([refused.status, refused.body.code]).toEqual([403, 'missing_scope']);
+  },
+);
+
+test('a revoked key is refused from that moment on', async () => {
+  const key = await service.newKey({ accountId: service.accountId });
+  expect((await call(service.apiUrl, key, 'GET', '/v1/webhooks')).status).toBe(200);
+  const { rows } = await service.pool.query<{ id: string }>(`select id from api_keys where digest = $1`, [
+    digestOfKey(key),
+  ]);
+  await revokeApiKey(service.pool, rows[0]?.id ?? '');
+  expect((await call(service.apiUrl, key, 'GET', '/v1/webhooks')).status).toBe(401);
+});
+
+test('what is not there is told apart from what may not be done', async () => {
+  const unknown = await service.call<{ code: string }>('GET', '/v1/nothing');
+  expect([unknown.status, unknown.body.code]).toEqual([404, 'not_found']);
+  const method = await service.call<{ code: string }>('PUT', `/v1/webhooks/${ids['webhooks']}`);
+  expect([method.status, method.headers.get('allow')]).toEqual([405, 'GET, PATCH, DELETE']);
+  expect((await service.call('GET', '/v1/webhooks/%00')).status).toBe(404);
+  expect((await service.call('GET', '/v1/webhooks/%zz')).status).toBe(400);
+});
+
+test('the keys are kept as digests alone', async () => {
+  const { rows } = await service.pool.query<{ row: string }>(`select api_keys::text as row from api_keys`);
+  expect(rows.length).toBeGreaterThan(0);
+  for (const { row } of rows) expect(row).not.toContain(service.key.slice(12));
+});

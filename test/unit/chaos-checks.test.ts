@@ -1,0 +1,227 @@
+import { expect, test } from 'vitest';
+import { checkAll } from '../../bench/chaos/check.ts';
+import type { Facts } from '../../bench/chaos/facts.ts';
+import { steeringOf } from '../../bench/chaos/model.ts';
+import {
+  at,
+  attempt,
+  delivery,
+  event,
+  factsOf,
+  hourMs,
+  now,
+  request,
+  run,
+  timeline,
+  waiting,
+  webhook,
+} from '../kit/chaos-facts.ts';
+
+// The model-based test is worth what its checks find: each is shown a fault of its kind, and a run without one.
+
+test('what is as it should be passes', () => {
+  expect(checkAll(factsOf())).toEqual([]);
+});
+
+test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
+  ['an accepted event that is gone', /accepted and is not there/, () => ({ eventIds: new Set() })],
+  [
+    'a subscribed webhook without a delivery',
+    /has no delivery for wh_2/,
+    ({ model }) => {
+      model.webhooks.push(webhook({ id: 'wh_2', path: '/2' }));
+      return {};
+    },
+  ],
+  [
+    'a delivery for a webhook that was deleted before',
+    /was not subscribed/,
+    ({ model }) => {
+      model.webhooks = [webhook({ deleteSentAt: now - 4500, deletedAt: now - 4400 })];
+      return {};
+    },
+  ],
+  [
+    'a delivery that was answered and is not there',
+    /answered with the delivery dlv_0/,
+    ({ model }) => {
+      model.events.set('evt_1', event({ deliveries: [{ id: 'dlv_0', webhookId: 'wh_1' }] }));
+      return {};
+    },
+  ],
+  [
+    'two deliveries of one event to one webhook',
+    /two deliveries/,
+    ({ deliveries }) => ({ deliveries: [...deliveries, delivery({ id: 'dlv_2' })] }),
+  ],
+  [
+    'a delivery that is held for an active webhook',
+    /is held: its webhook is active/,
+    () => ({ deliveries: [delivery({ status: 'held', endedAt: null })] }),
+  ],
+  ['a delivery that waits for nothing', /nothing makes it wait/, () => ({ deliveries: [waiting()] })],
+  [
+    'a delivery that nobody canceled',
+    /nobody canceled it \(terminated\)/,
+    () => ({ deliveries: [delivery({ status: 'canceled', reason: 'terminated' })] }),
+  ],
+  [
+    'a held one that expired too early',
+    /expired too early/,
+    () => ({ deliveries: [delivery({ status: 'failed', reason: 'expired' })] }),
+  ],
+  [
+    'a failed one that has not failed',
+    /no attempt in the log has failed/,
+    () => ({ deliveries: [delivery({ status: 'failed', reason: 'retries_exhausted' })] }),
+  ],
+  [
+    'a delivered one without an attempt',
+    /no attempt in the log has delivered it/,
+    () => ({ attempts: [], requests: [request({ attemptId: 'att_1' })] }),
+  ],
+  [
+    'a delivered one that was not received',
+    /has not received evt_1/,
+    () => ({ requests: [request({ status: 500 })] }),
+  ],
+  ['a request to another path', /has not received evt_1/, () => ({ requests: [request({ path: '/2' })] })],
+  [
+    'another body in another attempt',
+    /two different bodies/,
+    ({ requests }) => ({ requests: [...requests, request({ bodyDigest: 'b' })] }),
+  ],
+  [
+    'a request that is not in the log',
+    /att_9 of evt_1 came to \/1 and is not in the log/,
+    ({ requests }) => ({ requests: [...requests, request({ attemptId: 'att_9' })] }),
+  ],
+  [
+    'a logged response that was not sent',
+    /logged with 500, and was not received/,
+    ({ attempts }) => ({
+      attempts: [...attempts, attempt({ id: 'att_2', number: 2, statusCode: 500, outcome: 'failed' })],
+    }),
+  ],
+  ['a gap in the numbers of attempts', /attempts numbered 2/, () => ({ attempts: [attempt({ number: 2 })] })],
+  [
+    'an hour over the cap',
+    /3 attempts in the hour .* the cap is 2/,
+    ({ attempts }) => ({
+      attempts: [
+        ...attempts,
+        attempt({ id: 'att_2', number: 2, startedAt: now, statusCode: null, outcome: 'failed' }),
+        attempt({ id: 'att_3', number: 3, startedAt: now + 1000, statusCode: null, outcome: 'failed' }),
+      ],
+    }),
+  ],
+  [
+    'two workflows for one delivery',
+    /has 2 workflows/,
+    () => ({
+      deliveries: [waiting()],
+      runs: [run({ isRunning: true }), run({ workflowId: 'grp_1', isRunning: true })],
+    }),
+  ],
+  [
+    'a workflow of what has ended',
+    /is delivered, and dlv_1 still runs/,
+    () => ({ runs: [run({ isRunning: true })] }),
+  ],
+  ['no workflow for what waits', /no workflow has it/, () => ({ deliveries: [waiting()] })],
+  [
+    'a second run that nobody asked for',
+    /run 2 times, and 1 were asked for/,
+    ({ runs }) => ({ runs: [...runs, run({ runId: 'run_2' })] }),
+  ],
+  [
+    'a group that was run twice',
+    /group grp_1 was run 2 times/,
+    ({ runs }) => ({
+      runs: [...runs, run({ workflowId: 'grp_1' }), run({ workflowId: 'grp_1', runId: 'run_3' })],
+    }),
+  ],
+  ['a history without bound', /201 events/, () => ({ runs: [run({ historyLength: 201 })] })],
+  [
+    'an archive that tells another story',
+    /differs from the archived one/,
+    () => ({ timelines: [{ id: 'dlv_1', live: timeline, archived: timeline.slice(0, 3) }] }),
+  ],
+  [
+    'a timeline out of order',
+    /out of order at entry 3/,
+    () => {
+      const mixed = [...timeline.slice(0, 2), { at: at(0.5), type: 'attempt' }];
+      return { timelines: [{ id: 'dlv_1', live: mixed, archived: mixed }] };
+    },
+  ],
+  [
+    'an entry after the end',
+    /after its end comes "wait"/,
+    () => {
+      const more = [...timeline, { at: at(3), type: 'wait' }];
+      return { timelines: [{ id: 'dlv_1', live: more, archived: more }] };
+    },
+  ],
+  [
+    'a delivery that GET does not show',
+    /not answered from history/,
+    () => ({ timelines: [{ id: 'dlv_1', live: null, archived: timeline }] }),
+  ],
+  [
+    'an error in a log',
+    /A process logged/,
+    () => ({ logLines: ['{"level":"error","msg":"a delivery could not be checked"}'] }),
+  ],
+])('%s is found', (_name, message, change) => {
+  expect(checkAll(factsOf(change)).join('\n')).toMatch(message);
+});
+
+test('a time that was read from the database an hour later is the same time', () => {
+  const earlier = timeline.map((entry) => ({
+    ...entry,
+    at: new Date(Date.parse(entry.at) - (entry.type === 'started' ? 0 : hourMs)).toISOString(),
+  }));
+  const archived = earlier.sort((a, b) => a.at.localeCompare(b.at));
+  expect(checkAll(factsOf(() => ({ timelines: [{ id: 'dlv_1', live: timeline, archived }] })))).toEqual([]);
+});
+
+test('an end that one run had before an hour passed, and another one read after it, is one end', () => {
+  const hourBefore = (time: string) => new Date(Date.parse(time) - hourMs).toISOString();
+  const [accepted, started, made, ended] = timeline.map((entry) => ({ ...entry }));
+  if (!accepted || !started || !made || !ended) throw new Error('The timeline is another one');
+  accepted.at = hourBefore(accepted.at);
+  const live = [accepted, { ...ended, at: hourBefore(ended.at) }, started, made, ended];
+  const archived = [accepted, started, made, ended];
+  expect(checkAll(factsOf(() => ({ timelines: [{ id: 'dlv_1', live, archived }] })))).toEqual([]);
+});
+
+test('a call that is answered with 503 may be logged as an error', () => {
+  const line = '{"level":"error","err":{"message":"read ECONNRESET"},"msg":"unavailable"}';
+  expect(checkAll(factsOf(() => ({ logLines: [line] })))).toEqual([]);
+});
+
+test('what a kill, a call or a run beside it explains is no fault', () => {
+  const facts = factsOf(({ model, requests, runs }) => {
+    model.disturbances.push({ kind: 'process killed', from: now - 2000, to: now - 1000, isGraceful: false });
+    steeringOf(model, 'dlv_1').retries = 1;
+    return {
+      requests: [...requests, request({ attemptId: 'att_9' })],
+      runs: [...runs, run({ runId: 'run_2' })],
+    };
+  });
+  expect(checkAll(facts)).toEqual([]);
+  expect(
+    checkAll(
+      factsOf(({ model }) => {
+        steeringOf(model, 'dlv_1').isFar = true;
+        const shown = timeline.slice(0, 3);
+        return {
+          deliveries: [waiting({ nextAttemptAt: now + 29 * 24 * hourMs })],
+          runs: [run({ isRunning: true })],
+          timelines: [{ id: 'dlv_1', live: shown, archived: shown }],
+        };
+      }),
+    ),
+  ).toEqual([]);
+});

@@ -1,0 +1,49 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { eventTypes, operationalTypes } from '../../src/contracts/event-types.ts';
+import { eventFilters } from '../../src/contracts/webhook.ts';
+import { isCovered, isSubscribed, togglePick } from '../../src/dashboard/event-filters.ts';
+import { filtersThatMatch } from '../../src/domain/subscription.ts';
+
+const types = [...eventTypes, ...operationalTypes];
+const filter = fc.constantFrom(...eventFilters);
+/** What somebody has who clicked these, one after the other. */
+const picks = fc.array(filter).map((clicked) => clicked.reduce(togglePick, []));
+const reached = (events: readonly string[]) => types.filter((type) => isSubscribed(events, type));
+
+test('the page and the service agree on who gets what', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(filter), (events: readonly string[]) => {
+      const matched = types.filter((type) => filtersThatMatch(type).some((each) => events.includes(each)));
+      expect(reached(events)).toEqual(matched);
+    }),
+  );
+});
+
+test('picking one adds what it stands for and loses nothing', () => {
+  fc.assert(
+    fc.property(picks, filter, (picked, next) => {
+      fc.pre(!picked.includes(next) && !isCovered(picked, next));
+      const before = new Set([...reached(picked), ...reached([next])]);
+      expect(new Set(reached(togglePick(picked, next)))).toEqual(before);
+    }),
+  );
+});
+
+test('nothing is picked twice over, and a second click takes the first one back', () => {
+  fc.assert(
+    fc.property(picks, filter, (picked, next) => {
+      expect(picked.filter((each) => isCovered(picked, each))).toEqual([]);
+      if (!picked.includes(next)) expect(togglePick(togglePick(picked, next), next)).not.toContain(next);
+    }),
+  );
+});
+
+test('what each one has in itself', () => {
+  const coveredBy = (picked: (typeof eventFilters)[number]) =>
+    eventFilters.filter((each) => isCovered([picked], each));
+  expect(coveredBy('*')).toEqual(['document.*', 'dataset.*', ...eventTypes]);
+  expect(coveredBy('dataset.*')).toEqual(['dataset.created', 'dataset.updated', 'dataset.deleted']);
+  expect(coveredBy('delivery.*')).toEqual(['delivery.failed']);
+  expect(coveredBy('document.deleted')).toEqual([]);
+});

@@ -1,0 +1,115 @@
+import { expect, test } from 'vitest';
+import { attemptHeaders } from '../../src/domain/request-headers.ts';
+import { newSecret } from '../../src/domain/signature.ts';
+import type { SigningSecrets } from '../../src/domain/signing-secrets.ts';
+import { verify, verifyBody, WebhookVerificationError } from '../../src/client/index.ts';
+
+const secret = newSecret();
+const event = {
+  id: 'evt_1',
+  event: 'document.deleted',
+  timestamp: '2026-01-10T12:00:00Z',
+  data: { document_id: 'ü' },
+};
+const body = Buffer.from(JSON.stringify(event));
+const at = new Date('2026-01-10T12:00:05Z');
+
+/** A request as the service makes it. */
+const headersOf = (secrets: SigningSecrets = { body: secret, standard: [secret] }) =>
+  attemptHeaders({ eventId: event.id, eventType: event.event, attemptId: 'att_1', body, at, secrets });
+
+function codeOf(check: () => unknown): string {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof WebhookVerificationError) return error.code;
+    throw error;
+  }
+  return 'valid';
+}
+
+test('what the service signs is genuine, by either signature, however headers and body are given', () => {
+  const headers = headersOf();
+  const lowerCase = Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  for (const given of [headers, lowerCase, new Headers(headers)]) {
+    expect(verify({ body, headers: given, secret, at })).toEqual(event);
+    expect(verify({ body: body.toString(), headers: given, secret, at })).toEqual(event);
+    expect(verifyBody({ body, headers: given, secret })).toEqual(event);
+  }
+});
+
+test('while a secret is rotated, old and new one are both right; a stranger is neither', () => {
+  const old = newSecret();
+  const headers = headersOf({ body: secret, standard: [secret, old] });
+  expect(codeOf(() => verify({ body, headers, secret, at }))).toBe('valid');
+  expect(codeOf(() => verify({ body, headers, secret: old, at }))).toBe('valid');
+  expect(codeOf(() => verify({ body, headers, secret: newSecret(), at }))).toBe('wrong_signature');
+});
+
+test('any change of body, id, time or signature is found', () => {
+  const headers = headersOf();
+  const other = Buffer.concat([body, Buffer.from(' ')]);
+  expect(codeOf(() => verify({ body: other, headers, secret, at }))).toBe('wrong_signature');
+  expect(codeOf(() => verifyBody({ body: other, headers, secret }))).toBe('wrong_signature');
+  for (const [name, value] of [
+    ['webhook-id', 'evt_2'],
+    ['webhook-timestamp', String(Math.floor(at.getTime() / 1000) - 1)],
+    ['webhook-signature', `${headers['webhook-signature']?.slice(0, -4)}AAA=`],
+  ] as const)
+    expect(codeOf(() => verify({ body, headers: { ...headers, [name]: value }, secret, at }))).toBe(
+      'wrong_signature',
+    );
+});
+
+test('a request recorded earlier is refused: 300 s either way are taken, 301 are not', () => {
+  const headers = headersOf();
+  const later = (seconds: number) => new Date(Math.floor(at.getTime() / 1000) * 1000 + seconds * 1000);
+  const codeAt = (seconds: number, toleranceSeconds?: number) =>
+    codeOf(() =>
+      verify({
+        body,
+        headers,
+        secret,
+        at: later(seconds),
+        ...(toleranceSeconds === undefined ? {} : { toleranceSeconds }),
+      }),
+    );
+  expect([codeAt(300), codeAt(301), codeAt(-300), codeAt(-301)]).toEqual([
+    'valid',
+    'too_old',
+    'valid',
+    'too_new',
+  ]);
+  expect([codeAt(10, 10), codeAt(11, 10)]).toEqual(['valid', 'too_old']);
+});
+
+test('what is missing or of another form is named', () => {
+  const headers = headersOf();
+  for (const name of ['webhook-id', 'webhook-timestamp', 'webhook-signature'])
+    expect(codeOf(() => verify({ body, headers: { ...headers, [name]: undefined }, secret, at }))).toBe(
+      'missing_header',
+    );
+  const { 'X-FLTR-Signature': _signature, ...without } = headers;
+  expect(codeOf(() => verifyBody({ body, headers: without, secret }))).toBe('missing_header');
+  const withTime = { ...headers, 'webhook-timestamp': '2026-01-10' };
+  expect(codeOf(() => verify({ body, headers: withTime, secret, at }))).toBe('malformed_header');
+  const withSignature = { ...headers, 'X-FLTR-Signature': 'sha256=abc' };
+  expect(codeOf(() => verifyBody({ body, headers: withSignature, secret }))).toBe('malformed_header');
+  for (const wrong of ['', secret.slice(6), 'whsec_', 'whsec_ä'])
+    expect(codeOf(() => verify({ body, headers, secret: wrong, at }))).toBe('bad_secret');
+});
+
+test('a body that is signed and no JSON is said to be that', () => {
+  const text = Buffer.from('not JSON');
+  const headers = attemptHeaders({
+    eventId: 'evt_1',
+    eventType: 'document.deleted',
+    attemptId: 'att_1',
+    body: text,
+    at,
+    secrets: { body: secret, standard: [secret] },
+  });
+  expect(codeOf(() => verify({ body: text, headers, secret, at }))).toBe('malformed_body');
+});
