@@ -27,7 +27,8 @@ export async function startTestServers(onFatal: (error: Error) => void): Promise
   client.on('error', () => undefined);
   await client.connect();
   // Tests make and drop databases by the dozen; what they lose at a power cut is nothing.
-  await client.query(`alter system set synchronous_commit = off`);
+  for (const setting of ['synchronous_commit', 'fsync', 'full_page_writes'])
+    await client.query(`alter system set ${setting} = off`);
   await client.query(`select pg_reload_conf()`);
   await client.end();
   return {

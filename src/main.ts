@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { realpathSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import type { App, Role } from './app.ts';
 import { addAccountCommands } from './cli/account.ts';
@@ -157,16 +158,26 @@ program
   .action(async () => {
     process.exitCode = await runDemo(import.meta.filename);
   });
-try {
-  const given = process.argv.slice(2);
-  // Not as commander's default command: that one would take a mistyped command for its argument.
-  await program.parseAsync(given.length === 0 ? ['up'] : given, { from: 'user' });
-} catch (error) {
-  // Commander has said it.
-  if (error instanceof CommanderError) process.exit(exitCodeOf(error));
-  // A fault that a person can mend says so in its message; a stack tells of a fault of ours.
-  const isSaid = error instanceof StartError || error instanceof FltrWebhooksError;
-  const isOurs = !(error instanceof Error) || (error.constructor !== Error && !isSaid);
-  console.error(describeDatabaseFault(error) ?? (isOurs ? error : printableLines(error.message)));
-  process.exit(exitCodeOf(error));
+
+/** Runs a command. Returns the exit code of one that failed; null: it is done, or serves on. */
+export async function runCommand(args: readonly string[]): Promise<number | null> {
+  try {
+    // Not as commander's default command: that one would take a mistyped command for its argument.
+    await program.parseAsync(args.length === 0 ? ['up'] : args, { from: 'user' });
+    return null;
+  } catch (error) {
+    // Commander has said it.
+    if (error instanceof CommanderError) return exitCodeOf(error);
+    // A fault that a person can fix says so in its message; a stack shows a fault of ours.
+    const isSaid = error instanceof StartError || error instanceof FltrWebhooksError;
+    const isOurs = !(error instanceof Error) || (error.constructor !== Error && !isSaid);
+    console.error(describeDatabaseFault(error) ?? (isOurs ? error : printableLines(error.message)));
+    return exitCodeOf(error);
+  }
+}
+
+// Imported by tests, it runs nothing; npm starts it by a symbolic link.
+if (realpathSync(process.argv[1] ?? '.') === import.meta.filename) {
+  const code = await runCommand(process.argv.slice(2));
+  if (code !== null) process.exit(code);
 }

@@ -25,6 +25,10 @@ export async function copyDatabase(url: string): Promise<TestDatabase> {
   return copy;
 }
 
+/** A database of its own with the schema in it. */
+export const createMigratedDatabase = (): Promise<TestDatabase> =>
+  createTestDatabase(inject('migratedDatabase'));
+
 /** A database of its own: empty and not yet migrated, or a copy of the one that is given. */
 export async function createTestDatabase(template = 'template1'): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;

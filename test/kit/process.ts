@@ -14,7 +14,7 @@ export type ServiceProcess = {
 };
 
 /** What finds programs, and the copy of Temporal in the user's cache folder. */
-function inherited(): NodeJS.ProcessEnv {
+export function inherited(): NodeJS.ProcessEnv {
   const { PATH, HOME, XDG_CACHE_HOME } = process.env;
   return { PATH, HOME, ...(XDG_CACHE_HOME === undefined ? {} : { XDG_CACHE_HOME }) };
 }

@@ -12,7 +12,7 @@ import type { Pool } from '../../src/db/pool.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { digestOfKey, hintOfKey, newApiKey, scopes, type Scope } from '../../src/security/api-keys.ts';
 import type { Temporal } from '../../src/temporal/client.ts';
-import { createTestDatabase } from './database.ts';
+import { createMigratedDatabase } from './database.ts';
 import { createNamespace } from './namespace.ts';
 
 export type Answer<T = Record<string, unknown>> = { status: number; body: T; headers: Headers; text: string };
@@ -84,7 +84,7 @@ export async function startService(
   role: Role | null = 'up',
 ): Promise<Service> {
   const [database, temporal, port] = await Promise.all([
-    createTestDatabase(),
+    createMigratedDatabase(),
     createNamespace(),
     reservePort(),
   ]);
@@ -109,10 +109,6 @@ export async function startService(
   const app =
     role &&
     (await startApp({ config, role, log: createLog(config.LOG_LEVEL), report: () => undefined, onFatal }));
-  if (!app) {
-    const { migrate } = await import('../../src/db/migrate.ts');
-    await migrate(database.pool);
-  }
   const { pool } = database;
   const apiUrl = app?.apiUrl ?? `http://127.0.0.1:${port}`;
 
@@ -180,19 +176,21 @@ export async function startService(
   return service;
 }
 
-/** Waits until `read` answers something that `isDone` accepts. */
+/** Waits until `read` returns something that `isDone` accepts. */
 export async function until<T>(
   read: () => Promise<T> | T,
   isDone: (value: T) => boolean,
   timeoutMs = 120_000,
 ): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
+  const startedAt = Date.now();
   for (;;) {
     const value = await read();
     if (isDone(value)) return value;
-    if (Date.now() > deadline)
+    const waitedMs = Date.now() - startedAt;
+    if (waitedMs > timeoutMs)
       throw new Error(`Not reached in ${timeoutMs} ms; last: ${JSON.stringify(value)?.slice(0, 2000)}`);
-    await delay(50);
+    // What takes longer is looked at less often: each look costs the service a request.
+    await delay(Math.min(10 + waitedMs / 10, 100));
   }
 }
 

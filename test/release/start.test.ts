@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import { packageRoot } from '../../src/package-root.ts';
+import { runInProcess } from '../kit/command.ts';
 import { call, until } from '../kit/service.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startReceiver } from '../kit/receiver.ts';
@@ -286,11 +287,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
 
 test('accounts and keys are made from the command line while the service runs', async () => {
   await untilReady(up());
-  const run = async (...command: string[]) => {
-    const child = startProcess(command, env());
-    const code = await child.exited();
-    return { code, output: child.output() };
-  };
+  const run = (...command: string[]) => runInProcess(command, env());
   const account = (await run('accounts', 'create', 'Acme')).output.trim();
   expect(account).toMatch(/^acc_/);
   const made = await run(

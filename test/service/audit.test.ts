@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { digestOfKey } from '../../src/security/api-keys.ts';
-import { startProcess } from '../kit/process.ts';
+import { runInProcess } from '../kit/command.ts';
 import { call, startService, type Service } from '../kit/service.ts';
 
 let service: Service;
@@ -10,9 +10,9 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 async function command(...args: string[]): Promise<string> {
-  const child = startProcess(args, service.env);
-  expect([await child.exited(), child.output()]).toEqual([0, expect.anything()]);
-  return child.output();
+  const { code, output } = await runInProcess(args, service.env);
+  expect([code, output]).toEqual([0, expect.anything()]);
+  return output;
 }
 
 test('keys made and revoked and secrets read are on record: who, what, when; and nothing secret', async () => {

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openApiDocument } from '../../src/api/openapi.ts';
 import { packageRoot } from '../../src/package-root.ts';
+import { runInProcess } from '../kit/command.ts';
 import { startProcess } from '../kit/process.ts';
 import { startService, type Service } from '../kit/service.ts';
 
@@ -25,15 +26,23 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function run(command: string[], env: Record<string, string> = {}): Promise<[number | null, string]> {
-  const child = startProcess(command, {
-    FLTR_API_URL: service.apiUrl,
-    FLTR_API_KEY: service.key,
-    FLTR_DATA_DIR: folder,
-    ...env,
-  });
+async function run(command: string[], env: Record<string, string> = {}): Promise<[number, string]> {
+  const { code, output } = await runInProcess(command, settings(env));
+  return [code, output];
+}
+
+/** As a process of its own, for what only that shows. */
+async function start(command: string[], env: Record<string, string>): Promise<[number | null, string]> {
+  const child = startProcess(command, env);
   return [await child.exited(), child.output()];
 }
+
+const settings = (more: Record<string, string> = {}) => ({
+  FLTR_API_URL: service.apiUrl,
+  FLTR_API_KEY: service.key,
+  FLTR_DATA_DIR: folder,
+  ...more,
+});
 
 test('the development key is sent to no other machine, a key that is given is', async () => {
   const seen: (string | undefined)[] = [];
@@ -116,14 +125,17 @@ describe('exit codes', () => {
     expect(await run(['webhooks', 'list'])).toEqual([0, says('There are none.')]);
     expect(await run(['--help'])).toEqual([0, says('5  no answer')]);
     expect(await run(['help', 'deliveries'])).toEqual([0, says('reschedule')]);
-    expect(await run(['--version'])).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/)]);
+    expect(await start(['--version'], {})).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/)]);
   });
 
   test('1: the service refuses it', async () => {
     const data = JSON.stringify({ document_id: 'doc_1', dataset_id: 'ds_1' });
     const send = ['events', 'send', 'document.deleted', '--id', 'evt_taken', '--data'];
     expect((await run([...send, data]))[0]).toBe(0);
-    expect(await run([...send, data.replace('doc_1', 'doc_2')])).toEqual([1, says('evt_taken')]);
+    expect(await start([...send, data.replace('doc_1', 'doc_2')], settings())).toEqual([
+      1,
+      says('evt_taken'),
+    ]);
   });
 
   test.each([
@@ -175,12 +187,13 @@ describe('exit codes', () => {
   });
 
   test('2: no service is named', async () => {
-    const child = startProcess(['webhooks', 'list'], { FLTR_DATA_DIR: folder });
-    expect([await child.exited(), child.output()]).toEqual([2, says('No service: name one with --api-url')]);
+    const alone = await start(['webhooks', 'list'], { FLTR_DATA_DIR: folder });
+    expect(alone).toEqual([2, says('No service: name one with --api-url')]);
   });
 
   test("3: it does not exist, or is another account's", async () => {
-    expect(await run(['webhooks', 'show', 'wh_none'])).toEqual([3, 'There is no such webhook.\n']);
+    const absent = await start(['webhooks', 'show', 'wh_none'], settings());
+    expect(absent).toEqual([3, 'There is no such webhook.\n']);
     const { webhook_id: id } = await service.newWebhook('http://localhost:1');
     const { key } = await service.newAccount();
     expect(await run(['webhooks', 'show', id, '--key', key])).toEqual([3, 'There is no such webhook.\n']);
@@ -189,8 +202,11 @@ describe('exit codes', () => {
   });
 
   test('4: no key, an unknown one, one without the scope', async () => {
-    const child = startProcess(['webhooks', 'list'], { FLTR_API_URL: service.apiUrl, FLTR_DATA_DIR: folder });
-    expect([await child.exited(), child.output()]).toEqual([4, says('No API key')]);
+    const keyless = await start(['webhooks', 'list'], {
+      FLTR_API_URL: service.apiUrl,
+      FLTR_DATA_DIR: folder,
+    });
+    expect(keyless).toEqual([4, says('No API key')]);
     expect((await run(['webhooks', 'list', '--key', 'fltr_unknown']))[0]).toBe(4);
     const reader = await service.newKey({ accountId: service.accountId, scopes: ['webhooks:read'] });
     expect(
@@ -209,7 +225,7 @@ describe('exit codes', () => {
     onTestFinished(() => void other.close());
     const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
     expect(await run(['webhooks', 'list', '--api-url', url])).toEqual([5, says('404')]);
-    expect(await run(['accounts', 'list'], { DATABASE_URL: 'postgres://x@127.0.0.1:1/x' })).toEqual([
+    expect(await start(['accounts', 'list'], { DATABASE_URL: 'postgres://x@127.0.0.1:1/x' })).toEqual([
       5,
       says('Nothing listens at the host and port in DATABASE_URL'),
     ]);
@@ -229,17 +245,16 @@ while b'document.deleted' not in seen: seen += os.read(terminal, 1024)
 os.kill(pid, signal.SIGKILL)
 sys.stdout.buffer.write(seen)`;
   const onTerminal = async (env: Record<string, string>) => {
-    const settings = { FLTR_API_URL: service.apiUrl, FLTR_API_KEY: service.key, FLTR_DATA_DIR: folder };
     const { PATH = '', HOME = '' } = process.env;
     const { stdout } = await runProgram('python3', ['-c', script, process.execPath, main, 'tail'], {
-      env: { PATH, HOME, TERM: 'xterm-256color', ...settings, ...env },
+      env: { PATH, HOME, TERM: 'xterm-256color', ...settings(env) },
       timeout: 30_000,
     });
     return stdout;
   };
   expect(await onTerminal({})).toContain('\u001B[');
   expect(await onTerminal({ NO_COLOR: '1' })).not.toContain('\u001B[');
-  expect((await run(['deliveries', 'list'], { FORCE_COLOR: '1' }))[1]).not.toContain('\u001B[');
+  expect((await start(['deliveries', 'list'], settings({ FORCE_COLOR: '1' })))[1]).not.toContain('\u001B[');
 });
 
 describe('completion', () => {

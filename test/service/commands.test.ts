@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { verify } from '../../src/client/index.ts';
+import { runInProcess } from '../kit/command.ts';
 import { startProcess } from '../kit/process.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 
-/** The commands that call the API, as processes of their own, against the real service. */
+/** The commands that call the API, against the real service. */
 let service: Service;
 let receiver: Receiver;
 let folder: string;
@@ -23,15 +24,12 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function run(...command: string[]): Promise<{ code: number | null; output: string }> {
-  const child = startProcess(command, {
+const run = (...command: string[]): Promise<{ code: number; output: string }> =>
+  runInProcess(command, {
     FLTR_API_URL: service.apiUrl,
     FLTR_API_KEY: service.key,
     FLTR_DATA_DIR: folder,
   });
-  const code = await child.exited();
-  return { code, output: child.output() };
-}
 
 async function json<T>(...command: string[]): Promise<T> {
   const { output } = await run(...command, '--json');

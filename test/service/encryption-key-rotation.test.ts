@@ -3,12 +3,11 @@ import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { createAccount } from '../../src/db/accounts.ts';
 import { checkEncryptionKeys } from '../../src/db/encryption-keys.ts';
-import { migrate } from '../../src/db/migrate.ts';
 import { withTransaction } from '../../src/db/pool.ts';
 import { reencrypt } from '../../src/db/reencrypt.ts';
 import { rotateSecret } from '../../src/db/webhook-secrets.ts';
 import { createSecretBox, type SecretBox } from '../../src/security/secret-box.ts';
-import { createTestDatabase, type TestDatabase } from '../kit/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startReceiver } from '../kit/receiver.ts';
 import { startService, until } from '../kit/service.ts';
@@ -152,8 +151,7 @@ describe('in the database', () => {
     SecretBox,
   ];
   beforeEach(async () => {
-    database = await createTestDatabase();
-    await migrate(database.pool);
+    database = await createMigratedDatabase();
     ({ id: accountId } = await createAccount(database.pool, 'test'));
     await checkEncryptionKeys(database.pool, oldBox);
     await checkEncryptionKeys(database.pool, bothBox);

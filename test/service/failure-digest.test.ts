@@ -2,16 +2,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAccount } from '../../src/db/accounts.ts';
 import { recordAttempts } from '../../src/db/attempts.ts';
 import { emitFailureDigests, notifyFailed, type FailedDelivery } from '../../src/db/failed-deliveries.ts';
-import { migrate } from '../../src/db/migrate.ts';
 import { withTransaction } from '../../src/db/pool.ts';
 import { insertWebhook } from '../../src/db/webhooks.ts';
 import { newId } from '../../src/domain/ids.ts';
-import { createTestDatabase, type TestDatabase } from '../kit/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await migrate(database.pool);
+  database = await createMigratedDatabase();
 });
 afterAll(() => database.drop());
 

@@ -1,14 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { migrate } from '../../src/db/migrate.ts';
 import { assignOwners, claimDue, lockUnowned } from '../../src/db/owners.ts';
 import { withTransaction } from '../../src/db/pool.ts';
 import { idFloor } from '../../src/domain/ids.ts';
-import { createTestDatabase, type TestDatabase } from '../kit/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await migrate(database.pool);
+  database = await createMigratedDatabase();
 });
 afterAll(() => database.drop());
 

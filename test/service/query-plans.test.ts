@@ -18,7 +18,6 @@ import { acceptEvents, type NewEvent } from '../../src/db/accept-events.ts';
 import { findEvent, hasBody, listEvents } from '../../src/db/events.ts';
 import { emitFailureDigests, notifyFailed } from '../../src/db/failed-deliveries.ts';
 import { loadAttempts } from '../../src/db/load-attempts.ts';
-import { migrate } from '../../src/db/migrate.ts';
 import { withTransaction } from '../../src/db/pool.ts';
 import { claimPage, countRecoverable, insertMissed, type RecoveryToRun } from '../../src/db/recover-page.ts';
 import { nextStep, removeOld } from '../../src/db/retention.ts';
@@ -41,7 +40,7 @@ import { readCap, readStats } from '../../src/db/webhook-stats.ts';
 import { deleteWebhook, findWebhook, listWebhooks, updateWebhook } from '../../src/db/webhooks.ts';
 import { idFloor, newId } from '../../src/domain/ids.ts';
 import { digestOfKey } from '../../src/security/api-keys.ts';
-import { createTestDatabase, type TestDatabase } from '../kit/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 import { explainedPool, type Explained, type PlanNode } from '../kit/explained-pool.ts';
 
 const rowsInAll = 20_000;
@@ -49,8 +48,7 @@ let database: TestDatabase;
 let log: FilledLog;
 let keyId: string;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await migrate(database.pool);
+  database = await createMigratedDatabase();
   log = await fillLog(database.pool, rowsInAll);
   // Webhooks of many accounts: few are rightly read faster without an index.
   await database.pool.query(

@@ -1,16 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { toResult } from '../../activities/attempt-results.ts';
 import { listAttempts, recordAttempts, type AttemptRecord } from '../../src/db/attempts.ts';
-import { migrate } from '../../src/db/migrate.ts';
 import { entriesOfResult } from '../../src/domain/delivery-run.ts';
 import { newId } from '../../src/domain/ids.ts';
 import type { DeliveryStatus } from '../../src/contracts/delivery.ts';
-import { createTestDatabase, type TestDatabase } from '../kit/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await migrate(database.pool);
+  database = await createMigratedDatabase();
 });
 afterAll(() => database.drop());
 

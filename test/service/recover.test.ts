@@ -403,7 +403,7 @@ test('long jobs go on as new, paused ones paused', { timeout: 180_000 }, async (
       setRecoveryStatus: ({ status }: { status: string }) => void settled.push(status),
       removeOldBatch: ({ step }: { step: string | null }) => {
         const batch = Number(step ?? '0') + 1;
-        return { removed: 0, next: batch === 250 ? null : String(batch) };
+        return { removed: 0, next: batch === 60 ? null : String(batch) };
       },
     },
   });

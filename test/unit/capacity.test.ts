@@ -6,7 +6,7 @@ import { capacityFaults, planCapacity } from '../../src/domain/capacity.ts';
 import { capacityCosts as costs } from '../../src/domain/capacity-costs.ts';
 import type { CapacityInput } from '../../src/domain/capacity-load.ts';
 import { packageRoot } from '../../src/package-root.ts';
-import { startProcess } from '../kit/process.ts';
+import { runInProcess } from '../kit/command.ts';
 
 const input: CapacityInput = {
   eventsPerSecond: 5,
@@ -143,11 +143,7 @@ test.each([
   expect(capacityFaults({ ...input, ...part })).toEqual([expect.stringMatching(fault)]);
 });
 
-async function run(...args: string[]) {
-  const child = startProcess(['capacity', ...args], {});
-  const code = await child.exited();
-  return { code, output: child.output() };
-}
+const run = (...args: string[]) => runInProcess(['capacity', ...args], {});
 
 test('the command prints a table, what gives way, and the same as JSON', async () => {
   const asked = ['--events-per-second', '5', '--fanout', '2', '--failing', '0'];

@@ -1,0 +1,21 @@
+import { basename } from 'node:path';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** The files that take longest: started first, none of them runs on alone at the end. */
+const longest = [
+  'recover',
+  'dashboard-pages',
+  'start',
+];
+
+const rank = ({ moduleId }: TestSpecification): number => {
+  const index = longest.indexOf(basename(moduleId, '.test.ts'));
+  return index < 0 ? longest.length : index;
+};
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return sorted.toSorted((a, b) => rank(a) - rank(b));
+  }
+}
