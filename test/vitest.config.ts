@@ -24,7 +24,10 @@ const withServers = (
 });
 
 const projects: TestProjectInlineConfiguration[] = [
-  { extends: true, test: { name: 'unit', include: ['test/unit/*.test.ts'], maxWorkers: cores, isolate: false } },
+  {
+    extends: true,
+    test: { name: 'unit', include: ['test/unit/*.test.ts'], maxWorkers: cores, isolate: false },
+  },
   withServers('service', ['test/service/*.test.ts']),
   withServers('release', ['test/release/*.test.ts']),
   // Where no two deliveries share a workflow: what depends on who owns a delivery.

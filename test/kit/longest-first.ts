@@ -2,11 +2,7 @@ import { basename } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The files that take longest: started first, none of them runs on alone at the end. */
-const longest = [
-  'recover',
-  'dashboard-pages',
-  'start',
-];
+const longest = ['recover', 'dashboard-pages', 'start'];
 
 const rank = ({ moduleId }: TestSpecification): number => {
   const index = longest.indexOf(basename(moduleId, '.test.ts'));

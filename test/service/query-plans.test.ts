@@ -129,7 +129,7 @@ test(
     const middle = all[Math.floor(all.length / 2)]?.id ?? '';
     const day = (ago: number) => new Date(Date.now() - ago * 86_400_000);
     const ranges = [{}, { before: middle }, { since: day(20), until: day(10) }];
-    let [most, matched] = [0, 0];
+    let [most, matched, combination] = [0, 0, 0];
     for (const webhookId of [undefined, log.deadId, log.acceptingId])
       for (const eventType of types)
         for (const status of statuses)
@@ -138,11 +138,12 @@ test(
               before = null,
               since,
               until,
-            } = ranges[(most + matched) % ranges.length] as {
+            } = ranges[combination % ranges.length] as {
               before?: string;
               since?: Date;
               until?: Date;
             };
+            combination += 1;
             const filter = { webhookId, eventType, status, code, since, until, before, limit };
             const found = await listDeliveries(pool, log.accountId, filter);
             const expected = all.filter(

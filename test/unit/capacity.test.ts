@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { capacityFaults, planCapacity } from '../../src/domain/capacity.ts';
-import { capacityCosts as costs } from '../../src/domain/capacity-costs.ts';
+import { capacityCosts, type CapacityCosts } from '../../src/domain/capacity-costs.ts';
 import type { CapacityInput } from '../../src/domain/capacity-load.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { runInProcess } from '../kit/command.ts';
@@ -17,72 +17,76 @@ const input: CapacityInput = {
   processes: null,
 };
 
+/** Round ones, so that the figures below can be worked out by hand. */
+const costs: CapacityCosts = {
+  ...capacityCosts,
+  cpuMsAlone: { node: 4, temporal: 6, postgresql: 5 },
+  cpuMsInBurst: { node: 0.5, temporal: 0.4, postgresql: 0.5 },
+  burstGroup: 50,
+  startsPerProcess: 100,
+  bytesPerEvent: 500,
+  bytesPerDelivery: 3000,
+  waitsSeconds: [60, 300, 1800],
+  attemptsPerWebhookAndHour: 1000,
+  payloadRetentionDays: 30,
+  composeShards: 4,
+  actionsPerWorkflow: 2,
+};
+const plan = (more: Partial<CapacityInput>) => planCapacity({ ...input, ...more }, costs);
+
 test('a quiet service: a workflow for each delivery, at what one alone costs', () => {
-  const plan = planCapacity(input);
-  expect(plan).toMatchObject({
+  const { cores, gibPerDay, gibKept, ...figures } = plan({});
+  expect(figures).toMatchObject({
     deliveriesPerSecond: 10,
     attemptsPerSecond: 10,
     deliveriesPerWorkflow: 1,
     workflowStartsPerSecond: 10,
     waitingWorkflows: 0,
     processesNeeded: 1,
-    historyShards: costs.composeShards,
-    actionsPerSecond: 10 * costs.actionsPerWorkflow,
+    historyShards: 4,
+    actionsPerSecond: 20,
   });
-  expect(plan.cores.node).toBeCloseTo((10 * costs.cpuMsAlone.node) / 1000, 9);
-  const daily = 5 * (500 + costs.bytesPerEvent) + 10 * costs.bytesPerDelivery;
-  expect(plan.gibPerDay.ours).toBeCloseTo((daily * 86_400) / 2 ** 30, 9);
-  // Bodies go before their rows do.
-  const bodies = 5 * 500 * (90 - costs.payloadRetentionDays);
-  expect(plan.gibKept.ours).toBeCloseTo(((daily * 90 - bodies) * 86_400) / 2 ** 30, 6);
+  expect(cores.node).toBeCloseTo(0.04, 9);
+  // 35,000 bytes a second: five events of 1,000, ten deliveries of 3,000.
+  expect(gibPerDay.ours).toBeCloseTo(2.8163, 4);
+  // 90 days of that, without the bodies of the first 60: they go before their rows do.
+  expect(gibKept.ours).toBeCloseTo(241.399, 3);
 });
 
 test('a burst: groups of the measured size, at what a delivery of a burst costs', () => {
-  const eventsPerSecond = costs.startsPerProcess * costs.burstGroup * 2;
-  const plan = planCapacity({ ...input, eventsPerSecond, fanout: 1, processes: 2 });
-  expect(plan.deliveriesPerWorkflow).toBeCloseTo(costs.burstGroup, 9);
-  expect(plan.workflowStartsPerSecond).toBeCloseTo(costs.startsPerProcess * 2, 9);
-  expect(plan.cores.node).toBeCloseTo((eventsPerSecond * costs.cpuMsInBurst.node) / 1000, 6);
+  const { cores, ...figures } = plan({ eventsPerSecond: 10_000, fanout: 1, processes: 2 });
+  expect(figures.deliveriesPerWorkflow).toBeCloseTo(50, 9);
+  expect(figures.workflowStartsPerSecond).toBeCloseTo(200, 9);
+  expect(cores.node).toBeCloseTo(5, 6);
 });
 
 test('between the two, groups are as large as the starts that one process makes leave them', () => {
-  const plan = planCapacity({
-    ...input,
-    eventsPerSecond: costs.startsPerProcess * 5,
-    fanout: 1,
-    processes: 1,
-  });
-  expect(plan.deliveriesPerWorkflow).toBeCloseTo(5, 9);
-  const more = planCapacity({
-    ...input,
-    eventsPerSecond: costs.startsPerProcess * 5,
-    fanout: 1,
-    processes: 2,
-  });
-  expect(more.deliveriesPerWorkflow).toBeCloseTo(2.5, 9);
-  expect(more.cores.node).toBeGreaterThan(plan.cores.node);
+  const one = plan({ eventsPerSecond: 500, fanout: 1, processes: 1 });
+  expect(one.deliveriesPerWorkflow).toBeCloseTo(5, 9);
+  const two = plan({ eventsPerSecond: 500, fanout: 1, processes: 2 });
+  expect(two.deliveriesPerWorkflow).toBeCloseTo(2.5, 9);
+  expect(two.cores.node).toBeGreaterThan(one.cores.node);
 });
 
 test('what fails: every retry is a request, and each waits in a workflow of its own', () => {
-  const one = costs.startsPerProcess * 10;
-  const plan = planCapacity({ ...input, eventsPerSecond: one, fanout: 1, failingPercent: 20, processes: 1 });
-  const failing = one * 0.2;
-  expect(plan.attemptsPerSecond).toBeCloseTo(one + failing * 3, 6);
-  expect(plan.waitingWorkflows).toBeCloseTo(failing * (60 + 300 + 1800), 6);
-  // Nine of ten in a group of ten are handed over; the tenth has the workflow.
-  expect(plan.workflowStartsPerSecond).toBeCloseTo(costs.startsPerProcess + failing * 0.9, 6);
-  const all = planCapacity({ ...input, failingPercent: 100 });
+  const some = plan({ eventsPerSecond: 1000, fanout: 1, failingPercent: 20, processes: 1 });
+  expect(some.attemptsPerSecond).toBeCloseTo(1600, 6);
+  // 200 a second, for 36 minutes.
+  expect(some.waitingWorkflows).toBeCloseTo(432_000, 6);
+  // 100 groups of ten, and for nine of ten that fail in one a workflow more; the tenth has the group's.
+  expect(some.workflowStartsPerSecond).toBeCloseTo(280, 6);
+  const all = plan({ failingPercent: 100 });
   expect(all.attemptsPerSecond).toBeCloseTo(40, 9);
   expect(all.workflowStartsPerSecond).toBeCloseTo(10, 9);
 });
 
 test('a fan-out of 1,000', () => {
-  const plan = planCapacity({ ...input, eventsPerSecond: 2, fanout: 1000 });
-  expect(plan.deliveriesPerSecond).toBe(2000);
-  expect(plan.webhooksNeeded).toBe((2000 * 3600) / 1000);
-  // One event's body for a thousand deliveries.
-  const other = planCapacity({ ...input, eventsPerSecond: 2, fanout: 1000, eventBytes: 1500 });
-  expect(other.gibPerDay.ours - plan.gibPerDay.ours).toBeCloseTo((2 * 1000 * 86_400) / 2 ** 30, 9);
+  const small = plan({ eventsPerSecond: 2, fanout: 1000 });
+  expect(small.deliveriesPerSecond).toBe(2000);
+  expect(small.webhooksNeeded).toBe(7200);
+  // One event's body for a thousand deliveries: 2,000 bytes a second more.
+  const large = plan({ eventsPerSecond: 2, fanout: 1000, eventBytes: 1500 });
+  expect(large.gibPerDay.ours - small.gibPerDay.ours).toBeCloseTo(0.16093, 5);
 });
 
 test('what gives way first comes first, and gives way where it is said to', () => {
@@ -111,15 +115,15 @@ test('for any load: finite figures, groups within their size, and processes that
   fc.assert(
     fc.property(loads, (load) => {
       expect(capacityFaults(load)).toEqual([]);
-      const plan = planCapacity(load);
-      const { limits, cores, gibPerDay, gibKept, transactionsPerSecond, ...figures } = plan;
+      const found = planCapacity(load);
+      const { limits, cores, gibPerDay, gibKept, transactionsPerSecond, ...figures } = found;
       const all = [figures, cores, gibPerDay, gibKept, transactionsPerSecond].flatMap(Object.values<number>);
       expect(all.filter((figure) => !Number.isFinite(figure) || figure < 0)).toEqual([]);
       expect(limits.filter(({ used }) => !Number.isFinite(used))).toEqual([]);
-      expect(plan.deliveriesPerWorkflow).toBeGreaterThanOrEqual(1 - 1e-9);
-      expect(plan.deliveriesPerWorkflow).toBeLessThanOrEqual(costs.burstGroup + 1e-9);
-      const again = planCapacity({ ...load, processes: plan.processesNeeded });
-      expect(again.processesNeeded).toBeLessThanOrEqual(plan.processesNeeded);
+      expect(found.deliveriesPerWorkflow).toBeGreaterThanOrEqual(1 - 1e-9);
+      expect(found.deliveriesPerWorkflow).toBeLessThanOrEqual(capacityCosts.burstGroup + 1e-9);
+      const again = planCapacity({ ...load, processes: found.processesNeeded });
+      expect(again.processesNeeded).toBeLessThanOrEqual(found.processesNeeded);
     }),
     { numRuns: 50 },
   );
