@@ -176,6 +176,17 @@ export async function startService(
   return service;
 }
 
+/** Ends what the tests of a file shared, in this order. What did not start is passed over. */
+export async function stopAll(
+  ...parts: ({ stop(): Promise<void> } | { close(): Promise<void> } | undefined)[]
+): Promise<void> {
+  for (const part of parts) await (part && ('stop' in part ? part.stop() : part.close()));
+}
+
+/** The same so many times, at once. */
+export const atOnce = <T>(count: number, run: () => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, run));
+
 /** Waits until `read` returns something that `isDone` accepts. */
 export async function until<T>(
   read: () => Promise<T> | T,

@@ -5,7 +5,7 @@ import { insertPast } from '../kit/dashboard-data.ts';
 import { describedAs, heading, openDashboard, scrolled, untilCount } from '../kit/dashboard.ts';
 import { readDelivery, waitForStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -21,11 +21,7 @@ beforeAll(async () => {
     launchBrowser(),
   ]);
 });
-afterAll(async () => {
-  await browser.close();
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(browser, service, receiver));
 
 /** An account of its own, with one webhook for all events of documents. */
 async function openAccount(path: string) {

@@ -4,7 +4,7 @@ import { launchBrowser } from '../kit/browser.ts';
 import { heading, openDashboard, readClipboard, untilFocused } from '../kit/dashboard.ts';
 import { waitForStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -25,11 +25,7 @@ beforeAll(async () => {
     launchBrowser(),
   ]);
 });
-afterAll(async () => {
-  await browser.close();
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(browser, service, receiver));
 
 const row = (page: Page, name: string) =>
   page.getByRole('row').filter({ has: page.getByRole('rowheader', { name, exact: true }) });

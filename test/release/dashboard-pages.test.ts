@@ -8,7 +8,7 @@ import { insertPast } from '../kit/dashboard-data.ts';
 import { heading, openDashboard, scrolled, untilFocused } from '../kit/dashboard.ts';
 import { waitForStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
@@ -32,11 +32,7 @@ beforeAll(async () => {
   ]);
   ids = await fillAccount();
 });
-afterAll(async () => {
-  await browser.close();
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(browser, service, receiver));
 
 const answers: Record<number, unknown> = {
   200: { received: true },

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Browser } from 'playwright-core';
 import { findBarriers, launchBrowser, openTab, type Tab } from '../kit/browser.ts';
-import { startService, type Service } from '../kit/service.ts';
+import { startService, stopAll, type Service } from '../kit/service.ts';
 
 let service: Service;
 let browser: Browser;
@@ -9,10 +9,7 @@ let tab: Tab;
 beforeAll(async () => {
   [service, browser] = await Promise.all([startService(), launchBrowser()]);
 });
-afterAll(async () => {
-  await browser.close();
-  await service.stop();
-});
+afterAll(() => stopAll(browser, service));
 beforeEach(async () => {
   tab = await openTab(browser, service.apiUrl);
 });

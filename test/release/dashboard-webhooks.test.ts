@@ -12,7 +12,7 @@ import {
   untilRefused,
 } from '../kit/dashboard.ts';
 import { startReceiver, type Received, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -28,11 +28,7 @@ beforeAll(async () => {
     launchBrowser(),
   ]);
 });
-afterAll(async () => {
-  await browser.close();
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(browser, service, receiver));
 
 const hexOf = (secret: string, body: Buffer) => createHmac('sha256', secret).update(body).digest('hex');
 const received = (path: string) => receiver.requests.filter((request) => request.path === path);

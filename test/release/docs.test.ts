@@ -5,17 +5,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { routes } from '../../src/api/routes/index.ts';
 import { launchBrowser, openTab } from '../kit/browser.ts';
 import { startReceiver } from '../kit/receiver.ts';
-import { startService, type Service } from '../kit/service.ts';
+import { startService, stopAll, type Service } from '../kit/service.ts';
 
 let service: Service;
 let browser: Browser;
 beforeAll(async () => {
   [service, browser] = await Promise.all([startService({}, 'api'), launchBrowser()]);
 });
-afterAll(async () => {
-  await browser.close();
-  await service.stop();
-});
+afterAll(() => stopAll(browser, service));
 
 const get = async (path: string) => {
   const response = await fetch(service.apiUrl + path);

@@ -8,7 +8,7 @@ import type { Delivery } from '../../src/contracts/delivery.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { blocksOf, difference, openShell, type Block } from '../kit/guides.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 /**
  * What the guides show is run. In order, for each guide: `sh` blocks in a shell, against the real service, as an account of
@@ -36,10 +36,7 @@ beforeAll(async () => {
   service = await startService();
   receiver = await startReceiver();
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 test('every guide is known here, and every block is of a language that is run, or text', () => {
   const there = readdirSync(join(packageRoot, 'docs'))

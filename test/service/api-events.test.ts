@@ -1,17 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventTypeExamples, eventTypes } from '../../src/contracts/event-types.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { atOnce, call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
 beforeAll(async () => {
   [service, receiver] = await Promise.all([startService(), startReceiver()]);
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 type Accepted = {
   id: string;
@@ -71,9 +68,7 @@ test('50 posts of one id at once leave one event and one delivery for each webho
   const { accountId, key } = await service.newAccount();
   for (const _ of [1, 2])
     await call(service.apiUrl, key, 'POST', '/v1/webhooks', { url: receiver.url, events: ['*'] });
-  const answers = await Promise.all(
-    Array.from({ length: 50 }, () => inAccount(key)({ event: 'document.deleted', data, id: 'evt_same' })),
-  );
+  const answers = await atOnce(50, () => inAccount(key)({ event: 'document.deleted', data, id: 'evt_same' }));
   expect(answers.every(({ status }) => status === 202)).toBe(true);
   expect(answers.filter(({ body }) => !body.duplicate)).toHaveLength(1);
   const ids = new Set(answers.flatMap(({ body }) => body.deliveries.map(({ id }) => id)));
@@ -107,10 +102,8 @@ test('the same id with another content is a conflict; with another account it is
 
 test('an Idempotency-Key raced by 50 calls makes one event', async () => {
   const { accountId, key } = await service.newAccount();
-  const answers = await Promise.all(
-    Array.from({ length: 50 }, () =>
-      inAccount(key)({ event: 'document.deleted', data }, { 'Idempotency-Key': 'k-1' }),
-    ),
+  const answers = await atOnce(50, () =>
+    inAccount(key)({ event: 'document.deleted', data }, { 'Idempotency-Key': 'k-1' }),
   );
   expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
   const { rows } = await service.pool.query(`select id from events where account_id = $1`, [accountId]);

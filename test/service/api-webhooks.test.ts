@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { call, startService, type Service } from '../kit/service.ts';
+import { atOnce, call, startService, type Service } from '../kit/service.ts';
 
 let service: Service;
 beforeAll(async () => {
@@ -120,10 +120,8 @@ test('50 calls race for the last place: exactly 100 webhooks are there', async (
      select 'wh_filler' || n, $1, $2, '{*}', true, 'x' from generate_series(1, 99) as n`,
     [accountId, url],
   );
-  const answers = await Promise.all(
-    Array.from({ length: 50 }, () =>
-      call<{ code: string }>(service.apiUrl, key, 'POST', '/v1/webhooks', { url, events: ['*'] }),
-    ),
+  const answers = await atOnce(50, () =>
+    call<{ code: string }>(service.apiUrl, key, 'POST', '/v1/webhooks', { url, events: ['*'] }),
   );
   expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
   expect(
@@ -147,7 +145,7 @@ test('an Idempotency-Key creates once, gives the same answer again, and refuses 
       { url, events: ['*'], description },
       { 'Idempotency-Key': 'create-1' },
     );
-  const answers = await Promise.all(Array.from({ length: 20 }, () => post('once')));
+  const answers = await atOnce(20, () => post('once'));
   expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
   expect(answers.filter(({ headers }) => headers.get('Idempotent-Replayed') === 'true')).toHaveLength(19);
   const other = await post('another');

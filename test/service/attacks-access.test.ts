@@ -11,7 +11,7 @@ import type { Queryable } from '../../src/db/pool.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { digestOfKey, newApiKey } from '../../src/security/api-keys.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -24,10 +24,7 @@ beforeAll(async () => {
   ids = { webhooks: webhookId, deliveries: deliveries[0]?.id ?? '', events: 'evt_mine' };
   stranger = await service.newAccount();
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 test("forged cursors show nothing of another account's", async () => {
   const forge = (...parts: unknown[]) => Buffer.from(JSON.stringify([1, ...parts])).toString('base64url');

@@ -5,7 +5,7 @@ import { routes } from '../../src/api/routes/index.ts';
 import type { Route } from '../../src/api/route.ts';
 import { eventTypeExamples, eventTypes } from '../../src/contracts/event-types.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { startService, type Service } from '../kit/service.ts';
+import { startService, stopAll, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -17,10 +17,7 @@ beforeAll(async () => {
   const { webhook_id: doomed } = await service.newWebhook(receiver.url);
   ids = { doomed, webhooks: webhookId, deliveries: deliveries[0]?.id ?? '', events: 'evt_1' };
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 const pathOf = ({ path, method }: Route) =>
   path.replace('{id}', ids[method === 'delete' ? 'doomed' : (path.split('/')[2] ?? '')] ?? 'none');

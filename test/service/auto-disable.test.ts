@@ -7,7 +7,7 @@ import { percentile, stepOf } from '../../src/domain/response-times.ts';
 import { ensureSchedules } from '../../src/temporal/schedules.ts';
 import { waitForStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -19,10 +19,7 @@ beforeAll(async () => {
     }),
   ]);
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 type Webhook = {
   webhook_id: string;

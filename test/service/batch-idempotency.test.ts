@@ -1,17 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fromKept, toKept, type BatchResult } from '../../src/api/kept-batch.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
 beforeAll(async () => {
   [service, receiver] = await Promise.all([startService(), startReceiver()]);
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 type Body = { data: BatchResult[]; code?: string };
 const event = (id: string, more = {}) => ({

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { startService, until, type Service } from '../kit/service.ts';
+import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 const cached = 400;
 const waiting = 450;
@@ -20,10 +20,7 @@ beforeAll(async () => {
     FLTR_DELIVERIES_PER_HOUR: '0',
   });
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 test(
   'more deliveries wait than their workflows are kept in memory: each is retried, once',

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { withTransaction } from '../../src/db/pool.ts';
 import { openClient } from '../kit/client.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { startService, until, type Service } from '../kit/service.ts';
+import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -29,10 +29,7 @@ beforeAll(async () => {
      end $$`,
   );
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 beforeEach(async () => {
   receiver.requests.length = 0;
   await service.pool.query(`delete from pairs`);

@@ -4,7 +4,7 @@ import { findDelivery, type DeliveryRow } from '../../src/db/deliveries.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
 import { publishOne, readDelivery, waitForStatus, workflowStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -17,10 +17,7 @@ beforeAll(async () => {
     }),
   ]);
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 /** A webhook and a delivery of an account of its own. */
 async function deliver(status: number): Promise<{ service: Service; id: string; webhookId: string }> {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBodyRoom } from '../../src/api/body-room.ts';
 import { bodyFor } from '../../src/domain/wire-body.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { startService, until, type Service } from '../kit/service.ts';
+import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -10,10 +10,7 @@ beforeAll(async () => {
   [service, receiver] = await Promise.all([startService(), startReceiver()]);
   await service.newWebhook(receiver.url);
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 type Published = { id: string; duplicate: boolean; code: string; errors?: { pointer: string }[] };
 const publish = (text: string) => service.call<Published>('POST', '/v1/events', text);

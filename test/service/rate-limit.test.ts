@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { createHitStore } from '../../src/api/hit-store.ts';
 import { openApiDocument } from '../../src/api/openapi.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Answer, type Service } from '../kit/service.ts';
+import { atOnce, call, startService, until, type Answer, type Service } from '../kit/service.ts';
 
 let limited: Service;
 let unlimited: Service;
@@ -31,7 +31,7 @@ const left = ({ headers }: Answer<unknown>, name = '\\w+') =>
 
 test('of twelve calls at once with one key exactly five pass, and no other key is touched', async () => {
   const { accountId, key } = await limited.newAccount();
-  const answers = await Promise.all(Array.from({ length: 12 }, () => ask(key)));
+  const answers = await atOnce(12, () => ask(key));
   expect([countOf(answers, 200), countOf(answers, 429)]).toEqual([5, 7]);
   const passed = answers.filter(({ status }) => status === 200).map((answer) => Number(left(answer)));
   expect(passed.sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4]);
@@ -56,13 +56,13 @@ test('of twelve calls at once with one key exactly five pass, and no other key i
   expect([sibling.status, left(sibling)]).toEqual([200, '4']);
   // What is refused for lack of a scope is counted too: so is every call of a known key.
   const narrow = await limited.newKey({ accountId, scopes: ['events:write'] });
-  const others = await Promise.all(Array.from({ length: 7 }, () => ask(narrow)));
+  const others = await atOnce(7, () => ask(narrow));
   expect([countOf(others, 403), countOf(others, 429)]).toEqual([5, 2]);
 });
 
 test('publishing has a limit of its own, which events and batches share', async () => {
   const { accountId, key } = await limited.newAccount();
-  await Promise.all(Array.from({ length: 5 }, () => ask(key)));
+  await atOnce(5, () => ask(key));
   expect((await ask(key)).status).toBe(429);
   const published = await ask(key, 'POST', '/v1/events', event);
   expect([published.status, left(published)]).toEqual([202, '2']);
@@ -95,7 +95,7 @@ test('an account that makes keys has ten times the calls of one key, and no more
   let current = key;
   for (let generation = 0; generation < 12; generation += 1) {
     const made = await make(current);
-    answers.push(made, ...(await Promise.all(Array.from({ length: 5 }, () => ask(current)))));
+    answers.push(made, ...(await atOnce(5, () => ask(current))));
     current = made.body.key ?? current;
   }
   expect([countOf(answers, 200) + countOf(answers, 201), countOf(answers, 200)]).toEqual([50, 40]);
@@ -117,7 +117,7 @@ test('an account that makes keys has ten times the calls of one key, and no more
 
 test('what keys are refused by their own limit does not use up the calls of their account', async () => {
   const { accountId, key } = await limited.newAccount();
-  const answers = await Promise.all(Array.from({ length: 80 }, () => ask(key)));
+  const answers = await atOnce(80, () => ask(key));
   expect([countOf(answers, 200), countOf(answers, 429)]).toEqual([5, 75]);
   const sibling = await ask(await limited.newKey({ accountId }));
   expect([sibling.status, left(sibling, 'api-account')]).toEqual([200, '44']);
@@ -125,7 +125,7 @@ test('what keys are refused by their own limit does not use up the calls of thei
 
 test('publishing, too, has ten times the limit of a key for an account', async () => {
   const { accountId } = await limited.newAccount();
-  const keys = await Promise.all(Array.from({ length: 12 }, () => limited.newKey({ accountId })));
+  const keys = await atOnce(12, () => limited.newKey({ accountId }));
   const answers = await Promise.all(
     keys.flatMap((each) => [
       ask(each, 'POST', '/v1/events', event),
@@ -191,15 +191,13 @@ test('deliveries are not counted', async () => {
 
 test('0 is no limit', async () => {
   const statuses = new Map<number, number>();
-  await Promise.all(
-    Array.from({ length: 20 }, async () => {
-      for (let index = 0; index < 32; index += 1) {
-        const { status, headers } = await unlimited.call('GET', '/v1/webhooks');
-        expect(headers.get('ratelimit')).toBeNull();
-        statuses.set(status, (statuses.get(status) ?? 0) + 1);
-      }
-    }),
-  );
+  await atOnce(20, async () => {
+    for (let index = 0; index < 32; index += 1) {
+      const { status, headers } = await unlimited.call('GET', '/v1/webhooks');
+      expect(headers.get('ratelimit')).toBeNull();
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+  });
   // More than the default of the one, and of the other.
   expect([...statuses]).toEqual([[200, 640]]);
 });

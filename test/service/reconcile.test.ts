@@ -6,7 +6,7 @@ import type { Caller } from '../../src/temporal/client.ts';
 import { taskQueue } from '../../workflows/contract.ts';
 import { publishOne, waitForStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { startService, type Service } from '../kit/service.ts';
+import { startService, stopAll, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -19,10 +19,7 @@ beforeAll(async () => {
   ]);
   webhookId = (await service.newWebhook(receiver.url)).webhook_id;
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 const runsOf = async (id: string): Promise<number> => {
   let count = 0;

@@ -7,7 +7,7 @@ import { ensureSchedules } from '../../src/temporal/schedules.ts';
 import { taskQueue } from '../../workflows/contract.ts';
 import { publishOne, waitForStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { startService, until, type Service } from '../kit/service.ts';
+import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -17,10 +17,7 @@ beforeAll(async () => {
     startReceiver(),
   ]);
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 afterEach(async () => {
   for (const table of tablesWithRemoval) await service.pool.query(`delete from ${table}`);
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isSecretDue, signingSecrets } from '../../src/domain/signing-secrets.ts';
 import { waitForStatus } from '../kit/delivery.ts';
 import { startReceiver, type Received, type Receiver } from '../kit/receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 type Webhook = {
   webhook_id: string;
@@ -29,10 +29,7 @@ beforeAll(async () => {
   receiver = await startReceiver((_request, response) => response.writeHead(answerWith).end());
   service = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '3600,3600' });
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 /** A webhook, and what can be done with it. */
 async function newWebhook() {

@@ -5,7 +5,7 @@ import { takeTurn } from '../../src/domain/turns.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
 import { publishOne, readDelivery, waitForStatus, workflowStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { startService, until, type Service } from '../kit/service.ts';
+import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -18,10 +18,7 @@ beforeAll(async () => {
     }),
   ]);
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 afterEach(async () => {
   const { body } = await service.call<{ data: { webhook_id: string }[] }>('GET', '/v1/webhooks');
   for (const { webhook_id: id } of body.data) await service.call('DELETE', `/v1/webhooks/${id}`);

@@ -4,7 +4,7 @@ import { revokeApiKey } from '../../src/db/api-keys.ts';
 import { digestOfKey, scopes } from '../../src/security/api-keys.ts';
 import { publishOne, waitForStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { call, startService, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
@@ -28,10 +28,7 @@ beforeAll(async () => {
   };
   ({ key: stranger } = await service.newAccount());
 });
-afterAll(async () => {
-  await service.stop();
-  await receiver.close();
-});
+afterAll(() => stopAll(service, receiver));
 
 async function keyIdOf(accountId: string): Promise<string> {
   const { rows } = await service.pool.query<{ id: string }>(`select id from api_keys where account_id = $1`, [
