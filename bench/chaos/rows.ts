@@ -9,6 +9,7 @@ export type DeliveryRow = {
   webhookId: string;
   status: 'pending' | 'retrying' | 'delivered' | 'failed' | 'held' | 'canceled';
   reason: string | null;
+  waitReason: string | null;
   nextAttemptAt: number | null;
   endedAt: number | null;
   attemptCount: number;
@@ -30,6 +31,7 @@ const milliseconds = (column: string) => `(extract(epoch from ${column}) * 1000)
 export async function readDeliveries(pool: Pool): Promise<DeliveryRow[]> {
   const { rows } = await pool.query<DeliveryRow>(
     `select id, event_id as "eventId", event_type as "eventType", webhook_id as "webhookId", status, reason,
+       wait_reason as "waitReason",
        ${milliseconds('next_attempt_at')} as "nextAttemptAt", ${milliseconds('ended_at')} as "endedAt",
        attempt_count as "attemptCount"
      from deliveries order by id`,

@@ -45,7 +45,9 @@ function waitingOf(
       status === 'pending' || status === 'retrying' || (status === 'held' && activeIds.has(webhookId)),
   );
   const isLater = ({ nextAttemptAt }: DeliveryRow) => (nextAttemptAt ?? 0) > Date.now() + soonMs;
-  const isFar = ({ id }: DeliveryRow) => model.steering.get(id)?.isFar === true;
+  // Once its time has come it is one of those that wait for the cap, and uses one of its slots.
+  const isFar = ({ id, waitReason }: DeliveryRow) =>
+    waitReason !== 'hourly_cap' && model.steering.get(id)?.isFar === true;
   return {
     moving: open.filter((row) => !isLater(row)),
     deferred: open.filter((row) => isLater(row) && !isFar(row)),

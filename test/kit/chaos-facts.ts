@@ -33,6 +33,7 @@ export const delivery = (more: Partial<DeliveryRow> = {}): DeliveryRow => ({
   webhookId: 'wh_1',
   status: 'delivered',
   reason: null,
+  waitReason: null,
   nextAttemptAt: null,
   endedAt: now,
   attemptCount: 1,
