@@ -13,12 +13,12 @@ import {
 
 type Setting = { schema: z.ZodType<unknown, string>; default?: string; meaning: string; isSecret?: boolean };
 
-/** Every variable that the service reads: the one place that knows their names, defaults and meaning. */
+/** Every variable that the service reads, with its default and meaning. */
 const settings = {
   PORT: {
     schema: wholeNumber(0, 65_535),
     default: '3000',
-    meaning: 'port of the API; 0: any free one, which the start prints',
+    meaning: 'port of the API; 0: a free port, printed at start',
   },
   HOST: { schema: host, default: '127.0.0.1', meaning: 'address that the API listens on' },
   FLTR_ENV: {
@@ -66,7 +66,7 @@ const settings = {
   FLTR_DATA_DIR: {
     schema: z.string().min(1),
     default: '.fltr',
-    meaning: 'folder of all that the embedded parts keep',
+    meaning: 'folder for everything that the embedded parts store',
   },
   FLTR_DEV_KEY: {
     schema: z.string().regex(/^[A-Za-z0-9_-]{16,200}$/, 'must be 16 to 200 letters, digits, _ or -'),
@@ -88,27 +88,27 @@ const settings = {
   FLTR_ATTEMPT_TIMEOUT_MS: {
     schema: wholeNumber(100, 60_000),
     default: '5000',
-    meaning: 'limit of one attempt: look-up, connect, TLS, request, status and headers',
+    meaning: 'limit of one attempt: DNS lookup, connect, TLS, request, status and headers',
   },
   FLTR_MAX_WEBHOOKS_PER_ACCOUNT: {
     schema: wholeNumber(1, 100_000),
     default: '100',
-    meaning: 'webhooks an account may have',
+    meaning: 'most webhooks of an account',
   },
   FLTR_DELIVERIES_PER_HOUR: {
     schema: wholeNumber(0, 1_000_000),
     default: '1000',
-    meaning: 'attempts in any hour for each webhook; what is over is deferred; 0: no cap',
+    meaning: 'attempts in any hour per webhook; further ones are deferred; 0: no cap',
   },
   FLTR_AUTO_DISABLE_EVERY_SECONDS: {
     schema: wholeNumber(1, 86_400),
     default: '300',
-    meaning: 'how often webhooks are judged by their failures',
+    meaning: 'how often webhooks are checked for auto-disable',
   },
   FLTR_AUTO_DISABLE_MIN_DELIVERIES: {
     schema: wholeNumber(1, 1_000_000),
     default: '10',
-    meaning: 'ended deliveries in 24 h below which a webhook is not judged',
+    meaning: 'deliveries that must have ended in 24 h before a webhook is auto-disabled',
   },
   FLTR_HOLD_HOURS: {
     schema: wholeNumber(1, 8760),
@@ -123,77 +123,76 @@ const settings = {
   FLTR_MAX_CACHED_WORKFLOWS: {
     schema: wholeNumber(400, 100_000),
     default: '1000',
-    meaning: 'workflows a worker keeps in memory, about 0.1 MiB each; the others wait in Temporal alone',
+    meaning: 'workflows a worker caches, about 0.1 MiB each; the others are in Temporal only',
   },
   FLTR_ALLOWED_CIDRS: {
     schema: cidrs,
     default: '',
     meaning:
-      'private networks allowed as targets, such as 10.1.0.0/16,fd12:3456:789a::/48; never the metadata of a cloud',
+      "private networks allowed as targets, such as 10.1.0.0/16,fd12:3456:789a::/48; never a cloud's metadata address",
   },
   FLTR_API_REQUESTS_PER_MINUTE: {
     schema: wholeNumber(0, 1_000_000),
     default: '600',
-    meaning:
-      'calls of the API a minute, per key, ten times that per account; each process counts; 0: no limit',
+    meaning: 'API calls a minute per key, ten times that per account; counted in each process; 0: no limit',
   },
   FLTR_PUBLISH_REQUESTS_PER_MINUTE: {
     schema: wholeNumber(0, 1_000_000),
     default: '0',
     meaning:
-      'calls that publish a minute, per key, ten times that per account; each process counts; 0: no limit',
+      'publishing calls a minute per key, ten times that per account; counted in each process; 0: no limit',
   },
   FLTR_MAX_BACKLOG: {
     schema: wholeNumber(1, 100_000_000),
     default: '1000000',
-    meaning: 'accepted deliveries whose workflow is not started; beyond it publishing answers 503',
+    meaning: 'accepted deliveries whose workflow is not started; beyond it publishing responds with 503',
   },
   FLTR_DRAIN_SECONDS: {
     schema: wholeNumber(0, 60),
     default: '0',
     meaning:
-      'how long a process that was told to stop goes on answering while `/readyz` says 503, for load balancers to notice',
+      'how long a stopping process still responds, with 503 from `/readyz`, so that load balancers notice',
   },
   FLTR_METRICS_TOKEN: {
     schema: z.string().regex(/^[\x21-\x7e]{16,200}$/, 'must be 16 to 200 visible ASCII characters'),
     meaning:
-      'what `/metrics` asks for as `Authorization: Bearer`; unset: nothing in development, and closed in production',
+      'token that `/metrics` needs as `Authorization: Bearer`; unset: open in development, closed in production',
     isSecret: true,
   },
   FLTR_WORKER_PORT: {
     schema: wholeNumber(1, 65_535),
-    meaning: 'port on which `worker` alone answers `/healthz`, `/readyz` and `/metrics`; unset: none',
+    meaning: 'port of `/healthz`, `/readyz` and `/metrics` of a process that runs `worker` only; unset: none',
   },
   FLTR_TEMPORAL_METRICS_ADDRESS: {
     schema: ipAndPort,
     meaning:
-      "address, such as 127.0.0.1:9464, on which the metrics of Temporal's worker are open to whoever reaches it; unset: none",
+      "address of the metrics of Temporal's worker, such as 127.0.0.1:9464, without authentication; unset: none",
   },
   FLTR_PAYLOAD_RETENTION_DAYS: {
     schema: wholeNumber(0, 36_500),
     default: '30',
-    meaning: "days that events' bodies and receivers' answers are kept; 0: as long as their rows",
+    meaning: "days that events' bodies and receivers' responses are kept; 0: as long as their rows",
   },
   FLTR_RETENTION_DAYS: {
     schema: wholeNumber(0, 36_500),
     default: '90',
     meaning:
-      'days that deliveries are kept after their end, and events, audit records, recoveries; 0: for ever',
+      'days that deliveries (after their end), events, audit records and recoveries are kept; 0: forever',
   },
   FLTR_API_URL: {
     schema: z.url({ protocol: /^https?$/ }),
-    meaning: 'address of the service, for the commands that call its API; unset: the one that runs here',
+    meaning: 'address of the service, for the commands that call its API; unset: the service that runs here',
   },
   FLTR_API_KEY: {
     schema: z.string().min(1),
     meaning:
-      'API key, for the commands that call the API; unset: the development key of the one that runs here',
+      'API key, for the commands that call the API; unset: the development key of the service that runs here',
     isSecret: true,
   },
   LOG_LEVEL: {
     schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']),
     default: 'info',
-    meaning: 'least level that is logged',
+    meaning: 'lowest level that is logged',
   },
 } as const satisfies Record<string, Setting>;
 
@@ -260,7 +259,7 @@ function productionFaults(env: NodeJS.ProcessEnv): string[] {
   ];
 }
 
-/** Variables that start with FLTR_ but are none of ours: most likely a slip of the pen. */
+/** Variables that start with FLTR_ but are not settings: most likely a typing error. */
 export function unknownSettings(env: NodeJS.ProcessEnv = process.env): string[] {
   const known = new Set(
     Object.entries<Setting>(settings).flatMap(([name, { isSecret }]) =>

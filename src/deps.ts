@@ -22,14 +22,14 @@ export type Deps = {
   sender: Sender;
   temporal: Temporal;
   publisher: Publisher;
-  /** Deliveries without an owner were committed. */
+  /** Call it when deliveries without an owner were committed. */
   wakeDispatcher: () => void;
   signals: SignalDeps;
   backlog: Backlog;
-  /** Development only: the sign-in link that was printed. */
+  /** Development only: the sign-in link that the start prints. */
   signIn: SignIn | null;
-  /** It is not ready any longer, though it goes on responding for a while. */
+  /** It is no longer ready, but responds for a while. */
   isStopping: () => boolean;
-  /** Where the Temporal Web UI is, for links; null: not known. */
+  /** The address of the Temporal Web UI, for links; null: not known. */
   temporalUiUrl: string | null;
 };

@@ -1,44 +1,44 @@
-/** Every error that the API can answer: stable code → status, title. When each is thrown stands beside it. */
+/** Every error of the API: stable code → status, title. The comment says when it is thrown. */
 export const errorCatalogue = {
   /** The body is not JSON, or not valid UTF-8. */
   malformed_json: { status: 400, title: 'The body is not valid JSON' },
   /** The request cannot be read: bad encoding, cut off, bad URL. */
   bad_request: { status: 400, title: 'The request cannot be read' },
   /** No key, an unknown one, or a revoked one. */
-  unauthorized: { status: 401, title: 'A valid API key is needed' },
+  unauthorized: { status: 401, title: 'A valid API key is required' },
   /** The key lacks the scope that the call needs. */
   missing_scope: { status: 403, title: 'The key lacks a scope' },
   /** `account_id` was given with a key that is bound to an account. */
   service_key_required: { status: 403, title: 'Only a service key may name an account' },
-  /** A service key called what belongs to one account. */
-  account_key_required: { status: 403, title: "An account's own key is needed" },
-  /** The session cookie came without the dashboard's header, or from another origin's page. */
-  cross_origin_refused: { status: 403, title: "The session is for the service's own pages" },
+  /** A call for one account was made with a service key. */
+  account_key_required: { status: 403, title: "An account's own key is required" },
+  /** The session cookie was sent without the dashboard's header, or by a page of another origin. */
+  cross_origin_refused: { status: 403, title: "The session is valid for the service's own pages only" },
   /** In development, the `Host` header names a host that is not the service's own. */
   host_refused: { status: 421, title: 'The Host header names another host' },
   /** `/metrics` in production, where no FLTR_METRICS_TOKEN is set. */
   metrics_closed: { status: 403, title: 'The metrics are closed' },
-  /** Nothing here, or it belongs to another account. */
+  /** It does not exist, or belongs to another account. */
   not_found: { status: 404, title: 'Not found' },
   /** The path exists, the method does not. */
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   /** An event id was used again with another content. */
-  event_id_conflict: { status: 409, title: 'This event id is taken by another event' },
+  event_id_conflict: { status: 409, title: 'Another event has this id' },
   /** The account has as many webhooks as it may. */
-  webhook_limit_reached: { status: 409, title: 'The account has no room for another webhook' },
+  webhook_limit_reached: { status: 409, title: 'The account has reached its limit of webhooks' },
   /** The account has as many valid keys as it may. */
-  key_limit_reached: { status: 409, title: 'The account has no room for another key' },
-  /** The delivery's state does not allow what was asked. */
+  key_limit_reached: { status: 409, title: 'The account has reached its limit of keys' },
+  /** The delivery's state does not allow the action. */
   delivery_state_conflict: { status: 409, title: "The delivery's state does not allow this" },
-  /** The webhook's previous secret still signs: another rotation would end what was promised for it. */
-  rotation_under_way: { status: 409, title: 'The overlap of an earlier rotation still runs' },
-  /** An Idempotency-Key was sent again after its webhook was deleted: the response held the secret, and is wiped. */
+  /** The webhook's previous secret still signs: another rotation would end it early. */
+  rotation_under_way: { status: 409, title: 'The overlap of an earlier rotation has not ended' },
+  /** An Idempotency-Key was sent again after its webhook was deleted: the response held the secret and was wiped. */
   webhook_deleted: { status: 409, title: 'The webhook of this Idempotency-Key was deleted' },
-  /** What was asked for needs an active webhook. */
+  /** The action needs an active webhook. */
   webhook_not_active: { status: 409, title: 'The webhook is not active' },
   /** The recovery has ended. */
   recovery_state_conflict: { status: 409, title: "The recovery's state does not allow this" },
-  /** The body is larger than the call takes. */
+  /** The body is larger than the call allows. */
   body_too_large: { status: 413, title: 'The body is too large' },
   /** A field is wrong, missing or unknown. */
   validation_failed: { status: 422, title: 'The request is not valid' },
@@ -46,9 +46,9 @@ export const errorCatalogue = {
   idempotency_key_reused: { status: 422, title: 'This Idempotency-Key belongs to another request' },
   /** The key or its account made too many calls, or the address too many without a valid key. */
   rate_limited: { status: 429, title: 'Too many requests' },
-  /** A fault of ours. */
-  internal_error: { status: 500, title: 'Something went wrong here' },
-  /** PostgreSQL or Temporal cannot be reached right now, or too much waits. */
+  /** An error of the service. */
+  internal_error: { status: 500, title: 'Internal error' },
+  /** PostgreSQL or Temporal cannot be reached right now, or there is no capacity. */
   unavailable: { status: 503, title: 'Not available right now' },
 } as const;
 
@@ -60,7 +60,7 @@ export class ApiError extends Error {
   readonly code: ErrorCode;
   readonly errors: FieldError[] | undefined;
   readonly retryAfterSeconds: number | undefined;
-  /** Which bound was reached, for the metrics. */
+  /** Which limit was reached, for the metrics. */
   readonly limit: 'backlog' | 'memory' | 'bodies' | undefined;
 
   constructor(
@@ -85,7 +85,7 @@ export class ApiError extends Error {
   }
 }
 
-/** A fault that stops a command with a sentence for the person who started it, and no stack. */
+/** Stops a command with a message for its user, without a stack. */
 export class StartError extends Error {
   constructor(message: string) {
     super(message);

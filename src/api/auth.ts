@@ -11,9 +11,9 @@ export function digestOfAuthorization(authorization: string | undefined): Buffer
   return digestOfKey(token);
 }
 
-/** @throws ApiError unauthorized */
-export function keyOrRefuse<Key extends ApiKey>(key: Key | null): Key {
-  if (!key) throw new ApiError('unauthorized', 'This API key is not known, or it was revoked.');
+/** @throws ApiError unauthorized for null */
+export function requireKey<Key extends ApiKey>(key: Key | null): Key {
+  if (!key) throw new ApiError('unauthorized', 'This API key is unknown or was revoked.');
   return key;
 }
 
@@ -23,7 +23,7 @@ export async function authenticate(
   authorization: string | undefined,
   environment: Environment,
 ): Promise<ApiKey> {
-  return keyOrRefuse(await findApiKey(db, digestOfAuthorization(authorization), environment));
+  return requireKey(await findApiKey(db, digestOfAuthorization(authorization), environment));
 }
 
 /** @throws ApiError missing_scope */

@@ -1,18 +1,18 @@
 import { maxBatchEvents, maxEventBytes } from '../contracts/event.ts';
 import { ApiError } from '../errors.ts';
-import { findItems, type Span } from './json-marks.ts';
+import { findItems, type Span } from './json-scan.ts';
 import { parseJson } from './parse-json.ts';
-import { fault, validationError } from './problem.ts';
+import { fault, validationError } from './problem-details.ts';
 
-/** What a batch has beside its events. */
+/** Of a batch without its events. */
 const maxBytesBeside = 64 * 1024;
 
-/** An event of a batch, not parsed yet: the part of the body that it is. */
+/** An event of a batch that is not parsed yet: a part of the body. */
 export type BatchItem = Span & { body: Buffer };
 
 /**
- * A batch whose events are not parsed: 8 MiB of JSON can take seconds to parse, so the size of each event is known before
- * any of it is. In place of each event stands a number, and what is left of the body is parsed alone.
+ * Parses a batch without its events: 8 MiB of JSON can take seconds to parse, so the size of each event is checked first.
+ * Each event is replaced by its index, and the rest of the body is parsed.
  *
  * @throws ApiError malformed_json, body_too_large, validation_failed
  */
@@ -24,7 +24,7 @@ export function parseBatch(body: Buffer): unknown {
   if (bytesBeside > maxBytesBeside)
     throw new ApiError(
       'body_too_large',
-      `A batch may have at most ${maxBytesBeside} bytes beside its events.`,
+      `A batch may have at most ${maxBytesBeside} bytes in addition to its events.`,
     );
   let outline = '';
   let from = 0;
@@ -43,17 +43,17 @@ export function parseBatch(body: Buffer): unknown {
   );
 }
 
-/** All arrays that the outline's object has are such of the body, so their numbers are places in `items`. */
+/** Every array in the outline is an array of the body, so its numbers are indexes of `items`. */
 function withItems(outline: unknown, items: readonly BatchItem[]): unknown {
   if (typeof outline !== 'object' || outline === null || Array.isArray(outline)) return outline;
   const members = Object.entries(outline as Record<string, unknown>).map(([name, value]) => [
     name,
-    Array.isArray(value) ? value.map((place) => items[Number(place)]) : value,
+    Array.isArray(value) ? value.map((index) => items[Number(index)]) : value,
   ]);
   return Object.fromEntries(members);
 }
 
-/** Where a byte of the outline stands in the body. */
+/** The offset in the body of a byte of the outline. */
 function offsetInBody(items: readonly Span[], offset: number): number {
   let shift = 0;
   for (const [index, { start, end }] of items.entries()) {
@@ -65,7 +65,7 @@ function offsetInBody(items: readonly Span[], offset: number): number {
 
 export const bytesOf = ({ body, start, end }: BatchItem): Buffer => body.subarray(start, end);
 
-/** The item as JSON. @throws ApiError body_too_large, before it is parsed, or as `parseJson` does */
+/** @throws ApiError body_too_large, before the item is parsed, or as `parseJson` does */
 export function parseItem(item: BatchItem): unknown {
   const { body, start, end } = item;
   if (end - start > maxEventBytes)

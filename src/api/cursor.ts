@@ -1,12 +1,12 @@
 import { ApiError } from '../errors.ts';
-import { fault } from './problem.ts';
+import { fault } from './problem-details.ts';
 
 type ListName = 'webhooks' | 'events' | 'deliveries' | 'keys';
 
 /**
- * A page of a list from one row more than it holds: that one more tells whether another page follows.
+ * A page of a list. `rows` has one row more than the page where another page follows.
  *
- * @param positionOf where a page that ends with this row ends
+ * @param positionOf what the cursor of a page that ends with this row holds
  */
 export function toPage<Row, Item>(
   list: ListName,
@@ -29,11 +29,11 @@ function toCursor(list: ListName, position: readonly string[]): string {
 }
 
 /**
- * Where the page before ended; null for the first page. A cursor names a place only: which rows may be read is decided
- * by the key, so a forged one shows nothing new.
+ * Where the previous page ended; null for the first page. The key decides which rows may be read, so a forged cursor shows
+ * nothing new.
  *
- * @param patterns what each part of the position must look like, as what tests it
- * @throws ApiError validation_failed for another list's cursor, or none of ours
+ * @param patterns one for each part of the position
+ * @throws ApiError validation_failed for another list's cursor, or an invalid one
  */
 export function fromCursor(
   list: ListName,
@@ -47,7 +47,7 @@ export function fromCursor(
     if (parts.every((part, index) => typeof part === 'string' && patterns[index]?.test(part)))
       return parts as string[];
   }
-  throw new ApiError('validation_failed', `The cursor is not one that the list of ${list} gave.`, {
+  throw new ApiError('validation_failed', `The cursor is not a next_cursor of the list of ${list}.`, {
     errors: [fault('#query/cursor', `must be a next_cursor of the list of ${list}`)],
   });
 }

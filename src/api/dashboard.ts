@@ -6,10 +6,10 @@ import { pageDirectives, securityHeaders } from './security-headers.ts';
 
 const builtDashboard = join(packageRoot, 'dist/dashboard');
 const pageHeaders = securityHeaders(pageDirectives);
-/** What is found or missed as what it is: no page of the dashboard's stands for it. */
+/** Paths that are never a page of the dashboard, found or not. */
 const noPage = /^\/(v1|session|healthz|readyz|metrics|openapi\.json|docs|assets)(\/|$)/i;
 
-/** The pages of the dashboard and what they load: the last routes, since whatever a browser asks for is one. */
+/** The pages of the dashboard and what they load. The last routes: any other path that a browser requests is a page. */
 export function dashboardRoutes(folder: string = builtDashboard): Router {
   const router = Router();
   const files = express.static(folder, {
@@ -19,7 +19,7 @@ export function dashboardRoutes(folder: string = builtDashboard): Router {
     setHeaders(response, path) {
       response.locals['route'] = 'GET /assets';
       for (const [name, value] of pageHeaders) response.setHeader(name, value);
-      // The names of these hold a digest of what is in them.
+      // Their names hold a digest of their content.
       const isAsset = relative(folder, path).startsWith(`assets${sep}`);
       response.setHeader('Cache-Control', isAsset ? 'public, max-age=31536000, immutable' : 'no-store');
     },
@@ -32,7 +32,7 @@ export function dashboardRoutes(folder: string = builtDashboard): Router {
   return router;
 }
 
-/** The dashboard has an address for each of its views, such as `/webhooks/wh_1`: all are one page. */
+/** Every view of the dashboard, such as `/webhooks/wh_1`, is the same page. */
 function isPage({ method, path, headers }: Request): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false;
   return path === '/' || (!noPage.test(path) && headers.accept?.includes('text/html') === true);
@@ -45,7 +45,7 @@ function sendPage(folder: string, response: Response): Promise<void> {
       'index.html',
       { root: folder, headers, cacheControl: false },
       (error?: Error & { code?: string }) => {
-        // Whoever asked may have left.
+        // The client may have disconnected.
         if (error === undefined || response.headersSent || error.code === 'ECONNABORTED') resolve();
         else if (error.code !== 'ENOENT') reject(error);
         else

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import type { Express, RequestHandler } from 'express';
-import { sendAnswer } from './answer.ts';
+import { sendResponse } from './send-response.ts';
 import { pageDirectives, securityHeaders } from './security-headers.ts';
 
 export const docsPath = '/docs';
@@ -23,7 +23,7 @@ const page = `<!doctype html>
 <link rel="stylesheet" href="${docsPath}/swagger-ui.css">
 </head>
 <body>
-<p><a href="/">Dashboard</a> · “Try it out” uses your session of the dashboard. To use an API key: Authorize, Logout, enter the key.</p>
+<p><a href="/">Dashboard</a> · “Try it out” uses your dashboard session. To use an API key: Authorize, Logout, enter the key.</p>
 <div id="reference"></div>
 <script src="${docsPath}/swagger-ui-bundle.js"></script>
 <script src="${docsPath}/reference.js"></script>
@@ -32,10 +32,10 @@ const page = `<!doctype html>
 `;
 
 /**
- * Whoever is signed in to the dashboard can try the calls without a key: this page is of the service's own. The curl line
- * beside a call is for a shell, which has no session: it has a place for a key instead.
+ * Calls made from this page use the dashboard session. The curl line that it shows is for a shell, which has no session: it
+ * has a placeholder for a key instead.
  */
-const script = `const placeForKey = 'YOUR_API_KEY';
+const script = `const keyPlaceholder = 'YOUR_API_KEY';
 const reference = SwaggerUIBundle({
   url: '/openapi.json',
   dom_id: '#reference',
@@ -43,23 +43,23 @@ const reference = SwaggerUIBundle({
   validatorUrl: null,
   showMutatedRequest: false,
   requestInterceptor(request) {
-    if (request.headers.Authorization === 'Bearer ' + placeForKey) delete request.headers.Authorization;
+    if (request.headers.Authorization === 'Bearer ' + keyPlaceholder) delete request.headers.Authorization;
     request.headers['X-FLTR-Dashboard'] = '1';
     return request;
   },
   onComplete() {
-    reference.preauthorizeApiKey('apiKey', placeForKey);
+    reference.preauthorizeApiKey('apiKey', keyPlaceholder);
   },
 });
 `;
 
-/** The API reference, from the OpenAPI document. All that it loads is served here. */
+/** The API reference, from the OpenAPI document. Everything that it loads is served here. */
 export function addDocsRoutes(app: Express): void {
   const send =
     (contentType: string, body: string): RequestHandler =>
     (_request, response) => {
       response.locals['route'] = `GET ${docsPath}`;
-      sendAnswer(response, { status: 200, contentType, body, headers, pageHeaders });
+      sendResponse(response, { status: 200, contentType, body, headers, pageHeaders });
     };
   app.get(docsPath, send('text/html', page));
   app.get(`${docsPath}/reference.js`, send('text/javascript', script));

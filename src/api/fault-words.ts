@@ -16,7 +16,7 @@ const counted = (count: unknown, one: string, many: string): string =>
   Number(count) === 1 ? one : `${Number(count).toLocaleString('en')} ${many}`;
 
 /**
- * What is wrong with a field, to follow its name: no validator's words.
+ * What is wrong with a field, in plain words that follow its name.
  *
  * @example faultInWords({ code: 'invalid_type', expected: 'string', input: undefined }) // 'is missing'
  */
@@ -45,7 +45,7 @@ export function faultInWords(issue: Issue): string {
       return issue.values.length === 1
         ? `must be ${String(issue.values[0])}`
         : `must be one of ${issue.values.map(String).join(', ')}`;
-    // Found in no schema of a request without words of its own.
+    // Schemas of requests have a message of their own for these.
     case 'custom':
     case 'invalid_element':
     case 'invalid_key':

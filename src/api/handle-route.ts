@@ -1,30 +1,30 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { z } from 'zod';
 import { idPattern } from '../contracts/id.ts';
-import { traceparentPattern } from '../contracts/traceparent.ts';
+import { traceparentPattern } from '../contracts/trace-context.ts';
 import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
-import { sendAnswer } from './answer.ts';
 import { authenticate, requireScope } from './auth.ts';
-import type { BodyRoom } from './body-room.ts';
+import type { BodyMemory } from './body-memory.ts';
 import type { Caller, KeyCache } from './key-cache.ts';
 import { parseJson } from './parse-json.ts';
 import { faultInWords } from './fault-words.ts';
-import { fault, toFieldErrors, validationError } from './problem.ts';
-import { countFailures, countFor, type RateLimits } from './rate-limit.ts';
+import { fault, toFieldErrors, validationError } from './problem-details.ts';
+import { countFailures, countFor, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
 import { isPublishing, type Route } from './route.ts';
-import { sessionOf } from './session.ts';
+import { sendResponse } from './send-response.ts';
+import { sessionOf } from './session-routes.ts';
 
 const defaultMaxBodyBytes = 64 * 1024;
 
-type Shared = { limits: RateLimits; keys: KeyCache; room: BodyRoom };
+type Shared = { limits: RateLimits; keys: KeyCache; bodyMemory: BodyMemory };
 
 /**
- * What Express calls for a route: who asks, how often, for what, and the answer. One function rather than a middleware for
- * each step, for what Express does between two of them costs more than the steps.
+ * Handles a route: authentication, rate limit, request, response. One function rather than a middleware for each step, because
+ * Express's work between two of them costs more than the steps.
  */
-export function handlerOf(deps: Deps, { limits, keys, room }: Shared, route: Route): RequestHandler {
+export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, route: Route): RequestHandler {
   const name = `${route.method.toUpperCase()} ${route.path}`;
   const limit = isPublishing(route) ? limits.publish : limits.api;
   const readBody = createBodyReader(route.maxBodyBytes ?? defaultMaxBodyBytes);
@@ -34,26 +34,25 @@ export function handlerOf(deps: Deps, { limits, keys, room }: Shared, route: Rou
       const session = await sessionOf(deps, headers);
       if (session) return { key: session.key, confirm: () => Promise.resolve() };
     }
-    // What an Idempotency-Key repeats is answered without a look at the key.
+    // A stored response is sent without a statement that checks the key.
     if (isPublishing(route) && headers['idempotency-key'] === undefined) {
       return keys.identify(headers.authorization, route.scope);
     }
     const key = await authenticate(deps.pool, headers.authorization, deps.config.FLTR_ENV);
     return { key, confirm: () => Promise.resolve() };
   };
-  const answer = async (request: Request, response: Response, caller: Caller): Promise<void> => {
-    // What a key may read is nobody else's, and may hold a secret.
+  const respond = async (request: Request, response: Response, caller: Caller): Promise<void> => {
     response.locals['isPrivate'] = true;
     requireScope(caller.key, route.scope);
     if (route.isTestEvent) await limits.testEvents?.(request, response);
-    const held = room.open(caller.key.accountId ?? caller.key.id);
+    const reservation = bodyMemory.open(caller.key.accountId ?? caller.key.id);
     try {
-      await reply(request, response, caller, await readBody(request, response, held));
+      await run(request, response, caller, await readBody(request, response, reservation));
     } finally {
-      held.giveBack();
+      reservation.release();
     }
   };
-  const reply = async (
+  const run = async (
     request: Request,
     response: Response,
     caller: Caller,
@@ -61,7 +60,7 @@ export function handlerOf(deps: Deps, { limits, keys, room }: Shared, route: Rou
   ): Promise<void> => {
     const { id } = request.params;
     if (typeof id === 'string' && !idPattern.test(id))
-      throw new ApiError('not_found', 'There is nothing under this id.');
+      throw new ApiError('not_found', 'Nothing has this id.');
     const { status, body, json, headers, isReplay } = await route.handle({
       deps,
       key: caller.key,
@@ -74,7 +73,7 @@ export function handlerOf(deps: Deps, { limits, keys, room }: Shared, route: Rou
       requestId: String(response.locals['requestId']),
       traceparent: readTraceparent(request),
     });
-    sendAnswer(response, {
+    sendResponse(response, {
       status,
       body: json ?? (body === undefined ? undefined : JSON.stringify(body)),
       headers: isReplay === true ? { ...headers, 'Idempotent-Replayed': 'true' } : (headers ?? {}),
@@ -89,9 +88,9 @@ export function handlerOf(deps: Deps, { limits, keys, room }: Shared, route: Rou
       countFor(response, caller.key);
       await limit?.(request, response);
       try {
-        await answer(request, response, caller);
+        await respond(request, response, caller);
       } catch (error) {
-        // To a caller whose key was revoked, nothing else is told.
+        // A caller whose key was revoked learns nothing else.
         if (error instanceof ApiError && error.status < 500) await caller.confirm();
         throw error;
       }

@@ -2,7 +2,7 @@ import type { Request } from 'express';
 import type { Config } from '../config.ts';
 import { ApiError } from '../errors.ts';
 
-/** Node keeps the first of two of these; a proxy before the service may have judged the other one. */
+/** Node uses the first of two of these; a proxy in front of the service may have checked the other one. */
 const singleHeaders = ['host', 'authorization'];
 
 /** @throws ApiError bad_request */
@@ -16,20 +16,20 @@ export function requireSingleHeaders({ rawHeaders }: Request): void {
 }
 
 /**
- * In development, a page of another site could make its own name lead to this machine, and would then read as that site
- * whatever asks for no key (DNS rebinding). So the service responds to its own names only. Production stands behind a
- * proxy, which decides about names.
+ * Against DNS rebinding: in development, a page of another site could resolve its own name to this machine and read every
+ * path that needs no key. So the service responds only to its own names. Production runs behind a proxy, which decides about
+ * names.
  *
  * @returns a function that throws ApiError host_refused
  */
 export function createHostCheck({ FLTR_ENV, HOST }: Pick<Config, 'FLTR_ENV' | 'HOST'>) {
   const own = hostnameOf(HOST.includes(':') && !HOST.startsWith('[') ? `[${HOST}]` : HOST);
   return ({ headers: { host } }: Pick<Request, 'headers'>): void => {
-    // No browser leaves it out.
+    // Every browser sends it.
     if (FLTR_ENV === 'production' || host === undefined || isOwnHost(hostnameOf(host), own)) return;
     throw new ApiError(
       'host_refused',
-      'In development the service responds as localhost, at loopback addresses, and as HOST says. To call it by another name, set HOST to that name, or let the proxy before it send "Host: localhost".',
+      'In development the service responds to localhost, to loopback addresses, and to the name in HOST. To call it by another name, set HOST to that name, or let the proxy in front of it send "Host: localhost".',
     );
   };
 }
@@ -39,11 +39,11 @@ function isOwnHost(hostname: string | undefined, own: string | undefined): boole
   if (hostname === undefined) return false;
   if (hostname === own || /(^|\.)localhost$/.test(hostname)) return true;
   if (hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)) return true;
-  // The service has every address of the machine. Only a name can be made to lead here.
+  // The service listens on every address of the machine. Only a name can be rebound.
   return (own === '0.0.0.0' || own === '[::]') && /^(\[.*\]|\d+(\.\d+){3})$/.test(hostname);
 }
 
-/** The host of a `Host` header as the URL parser writes it, without a port and a last dot; undefined where it is none. */
+/** The host of a `Host` header as the URL parser writes it, without port and trailing dot; undefined where it is invalid. */
 function hostnameOf(host: string): string | undefined {
   if (/[/?#@\\\s]/.test(host) || !URL.canParse(`http://${host}`)) return undefined;
   return new URL(`http://${host}`).hostname.replace(/\.$/, '');

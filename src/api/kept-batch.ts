@@ -8,14 +8,14 @@ type Kept = { data: (BatchResult | Brief)[] };
 /** An accepted event without its deliveries, which are in the database. */
 type Brief = Omit<AcceptedEvent, 'deliveries'> & { status: 202; account_id: string };
 
-/** A response up to this is kept whole: that of 500 events with three or four deliveries each. */
+/** A response of up to this size is kept whole: 500 events with three or four deliveries each. */
 const maxKeptBytes = 256 * 1024;
 
 /**
- * What is kept of a batch's response for its Idempotency-Key. A response grows with the number of webhooks, so of a long one
- * the deliveries are left out: a repeated call reads them again, in the states that they have by then.
+ * What is kept of a batch's response for its Idempotency-Key. A response grows with the number of webhooks, so a long one is
+ * kept without its deliveries: a repeated call reads them again, in their states by then.
  *
- * @param accountIds of the events, by their place
+ * @param accountIds of the events, in order
  */
 export function toKept(
   { data }: { data: BatchResult[] },
@@ -32,7 +32,7 @@ export function toKept(
   };
 }
 
-/** The response of what was kept. */
+/** The response from what was kept. */
 export async function fromKept(db: Queryable, kept: unknown): Promise<{ data: BatchResult[] }> {
   const { data } = kept as Kept;
   const briefs = data.filter((result): result is Brief => 'account_id' in result);

@@ -2,11 +2,11 @@ import { findApiKey, type ApiKey, type Environment } from '../db/api-keys.ts';
 import type { Queryable } from '../db/pool.ts';
 import { createLruMap } from '../domain/lru-map.ts';
 import type { Scope } from '../security/api-keys.ts';
-import { digestOfAuthorization, keyOrRefuse, requireScope } from './auth.ts';
+import { digestOfAuthorization, requireKey, requireScope } from './auth.ts';
 
 export type Caller = {
   key: ApiKey;
-  /** Reads the key again. @throws ApiError unauthorized or missing_scope where it is of no use any longer */
+  /** Reads the key again. @throws ApiError unauthorized or missing_scope */
   confirm(): Promise<void>;
 };
 
@@ -18,26 +18,25 @@ export type KeyCache = {
 const maxKeys = 10_000;
 
 /**
- * Remembers keys, by their digests, for calls whose statement looks at the key again, so that a revoked one is of no use
- * from that moment on. A call that ends otherwise must `confirm` before it answers.
+ * Caches keys by their digests, for calls whose statement checks the key again, so that revoking a key takes effect at once.
+ * A call that runs no such statement must `confirm` the key before it responds.
  */
 export function createKeyCache(db: Queryable, environment: Environment): KeyCache {
-  const remembered = createLruMap<string, ApiKey>(maxKeys);
+  const cached = createLruMap<string, ApiKey>(maxKeys);
 
   async function read(digest: Buffer): Promise<ApiKey> {
     const name = digest.toString('latin1');
     const key = await findApiKey(db, digest, environment);
-    if (key) remembered.set(name, key);
-    else remembered.delete(name);
-    return keyOrRefuse(key);
+    if (key) cached.set(name, key);
+    else cached.delete(name);
+    return requireKey(key);
   }
 
   return {
     async identify(authorization, scope) {
       const digest = digestOfAuthorization(authorization);
-      const known = remembered.get(digest.toString('latin1'));
+      const known = cached.get(digest.toString('latin1'));
       return {
-        // It may have been given the scope since.
         key: known?.scopes.includes(scope) ? known : await read(digest),
         confirm: async () => requireScope(await read(digest), scope),
       };

@@ -11,18 +11,18 @@ import { problemSchema } from '../contracts/problem.ts';
 import { errorCatalogue, type ErrorCode } from '../errors.ts';
 import { packageVersion } from '../package-root.ts';
 import { isPublishing, type Route } from './route.ts';
-import { routes } from './routes/index.ts';
+import { routes } from './routes/route-table.ts';
 
 type Document = ReturnType<OpenApiGeneratorV31['generateDocument']>;
 let document: Document | undefined;
 
-/** The OpenAPI 3.1 document, from the same table and the same schemas that answer the calls. */
+/** The OpenAPI 3.1 document, from the table and the schemas that handle the calls. */
 export function openApiDocument(): Document {
   document ??= generate();
   return document;
 }
 
-/** The document as it is served: with examples of times to come, which no document can hold. */
+/** The document as it is served: with future times in its examples, which the committed document cannot hold. */
 export function openApiText(now: Date): string {
   const later = new Date(now.getTime() + 86_400_000).toISOString();
   return JSON.stringify(openApiDocument(), (_name, value: unknown) => (value === timeToCome ? later : value));
@@ -30,7 +30,7 @@ export function openApiText(now: Date): string {
 
 const retryAfter = {
   'Retry-After': {
-    description: 'Seconds until it is worth another try.',
+    description: 'Seconds to wait before the next request.',
     schema: { type: 'integer' as const },
   },
 };
@@ -38,7 +38,7 @@ const errorHeaders: Record<number, NonNullable<ResponseConfig['headers']>> = {
   429: {
     ...retryAfter,
     RateLimit: {
-      description: 'What is left, and when it is full again.',
+      description: 'Requests left, and the seconds until the limit is reset.',
       schema: { type: 'string' as const },
     },
     'RateLimit-Policy': { description: 'The limit and its window.', schema: { type: 'string' as const } },
@@ -51,13 +51,15 @@ function generate(): Document {
   registry.registerComponent('securitySchemes', 'apiKey', { type: 'http', scheme: 'bearer' });
   for (const route of routes) registry.registerPath(toOperation(route));
   for (const [path, summary] of Object.entries({
-    '/healthz': 'Whether the process lives',
+    '/healthz': 'Whether the process is alive',
     '/readyz': 'Whether it can accept events, and what it depends on',
     '/openapi.json': 'This document',
   })) {
-    const answer = { description: 'Yes', content: { 'application/json': { schema: z.object({}).loose() } } };
+    const content = { 'application/json': { schema: z.object({}).loose() } };
     const responses =
-      path === '/readyz' ? { 200: answer, 503: { ...answer, description: 'No' } } : { 200: answer };
+      path === '/readyz'
+        ? { 200: { description: 'Yes', content }, 503: { description: 'No', content } }
+        : { 200: { description: 'Yes', content } };
     registry.registerPath({ method: 'get', path, summary, tags: ['Health'], security: [], responses });
   }
   return new OpenApiGeneratorV31(registry.definitions).generateDocument({
@@ -126,9 +128,10 @@ function headersOf(route: Route): { headers?: z.ZodObject } {
     .string()
     .max(255)
     .optional()
-    .meta({ description: 'The same key and body again: the same answer, for 24 hours.' });
+    .meta({ description: 'The same key with the same body gets the same response for 24 hours.' });
   const traceparent = z.string().optional().meta({
-    description: 'W3C Trace Context, for events that name no trace themselves; an invalid one is ignored.',
+    description:
+      'W3C Trace Context, for events without a `traceparent` of their own; an invalid one is ignored.',
   });
   const headers = {
     ...(route.takesIdempotencyKey ? { 'Idempotency-Key': idempotencyKey } : {}),

@@ -1,25 +1,28 @@
 import { countNames, repeatedNames } from '../domain/json-text.ts';
 import { ApiError } from '../errors.ts';
-import { survey } from './json-marks.ts';
-import { fault, maxListedFaults, toPointer, validationError } from './problem.ts';
+import { survey } from './json-scan.ts';
+import { fault, maxListedFaults, toPointer, validationError } from './problem-details.ts';
 
-/** The body itself, and so many levels in each field: deeper than this, no data is meant to be. */
+/** The body itself, and 64 levels in each field. */
 const maxLevels = 1 + 64;
 
-/** Where bytes stand in the body that they are a part of. */
-type Place = { body: Buffer; offsetOf(offset: number): number };
+/** Of bytes in the body that they are a part of. */
+type Position = { body: Buffer; offsetOf(offset: number): number };
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * The bytes as JSON, whatever content type was said: the documentation's own curl lines send none. A name that stands twice
- * in an object is refused, for a receiver may take the other value of the two.
+ * The bytes as JSON, whatever their content type: the documentation's curl lines send another one. A name that an object
+ * repeats is refused, because a receiver may use the other value.
  *
  * @throws ApiError malformed_json, validation_failed
  */
-export function parseJson(bytes: Buffer, place: Place = { body: bytes, offsetOf: (at) => at }): unknown {
-  if (bytes.length === 0) throw new ApiError('malformed_json', 'The body is empty: send a JSON object.');
-  // Before it is parsed: JSON.parse takes long for what nests without end.
+export function parseJson(
+  bytes: Buffer,
+  position: Position = { body: bytes, offsetOf: (at) => at },
+): unknown {
+  if (bytes.length === 0) throw new ApiError('malformed_json', 'The body is empty. Send a JSON object.');
+  // Before it is parsed: JSON.parse is slow for deeply nested input.
   const { tooDeep, names } = survey(bytes, maxLevels);
   if (tooDeep) {
     const pointer = tooDeep.name === null ? '' : toPointer([tooDeep.name]);
@@ -32,9 +35,9 @@ export function parseJson(bytes: Buffer, place: Place = { body: bytes, offsetOf:
   } catch (error) {
     const at = /at position (\d+)/.exec((error as Error).message)?.[1];
     const offset = at === undefined ? null : Buffer.byteLength(text.slice(0, Number(at)));
-    throw malformed(offset === null ? null : positionOf(place.body, place.offsetOf(offset)));
+    throw malformed(offset === null ? null : positionOf(position.body, position.offsetOf(offset)));
   }
-  // JSON.parse keeps one of two equal names, so it has fewer than there are in the text.
+  // JSON.parse keeps one of two equal names, so the value has fewer names than the text.
   if (countNames(value) === names) return value;
   const repeated = repeatedNames(text, maxListedFaults);
   throw validationError(repeated.map((path) => fault(toPointer(path), 'is given more than once')));
@@ -45,7 +48,7 @@ export function decode(bytes: Buffer): string {
   try {
     return utf8.decode(bytes);
   } catch {
-    throw malformed('it is no UTF-8');
+    throw malformed('it is not UTF-8');
   }
 }
 

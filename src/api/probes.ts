@@ -5,24 +5,24 @@ import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey } from '../security/api-keys.ts';
 import { isTemporalReachable } from '../temporal/client.ts';
-import { sendAnswer, sendJson } from './answer.ts';
 import { digestOfAuthorization } from './auth.ts';
+import { sendJson, sendResponse } from './send-response.ts';
 
 export type ProbeDeps = Pick<Deps, 'config' | 'log' | 'pool' | 'temporal' | 'metrics' | 'isStopping'> & {
-  /** Whether it is ready without Temporal: events are accepted all the same, but a worker has nothing to do. */
+  /** A worker has nothing to do without Temporal; the API accepts events all the same. */
   needsTemporal: boolean;
 };
 
 export const probePaths = ['/healthz', '/readyz', '/metrics'] as const;
 
-/** What those ask who watch the service rather than use it. */
+/** Health, readiness and metrics. */
 export function addProbes(app: Express, deps: ProbeDeps): void {
   app.get('/healthz', (_request, response) => sendJson(response, 200, { status: 'ok' }));
   app.get('/readyz', readiness(deps));
   app.get('/metrics', metricsOf(deps));
 }
 
-/** For so long after it was found, a result is the response to whoever asks: asking needs no key. */
+/** How long a result is cached, since anybody may request it. */
 const readinessMs = 1000;
 
 function readiness({ pool, temporal, isStopping, needsTemporal }: ProbeDeps): RequestHandler {
@@ -46,8 +46,8 @@ function readiness({ pool, temporal, isStopping, needsTemporal }: ProbeDeps): Re
 }
 
 /**
- * In production nobody reads the metrics without the token. Being asked from this machine is no leave: behind a proxy
- * that passes all paths on, everybody asks from there.
+ * In production the metrics need the token, also from this machine: behind a proxy that forwards all paths, every request
+ * comes from there.
  */
 function metricsOf({ config, metrics }: ProbeDeps): RequestHandler {
   const token = config.FLTR_METRICS_TOKEN;
@@ -60,9 +60,9 @@ function metricsOf({ config, metrics }: ProbeDeps): RequestHandler {
       );
     }
     if (digest !== null && !timingSafeEqual(digest, digestOfAuthorization(request.headers.authorization))) {
-      throw new ApiError('unauthorized', 'This is not the token that FLTR_METRICS_TOKEN holds.');
+      throw new ApiError('unauthorized', 'This is not the token in FLTR_METRICS_TOKEN.');
     }
     const body = await metrics.read();
-    sendAnswer(response, { status: 200, body, contentType: 'text/plain; version=0.0.4' });
+    sendResponse(response, { status: 200, body, contentType: 'text/plain; version=0.0.4' });
   };
 }

@@ -2,21 +2,21 @@ import { createHash } from 'node:crypto';
 import express, { type Request, type Response } from 'express';
 import type { z } from 'zod';
 import { ApiError } from '../errors.ts';
-import type { HeldRoom } from './body-room.ts';
+import type { Reservation } from './body-memory.ts';
 import { faultInWords } from './fault-words.ts';
-import { bodyTooLarge, fault, toFieldErrors, validationError } from './problem.ts';
+import { bodyTooLarge, fault, toFieldErrors, validationError } from './problem-details.ts';
 
 /**
- * The body's bytes, unpacked where it is compressed. What it takes of `room` stays taken: the caller gives it back.
+ * Reads the body's bytes, decompressed. The caller releases what is added to `reservation`.
  *
  * @throws ApiError unavailable, before the body is read where its length is known, or as `express.raw` does
  */
 export function createBodyReader(maxBytes: number) {
   const raw = express.raw({ type: () => true, limit: maxBytes });
-  return async (request: Request, response: Response, room: HeldRoom): Promise<Buffer> => {
-    if (request.headers['content-encoding'] === undefined) return readPlain(request, maxBytes, room);
-    // How much it unpacks to is not known.
-    room.take(maxBytes);
+  return async (request: Request, response: Response, reservation: Reservation): Promise<Buffer> => {
+    if (request.headers['content-encoding'] === undefined) return readPlain(request, maxBytes, reservation);
+    // Its decompressed size is not known.
+    reservation.add(maxBytes);
     await new Promise<void>((resolve, reject) => {
       raw(request, response, (error?: unknown) => {
         if (error === undefined) resolve();
@@ -29,18 +29,18 @@ export function createBodyReader(maxBytes: number) {
 
 const empty = Buffer.alloc(0);
 
-/** Nearly all bodies are plain and small, for which `express.raw` does a lot. */
-function readPlain(request: Request, maxBytes: number, room: HeldRoom): Promise<Buffer> {
-  const said = request.headers['content-length'];
+/** Nearly all bodies are plain and small, and `express.raw` is slow for them. */
+function readPlain(request: Request, maxBytes: number, reservation: Reservation): Promise<Buffer> {
+  const declared = request.headers['content-length'];
   // Of a body that is too large, nothing is kept.
-  if (said !== undefined && Number(said) <= maxBytes) room.take(Number(said));
+  if (declared !== undefined && Number(declared) <= maxBytes) reservation.add(Number(declared));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
     let isKept = true;
     request.on('data', (chunk: Buffer) => {
       length += chunk.length;
-      // What is not kept is read on, and dropped: a client that is still sending would not see the response.
+      // The rest is read and dropped: a client that is still sending would not see the response.
       if (!isKept) return;
       if (length > maxBytes) {
         isKept = false;
@@ -48,12 +48,12 @@ function readPlain(request: Request, maxBytes: number, room: HeldRoom): Promise<
         return;
       }
       try {
-        if (said === undefined) room.take(chunk.length);
+        if (declared === undefined) reservation.add(chunk.length);
         chunks.push(chunk);
       } catch (error) {
         isKept = false;
         chunks.length = 0;
-        room.giveBack();
+        reservation.release();
         reject(error);
       }
     });
@@ -68,9 +68,9 @@ function readPlain(request: Request, maxBytes: number, room: HeldRoom): Promise<
 }
 
 /**
- * The value as the schema gives it back; `base` is its pointer.
+ * The value as the schema returns it; `base` is its pointer.
  *
- * @throws ApiError validation_failed with every fault, up to as many as are listed
+ * @throws ApiError validation_failed
  */
 export function validate<Schema extends z.ZodType>(
   schema: Schema,
@@ -88,10 +88,10 @@ export function validate<Schema extends z.ZodType>(
   return parsed.data;
 }
 
-/** No object with named fields has so many: all but a few are unknown ones, which are not to be looked at one by one. */
+/** No schema has so many fields: nearly all would be unknown ones, and checking each takes long. */
 const maxFields = 1000;
 
-/** SHA-256 of a body, by which a repeated request is told from another one. */
+/** SHA-256 of a body, which distinguishes a repeated request from another one. */
 export function digestOf(body: Buffer): Buffer {
   return createHash('sha256').update(body).digest();
 }

@@ -1,13 +1,12 @@
 import { constants, createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 import type { StoredResponse } from '../db/attempts.ts';
 
-/** Of what a compressed body becomes: a few kilobytes can become gigabytes. */
+/** Of a decompressed body: a few kilobytes can become gigabytes. */
 const maxShownBytes = 64 * 1024;
 const maxCodings = 2;
 
 /**
- * A response's body for people: without its compression, in the characters that it was written in. What is no text is named
- * instead, with its type and size.
+ * A response's body as text: decompressed and decoded. A binary body is described instead, with its type and size.
  *
  * @example await responseText({ headers: { 'content-encoding': 'gzip' }, body, truncated: false }) // { body: 'Bad Gateway', truncated: false }
  */
@@ -37,7 +36,7 @@ function nameOf({ length }: Buffer, type: string, codings: readonly string[]): s
 
 type Decoded = { bytes: Buffer; isCut: boolean };
 
-/** Null where the body is not what its header says. */
+/** Null where the body does not match its header. */
 async function withoutCodings(body: Buffer, codings: readonly string[]): Promise<Decoded | null> {
   let decoded: Decoded | null = { bytes: body, isCut: false };
   if (codings.length > maxCodings) return null;
@@ -69,7 +68,7 @@ async function decompress(body: Buffer, coding: string): Promise<Decoded | null>
   return size === 0 && isCut ? null : { bytes: Buffer.concat(chunks).subarray(0, maxShownBytes), isCut };
 }
 
-/** Each gives what it has of a body that was cut. */
+/** Each returns what it can decompress of a truncated body. */
 function streamFor(body: Buffer, coding: string) {
   const finishFlush = constants.Z_SYNC_FLUSH;
   switch (coding) {
@@ -77,7 +76,7 @@ function streamFor(body: Buffer, coding: string) {
     case 'x-gzip':
       return createGunzip({ finishFlush });
     case 'deflate':
-      // Some servers leave out the two bytes before it (RFC 9110, 8.4.1.2).
+      // Some servers omit the zlib header (RFC 9110, 8.4.1.2).
       return body.length > 1 && body.readUInt16BE(0) % 31 === 0
         ? createInflate({ finishFlush })
         : createInflateRaw({ finishFlush });
@@ -88,7 +87,7 @@ function streamFor(body: Buffer, coding: string) {
   }
 }
 
-/** Null where it is no text. A character that was cut off at the end is left out. */
+/** Null for what is not text. A character that is cut off at the end is left out. */
 function toText(bytes: Buffer, contentType: string): string | null {
   const marked =
     bytes.length > 1 ? { 0xfeff: 'utf-16be', 0xfffe: 'utf-16le' }[bytes.readUInt16BE(0)] : undefined;

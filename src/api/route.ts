@@ -17,19 +17,19 @@ export type Context<Query, Body> = {
   deps: Deps;
   key: ApiKey;
   /**
-   * A key that publishes may be a remembered one, which the statement that writes looks at again. Where nothing is
-   * written, this does. @throws ApiError unauthorized or missing_scope
+   * The key of a publishing call may come from the cache; the statement that writes the events checks it again. Where
+   * nothing is written, call this. @throws ApiError unauthorized or missing_scope
    */
   confirmKey(): Promise<void>;
-  /** The `{id}` of the path: an id by its looks. */
+  /** The `{id}` of the path, which matches `idPattern`. */
   id: string;
   query: Query;
   body: Body;
-  /** The body as it came. */
+  /** The body's bytes. */
   rawBody: Buffer;
   idempotencyKey: string | undefined;
   requestId: string;
-  /** The header, where it is valid: what is not is as if it had not been sent. */
+  /** The header; null where it is missing or invalid. */
   traceparent: string | null;
 };
 
@@ -44,26 +44,26 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   scope: Scope;
   query?: Query;
   body?: Body;
-  /** A body that succeeds as it stands, but for ids; the reference begins with it. */
+  /** A body that succeeds as it is, except for its ids. The API reference shows it. */
   bodyExample?: z.input<Body>;
-  /** No body counts as `{}`. */
+  /** An empty body counts as `{}`. */
   bodyMayBeEmpty?: boolean;
-  /** Reads the body in place of `parseJson`, which takes long for a large one. */
+  /** Parses the body in place of `parseJson`, which is slow for a large one. */
   parse?: (rawBody: Buffer) => unknown;
-  /** Most bytes that the body may have; 64 KiB unless said. */
+  /** Default: 64 KiB. */
   maxBodyBytes?: number;
   takesIdempotencyKey?: boolean;
-  /** It sends a test event, of which an account may send so many a minute. */
+  /** It counts toward the account's limit of test events. */
   isTestEvent?: boolean;
   replies: Record<number, { description: string; schema?: z.ZodType }>;
-  /** Errors beside those that every call can answer. */
+  /** Errors in addition to those of every call. */
   errors?: ErrorCode[];
   handle(context: Context<z.output<Query>, z.output<Body>>): Promise<Reply>;
 };
 
 export type Route = Definition<z.ZodType, z.ZodType>;
 
-/** One row of the route table: Express's handler and OpenAPI's operation both come from it. */
+/** One row of the route table, from which both Express's handler and OpenAPI's operation come. */
 export function defineRoute<
   Query extends z.ZodType = z.ZodUndefined,
   Body extends z.ZodType = z.ZodUndefined,
@@ -71,5 +71,5 @@ export function defineRoute<
   return definition;
 }
 
-/** Publishing is counted apart, and its keys are remembered. */
+/** Publishing has its own rate limit, and its keys are cached. */
 export const isPublishing = ({ scope }: Pick<Route, 'scope'>): boolean => scope === 'events:write';

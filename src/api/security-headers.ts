@@ -4,20 +4,20 @@ import helmet from 'helmet';
 
 type Directives = Readonly<Record<string, readonly string[]>>;
 
-/** Helmet's headers with this content security policy, as pairs: they are the same for every answer, so they are made once. */
+/** Helmet's headers with this content security policy, as pairs. They are the same for every response, so they are made once. */
 export function securityHeaders(directives: Directives): [string, string][] {
   const request = new IncomingMessage(new Socket());
   const response = new ServerResponse(request);
   helmet({
     contentSecurityPolicy: { useDefaults: false, directives },
     xFrameOptions: { action: 'deny' },
-    // TLS is the proxy's: this says what holds for this host, and nothing for the hosts below it.
+    // The proxy terminates TLS for this host; its subdomains are not ours.
     strictTransportSecurity: { includeSubDomains: false },
   })(request, response, () => undefined);
   return Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]);
 }
 
-/** What a page of the service may load, and from where: from the service alone. */
+/** A page loads from this service only. */
 export const pageDirectives: Directives = {
   defaultSrc: ["'none'"],
   scriptSrc: ["'self'"],

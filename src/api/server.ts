@@ -6,8 +6,7 @@ import { newId } from '../domain/ids.ts';
 import { ApiError } from '../errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { idPattern } from '../contracts/id.ts';
-import { sendAnswer } from './answer.ts';
-import { createBodyRoom } from './body-room.ts';
+import { createBodyMemory } from './body-memory.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import { addDocsRoutes, docsPath } from './docs.ts';
 import { createHostCheck, requireSingleHeaders } from './host-check.ts';
@@ -15,11 +14,12 @@ import { handlerOf } from './handle-route.ts';
 import { createKeyCache } from './key-cache.ts';
 import { openApiText } from './openapi.ts';
 import { addProbes, probePaths, type ProbeDeps } from './probes.ts';
-import { problemHandler } from './problem.ts';
-import { createRateLimits } from './rate-limit.ts';
+import { problemHandler } from './problem-details.ts';
+import { createRateLimits } from './request-limits.ts';
 import { isPublishing } from './route.ts';
-import { routes } from './routes/index.ts';
-import { addSessionRoutes, sessionPath } from './session.ts';
+import { routes } from './routes/route-table.ts';
+import { sendResponse } from './send-response.ts';
+import { addSessionRoutes, sessionPath } from './session-routes.ts';
 
 const openPaths = [...probePaths, '/openapi.json', docsPath];
 
@@ -31,15 +31,15 @@ export function createApi(deps: Deps): Express {
   const shared = {
     limits: createRateLimits(deps.config, deps.log),
     keys: createKeyCache(deps.pool, deps.config.FLTR_ENV),
-    room: createBodyRoom(),
+    bodyMemory: createBodyMemory(),
   };
-  // Express tries one path after the other: what is called most comes first. A fixed path before one with a parameter.
+  // Express tests one path after the other, so the routes that are called most come first.
   for (const route of [...routes.filter(isPublishing), ...routes.filter((route) => !isPublishing(route))]) {
     app[route.method](toExpressPath(route.path), handlerOf(deps, shared, route));
   }
   addProbes(app, { ...deps, needsTemporal: false });
   app.get('/openapi.json', (_request, response) =>
-    sendAnswer(response, { status: 200, body: openApiText(new Date()) }),
+    sendResponse(response, { status: 200, body: openApiText(new Date()) }),
   );
   addDocsRoutes(app);
   addSessionRoutes(app, deps, shared);
@@ -49,7 +49,7 @@ export function createApi(deps: Deps): Express {
   return app;
 }
 
-/** What a process answers that has no API: how it is, and its metrics. */
+/** The probes of a process without the API. */
 export function createProbes(deps: ProbeDeps): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -57,55 +57,52 @@ export function createProbes(deps: ProbeDeps): Express {
   app.use(begin(deps));
   addProbes(app, deps);
   app.use(() => {
-    throw new ApiError('not_found', `A worker answers ${probePaths.join(', ')} only.`);
+    throw new ApiError('not_found', `A worker has only ${probePaths.join(', ')}.`);
   });
   app.use(problemHandler(deps.log));
   return app;
 }
 
-/** How long a client may take: for a request's headers, for all of it, until the next one, to take an answer. */
+/** How long a client may take to send the headers, to send the request, and until its next request. */
 const defaultWaits = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   keepAliveTimeout: 65_000,
-  // No byte either way; a call may itself take as long as the longest attempt, 60 s.
+  // Without a byte in either direction. A test event may take as long as the longest attempt, 60 s.
   timeout: 120_000,
 };
 
-/** An HTTP server whose every wait on a client has a limit, in milliseconds. */
+/** An HTTP server that limits every wait for a client, in milliseconds. */
 export function createHttpServer(app: Express, waits: Partial<typeof defaultWaits> = {}): Server {
   const { timeout, ...others } = { ...defaultWaits, ...waits };
-  // Node looks every 30 s whether a request is late, unless told otherwise.
+  // Node's default is to check for late requests every 30 s.
   const options = { ...others, maxHeaderSize: 16 * 1024, connectionsCheckingInterval: 1000 };
   return Object.assign(createServer(options, app), { timeout });
 }
 
 const toExpressPath = (path: string) => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
-/**
- * Names the request, counts it, and logs it in one line: which call, how it ended, how long it took. Never query, headers
- * or body.
- */
+/** Gives the request an id, counts it, and logs it in one line without its query, headers and body. */
 function begin({ config, log, metrics }: Pick<Deps, 'config' | 'log' | 'metrics'>): RequestHandler {
   const requireOwnHost = createHostCheck(config);
   return (request, response, next) => {
     const given = request.headers['x-request-id'];
     response.locals['requestId'] = typeof given === 'string' && idPattern.test(given) ? given : newId('req');
-    countWhenAnswered(metrics, request, response);
-    if (log.isLevelEnabled('debug')) logWhenAnswered(log, request, response);
+    countOnClose(metrics, request, response);
+    if (log.isLevelEnabled('debug')) logOnFinish(log, request, response);
     requireSingleHeaders(request);
     requireOwnHost(request);
     next();
   };
 }
 
-/** The method and the route's template: a path as it was called could be anything, a secret among it. */
+/** The method and the route's template. The path itself could be anything, also a secret. */
 function routeOf(request: Request, response: Response): string | undefined {
   const { route } = response.locals as { route?: string };
   return route ?? (openPaths.includes(request.path) ? `${request.method} ${request.path}` : undefined);
 }
 
-function countWhenAnswered({ http }: Metrics, request: Request, response: Response): void {
+function countOnClose({ http }: Metrics, request: Request, response: Response): void {
   const startedAt = performance.now();
   response.on('close', () => {
     const [called = '', route = ''] = (routeOf(request, response) ?? 'none other').split(' ');
@@ -115,7 +112,7 @@ function countWhenAnswered({ http }: Metrics, request: Request, response: Respon
   });
 }
 
-function logWhenAnswered(log: Logger, request: Request, response: Response): void {
+function logOnFinish(log: Logger, request: Request, response: Response): void {
   const startedAt = performance.now();
   response.on('finish', () => {
     log.debug(
@@ -132,7 +129,7 @@ function logWhenAnswered(log: Logger, request: Request, response: Response): voi
   });
 }
 
-/** The methods that the OpenAPI document lists for a path; where a fixed path and one with a parameter match, the fixed one's. */
+/** The methods of a path. A fixed path wins over one with a parameter. */
 function methodsOf(requested: string): string[] {
   const all = [
     ...routes,
@@ -150,5 +147,5 @@ const noSuchRoute: RequestHandler = (request, response) => {
   const methods = methodsOf(request.path);
   if (methods.length === 0) throw new ApiError('not_found', 'There is no such path. See /openapi.json.');
   response.setHeader('Allow', methods.join(', '));
-  throw new ApiError('method_not_allowed', `This path takes ${methods.join(', ')}.`);
+  throw new ApiError('method_not_allowed', `This path supports ${methods.join(', ')}.`);
 };

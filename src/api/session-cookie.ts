@@ -1,15 +1,15 @@
 import { ApiError } from '../errors.ts';
 import { UnopenableError, type SecretBox } from '../security/secret-box.ts';
 
-/** A browser takes a `__Host-` cookie from this very host and over TLS only: no other site can set it. */
+/** A browser accepts a `__Host-` cookie only from this host and over TLS, so no other site can set it. */
 const nameOf = (isSecure: boolean) => (isSecure ? '__Host-fltr_session' : 'fltr_session');
 const lifeSeconds = 43_200;
-/** What the seal is bound to: no other sealed value opens as a session. */
+/** The seal is bound to it: no other sealed value opens as a session. */
 const context = 'dashboard session';
 
 type OpenSession = { keyId: string; expiresAt: Date };
 
-/** A session of that key from now on, sealed. The key itself is not in it. */
+/** A sealed session for a key, which it does not contain. */
 export function sealSession(secretBox: SecretBox, keyId: string, lifeMs = lifeSeconds * 1000) {
   const expiresAt = new Date(Date.now() + lifeMs);
   return { sealed: secretBox.seal(`${keyId} ${expiresAt.getTime()}`, context), expiresAt };
@@ -28,7 +28,7 @@ export function openSession(secretBox: SecretBox, sealed: string): OpenSession |
 }
 
 /**
- * The session in a `Cookie` header. Of two, one was set by somebody else, and which one the request cannot say.
+ * The session in a `Cookie` header. Of two, one was set by somebody else, and the request does not show which.
  *
  * @throws ApiError bad_request
  */
@@ -47,7 +47,7 @@ export function sessionOfCookies(cookies: string | undefined, isSecure: boolean)
   return found[0]?.slice(start.length);
 }
 
-/** The `Set-Cookie` header. A sealed value of null takes the cookie away. */
+/** The `Set-Cookie` header. Null removes the cookie. */
 export function sessionCookie(sealed: string | null, isSecure: boolean): string {
   const life = sealed === null ? 0 : lifeSeconds;
   return `${nameOf(isSecure)}=${sealed ?? ''}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${life}${isSecure ? '; Secure' : ''}`;

@@ -39,23 +39,22 @@ export const attemptSchema = z
     started_at: z.iso.datetime(),
     duration_ms: z.int(),
     status_code: z.int().nullable().meta({
-      description: 'Of a response that is not valid HTTP, what could be read of it; `error` is set then.',
+      description:
+        'Of a response that is not valid HTTP, the status that could be read; `error` is set then.',
     }),
     outcome: z.enum(attemptOutcomes),
     error: z.object({ code: z.enum(attemptErrorCodes), message: z.string() }).nullable(),
     request: z
       .object({
         method: z.literal('POST'),
-        url: z
-          .string()
-          .meta({ description: "The webhook's URL at the time: it may have been changed since." }),
+        url: z.string().meta({ description: "The webhook's URL at that time." }),
         headers: z.record(z.string(), z.string()),
         body_bytes: z.int(),
         format: webhookFormatSchema,
       })
       .meta({
         description:
-          "What was sent, without the two headers that sign, `X-FLTR-Signature` and `webhook-signature`: they are not kept. The body is the event's `body`, or for `slack` the message made of it.",
+          "The request without the signatures in `X-FLTR-Signature` and `webhook-signature`, which are not stored. Its body is the event's `body`, or for `slack` the message made from it.",
       }),
     response: z
       .object({ headers: z.record(z.string(), z.string()), body: z.string(), truncated: z.boolean() })

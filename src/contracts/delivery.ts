@@ -5,17 +5,17 @@ import { timeSchema } from './time.ts';
 export const deliveryStatuses = ['pending', 'retrying', 'delivered', 'failed', 'held', 'canceled'] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
 
-/** What a delivery waits for: its next attempt as scheduled, room under the hourly cap, or a time that somebody chose. */
+/** What a delivery waits for: its next attempt as scheduled, a slot under the hourly cap, or a time that was requested. */
 export const waitReasons = ['retry', 'hourly_cap', 'rescheduled'] as const;
 export type WaitReason = (typeof waitReasons)[number];
 
-/** Why an attempt ended its delivery failed; a held one that was kept too long is `expired`. */
+/** Why an attempt ended its delivery as failed. A held one that is kept too long is `expired`. */
 export const failureReasons = ['client_error', 'blocked_address', 'retries_exhausted'] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
 const at = z.iso.datetime();
 
-/** One line of a delivery's story, in the order in which it happened. */
+/** One entry of a delivery's timeline, oldest first. */
 export const timelineEntrySchema = z
   .discriminatedUnion('type', [
     z.object({ at, type: z.literal('accepted') }),
@@ -26,7 +26,7 @@ export const timelineEntrySchema = z
       workflow_id: z
         .string()
         .optional()
-        .meta({ description: "The workflow that the run is of; absent: the delivery's own." }),
+        .meta({ description: "The workflow of the run; absent: the delivery's own." }),
     }),
     z.object({
       at,
@@ -45,7 +45,7 @@ export const timelineEntrySchema = z
       reason: z
         .enum(['hourly_cap', 'rescheduled'])
         .optional()
-        .meta({ description: 'Why it waits; absent: for its retry, as scheduled.' }),
+        .meta({ description: 'Why it waits; absent: for its scheduled retry.' }),
     }),
     z.object({ at, type: z.literal('signal'), name: z.string(), by: z.string() }),
     z.object({ at, type: z.literal('held') }),
@@ -99,7 +99,7 @@ export const deliverySchema = z
   .meta({ id: 'Delivery' });
 export type Delivery = z.infer<typeof deliverySchema>;
 
-/** In examples; the document that is served has a time of tomorrow in its place. */
+/** In examples; the served document replaces it by a time of tomorrow. */
 export const timeToCome = '2030-01-01T12:00:00Z';
 
 export const rescheduleSchema = z

@@ -4,15 +4,15 @@ import { eventDataSchemas, eventTypes, eventTypeSchema } from './event-types.ts'
 import { problemSchema } from './problem.ts';
 import { idSchema, reservedEventIds } from './id.ts';
 import { timeSchema } from './time.ts';
-import { traceparentSchema } from './traceparent.ts';
+import { traceparentSchema } from './trace-context.ts';
 
 const eventId = idSchema
   .refine(
     (id) => !id.startsWith(reservedEventIds),
-    `must not begin with ${reservedEventIds}: such ids are the service's own`,
+    `must not begin with ${reservedEventIds}: such ids are reserved`,
   )
   .meta({
-    description: `What receivers deduplicate on; made here when left out. Ids that begin with \`${reservedEventIds}\` are the service's own.`,
+    description: `Receivers deduplicate by it. Generated when left out. Ids that begin with \`${reservedEventIds}\` are reserved.`,
     example: 'evt_order_42',
   });
 
@@ -31,12 +31,12 @@ export const publishEventSchema = z
         type: 'object',
         additionalProperties: {},
         description:
-          'As `GET /v1/event-types` shows for the type. Sent as it is written here, but for white space between tokens.',
+          'See `GET /v1/event-types` for the schema of each type. Sent exactly as written, except for white space between tokens.',
       }),
     id: eventId.optional(),
     timestamp: timeSchema.optional().meta({
       description:
-        'When it happened, RFC 3339; the time of acceptance when left out. Sent in capital letters, and a leap second as the second after it.',
+        'When it happened, RFC 3339; the time of acceptance when left out. Sent in upper case, a leap second as the second after it.',
     }),
     account_id: idSchema.optional().meta({ description: 'With a service key only.' }),
     traceparent: traceparentSchema.optional(),
@@ -54,7 +54,7 @@ export const maxBatchEvents = 500;
 export const maxEventBytes = 256 * 1024;
 export const maxBatchBytes = 8 * 1024 * 1024;
 
-/** Each event of a batch is judged for itself, so this looks no further than the list. */
+/** Each event of a batch is validated on its own, so this schema checks only the list. */
 export const publishBatchSchema = z
   .strictObject({
     events: z.array(z.unknown()).min(1).max(maxBatchEvents, `must hold at most ${maxBatchEvents} events`),
@@ -78,7 +78,7 @@ export const acceptedEventSchema = z
   .meta({ id: 'AcceptedEvent' });
 export type AcceptedEvent = z.infer<typeof acceptedEventSchema>;
 
-/** `status` is what a single publish would have answered: 202, or a problem's. */
+/** `status` is that of a single publish: 202, or a problem's. */
 export const batchResultSchema = z
   .object({
     data: z.array(
@@ -95,7 +95,7 @@ export const eventSummarySchema = z
     id: z.string(),
     event: z.string(),
     timestamp: z.string(),
-    traceparent: z.string().nullable().meta({ description: 'The trace that its producer named.' }),
+    traceparent: z.string().nullable().meta({ description: 'The trace that its producer gave.' }),
     created_at: z.iso.datetime(),
     deliveries: z.array(acceptedDelivery),
   })
@@ -110,7 +110,7 @@ export const eventSchema = eventSummarySchema
       .meta({ description: 'Null once it is past its retention.' }),
     body: z.string().nullable().meta({
       description:
-        'The very text that every attempt to a webhook of the format `fltr` sends; null once it is past its retention.',
+        'The exact text that every attempt sends to a webhook of the format `fltr`; null once it is past its retention.',
     }),
   })
   .meta({ id: 'Event' });

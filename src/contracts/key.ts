@@ -11,7 +11,7 @@ export const createKeySchema = z
     name: nameSchema.meta({ description: 'What the key is for.' }),
     scopes: scopeList
       .refine((list) => new Set(list).size === list.length, 'must not name a scope twice')
-      .meta({ uniqueItems: true, description: 'Of those that the calling key has.' }),
+      .meta({ uniqueItems: true, description: 'Only scopes that the calling key has.' }),
   })
   .meta({ id: 'CreateKey' });
 
@@ -23,11 +23,11 @@ export const keySchema = z
     scopes: z.array(z.enum(scopes)),
     created_at: z.iso.datetime(),
     revoked_at: z.iso.datetime().nullable(),
-    is_current: z.boolean().meta({ description: 'It is the one that this call was made with.' }),
+    is_current: z.boolean().meta({ description: 'This call was made with it.' }),
   })
   .meta({ id: 'Key' });
 export type Key = z.infer<typeof keySchema>;
 
 export const createdKeySchema = keySchema
-  .extend({ key: z.string().meta({ description: 'The key itself: this answer alone has it.' }) })
+  .extend({ key: z.string().meta({ description: 'The key itself. Only this response has it.' }) })
   .meta({ id: 'CreatedKey' });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** `limit` 1–100 (default 50) and an opaque `cursor`, as they come in a query string. */
+/** `limit` 1–100 (default 50) and an opaque `cursor`, as in a query string. */
 export const pageQuery = {
   limit: z
     .string()
@@ -8,7 +8,7 @@ export const pageQuery = {
     .default('50')
     .transform(Number)
     .meta({ description: '1 to 100.', example: '50' }),
-  cursor: z.string().max(500).optional().meta({ description: '`next_cursor` of the page before.' }),
+  cursor: z.string().max(500).optional().meta({ description: '`next_cursor` of the previous page.' }),
 };
 
 export function pageOf<T extends z.ZodType>(item: T, name: string) {

@@ -30,7 +30,7 @@ export const recoverySchema = z
     webhook_id: z.string(),
     status: z.enum(recoveryStatuses),
     dry_run: z.boolean(),
-    total: z.int().meta({ description: 'What there was to send again when it was asked for.' }),
+    total: z.int().meta({ description: 'Deliveries to send again when it was created.' }),
     done: z.int().meta({ description: 'Sent again so far.' }),
     failed: z.int().meta({ description: 'Could not be sent again.' }),
     outcome: z
@@ -43,7 +43,7 @@ export const recoverySchema = z
       .nullable()
       .meta({
         description:
-          'How the deliveries that it sent again stand now; null before it has ended, and for a dry run.',
+          'The current state of the deliveries that it sent again; null before it has ended, and for a dry run.',
       }),
     since: z.iso.datetime(),
     until: z.iso.datetime(),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What signs the dashboard in: an API key, or the token of the sign-in link that `npm start` prints. */
+/** An API key, or the token of the sign-in link that `npm start` prints. */
 export const signInSchema = z
   .strictObject({ key: z.string().min(1).max(200).optional(), token: z.string().min(1).max(200).optional() })
   .refine(({ key, token }) => (key === undefined) !== (token === undefined), 'must hold either key or token');

@@ -17,10 +17,10 @@ export const settingsSchema = z
     }),
     auto_disable: z.object({ every_seconds: count, min_deliveries: count, failure_rate: z.number() }).meta({
       description:
-        'A webhook of whose deliveries in 24 hours more than `failure_rate` failed is disabled, given so many.',
+        'A webhook is disabled when more than `failure_rate` of its deliveries in 24 hours failed, given at least `min_deliveries`.',
     }),
     payload_retention_days: count.meta({ description: '0: as long as their rows.' }),
-    retention_days: count.meta({ description: '0: for ever.' }),
+    retention_days: count.meta({ description: '0: forever.' }),
     deliveries_per_workflow: count,
     api_requests_per_minute: count.meta({ description: 'Of each key; 0: no limit.' }),
     publish_requests_per_minute: count.meta({ description: 'Of each key; 0: no limit.' }),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 const leapSecond = /^(\d{4}-\d\d-\d\dT\d\d:\d\d):60(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 
 /**
- * A time of RFC 3339 in the form that every program reads: capital letters, and a leap second as the second after it.
+ * A time of RFC 3339 in the form that every program can parse: upper case, and a leap second as the second after it.
  *
  * @example normalizeTime('2016-12-31t23:59:60z') // '2017-01-01T00:00:00Z'
  */
@@ -15,7 +15,7 @@ export function normalizeTime(text: string): string {
   return Number.isNaN(next) ? upper : `${new Date(next).toISOString().slice(0, 19)}${fraction}Z`;
 }
 
-/** Wherever a time is given, in bodies and in queries. */
+/** Every time in a body or a query. */
 export const timeSchema = z
   .string()
   .max(40)
@@ -25,7 +25,7 @@ export const timeSchema = z
       offset: true,
       error: ({ input }) =>
         typeof input === 'string' && / \d\d:?\d\d$/.test(input)
-          ? 'has a blank in place of the + before its offset; in a URL, + is written %2B'
+          ? 'has a space in place of the + before its offset; in a URL, write + as %2B'
           : 'must be a time such as 2024-01-10T12:01:30Z or 2024-01-10T13:01:30+01:00',
     }),
   );

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 
-// C0, DEL and C1, the separators of lines and paragraphs, and what turns the direction of text. On a terminal, or in a list,
-// these can forge what stands around them. Spelled out: JSON Schema's patterns have no classes for it.
+// C0, DEL and C1, line and paragraph separators, and marks that change the direction of text. On a terminal or in a list they
+// can forge the text around them. Written out, because patterns in JSON Schema have no classes for them.
 const hidden = '\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069';
 
 /** Every such character, for `replaceAll`. */
 export const hiddenCharacters = new RegExp(`[${hidden}]`, 'g');
 
-/** One line of text that reads as what it is. */
+/** One line of text without hidden characters. */
 export const visibleText = z
   .string()
   .regex(

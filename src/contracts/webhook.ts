@@ -5,7 +5,7 @@ import { idSchema } from './id.ts';
 import { visibleText } from './visible-text.ts';
 import { webhookFormatSchema } from './webhook-format.ts';
 
-/** What a webhook may subscribe to: a type's name, or a family. Kept as given. */
+/** What a webhook may subscribe to: a type, or a family of types. */
 export const eventFilters = [
   '*',
   'document.*',
@@ -55,11 +55,11 @@ export const updateWebhookSchema = z
     active: z.boolean().optional(),
     format: format.optional(),
     held: z.enum(['deliver', 'discard']).optional().meta({
-      description: 'With `active: true`: what becomes of held deliveries. `deliver` unless said.',
+      description: 'With `active: true`: what happens to held deliveries. Default: `deliver`.',
     }),
   })
   .refine((patch) => patch.held === undefined || patch.active === true, {
-    message: 'goes with active: true',
+    message: 'needs active: true',
     path: ['held'],
   })
   .refine((patch) => Object.keys(patch).length > 0, 'must change at least one field')
@@ -74,7 +74,9 @@ export const webhookSchema = z
     active: z.boolean(),
     description: z.string().nullable(),
     format,
-    warning: z.boolean().meta({ description: 'At least half of what ended in the last 24 hours failed.' }),
+    warning: z
+      .boolean()
+      .meta({ description: 'At least half of the deliveries that ended in the last 24 hours failed.' }),
     auto_disabled: z
       .object({ at: z.iso.datetime(), failure_rate: z.number(), ended: z.int(), failed: z.int() })
       .nullable()
@@ -83,21 +85,21 @@ export const webhookSchema = z
       .object({
         limit: z.int(),
         used: z.int().meta({ description: 'Attempts in the last hour.' }),
-        next_at: z.iso.datetime().nullable().meta({ description: 'When the first deferred delivery goes.' }),
+        next_at: z.iso.datetime().nullable().meta({ description: 'Time of the first deferred attempt.' }),
         deferred_until: z.iso
           .datetime()
           .nullable()
-          .meta({ description: 'When the last deferred delivery goes.' }),
+          .meta({ description: 'Time of the last deferred attempt.' }),
       })
       .nullable()
       .optional()
-      .meta({ description: 'Where one webhook is asked for; null: no cap.' }),
+      .meta({ description: 'Only when a single webhook is requested; null: no cap.' }),
     secret_created_at: z.iso.datetime(),
     secret_due: z.boolean().meta({ description: 'The secret is older than 90 days: time to rotate it.' }),
     previous_secret_until: z.iso
       .datetime()
       .nullable()
-      .meta({ description: 'Until then the previous secret signs too; null when no overlap runs.' }),
+      .meta({ description: 'The previous secret signs until then; null without an overlap.' }),
     updated_at: z.iso.datetime(),
   })
   .meta({ id: 'Webhook' });
@@ -109,15 +111,12 @@ export const createdWebhookSchema = webhookSchema.extend({ secret }).meta({ id: 
 
 export const rotateSecretSchema = z
   .strictObject({
-    overlap_seconds: z
-      .int()
-      .min(0)
-      .max(604_800)
-      .default(86_400)
-      .meta({ description: 'How long the previous secret goes on to sign: 0 to 7 days. 0 ends it at once.' }),
+    overlap_seconds: z.int().min(0).max(604_800).default(86_400).meta({
+      description: 'How long the previous secret continues to sign: 0 to 7 days. 0 ends it at once.',
+    }),
     end_overlap: z.boolean().default(false).meta({
       description:
-        'Rotate although the overlap of an earlier rotation still runs: the secret before the current one ends at once.',
+        'Rotate during the overlap of an earlier rotation: the secret before the current one ends at once.',
     }),
   })
   .meta({ id: 'RotateSecret' });
@@ -130,7 +129,7 @@ export const webhookSecretSchema = z
     secret,
     previous_secret: secret
       .nullable()
-      .meta({ description: 'The one before, while it still signs; null when no overlap runs.' }),
+      .meta({ description: 'The previous secret, while it still signs; null without an overlap.' }),
     previous_secret_until: z.iso.datetime().nullable(),
   })
   .meta({ id: 'WebhookSecret' });
@@ -139,7 +138,7 @@ export const testWebhookSchema = z
   .strictObject({ webhook_id: idSchema, event: z.enum(eventTypes) })
   .meta({ id: 'TestWebhook' });
 
-/** What came of a test event: one attempt, made at once, neither retried nor kept in the log. */
+/** The outcome of a test event: one attempt, made at once, neither retried nor logged. */
 export const testResultSchema = z
   .object({ webhook_id: z.string(), event_id: z.string(), event: z.string(), attempt: attemptSchema })
   .meta({ id: 'TestResult' });
@@ -148,7 +147,7 @@ export const attemptCounts = {
   attempts: z.int(),
   failed_attempts: z
     .int()
-    .meta({ description: 'Attempts that did not deliver, those that are retried included.' }),
+    .meta({ description: 'Attempts that did not deliver, including those that are retried.' }),
   delivered: z.int().meta({ description: 'Deliveries that ended delivered.' }),
   failed: z.int().meta({ description: 'Deliveries that ended failed.' }),
 };
@@ -164,14 +163,14 @@ export const webhookWaiting = z
     held: z.int(),
   })
   .meta({
-    description: 'Deliveries that have not ended. Each number is 1,000 at most: of more it says 1,000.',
+    description: 'Deliveries that have not ended. Each number is 1,000 at most.',
   });
 export type WebhookWaiting = z.infer<typeof webhookWaiting>;
 const responseMs = z
   .object({ p50: z.number().nullable(), p95: z.number().nullable(), p99: z.number().nullable() })
   .meta({
     description:
-      'Response times in ms, to the accuracy of the steps that they are counted in. Attempts without a response do not count.',
+      'Response times in ms, rounded to the steps of a histogram. Attempts without a response do not count.',
   });
 
 export const webhookStatsSchema = z

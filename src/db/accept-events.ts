@@ -3,7 +3,6 @@ import { newId, timeOfId } from '../domain/ids.ts';
 import { membersOf } from '../domain/json-text.ts';
 import { createPauses } from '../domain/pauses.ts';
 import { isSameJson } from '../domain/same-json.ts';
-import { ApiError } from '../errors.ts';
 import { loadKnownEvents, type KnownEvent } from './events.ts';
 import { insertEvents, type DeliveryToInsert } from './insert-events.ts';
 import type { Queryable } from './pool.ts';
@@ -34,7 +33,9 @@ export type Acceptance =
   /** There is no such account. */
   | { kind: 'no_account' }
   /** The key was revoked, or may not publish any longer. */
-  | { kind: 'key_refused' };
+  | { kind: 'key_refused' }
+  /** Its account's webhooks were changed in every round: the event was not written. */
+  | { kind: 'contended' };
 
 type Options = {
   /** Remembered webhooks, which the statement tells from outdated ones. Not inside a transaction. */
@@ -53,8 +54,6 @@ const maxRounds = 6;
 /**
  * Writes events and one delivery for each matching webhook, inside a transaction or without one. Answers in the order of
  * `events`. An id that is there already adds nothing: the same content is a duplicate, another one a conflict.
- *
- * @throws ApiError unavailable
  */
 export async function acceptEvents(
   db: Queryable,
@@ -63,15 +62,13 @@ export async function acceptEvents(
 ): Promise<Acceptance[]> {
   const answers: Acceptance[] = [];
   let open = events.map((event, index): Item => ({ event, key: keyOf(event), index }));
-  for (let round = 1; open.length > 0; round += 1) {
-    if (round > maxRounds) {
-      throw new ApiError('unavailable', 'Too much changes at once. Publish again.', { retryAfterSeconds: 1 });
-    }
+  for (let round = 1; open.length > 0 && round <= maxRounds; round += 1) {
     open = await acceptRound(db, open, answers, {
       cache: round > cachedRounds ? undefined : cache,
       reserveOwners,
     });
   }
+  for (const { index } of open) answers[index] = { kind: 'contended' };
   return answers;
 }
 

@@ -1,4 +1,3 @@
-import { ApiError } from '../errors.ts';
 import { insertApiKey, type ApiKeyRow, type NewKey } from './api-keys.ts';
 import type { Client, Queryable } from './pool.ts';
 
@@ -22,26 +21,20 @@ export async function listAccountKeys(
 }
 
 /**
- * Inserts a key where the account has room; the account's row is locked, so that racing calls are counted in turn.
- *
- * @throws ApiError key_limit_reached
+ * Inserts a key, or returns null where the account has as many as it may. The account's row is locked, so that concurrent
+ * calls are counted one after the other.
  */
 export async function insertAccountKey(
   client: Client,
   accountId: string,
   key: Omit<NewKey, 'accountId'>,
-): Promise<ApiKeyRow> {
+): Promise<ApiKeyRow | null> {
   await client.query(`select 1 from accounts where id = $1 for no key update`, [accountId]);
   const counted = await client.query<{ count: number }>(
     `select count(*)::int as count from api_keys where account_id = $1 and revoked_at is null`,
     [accountId],
   );
-  if ((counted.rows[0]?.count ?? 0) >= maxValidKeys) {
-    throw new ApiError(
-      'key_limit_reached',
-      `An account may have ${maxValidKeys} valid keys. Revoke one that is no longer needed.`,
-    );
-  }
+  if ((counted.rows[0]?.count ?? 0) >= maxValidKeys) return null;
   const id = await insertApiKey(client, { ...key, accountId });
   const { rows } = await client.query<ApiKeyRow>(`select ${columns} from api_keys where id = $1`, [id]);
   const [row] = rows;

@@ -3,8 +3,8 @@ import type { DeliveryStatus } from '../contracts/delivery.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import { stepCount, stepOf } from '../domain/response-times.ts';
-import { archiveEntries, reconcileRunAfter } from './deliveries.ts';
-import type { Queryable } from './pool.ts';
+import { archiveEntries, findDelivery, reconcileRunAfter, type FoundDelivery } from './deliveries.ts';
+import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
 export type AttemptRow = {
   id: string;
@@ -185,6 +185,19 @@ export async function listAttempts(db: Queryable, deliveryId: string): Promise<S
     request: { url, format, bodyBytes },
     response: headers ? { headers, body: body ?? Buffer.alloc(0), truncated } : null,
   }));
+}
+
+/** A delivery and its attempts, as of one moment. */
+export function findDeliveryWithAttempts(
+  pool: Pool,
+  accountId: string,
+  id: string,
+): Promise<{ delivery: FoundDelivery; attempts: StoredAttempt[] } | null> {
+  return withTransaction(pool, async (client) => {
+    await client.query('set transaction isolation level repeatable read, read only');
+    const delivery = await findDelivery(client, accountId, id);
+    return delivery && { delivery, attempts: await listAttempts(client, id) };
+  });
 }
 
 /** The run that shows how a delivery ended, where its group's attempt ended it. */

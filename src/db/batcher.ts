@@ -17,8 +17,8 @@ type Options<In, Out> = {
   concurrency: number;
   /** How much an input counts; 1 unless said. */
   weightOf?: (input: In) => number;
-  /** What may be unanswered at once; beyond it a call fails at once with `error`. Without a limit unless said. */
-  limit?: { weight: number; bytes: number; bytesOf: (input: In) => number; error: () => Error };
+  /** What may be under way or queued at once; a call beyond it resolves at once to `whenFull`. Without a limit unless said. */
+  limit?: { weight: number; bytes: number; bytesOf: (input: In) => number; whenFull: Out };
 };
 
 /**
@@ -80,7 +80,7 @@ export function createBatcher<In, Out>({
       const weight = weightOf(input);
       const bytes = limit?.bytesOf(input) ?? 0;
       if (limit && (openWeight + weight > limit.weight || openBytes + bytes > limit.bytes)) {
-        reject(limit.error());
+        resolve(limit.whenFull);
         return;
       }
       openWeight += weight;

@@ -1,8 +1,7 @@
-import { ApiError } from '../errors.ts';
 import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 
 type Box = { seal(plain: string, context: string): string; open(sealed: string, context: string): string };
-type Answer = { status: number; body: unknown };
+type Response<Body> = { status: number; body: Body };
 type Request = {
   apiKeyId: string;
   route: string;
@@ -12,30 +11,33 @@ type Request = {
   webhookId?: string;
 };
 /** For a response that may be large: what is kept of its body, and the body again of what was kept. */
-type Keeping = {
-  toKept(body: unknown): unknown;
-  fromKept(db: Queryable, kept: unknown): Promise<unknown>;
+export type Keeping<Body> = {
+  toKept(body: Body): unknown;
+  fromKept(db: Queryable, kept: unknown): Promise<Body>;
 };
 
-const wholeBody: Keeping = { toKept: (body) => body, fromKept: (_db, kept) => Promise.resolve(kept) };
+export type OnceForKey<Body> =
+  | { kind: 'response'; response: Response<Body>; isReplay: boolean }
+  /** The key came with another body before. */
+  | { kind: 'key_reused' }
+  /** The response held the secret of a webhook that was deleted since. */
+  | { kind: 'webhook_deleted' };
 
 /** What an answer is bound to when it is sealed. */
 export const answerContext = (apiKeyId: string, route: string, key: string) =>
   `idempotency:${apiKeyId}:${route}:${key}`;
 
 /**
- * Runs a creating request once for each Idempotency-Key, for 24 hours: key, creation and answer are one transaction, so
- * a second call waits for the first one and gets the same answer. Like all that a transaction runs, `run` may be run again.
- *
- * @throws ApiError idempotency_key_reused when the key came with another body before; webhook_deleted
+ * Runs a creating request once for each Idempotency-Key, for 24 hours: key, creation and response are one transaction, so
+ * a second call waits for the first one and gets the same response. Like all that a transaction runs, `run` may be run again.
  */
-export async function onceForKey(
+export async function onceForKey<Body>(
   pool: Pool,
   box: Box,
   request: Request,
-  run: (client: Client) => Promise<Answer>,
-  { toKept, fromKept }: Keeping = wholeBody,
-): Promise<Answer & { isReplay: boolean }> {
+  run: (client: Client) => Promise<Response<Body>>,
+  keeping?: Keeping<Body>,
+): Promise<OnceForKey<Body>> {
   const { apiKeyId, route, key, digest, webhookId } = request;
   const context = answerContext(apiKeyId, route, key);
   return withTransaction(pool, async (client) => {
@@ -48,13 +50,13 @@ export async function onceForKey(
       [apiKeyId, route, key, digest, webhookId ?? null],
     );
     if (claimed.rowCount === 1) {
-      const answer = await run(client);
-      const kept = { ...answer, body: toKept(answer.body) };
+      const response = await run(client);
+      const kept = keeping ? { ...response, body: keeping.toKept(response.body) } : response;
       await client.query(
         `update idempotency_keys set sealed_response = $4 where api_key_id = $1 and route = $2 and key = $3`,
         [apiKeyId, route, key, box.seal(JSON.stringify(kept), context)],
       );
-      return { ...answer, isReplay: false };
+      return { kind: 'response', response, isReplay: false };
     }
     const { rows } = await client.query<{ digest: Buffer; sealed: string | null }>(
       `select request_digest as digest, sealed_response as sealed from idempotency_keys
@@ -62,23 +64,13 @@ export async function onceForKey(
       [apiKeyId, route, key],
     );
     const [stored] = rows;
-    if (!stored)
-      throw new ApiError('unavailable', 'Please send the request again.', { retryAfterSeconds: 1 });
-    if (!stored.digest.equals(digest)) {
-      throw new ApiError(
-        'idempotency_key_reused',
-        'This Idempotency-Key came with another body before. Use a new key for a new request.',
-        { errors: [{ pointer: '#header/Idempotency-Key', message: 'belongs to another request' }] },
-      );
-    }
-    if (stored.sealed === null) {
-      throw new ApiError(
-        'webhook_deleted',
-        'The webhook that this Idempotency-Key stands for was deleted. Use a new key for a new request.',
-      );
-    }
-    const kept = JSON.parse(box.open(stored.sealed, context)) as Answer;
-    return { ...kept, body: await fromKept(client, kept.body), isReplay: true };
+    // The insert has locked the row that it conflicts with.
+    if (!stored) throw new Error('The row of an Idempotency-Key is missing');
+    if (!stored.digest.equals(digest)) return { kind: 'key_reused' };
+    if (stored.sealed === null) return { kind: 'webhook_deleted' };
+    const kept = JSON.parse(box.open(stored.sealed, context)) as Response<Body>;
+    const response = keeping ? { ...kept, body: await keeping.fromKept(client, kept.body) } : kept;
+    return { kind: 'response', response, isReplay: true };
   });
 }
 

@@ -25,7 +25,7 @@ export async function acceptOperationalEvents(
   events: readonly OperationalEvent[],
 ): Promise<void> {
   const timestamp = wireTimestamp(new Date());
-  await acceptEvents(
+  const acceptances = await acceptEvents(
     db,
     events.map(({ accountId, id, type, data, webhookId }) => ({
       accountId,
@@ -37,6 +37,8 @@ export async function acceptOperationalEvents(
       exceptWebhookId: webhookId,
     })),
   );
+  if (acceptances.some(({ kind }) => kind === 'contended'))
+    throw new Error('The webhooks of an account change too often to write its events');
 }
 
 /** Whether an account of these has a webhook that subscribes to the type: for events of which there may be many. */

@@ -1,4 +1,3 @@
-import { ApiError } from '../errors.ts';
 import { acceptEvents, type Acceptance, type NewEvent } from './accept-events.ts';
 import { createBatcher } from './batcher.ts';
 import type { Pool } from './pool.ts';
@@ -8,11 +7,10 @@ import { createSubscriberCache } from './subscribers.ts';
 export type Publisher = {
   /**
    * Accepts one request's events, together with what others publish at that moment: one statement, which is committed
-   * before this settles. Answers in the order of `events`.
-   *
-   * @throws ApiError unavailable where too much waits already
+   * before this resolves. Results are in the order of `events`; null where too many events are waiting already, so that
+   * nothing was accepted.
    */
-  publish(events: readonly NewEvent[]): Promise<Acceptance[]>;
+  publish(events: readonly NewEvent[]): Promise<Acceptance[] | null>;
   /** Whether there is such an account. */
   hasAccount(accountId: string): Promise<boolean>;
 };
@@ -25,7 +23,7 @@ export const maxUnanswered = { events: 20_000, bytes: 64 * 1024 * 1024 };
 
 export function createPublisher(pool: Pool, reserveOwners: ReserveOwners): Publisher {
   const cache = createSubscriberCache(pool);
-  const publish = createBatcher<readonly NewEvent[], Acceptance[]>({
+  const publish = createBatcher<readonly NewEvent[], Acceptance[] | null>({
     maxSize: eventsPerStatement,
     concurrency: statementsUnderWay,
     weightOf: (events) => events.length,
@@ -33,11 +31,7 @@ export function createPublisher(pool: Pool, reserveOwners: ReserveOwners): Publi
       weight: maxUnanswered.events,
       bytes: maxUnanswered.bytes,
       bytesOf: (events) => events.reduce((sum, { body }) => sum + body.length, 0),
-      error: () =>
-        new ApiError('unavailable', 'Too many events wait to be written. Publish again.', {
-          retryAfterSeconds: 1,
-          limit: 'memory',
-        }),
+      whenFull: null,
     },
     async run(requests) {
       const answers = await acceptEvents(pool, requests.flat(), { cache, reserveOwners });

@@ -1,4 +1,3 @@
-import { ApiError } from '../errors.ts';
 import { wipeResponsesOf } from './idempotency-keys.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
 import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
@@ -36,26 +35,20 @@ type NewWebhook = Pick<
 >;
 
 /**
- * Inserts a webhook where the account has room; the account's row is locked, so that racing calls are counted in turn.
- *
- * @throws ApiError webhook_limit_reached
+ * Inserts a webhook, or returns null where the account has as many as it may. The account's row is locked, so that concurrent
+ * calls are counted one after the other.
  */
 export async function insertWebhook(
   client: Client,
   webhook: NewWebhook,
   maxPerAccount: number,
-): Promise<WebhookRow> {
+): Promise<WebhookRow | null> {
   await client.query(`select 1 from accounts where id = $1 for update`, [webhook.accountId]);
   const counted = await client.query<{ count: number }>(
     `select count(*)::int as count from webhooks where account_id = $1 and deleted_at is null`,
     [webhook.accountId],
   );
-  if ((counted.rows[0]?.count ?? 0) >= maxPerAccount) {
-    throw new ApiError(
-      'webhook_limit_reached',
-      `An account may have ${maxPerAccount} webhooks. Delete one that is no longer needed.`,
-    );
-  }
+  if ((counted.rows[0]?.count ?? 0) >= maxPerAccount) return null;
   const { rows } = await client.query<WebhookRow>(
     `insert into webhooks (id, account_id, url, events, description, active, sealed_secret, format)
      values ($1, $2, $3, $4, $5, $6, $7, $8) returning ${webhookColumns}`,

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { routes } from '../../src/api/routes/index.ts';
+import { routes } from '../../src/api/routes/route-table.ts';
 import { launchBrowser, openTab } from '../kit/browser.ts';
 import { startReceiver } from '../kit/receiver.ts';
 import { startService, stopAll, type Service } from '../kit/service.ts';

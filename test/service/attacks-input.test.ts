@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { routes } from '../../src/api/routes/index.ts';
+import { routes } from '../../src/api/routes/route-table.ts';
 import type { Route } from '../../src/api/route.ts';
 import { eventTypeExamples, eventTypes } from '../../src/contracts/event-types.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';

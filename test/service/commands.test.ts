@@ -81,7 +81,7 @@ test('rotation: a new secret, both sign, then the old one ends', async () => {
   const refused = await run('webhooks', 'rotate', webhookId);
   expect([refused.code, refused.output]).toEqual([
     1,
-    expect.stringContaining('The previous secret signs until'),
+    expect.stringContaining('The previous secret still signs until'),
   ]);
   const again = (await run('webhooks', 'rotate', webhookId, '--end-overlap')).output.trim();
   expect((await run('webhooks', 'secret', webhookId)).output).toContain(`${rotated} (until `);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import express, { type RequestHandler } from 'express';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { dashboardRoutes } from '../../src/api/dashboard.ts';
-import { problemHandler } from '../../src/api/problem.ts';
+import { problemHandler } from '../../src/api/problem-details.ts';
 import { createHttpServer } from '../../src/api/server.ts';
 import { ApiError } from '../../src/errors.ts';
 import { createLog } from '../../src/observability/log.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createBodyRoom } from '../../src/api/body-room.ts';
+import { createBodyMemory } from '../../src/api/body-memory.ts';
 import { bodyFor } from '../../src/domain/wire-body.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
 import { startService, stopAll, until, type Service } from '../kit/service.ts';
@@ -157,15 +157,15 @@ test('a batch that is no JSON is refused as a whole, with the position in it', a
   expect((await service.call('GET', '/v1/events/evt_unsent')).status).toBe(404);
 });
 
-test('room for bodies is bounded for all, and for each account, and can be given back twice', () => {
-  const room = createBodyRoom({ bytes: 100, bytesOfOwner: 60 });
-  const [a, b] = [room.open('a'), room.open('b')];
-  a.take(60);
-  expect(() => room.open('a').take(1)).toThrow('Too many bytes');
-  b.take(40);
-  expect(() => room.open('c').take(1)).toThrow('Too many bytes');
-  a.giveBack();
-  a.giveBack();
-  room.open('c').take(60);
-  expect(() => room.open('d').take(1)).toThrow('Too many bytes');
+test('memory for bodies is bounded for all, and for each account, and can be released twice', () => {
+  const memory = createBodyMemory({ bytes: 100, bytesPerOwner: 60 });
+  const [a, b] = [memory.open('a'), memory.open('b')];
+  a.add(60);
+  expect(() => memory.open('a').add(1)).toThrow('Too many bytes');
+  b.add(40);
+  expect(() => memory.open('c').add(1)).toThrow('Too many bytes');
+  a.release();
+  a.release();
+  memory.open('c').add(60);
+  expect(() => memory.open('d').add(1)).toThrow('Too many bytes');
 });

@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { toResult } from '../../activities/attempt-results.ts';
-import { listAttempts, recordAttempts, type AttemptRecord } from '../../src/db/attempts.ts';
+import {
+  findDeliveryWithAttempts,
+  listAttempts,
+  recordAttempts,
+  type AttemptRecord,
+} from '../../src/db/attempts.ts';
+import type { Pool } from '../../src/db/pool.ts';
 import { entriesOfResult } from '../../src/domain/delivery-run.ts';
 import { newId } from '../../src/domain/ids.ts';
 import type { DeliveryStatus } from '../../src/contracts/delivery.ts';
@@ -99,4 +105,18 @@ test('of two runs that record the same attempt at the same moment, one does', as
   );
   const { rows: recorded } = await database.pool.query(`select count(*)::int as attempts from attempts`);
   expect(rows).toEqual(recorded);
+});
+
+test('a delivery is read with its attempts as of one moment, also where one is recorded between the two reads', async () => {
+  const { pool } = database;
+  const client = await pool.connect();
+  const query = async (text: string, values?: unknown[]) => {
+    const result = await client.query(text, values);
+    if (text.includes('from deliveries')) await recordAttempts(pool, [retry()]);
+    return result;
+  };
+  const connect = () => Promise.resolve({ query, release: () => client.release() });
+  const found = await findDeliveryWithAttempts({ connect } as unknown as Pool, 'acc_1', id);
+  expect([found?.delivery.attemptCount, found?.attempts.length]).toEqual([0, 0]);
+  expect((await findDeliveryWithAttempts(pool, 'acc_1', id))?.attempts).toHaveLength(1);
 });

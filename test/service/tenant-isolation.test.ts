@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { routes } from '../../src/api/routes/index.ts';
+import { routes } from '../../src/api/routes/route-table.ts';
 import { revokeApiKey } from '../../src/db/api-keys.ts';
 import { digestOfKey, scopes } from '../../src/security/api-keys.ts';
 import { publishOne, waitForStatus } from '../kit/delivery.ts';

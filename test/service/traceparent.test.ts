@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { traceparentPattern } from '../../src/contracts/traceparent.ts';
+import { traceparentPattern } from '../../src/contracts/trace-context.ts';
 import { toTraceparent, traceIdOf, traceparentOfAttempt } from '../../src/domain/traceparent.ts';
 import { readDelivery, waitForStatus } from '../kit/delivery.ts';
 import { startProcess } from '../kit/process.ts';

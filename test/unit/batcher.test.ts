@@ -66,17 +66,17 @@ test('what is unanswered is bounded, by weight and by bytes, and what is answere
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const run = createBatcher<{ weight: number; bytes: number }, null>({
+  const run = createBatcher<{ weight: number; bytes: number }, 'done' | 'full'>({
     maxSize: 1,
     concurrency: 1,
     weightOf: ({ weight }) => weight,
-    limit: { weight: 5, bytes: 100, bytesOf: ({ bytes }) => bytes, error: () => new Error('full') },
+    limit: { weight: 5, bytes: 100, bytesOf: ({ bytes }) => bytes, whenFull: 'full' },
     async run(inputs) {
       await released;
-      return inputs.map(() => null);
+      return inputs.map(() => 'done' as const);
     },
   });
-  const full = (weight: number, bytes: number) => expect(run({ weight, bytes })).rejects.toThrow('full');
+  const full = async (weight: number, bytes: number) => expect(await run({ weight, bytes })).toBe('full');
   const first = run({ weight: 3, bytes: 60 });
   // What is under way counts as well.
   await delay(5);

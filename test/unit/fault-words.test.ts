@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { validate } from '../../src/api/request-body.ts';
-import { routes } from '../../src/api/routes/index.ts';
+import { routes } from '../../src/api/routes/route-table.ts';
 import { eventDataSchemas } from '../../src/contracts/event-types.ts';
 import { createKeySchema } from '../../src/contracts/key.ts';
 import { subjectOf } from '../../src/contracts/problem.ts';

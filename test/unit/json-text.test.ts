@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseBatch, parseItem, type BatchItem } from '../../src/api/batch-body.ts';
-import { findItems, survey } from '../../src/api/json-marks.ts';
+import { findItems, survey } from '../../src/api/json-scan.ts';
 import { countNames, membersOf, repeatedNames } from '../../src/domain/json-text.ts';
 import { isSameJson } from '../../src/domain/same-json.ts';
 

@@ -10,7 +10,7 @@ import {
 import { eventTypes, operationalTypes } from '../../contracts/event-types.ts';
 import { idPattern, idSchema } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
-import { listAttempts, showRescheduled } from '../../db/attempts.ts';
+import { findDeliveryWithAttempts, showRescheduled, type StoredAttempt } from '../../db/attempts.ts';
 import { findDelivery, toSummary, type DeliveryRow, type FoundDelivery } from '../../db/deliveries.ts';
 import { listDeliveries } from '../../db/delivery-log.ts';
 import { hasBody } from '../../db/events.ts';
@@ -23,7 +23,7 @@ import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../dispatc
 import { readStory } from '../../temporal/history.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { fault, validationError } from '../problem.ts';
+import { fault, validationError } from '../problem-details.ts';
 import { defineRoute } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 
@@ -32,21 +32,27 @@ const maxAheadMs = 30 * 86_400_000;
 
 const time = timeSchema.transform((text) => new Date(text)).optional();
 
+const noSuchDelivery = () => new ApiError('not_found', 'There is no such delivery.');
+
 async function requireDelivery({ pool }: Deps, accountId: string, id: string): Promise<FoundDelivery> {
   const delivery = await findDelivery(pool, accountId, id);
-  if (!delivery) throw new ApiError('not_found', 'There is no such delivery.');
+  if (!delivery) throw noSuchDelivery();
   return delivery;
 }
 
-async function toDelivery(deps: Deps, row: FoundDelivery): Promise<Delivery> {
+async function toDelivery(
+  deps: Deps,
+  row: FoundDelivery,
+  stored: readonly StoredAttempt[],
+): Promise<Delivery> {
   const {
     attempt_count: _count,
     last_status_code: _status,
     last_error_code: _error,
     ...summary
   } = toSummary(row);
-  const [story, stored] = await Promise.all([readStory(deps.temporal, row), listAttempts(deps.pool, row.id)]);
-  // The facts are the history's; answers never enter it, so they come from the rows.
+  const story = await readStory(deps.temporal, row);
+  // The facts come from the history; responses are never in it, so they come from the rows.
   const facts = new Map(story.attempts.map((attempt) => [attempt.id, attempt]));
   const attempts = await Promise.all(
     stored.map((attempt) => {
@@ -68,25 +74,28 @@ async function toDelivery(deps: Deps, row: FoundDelivery): Promise<Delivery> {
 }
 
 const changedMeanwhile = () =>
-  new ApiError('delivery_state_conflict', 'It has changed at this moment. Read it, and try again.');
+  new ApiError(
+    'delivery_state_conflict',
+    'It was changed during the request. Read it, then send the request again.',
+  );
 
 /** Whether a delivery's state and its webhook allow another attempt. @throws ApiError */
 async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: boolean): Promise<void> {
   const webhook = await findWebhook(pool, row.accountId, row.webhookId);
   const refuse = (detail: string) => new ApiError('delivery_state_conflict', detail);
   if (row.status === 'delivered' && !isForced) {
-    throw refuse('It was delivered. To send it again all the same, add ?force=true.');
+    throw refuse('It was delivered. Add ?force=true to send it again.');
   }
   if (!webhook) throw refuse('Its webhook was deleted.');
   if (row.status === 'canceled') throw refuse('It was canceled. Publish the event under a new id instead.');
   if (!webhook.active)
     throw refuse(
       row.status === 'held'
-        ? 'Its webhook is not active. Activate the webhook: what is held is then delivered.'
+        ? 'Its webhook is not active. Activate the webhook: its held deliveries are then delivered.'
         : 'Its webhook is not active. Activate the webhook, then retry.',
     );
   if (!(await hasBody(pool, row.accountId, row.eventId)))
-    throw refuse("Its event's data is past its retention: there is nothing left to send.");
+    throw refuse("Its event's data is past its retention, so it cannot be sent again.");
 }
 
 export const deliveryRoutes = [
@@ -95,7 +104,7 @@ export const deliveryRoutes = [
     path: '/v1/deliveries',
     operationId: 'listDeliveries',
     tag,
-    summary: 'The delivery log, newest first',
+    summary: 'List deliveries, newest first',
     scope: 'webhooks:read',
     query: z.strictObject({
       ...pageQuery,
@@ -113,7 +122,8 @@ export const deliveryRoutes = [
         .regex(/^([1-5]\d\d|[1-5]xx)$/, 'must be a status such as 404, or a class such as 5xx')
         .optional()
         .meta({
-          description: "Status of the last attempt's answer: `404`, or a class: `5xx`.",
+          description:
+            "Status code of the last attempt's response, such as `404`, or a class, such as `5xx`.",
           example: '5xx',
         }),
     }),
@@ -150,13 +160,15 @@ export const deliveryRoutes = [
     path: '/v1/deliveries/{id}',
     operationId: 'getDelivery',
     tag,
-    summary: 'One delivery: its attempts and its timeline',
+    summary: 'Get a delivery with its attempts and its timeline',
     description:
-      "Built from the history of the delivery's workflow; from the archive once the history is past its retention, or while Temporal is away. Both tell the same.",
+      "The timeline is built from the history of the delivery's workflow. Once the history is past its retention, or while Temporal is unavailable, it comes from the archive and is the same.",
     scope: 'webhooks:read',
     replies: { 200: { description: 'The delivery', schema: deliverySchema } },
     async handle({ deps, key, id }) {
-      return { status: 200, body: await toDelivery(deps, await requireDelivery(deps, accountOf(key), id)) };
+      const found = await findDeliveryWithAttempts(deps.pool, accountOf(key), id);
+      if (!found) throw noSuchDelivery();
+      return { status: 200, body: await toDelivery(deps, found.delivery, found.attempts) };
     },
   }),
   defineRoute({
@@ -166,12 +178,15 @@ export const deliveryRoutes = [
     tag,
     summary: 'Attempt a delivery now',
     description:
-      'A waiting one makes its next attempt now. A failed one begins again: one attempt, then a fresh schedule. A delivered one only with `force=true`.',
+      'A waiting delivery makes its next attempt now. A failed one starts again with one attempt and a fresh schedule. A delivered one needs `force=true`.',
     scope: 'webhooks:write',
     query: z.strictObject({
-      force: z.enum(['true', 'false']).optional().meta({ description: 'Also one that was delivered.' }),
+      force: z
+        .enum(['true', 'false'])
+        .optional()
+        .meta({ description: 'Also retry a delivery that was delivered.' }),
     }),
-    replies: { 202: { description: 'Asked for', schema: deliverySummarySchema } },
+    replies: { 202: { description: 'Requested', schema: deliverySummarySchema } },
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id, query }) {
       const row = await requireDelivery(deps, accountOf(key), id);
@@ -186,9 +201,9 @@ export const deliveryRoutes = [
     path: '/v1/deliveries/{id}/cancel',
     operationId: 'cancelDelivery',
     tag,
-    summary: 'Cancel a delivery that waits',
+    summary: 'Cancel a waiting delivery',
     scope: 'webhooks:write',
-    replies: { 202: { description: 'Asked for', schema: deliverySummarySchema } },
+    replies: { 202: { description: 'Requested', schema: deliverySummarySchema } },
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id }) {
       const row = await requireDelivery(deps, accountOf(key), id);
@@ -204,8 +219,8 @@ export const deliveryRoutes = [
     path: '/v1/deliveries/{id}',
     operationId: 'rescheduleDelivery',
     tag,
-    summary: 'Choose another time for the next attempt of a delivery that waits',
-    description: 'At most 30 days ahead. The hourly cap counts then as it does at any time.',
+    summary: 'Reschedule the next attempt of a waiting delivery',
+    description: 'At most 30 days ahead. The hourly cap applies at that time too.',
     scope: 'webhooks:write',
     body: rescheduleSchema,
     bodyExample: { next_attempt_at: timeToCome },
@@ -219,7 +234,7 @@ export const deliveryRoutes = [
         throw validationError([fault('/next_attempt_at', 'must be in the future, at most 30 days ahead')]);
       }
       if (row.status !== 'pending' && row.status !== 'retrying') {
-        throw new ApiError('delivery_state_conflict', `It does not wait for an attempt: ${row.status}.`);
+        throw new ApiError('delivery_state_conflict', `It is not waiting for an attempt: ${row.status}.`);
       }
       const request = { by: key.id, until: until.toISOString() };
       if (!(await rescheduleDelivery(deps.signals, id, request))) throw changedMeanwhile();

@@ -6,24 +6,23 @@ import {
   type AcceptedEvent,
 } from '../../contracts/event.ts';
 import { acceptEvents, type Acceptance, type NewEvent } from '../../db/accept-events.ts';
-import { onceForKey } from '../../db/idempotency-keys.ts';
 import type { Deps } from '../../deps.ts';
 import { createPauses } from '../../domain/pauses.ts';
 import { ApiError, type ErrorCode } from '../../errors.ts';
 import { bytesOf, parseBatch, parseItem, type BatchItem } from '../batch-body.ts';
 import { fromKept, toKept, type BatchResult } from '../kept-batch.ts';
-import { maxListedFaults, toProblem } from '../problem.ts';
-import { digestOf, validate } from '../request-body.ts';
+import { maxListedFaults, toProblem } from '../problem-details.ts';
+import { validate } from '../request-body.ts';
+import { respondOnce } from '../respond-once.ts';
 import { defineRoute } from '../route.ts';
 import {
   acceptedOf,
   accountFor,
   exampleEvent,
-  keyRefused,
   publish,
-  requireRoom,
+  recordAccepted,
+  requireCapacity,
   tag,
-  tell,
   toNewEvent,
   type Source,
 } from './publish.ts';
@@ -36,16 +35,17 @@ export const publishBatchRoutes = [
     tag,
     summary: 'Publish up to 500 events',
     description:
-      'Each event is answered for itself, in order: one that is refused does not touch the others. The first 100 faults are listed, of all events together. With an `Idempotency-Key`, a call that is repeated after a lost response has that response again, and nothing is published twice; an event that was refused stays refused under that key.',
+      'Each event is accepted or refused on its own, and `data` holds one result per event, in order. The first 100 faults are listed, of all events together. With an `Idempotency-Key`, a call that is repeated after a lost response gets that response again, and nothing is published twice; an event that was refused stays refused under that key.',
     scope: 'events:write',
     body: publishBatchSchema,
     bodyExample: { events: [exampleEvent] },
     parse: parseBatch,
     maxBodyBytes: maxBatchBytes,
     takesIdempotencyKey: true,
-    replies: { 207: { description: 'One answer an event', schema: batchResultSchema } },
-    async handle({ deps, key, confirmKey, body, rawBody, idempotencyKey, requestId, traceparent }) {
-      requireRoom(deps);
+    replies: { 207: { description: 'One result per event', schema: batchResultSchema } },
+    async handle(context) {
+      const { deps, key, confirmKey, body, requestId, traceparent } = context;
+      requireCapacity(deps);
       const prepared: Prepared[] = [];
       const rest = createPauses();
       for (const item of body.events as BatchItem[]) {
@@ -53,36 +53,25 @@ export const publishBatchRoutes = [
         await rest();
       }
       const events = prepared.filter((item): item is NewEvent => !(item instanceof ApiError));
-      if (idempotencyKey === undefined) {
+      if (context.idempotencyKey === undefined) {
         const data = resultsOf(prepared, await publish(deps, events, confirmKey));
         report(deps, requestId, prepared, data);
         return { status: 207, body: { data } };
       }
-      const { pool, secretBox } = deps;
-      const request = {
-        apiKeyId: key.id,
-        route: 'publishEvents',
-        key: idempotencyKey,
-        digest: digestOf(rawBody),
-      };
       const accountIds = prepared.map((item) => (item instanceof ApiError ? null : item.accountId));
-      const reply = await onceForKey(
-        pool,
-        secretBox,
-        request,
+      const reply = await respondOnce<{ data: BatchResult[] }>(
+        context,
+        { route: 'publishEvents', keeping: { toKept: (kept) => toKept(kept, accountIds), fromKept } },
         async (client) => {
           const acceptances = events.length === 0 ? [] : await acceptEvents(client, events);
-          // Not a response to keep: with a valid key the same request may be sent again.
-          if (acceptances.some(({ kind }) => kind === 'key_refused')) throw keyRefused();
+          // Not a response to store: the same request may succeed later.
+          for (const each of acceptances)
+            if (each.kind === 'key_refused' || each.kind === 'contended') acceptedOf(each);
           return { status: 207, body: { data: resultsOf(prepared, acceptances) } };
-        },
-        {
-          toKept: (body) => toKept(body as { data: BatchResult[] }, accountIds),
-          fromKept,
         },
       );
       deps.wakeDispatcher();
-      if (!reply.isReplay) report(deps, requestId, prepared, (reply.body as { data: BatchResult[] }).data);
+      if (!reply.isReplay) report(deps, requestId, prepared, reply.body.data);
       return reply;
     },
   }),
@@ -91,9 +80,9 @@ export const publishBatchRoutes = [
 type Prepared = NewEvent | ApiError;
 
 /**
- * One event of a batch: ready to be accepted, or the error that it is answered with.
+ * One event of a batch: ready to be accepted, or the error of its result.
  *
- * @throws ApiError malformed_json: then the batch is no JSON
+ * @throws ApiError malformed_json: then the batch is not JSON
  */
 async function prepare(
   deps: Deps,
@@ -110,7 +99,7 @@ async function prepare(
   }
 }
 
-/** One result for each event, in order; `acceptances`: of those that could be accepted. */
+/** One result for each event, in order; `acceptances`: of those that were prepared without an error. */
 function resultsOf(prepared: readonly Prepared[], acceptances: readonly Acceptance[]): BatchResult[] {
   let next = 0;
   let faults = 0;
@@ -119,7 +108,6 @@ function resultsOf(prepared: readonly Prepared[], acceptances: readonly Acceptan
       if (item instanceof ApiError) throw item;
       const acceptance = acceptances[next];
       next += 1;
-      if (!acceptance) throw new Error('An event was not answered');
       return { status: 202, ...acceptedOf(acceptance) };
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -134,7 +122,7 @@ function resultsOf(prepared: readonly Prepared[], acceptances: readonly Acceptan
   });
 }
 
-/** Counts and logs what a batch came to. */
+/** Counts and logs the results of a batch. */
 function report(
   deps: Deps,
   requestId: string,
@@ -144,6 +132,7 @@ function report(
   results.forEach((result, index) => {
     const item = prepared[index];
     if ('error' in result) deps.metrics.publish.refused(result.error.code as ErrorCode);
-    else if (item && !(item instanceof ApiError)) tell(deps, requestId, item, result satisfies AcceptedEvent);
+    else if (item && !(item instanceof ApiError))
+      recordAccepted(deps, requestId, item, result satisfies AcceptedEvent);
   });
 }

@@ -8,7 +8,6 @@ import {
 } from '../../contracts/event.ts';
 import { acceptEvents, type Acceptance, type NewEvent } from '../../db/accept-events.ts';
 import type { ApiKey } from '../../db/api-keys.ts';
-import { onceForKey } from '../../db/idempotency-keys.ts';
 import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
@@ -16,8 +15,9 @@ import { membersOf } from '../../domain/json-text.ts';
 import { wireBodyOf, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
 import { decode } from '../parse-json.ts';
-import { fault, validationError } from '../problem.ts';
-import { digestOf, validate } from '../request-body.ts';
+import { fault, validationError } from '../problem-details.ts';
+import { validate } from '../request-body.ts';
+import { respondOnce } from '../respond-once.ts';
 import { defineRoute } from '../route.ts';
 
 export const tag = 'Events';
@@ -26,7 +26,8 @@ export const exampleEvent = {
   data: eventTypeExamples['document.processed'].data,
 };
 
-export function requireRoom({ backlog }: Deps): void {
+/** @throws ApiError unavailable */
+export function requireCapacity({ backlog }: Deps): void {
   if (backlog.isFull()) {
     throw new ApiError(
       'unavailable',
@@ -47,9 +48,7 @@ export async function accountFor(
     throw new ApiError(
       'service_key_required',
       'account_id may be given with a service key only. Leave it out.',
-      {
-        errors: [fault('/account_id', 'needs a service key')],
-      },
+      { errors: [fault('/account_id', 'needs a service key')] },
     );
   }
   if (accountId === undefined) throw validationError([fault('/account_id', 'is needed with a service key')]);
@@ -72,20 +71,17 @@ export function toNewEvent(
   const id = request.id ?? newId('evt');
   const timestamp = request.timestamp ?? null;
   const acceptedTimestamp = timestamp ?? wireTimestamp(new Date());
-  // The text that came: in what JSON.parse makes of it, long numbers have lost digits, and names may stand in another order.
+  // The text as it was sent: JSON.parse drops digits of long numbers and may reorder names.
   const data = membersOf(decode(bytes)).find(([name]) => name === 'data')?.[1] ?? '{}';
   const body = wireBodyOf({ id, event: type, timestamp: acceptedTimestamp, data });
-  const named = request.traceparent ?? header;
-  const traceparent = named === null ? null : toTraceparent(named);
+  const given = request.traceparent ?? header;
+  const traceparent = given === null ? null : toTraceparent(given);
   return { accountId, id, type, timestamp, acceptedTimestamp, traceparent, body, apiKeyId: key.id };
 }
 
-export const keyRefused = () =>
-  new ApiError('unauthorized', 'This API key was revoked, or may not publish any longer.');
-
-/** @throws ApiError for what was not accepted */
-export function acceptedOf(acceptance: Acceptance): AcceptedEvent {
-  switch (acceptance.kind) {
+/** @throws ApiError for an event that was not accepted */
+export function acceptedOf(acceptance: Acceptance | undefined): AcceptedEvent {
+  switch (acceptance?.kind) {
     case 'accepted':
     case 'duplicate':
       return acceptance.event;
@@ -93,19 +89,23 @@ export function acceptedOf(acceptance: Acceptance): AcceptedEvent {
       throw new ApiError(
         'event_id_conflict',
         `The event id "${acceptance.id}" was accepted before with another content. An event cannot be changed: use a new id.`,
-        {
-          errors: [fault('/id', 'belongs to another event')],
-        },
+        { errors: [fault('/id', 'belongs to another event')] },
       );
     case 'no_account':
       throw noSuchAccount();
     case 'key_refused':
-      throw keyRefused();
+      throw new ApiError('unauthorized', 'This API key was revoked, or may not publish any longer.');
+    case 'contended':
+      throw new ApiError('unavailable', 'The webhooks of the account are being changed. Publish again.', {
+        retryAfterSeconds: 1,
+      });
+    case undefined:
+      throw new Error('An event has no acceptance');
   }
 }
 
-/** Counts and logs an event that is answered with 202. */
-export function tell(
+/** Counts and logs an accepted event. */
+export function recordAccepted(
   { metrics, log }: Deps,
   requestId: string,
   event: NewEvent,
@@ -127,17 +127,23 @@ export function tell(
   );
 }
 
-/** Accepts a request's events. @throws ApiError where the key is of no use any longer, so that nothing was accepted */
+/** Accepts a request's events. @throws ApiError where none was accepted because of the key or of too many waiting events */
 export async function publish(
   { publisher }: Deps,
   events: readonly NewEvent[],
   confirmKey: () => Promise<void>,
 ): Promise<Acceptance[]> {
   const acceptances = events.length === 0 ? [] : await publisher.publish(events);
+  if (acceptances === null) {
+    throw new ApiError('unavailable', 'Too many events wait to be written. Publish again.', {
+      retryAfterSeconds: 1,
+      limit: 'memory',
+    });
+  }
   if (acceptances.every(({ kind }) => kind === 'key_refused')) {
     await confirmKey();
     if (events.length > 0) {
-      throw new ApiError('unavailable', 'The API key was changed at this moment. Publish again.', {
+      throw new ApiError('unavailable', 'The API key was changed during the request. Publish again.', {
         retryAfterSeconds: 1,
       });
     }
@@ -153,7 +159,7 @@ export const publishRoutes = [
     tag,
     summary: 'Publish an event',
     description:
-      'Answers once the event and its deliveries are committed. The same `id` again is answered with `duplicate: true` and sends nothing.',
+      'Responds once the event and its deliveries are committed. The same `id` again gets `duplicate: true`, and nothing is sent.',
     scope: 'events:write',
     body: publishEventSchema,
     bodyExample: exampleEvent,
@@ -161,31 +167,23 @@ export const publishRoutes = [
     takesIdempotencyKey: true,
     replies: { 202: { description: 'Accepted', schema: acceptedEventSchema } },
     errors: ['event_id_conflict', 'service_key_required'],
-    async handle({ deps, key, confirmKey, body, rawBody, idempotencyKey, requestId, traceparent }) {
-      requireRoom(deps);
+    async handle(context) {
+      const { deps, key, confirmKey, body, rawBody, requestId, traceparent } = context;
+      requireCapacity(deps);
       const accountId = await accountFor(deps, key, body.account_id);
       const event = toNewEvent(body, { key, accountId, traceparent, bytes: rawBody });
-      if (idempotencyKey === undefined) {
+      if (context.idempotencyKey === undefined) {
         const [acceptance] = await publish(deps, [event], confirmKey);
-        if (!acceptance) throw new Error('An event was not answered');
         const accepted = acceptedOf(acceptance);
-        tell(deps, requestId, event, accepted);
+        recordAccepted(deps, requestId, event, accepted);
         return { status: 202, body: accepted };
       }
-      const { pool, secretBox } = deps;
-      const request = {
-        apiKeyId: key.id,
-        route: 'publishEvent',
-        key: idempotencyKey,
-        digest: digestOf(rawBody),
-      };
-      const reply = await onceForKey(pool, secretBox, request, async (client) => {
+      const reply = await respondOnce(context, { route: 'publishEvent' }, async (client) => {
         const [acceptance] = await acceptEvents(client, [event]);
-        if (!acceptance) throw new Error('An event has no acceptance');
         return { status: 202, body: acceptedOf(acceptance) };
       });
       deps.wakeDispatcher();
-      if (!reply.isReplay) tell(deps, requestId, event, reply.body as AcceptedEvent);
+      if (!reply.isReplay) recordAccepted(deps, requestId, event, reply.body);
       return reply;
     },
   }),

@@ -33,9 +33,11 @@ export function toWebhook(row: WebhookRow): Webhook {
   };
 }
 
+export const noSuchWebhook = () => new ApiError('not_found', 'There is no such webhook.');
+
 /** @throws ApiError not_found */
 export async function requireWebhook({ pool }: Deps, accountId: string, id: string): Promise<WebhookRow> {
   const webhook = await findWebhook(pool, accountId, id);
-  if (!webhook) throw new ApiError('not_found', 'There is no such webhook.');
+  if (!webhook) throw noSuchWebhook();
   return webhook;
 }

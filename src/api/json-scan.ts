@@ -8,8 +8,8 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 const byteOrderMark = 0xef;
 
-// Both functions go over the bytes once and know strings and brackets only, so they cost the same whatever the bytes are.
-// They run before JSON.parse, and what is no JSON they leave for it to find.
+// Both functions read the bytes once and know only strings and brackets, so their cost depends on the length alone. They run
+// before JSON.parse, which finds what is not JSON.
 
 function endOfString(bytes: Buffer, start: number): number {
   let at = start + 1;
@@ -18,8 +18,8 @@ function endOfString(bytes: Buffer, start: number): number {
 }
 
 /**
- * `tooDeep`: where the body nests deeper than so many levels, the name of what does at the top of the body, and null where
- * nothing does. `names`: how many names its objects have, those that are repeated counted each time.
+ * `tooDeep`: the top-level name of what nests deeper than `maxLevels`; null where nothing does. `names`: how many names all
+ * objects have together, repeated ones included.
  */
 type Survey = { tooDeep: { name: string | null } | null; names: number };
 
@@ -72,11 +72,11 @@ export type Span = { start: number; end: number };
 export function findItems(bytes: Buffer, maxItems: number): Span[] {
   const items: Span[] = [];
   let level = 0;
-  // Where the item that is under way starts.
+  // Where the current item starts.
   let from: number | null = null;
   const end = (at: number) => {
     const item = trim(bytes, from ?? at, at);
-    // Neither nothing nor this mark is an item: left where it is, it is found to be no JSON.
+    // An empty item and a byte order mark stay in the outline, where JSON.parse refuses them.
     if (item.end > item.start && bytes[item.start] !== byteOrderMark) items.push(item);
   };
   for (let at = 0; at < bytes.length && items.length <= maxItems; at += 1) {

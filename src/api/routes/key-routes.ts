@@ -26,7 +26,7 @@ function toKey(row: ApiKeyRow, caller: ApiKey): Key {
   };
 }
 
-/** Nobody gives or takes what the own key does not have. @throws ApiError missing_scope */
+/** A key creates and revokes only keys whose scopes it has itself. @throws ApiError missing_scope */
 function requireScopesOf(caller: ApiKey, needed: readonly string[], rule: string): void {
   const missing = needed.filter((scope) => !caller.scopes.includes(scope));
   if (missing.length > 0)
@@ -39,7 +39,7 @@ export const keyRoutes = [
     path: '/v1/keys',
     operationId: 'listKeys',
     tag,
-    summary: "List the account's API keys, newest first, the revoked ones among them",
+    summary: "List the account's API keys, newest first, including revoked ones",
     scope: 'webhooks:read',
     query: z.strictObject(pageQuery),
     replies: { 200: { description: 'A page of keys', schema: pageOf(keySchema, 'KeyPage') } },
@@ -56,7 +56,7 @@ export const keyRoutes = [
     operationId: 'createKey',
     tag,
     summary: 'Create an API key for the account',
-    description: `The answer holds the key, which is kept as its digest only. A key gives no scope that it does not have. An account has at most ${maxValidKeys} valid keys. Audited.`,
+    description: `The response holds the key, which is stored only as a digest. A key cannot give a scope that it does not have. An account has at most ${maxValidKeys} valid keys. Audited.`,
     scope: 'webhooks:write',
     body: createKeySchema,
     bodyExample: { name: 'Producer', scopes: ['events:write'] },
@@ -73,6 +73,11 @@ export const keyRoutes = [
           digest: digestOfKey(key),
           scopes: body.scopes,
         });
+        if (!inserted)
+          throw new ApiError(
+            'key_limit_reached',
+            `An account may have ${maxValidKeys} valid keys. Revoke one that is no longer needed.`,
+          );
         await insertAuditRecord(client, {
           accountId,
           actor: caller.id,
@@ -90,16 +95,16 @@ export const keyRoutes = [
     path: '/v1/keys/{id}',
     operationId: 'revokeKey',
     tag,
-    summary: 'Revoke an API key of the account, from this moment on',
+    summary: 'Revoke an API key of the account',
     description:
-      'Its sessions end with it. A key revokes itself, and keys with no scope that it does not have. Audited.',
+      'Takes effect at once and ends its sessions. A key may revoke itself, and keys whose scopes it has. Audited.',
     scope: 'webhooks:write',
     replies: { 204: { description: 'Revoked' } },
     async handle({ deps, key, id }) {
       const accountId = accountOf(key);
       await withTransaction(deps.pool, async (client) => {
         const revoked = await revokeAccountKey(client, accountId, id);
-        if (!revoked) throw new ApiError('not_found', 'There is no such key that is valid.');
+        if (!revoked) throw new ApiError('not_found', 'There is no such valid key.');
         if (id !== key.id)
           requireScopesOf(key, revoked, 'A key revokes only keys whose scopes it has itself');
         await insertAuditRecord(client, { accountId, actor: key.id, action: 'key.revoked', target: id });

@@ -13,8 +13,6 @@ import {
   updateWebhookSchema,
   webhookSchema,
 } from '../../contracts/webhook.ts';
-import { onceForKey } from '../../db/idempotency-keys.ts';
-import { withTransaction, type Client } from '../../db/pool.ts';
 import { readCap } from '../../db/webhook-stats.ts';
 import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks.ts';
 import type { Deps } from '../../deps.ts';
@@ -26,17 +24,17 @@ import { ApiError } from '../../errors.ts';
 import { findHostFault } from '../../outbound/host-faults.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { validationError } from '../problem.ts';
-import { digestOf } from '../request-body.ts';
-import { defineRoute, type Reply } from '../route.ts';
+import { validationError } from '../problem-details.ts';
+import { respondOnce } from '../respond-once.ts';
+import { defineRoute } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
-import { requireWebhook, toWebhook } from './webhook-view.ts';
+import { noSuchWebhook, requireWebhook, toWebhook } from './webhook-view.ts';
 
 const tag = 'Webhooks';
 
 function requireTarget({ guard }: Deps, url: string): void {
   const verdict = guard.checkUrl(url);
-  // Of an attempt it is a failed lookup, and would wait for a corrected URL; here the caller can correct it at once.
+  // In an attempt this is a failed lookup that is retried; here the caller can correct the URL at once.
   const fault = verdict.ok ? findHostFault(verdict.url.hostname) : verdict.message;
   if (fault !== null) throw validationError([{ pointer: '/url', message: fault }]);
 }
@@ -48,7 +46,7 @@ export const webhookRoutes = [
     operationId: 'createWebhook',
     tag,
     summary: 'Create a webhook',
-    description: 'The answer holds the secret that every request to this webhook is signed with.',
+    description: 'The response holds the secret that signs every request to this webhook.',
     scope: 'webhooks:write',
     body: createWebhookSchema,
     bodyExample: {
@@ -59,12 +57,13 @@ export const webhookRoutes = [
     takesIdempotencyKey: true,
     replies: { 201: { description: 'Created', schema: createdWebhookSchema } },
     errors: ['webhook_limit_reached', 'webhook_deleted'],
-    async handle({ deps, key, body, rawBody, idempotencyKey }) {
-      const accountId = accountOf(key);
+    async handle(context) {
+      const { deps, body } = context;
       requireTarget(deps, body.url);
-      const { pool, secretBox, config } = deps;
+      const { secretBox, config } = deps;
+      const accountId = accountOf(context.key);
       const id = newId('wh');
-      const create = async (client: Client): Promise<Reply & { body: unknown }> => {
+      return respondOnce(context, { route: 'createWebhook', webhookId: id }, async (client) => {
         const secret = newSecret();
         const row = await insertWebhook(
           client,
@@ -80,18 +79,14 @@ export const webhookRoutes = [
           },
           config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
         );
+        if (!row)
+          throw new ApiError(
+            'webhook_limit_reached',
+            `An account may have ${config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT} webhooks. Delete one that is no longer needed.`,
+          );
         const { webhook_id, url, events, ...rest } = toWebhook(row);
         return { status: 201, body: { webhook_id, url, events, secret, ...rest } };
-      };
-      if (idempotencyKey === undefined) return withTransaction(pool, create);
-      const request = {
-        apiKeyId: key.id,
-        route: 'createWebhook',
-        key: idempotencyKey,
-        digest: digestOf(rawBody),
-        webhookId: id,
-      };
-      return onceForKey(pool, secretBox, request, create);
+      });
     },
   }),
   defineRoute({
@@ -116,7 +111,7 @@ export const webhookRoutes = [
     tag,
     summary: 'Send a test event now',
     description:
-      "One signed attempt with the type's example, answered with its outcome. The receiver sees `X-FLTR-Test: true`. It is not retried, not kept in the log and does not count toward the hourly cap. An account sends at most 60 a minute.",
+      "Makes one signed attempt with the type's example and responds with its outcome. The receiver sees `X-FLTR-Test: true`. A test event is not retried, not logged, and does not count toward the hourly cap. At most 60 a minute per account.",
     scope: 'webhooks:write',
     isTestEvent: true,
     body: testWebhookSchema,
@@ -185,7 +180,7 @@ export const webhookRoutes = [
     tag,
     summary: 'Change a webhook',
     description:
-      'A new URL counts for deliveries that already wait. `active: false` holds what waits and what comes; `active: true` delivers what is held, oldest first.',
+      'A new URL also applies to waiting deliveries. `active: false` holds waiting and new deliveries; `active: true` delivers the held ones, oldest first.',
     scope: 'webhooks:write',
     body: updateWebhookSchema,
     bodyExample: { events: ['document.*', 'dataset.*'], description: 'Search index' },
@@ -193,7 +188,7 @@ export const webhookRoutes = [
     async handle({ deps, key, id, body }) {
       if (body.url !== undefined) requireTarget(deps, body.url);
       const row = await updateWebhook(deps.pool, accountOf(key), id, body);
-      if (!row) throw new ApiError('not_found', 'There is no such webhook.');
+      if (!row) throw noSuchWebhook();
       if (body.active === true) deps.wakeDispatcher();
       return { status: 200, body: toWebhook(row) };
     },
@@ -204,12 +199,12 @@ export const webhookRoutes = [
     operationId: 'deleteWebhook',
     tag,
     summary: 'Delete a webhook',
-    description: 'Its secrets are wiped, what waits is canceled; the log keeps what was.',
+    description:
+      'Its secrets are wiped and its waiting deliveries are canceled. The log keeps its deliveries.',
     scope: 'webhooks:write',
     replies: { 204: { description: 'Deleted' } },
     async handle({ deps, key, id }) {
-      if (!(await deleteWebhook(deps.pool, accountOf(key), id)))
-        throw new ApiError('not_found', 'There is no such webhook.');
+      if (!(await deleteWebhook(deps.pool, accountOf(key), id))) throw noSuchWebhook();
       return { status: 204 };
     },
   }),

@@ -34,7 +34,7 @@ export const settingsRoutes = [
     path: '/v1/settings',
     operationId: 'getSettings',
     tag: 'Settings',
-    summary: 'The limits and times that the service works with',
+    summary: 'Get the limits and times that the service uses',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The settings', schema: settingsSchema } },
     handle({ deps, key }) {

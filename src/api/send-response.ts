@@ -1,27 +1,27 @@
 import type { Response } from 'express';
 import { securityHeaders } from './security-headers.ts';
 
-/** No answer here is a page: a browser that is shown one loads nothing, and shows it in no frame. */
+/** Only pages load anything: a browser that is shown another response loads nothing and puts it in no frame. */
 const constantHeaders = securityHeaders({ defaultSrc: ["'none'"], frameAncestors: ["'none'"] }).flat();
 
-export type Answer = {
+type Content = {
   status: number;
   body?: string | undefined;
-  /** JSON unless said. */
+  /** Default: JSON. */
   contentType?: string;
   headers?: Readonly<Record<string, string>>;
-  /** A page's security headers, in place of those for what is none. */
+  /** The security headers of a page, in place of the default ones. */
   pageHeaders?: readonly [string, string][];
 };
 
-/** Every answer is written here, in one piece: `setHeader` by `setHeader`, headers cost more than the rest of it. */
-export function sendAnswer(
+/** Writes a response with one `writeHead`: calls of `setHeader` would cost more than the rest of it. */
+export function sendResponse(
   response: Response,
-  { status, body, contentType, headers, pageHeaders }: Answer,
+  { status, body, contentType, headers, pageHeaders }: Content,
 ): void {
   const { requestId, isPrivate } = response.locals as { requestId: string; isPrivate?: boolean };
   const all = [...(pageHeaders?.flat() ?? constantHeaders), 'X-Request-Id', requestId];
-  // What a key may read is nobody else's, and may hold a secret.
+  // It may hold a secret.
   if (isPrivate === true) all.push('Cache-Control', 'no-store');
   for (const name in headers) all.push(name, headers[name] ?? '');
   if (body !== undefined) {
@@ -32,5 +32,5 @@ export function sendAnswer(
 }
 
 export function sendJson(response: Response, status: number, body: unknown): void {
-  sendAnswer(response, { status, body: JSON.stringify(body) });
+  sendResponse(response, { status, body: JSON.stringify(body) });
 }

@@ -7,9 +7,9 @@ import { ApiError, errorCatalogue, type FieldError } from '../errors.ts';
 import type { PublishMetrics } from '../observability/publish-metrics.ts';
 import { SenderBusy } from '../outbound/sender-busy.ts';
 import { isTemporalUnavailable } from '../temporal/client.ts';
-import { sendAnswer } from './answer.ts';
+import { sendResponse } from './send-response.ts';
 
-/** An error as RFC 9457 tells it, without the request's id. */
+/** An error as RFC 9457 has it, without the request's id. */
 export function toProblem(error: ApiError): Omit<Problem, 'request_id'> {
   return {
     type: `urn:fltr-webhooks:problem:${error.code}`,
@@ -21,10 +21,10 @@ export function toProblem(error: ApiError): Omit<Problem, 'request_id'> {
   };
 }
 
-/** A body can have more faults than are of use to anybody: a response names so many. */
+/** Most faults that a response lists. */
 export const maxListedFaults = 100;
 
-/** Longer ones are cut: a request's names must not make its response large. */
+/** Longer ones are cut: the names in a request must not make its response large. */
 const maxPointerLength = 200;
 
 /** @example toPointer(['data', 'a/b', 0]) // '/data/a~1b/0' */
@@ -44,7 +44,7 @@ export const fault = (pointer: string, words: string): FieldError => ({
   message: `${subjectOf(pointer)} ${words}`,
 });
 
-/** The faults that zod found, the first ones of many, each with where it is: a JSON pointer below `base`. */
+/** The first faults that zod found, each with a JSON pointer below `base`. */
 export function toFieldErrors(error: z.ZodError, base = ''): FieldError[] {
   const faults: FieldError[] = [];
   for (const issue of error.issues) {
@@ -58,15 +58,15 @@ export function toFieldErrors(error: z.ZodError, base = ''): FieldError[] {
   return faults;
 }
 
-/** Faults that the detail says in words; all that are listed are in `errors`. */
+/** Faults that the detail names; `errors` lists them all. */
 const maxFaultsInDetail = 3;
 
 export function validationError(errors: FieldError[]): ApiError {
-  const said = errors.slice(0, maxFaultsInDetail).map(({ message }) => message.replace(/\.$/, ''));
-  const rest = errors.length - said.length;
+  const named = errors.slice(0, maxFaultsInDetail).map(({ message }) => message.replace(/\.$/, ''));
+  const rest = errors.length - named.length;
   const count = errors.length >= maxListedFaults ? 'many' : String(rest);
   const more = rest > 0 ? `; and ${count} more` : '';
-  return new ApiError('validation_failed', `${said.join('; ')}${more}.`, {
+  return new ApiError('validation_failed', `${named.join('; ')}${more}.`, {
     errors: errors.slice(0, maxListedFaults),
   });
 }
@@ -75,7 +75,7 @@ export function bodyTooLarge(maxBytes: number): ApiError {
   return new ApiError('body_too_large', `The body may have at most ${maxBytes} bytes.`);
 }
 
-/** Whatever went wrong, as an error for the caller: never a stack, never a statement. */
+/** Any error as one for the caller: never a stack, never a statement. */
 function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (isDatabaseUnavailable(error))
@@ -83,11 +83,17 @@ function toApiError(error: unknown): ApiError {
       retryAfterSeconds: 2,
     });
   if (isTemporalUnavailable(error))
-    return new ApiError('unavailable', 'Temporal cannot be reached. Try again.', { retryAfterSeconds: 2 });
-  if (error instanceof SenderBusy)
-    return new ApiError('unavailable', 'Too many requests to this receiver are under way. Try again.', {
-      retryAfterSeconds: error.seconds,
+    return new ApiError('unavailable', 'Temporal cannot be reached right now. Send the request again.', {
+      retryAfterSeconds: 2,
     });
+  if (error instanceof SenderBusy)
+    return new ApiError(
+      'unavailable',
+      'Too many requests to this receiver are running. Send the request again.',
+      {
+        retryAfterSeconds: error.seconds,
+      },
+    );
   const type = (error as { type?: unknown } | null)?.type;
   const status = (error as { status?: unknown } | null)?.status;
   if (type === 'entity.too.large') {
@@ -99,11 +105,11 @@ function toApiError(error: unknown): ApiError {
   }
   return new ApiError(
     'internal_error',
-    'This is a fault of the service. Its log has the details under the request id.',
+    'This is an error of the service. Its log has the details under the request id.',
   );
 }
 
-/** The last middleware: every error of every route ends here. `publish` is told of what was not published. */
+/** The last middleware, for every error of every route. `publish` counts requests that published nothing. */
 export function problemHandler(log: Logger, publish?: Pick<PublishMetrics, 'refused'>): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
     if (response.headersSent) {
@@ -115,7 +121,7 @@ export function problemHandler(log: Logger, publish?: Pick<PublishMetrics, 'refu
     if (response.locals['isPublishing'] === true) publish?.refused(problem.limit ?? problem.code);
     if (problem.status >= 500)
       log.error({ err: error, request_id: requestId, path: request.path }, problem.code);
-    sendAnswer(response, {
+    sendResponse(response, {
       status: problem.status,
       contentType: 'application/problem+json',
       body: JSON.stringify({ ...toProblem(problem), request_id: requestId }),

@@ -11,7 +11,7 @@ import { defineRoute } from '../route.ts';
 
 const tag = 'Events';
 
-/** A time as cursors hold it: what only looks like one, PostgreSQL would refuse, as it does the year 0. */
+/** A time as cursors hold it. PostgreSQL would refuse an invalid date, and the year 0. */
 const createdAtPattern = {
   test: (text: string) =>
     /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text) &&
@@ -49,7 +49,7 @@ export const eventRoutes = [
       const event = await findEvent(deps.pool, accountOf(key), id);
       if (!event) throw new ApiError('not_found', 'There is no such event.');
       const body = event.body?.toString() ?? null;
-      // As it was written: JSON.parse would take digits from its numbers.
+      // The text as it was published: JSON.parse drops digits of long numbers.
       const data = body === null ? 'null' : membersOf(body).find(([name]) => name === 'data')?.[1];
       const rest = JSON.stringify({ ...event, body });
       return { status: 200, json: `${rest.slice(0, -1)},"data":${data}}` };

@@ -23,7 +23,7 @@ export const eventTypeRoutes = [
     path: '/v1/event-types',
     operationId: 'listEventTypes',
     tag: 'Event types',
-    summary: 'The event types, each with the JSON Schema of its data and an example',
+    summary: 'List the event types, each with the JSON Schema of its data and an example',
     scope: 'webhooks:read',
     replies: {
       200: {

@@ -12,6 +12,6 @@ export const traceparentSchema = z
   .regex(traceparentPattern, 'must be a W3C traceparent: version-traceid-parentid-flags in lower-case hex')
   .meta({
     description:
-      'The trace that the event belongs to (W3C Trace Context); wins over the header `traceparent`. Each attempt sends it on with a parent id of its own.',
+      'The trace of the event (W3C Trace Context); takes precedence over the header `traceparent`. Each attempt sends it with a parent id of its own.',
     example: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
   });

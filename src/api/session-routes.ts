@@ -5,20 +5,20 @@ import { findApiKey, findNamedKey, type NamedKey } from '../db/api-keys.ts';
 import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey } from '../security/api-keys.ts';
-import { sendAnswer } from './answer.ts';
-import { accountOf, keyOrRefuse } from './auth.ts';
-import type { BodyRoom } from './body-room.ts';
+import { accountOf, requireKey } from './auth.ts';
+import type { BodyMemory } from './body-memory.ts';
 import { parseJson } from './parse-json.ts';
-import { countFailures, countFor, type RateLimits } from './rate-limit.ts';
+import { countFailures, countFor, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
+import { sendResponse } from './send-response.ts';
 import { openSession, sealSession, sessionCookie, sessionOfCookies } from './session-cookie.ts';
 
 export const sessionPath = '/session';
 const maxBodyBytes = 4096;
 
 /**
- * A browser sends the cookie along whoever wrote the page: only a page of this service can send this header, for nobody
- * else's is allowed to by the browser, which also says where the page is from.
+ * Against CSRF: a browser sends the cookie with the requests of any page, but lets only a page of this service send this
+ * header. It also says where the page comes from.
  *
  * @throws ApiError cross_origin_refused
  */
@@ -34,7 +34,7 @@ function requireOwnPage(headers: IncomingHttpHeaders): void {
   if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host))
     throw new ApiError(
       'cross_origin_refused',
-      "The page's origin is another one than the Host header says. A proxy before the service must pass Host on.",
+      "The page's origin is not the host in the Host header. A proxy in front of the service must forward Host.",
     );
 }
 
@@ -65,37 +65,39 @@ function toSession({ key, expiresAt }: SessionOfKey): Session {
   };
 }
 
-type Shared = { limits: RateLimits; room: BodyRoom };
-
-/** Signing the dashboard in and out: the cookie stands for the key from then on. */
-export function addSessionRoutes(app: Express, deps: Deps, { limits, room }: Shared): void {
+/** Sign-in and sign-out of the dashboard. The cookie stands for the key. */
+export function addSessionRoutes(
+  app: Express,
+  deps: Deps,
+  { limits, bodyMemory }: { limits: RateLimits; bodyMemory: BodyMemory },
+): void {
   const { pool, secretBox, signIn, config } = deps;
   const isSecure = config.FLTR_ENV === 'production';
   const readBody = createBodyReader(maxBodyBytes);
 
   const readSignIn = async (request: Request, response: Response) => {
-    const held = room.open(sessionPath);
+    const reservation = bodyMemory.open(sessionPath);
     try {
-      return validate(signInSchema, parseJson(await readBody(request, response, held)));
+      return validate(signInSchema, parseJson(await readBody(request, response, reservation)));
     } finally {
-      held.giveBack();
+      reservation.release();
     }
   };
   const keyFor = async (body: { key?: string | undefined; token?: string | undefined }) => {
     if (body.key !== undefined)
-      return keyOrRefuse(await findApiKey(pool, digestOfKey(body.key), config.FLTR_ENV));
+      return requireKey(await findApiKey(pool, digestOfKey(body.key), config.FLTR_ENV));
     const digest = signIn?.redeem(body.token ?? '') ?? null;
     const key = digest && (await findApiKey(pool, digest, config.FLTR_ENV));
     if (!key)
       throw new ApiError(
         'unauthorized',
-        'This sign-in link was used before, has expired, or is of another run of the service. Sign in with an API key instead.',
+        'This sign-in link was used before, has expired, or belongs to another run of the service. Sign in with an API key instead.',
       );
     return key;
   };
-  const answer = (response: Response, status: number, body?: Session, cookie?: string): void => {
+  const respond = (response: Response, status: number, body?: Session, cookie?: string): void => {
     response.locals['isPrivate'] = true;
-    sendAnswer(response, {
+    sendResponse(response, {
       status,
       body: body && JSON.stringify(body),
       headers: cookie === undefined ? {} : { 'Set-Cookie': cookie },
@@ -117,9 +119,9 @@ export function addSessionRoutes(app: Express, deps: Deps, { limits, room }: Sha
       const { id } = found;
       countFor(response, found);
       await limits.api?.(request, response);
-      const key = keyOrRefuse(await findNamedKey(pool, id, config.FLTR_ENV));
+      const key = requireKey(await findNamedKey(pool, id, config.FLTR_ENV));
       const { sealed, expiresAt } = sealSession(secretBox, id);
-      answer(response, 200, toSession({ key, expiresAt }), sessionCookie(sealed, isSecure));
+      respond(response, 200, toSession({ key, expiresAt }), sessionCookie(sealed, isSecure));
     }),
   );
   app.get(
@@ -129,11 +131,11 @@ export function addSessionRoutes(app: Express, deps: Deps, { limits, room }: Sha
       if (!session) throw new ApiError('unauthorized', 'Nobody is signed in.');
       countFor(response, session.key);
       await limits.api?.(request, response);
-      answer(response, 200, toSession(session));
+      respond(response, 200, toSession(session));
     }),
   );
   app.delete(
     sessionPath,
-    handle((_request, response) => answer(response, 204, undefined, sessionCookie(null, isSecure))),
+    handle((_request, response) => respond(response, 204, undefined, sessionCookie(null, isSecure))),
   );
 }

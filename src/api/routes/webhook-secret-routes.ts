@@ -5,23 +5,22 @@ import {
   webhookSecretSchema,
 } from '../../contracts/webhook.ts';
 import { insertAuditRecord } from '../../db/audit-records.ts';
-import { onceForKey } from '../../db/idempotency-keys.ts';
-import { withTransaction, type Client } from '../../db/pool.ts';
+import { withTransaction } from '../../db/pool.ts';
 import { endOverlap, rotateSecret } from '../../db/webhook-secrets.ts';
 import { newSecret } from '../../domain/signature.ts';
 import { isOverlap } from '../../domain/signing-secrets.ts';
 import { ApiError } from '../../errors.ts';
 import { accountOf } from '../auth.ts';
-import { digestOf } from '../request-body.ts';
+import { respondOnce } from '../respond-once.ts';
 import { defineRoute } from '../route.ts';
-import { requireWebhook, toWebhook } from './webhook-view.ts';
+import { noSuchWebhook, requireWebhook, toWebhook } from './webhook-view.ts';
 
 const tag = 'Webhooks';
 
 const rotationUnderWay = (until: Date) =>
   new ApiError(
     'rotation_under_way',
-    `The previous secret signs until ${until.toISOString()}, as the last rotation promised. Rotate again after that, or with "end_overlap": true, which ends the previous secret now.`,
+    `The previous secret still signs until ${until.toISOString()}. Rotate again after that, or send "end_overlap": true to end the previous secret now.`,
   );
 
 export const webhookSecretRoutes = [
@@ -31,8 +30,7 @@ export const webhookSecretRoutes = [
     operationId: 'getWebhookSecret',
     tag,
     summary: "Read a webhook's secret",
-    description:
-      'Audited: who read it, and when, is kept. Whoever has the secret can forge requests, hence the scope to write.',
+    description: 'Audited. Needs a write scope, because whoever has the secret can forge requests.',
     scope: 'webhooks:write',
     replies: { 200: { description: 'The secret', schema: webhookSecretSchema } },
     async handle({ deps, key, id }) {
@@ -60,10 +58,10 @@ export const webhookSecretRoutes = [
     tag,
     summary: 'Give a webhook a new secret',
     description: [
-      'The answer holds the new secret. For `overlap_seconds`, the previous one goes on to sign: `X-FLTR-Signature` is made with the previous secret, `webhook-signature` lists a signature for each of the two. After that, the new one signs alone, retries of earlier events included.',
+      'The response holds the new secret. For `overlap_seconds` the previous secret stays valid: `X-FLTR-Signature` uses the previous secret, and `webhook-signature` lists one signature for each of the two. After the overlap only the new secret signs, also retries of earlier events.',
       'A receiver that checks only `X-FLTR-Signature` switches its secret when the overlap ends, or calls `…/rotate-secret/finish` right after switching. One that checks `webhook-signature` may switch at any time during the overlap.',
-      'During an overlap, another rotation is refused with 409 `rotation_under_way`, for it would end the previous secret before its time. With `end_overlap: true` it is made: the secret that was current becomes the previous one, and the one before it ends at once.',
-      'Send an `Idempotency-Key`, so that a call repeated after a lost response has the first response again. With `overlap_seconds: 0` the previous secret ends at once: for one that leaked. The body may be empty. Audited.',
+      'During an overlap another rotation is refused with 409 `rotation_under_way`, because it would end the previous secret early. With `end_overlap: true` it is accepted: the current secret becomes the previous one, and the one before it ends at once.',
+      'Send an `Idempotency-Key` so that a call that is repeated after a lost response gets the first response again. `overlap_seconds: 0` ends the previous secret at once: use it for a secret that leaked. The body may be empty. Audited.',
     ].join('\n\n'),
     scope: 'webhooks:write',
     body: rotateSecretSchema,
@@ -72,19 +70,21 @@ export const webhookSecretRoutes = [
     takesIdempotencyKey: true,
     replies: { 200: { description: 'The webhook with its new secret', schema: rotatedWebhookSchema } },
     errors: ['rotation_under_way', 'webhook_deleted'],
-    async handle({ deps, key, id, body, rawBody, idempotencyKey }) {
-      const { pool, secretBox } = deps;
+    async handle(context) {
+      const { deps, key, id, body } = context;
       const accountId = accountOf(key);
-      const rotate = async (client: Client) => {
+      // The id is part of it: the same key for another webhook is another request.
+      const route = `rotateWebhookSecret ${id}`;
+      return respondOnce(context, { route, webhookId: id }, async (client) => {
         const secret = newSecret();
         const rotated = await rotateSecret(client, {
           accountId,
           webhookId: id,
-          sealedSecret: secretBox.seal(secret, id),
+          sealedSecret: deps.secretBox.seal(secret, id),
           overlapSeconds: body.overlap_seconds,
           endsOverlap: body.end_overlap,
         });
-        if (!rotated) throw new ApiError('not_found', 'There is no such webhook.');
+        if (!rotated) throw noSuchWebhook();
         if ('overlapUntil' in rotated) throw rotationUnderWay(rotated.overlapUntil);
         await insertAuditRecord(client, {
           accountId,
@@ -94,17 +94,7 @@ export const webhookSecretRoutes = [
         });
         const { webhook_id, url, events, ...rest } = toWebhook(rotated.webhook);
         return { status: 200, body: { webhook_id, url, events, secret, ...rest } };
-      };
-      if (idempotencyKey === undefined) return { ...(await withTransaction(pool, rotate)) };
-      const request = {
-        apiKeyId: key.id,
-        // Part of it, so that the same key at another webhook is another request.
-        route: `rotateWebhookSecret ${id}`,
-        key: idempotencyKey,
-        digest: digestOf(rawBody),
-        webhookId: id,
-      };
-      return { ...(await onceForKey(pool, secretBox, request, rotate)) };
+      });
     },
   }),
   defineRoute({
@@ -114,7 +104,7 @@ export const webhookSecretRoutes = [
     tag,
     summary: 'End the overlap now',
     description:
-      'From now on the new secret signs alone, and the previous one is wiped. Where no overlap runs, nothing changes and the answer is the same. Audited when it ended one.',
+      'From now on only the new secret signs, and the previous one is wiped. Without an overlap nothing changes, and the response is the same. Audited when it ended an overlap.',
     scope: 'webhooks:write',
     replies: { 200: { description: 'The webhook as it is now', schema: webhookSchema } },
     async handle({ deps, key, id }) {
@@ -131,7 +121,7 @@ export const webhookSecretRoutes = [
         }
         return ended;
       });
-      if (!row) throw new ApiError('not_found', 'There is no such webhook.');
+      if (!row) throw noSuchWebhook();
       return { status: 200, body: toWebhook(row) };
     },
   }),

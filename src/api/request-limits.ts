@@ -7,10 +7,10 @@ import { createHitStore } from './hit-store.ts';
 
 const windowMs = 60_000;
 const maxClients = 100_000;
-/** Calls a minute without a valid key that an address is told so of; more are told to wait. */
+/** Calls a minute without a valid key that one address may make. */
 const failuresPerMinute = 300;
-/** An account may call so many times as often as one key: keys can be made, so their limit alone bounds nothing. */
-const keysWorth = 10;
+/** An account's limit, as a multiple of that of one key: an account can make keys, so their limit alone bounds nothing. */
+const accountFactor = 10;
 /** Each is a request to a URL that the account chose, which no other limit counts. */
 export const testEventsPerMinute = 60;
 
@@ -19,26 +19,26 @@ type Limit = (request: Request, response: Response) => Promise<void>;
 /** Null: no limit. */
 export type RateLimits = Record<'api' | 'publish' | 'testEvents' | 'failedAuthentication', Limit | null>;
 
-/** Who a call is counted for, once that is known. A service key has no account, and is counted by itself. */
+/** Sets who a call counts for. A service key has no account, and counts by itself. */
 export function countFor(response: Response, key: { id: string; accountId: string | null }): void {
   response.locals['keyId'] = key.id;
-  response.locals['countedAccount'] = key.accountId ?? key.id;
+  response.locals['accountId'] = key.accountId ?? key.id;
 }
 
 /**
- * What one process counts: the calls of each key and of each account, publishing apart, an account's test events, and of
- * each address the calls without a valid key. A valid key is never refused for what others at its address did: behind a
- * proxy, all share one.
+ * What one process counts: the calls of each key and of each account, publishing separately, an account's test events, and
+ * the calls without a valid key of each address. A valid key is never refused because of its address: behind a proxy, all
+ * clients share one.
  */
 export function createRateLimits(config: Config, log: Logger): RateLimits {
   const keyOf = (_request: Request, response: Response) => String(response.locals['keyId']);
-  const accountOf = (_request: Request, response: Response) => String(response.locals['countedAccount']);
+  const accountOf = (_request: Request, response: Response) => String(response.locals['accountId']);
   const addressOf = ({ ip }: Request) => ipKeyGenerator(ip ?? '');
   const ofKeys = (name: string, perMinute: number): Limit | null => {
     const ofKey = limit({ name, perMinute, what: 'such calls for a key', clientOf: keyOf, log });
     const ofAccount = limit({
       name: `${name}-account`,
-      perMinute: perMinute * keysWorth,
+      perMinute: perMinute * accountFactor,
       what: 'such calls for an account, with all its keys',
       clientOf: accountOf,
       log,
@@ -46,7 +46,7 @@ export function createRateLimits(config: Config, log: Logger): RateLimits {
     return (
       ofKey &&
       (async (request, response) => {
-        // What a key is refused does not count for its account: one program gone wild leaves room for the others.
+        // A call that the key's limit refuses does not count for the account, so one faulty program does not block the others.
         await ofKey(request, response);
         await ofAccount?.(request, response);
       })
@@ -72,7 +72,7 @@ export function createRateLimits(config: Config, log: Logger): RateLimits {
   };
 }
 
-/** Runs a call; where it carried no valid key, it counts for its address. */
+/** Runs a call. Without a valid key, it counts for its address. */
 export async function countFailures(
   { failedAuthentication }: RateLimits,
   request: Request,

@@ -11,15 +11,15 @@ import {
   type NewRecovery,
   type RecoveryRow,
 } from '../../db/recoveries.ts';
-import { findWebhook } from '../../db/webhooks.ts';
 import type { Deps } from '../../deps.ts';
 import { ApiError } from '../../errors.ts';
 import { isTemporalUnavailable } from '../../temporal/client.ts';
 import { startRecovery, signalRecovery } from '../../dispatch/recoveries.ts';
 import type { RecoverySignal } from '../../../workflows/contract.ts';
 import { accountOf } from '../auth.ts';
-import { fault, validationError } from '../problem.ts';
+import { fault, validationError } from '../problem-details.ts';
 import { defineRoute, type Context, type Reply } from '../route.ts';
+import { requireWebhook } from './webhook-view.ts';
 
 const tag = 'Recoveries';
 
@@ -29,16 +29,15 @@ async function requireRecovery({ pool }: Deps, accountId: string, id: string): P
   return recovery;
 }
 
-async function requireActiveWebhook({ pool }: Deps, accountId: string, id: string) {
-  const webhook = await findWebhook(pool, accountId, id);
-  if (!webhook) throw new ApiError('not_found', 'There is no such webhook.');
+async function requireActiveWebhook(deps: Deps, accountId: string, id: string) {
+  const webhook = await requireWebhook(deps, accountId, id);
   if (!webhook.active)
     throw new ApiError('webhook_not_active', 'Activate the webhook first: nothing can be sent to it now.');
   return webhook;
 }
 
-/** Row and audit record in one transaction; the workflow is started after it. Null: the same call has begun one. */
-function begin(deps: Deps, recovery: NewRecovery): Promise<RecoveryRow | null> {
+/** Writes the recovery and its audit record; its workflow is started afterwards. Null: the same call has begun one. */
+function insert(deps: Deps, recovery: NewRecovery): Promise<RecoveryRow | null> {
   return withTransaction(deps.pool, async (client) => {
     const row = await insertRecovery(client, recovery);
     if (row) {
@@ -74,7 +73,7 @@ async function signalOf(
 ): Promise<Reply> {
   const row = await requireRecovery(deps, accountOf(key), id);
   const hasEnded = () =>
-    new ApiError('recovery_state_conflict', 'It has ended. Ask for another recovery if one is needed.');
+    new ApiError('recovery_state_conflict', 'It has ended. Create another recovery if you need one.');
   if (row.endedAt) throw hasEnded();
   if (signal === 'resume') await requireActiveWebhook(deps, row.accountId, row.webhookId);
   if (!(await signalRecovery(deps.temporal, row, signal, key.id))) throw hasEnded();
@@ -93,15 +92,15 @@ export const recoveryRoutes = [
     path: '/v1/webhooks/{id}/recover',
     operationId: 'recoverWebhook',
     tag,
-    summary: 'Send again what failed, or was missed',
+    summary: 'Send failed and missed events again',
     description:
-      'A durable job over the events accepted from `since` until `until`, oldest first: at most 50 a second, and within the hourly cap. The same call while its job is under way answers that job. What another call or a manual retry sends meanwhile is not sent twice.',
+      'A durable job over the events accepted from `since` until `until`, oldest first: at most 50 a second, and within the hourly cap. The same call while its job is running returns that job. Deliveries that another call or a manual retry sends in the meantime are not sent twice.',
     scope: 'webhooks:write',
     body: recoverWebhookSchema,
     bodyExample: { since: '2024-01-10T12:00:00Z', dry_run: true },
     replies: {
-      200: { description: 'Counted only, as `dry_run` asked', schema: recoverySchema },
-      202: { description: 'Under way', schema: recoverySchema },
+      200: { description: 'The count of a dry run', schema: recoverySchema },
+      202: { description: 'Running', schema: recoverySchema },
     },
     errors: ['webhook_not_active'],
     async handle({ deps, key, id, body }) {
@@ -110,20 +109,21 @@ export const recoveryRoutes = [
       const { pool, config } = deps;
       const createdAt = await readClock(pool);
       const since = new Date(body.since);
-      const untilAsked = body.until === undefined ? null : new Date(body.until);
+      const untilRequested = body.until === undefined ? null : new Date(body.until);
       if (since > createdAt) throw validationError([fault('/since', 'must not be in the future')]);
-      if (untilAsked && untilAsked <= since) throw validationError([fault('/until', 'must be after since')]);
+      if (untilRequested && untilRequested <= since)
+        throw validationError([fault('/until', 'must be after since')]);
       const isDryRun = body.dry_run ?? false;
       const kind = body.only ?? null;
-      const call = { webhookId: id, since, untilAsked, kind };
-      const answer = (row: RecoveryRow) => ({ status: isDryRun ? 200 : 202, body: toRecovery(row) });
-      for (let tries = 0; tries < 3; tries += 1) {
+      const call = { webhookId: id, since, untilAsked: untilRequested, kind };
+      const toReply = (row: RecoveryRow) => ({ status: isDryRun ? 200 : 202, body: toRecovery(row) });
+      for (let round = 0; round < 3; round += 1) {
         const underWay = isDryRun ? null : await findUnderWay(pool, call);
-        if (underWay) return answer(underWay);
+        if (underWay) return toReply(underWay);
         const window = {
           ...call,
           accountId,
-          until: untilAsked && untilAsked < createdAt ? untilAsked : createdAt,
+          until: untilRequested && untilRequested < createdAt ? untilRequested : createdAt,
           filters: webhook.events,
         };
         const total = await countRecoverable(pool, {
@@ -131,12 +131,16 @@ export const recoveryRoutes = [
           endedBefore: createdAt,
           retentionDays: config.FLTR_RETENTION_DAYS,
         });
-        const row = await begin(deps, { ...window, askedBy: key.id, isDryRun, total, createdAt });
+        const row = await insert(deps, { ...window, askedBy: key.id, isDryRun, total, createdAt });
         if (!row) continue;
         if (!isDryRun) await start(deps, row);
-        return answer(row);
+        return toReply(row);
       }
-      throw new ApiError('unavailable', 'Please send the request again.', { retryAfterSeconds: 1 });
+      throw new ApiError(
+        'unavailable',
+        'The recoveries of this webhook are being changed. Send the request again.',
+        { retryAfterSeconds: 1 },
+      );
     },
   }),
   defineRoute({
@@ -144,7 +148,7 @@ export const recoveryRoutes = [
     path: '/v1/recoveries/{id}',
     operationId: 'getRecovery',
     tag,
-    summary: 'How far a recovery is',
+    summary: 'Get the progress of a recovery',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The recovery', schema: recoverySchema } },
     async handle({ deps, key, id }) {
@@ -153,9 +157,17 @@ export const recoveryRoutes = [
   }),
   ...(
     [
-      ['pause', 'Pause a recovery', 'What it has sent goes on; a second call changes nothing.'],
-      ['resume', 'Go on with a paused recovery', 'Its webhook must be active.'],
-      ['cancel', 'End a recovery', 'What it has sent goes on; the rest is left as it is.'],
+      [
+        'pause',
+        'Pause a recovery',
+        'Deliveries that it has already sent continue. A second call changes nothing.',
+      ],
+      ['resume', 'Resume a paused recovery', 'Its webhook must be active.'],
+      [
+        'cancel',
+        'Cancel a recovery',
+        'Deliveries that it has already sent continue; the others stay as they are.',
+      ],
     ] as const
   ).map(([signal, summary, description]) =>
     defineRoute({
@@ -166,7 +178,7 @@ export const recoveryRoutes = [
       summary,
       description,
       scope: 'webhooks:write',
-      replies: { 202: { description: 'Asked for', schema: recoverySchema } },
+      replies: { 202: { description: 'Requested', schema: recoverySchema } },
       errors: ['recovery_state_conflict', ...(signal === 'resume' ? (['webhook_not_active'] as const) : [])],
       handle: (context) => signalOf(context, signal),
     }),

@@ -1,0 +1,38 @@
+import { statsSchema } from '../../contracts/stats.ts';
+import { webhookStatsSchema } from '../../contracts/webhook.ts';
+import { maxWebhooksInStats, readAccountStats } from '../../db/account-stats.ts';
+import { readStats } from '../../db/webhook-stats.ts';
+import { accountOf } from '../auth.ts';
+import { defineRoute } from '../route.ts';
+import { requireWebhook } from './webhook-view.ts';
+
+const tag = 'Webhooks';
+
+export const statsRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/v1/webhooks/{id}/stats',
+    operationId: 'getWebhookStats',
+    tag,
+    summary: 'The last 24 hours of a webhook: counts, failure rate, response times, by the hour',
+    scope: 'webhooks:read',
+    replies: { 200: { description: 'The last 24 hours', schema: webhookStatsSchema } },
+    async handle({ deps, key, id }) {
+      await requireWebhook(deps, accountOf(key), id);
+      return { status: 200, body: await readStats(deps.pool, id, new Date()) };
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/v1/stats',
+    operationId: 'getStats',
+    tag,
+    summary: 'The last 24 hours of all webhooks: counts and failure rate, by the hour',
+    description: `Newest webhook first, including those without traffic; at most the newest ${maxWebhooksInStats}.`,
+    scope: 'webhooks:read',
+    replies: { 200: { description: 'The last 24 hours', schema: statsSchema } },
+    async handle({ deps, key }) {
+      return { status: 200, body: await readAccountStats(deps.pool, accountOf(key), new Date()) };
+    },
+  }),
+];
