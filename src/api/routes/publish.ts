@@ -56,7 +56,7 @@ export async function accountFor(
   return accountId;
 }
 
-const noSuchAccount = () => validationError([fault('/account_id', 'names no account')]);
+const noSuchAccount = () => validationError([fault('/account_id', 'is not a known account')]);
 
 /** `bytes`: the request, or the part of it, that the event was read from. */
 export type Source = { key: ApiKey; accountId: string; traceparent: string | null; bytes: Buffer };
