@@ -2,7 +2,29 @@ import { basename } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The files that take longest: started first, none of them runs on alone at the end. */
-const longest = ['recover', 'dashboard-pages', 'start'];
+const longest = [
+  'start',
+  'recover',
+  'temporal-tls',
+  'dashboard-pages',
+  'torture',
+  'crash',
+  'group-dispatch',
+  'openapi-fuzz',
+  'bench',
+  'many-processes',
+  'chaos',
+  'receivers-examples',
+  'dashboard-deliveries',
+  'hourly-cap',
+  'cached-workflows',
+  'crash-groups',
+  'slow-clients',
+  'dashboard-webhooks',
+  'pgbouncer',
+  'temporal-visibility',
+  'dashboard-sign-in',
+];
 
 const rank = ({ moduleId }: TestSpecification): number => {
   const index = longest.indexOf(basename(moduleId, '.test.ts'));

@@ -74,7 +74,7 @@ export type Service = {
   stop(): Promise<void>;
 };
 
-/** All tests must pass either way: `FLTR_DELIVERIES_PER_WORKFLOW=1 npm test`. */
+/** The project `ungrouped` sets it. */
 const { FLTR_DELIVERIES_PER_WORKFLOW: perWorkflow } = process.env;
 const fromOutside = perWorkflow === undefined ? {} : { FLTR_DELIVERIES_PER_WORKFLOW: perWorkflow };
 

@@ -10,7 +10,8 @@ test(
       deliveries: 400,
       webhooks: 20,
       kills: 4,
-      busyLoops: 2,
+      // The other tests that run meanwhile keep the machine busy, too.
+      busyLoops: 1,
       print: (line) => lines.push(line),
     });
     expect(isPassed(result), [...lines, JSON.stringify(result)].join('\n')).toBe(true);

@@ -114,7 +114,7 @@ test(
     await Promise.all(ports.map((port) => start('up', port)));
     expect((await newWebhook()).status).toBe(201);
     const endWatch = watchReadiness();
-    const publishing = publishOn(20);
+    const publishing = publishOn(60);
     for (const part of running) {
       await publishing.untilMore(30);
       // Out of rotation by its own word only, while it goes on answering.
@@ -136,7 +136,7 @@ test('two APIs and three workers: any of them may die at any moment', { timeout:
   await start('api');
   await Promise.all([start('worker'), start('worker'), start('worker'), start('api')]);
   expect((await newWebhook()).status).toBe(201);
-  const publishing = publishOn(20);
+  const publishing = publishOn(60);
   for (const role of ['worker', 'worker', 'api']) {
     await publishing.untilMore(20);
     const part = running.findLast((each) => each.role === role);
