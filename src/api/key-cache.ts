@@ -1,6 +1,6 @@
+import { LRUCache } from 'lru-cache';
 import { findApiKey, type ApiKey, type Environment } from '../db/api-keys.ts';
 import type { Queryable } from '../db/pool.ts';
-import { createLruMap } from '../domain/lru-map.ts';
 import type { Scope } from '../security/api-keys.ts';
 import { digestOfAuthorization, requireKey, requireScope } from './auth.ts';
 
@@ -22,7 +22,7 @@ const maxKeys = 10_000;
  * A call that runs no such statement must `confirm` the key before it responds.
  */
 export function createKeyCache(db: Queryable, environment: Environment): KeyCache {
-  const cached = createLruMap<string, ApiKey>(maxKeys);
+  const cached = new LRUCache<string, ApiKey>({ max: maxKeys });
 
   async function read(digest: Buffer): Promise<ApiKey> {
     const name = digest.toString('latin1');

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
 import type { Page } from '../client/fltr-webhooks.ts';
-import { createLruMap } from '../domain/lru-map.ts';
 
 const pollMs = 1000;
 /** Pages that one look reads at most; of more than that, the oldest are left out, and a line says so. */
@@ -23,7 +23,7 @@ export async function* follow<Item>({
   stateOf,
   last,
 }: Options<Item>): AsyncGenerator<Item, never> {
-  const seen = createLruMap<string, string>(remembered);
+  const seen = new LRUCache<string, string>({ max: remembered });
   const first = await list({ limit: 100 });
   for (const item of first.data) seen.set(idOf(item), stateOf(item));
   yield* first.data.slice(0, last).toReversed();

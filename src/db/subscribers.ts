@@ -1,4 +1,4 @@
-import { createLruMap } from '../domain/lru-map.ts';
+import { LRUCache } from 'lru-cache';
 import { filtersThatMatch } from '../domain/subscription.ts';
 import type { Queryable } from './pool.ts';
 
@@ -65,14 +65,17 @@ export type SubscriberCache = {
   forget(accountId: string): void;
 };
 
-/** Webhooks remembered in one process, with what each account costs by itself. */
+/** Webhooks remembered in one process; an account counts as one more. */
 const maxRemembered = 100_000;
 
 /**
  * Remembers accounts' webhooks. Never ask it inside a transaction: what that reads may never have been.
  */
 export function createSubscriberCache(db: Queryable): SubscriberCache {
-  const remembered = createLruMap<string, Subscribers>(maxRemembered, ({ count }) => count + 1);
+  const remembered = new LRUCache<string, Subscribers>({
+    maxSize: maxRemembered,
+    sizeCalculation: ({ count }) => count + 1,
+  });
   return {
     async get(accountIds) {
       const found = new Map<string, Subscribers>();
@@ -89,6 +92,6 @@ export function createSubscriberCache(db: Queryable): SubscriberCache {
       }
       return found;
     },
-    forget: (accountId) => remembered.delete(accountId),
+    forget: (accountId) => void remembered.delete(accountId),
   };
 }

@@ -1,5 +1,5 @@
 import type { LookupAddress } from 'node:dns';
-import { createLruMap } from '../domain/lru-map.ts';
+import { LRUCache } from 'lru-cache';
 import { AttemptFailure } from './attempt-failure.ts';
 import { createPlaces } from './places.ts';
 import { untilEnded, type Progress } from './progress.ts';
@@ -24,7 +24,7 @@ export type HostNames = {
 
 type Options = {
   lookup: Lookup;
-  /** For how many milliseconds addresses are kept. */
+  /** For how many milliseconds addresses are kept; 0: not at all. */
   keepMs: number;
   /** The longest lookup, in milliseconds: an attempt's whole time. */
   limitMs: number;
@@ -64,8 +64,8 @@ const keepSlowFailuresMs = 15_000;
  * await find(progress); // [{ address: '93.184.216.34', family: 4 }]
  */
 export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames {
-  const kept = createLruMap<string, { addresses: readonly LookupAddress[]; until: number }>(maxHosts);
-  const failed = createLruMap<string, { error: unknown; until: number }>(maxFailedHosts);
+  const kept = new LRUCache<string, readonly LookupAddress[]>({ max: maxHosts, ttl: keepMs });
+  const failed = new LRUCache<string, { error: unknown }>({ max: maxFailedHosts, ttl: keepSlowFailuresMs });
   const underWay = new Map<string, (client: Client) => FindAddresses>();
   const places = createPlaces(maxOfAll);
   const slowMs = Math.min(slowAfterMs, limitMs / 2);
@@ -85,11 +85,8 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
       clearTimeout(limitTimer);
       running.cancel();
       places.giveBack(accountId);
-      const now = performance.now();
-      if (addresses.length > 0) kept.set(host, { addresses, until: now + keepMs });
-      if (error !== undefined && now - startedAt >= slowMs) {
-        failed.set(host, { error, until: now + keepSlowFailuresMs });
-      }
+      if (addresses.length > 0 && keepMs > 0) kept.set(host, addresses);
+      if (error !== undefined && performance.now() - startedAt >= slowMs) failed.set(host, { error });
       waiters.forEach(settle);
     };
     const onSlow = (): void => {
@@ -125,12 +122,11 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
   }
 
   function findKnown(host: string, client: Client): FindAddresses | undefined {
-    const now = performance.now();
-    const found = kept.get(host);
-    if (found !== undefined && now < found.until) return () => Promise.resolve(found.addresses);
+    const addresses = kept.get(host);
+    if (addresses !== undefined) return () => Promise.resolve(addresses);
     const failure = failed.get(host);
     // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- it is the error that a lookup ended with
-    if (failure !== undefined && now < failure.until) return () => Promise.reject(failure.error);
+    if (failure !== undefined) return () => Promise.reject(failure.error);
     return underWay.get(host)?.(client);
   }
 
@@ -150,7 +146,7 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
       return start(host, accountId)(client);
     },
     forget: (host, addresses) => {
-      if (kept.get(host)?.addresses === addresses) kept.delete(host);
+      if (kept.peek(host) === addresses) kept.delete(host);
     },
   };
 }

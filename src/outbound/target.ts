@@ -1,4 +1,4 @@
-import { createLruMap } from '../domain/lru-map.ts';
+import { LRUCache } from 'lru-cache';
 import type { AddressGuard } from './address-guard.ts';
 
 /** What a request needs of its URL. Taken out once: a `URL` cuts each part from its text anew whenever it is read. */
@@ -16,7 +16,7 @@ const maxTargets = 1000;
  * @example createTargets(guard)('https://example.com/hook?a=1')?.origin // 'https://example.com'; undefined: refused
  */
 export function createTargets(guard: AddressGuard): (url: string) => Target | undefined {
-  const known = createLruMap<string, Target>(maxTargets);
+  const known = new LRUCache<string, Target>({ max: maxTargets });
   return (text) => {
     const found = known.get(text);
     if (found !== undefined) return found;

@@ -1,6 +1,6 @@
 import { isIP, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
-import { createLruMap } from '../domain/lru-map.ts';
+import { LRUCache } from 'lru-cache';
 
 /** Each is some kilobytes. */
 const maxSessions = 1_000;
@@ -14,7 +14,7 @@ const maxSessions = 1_000;
  * @example createTlsClient()(socket, 'example.com').once('secureConnect', onSecure).once('error', onError);
  */
 export function createTlsClient(ca?: string): (socket: Socket, host: string) => TLSSocket {
-  const sessions = createLruMap<string, Buffer>(maxSessions);
+  const sessions = new LRUCache<string, Buffer>({ max: maxSessions });
   return (socket, host) => {
     const session = sessions.get(host);
     const secured = connect({

@@ -3,7 +3,6 @@ import { expect, test } from 'vitest';
 import { newEventId } from '../../src/client/event-id.ts';
 import { attemptErrorCodes } from '../../src/contracts/attempt.ts';
 import { idFloor, newId, timeOfId } from '../../src/domain/ids.ts';
-import { createLruMap } from '../../src/domain/lru-map.ts';
 import { describeAttemptError, judgeAttempt } from '../../src/domain/outcome.ts';
 import { waitSeconds } from '../../src/domain/retry-schedule.ts';
 import { filtersThatMatch } from '../../src/domain/subscription.ts';
@@ -180,25 +179,4 @@ test('API keys are 256 random bits, kept as SHA-256', () => {
   expect(digestOfKey('abc').toString('hex')).toBe(
     'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
   );
-});
-
-test('a map of bounded weight forgets what was used longest ago, and keeps one value however heavy', () => {
-  const map = createLruMap<string, number>(10, (value) => value);
-  const keys = () => ['a', 'b', 'c', 'd'].filter((key) => map.get(key) !== undefined);
-  map.set('a', 4);
-  map.set('b', 4);
-  map.get('a');
-  map.set('c', 3);
-  expect(keys()).toEqual(['a', 'c']);
-  map.set('a', 7);
-  expect(keys()).toEqual(['a', 'c']);
-  map.set('a', 8);
-  expect(keys()).toEqual(['a']);
-  map.set('d', 50);
-  expect(keys()).toEqual(['d']);
-  map.delete('d');
-  map.delete('d');
-  map.set('a', 5);
-  map.set('b', 5);
-  expect(keys()).toEqual(['a', 'b']);
 });
