@@ -1,4 +1,4 @@
-import { evaluateWebhooks } from '../src/db/auto-disable.ts';
+import { evaluateWebhooks } from '../src/db/evaluate-webhooks.ts';
 import type { Pool } from '../src/db/pool.ts';
 import type { EvaluateInput, EvaluateResult } from '../workflows/contract.ts';
 

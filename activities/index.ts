@@ -1,8 +1,8 @@
 import { Context } from '@temporalio/activity';
-import { rescheduleDelivery } from '../src/db/attempts.ts';
-import { archiveEntries } from '../src/db/deliveries.ts';
+import { rescheduleDelivery } from '../src/db/reschedule-delivery.ts';
+import { archiveEntries } from '../src/db/deliveries-table.ts';
 import { cancelDelivery } from '../src/db/stop-delivery.ts';
-import { endRecovery, setRecoveryStatus } from '../src/db/recoveries.ts';
+import { endRecovery, setRecoveryStatus } from '../src/db/recoveries-table.ts';
 import { rescheduledEntry } from '../src/domain/delivery-run.ts';
 import type {
   ArchiveInput,

@@ -1,11 +1,13 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { DeliveryStatus, FailureReason } from '../src/contracts/delivery.ts';
-import { markEndedRun, recordAttempts, type AttemptRecord, type AttemptRow } from '../src/db/attempts.ts';
+import { markEndedRun } from '../src/db/owners.ts';
+import { recordAttempts, type AttemptRecord } from '../src/db/record-attempts.ts';
+import type { AttemptRow } from '../src/db/attempts.ts';
 import { createBatcher } from '../src/db/batcher.ts';
-import { archiveEntries } from '../src/db/deliveries.ts';
+import { archiveEntries } from '../src/db/deliveries-table.ts';
 import type { AttemptContext } from '../src/db/load-attempts.ts';
 import type { Pool } from '../src/db/pool.ts';
-import { takeSlots, type Limits, type Slot, type SlotRequest } from '../src/db/rate-limit.ts';
+import { takeSlots, type Limits, type Slot, type SlotRequest } from '../src/db/rate-limit-slots.ts';
 import { stopOrGoOn } from '../src/db/stop-delivery.ts';
 import { entriesOfResult } from '../src/domain/delivery-run.ts';
 import { judgeAttempt } from '../src/domain/outcome.ts';

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { findDelivery, reopenDelivery } from '../src/db/deliveries.ts';
+import { findDelivery, reopenDelivery } from '../src/db/deliveries-table.ts';
 import type { Pool } from '../src/db/pool.ts';
 import {
   claimPage,
@@ -8,8 +8,8 @@ import {
   insertMissed,
   loadRecovery,
   type RecoveryToRun,
-} from '../src/db/recover-page.ts';
-import { endRecovery, setRecoveryStatus } from '../src/db/recoveries.ts';
+} from '../src/db/recovery-pages.ts';
+import { endRecovery, setRecoveryStatus } from '../src/db/recoveries-table.ts';
 import type { Retention } from '../src/db/retention.ts';
 import type { RecoverPageInput, RecoverPageResult } from '../workflows/contract.ts';
 

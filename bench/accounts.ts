@@ -1,5 +1,5 @@
 import { createAccount } from '../src/db/accounts.ts';
-import { insertApiKey } from '../src/db/api-keys.ts';
+import { insertApiKey } from '../src/db/api-keys-table.ts';
 import type { Pool } from '../src/db/pool.ts';
 import { digestOfKey, hintOfKey, newApiKey, scopes } from '../src/security/api-keys.ts';
 import { pathOf, type Manner } from './receiver.ts';

@@ -1,5 +1,5 @@
 import { createAccount } from '../src/db/accounts.ts';
-import { insertApiKey } from '../src/db/api-keys.ts';
+import { insertApiKey } from '../src/db/api-keys-table.ts';
 import { withTransaction, type Client, type Pool } from '../src/db/pool.ts';
 import { stepCount } from '../src/domain/response-times.ts';
 import { newId } from '../src/domain/ids.ts';

@@ -9,9 +9,9 @@ import { applySetting } from './db/applied-settings.ts';
 import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { openDatabase } from './db/open-database.ts';
 import { createPublisher } from './db/publisher.ts';
-import { checkAllQueues } from './db/rate-limit.ts';
+import { checkAllQueues } from './db/rate-limit-slots.ts';
 import { readWaiting } from './db/waiting.ts';
-import { grantMs } from './domain/rate-limit.ts';
+import { grantMs } from './domain/hourly-cap.ts';
 import type { Deps } from './deps.ts';
 import { watchBacklog } from './dispatch/backlog.ts';
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts';
@@ -24,7 +24,7 @@ import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
 import { startEmbedded, type Embedded } from './embedded/embedded.ts';
 import { StartError } from './errors.ts';
 import { createMetrics } from './observability/metrics.ts';
-import { createTellAttempts } from './observability/tell-attempts.ts';
+import { createAttemptReporter } from './observability/attempt-reporter.ts';
 import { listen, requirePorts } from './listen.ts';
 import { createAddressGuard } from './outbound/address-guard.ts';
 import { createSender } from './outbound/sender.ts';
@@ -183,7 +183,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           sender,
           secretBox,
           turns,
-          onAttempt: createTellAttempts(metrics.delivery, log),
+          onAttempt: createAttemptReporter(metrics.delivery, log),
           onDeferred: metrics.delivery.deferred,
           onDisabled: metrics.delivery.disabled,
           onFirstAttempts: firstAttempts.made,

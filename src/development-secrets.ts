@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Config } from './config.ts';
 import type { EncryptionKey } from './setting-schemas.ts';
 import { ensureAccount } from './db/accounts.ts';
-import { replaceDevelopmentKey } from './db/api-keys.ts';
+import { replaceDevelopmentKey } from './db/api-keys-table.ts';
 import { withTransaction, type Pool } from './db/pool.ts';
 import { StartError } from './errors.ts';
 import { digestOfKey, hintOfKey, newApiKey, scopes } from './security/api-keys.ts';

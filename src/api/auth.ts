@@ -1,4 +1,4 @@
-import { findApiKey, type ApiKey, type Environment } from '../db/api-keys.ts';
+import { findApiKey, type ApiKey, type Environment } from '../db/api-keys-table.ts';
 import type { Queryable } from '../db/pool.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey, type Scope } from '../security/api-keys.ts';

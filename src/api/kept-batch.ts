@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { AcceptedEvent, batchResultSchema } from '../contracts/event.ts';
-import { loadKnownEvents } from '../db/events.ts';
+import { loadKnownEvents } from '../db/event-log.ts';
 import type { Queryable } from '../db/pool.ts';
 
 export type BatchResult = z.input<typeof batchResultSchema>['data'][number];

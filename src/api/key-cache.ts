@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { findApiKey, type ApiKey, type Environment } from '../db/api-keys.ts';
+import { findApiKey, type ApiKey, type Environment } from '../db/api-keys-table.ts';
 import type { Queryable } from '../db/pool.ts';
 import type { Scope } from '../security/api-keys.ts';
 import { digestOfAuthorization, requireKey, requireScope } from './auth.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { ApiKey } from '../db/api-keys.ts';
+import type { ApiKey } from '../db/api-keys-table.ts';
 import type { Deps } from '../deps.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Scope } from '../security/api-keys.ts';

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Express, Request, RequestHandler, Response } from 'express';
 import { signInSchema, type Session } from '../contracts/session.ts';
-import { findApiKey, findNamedKey, type NamedKey } from '../db/api-keys.ts';
+import { findApiKey, findNamedKey, type NamedKey } from '../db/api-keys-table.ts';
 import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey } from '../security/api-keys.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { accountExists, createAccount, listAccounts } from '../db/accounts.ts';
-import { insertApiKey, listApiKeys, revokeApiKey } from '../db/api-keys.ts';
+import { insertApiKey, listApiKeys, revokeApiKey } from '../db/api-keys-table.ts';
 import { nameSchema } from '../contracts/visible-text.ts';
 import { insertAuditRecord } from '../db/audit-records.ts';
 import type { Pool } from '../db/pool.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { checkEncryptionKeys } from '../db/encryption-keys.ts';
 import { migrate } from '../db/migrate.ts';
-import { reencrypt } from '../db/reencrypt.ts';
+import { reencrypt } from '../db/reencrypt-secrets.ts';
 import { encryptionKeysFor } from '../development-secrets.ts';
 import { createSecretBox } from '../security/secret-box.ts';
 import { actor, type WithDatabase } from './admin.ts';

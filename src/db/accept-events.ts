@@ -3,7 +3,7 @@ import { newId, timeOfId } from '../domain/ids.ts';
 import { membersOf } from '../domain/json-text.ts';
 import { createPauses } from '../domain/pauses.ts';
 import { isSameJson } from '../domain/same-json.ts';
-import { loadKnownEvents, type KnownEvent } from './events.ts';
+import { loadKnownEvents, type KnownEvent } from './event-log.ts';
 import { insertEvents, type DeliveryToInsert } from './insert-events.ts';
 import type { Queryable } from './pool.ts';
 import type { ReserveOwners } from './reserve-owners.ts';

@@ -1,4 +1,4 @@
-import { insertApiKey, type ApiKeyRow, type NewKey } from './api-keys.ts';
+import { insertApiKey, type ApiKeyRow, type NewKey } from './api-keys-table.ts';
 import type { Client, Queryable } from './pool.ts';
 
 export const maxValidKeys = 100;

@@ -1,6 +1,6 @@
 import type { Stats } from '../contracts/stats.ts';
 import type { Queryable } from './pool.ts';
-import { failureRateOf, lastDay, nothingWaits } from './webhook-stats.ts';
+import { failureRateOf, lastDay, nothingWaits } from './read-stats.ts';
 import { readWebhookWaiting } from './webhook-waiting.ts';
 
 /** Webhooks that one answer tells of: it has a line for each hour of each. */

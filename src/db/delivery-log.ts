@@ -1,6 +1,6 @@
 import { idFloor } from '../domain/ids.ts';
 import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
-import { summaryColumns, toSummary, type DeliveryRow } from './deliveries.ts';
+import { summaryColumns, toSummary, type DeliveryRow } from './deliveries-table.ts';
 import type { Queryable } from './pool.ts';
 
 type DeliveryFilter = {

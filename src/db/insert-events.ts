@@ -1,5 +1,6 @@
 import type { DeliveryStatus } from '../contracts/delivery.ts';
-import { reconcileStartAfter, type Startable } from './deliveries.ts';
+import { columns } from './columns.ts';
+import { reconcileStartAfter, type Startable } from './deliveries-table.ts';
 import type { Queryable } from './pool.ts';
 
 /** `accountNumber` and `keyNumber` count from 1; null: no key is looked at. */
@@ -41,9 +42,40 @@ type Inserted = {
   eventKeys: Set<string> | null;
 };
 
-// All bodies are one binary value, cut into pieces here: as an array they would be written, sent and read as hex.
+type EventRow = EventToInsert & { bodyStart: number };
+const eventColumns = columns<EventRow>(
+  'e',
+  {
+    account_id: ['text', ({ event }) => event.accountId],
+    id: ['text', ({ event }) => event.id],
+    type: ['text', ({ event }) => event.type],
+    '"timestamp"': ['text', ({ event }) => event.acceptedTimestamp],
+    traceparent: ['text', ({ event }) => event.traceparent ?? null],
+    body_start: ['int', ({ bodyStart }) => bodyStart],
+    body_length: ['int', ({ event }) => event.body.length],
+    account_n: ['int', ({ accountNumber }) => accountNumber],
+    key_n: ['int', ({ keyNumber }) => keyNumber],
+  },
+  6,
+);
+const deliveryColumns = columns<DeliveryToInsert>(
+  'd',
+  {
+    id: ['text', ({ id }) => id],
+    account_id: ['text', ({ accountId }) => accountId],
+    webhook_id: ['text', ({ webhookId }) => webhookId],
+    event_id: ['text', ({ eventId }) => eventId],
+    event_type: ['text', ({ eventType }) => eventType],
+    status: ['text', ({ status }) => status],
+    created_s: ['float8', ({ createdAtMs }) => createdAtMs / 1000],
+    owner_id: ['text', ({ ownerId }) => ownerId],
+  },
+  15,
+);
+
+// All bodies are one binary value ($4), cut into pieces here: as an array they would be written, sent and read as hex.
 // The order of the events is that of the arrays: nothing here sorts or hashes them.
-// Where every event is new, as nearly always, no delivery looks for its event.
+// Where every event ($5: how many) is new, as nearly always, no delivery looks for its event.
 const statement = `
   with checked as materialized (
     select
@@ -61,8 +93,7 @@ const statement = `
     insert into events (account_id, id, type, "timestamp", traceparent, body, created_at)
     select e.account_id, e.id, e.type, e."timestamp", e.traceparent, substring($4::bytea from e.body_start for e.body_length),
       date_trunc('milliseconds', clock_timestamp())
-    from unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::int[], $11::int[], $12::int[], $22::text[])
-      as e(account_id, id, type, "timestamp", body_start, body_length, account_n, key_n, traceparent)
+    from ${eventColumns.table}
     where (select accounts from checked)[e.account_n]
       and (e.key_n is null or (select keys from checked)[e.key_n])
     on conflict (account_id, id) do nothing
@@ -76,13 +107,12 @@ const statement = `
         when d.owner_id is not null then now() + ${reconcileStartAfter} end,
       case when d.status = 'held' then hold_until() end,
       case when d.status = 'held' then timeline_entry('held', to_timestamp(d.created_s)) else '[]' end
-    from unnest($13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::float8[], $20::text[])
-      as d(id, account_id, webhook_id, event_id, event_type, status, created_s, owner_id)
-    where (select count(*) from inserted) = $21
+    from ${deliveryColumns.table}
+    where (select count(*) from inserted) = $5
       or (d.account_id, d.event_id) in (select account_id, id from inserted)
   )
   select accounts as "isAccountCurrent", keys as "isKeyValid",
-    case when (select count(*) from inserted) < $21
+    case when (select count(*) from inserted) < $5
       then array(select account_id || ' ' || id from inserted) end as "eventKeys"
   from checked`;
 
@@ -92,60 +122,26 @@ const statement = `
  */
 export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<Inserted> {
   const { accounts, apiKeyIds, events, deliveries } = toInsert;
-  let start = 1;
-  const starts = events.map(({ event: { body } }) => {
-    start += body.length;
-    return start - body.length;
+  let nextStart = 1;
+  const eventRows = events.map((each): EventRow => {
+    const bodyStart = nextStart;
+    nextStart += each.event.body.length;
+    return { ...each, bodyStart };
   });
   const { rows } = await db.query<Omit<Inserted, 'eventKeys'> & { eventKeys: string[] | null }>({
     name: 'insert-events',
     text: statement,
     values: [
-      textArray(accounts, ({ id }) => id),
-      plainArray(accounts, ({ webhooksVersion }) => webhooksVersion),
-      textArray(apiKeyIds, (id) => id),
+      accounts.map(({ id }) => id),
+      accounts.map(({ webhooksVersion }) => webhooksVersion),
+      apiKeyIds,
       Buffer.concat(events.map(({ event }) => event.body)),
-      textArray(events, ({ event }) => event.accountId),
-      textArray(events, ({ event }) => event.id),
-      textArray(events, ({ event }) => event.type),
-      textArray(events, ({ event }) => event.acceptedTimestamp),
-      plainArray(starts, (value) => value),
-      plainArray(events, ({ event }) => event.body.length),
-      plainArray(events, ({ accountNumber }) => accountNumber),
-      plainArray(events, ({ keyNumber }) => keyNumber),
-      textArray(deliveries, ({ id }) => id),
-      textArray(deliveries, ({ accountId }) => accountId),
-      textArray(deliveries, ({ webhookId }) => webhookId),
-      textArray(deliveries, ({ eventId }) => eventId),
-      textArray(deliveries, ({ eventType }) => eventType),
-      textArray(deliveries, ({ status }) => status),
-      plainArray(deliveries, ({ createdAtMs }) => createdAtMs / 1000),
-      textArray(deliveries, ({ ownerId }) => ownerId),
       events.length,
-      // Mostly no event has one, and what is missing at the end of an array is null.
-      textArray(
-        events.some(({ event }) => event.traceparent) ? events : [],
-        ({ event }) => event.traceparent ?? null,
-      ),
+      ...eventColumns.values(eventRows),
+      ...deliveryColumns.values(deliveries),
     ],
   });
   const [row] = rows;
   if (!row) throw new Error('insert-events returned no row');
   return { ...row, eventKeys: row.eventKeys && new Set(row.eventKeys) };
-}
-
-// pg writes arrays of any depth and kind; for hundreds of short texts that is a good part of a publish.
-function textArray<T>(items: readonly T[], textOf: (item: T) => string | null): string {
-  let text = '{';
-  for (const item of items) {
-    const value = textOf(item);
-    if (text.length > 1) text += ',';
-    if (value === null) text += 'NULL';
-    else text += /["\\]/.test(value) ? JSON.stringify(value) : `"${value}"`;
-  }
-  return `${text}}`;
-}
-
-function plainArray<T>(items: readonly T[], valueOf: (item: T) => string | number | null): string {
-  return `{${items.map((item) => valueOf(item) ?? 'NULL').join(',')}}`;
 }

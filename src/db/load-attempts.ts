@@ -1,6 +1,6 @@
 import type { DeliveryStatus, WaitReason } from '../contracts/delivery.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
-import { maxUnrecorded } from '../domain/rate-limit.ts';
+import { maxUnrecorded } from '../domain/hourly-cap.ts';
 import type { AttemptRow } from './attempts.ts';
 import type { Queryable } from './pool.ts';
 

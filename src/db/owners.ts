@@ -1,4 +1,9 @@
-import { reconcileRunAfter, reconcileStartAfter, type DeliveryRow, type Startable } from './deliveries.ts';
+import {
+  reconcileRunAfter,
+  reconcileStartAfter,
+  type DeliveryRow,
+  type Startable,
+} from './deliveries-table.ts';
 import { opaque } from './opaque.ts';
 import type { Queryable } from './pool.ts';
 
@@ -105,6 +110,14 @@ export async function writeRun(db: Queryable, id: string, runId: string): Promis
   await db.query(
     `update deliveries set run_id = $2 where id = $1 and owner_id = $1 and status in ('pending', 'retrying')`,
     [id, runId],
+  );
+}
+
+/** The run that shows how a delivery ended, where its group's attempt ended it. */
+export async function markEndedRun(db: Queryable, deliveryId: string, runId: string): Promise<void> {
+  await db.query(
+    `update deliveries set run_id = $2 where id = $1 and owner_id = $1 and run_id is null and status = 'failed'`,
+    [deliveryId, runId],
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Startable } from './deliveries.ts';
+import type { Startable } from './deliveries-table.ts';
 
 /** Workflows that are going to own deliveries which are about to be inserted, and the capacity to start them. */
 export type Reservation = {

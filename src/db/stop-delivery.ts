@@ -1,5 +1,5 @@
 import type { StoredEntry } from '../domain/timeline.ts';
-import { archiveEntries } from './deliveries.ts';
+import { archiveEntries } from './deliveries-table.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
 export type Stopped = 'held' | 'canceled' | 'ended' | 'goes_on';

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Pool } from '../db/pool.ts';
-import { countNotStarted } from '../db/deliveries.ts';
+import { countNotStarted } from '../db/deliveries-table.ts';
 import { every } from './every.ts';
 
 export type Backlog = {

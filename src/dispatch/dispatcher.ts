@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Startable } from '../db/deliveries.ts';
+import type { Startable } from '../db/deliveries-table.ts';
 import { assignOwners, lockUnowned, type Assignment } from '../db/owners.ts';
 import { withTransaction, type Pool } from '../db/pool.ts';
 import type { Reservation } from '../db/reserve-owners.ts';

@@ -16,7 +16,7 @@
  * workflows of their own. They are queued for the reconciler, which starts `maxReconciledAtOnce` at once, so that they
  * delay no first attempt.
  *
- * A process that assigned an owner has `startWithinMs` to start it; `reconcileStartAfter` (10 s, `src/db/deliveries.ts`)
+ * A process that assigned an owner has `startWithinMs` to start it; `reconcileStartAfter` (10 s, `src/db/deliveries-table.ts`)
  * after the assignment the reconciler of any process takes over. The first is shorter than the second, and the limit goes
  * with the call to Temporal as a fixed time: so no two processes start the same run, however long one of them is stopped.
  */

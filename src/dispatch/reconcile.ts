@@ -10,7 +10,7 @@ import {
   type Due,
 } from '../db/owners.ts';
 import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
-import { claimQueues, correctQueue, type Limits } from '../db/rate-limit.ts';
+import { claimQueues, correctQueue, type Limits } from '../db/rate-limit-slots.ts';
 import { endTerminated, expireDelivery } from '../db/stop-delivery.ts';
 import { claimWebhooksToSync, syncDeliveries } from '../db/sync-deliveries.ts';
 import { isGroupId } from '../domain/ids.ts';

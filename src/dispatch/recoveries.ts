@@ -8,7 +8,7 @@ import {
   setRecoveryCheck,
   type RecoveryRow,
   type RecoveryToCheck,
-} from '../db/recoveries.ts';
+} from '../db/recoveries-table.ts';
 import {
   recoverySignalNames,
   taskQueue,

@@ -1,4 +1,4 @@
-import { reopenDelivery, type DeliveryRow } from '../db/deliveries.ts';
+import { reopenDelivery, type DeliveryRow } from '../db/deliveries-table.ts';
 import { assignOwners, moveToOwn, readClaimed, type Claimed } from '../db/owners.ts';
 import type { Pool } from '../db/pool.ts';
 import { cancelDelivery as cancelRow } from '../db/stop-delivery.ts';

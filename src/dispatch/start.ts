@@ -1,5 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import type { Startable } from '../db/deliveries.ts';
+import type { Startable } from '../db/deliveries-table.ts';
 import {
   signalNames,
   groupSignalName,

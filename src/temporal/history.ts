@@ -1,7 +1,7 @@
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TimelineEntry } from '../contracts/delivery.ts';
-import type { DeliveryRow } from '../db/deliveries.ts';
+import type { DeliveryRow } from '../db/deliveries-table.ts';
 import {
   beginRun,
   entriesOfResult,

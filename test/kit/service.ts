@@ -7,7 +7,7 @@ import { reservePort } from '../../bench/reserve-port.ts';
 import { startApp, type Role } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import { createAccount } from '../../src/db/accounts.ts';
-import { insertApiKey } from '../../src/db/api-keys.ts';
+import { insertApiKey } from '../../src/db/api-keys-table.ts';
 import type { Pool } from '../../src/db/pool.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { digestOfKey, hintOfKey, newApiKey, scopes, type Scope } from '../../src/security/api-keys.ts';

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { authenticate } from '../../src/api/auth.ts';
 import { createHttpServer, createProbes } from '../../src/api/server.ts';
 import { readConfig } from '../../src/config.ts';
-import { revokeApiKey } from '../../src/db/api-keys.ts';
+import { revokeApiKey } from '../../src/db/api-keys-table.ts';
 import type { Queryable } from '../../src/db/pool.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { digestOfKey, newApiKey } from '../../src/security/api-keys.ts';

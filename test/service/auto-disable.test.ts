@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Stats } from '../../src/contracts/stats.ts';
 import type { WebhookStats } from '../../src/contracts/webhook.ts';
-import { evaluateWebhooks } from '../../src/db/auto-disable.ts';
+import { evaluateWebhooks } from '../../src/db/evaluate-webhooks.ts';
 import { judgeWebhook } from '../../src/domain/auto-disable.ts';
 import { percentile, stepOf } from '../../src/domain/response-times.ts';
 import { ensureSchedules } from '../../src/temporal/schedules.ts';

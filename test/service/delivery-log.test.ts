@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Delivery } from '../../src/contracts/delivery.ts';
-import { findDelivery, type DeliveryRow } from '../../src/db/deliveries.ts';
+import { findDelivery, type DeliveryRow } from '../../src/db/deliveries-table.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
 import { publishOne, readDelivery, waitForStatus, workflowStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';

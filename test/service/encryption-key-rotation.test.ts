@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'v
 import { createAccount } from '../../src/db/accounts.ts';
 import { checkEncryptionKeys } from '../../src/db/encryption-keys.ts';
 import { withTransaction } from '../../src/db/pool.ts';
-import { reencrypt } from '../../src/db/reencrypt.ts';
-import { rotateSecret } from '../../src/db/webhook-secrets.ts';
+import { reencrypt } from '../../src/db/reencrypt-secrets.ts';
+import { rotateSecret } from '../../src/db/secret-rotation.ts';
 import { createSecretBox, type SecretBox } from '../../src/security/secret-box.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAccount } from '../../src/db/accounts.ts';
-import { recordAttempts } from '../../src/db/attempts.ts';
+import { recordAttempts } from '../../src/db/record-attempts.ts';
 import { emitFailureDigests, notifyFailed, type FailedDelivery } from '../../src/db/failed-deliveries.ts';
 import { withTransaction } from '../../src/db/pool.ts';
-import { insertWebhook } from '../../src/db/webhooks.ts';
+import { insertWebhook } from '../../src/db/webhooks-table.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Delivery } from '../../src/contracts/delivery.ts';
 import { isGroupId } from '../../src/domain/ids.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
-import { findDelivery } from '../../src/db/deliveries.ts';
+import { findDelivery } from '../../src/db/deliveries-table.ts';
 import { readDelivery, waitForStatus, workflowStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { findDelivery } from '../../src/db/deliveries.ts';
-import { windowMs } from '../../src/domain/rate-limit.ts';
+import { findDelivery } from '../../src/db/deliveries-table.ts';
+import { windowMs } from '../../src/domain/hourly-cap.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
 import { startProcess } from '../kit/process.ts';
 import { publishOne, readDelivery, waitForStatus } from '../kit/delivery.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
-import { revokeApiKey } from '../../src/db/api-keys.ts';
+import { revokeApiKey } from '../../src/db/api-keys-table.ts';
 import { digestOfKey } from '../../src/security/api-keys.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { call, startService, until, untilReady, type Service } from '../kit/service.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { acceptEvents, type NewEvent } from '../../src/db/accept-events.ts';
 import { createAccount } from '../../src/db/accounts.ts';
-import type { Startable } from '../../src/db/deliveries.ts';
+import type { Startable } from '../../src/db/deliveries-table.ts';
 import { createPublisher, maxUnanswered } from '../../src/db/publisher.ts';
 import { withTransaction } from '../../src/db/pool.ts';
 import type { ReserveOwners } from '../../src/db/reserve-owners.ts';

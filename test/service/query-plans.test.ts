@@ -3,23 +3,30 @@ import { fillLog, type FilledLog } from '../../bench/log-fill.ts';
 import type { DeliveryStatus } from '../../src/contracts/delivery.ts';
 import { insertAccountKey, listAccountKeys, revokeAccountKey } from '../../src/db/account-keys.ts';
 import { readAccountStats } from '../../src/db/account-stats.ts';
-import { findApiKey, findNamedKey } from '../../src/db/api-keys.ts';
+import { findApiKey, findNamedKey } from '../../src/db/api-keys-table.ts';
+import { listAttempts } from '../../src/db/attempts.ts';
+import { markEndedRun } from '../../src/db/owners.ts';
+import { recordAttempts } from '../../src/db/record-attempts.ts';
+import { rescheduleDelivery, showRescheduled } from '../../src/db/reschedule-delivery.ts';
+import { evaluateWebhooks } from '../../src/db/evaluate-webhooks.ts';
 import {
-  listAttempts,
-  markEndedRun,
-  recordAttempts,
-  rescheduleDelivery,
-  showRescheduled,
-} from '../../src/db/attempts.ts';
-import { evaluateWebhooks } from '../../src/db/auto-disable.ts';
-import { archiveEntries, countNotStarted, findDelivery, reopenDelivery } from '../../src/db/deliveries.ts';
+  archiveEntries,
+  countNotStarted,
+  findDelivery,
+  reopenDelivery,
+} from '../../src/db/deliveries-table.ts';
 import { listDeliveries } from '../../src/db/delivery-log.ts';
 import { acceptEvents, type NewEvent } from '../../src/db/accept-events.ts';
-import { findEvent, hasBody, listEvents } from '../../src/db/events.ts';
+import { findEvent, hasBody, listEvents } from '../../src/db/event-log.ts';
 import { emitFailureDigests, notifyFailed } from '../../src/db/failed-deliveries.ts';
 import { loadAttempts } from '../../src/db/load-attempts.ts';
 import { withTransaction } from '../../src/db/pool.ts';
-import { claimPage, countRecoverable, insertMissed, type RecoveryToRun } from '../../src/db/recover-page.ts';
+import {
+  claimPage,
+  countRecoverable,
+  insertMissed,
+  type RecoveryToRun,
+} from '../../src/db/recovery-pages.ts';
 import { nextStep, removeOld } from '../../src/db/retention.ts';
 import {
   assignOwners,
@@ -32,12 +39,12 @@ import {
   readClaimed,
   writeRun,
 } from '../../src/db/owners.ts';
-import { checkQueue, claimQueues, correctQueue, takeSlots } from '../../src/db/rate-limit.ts';
+import { checkQueue, claimQueues, correctQueue, takeSlots } from '../../src/db/rate-limit-slots.ts';
 import { cancelDelivery, endTerminated, expireDelivery, stopOrGoOn } from '../../src/db/stop-delivery.ts';
 import { claimWebhooksToSync } from '../../src/db/sync-deliveries.ts';
 import { readWaiting } from '../../src/db/waiting.ts';
-import { readCap, readStats } from '../../src/db/webhook-stats.ts';
-import { deleteWebhook, findWebhook, listWebhooks, updateWebhook } from '../../src/db/webhooks.ts';
+import { readCap, readStats } from '../../src/db/read-stats.ts';
+import { deleteWebhook, findWebhook, listWebhooks, updateWebhook } from '../../src/db/webhooks-table.ts';
 import { idFloor, newId } from '../../src/domain/ids.ts';
 import { digestOfKey } from '../../src/security/api-keys.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';

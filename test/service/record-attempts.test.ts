@@ -1,11 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { toResult } from '../../activities/attempt-results.ts';
-import {
-  findDeliveryWithAttempts,
-  listAttempts,
-  recordAttempts,
-  type AttemptRecord,
-} from '../../src/db/attempts.ts';
+import { findDeliveryWithAttempts, listAttempts } from '../../src/db/attempts.ts';
+import { recordAttempts, type AttemptRecord } from '../../src/db/record-attempts.ts';
 import type { Pool } from '../../src/db/pool.ts';
 import { entriesOfResult } from '../../src/domain/delivery-run.ts';
 import { newId } from '../../src/domain/ids.ts';

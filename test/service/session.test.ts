@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealSession } from '../../src/api/session-cookie.ts';
 import { readConfig } from '../../src/config.ts';
-import { revokeApiKey } from '../../src/db/api-keys.ts';
+import { revokeApiKey } from '../../src/db/api-keys-table.ts';
 import { encryptionKeysFor } from '../../src/development-secrets.ts';
 import { digestOfKey, newApiKey } from '../../src/security/api-keys.ts';
 import { createSecretBox, type SecretBox } from '../../src/security/secret-box.ts';

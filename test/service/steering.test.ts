@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { findDelivery } from '../../src/db/deliveries.ts';
+import { findDelivery } from '../../src/db/deliveries-table.ts';
 import { takeTurn } from '../../src/domain/turns.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
 import { publishOne, readDelivery, waitForStatus, workflowStatus } from '../kit/delivery.ts';

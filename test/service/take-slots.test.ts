@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { takeSlots } from '../../src/db/rate-limit.ts';
+import { takeSlots } from '../../src/db/rate-limit-slots.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 

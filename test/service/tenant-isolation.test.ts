@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { routes } from '../../src/api/routes/route-table.ts';
-import { revokeApiKey } from '../../src/db/api-keys.ts';
+import { revokeApiKey } from '../../src/db/api-keys-table.ts';
 import { digestOfKey, scopes } from '../../src/security/api-keys.ts';
 import { publishOne, waitForStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';

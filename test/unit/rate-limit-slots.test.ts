@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { assignSlots, correctTimes, slotTimes, windowMs, type Queued } from '../../src/domain/rate-limit.ts';
+import { assignSlots, correctTimes, slotTimes, windowMs, type Queued } from '../../src/domain/hourly-cap.ts';
 
 /** A webhook whose deliveries ask in any order, are canceled, and wake at their times or before. */
 type Step =

@@ -10,12 +10,13 @@ import {
 import { eventTypes, operationalTypes } from '../../contracts/event-types.ts';
 import { idPattern, idSchema } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
-import { findDeliveryWithAttempts, showRescheduled, type StoredAttempt } from '../../db/attempts.ts';
-import { findDelivery, toSummary, type DeliveryRow, type FoundDelivery } from '../../db/deliveries.ts';
+import { findDeliveryWithAttempts, type StoredAttempt } from '../../db/attempts.ts';
+import { showRescheduled } from '../../db/reschedule-delivery.ts';
+import { findDelivery, toSummary, type DeliveryRow, type FoundDelivery } from '../../db/deliveries-table.ts';
 import { listDeliveries } from '../../db/delivery-log.ts';
-import { hasBody } from '../../db/events.ts';
-import { checkQueue } from '../../db/rate-limit.ts';
-import { findWebhook } from '../../db/webhooks.ts';
+import { hasBody } from '../../db/event-log.ts';
+import { checkQueue } from '../../db/rate-limit-slots.ts';
+import { findWebhook } from '../../db/webhooks-table.ts';
 import type { Deps } from '../../deps.ts';
 import { timeSchema } from '../../contracts/time.ts';
 import { ApiError } from '../../errors.ts';

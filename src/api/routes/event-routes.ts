@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { eventSchema, eventSummarySchema } from '../../contracts/event.ts';
 import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
-import { findEvent, listEvents } from '../../db/events.ts';
+import { findEvent, listEvents } from '../../db/event-log.ts';
 import { membersOf } from '../../domain/json-text.ts';
 import { ApiError } from '../../errors.ts';
 import { accountOf } from '../auth.ts';

@@ -3,7 +3,7 @@ import { createdKeySchema, createKeySchema, keySchema, scopes, type Key } from '
 import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import { insertAccountKey, listAccountKeys, maxValidKeys, revokeAccountKey } from '../../db/account-keys.ts';
-import type { ApiKey, ApiKeyRow } from '../../db/api-keys.ts';
+import type { ApiKey, ApiKeyRow } from '../../db/api-keys-table.ts';
 import { insertAuditRecord } from '../../db/audit-records.ts';
 import { withTransaction } from '../../db/pool.ts';
 import { ApiError } from '../../errors.ts';

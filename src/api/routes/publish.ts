@@ -7,7 +7,7 @@ import {
   type PublishEvent,
 } from '../../contracts/event.ts';
 import { acceptEvents, type Acceptance, type NewEvent } from '../../db/accept-events.ts';
-import type { ApiKey } from '../../db/api-keys.ts';
+import type { ApiKey } from '../../db/api-keys-table.ts';
 import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';

@@ -1,7 +1,7 @@
 import { recoverWebhookSchema, recoverySchema } from '../../contracts/recovery.ts';
 import { insertAuditRecord } from '../../db/audit-records.ts';
 import { withTransaction } from '../../db/pool.ts';
-import { countRecoverable } from '../../db/recover-page.ts';
+import { countRecoverable } from '../../db/recovery-pages.ts';
 import {
   findRecovery,
   findUnderWay,
@@ -10,7 +10,7 @@ import {
   toRecovery,
   type NewRecovery,
   type RecoveryRow,
-} from '../../db/recoveries.ts';
+} from '../../db/recoveries-table.ts';
 import type { Deps } from '../../deps.ts';
 import { ApiError } from '../../errors.ts';
 import { isTemporalUnavailable } from '../../temporal/client.ts';

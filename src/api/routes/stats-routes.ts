@@ -1,7 +1,7 @@
 import { statsSchema } from '../../contracts/stats.ts';
 import { webhookStatsSchema } from '../../contracts/webhook.ts';
 import { maxWebhooksInStats, readAccountStats } from '../../db/account-stats.ts';
-import { readStats } from '../../db/webhook-stats.ts';
+import { readStats } from '../../db/read-stats.ts';
 import { accountOf } from '../auth.ts';
 import { defineRoute } from '../route.ts';
 import { requireWebhook } from './webhook-view.ts';

@@ -13,8 +13,8 @@ import {
   updateWebhookSchema,
   webhookSchema,
 } from '../../contracts/webhook.ts';
-import { readCap } from '../../db/webhook-stats.ts';
-import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks.ts';
+import { readCap } from '../../db/read-stats.ts';
+import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks-table.ts';
 import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
 import { judgeAttempt } from '../../domain/outcome.ts';

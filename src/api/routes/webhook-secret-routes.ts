@@ -6,7 +6,7 @@ import {
 } from '../../contracts/webhook.ts';
 import { insertAuditRecord } from '../../db/audit-records.ts';
 import { withTransaction } from '../../db/pool.ts';
-import { endOverlap, rotateSecret } from '../../db/webhook-secrets.ts';
+import { endOverlap, rotateSecret } from '../../db/secret-rotation.ts';
 import { newSecret } from '../../domain/signature.ts';
 import { isOverlap } from '../../domain/signing-secrets.ts';
 import { ApiError } from '../../errors.ts';

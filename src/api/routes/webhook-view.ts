@@ -1,5 +1,5 @@
 import type { Webhook } from '../../contracts/webhook.ts';
-import { findWebhook, type WebhookRow } from '../../db/webhooks.ts';
+import { findWebhook, type WebhookRow } from '../../db/webhooks-table.ts';
 import type { Deps } from '../../deps.ts';
 import { isOverlap, isSecretDue } from '../../domain/signing-secrets.ts';
 import { ApiError } from '../../errors.ts';

@@ -239,7 +239,7 @@ create table attempts (
 create index attempts_of_webhook on attempts (webhook_id, started_at) where counts_for_cap;
 create index attempts_with_answer on attempts (started_at) where response_headers is not null;
 
--- The hourly cap: see src/domain/rate-limit.ts. An attempt of a webhook that is near its cap has a row here from the
+-- The hourly cap: see src/domain/hourly-cap.ts. An attempt of a webhook that is near its cap has a row here from the
 -- moment it may be sent until it is recorded; one that is not recorded within a minute counts no longer.
 create table rate_limit_grants (
   delivery_id text not null,

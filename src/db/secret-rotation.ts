@@ -1,5 +1,5 @@
 import type { Client, Queryable } from './pool.ts';
-import { webhookColumns, type WebhookRow } from './webhooks.ts';
+import { webhookColumns, type WebhookRow } from './webhooks-table.ts';
 
 type Rotation = {
   accountId: string;

@@ -2,8 +2,9 @@ import { newId, timeOfId } from '../domain/ids.ts';
 import { filtersThatMatch, isOperational } from '../domain/subscription.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import type { RecoveryKind } from '../contracts/recovery.ts';
+import { columns } from './columns.ts';
 import type { Queryable } from './pool.ts';
-import type { RecoveryRow } from './recoveries.ts';
+import type { RecoveryRow } from './recoveries-table.ts';
 
 /** Events of a window, and who asks for what of them. */
 type Window = {
@@ -151,31 +152,30 @@ export async function insertMissed(
   items: readonly PageItem[],
 ): Promise<number> {
   if (items.length === 0) return 0;
-  const times = items.map(({ deliveryId }) => timeOfId(deliveryId));
-  const requested = (at: Date): StoredEntry => ({
+  const requestedAt = (at: Date): StoredEntry => ({
     at: at.toISOString(),
     type: 'signal',
     name: 'recover',
     by: askedBy,
     outside: true,
   });
+  const missed = columns<PageItem>(
+    't',
+    {
+      id: ['text', ({ deliveryId }) => deliveryId],
+      event_id: ['text', ({ eventId }) => eventId],
+      event_type: ['text', ({ eventType }) => eventType],
+      created_at: ['timestamptz', ({ deliveryId }) => timeOfId(deliveryId)],
+      timeline: ['jsonb', ({ deliveryId }) => JSON.stringify([requestedAt(timeOfId(deliveryId))])],
+    },
+    4,
+  );
   await db.query(
     `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline, recovery_id)
-     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.timeline::jsonb, $8
-     from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
-       as t(id, event_id, event_type, created_at, timeline)
+     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.timeline, $3 from ${missed.table}
      join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null
      on conflict (account_id, event_id, webhook_id) do nothing`,
-    [
-      accountId,
-      webhookId,
-      items.map(({ deliveryId }) => deliveryId),
-      items.map(({ eventId }) => eventId),
-      items.map(({ eventType }) => eventType),
-      times,
-      times.map((at) => JSON.stringify([requested(at)])),
-      id,
-    ],
+    [accountId, webhookId, id, ...missed.values(items)],
   );
   const { rowCount } = await db.query(
     `select 1 from deliveries where account_id = $1 and event_id = any($2) and webhook_id = $3`,

@@ -1,6 +1,6 @@
 import type { StoredEntry } from '../domain/timeline.ts';
-import { assignSlots, correctTimes, maxQueueHead, windowMs, type Queued } from '../domain/rate-limit.ts';
-import { reconcileRunAfter } from './deliveries.ts';
+import { assignSlots, correctTimes, maxQueueHead, windowMs, type Queued } from '../domain/hourly-cap.ts';
+import { reconcileRunAfter } from './deliveries-table.ts';
 import { opaque } from './opaque.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 

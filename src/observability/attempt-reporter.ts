@@ -29,7 +29,7 @@ type Made = {
 };
 
 /** Counts every attempt, and logs it: one that ended its delivery failed as info, all others as debug. */
-export function createTellAttempts(metrics: DeliveryMetrics, log: Logger): (made: Made) => void {
+export function createAttemptReporter(metrics: DeliveryMetrics, log: Logger): (made: Made) => void {
   return ({ context, row, reason }) => {
     const { deliveryId, eventId, eventType, webhookId, accountId, traceparent } = context;
     const { outcome, errorCode, durationMs } = row;

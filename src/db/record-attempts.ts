@@ -1,0 +1,145 @@
+import type { DeliveryStatus } from '../contracts/delivery.ts';
+import type { StoredEntry } from '../domain/timeline.ts';
+import { stepCount, stepOf } from '../domain/response-times.ts';
+import type { AttemptRow, SentRequest, StoredResponse } from './attempts.ts';
+import { columns } from './columns.ts';
+import { reconcileRunAfter } from './deliveries-table.ts';
+import type { Queryable } from './pool.ts';
+
+export type AttemptRecord = AttemptRow & {
+  deliveryId: string;
+  webhookId: string;
+  /** The webhook's activation that the attempt counts for. */
+  activation: number;
+  /** Whether it counts under the hourly cap. */
+  countsForCap: boolean;
+  request: SentRequest;
+  response: StoredResponse | null;
+  /** What the error code does not say, for the webhook's owner. Not for Temporal: it may name hosts. */
+  errorDetail: string | null;
+  status: Extract<DeliveryStatus, 'retrying' | 'delivered' | 'failed'>;
+  reason: string | null;
+  nextAttemptAt: Date | null;
+  endedAt: Date | null;
+  /** The run that made the attempt: the delivery's own, or a group's. */
+  run: { workflowId: string; runId: string };
+  /** What the run noted before, and the attempt. */
+  entries: readonly StoredEntry[];
+  /** What follows, unless the delivery was held or canceled meanwhile: the wait, or the end. */
+  nextEntries: readonly StoredEntry[];
+};
+
+const steps = Array.from({ length: stepCount }, (_, step) => step);
+const stepCounts = steps.map((step) => `count(*) filter (where g.step = ${step})::int`).join(', ');
+const addedSteps = steps
+  .map((step) => `s.durations[${step + 1}] + excluded.durations[${step + 1}]`)
+  .join(', ');
+
+/** How a delivery that is not delivered by its group's attempt is left to the burst, before its own workflow is started. */
+const leaveToBurst = `least(interval '15 seconds', (g.next_attempt_at - now()) / 2)`;
+
+// A delivery that was held or canceled meanwhile stays so, unless it was delivered; a held one may also fail. Where it stays so,
+// its run has nothing more to do.
+const isApplied = `(g.status = 'delivered' or d.status in ('pending', 'retrying') or g.status = 'failed' and d.status = 'held')`;
+
+const attempts = columns<AttemptRecord>('t', {
+  id: ['text', (r) => r.id],
+  delivery_id: ['text', (r) => r.deliveryId],
+  number: ['int', (r) => r.number],
+  started_at: ['timestamptz', (r) => r.startedAt],
+  duration_ms: ['int', (r) => r.durationMs],
+  status_code: ['int', (r) => r.statusCode],
+  outcome: ['text', (r) => r.outcome],
+  error_code: ['text', (r) => r.errorCode],
+  wait_seconds: ['int', (r) => r.waitSeconds],
+  response_headers: ['jsonb', (r) => (r.response ? JSON.stringify(r.response.headers) : null)],
+  response_body: ['bytea', (r) => r.response?.body ?? null],
+  response_truncated: ['bool', (r) => r.response?.truncated ?? false],
+  status: ['text', (r) => r.status],
+  reason: ['text', (r) => r.reason],
+  next_attempt_at: ['timestamptz', (r) => r.nextAttemptAt],
+  ended_at: ['timestamptz', (r) => r.endedAt],
+  entries: ['jsonb', (r) => JSON.stringify(r.entries)],
+  next_entries: ['jsonb', (r) => JSON.stringify(r.nextEntries)],
+  webhook_id: ['text', (r) => r.webhookId],
+  activation: ['int', (r) => r.activation],
+  // Without a response there is no response time.
+  step: ['int', (r) => (r.statusCode === null ? null : stepOf(r.durationMs))],
+  workflow_id: ['text', (r) => r.run.workflowId],
+  run_id: ['text', (r) => r.run.runId],
+  counts_for_cap: ['bool', (r) => r.countsForCap],
+  url: ['text', (r) => r.request.url],
+  format: ['text', (r) => r.request.format],
+  body_bytes: ['int', (r) => r.request.bodyBytes],
+  error_detail: ['text', (r) => r.errorDetail],
+});
+
+const recordStatement = `with given as (
+    select * from ${attempts.table}
+  ), updated as (
+    update deliveries d set
+      status = case when ${isApplied} then g.status else d.status end,
+      reason = case when ${isApplied} then g.reason else d.reason end,
+      next_attempt_at = case when ${isApplied} then g.next_attempt_at end,
+      wait_reason = case when ${isApplied} and g.next_attempt_at is not null then 'retry' end,
+      held_until = case when ${isApplied} then null else d.held_until end,
+      ended_at = case when ${isApplied} then g.ended_at else d.ended_at end,
+      attempt_count = g.number,
+      retries_used = d.retries_used + case when g.status = 'retrying' then 1 else 0 end,
+      -- A response that is not valid HTTP counts for none.
+      last_status_code = case when g.error_code is distinct from 'malformed_response' then g.status_code end,
+      last_error_code = g.error_code,
+      owner_id = case when not ${isApplied} then case when d.status = 'canceled' then d.owner_id end
+        when g.status = 'delivered' then g.workflow_id else d.id end,
+      run_id = case when not ${isApplied} then d.run_id
+        when g.status = 'delivered' or g.workflow_id = d.id then g.run_id end,
+      reconcile_at = case when not ${isApplied} then d.held_until
+        when g.status <> 'retrying' then null
+        when g.workflow_id = d.id then g.next_attempt_at + ${reconcileRunAfter}
+        else now() + ${leaveToBurst} end,
+      timeline = d.timeline || g.entries || case when ${isApplied} then g.next_entries else '[]' end
+    from given g
+    -- One that is recorded already adds nothing.
+    where d.id = g.delivery_id and d.attempt_count < g.number
+    returning d.id, d.status, g.number
+  ), inserted as (
+    insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
+      wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap, url, format, body_bytes, error_detail)
+    select g.id, delivery_id, g.number, started_at, duration_ms, status_code, outcome, error_code,
+      case when u.status = 'retrying' then wait_seconds end, response_headers, response_body, response_truncated,
+      webhook_id, counts_for_cap, url, format, body_bytes, error_detail
+    from given g join updated u on u.id = g.delivery_id and u.number = g.number
+  ), counted as (
+    insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)
+    select g.webhook_id, date_trunc('minute', g.started_at + make_interval(secs => g.duration_ms / 1000.0)), g.activation,
+      count(*), count(*) filter (where g.outcome = 'delivered'), count(*) filter (where g.outcome = 'failed'),
+      array[${stepCounts}]
+    from given g join updated u on u.id = g.delivery_id and u.number = g.number
+    group by 1, 2, 3 order by 1, 2, 3
+    on conflict (webhook_id, minute, activation) do update set
+      attempts = s.attempts + excluded.attempts, delivered = s.delivered + excluded.delivered,
+      failed = s.failed + excluded.failed, durations = array[${addedSteps}]
+  ), freed as (
+    delete from rate_limit_grants l using given g where l.delivery_id = g.delivery_id and l.number = g.number
+  )
+  select id, status from updated`;
+
+/**
+ * Writes attempts and what follows from each for its delivery, in one statement. An attempt that is recorded already adds
+ * nothing.
+ *
+ * @returns the state of each delivery after it, by id; without those whose attempt was recorded already
+ */
+export async function recordAttempts(
+  db: Queryable,
+  unordered: readonly AttemptRecord[],
+): Promise<Map<string, DeliveryStatus>> {
+  // One order for all: two statements that write the same rows wait for each other instead of locking up.
+  const records = unordered.toSorted((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1));
+  const { rows } = await db.query<{ id: string; status: DeliveryStatus }>({
+    name: 'record-attempts',
+    text: recordStatement,
+    values: attempts.values(records),
+  });
+  return new Map(rows.map(({ id, status }) => [id, status]));
+}
