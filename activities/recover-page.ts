@@ -46,7 +46,13 @@ export function createRecoverPage({ pool, retention, wakeDispatcher }: RecoverDe
       return true;
     }
     const at = new Date().toISOString();
-    const requested = { at, type: 'signal', name: 'recover', by: recovery.askedBy, outside: true } as const;
+    const requested = {
+      at,
+      type: 'signal',
+      name: 'recover',
+      by: recovery.requestedBy,
+      outside: true,
+    } as const;
     await reopenDelivery(pool, row, 'none', [requested], recovery.id);
     return true;
   };

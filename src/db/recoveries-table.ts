@@ -68,22 +68,22 @@ export async function findRecovery(
   return rows[0] ?? null;
 }
 
-type Call = { webhookId: string; since: Date; untilAsked: Date | null; kind: RecoveryKind | null };
+type Call = { webhookId: string; since: Date; requestedUntil: Date | null; kind: RecoveryKind | null };
 
 /** The one that the same call has begun and that has not ended. */
 export async function findUnderWay(db: Queryable, call: Call): Promise<RecoveryRow | null> {
   const { rows } = await db.query<RecoveryRow>(
     `select ${columns}, ${noOutcome} from recoveries
-     where webhook_id = $1 and since = $2 and until_asked is not distinct from $3 and kind is not distinct from $4
+     where webhook_id = $1 and since = $2 and requested_until is not distinct from $3 and kind is not distinct from $4
        and status in ('running', 'paused')`,
-    [call.webhookId, call.since, call.untilAsked, call.kind],
+    [call.webhookId, call.since, call.requestedUntil, call.kind],
   );
   return rows[0] ?? null;
 }
 
 export type NewRecovery = Call & {
   accountId: string;
-  askedBy: string;
+  requestedBy: string;
   isDryRun: boolean;
   until: Date;
   filters: readonly string[];
@@ -94,7 +94,7 @@ export type NewRecovery = Call & {
 /** A dry run has ended already. Null: the same call has begun one that has not ended. */
 export async function insertRecovery(db: Queryable, recovery: NewRecovery): Promise<RecoveryRow | null> {
   const { rows } = await db.query<RecoveryRow>(
-    `insert into recoveries (id, account_id, webhook_id, asked_by, status, dry_run, since, until, until_asked, kind, filters,
+    `insert into recoveries (id, account_id, webhook_id, requested_by, status, dry_run, since, until, requested_until, kind, filters,
        total, created_at, ended_at, check_at)
      values ($1, $2, $3, $4, case when $5 then 'completed' else 'running' end, $5, $6, $7, $8, $9, $10, $11, $12,
        case when $5 then $12::timestamptz end, case when not $5 then now() + interval '10 seconds' end)
@@ -103,11 +103,11 @@ export async function insertRecovery(db: Queryable, recovery: NewRecovery): Prom
       newId('rec'),
       recovery.accountId,
       recovery.webhookId,
-      recovery.askedBy,
+      recovery.requestedBy,
       recovery.isDryRun,
       recovery.since,
       recovery.until,
-      recovery.untilAsked,
+      recovery.requestedUntil,
       recovery.kind,
       recovery.filters,
       recovery.total,

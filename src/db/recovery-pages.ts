@@ -65,7 +65,7 @@ export async function countRecoverable(db: Queryable, window: Window): Promise<n
 }
 
 export type RecoveryToRun = Omit<RecoveryRow, 'outcome'> & {
-  askedBy: string;
+  requestedBy: string;
   filters: string[];
   cursorAt: string | null;
   cursorId: string | null;
@@ -77,7 +77,7 @@ export type RecoveryToRun = Omit<RecoveryRow, 'outcome'> & {
 
 export async function loadRecovery(db: Queryable, id: string): Promise<RecoveryToRun | null> {
   const { rows } = await db.query<RecoveryToRun>(
-    `select r.id, r.account_id as "accountId", r.webhook_id as "webhookId", r.asked_by as "askedBy", r.status,
+    `select r.id, r.account_id as "accountId", r.webhook_id as "webhookId", r.requested_by as "requestedBy", r.status,
        r.dry_run as "isDryRun", r.total, r.done, r.failed, r.since, r.until, r.kind, r.filters,
        r.created_at as "createdAt", r.ended_at as "endedAt", r.cursor_at::text as "cursorAt", r.cursor_id as "cursorId",
        r.page_number as "pageNumber", r.page, w.active as "isActive", w.deleted_at is not null as "isWebhookDeleted"
@@ -148,7 +148,12 @@ export async function claimPage(
  */
 export async function insertMissed(
   db: Queryable,
-  { id, accountId, webhookId, askedBy }: Pick<RecoveryToRun, 'id' | 'accountId' | 'webhookId' | 'askedBy'>,
+  {
+    id,
+    accountId,
+    webhookId,
+    requestedBy,
+  }: Pick<RecoveryToRun, 'id' | 'accountId' | 'webhookId' | 'requestedBy'>,
   items: readonly PageItem[],
 ): Promise<number> {
   if (items.length === 0) return 0;
@@ -156,7 +161,7 @@ export async function insertMissed(
     at: at.toISOString(),
     type: 'signal',
     name: 'recover',
-    by: askedBy,
+    by: requestedBy,
     outside: true,
   });
   const missed = columns<PageItem>(

@@ -30,9 +30,15 @@ test('schema.txt is what the migrations make', async () => {
     `select format('%s: %s', conrelid::regclass, pg_get_constraintdef(oid)) as line from pg_constraint
      where connamespace = 'public'::regnamespace and contype in ('c', 'f') order by 1`,
   );
+  const triggers = await database.pool.query<{ line: string }>(
+    `select pg_get_triggerdef(oid) as line from pg_trigger where not tgisinternal order by 1`,
+  );
+  const functions = await database.pool.query<{ line: string }>(
+    `select pg_get_functiondef(oid) as line from pg_proc where pronamespace = 'public'::regnamespace order by proname`,
+  );
   await database.drop();
-  const text = [columns, indexes, constraints]
-    .map(({ rows }) => rows.map(({ line }) => line).join('\n'))
+  const text = [columns, indexes, constraints, triggers, functions]
+    .map(({ rows }) => rows.map(({ line }) => line.trimEnd()).join('\n'))
     .join('\n\n');
   await expect(`${text}\n`).toMatchFileSnapshot('../../src/db/schema.txt');
 });

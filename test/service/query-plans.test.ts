@@ -415,7 +415,7 @@ test('a recovery of some hours counts, looks for its next page, and fills it in'
     id: newId('rec'),
     accountId: log.accountId,
     webhookId: log.busiestId,
-    askedBy: 'key_1',
+    requestedBy: 'key_1',
     status: 'running',
     isDryRun: false,
     total: 0,

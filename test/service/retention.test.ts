@@ -155,7 +155,7 @@ test('from each table goes exactly what is old', async () => {
       id,
       account_id: service.accountId,
       webhook_id: webhookId,
-      asked_by: 'key_1',
+      requested_by: 'key_1',
       status: endedAt ? 'completed' : 'paused',
       dry_run: false,
       since: old,

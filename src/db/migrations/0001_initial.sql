@@ -1,6 +1,5 @@
--- webhooks_version counts the changes to which events an account's webhooks get, inside the change's own transaction. A
--- process that remembers an account's webhooks together with this number learns from the inserting statement whether
--- they are still the same.
+-- webhooks_version: changes whenever an account's webhooks, their event types or their states change, in the same
+-- transaction. Processes cache an account's webhooks with this number; the statement that inserts events compares it.
 create table accounts (
   id text primary key,
   name text not null,
@@ -8,8 +7,8 @@ create table accounts (
   webhooks_version bigint not null default 0
 );
 
--- A key is kept as its SHA-256 digest only. account_id null: a service key, which may publish for any account.
--- is_development: made by a start in development; production refuses it, and one that replaces it revokes it.
+-- Only the SHA-256 digest of a key is stored. account_id null: a service key, which may publish for any account.
+-- is_development: created by a start in development. Production refuses it, and the next development key revokes it.
 create table api_keys (
   id text primary key,
   account_id text references accounts,
@@ -21,17 +20,17 @@ create table api_keys (
   revoked_at timestamptz,
   is_development boolean not null default false
 );
--- An account lists its own keys, newest first: read backward.
+-- The list of an account's keys, newest first: read backward.
 create index api_keys_of_account on api_keys (account_id, id);
 
--- One sealed constant for each encryption key ever used: a wrong key is found at the start, not at the first delivery.
+-- A constant, encrypted with each encryption key in use: a wrong key is found at the start, not at the first delivery.
 create table encryption_keys (
   id text primary key,
   sealed text not null,
   created_at timestamptz not null default now()
 );
 
--- Settings that statements read, or that change what already waits, as the process that started last has them.
+-- Settings that SQL statements read, or that affect waiting deliveries, with the values of the process that started last.
 create table applied_settings (
   name text primary key,
   value text not null
@@ -42,12 +41,12 @@ create function hold_until() returns timestamptz language sql stable as $$
     (select value::int from applied_settings where name = 'FLTR_HOLD_HOURS'), 72))
 $$;
 
--- Deleting sets deleted_at and wipes the secrets: the log goes on to name the webhook.
--- activation: counts the webhook's activations, so that what ended before the last one can be told apart.
+-- A deleted webhook keeps its row, without its secrets, because the delivery log names it.
+-- activation: the number of the webhook's activations. Auto-disable counts only deliveries of the current one.
 -- previous_sealed_secret: the secret before the current one, until the overlap ends.
--- sync_at: when the reconciler next makes the webhook's deliveries agree with its state; null: they do.
--- sync_until: until then it does so again and again after a change, for statements that had begun before it.
--- held_action: what becomes of held deliveries while sync_at is set and the webhook is active.
+-- sync_at: when the reconciler next updates the webhook's deliveries to match its state; null: they match.
+-- sync_until: until then the reconciler repeats that after a change, because of statements that began before the change.
+-- held_action: what happens to held deliveries while sync_at is set and the webhook is active.
 create table webhooks (
   id text primary key,
   account_id text not null references accounts,
@@ -79,8 +78,8 @@ create index webhooks_of_account on webhooks (account_id, id desc) where deleted
 create index webhooks_deleted on webhooks (deleted_at) where deleted_at is not null;
 create index webhooks_to_sync on webhooks (sync_at) where sync_at is not null;
 
--- Once a statement, and in the order of the ids: two transactions that change webhooks of the same accounts wait for
--- each other instead of locking up.
+-- One row per statement and account, in the order of the ids, so that two transactions that change webhooks of the same
+-- accounts wait for each other and do not deadlock.
 create function count_webhook_changes() returns trigger language plpgsql as $$
 declare changed text[];
 begin
@@ -107,8 +106,9 @@ create trigger webhooks_updated after update on webhooks
 create trigger webhooks_deleted after delete on webhooks
   referencing old table as old_rows for each statement execute function count_webhook_changes();
 
--- body: the bytes that every attempt sends, fixed here; null once past its retention. Ids are the producer's, hence unique
--- within an account only. traceparent: the W3C trace that the event's producer named, as version 00; null, as mostly: none.
+-- id: may be the producer's own, so it is unique within its account only.
+-- body: the bytes that every attempt sends; null when their retention has ended.
+-- traceparent: the W3C trace that the producer named, as version 00; null: none.
 create table events (
   account_id text not null,
   id text not null,
@@ -120,32 +120,32 @@ create table events (
   primary key (account_id, id)
 );
 create index events_newest on events (account_id, created_at, id);
--- The removal of old rows looks for these, oldest first.
+-- The retention of bodies, oldest first.
 create index events_with_body on events (created_at) where body is not null;
 
--- A delivery's whole state is in its row. These are the legal states; the checks below hold them.
+-- The state of a delivery is in its row. These are the legal states; the checks below enforce them.
 --
 --   status     owner_id  next_attempt_at, wait_reason  reconcile_at  meaning
 --   pending    null      null                          null          accepted or released: the dispatcher assigns an owner
 --   pending    set       null                          set           an attempt is being started or made
---   pending    set       set                           set           waits for a limit, or for a time that somebody chose
---   retrying   set       set                           set           was attempted, waits for the next attempt or makes it
+--   pending    set       set                           set           deferred by a limit, or rescheduled by a call
+--   retrying   set       set                           set           was attempted; waits for the next attempt or makes it
 --   held       null      null                          set           its webhook is not active; expires at held_until
---   held       set       null                          set           the same, and its owner has still to be stopped
---   delivered  any       null                          null          has ended, at ended_at
---   failed     any       null                          null          the same
---   canceled   null      null                          null          the same
---   canceled   set       null                          null or set   the same; set: its owner has still to be stopped
+--   held       set       null                          set           the same; its owner must still be stopped
+--   delivered  any       null                          null          ended at ended_at
+--   failed     any       null                          null          ended at ended_at
+--   canceled   null      null                          null          ended at ended_at
+--   canceled   set       null                          null or set   ended at ended_at; set: its owner must still be stopped
 --
 -- owner_id: the workflow that owns the delivery: its own, which has the delivery's id, or a group's.
--- run_id: the Temporal run of that workflow; null: Temporal has not acknowledged one. Without an owner: the run that was.
--- reconcile_at: when the reconciler checks that Temporal agrees with this row.
--- retries_used: waits of the schedule that were used since the delivery began, or last began again.
--- recovery_id: the recovery that sent it again last.
--- timeline: what happened, for people to read; no code decides by it. It outlives the workflow's history.
+-- run_id: the Temporal run of that workflow; null: Temporal has not acknowledged one. Without an owner: its last run.
+-- reconcile_at: when the reconciler compares this row with Temporal.
+-- retries_used: waits of the schedule that were used since the delivery was accepted or last reopened.
+-- recovery_id: the last recovery that sent it again.
+-- timeline: entries for people to read. No code decides by it. It is kept longer than the workflow's history.
 --
--- Neither deliveries nor attempts have foreign keys: each would lock the webhook's or the event's row at every insert, and
--- neither is ever deleted while deliveries name it.
+-- Neither deliveries nor attempts have foreign keys: each would lock the row of the webhook or event at every insert. Neither
+-- is deleted while deliveries name it.
 create table deliveries (
   id text primary key,
   account_id text not null,
@@ -183,13 +183,13 @@ create table deliveries (
   constraint ended_is_not_reconciled check (status not in ('delivered', 'failed') or reconcile_at is null)
 ) with (fillfactor = 85);
 
--- Every index of deliveries is paid for twice by each delivery, when it is accepted and when it ends, for the state is in
--- some of them: so each of these serves several questions.
+-- Each delivery writes to every index twice, when it is accepted and when it ends, because some of them hold the state.
+-- So there are few, and each serves several queries.
 -- The log, newest first: read backward.
 create index deliveries_of_account on deliveries (account_id, id);
 create index deliveries_of_webhook on deliveries (webhook_id, id);
--- The log, filtered: the rows of each kind, newest first; src/db/delivery-log.ts merges the kinds that are wanted.
--- Of these, what waits for its first attempt is in deliveries_pending only: it would leave a dead entry behind here.
+-- The log, filtered: the rows of each kind, newest first. src/db/delivery-log.ts merges the kinds that match.
+-- Deliveries before their first attempt are in deliveries_pending only; here they would leave a dead entry behind.
 create index deliveries_of_account_by_kind
   on deliveries (account_id, status, event_type, coalesce(last_status_code, 0), id)
   where status <> 'pending' or last_status_code is not null;
@@ -197,22 +197,22 @@ create index deliveries_of_webhook_by_kind
   on deliveries (webhook_id, status, event_type, coalesce(last_status_code, 0), id)
   where status <> 'pending' or last_status_code is not null;
 create index deliveries_pending on deliveries (webhook_id, id) where status = 'pending';
--- What the dispatcher assigns owners to, oldest first.
+-- The dispatcher assigns owners to these, oldest first.
 create index deliveries_unowned on deliveries (id) where owner_id is null and status = 'pending';
--- What has an owner that Temporal has not acknowledged, and all else that the reconciler checks: apart, so that a long
--- queue of starts delays no other check.
+-- Deliveries whose owner Temporal has not acknowledged, and all others that the reconciler checks. They are two indexes, so
+-- that a long queue of starts delays no other check.
 create index deliveries_to_start on deliveries (reconcile_at, id)
   where reconcile_at is not null and run_id is null and status in ('pending', 'retrying');
 create index deliveries_to_check on deliveries (reconcile_at, id)
   where reconcile_at is not null and not (run_id is null and status in ('pending', 'retrying'));
--- The deliveries that wait for room under a webhook's hourly cap, by acceptance and by time.
+-- Deliveries deferred by the hourly cap of a webhook, by acceptance and by time.
 create index deliveries_deferred on deliveries (webhook_id, id) where wait_reason = 'hourly_cap';
 create index deliveries_deferred_until on deliveries (webhook_id, next_attempt_at) where wait_reason = 'hourly_cap';
--- How the deliveries of a recovery ended.
+-- The outcome of a recovery: its deliveries by status.
 create index deliveries_of_recovery on deliveries (recovery_id, status) where recovery_id is not null;
 
--- notified: it ended its delivery failed, and the event `delivery.failed` was written, or is counted in failure_counts.
--- url, format, body_bytes: what was sent, and where to: the webhook may change, or be deleted.
+-- notified: the attempt ended its delivery failed, and `delivery.failed` was emitted for it or counted in failure_counts.
+-- url, format, body_bytes: of the request that was sent, because the webhook may change or be deleted.
 create table attempts (
   id text not null,
   delivery_id text not null,
@@ -235,12 +235,12 @@ create table attempts (
   notified boolean not null default false,
   primary key (delivery_id, number)
 );
--- The hourly cap counts these: all but those of operational events.
+-- Attempts that count under the hourly cap: all but those of operational events.
 create index attempts_of_webhook on attempts (webhook_id, started_at) where counts_for_cap;
-create index attempts_with_answer on attempts (started_at) where response_headers is not null;
+create index attempts_with_response on attempts (started_at) where response_headers is not null;
 
--- The hourly cap: see src/domain/hourly-cap.ts. An attempt of a webhook that is near its cap has a row here from the
--- moment it may be sent until it is recorded; one that is not recorded within a minute counts no longer.
+-- The hourly cap, see src/domain/hourly-cap.ts. An attempt of a webhook near its cap has a row here from the time when it
+-- may be sent until it is recorded. A grant without a recorded attempt counts for as long as an attempt may take.
 create table rate_limit_grants (
   delivery_id text not null,
   number int not null,
@@ -250,14 +250,14 @@ create table rate_limit_grants (
 );
 create index rate_limit_grants_of_webhook on rate_limit_grants (webhook_id, granted_at);
 
--- A webhook that has deferred deliveries, or had some lately; check_at: when their times are computed anew.
+-- A webhook that has deferred deliveries or had some recently. check_at: when their times are computed again.
 create table rate_limit_queues (
   webhook_id text primary key,
   check_at timestamptz not null
 );
 create index rate_limit_queues_due on rate_limit_queues (check_at);
 
--- What became of a webhook's deliveries and attempts, by the minute; kept up as attempts are recorded.
+-- Counts of a webhook's attempts and ended deliveries per minute, updated as attempts are recorded.
 -- durations: attempts by response time, in the steps of src/domain/response-times.ts.
 create table webhook_stats (
   webhook_id text not null,
@@ -271,8 +271,8 @@ create table webhook_stats (
 ) with (fillfactor = 70);
 create index webhook_stats_oldest on webhook_stats (minute);
 
--- Deliveries of a webhook that ended failed in a minute, where somebody subscribes to `delivery.failed`: the first ones are
--- an event each, the others one together, once the minute is over. That takes the row away.
+-- Failed deliveries of a webhook per minute, where a webhook of the account subscribes to `delivery.failed`. The first ones
+-- are an event each; the others are one event together when the minute has ended, which deletes the row.
 create table failure_counts (
   webhook_id text not null,
   minute timestamptz not null,
@@ -282,22 +282,22 @@ create table failure_counts (
 );
 create index failure_counts_oldest on failure_counts (minute);
 
--- What was requested, and how far it is; the workflow of the same id does it, page by page.
--- kind: what it sends again; null: both. filters: the webhook's event types when it was requested.
--- until_asked: as the caller gave it, which tells the same call from another one.
--- cursor_at, cursor_id: the last event looked at. page: what is being sent again now, so that a page that is run twice
--- counts once; page_number: how many pages there were.
--- check_at: when the reconciler checks that its workflow runs; null once it has ended.
+-- A recovery and its progress. The workflow of the same id runs it, page by page.
+-- kind: which deliveries it sends again; null: both kinds. filters: the webhook's event types when it was requested.
+-- requested_until: `until` as the caller gave it, by which a repeated call finds the running recovery.
+-- cursor_at, cursor_id: the last event that was read. page: the deliveries being sent again now, so that a page that runs
+-- twice counts once. page_number: the number of pages so far.
+-- check_at: when the reconciler checks that its workflow runs; null: it has ended.
 create table recoveries (
   id text primary key,
   account_id text not null,
   webhook_id text not null,
-  asked_by text not null,
+  requested_by text not null,
   status text not null check (status in ('running', 'paused', 'completed', 'canceled')),
   dry_run boolean not null,
   since timestamptz not null,
   until timestamptz not null,
-  until_asked timestamptz,
+  requested_until timestamptz,
   kind text check (kind in ('failed', 'missed')),
   filters text[] not null,
   total int not null,
@@ -311,12 +311,12 @@ create table recoveries (
   ended_at timestamptz,
   check_at timestamptz
 );
--- The same call while the first one is under way finds that one.
-create unique index recoveries_under_way on recoveries (webhook_id, since, until_asked, kind) nulls not distinct
+-- A repeated call finds the recovery that is still running.
+create unique index recoveries_under_way on recoveries (webhook_id, since, requested_until, kind) nulls not distinct
   where status in ('running', 'paused');
 create index recoveries_to_check on recoveries (check_at) where check_at is not null;
 
--- The response of a POST that carried an Idempotency-Key, sealed: it may hold a secret, that of webhook_id. Deleting the
+-- The response to a request with an Idempotency-Key, encrypted because it may hold the secret of webhook_id. Deleting the
 -- webhook wipes it.
 create table idempotency_keys (
   api_key_id text not null,
@@ -341,7 +341,7 @@ create table audit_records (
 );
 create index audit_records_newest on audit_records (account_id, id desc);
 
--- An entry of a timeline that no run of a workflow makes, such as that a delivery was held while none ran.
+-- A timeline entry that no workflow run writes, such as `held` while no workflow runs.
 create function timeline_entry(type text, at timestamptz, more jsonb default '{}') returns jsonb
   language sql immutable parallel safe as $$
   select jsonb_build_array(jsonb_build_object('type', type, 'outside', true,
