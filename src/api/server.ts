@@ -108,7 +108,7 @@ function countOnClose({ http }: Metrics, request: Request, response: Response): 
     const [called = '', route = ''] = (routeOf(request, response) ?? 'none other').split(' ');
     const method = called === 'HEAD' ? 'GET' : called;
     const status = response.writableFinished ? `${Math.floor(response.statusCode / 100)}xx` : 'aborted';
-    http.answered({ method, route, status }, performance.now() - startedAt);
+    http.handled({ method, route, status }, performance.now() - startedAt);
   });
 }
 

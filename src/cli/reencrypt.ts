@@ -16,12 +16,12 @@ export function addReencryptCommand(program: Command, withDatabase: WithDatabase
         await migrate(pool);
         const secretBox = createSecretBox(await encryptionKeysFor(config));
         await checkEncryptionKeys(pool, secretBox);
-        const { secrets, previousSecrets, answers, forgottenKeys } = await reencrypt(pool, secretBox, actor);
+        const { secrets, previousSecrets, responses, removedKeys } = await reencrypt(pool, secretBox, actor);
         const { currentKeyId } = secretBox;
         console.log(
-          `Under "${currentKeyId}" now: webhook secrets: ${secrets}, previous secrets: ${previousSecrets}, stored answers: ${answers}.`,
+          `Under "${currentKeyId}" now: webhook secrets: ${secrets}, previous secrets: ${previousSecrets}, stored responses: ${responses}.`,
         );
-        if (forgottenKeys.length > 0) console.log(`Forgotten: ${forgottenKeys.join(', ')}.`);
+        if (removedKeys.length > 0) console.log(`Removed: ${removedKeys.join(', ')}.`);
         console.log(`From now on FLTR_ENCRYPTION_KEYS needs "${currentKeyId}" alone.`);
       }),
     );

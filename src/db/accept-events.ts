@@ -22,7 +22,7 @@ export type NewEvent = {
   body: Buffer;
   /** An event about this webhook is not for it: no loops. */
   exceptWebhookId?: string;
-  /** The key that must be good for publishing when the event is written; none where the caller has made sure. */
+  /** The key that must still be valid for publishing when the event is written; undefined: the caller has checked. */
   apiKeyId?: string;
 };
 
@@ -38,7 +38,7 @@ export type Acceptance =
   | { kind: 'contended' };
 
 type Options = {
-  /** Remembered webhooks, which the statement tells from outdated ones. Not inside a transaction. */
+  /** Cached webhooks; the statement checks that they are current. Not inside a transaction. */
   cache?: SubscriberCache | undefined;
   /** Without it, the dispatcher assigns all owners after the commit. Not inside a transaction. */
   reserveOwners?: ReserveOwners | undefined;
@@ -47,7 +47,7 @@ type Options = {
 type Item = { event: NewEvent; key: string; index: number };
 type Delivery = AcceptedEvent['deliveries'][number];
 
-/** Rounds that go by what is remembered; from then on the webhooks are read in each. */
+/** Rounds that use the cache; later ones read the webhooks from the database. */
 const cachedRounds = 2;
 const maxRounds = 6;
 
@@ -75,7 +75,7 @@ export async function acceptEvents(
 // A space cannot stand in an id.
 const keyOf = (event: { accountId: string; id: string }) => `${event.accountId} ${event.id}`;
 
-/** Answers what it can; returns what is to be tried again. */
+/** Fills in what it can; returns the items for the next round. */
 async function acceptRound(
   db: Queryable,
   items: readonly Item[],
@@ -93,14 +93,14 @@ async function acceptRound(
   for (const item of items) {
     if (!firsts.has(item.key) && subscribers.has(item.event.accountId)) firsts.set(item.key, item);
   }
-  // One order for all: two statements that insert the same ids wait for each other instead of locking up.
+  // One order for all, so that two statements that insert the same ids wait for each other and do not deadlock.
   const candidates = [...firsts.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   const { rows, shown } = deliveriesOf(candidates, subscribers);
   const written = await writeEvents(db, { accounts, items, candidates, rows }, reserveOwners);
 
   const again: Item[] = [];
   const unknown: Item[] = [];
-  // Contents are compared, which takes long for large ones.
+  // Comparing large contents takes long.
   const rest = createPauses();
   for (const item of items) {
     await rest();
@@ -117,7 +117,7 @@ async function acceptRound(
       else if (!isSameEvent(event, first.event.body)) answers[index] = { kind: 'conflict', id: event.id };
       else answers[index] = { kind: 'duplicate', event: accepted };
     } else if (written.isKeyValid(first.event)) unknown.push(item);
-    // The first one's key was refused, so now this one is the first.
+    // The key of the first one was refused, so this one is the first now.
     else again.push(item);
   }
   if (unknown.length > 0) {
@@ -129,7 +129,7 @@ async function acceptRound(
       await rest();
       const { event, key, index } = item;
       const stored = known.get(key);
-      // Removed in between: its retention was over.
+      // Removed in between: its retention ended.
       if (!stored) again.push(item);
       else if (!isKnownEvent(event, stored)) answers[index] = { kind: 'conflict', id: event.id };
       else {
@@ -238,7 +238,7 @@ function isSameEvent(event: NewEvent, stored: Buffer): boolean {
   );
 }
 
-/** Of an event whose body is past its retention, type and time are left to compare. */
+/** Where the body is past its retention, type and time are compared. */
 function isKnownEvent(event: NewEvent, known: KnownEvent): boolean {
   if (known.body !== null) return isSameEvent(event, known.body);
   return known.type === event.type && (event.timestamp === null || event.timestamp === known.timestamp);

@@ -5,7 +5,7 @@ export const maxValidKeys = 100;
 
 const columns = `id, account_id as "accountId", scopes, name, hint, created_at as "createdAt", revoked_at as "revokedAt"`;
 
-/** An account's keys, newest first, the revoked ones among them; `before` is where the page before ended. */
+/** An account's keys, newest first, revoked ones included; `before`: the last id of the previous page. */
 export async function listAccountKeys(
   db: Queryable,
   accountId: string,
@@ -42,7 +42,7 @@ export async function insertAccountKey(
   return row;
 }
 
-/** The scopes of the valid key that was revoked; null where the account had none. */
+/** Revokes a valid key and returns its scopes; null: the account has no such key. */
 export async function revokeAccountKey(
   db: Queryable,
   accountId: string,

@@ -3,7 +3,7 @@ import type { Queryable } from './pool.ts';
 import { failureRateOf, lastDay, nothingWaits } from './read-stats.ts';
 import { readWebhookWaiting } from './webhook-waiting.ts';
 
-/** Webhooks that one answer tells of: it has a line for each hour of each. */
+/** Webhooks in one response, which has an entry for each hour of each. */
 export const maxWebhooksInStats = 1000;
 
 type HourRow = {

@@ -1,7 +1,7 @@
 import { newId } from '../domain/ids.ts';
 import type { Client, Queryable } from './pool.ts';
 
-/** FLTR_ENV. In production no key counts that a start in development has made, whatever the database holds. */
+/** FLTR_ENV. Production accepts no key that a start in development created, whatever the database holds. */
 export type Environment = 'development' | 'production';
 
 /** `accountId` null: a service key. */
@@ -26,12 +26,12 @@ export async function insertApiKey(db: Queryable, key: NewKey): Promise<string> 
 }
 
 /**
- * Makes the development key, or makes it valid again, and revokes the one before it.
+ * Creates the development key, or makes it valid again, and revokes the previous one.
  *
- * @returns false where the same key was made for another purpose: then nothing is changed
+ * @returns false where the same key exists and is no development key; then nothing changes
  */
 export async function replaceDevelopmentKey(client: Client, key: NewKey): Promise<boolean> {
-  // Of two starts at once, the second one sees the key of the first.
+  // Of two concurrent starts, the second one sees the key of the first.
   await client.query(`select 1 from accounts where id = $1 for no key update`, [key.accountId]);
   const { rowCount } = await client.query(
     `insert into api_keys (id, account_id, name, hint, digest, scopes, is_development)
@@ -51,7 +51,7 @@ export async function replaceDevelopmentKey(client: Client, key: NewKey): Promis
 // $2: the environment.
 const isValid = `revoked_at is null and ($2 = 'development' or not is_development)`;
 
-/** Looked up by digest: how long that takes tells nothing about the key. */
+/** Looked up by digest, so that the time it takes reveals nothing about the key. */
 export async function findApiKey(
   db: Queryable,
   digest: Buffer,
@@ -90,7 +90,7 @@ export async function listApiKeys(db: Queryable): Promise<ApiKeyRow[]> {
   return rows;
 }
 
-/** Whether there was such a key that was not revoked before. */
+/** Whether the key existed and was valid. */
 export async function revokeApiKey(db: Queryable, id: string): Promise<boolean> {
   const { rowCount } = await db.query(
     `update api_keys set revoked_at = now() where id = $1 and revoked_at is null`,

@@ -1,6 +1,6 @@
 import type { Queryable } from './pool.ts';
 
-/** Notes a setting's value; whether it is another one than before. */
+/** Stores a setting's value; returns whether it changed. */
 export async function applySetting(db: Queryable, name: string, value: string): Promise<boolean> {
   const { rowCount } = await db.query(
     `insert into applied_settings as s (name, value) values ($1, $2)

@@ -11,10 +11,10 @@ export type AttemptRow = {
   statusCode: number | null;
   outcome: AttemptOutcome;
   errorCode: AttemptErrorCode | null;
-  /** Of the wait that it began; null: it ended its delivery, or the delivery was held or canceled meanwhile. */
+  /** The wait after it; null: it ended its delivery, or the delivery was held or canceled meanwhile. */
   waitSeconds: number | null;
 };
-/** What was sent, beside its headers. */
+/** The request without its headers, which the log computes again. */
 export type SentRequest = { url: string; format: WebhookFormat; bodyBytes: number };
 export type StoredResponse = { headers: Record<string, string>; body: Buffer; truncated: boolean };
 

@@ -9,21 +9,21 @@ type Waiting<In, Out> = {
 };
 
 type Options<In, Out> = {
-  /** Does one batch; answers in the order of its inputs. */
+  /** Processes one batch; its outputs are in the order of the inputs. */
   run: (inputs: In[]) => Promise<Out[]>;
-  /** Most weight of one batch. An input that weighs more is a batch of its own. */
+  /** The maximum weight of one batch. An input that weighs more is a batch of its own. */
   maxSize: number;
-  /** Batches under way at once; what comes meanwhile is the next batch. */
+  /** Concurrent batches; calls that arrive meanwhile form the next one. */
   concurrency: number;
-  /** How much an input counts; 1 unless said. */
+  /** How much an input counts; by default 1. */
   weightOf?: (input: In) => number;
   /** What may be under way or queued at once; a call beyond it resolves at once to `whenFull`. Without a limit unless said. */
   limit?: { weight: number; bytes: number; bytesOf: (input: In) => number; whenFull: Out };
 };
 
 /**
- * Joins concurrent calls into batches without a timer: a lone call goes at once, and what arrives while `concurrency`
- * batches are under way goes together afterwards. Of a batch that fails, each call is tried alone.
+ * Joins concurrent calls into batches without a timer: a single call runs at once, and calls that arrive while `concurrency`
+ * batches run form the next one. If a batch fails, each of its calls runs alone.
  *
  * @example const load = createBatcher({ run: (ids) => loadMany(ids), maxSize: 64, concurrency: 2 }); await load('a')
  */
@@ -43,15 +43,15 @@ export function createBatcher<In, Out>({
   const runBatch = async (batch: Waiting<In, Out>[]): Promise<void> => {
     try {
       const outputs = await run(batch.map(({ input }) => input));
-      if (outputs.length !== batch.length) throw new Error('A batch answered with another number of outputs');
+      if (outputs.length !== batch.length) throw new Error('A batch returned another number of outputs');
       batch.forEach(({ resolve }, index) => resolve(outputs[index] as Out));
     } catch (error) {
-      // One bad input must not fail its neighbors: each is tried alone, unless the database itself is away.
+      // One bad input must not fail the others: each runs alone, unless the database itself is unavailable.
       if (batch.length === 1 || isDatabaseUnavailable(error)) batch.forEach(({ reject }) => reject(error));
       else for (const waiting of batch) await runBatch([waiting]);
     }
   };
-  const takeBatch = (): Waiting<In, Out>[] => {
+  const nextBatch = (): Waiting<In, Out>[] => {
     let count = 1;
     let weight = queue[0]?.weight ?? 0;
     for (let next = queue[count]; next && weight + next.weight <= maxSize; next = queue[count]) {
@@ -64,7 +64,7 @@ export function createBatcher<In, Out>({
     isPumpDue = false;
     while (underWay < concurrency && queue.length > 0) {
       underWay += 1;
-      const batch = takeBatch();
+      const batch = nextBatch();
       void runBatch(batch).finally(() => {
         underWay -= 1;
         for (const { weight, bytes } of batch) {
@@ -86,7 +86,7 @@ export function createBatcher<In, Out>({
       openWeight += weight;
       openBytes += bytes;
       queue.push({ input, weight, bytes, resolve, reject });
-      // Not at once: calls of the same turn of the event loop belong together.
+      // Deferred, so that calls of the same iteration of the event loop share a batch.
       if (underWay < concurrency && !isPumpDue) {
         isPumpDue = true;
         setImmediate(pump);

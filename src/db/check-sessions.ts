@@ -11,7 +11,7 @@ import { sessionSettings, type Client, type Pool } from './pool.ts';
 export async function checkSessions(pool: Pool): Promise<void> {
   const clients: Client[] = [];
   try {
-    // Two at least, so that they can be seen to share a session.
+    // Two, because only then can it show that they share a session.
     for (let count = 0; count < 2; count += 1) clients.push(await pool.connect());
     const [one, other] = clients;
     if (!one || !other) return;
@@ -54,7 +54,7 @@ const lostCodes = new Set([
   '26000', // invalid_sql_statement_name: it was prepared in another session
   '42P05', // duplicate_prepared_statement: another connection has prepared it in this session
 ]);
-/** Where others use the pooler too, the session of the first connection may be theirs at the moment. */
+/** Where others use the pooler too, the first connection's session may be in use by them at the moment. */
 const rounds = 3;
 
 async function checkPrepared(one: Client, other: Client): Promise<void> {

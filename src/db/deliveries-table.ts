@@ -2,7 +2,7 @@ import type { DeliveryStatus, DeliverySummary, WaitReason } from '../contracts/d
 import type { StoredEntry } from '../domain/timeline.ts';
 import type { Queryable } from './pool.ts';
 
-/** The legal states stand in `migrations/0001_initial.sql`, with what each column means. */
+/** `migrations/0001_initial.sql` has the legal states and the meaning of each column. */
 export type DeliveryRow = {
   id: string;
   accountId: string;
@@ -64,7 +64,7 @@ export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
   };
 }
 
-/** What a workflow is started with. */
+/** The columns with which a workflow is started. */
 export type Startable = Pick<
   DeliveryRow,
   | 'id'
@@ -78,7 +78,7 @@ export type Startable = Pick<
   | 'waitReason'
   | 'runId'
 > & {
-  /** Of its event, where it is known: what is sent together is in memory together. */
+  /** Of its event, where known: a group has all its bodies in memory. */
   bodyBytes?: number;
 };
 
@@ -96,7 +96,7 @@ export async function countNotStarted(db: Queryable, most: number): Promise<numb
   return rows[0]?.count ?? 0;
 }
 
-/** Adds entries to a delivery's timeline: those that it has not yet, however often it is called. */
+/** Adds entries to a delivery's timeline, unless it has them already. */
 export async function archiveEntries(
   db: Queryable,
   deliveryId: string,
@@ -113,8 +113,8 @@ export async function archiveEntries(
 }
 
 /**
- * A failed or delivered one begins again, with a fresh schedule. `own`: the caller starts its own workflow; `none`: the
- * dispatcher does. Null where it has changed since the row was read.
+ * Makes a failed or delivered delivery pending again, with a fresh schedule. `own`: the caller starts its own workflow;
+ * `none`: the dispatcher does. Null: it has changed since the row was read.
  */
 export async function reopenDelivery(
   db: Queryable,
@@ -135,7 +135,7 @@ export async function reopenDelivery(
   return rows[0] ?? null;
 }
 
-/** A process that assigned an owner has so long to start it; then the reconciler does. See `src/dispatch/limits.ts`. */
+/** How long the process that assigned an owner has to start it, before the reconciler does. See `src/dispatch/limits.ts`. */
 export const reconcileStartAfter = `interval '10 seconds'`;
-/** A workflow that is known to run is checked so long after it was to do something. */
+/** How long after its next action a running workflow is checked. */
 export const reconcileRunAfter = `interval '5 minutes'`;

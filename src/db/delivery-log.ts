@@ -9,13 +9,13 @@ type DeliveryFilter = {
   status?: DeliveryStatus | undefined;
   since?: Date | undefined;
   until?: Date | undefined;
-  /** The last answer's status, as a range: 404 is [404, 404], 5xx is [500, 599]. */
+  /** The last response's status code, as a range: 404 is [404, 404], 5xx is [500, 599]. */
   code?: [number, number] | undefined;
   before: string | null;
   limit: number;
 };
 
-/** Rows that are looked through in order before a filter counts as one that matches seldom. */
+/** Rows that are scanned in order before a filter is treated as one that matches rarely. */
 const scanSize = 500;
 const code = 'coalesce(d.last_status_code, 0)';
 /** As the indexes by kind have it. */
@@ -23,7 +23,7 @@ const hasKind = `(d.status <> 'pending' or d.last_status_code is not null)`;
 
 /**
  * The delivery log, newest first. Ids sort by time, so a time range is a range of ids. However large the log, and however
- * seldom a filter matches, no more is read than the newest rows, and a page of each kind that there is.
+ * rarely a filter matches, only the newest rows and a page of each existing kind are read.
  */
 export async function listDeliveries(
   db: Queryable,
@@ -45,21 +45,21 @@ async function run(db: Queryable, { text, values }: Statement): Promise<LogRow[]
   return (await db.query<LogRow>(text, values)).rows;
 }
 
-/** Collects the values of a statement; answers their parameters. */
+/** Collects the values of a statement; `add` returns the parameter of a value. */
 function collect(): { values: unknown[]; add: (value: unknown) => string } {
   const values: unknown[] = [];
   return { values, add: (value) => `$${values.push(value)}` };
 }
 
-/** From here, and up to there, without it. The index' own bounds where none are given. */
+/** From `from` (inclusive) to `to` (exclusive); without bounds, all ids. */
 function idRange({ since, until, before }: DeliveryFilter): { from: string; to: string } {
   const ends = [before ?? 'dlv_z', until === undefined ? 'dlv_z' : idFloor('dlv', until)];
   return { from: since === undefined ? 'dlv_' : idFloor('dlv', since), to: ends.toSorted()[0] ?? '' };
 }
 
 /**
- * In the order of an index, until the page is full or `size` rows were looked through. The range is one of pairs: an
- * index that has the ids only, in the order asked for, could have to pass over the rows of all other accounts.
+ * In the order of an index, until the page is full or `size` rows were scanned. The range is one of pairs, so that PostgreSQL
+ * uses no index of ids alone, where it would read the rows of all other accounts.
  */
 function scanNewest(accountId: string, filter: DeliveryFilter, size: number): Statement {
   const { values, add } = collect();
@@ -81,8 +81,8 @@ function scanNewest(accountId: string, filter: DeliveryFilter, size: number): St
 }
 
 /**
- * A kind is what has the same state, event type and status code: they are found one after the other, each by one look
- * into the index, and of each that is asked for its newest rows. What waits for its first attempt is of no kind.
+ * A kind is all rows of one state, event type and status code. The kinds are found one after the other, each by one index
+ * lookup, and each kind that matches gives its newest rows. A delivery that waits for its first attempt is of no kind.
  */
 function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
   const { values, add } = collect();
@@ -95,7 +95,7 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
   const ofScope = `from deliveries d where d.${column} = ${scope} and ${hasKind}
     ${filter.status === undefined ? '' : `and d.status = ${add(filter.status)}`}`;
   const kind = `d.status, d.event_type, ${code}`;
-  // The state, where it is given, stands alone: beside it, a comparison of all three would not be looked up.
+  // A given state is compared alone: a comparison of all three would not use the index then.
   const isNext =
     filter.status === undefined
       ? `(${kind}) > (k.status, k.event_type, k.code)`

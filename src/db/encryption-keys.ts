@@ -11,7 +11,7 @@ export type Box = {
 const context = (id: string) => `encryption-key:${id}`;
 
 /**
- * Stops the start where a key that sealed something is missing or is another one under the same id.
+ * Fails the start where a key that encrypted something is missing, or has another value under the same id.
  *
  * @throws StartError with what to do
  */
@@ -25,11 +25,11 @@ export async function checkEncryptionKeys(db: Queryable, box: Box): Promise<void
       box.open(sealed, context(id));
     } catch {
       throw new StartError(
-        `FLTR_ENCRYPTION_KEYS: the key "${id}" is not the one that secrets in this database were encrypted with. Give back the former key under this id, and the new one another id.`,
+        `FLTR_ENCRYPTION_KEYS: the key "${id}" is not the one that secrets in this database were encrypted with. Restore the former key under this id, and give the new one another id.`,
       );
     }
   }
-  // A process that was never told of a new key may have gone on with the old one after that was forgotten.
+  // A process without the new key may have encrypted with the old one after `reencrypt` removed that from the table.
   const used = await db.query<{ id: string }>(
     `select split_part(sealed_secret, '.', 1) as id from webhooks where sealed_secret is not null
      union

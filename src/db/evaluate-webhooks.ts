@@ -17,10 +17,10 @@ type Candidate = {
 const batchSize = 500;
 
 /**
- * Judges the next active webhooks in the order of their ids: disables, warns, tells of old secrets. Doing it again
- * changes nothing.
+ * Evaluates the next active webhooks in the order of their ids: disables, warns, emits events about old secrets.
+ * A second run changes nothing.
  *
- * @returns the last id, where the next batch begins; null after the last one
+ * @returns `next`: the last id of the batch; null: there are no more
  */
 export async function evaluateWebhooks(
   pool: Pool,
@@ -77,9 +77,9 @@ export async function evaluateWebhooks(
       ],
     );
     await acceptOperationalEvents(client, [
-      ...disabled.map((row) => tell('webhook.disabled', row)),
-      ...warned.map((row) => tell('webhook.warning', row)),
-      ...due.map((row) => tell('webhook.secret_due', row)),
+      ...disabled.map((row) => eventOf('webhook.disabled', row)),
+      ...warned.map((row) => eventOf('webhook.warning', row)),
+      ...due.map((row) => eventOf('webhook.secret_due', row)),
     ]);
     const next = rows.length === batchSize ? (rows.at(-1)?.id ?? null) : null;
     return { next, disabledIds: disabled.map(({ id }) => id) };
@@ -88,7 +88,7 @@ export async function evaluateWebhooks(
   return { next: evaluated.next, disabled: evaluated.disabledIds.length };
 }
 
-function tell(type: OperationalEvent['type'], row: Candidate): OperationalEvent {
+function eventOf(type: OperationalEvent['type'], row: Candidate): OperationalEvent {
   const ended = row.delivered + row.failed;
   const counts =
     type === 'webhook.secret_due' ? {} : { ended, failed: row.failed, failure_rate: row.failed / ended };

@@ -9,7 +9,7 @@ export type KnownEvent = {
   deliveries: AcceptedEvent['deliveries'];
 };
 
-/** Those of the events that are there, by account id, space, event id. */
+/** Those of the events that exist, by account id, space, event id. */
 export async function loadKnownEvents(
   db: Queryable,
   events: readonly { accountId: string; id: string }[],
@@ -43,7 +43,7 @@ export async function findEvent(db: Queryable, accountId: string, id: string): P
   return rows[0] ? { ...rows[0], created_at: rows[0].created_at.toISOString() } : null;
 }
 
-/** Newest first; `before` is where the page before ended. */
+/** Newest first; `before`: the last event of the previous page. */
 export async function listEvents(
   db: Queryable,
   accountId: string,

@@ -15,15 +15,15 @@ export type FailedDelivery = {
   reason: FailureReason;
 };
 
-/** So many failures of a webhook in a minute are an event each; the others of that minute are one event together. */
+/** The first failures of a webhook in a minute are an event each; the others of that minute are one event together. */
 export const maxSingleFailures = 10;
-/** A minute is over when the transactions that counted in it have ended, too. */
+/** By then the transactions that counted in a minute have ended. */
 const afterMinute = `interval '65 seconds'`;
 const digestsAtOnce = 500;
 
 /**
- * Writes an event `delivery.failed` for each, where a webhook of the account subscribes to them, or counts it for the
- * minute's digest. One that was written or counted before adds nothing: its attempt says so.
+ * Emits `delivery.failed` for each where a webhook of the account subscribes to it, or counts it for the minute's digest.
+ * A failure adds nothing when its attempt is marked as notified.
  *
  * @returns whether any event was written
  */
@@ -35,9 +35,9 @@ export async function notifyFailed(pool: Pool, failed: readonly FailedDelivery[]
     const fresh = await claim(client, wanted);
     const before = await count(client, fresh);
     const singles = fresh.filter(({ webhookId }) => {
-      const place = before.get(webhookId) ?? 0;
-      before.set(webhookId, place + 1);
-      return place < maxSingleFailures;
+      const failures = before.get(webhookId) ?? 0;
+      before.set(webhookId, failures + 1);
+      return failures < maxSingleFailures;
     });
     await acceptOperationalEvents(
       client,
@@ -60,9 +60,9 @@ export async function notifyFailed(pool: Pool, failed: readonly FailedDelivery[]
   });
 }
 
-/** Those that nobody has notified of: from now on, this transaction has. */
+/** Marks those as notified that were not, and returns them. */
 async function claim(client: Client, failed: readonly FailedDelivery[]): Promise<FailedDelivery[]> {
-  // One order for all: two transactions wait for each other instead of locking up.
+  // One order for all, so that two transactions wait for each other and do not deadlock.
   const ordered = failed.toSorted((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1));
   const { rows } = await client.query<{ deliveryId: string; number: number }>(
     `with given as (
@@ -77,7 +77,7 @@ async function claim(client: Client, failed: readonly FailedDelivery[]): Promise
   return ordered.filter(({ deliveryId, number }) => claimed.delete(`${deliveryId} ${number}`));
 }
 
-/** Adds them to their webhooks' counts of this minute; answers how many of each there were before. */
+/** Adds them to their webhooks' counts of this minute; returns the counts before. */
 async function count(client: Client, failed: readonly FailedDelivery[]): Promise<Map<string, number>> {
   const { rows } = await client.query<{ webhookId: string; before: number }>(
     `insert into failure_counts as f (webhook_id, minute, account_id, failed)
@@ -92,8 +92,8 @@ async function count(client: Client, failed: readonly FailedDelivery[]): Promise
 }
 
 /**
- * One event for the failures of a webhook and minute that got none of their own. The count goes with the event, in one
- * transaction, so each failure is told of once.
+ * Emits one event for the failures of a webhook and minute that have none of their own. The count is deleted in the same
+ * transaction, so each failure is reported once.
  */
 export async function emitFailureDigests(pool: Pool): Promise<{ written: number; hasMore: boolean }> {
   return withTransaction(pool, async (client) => {

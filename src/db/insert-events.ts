@@ -3,7 +3,7 @@ import { columns } from './columns.ts';
 import { reconcileStartAfter, type Startable } from './deliveries-table.ts';
 import type { Queryable } from './pool.ts';
 
-/** `accountNumber` and `keyNumber` count from 1; null: no key is looked at. */
+/** `accountNumber` and `keyNumber` count from 1; null: no key is checked. */
 type EventToInsert = {
   event: {
     accountId: string;
@@ -20,25 +20,25 @@ type EventToInsert = {
 export type DeliveryToInsert = Startable & {
   status: Extract<DeliveryStatus, 'pending' | 'held'>;
   createdAtMs: number;
-  /** The workflow that is going to be started for it; null: the dispatcher assigns one later. */
+  /** The workflow that will be started for it; null: the dispatcher assigns one later. */
   ownerId: string | null;
 };
 
 type ToInsert = {
-  /** `webhooksVersion`: what the deliveries were decided by. */
+  /** `webhooksVersion`: of the webhooks for which the deliveries were created. */
   accounts: readonly { id: string; webhooksVersion: string }[];
   apiKeyIds: readonly string[];
-  /** In one order for all callers: two that insert the same ids wait for each other instead of locking up. */
+  /** In one order for all callers, so that two that insert the same ids wait for each other and do not deadlock. */
   events: readonly EventToInsert[];
   deliveries: readonly DeliveryToInsert[];
 };
 
 type Inserted = {
-  /** Whether each account is there, with its webhooks as they were. Where not, none of its events was inserted. */
+  /** Whether each account exists and has that version. Otherwise none of its events was inserted. */
   isAccountCurrent: boolean[];
-  /** Whether each key may publish. Where not, none of its events was inserted. */
+  /** Whether each key may publish. Otherwise none of its events was inserted. */
   isKeyValid: boolean[];
-  /** `account id`, space, `event id` of each event that was not there before; null: all of them. */
+  /** `account id`, space, `event id` of each event that is new; null: all are. */
   eventKeys: Set<string> | null;
 };
 
@@ -73,9 +73,9 @@ const deliveryColumns = columns<DeliveryToInsert>(
   15,
 );
 
-// All bodies are one binary value ($4), cut into pieces here: as an array they would be written, sent and read as hex.
-// The order of the events is that of the arrays: nothing here sorts or hashes them.
-// Where every event ($5: how many) is new, as nearly always, no delivery looks for its event.
+// All bodies are one binary value ($4) that is cut here: an array would be written, sent and read as hex.
+// Nothing here sorts or hashes the events, so they keep the order of the arrays.
+// $5 is the number of events. Nearly always all are new; then no delivery looks for its event.
 const statement = `
   with checked as materialized (
     select
@@ -117,8 +117,8 @@ const statement = `
   from checked`;
 
 /**
- * Writes events and their deliveries by one statement, which is a transaction of its own where it runs in none. What an
- * event's account, key or id does not allow is left out, together with its deliveries.
+ * Writes events and their deliveries with one statement. An event is left out, with its deliveries, where its account is not
+ * current, its key may not publish, or its id exists.
  */
 export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<Inserted> {
   const { accounts, apiKeyIds, events, deliveries } = toInsert;

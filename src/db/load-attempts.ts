@@ -4,7 +4,7 @@ import { maxUnrecorded } from '../domain/hourly-cap.ts';
 import type { AttemptRow } from './attempts.ts';
 import type { Queryable } from './pool.ts';
 
-/** All that an attempt needs to know. */
+/** What an attempt needs. */
 export type AttemptContext = {
   deliveryId: string;
   number: number;
@@ -22,19 +22,19 @@ export type AttemptContext = {
   previousSealedSecret: string | null;
   previousSecretUntil: Date | null;
   format: WebhookFormat;
-  /** Counts the webhook's activations. */
+  /** The number of the webhook's activations. */
   activation: number;
   isActive: boolean;
   isDeleted: boolean;
-  /** Who owns the delivery now. */
+  /** The workflow that owns the delivery now. */
   ownerId: string | null;
   nextAttemptAt: Date | null;
   waitReason: WaitReason | null;
   /** The database's clock. */
   now: Date;
-  /** The attempt of this number, where an earlier run of the activity has recorded it. */
+  /** The attempt of this number, if an earlier run of the activity has recorded it. */
   recorded: AttemptRow | null;
-  /** Whether the webhook may be near its hourly cap, so that its log has to be counted. */
+  /** Whether the webhook may be near its hourly cap, so that its attempts must be counted. */
   isNearCap: boolean;
 };
 
@@ -49,7 +49,7 @@ const loadStatement = `
       d.wait_reason
     from unnest($1::text[], $2::int[]) as given(id, number) join deliveries d on d.id = given.id
   ), near as materialized (
-    -- The counts of whole minutes tell whether a webhook may be near its cap; only then is its log counted.
+    -- The counts per minute show whether a webhook may be near its cap; only then are its attempts counted.
     select w.id,
       coalesce((select sum(s.attempts) from webhook_stats s
         where s.webhook_id = w.id and s.minute > now() - interval '62 minutes'), 0) + ${maxUnrecorded} > $3
@@ -74,7 +74,7 @@ const loadStatement = `
 export type AttemptToLoad = { deliveryId: string; number: number };
 
 /**
- * All that attempts need, in one statement. A delivery that is not there is left out.
+ * Loads what attempts need, in one statement. A delivery that does not exist is left out.
  *
  * @param cap attempts an hour; 0: no cap
  */

@@ -4,15 +4,15 @@ import { packageRoot } from '../package-root.ts';
 import { withTransaction, type Pool } from './pool.ts';
 
 const folder = join(packageRoot, 'src/db/migrations');
-/** Any fixed number: the one lock that all processes which migrate this database ask for. */
+/** Any fixed number: the lock that every process takes which migrates this database. */
 const migrationLock = 7_170_881_213;
-/** Of one migration: an index of millions of rows takes minutes. */
+/** The time limit of one migration: an index of millions of rows takes minutes. */
 const limitMs = 86_400_000;
 
 /**
  * Brings the schema up to date, one transaction for all missing migrations; returns their names.
- * Safe when several processes start at once: the others wait for the lock, then find nothing to do.
- * Refuses a database that a newer version has migrated further than this one knows.
+ * Safe when several processes start at once: they wait for the lock, then find nothing to do.
+ * Throws where a newer version has migrated the database further than this one knows.
  */
 export async function migrate(pool: Pool): Promise<string[]> {
   const known = (await readdir(folder)).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort();

@@ -1,6 +1,6 @@
 /**
- * A condition that the planner does not see through. For an update of rows that are found by their ids: if it sees that the
- * rows are also in a partial index, it may read all of that index for each of them.
+ * A condition that the planner cannot match with a partial index. For an update of rows that are found by their ids: the
+ * planner could choose to read all of that index for each of them.
  *
  * @example opaque(`d.status = 'pending'`) // "case when d.status = 'pending' then true else false end"
  */

@@ -7,19 +7,19 @@ import type { Queryable } from './pool.ts';
 
 export type OperationalEvent = {
   accountId: string;
-  /** Random, or made from what the event is about: then nobody else may send it, and emitting it twice is emitting it once. */
+  /** Random, or derived from the subject of the event, so that emitting it twice adds nothing. Producers may not send such ids. */
   id: string;
   type: OperationalType;
   data: Record<string, unknown>;
-  /** The webhook that it is about, which does not get it. */
+  /** The webhook that it is about; it does not get the event. */
   webhookId: string;
 };
 
-/** Of the event about a delivery that failed after so many attempts. */
+/** The id of the event about a delivery that failed after that many attempts. */
 export const failedEventId = (deliveryId: string, attempts: number): string =>
   `${reservedEventIds}${deliveryId}_${attempts}`;
 
-/** Writes events of the service itself, for the webhooks that ask for them; call it inside a transaction. */
+/** Writes events of the service itself, for the webhooks that subscribe to them. Call it inside a transaction. */
 export async function acceptOperationalEvents(
   db: Queryable,
   events: readonly OperationalEvent[],
@@ -41,7 +41,7 @@ export async function acceptOperationalEvents(
     throw new Error('The webhooks of an account change too often to write its events');
 }
 
-/** Whether an account of these has a webhook that subscribes to the type: for events of which there may be many. */
+/** Which of these accounts have a webhook that subscribes to the type: for events of which there may be many. */
 export async function isSubscribedAccount(
   db: Queryable,
   type: OperationalType,

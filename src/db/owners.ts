@@ -7,14 +7,14 @@ import {
 import { opaque } from './opaque.ts';
 import type { Queryable } from './pool.ts';
 
-/** What the dispatcher and the reconciler know of a row that they have claimed. */
+/** The columns that the dispatcher and the reconciler read of a row that they have claimed. */
 export type Claimed = Startable & Pick<DeliveryRow, 'status' | 'ownerId'>;
 
 const claimedColumns = `d.id, d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
   d.event_type as "eventType", d.attempt_count as "attemptCount", d.retries_used as "retriesUsed",
   d.next_attempt_at as "nextAttemptAt", d.wait_reason as "waitReason", d.status, d.owner_id as "ownerId", d.run_id as "runId"`;
 
-/** The oldest deliveries without an owner. Inside a transaction they are locked until `assignOwners`. */
+/** The oldest deliveries without an owner. Inside a transaction they are locked until its end. */
 export async function lockUnowned(db: Queryable, limit: number): Promise<Claimed[]> {
   const { rows } = await db.query<Claimed>({
     name: 'lock-unowned',
@@ -27,10 +27,10 @@ export async function lockUnowned(db: Queryable, limit: number): Promise<Claimed
   return rows;
 }
 
-/** `isQueued`: it is not started now, but by whichever process finds it next. */
+/** `isQueued`: this process does not start it; the next process that claims it does. */
 export type Assignment = { id: string; ownerId: string; isQueued: boolean };
 
-/** Gives deliveries without an owner to workflows that are about to be started; returns the ids of those that it gave. */
+/** Assigns workflows that will be started as owners; returns the ids of the deliveries that had none before. */
 export async function assignOwners(db: Queryable, assignments: readonly Assignment[]): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>({
     name: 'assign-owners',
@@ -48,18 +48,18 @@ export async function assignOwners(db: Queryable, assignments: readonly Assignme
   return rows.map(({ id }) => id);
 }
 
-/** What is due for the reconciler, as the conditions of two indexes. */
+/** The deliveries that the reconciler checks, as the conditions of two indexes. */
 export const dueConditions = {
   start: `run_id is null and status in ('pending', 'retrying')`,
   check: `not (run_id is null and status in ('pending', 'retrying'))`,
 };
 
-/** `isDue`: its time has come. `lease`: until when it is claimed; another value since then is somebody else's wish. */
+/** `isDue`: the time of its next attempt has come. `lease`: until when it is claimed; another value is a later request to check. */
 export type Due = Claimed & { isDue: boolean; lease: string };
 
 /**
  * Claims deliveries that are due for the reconciler, for 30 seconds, so that several processes share the work. `start`: those
- * whose workflow Temporal has not acknowledged; `check`: all others. The longest due come first.
+ * whose workflow Temporal has not acknowledged; `check`: all others. Those that have been due longest come first.
  */
 export async function claimDue(db: Queryable, kind: 'start' | 'check', limit: number): Promise<Due[]> {
   const { rows } = await db.query<Due>({
@@ -75,7 +75,7 @@ export async function claimDue(db: Queryable, kind: 'start' | 'check', limit: nu
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** A row as it is now; null: it is not there any longer. */
+/** A row as it is now; null: it no longer exists. */
 export async function readClaimed(db: Queryable, id: string): Promise<Claimed | null> {
   const { rows } = await db.query<Claimed>(`select ${claimedColumns} from deliveries d where id = $1`, [id]);
   return rows[0] ?? null;
@@ -83,7 +83,7 @@ export async function readClaimed(db: Queryable, id: string): Promise<Claimed | 
 
 type Claim = Pick<Due, 'id' | 'lease'>;
 
-/** When the reconciler checks claimed rows again, in seconds; not those that somebody wants checked since the claim. */
+/** Sets when the reconciler checks claimed rows again, unless a check was requested since the claim. */
 export async function checkAgain(db: Queryable, claims: readonly Claim[], seconds: number): Promise<void> {
   await db.query(
     `update deliveries d set reconcile_at = now() + make_interval(secs => $3)
@@ -105,7 +105,7 @@ export async function markRunning(db: Queryable, { id, lease }: Claim, runId: st
   });
 }
 
-/** Another run than the row has is the one that runs; when it is checked again is decided by what it does. */
+/** Another run than the row's is the running one. What it does next decides when it is checked again. */
 export async function writeRun(db: Queryable, id: string, runId: string): Promise<void> {
   await db.query(
     `update deliveries set run_id = $2 where id = $1 and owner_id = $1 and status in ('pending', 'retrying')`,
@@ -113,7 +113,7 @@ export async function writeRun(db: Queryable, id: string, runId: string): Promis
   );
 }
 
-/** The run that shows how a delivery ended, where its group's attempt ended it. */
+/** Stores the run that shows how a delivery ended that its group's attempt ended. */
 export async function markEndedRun(db: Queryable, deliveryId: string, runId: string): Promise<void> {
   await db.query(
     `update deliveries set run_id = $2 where id = $1 and owner_id = $1 and run_id is null and status = 'failed'`,
@@ -122,8 +122,8 @@ export async function markEndedRun(db: Queryable, deliveryId: string, runId: str
 }
 
 /**
- * A group's deliveries go on in workflows of their own, due to be started. Only those that the group still owns: by the
- * group itself, or once it has ended.
+ * Assigns own workflows to a group's deliveries, due to be started. Only those that the group still owns. Called by the group
+ * itself, or when it has ended.
  */
 export async function moveToOwn(db: Queryable, ids: readonly string[], groupId: string): Promise<void> {
   await db.query(
@@ -134,7 +134,7 @@ export async function moveToOwn(db: Queryable, ids: readonly string[], groupId: 
   );
 }
 
-/** A held or canceled delivery's workflow has stopped, or was never there. */
+/** For a held or canceled delivery whose workflow has stopped or never existed. */
 export async function dropOwner(db: Queryable, id: string, ownerId: string): Promise<void> {
   await db.query(
     `update deliveries set owner_id = case when status = 'held' then null else owner_id end,

@@ -8,23 +8,23 @@ export type Queryable = Pick<pg.Pool, 'query'>;
 
 type PoolOptions = { databaseUrl: string; maxConnections: number; onError: (error: Error) => void };
 
-/** What every session starts with, whatever the database or the role says. Each as `current_setting` shows it. */
+/** Settings of every session, whatever the database or the role has. Each as `current_setting` shows it. */
 export const sessionSettings = {
-  // Hours are counted from midnight UTC, and times are read in this style alone.
+  // Hours begin in UTC, and pg parses times of this style.
   timezone: 'UTC',
   datestyle: 'ISO, MDY',
-  // What a process that hangs has locked is free again after that.
+  // Releases the locks of a process that hangs.
   idle_in_transaction_session_timeout: '1min',
-  // Every statement that is sent often begins at ids or at the start of an index. A plan that PostgreSQL makes and keeps while
-  // a table is small would read it whole for good, until the table is analyzed; so it is to take no such plan where there is another.
-  // (Before PostgreSQL 18, what is ruled out counts as so dear that it would be compiled first.)
+  // Every frequent statement starts from ids or from the beginning of an index. PostgreSQL caches plans of prepared statements: a
+  // plan made while a table was small would read the whole table until it is analyzed. So such plans are ruled out where there is
+  // another one. (Before PostgreSQL 18, a plan that is ruled out has so high a cost that JIT would compile it.)
   enable_seqscan: 'off',
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
   jit: 'off',
 } as const;
 
-/** A pool whose every wait has a limit: 5 s for a connection, 30 s for a statement. */
+/** A pool with limits for every wait: 5 s for a connection, 30 s for a statement. */
 export function createPool({ databaseUrl, maxConnections, onError }: PoolOptions): Pool {
   const pool = new pg.Pool({
     ...withSessionSettings(databaseUrl),
@@ -38,15 +38,15 @@ export function createPool({ databaseUrl, maxConnections, onError }: PoolOptions
   });
   // Without a listener, an idle connection that PostgreSQL closes would end the process.
   pool.on('error', onError);
-  // The same for one in use: the pool listens to idle ones alone. Whoever uses it sees the loss by its next statement.
+  // The same for a connection in use: the pool listens to idle ones only. Its next statement fails.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  // A statement on the pool is a transaction by itself: after a conflict nothing of it is left.
+  // A statement on the pool is a transaction by itself, so it can be repeated after a conflict.
   const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<pg.QueryResult>;
   pool.query = ((...args: unknown[]) => repeatOnConflict(() => query(...args))) as typeof pool.query;
   return pool;
 }
 
-/** Options in the URL would replace ours: they are sent together. Where both set the same, ours counts. */
+/** Options in the URL would replace ours, so both are sent. Ours come last, so they win. */
 function withSessionSettings(databaseUrl: string): { connectionString: string; options: string } {
   const [address = '', query = ''] = databaseUrl.split('?', 2);
   const parameters = new URLSearchParams(query);
@@ -62,8 +62,8 @@ function withSessionSettings(databaseUrl: string): { connectionString: string; o
 }
 
 /**
- * Runs `run` in a transaction. After a deadlock or another conflict with a neighbor it is run again, so it must do
- * nothing outside of the transaction that a second run would do twice.
+ * Runs `run` in a transaction. After a deadlock or a serialization failure it runs again, so it must have no effects outside
+ * of the transaction that a second run would repeat.
  */
 export function withTransaction<T>(pool: Pool, run: (client: Client) => Promise<T>): Promise<T> {
   return repeatOnConflict(() => runTransaction(pool, run));
@@ -78,7 +78,7 @@ async function runTransaction<T>(pool: Pool, run: (client: Client) => Promise<T>
     client.release();
     return result;
   } catch (error) {
-    // What lost its server, or has a session that is read-only, is of no use to the next one either.
+    // A connection that lost its server, or whose session is read-only, is of no use to the next caller.
     client.release(isDatabaseUnavailable(error) || (await hasNotRolledBack(client)));
     throw error;
   }
@@ -95,14 +95,14 @@ async function hasNotRolledBack(client: Client): Promise<boolean> {
 
 const mostRuns = 5;
 
-/** After a conflict PostgreSQL has undone everything, and the same work usually succeeds when it is done again. */
+/** After a conflict PostgreSQL has rolled everything back, and a second run usually succeeds. */
 async function repeatOnConflict<T>(run: () => Promise<T>): Promise<T> {
   for (let runs = 1; ; runs += 1) {
     try {
       return await run();
     } catch (error) {
       if (runs === mostRuns || !conflicts.has(codeOf(error))) throw error;
-      // By chance: two that met would otherwise meet again.
+      // Random, so that the same two do not meet again.
       await delay(Math.random() * 50 * runs);
     }
   }
@@ -127,15 +127,15 @@ const unavailableCodes = new Set([
   '25P03', // idle_in_transaction_session_timeout
   '25P04', // transaction_timeout
   '3D000', // invalid_catalog_name: the database is being restored
-  '55000', // object_not_in_prerequisite_state: the database takes no connections
+  '55000', // object_not_in_prerequisite_state: the database accepts no connections
   '55006', // object_in_use: the database is being copied
   '58030', // io_error
 ]);
 
-/** Connections, passwords, resources (memory, disk, connections), an operator's intervention. */
+/** Connection, authentication, resources (memory, disk, connections), operator intervention. */
 const unavailableClasses = ['08', '28', '53', '57'];
 
-/** Whether an error says that PostgreSQL cannot do this now, as opposed to a wrong statement: later it may. */
+/** Whether PostgreSQL cannot do this now but may later, as opposed to an error of the statement. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = codeOf(error);

@@ -4,33 +4,33 @@ import { reconcileRunAfter } from './deliveries-table.ts';
 import { opaque } from './opaque.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
-/** An attempt of a webhook that is near its cap: whether it may be made now is to be decided. */
+/** An attempt of a webhook that is near its cap, to be granted or deferred. */
 export type SlotRequest = {
   deliveryId: string;
   number: number;
   webhookId: string;
   ownerId: string;
   runId: string;
-  /** What the run noted before. */
+  /** The run's entries since its last step. */
   notes: readonly StoredEntry[];
-  /** The entry of a deferral until then, decided at that time. */
+  /** The entry of a deferral: when it was decided, and until when. */
   entryOf: (at: Date, until: Date) => StoredEntry;
 };
 
 /**
- * Granted; deferred, which its row now says, `at` being when that was decided; or neither, for the row has changed meanwhile:
- * the delivery is held or canceled, or has another owner.
+ * `deferred`: written to the delivery's row at `at`. `changed`: neither, because the delivery was held or canceled meanwhile or
+ * has another owner.
  */
 export type Slot = { is: 'granted' } | { is: 'deferred'; at: Date; until: Date } | { is: 'changed' };
 
-/** `cap`: attempts an hour; 0: no cap. `grantMs`: how long a grant counts that no attempt was recorded for. */
+/** `cap`: attempts an hour; 0: no cap. `grantMs`: how long a grant without a recorded attempt counts. */
 export type Limits = { cap: number; grantMs: number };
 
 type State = { now: number; used: number[]; head: Queued[]; tail: number[] };
 
 const ms = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
 
-/** One at a time for each webhook, until the end of the transaction. The number only keeps it apart from other locks. */
+/** One transaction at a time for each webhook. The number only separates it from other locks. */
 const lockQueue = (db: Queryable, webhookId: string) =>
   db.query({
     name: 'lock-queue',
@@ -38,7 +38,7 @@ const lockQueue = (db: Queryable, webhookId: string) =>
     values: [webhookId],
   });
 
-/** The log of the webhook, and its queue without these deliveries. Call it with the queue locked. */
+/** A webhook's log, and its queue without the given deliveries. Call it with the queue locked. */
 async function readQueue(
   db: Queryable,
   webhookId: string,
@@ -82,7 +82,7 @@ async function readQueue(
 }
 
 /**
- * Grants attempts of one webhook, or defers them: log and queue are read, and both are written, while no other process can.
+ * Grants or defers attempts of one webhook, with its queue locked.
  *
  * @returns in the order of the requests
  */
@@ -153,7 +153,7 @@ export async function takeSlots(
   });
 }
 
-/** How often a queue's times are computed anew, unless something that changes them asks for it before. */
+/** How often a queue's times are computed again, unless a change requests it before. */
 const checkEvery = `interval '2 seconds'`;
 
 /** The next webhooks whose queue is to be checked; claimed, so that several processes share the work. */
@@ -168,19 +168,19 @@ export async function claimQueues(db: Queryable, limit: number): Promise<string[
   return rows.map(({ webhookId }) => webhookId);
 }
 
-/** Every queue is checked now: the cap is another one. */
+/** Checks every queue now, because the cap has changed. */
 export async function checkAllQueues(db: Queryable): Promise<void> {
   await db.query(`update rate_limit_queues set check_at = now()`);
 }
 
-/** Deliveries have left a webhook's queue: the others' times may be earlier now. */
+/** For a webhook whose queue deliveries have left: the others' times may be earlier now. */
 export async function checkQueue(db: Queryable, webhookId: string): Promise<void> {
   await db.query(`update rate_limit_queues set check_at = now() where webhook_id = $1`, [webhookId]);
 }
 
 /**
- * Gives the first of a webhook's queue their true times. One whose time is another one now is woken by the reconciler when
- * it has come. Without a cap, all of the queue is due.
+ * Corrects the times of the first deliveries in a webhook's queue. The reconciler wakes those whose time has changed when it
+ * has come. Without a cap, all of the queue is due.
  */
 export async function correctQueue(pool: Pool, webhookId: string, { cap, grantMs }: Limits): Promise<void> {
   await withTransaction(pool, async (client) => {
@@ -201,7 +201,7 @@ export async function correctQueue(pool: Pool, webhookId: string, { cap, grantMs
       );
     if (head.length === 0)
       await client.query(`delete from rate_limit_queues where webhook_id = $1`, [webhookId]);
-    // Those that came to nothing.
+    // Grants without an attempt.
     await client.query(
       `delete from rate_limit_grants where webhook_id = $1 and granted_at < now() - make_interval(secs => $2)`,
       [webhookId, (2 * grantMs) / 1000],

@@ -7,7 +7,7 @@ type HourRow = { hour: Date; attempts: number; delivered: number; failed: number
 
 const sums = Array.from({ length: stepCount }, (_, step) => `sum(durations[${step + 1}])::int`).join(', ');
 
-/** The last 24 hours of a webhook, from what is counted as attempts are recorded. */
+/** The last 24 hours of a webhook, from the counts that are updated as attempts are recorded. */
 export async function readStats(db: Queryable, webhookId: string, now: Date): Promise<WebhookStats> {
   const { since, until, hours } = lastDay(now);
   const { rows } = await db.query<HourRow>(
@@ -30,7 +30,6 @@ export async function readStats(db: Queryable, webhookId: string, now: Date): Pr
     since: since.toISOString(),
     until: until.toISOString(),
     attempts,
-    // An attempt that did not deliver has failed.
     failed_attempts: attempts - delivered,
     delivered,
     failed,
@@ -56,7 +55,7 @@ export const nothingWaits = { pending: 0, retrying: 0, held: 0 };
 export const failureRateOf = (delivered: number, failed: number): number | null =>
   delivered + failed === 0 ? null : failed / (delivered + failed);
 
-/** The 24 hours that end with this minute, and the beginnings of the hours that they touch. */
+/** The 24 hours that end with this minute, and the start of each hour they overlap. */
 export function lastDay(now: Date): { since: Date; until: Date; hours: number[] } {
   const until = new Date(now.getTime() - (now.getTime() % 60_000) + 60_000);
   const since = new Date(until.getTime() - 86_400_000);
@@ -73,7 +72,7 @@ function percentiles(counts: readonly number[]): WebhookStats['response_ms'] {
 
 type Cap = { limit: number; used: number; next_at: string | null; deferred_until: string | null };
 
-/** How much of the hourly cap is used, and when what is deferred goes. Looks at no more rows than the cap has places. */
+/** How much of the hourly cap is used, and when deferred deliveries are due. Reads no more rows than the cap allows attempts. */
 export async function readCap(db: Queryable, webhookId: string, limit: number): Promise<Cap> {
   const deferred = `select next_attempt_at from deliveries where webhook_id = $1 and wait_reason = 'hourly_cap'`;
   const { rows } = await db.query<{ used: number; nextAt: Date | null; deferredUntil: Date | null }>(

@@ -1,7 +1,7 @@
 import { isMigrated } from './migrate.ts';
 import type { Pool } from './pool.ts';
 
-/** `unavailable`: not reached, or without a table that this version needs. */
+/** `unavailable`: not reached, or not migrated. */
 export type DatabaseReadiness = 'ok' | 'read_only' | 'unavailable';
 
 /** Whether events can be written now. */
@@ -14,7 +14,7 @@ export async function readReadiness(pool: Pool): Promise<DatabaseReadiness> {
   }
 }
 
-/** A standby, or a primary that was set so. */
+/** A standby, or a primary with `default_transaction_read_only`. */
 async function isReadOnly(pool: Pool): Promise<boolean> {
   const client = await pool.connect();
   let isReadOnly = true;
@@ -25,7 +25,7 @@ async function isReadOnly(pool: Pool): Promise<boolean> {
     isReadOnly = rows[0]?.isReadOnly ?? true;
     return isReadOnly;
   } finally {
-    // A session keeps the default that it started with, also after the database is writable again.
+    // A session keeps the default it started with, even when the database is writable again.
     client.release(isReadOnly);
   }
 }

@@ -23,9 +23,9 @@ export type AttemptRecord = AttemptRow & {
   endedAt: Date | null;
   /** The run that made the attempt: the delivery's own, or a group's. */
   run: { workflowId: string; runId: string };
-  /** What the run noted before, and the attempt. */
+  /** The run's entries since its last step, and the attempt's. */
   entries: readonly StoredEntry[];
-  /** What follows, unless the delivery was held or canceled meanwhile: the wait, or the end. */
+  /** The wait or the end that follows, unless the delivery was held or canceled meanwhile. */
   nextEntries: readonly StoredEntry[];
 };
 
@@ -35,11 +35,11 @@ const addedSteps = steps
   .map((step) => `s.durations[${step + 1}] + excluded.durations[${step + 1}]`)
   .join(', ');
 
-/** How a delivery that is not delivered by its group's attempt is left to the burst, before its own workflow is started. */
+/** How long a delivery that its group's attempt did not deliver waits before its own workflow starts: the burst comes first. */
 const leaveToBurst = `least(interval '15 seconds', (g.next_attempt_at - now()) / 2)`;
 
-// A delivery that was held or canceled meanwhile stays so, unless it was delivered; a held one may also fail. Where it stays so,
-// its run has nothing more to do.
+// A delivery that was held or canceled meanwhile stays so unless the attempt delivered it; a held one may also fail. A run whose
+// result is not applied has nothing more to do.
 const isApplied = `(g.status = 'delivered' or d.status in ('pending', 'retrying') or g.status = 'failed' and d.status = 'held')`;
 
 const attempts = columns<AttemptRecord>('t', {
@@ -86,7 +86,7 @@ const recordStatement = `with given as (
       ended_at = case when ${isApplied} then g.ended_at else d.ended_at end,
       attempt_count = g.number,
       retries_used = d.retries_used + case when g.status = 'retrying' then 1 else 0 end,
-      -- A response that is not valid HTTP counts for none.
+      -- A response that is not valid HTTP has no status code.
       last_status_code = case when g.error_code is distinct from 'malformed_response' then g.status_code end,
       last_error_code = g.error_code,
       owner_id = case when not ${isApplied} then case when d.status = 'canceled' then d.owner_id end
@@ -99,7 +99,7 @@ const recordStatement = `with given as (
         else now() + ${leaveToBurst} end,
       timeline = d.timeline || g.entries || case when ${isApplied} then g.next_entries else '[]' end
     from given g
-    -- One that is recorded already adds nothing.
+    -- An attempt that is recorded already adds nothing.
     where d.id = g.delivery_id and d.attempt_count < g.number
     returning d.id, d.status, g.number
   ), inserted as (
@@ -125,8 +125,7 @@ const recordStatement = `with given as (
   select id, status from updated`;
 
 /**
- * Writes attempts and what follows from each for its delivery, in one statement. An attempt that is recorded already adds
- * nothing.
+ * Writes attempts, and the new state of each delivery, in one statement. An attempt that is recorded already adds nothing.
  *
  * @returns the state of each delivery after it, by id; without those whose attempt was recorded already
  */
@@ -134,7 +133,7 @@ export async function recordAttempts(
   db: Queryable,
   unordered: readonly AttemptRecord[],
 ): Promise<Map<string, DeliveryStatus>> {
-  // One order for all: two statements that write the same rows wait for each other instead of locking up.
+  // One order for all, so that two statements that write the same rows wait for each other and do not deadlock.
   const records = unordered.toSorted((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1));
   const { rows } = await db.query<{ id: string; status: DeliveryStatus }>({
     name: 'record-attempts',

@@ -16,7 +16,7 @@ export type RecoveryRow = {
   kind: RecoveryKind | null;
   createdAt: Date;
   endedAt: Date | null;
-  /** How its deliveries stand now; null before it has ended. */
+  /** Its deliveries by status now; null before it has ended. */
   outcome: Recovery['outcome'];
 };
 
@@ -48,7 +48,7 @@ export function toRecovery(row: RecoveryRow): Recovery {
   };
 }
 
-/** The database's time: what events were accepted at, and when a recovery was asked for, are told by one clock. */
+/** The database's time: one clock for the acceptance of events and the request of a recovery. */
 export async function readClock(db: Queryable): Promise<Date> {
   const { rows } = await db.query<{ now: Date }>(
     `select date_trunc('milliseconds', clock_timestamp()) as now`,
@@ -70,7 +70,7 @@ export async function findRecovery(
 
 type Call = { webhookId: string; since: Date; requestedUntil: Date | null; kind: RecoveryKind | null };
 
-/** The one that the same call has begun and that has not ended. */
+/** The recovery of the same call, if it has not ended. */
 export async function findUnderWay(db: Queryable, call: Call): Promise<RecoveryRow | null> {
   const { rows } = await db.query<RecoveryRow>(
     `select ${columns}, ${noOutcome} from recoveries
@@ -91,7 +91,7 @@ export type NewRecovery = Call & {
   createdAt: Date;
 };
 
-/** A dry run has ended already. Null: the same call has begun one that has not ended. */
+/** A dry run is completed at once. Null: a recovery of the same call has not ended. */
 export async function insertRecovery(db: Queryable, recovery: NewRecovery): Promise<RecoveryRow | null> {
   const { rows } = await db.query<RecoveryRow>(
     `insert into recoveries (id, account_id, webhook_id, requested_by, status, dry_run, since, until, requested_until, kind, filters,
@@ -117,7 +117,7 @@ export async function insertRecovery(db: Queryable, recovery: NewRecovery): Prom
   return rows[0] ?? null;
 }
 
-/** Running or paused, as its workflow says. One that has ended stays as it is. */
+/** Sets what the workflow reports, unless the recovery has ended. */
 export async function setRecoveryStatus(
   db: Queryable,
   id: string,
@@ -129,7 +129,7 @@ export async function setRecoveryStatus(
   ]);
 }
 
-/** The end, once: where the webhook was deleted, what is left could not be sent again. */
+/** Ends a recovery once. If its webhook was deleted, the remaining deliveries count as failed. */
 export async function endRecovery(
   db: Queryable,
   id: string,

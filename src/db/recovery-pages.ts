@@ -6,7 +6,7 @@ import { columns } from './columns.ts';
 import type { Queryable } from './pool.ts';
 import type { RecoveryRow } from './recoveries-table.ts';
 
-/** Events of a window, and who asks for what of them. */
+/** The events of a recovery, and which of their deliveries it sends. */
 type Window = {
   accountId: string;
   webhookId: string;
@@ -14,17 +14,17 @@ type Window = {
   until: Date;
   kind: RecoveryKind | null;
   filters: readonly string[];
-  /** What ended later is not sent again. */
+  /** Deliveries that ended later are not sent again. */
   endedBefore: Date;
   /** Days that ended deliveries are kept; 0: for ever. */
   retentionDays: number;
 };
 
-/** One delivery to be sent again; `isNew`: there was none, and this will be its id. No more than ids: rows keep it. */
+/** One delivery to be sent again. `isNew`: there was none, and it will have this id. Ids only, because it is stored. */
 type PageItem = { eventId: string; eventType: string; deliveryId: string; isNew: boolean };
 
-// An event whose body is gone cannot be sent. One that is older than deliveries are kept may have been delivered; an
-// hour less, so that none is removed while it is looked at.
+// An event without a body cannot be sent. One that is older than the retention of deliveries may have been delivered; the hour
+// is for rows that are removed while this runs.
 const isFailed = `(e.body is not null and d.status = 'failed' and d.ended_at < $5)`;
 const isMissed = `(e.body is not null and d.id is null
   and ($6::int = 0 or e.created_at > now() - make_interval(days => $6) + interval '1 hour'))`;
@@ -34,7 +34,7 @@ const inWindow = `from events e left join deliveries d on d.account_id = $1 and 
 function wants(window: Pick<Window, 'kind' | 'filters'>, eventType: string, kind: RecoveryKind): boolean {
   if (window.kind !== null && window.kind !== kind) return false;
   if (kind === 'failed') return true;
-  // The service's own events tell of this very moment, and one about the webhook itself is not for it.
+  // Operational events are about their moment, and one about the webhook itself is not for it.
   return (
     !isOperational(eventType) && filtersThatMatch(eventType).some((filter) => window.filters.includes(filter))
   );
@@ -49,7 +49,7 @@ const windowValues = ({ accountId, webhookId, since, until, endedBefore, retenti
   retentionDays,
 ];
 
-/** How many deliveries a recovery of that window would send again. */
+/** How many deliveries a recovery with that window would send again. */
 export async function countRecoverable(db: Queryable, window: Window): Promise<number> {
   const { rows } = await db.query<{ type: string; failed: number; missed: number }>(
     `select e.type, count(*) filter (where ${isFailed})::int as failed,
@@ -87,12 +87,12 @@ export async function loadRecovery(db: Queryable, id: string): Promise<RecoveryT
   return rows[0] ?? null;
 }
 
-/** Events looked at in one statement: a long window without anything to send again is passed in short steps. */
+/** Events read in one statement: a long window without anything to send again is read in short steps. */
 const scanSize = 2000;
 
 /**
- * Looks further, oldest first, for what is to be sent again, and makes it the recovery's page: at most `size`, none
- * where there is none among the events looked at. Where another process was faster, nothing is changed.
+ * Reads on, oldest first, and makes the deliveries to be sent again the recovery's page: at most `size`, or none where the
+ * events that were read have none. Where another process was faster, nothing changes.
  */
 export async function claimPage(
   db: Queryable,
@@ -144,7 +144,7 @@ export async function claimPage(
 
 /**
  * Inserts the deliveries that a page's events never had, for the dispatcher. Their timeline says who requested them.
- * Returns how many of those events have a delivery now, whoever made it.
+ * Returns how many of those events have a delivery now, whoever created it.
  */
 export async function insertMissed(
   db: Queryable,
@@ -189,7 +189,7 @@ export async function insertMissed(
   return rowCount ?? 0;
 }
 
-/** A delivery that somebody else has requested meanwhile counts for the recovery, too. */
+/** A delivery that was sent again meanwhile by another request counts for the recovery, too. */
 export async function countForRecovery(db: Queryable, id: string, deliveryId: string): Promise<void> {
   await db.query(`update deliveries set recovery_id = $1 where id = $2 and recovery_id is distinct from $1`, [
     id,
@@ -197,7 +197,7 @@ export async function countForRecovery(db: Queryable, id: string, deliveryId: st
   ]);
 }
 
-/** Counts a page, once, however often it was run. */
+/** Counts a page once, however often it ran. */
 export async function finishPage(
   db: Queryable,
   { id, pageNumber }: Pick<RecoveryToRun, 'id' | 'pageNumber'>,

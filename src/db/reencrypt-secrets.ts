@@ -4,22 +4,22 @@ import type { Box } from './encryption-keys.ts';
 import { answerContext } from './idempotency-keys.ts';
 import { withTransaction, type Pool } from './pool.ts';
 
-type Reencrypted = { secrets: number; previousSecrets: number; answers: number; forgottenKeys: string[] };
+type Reencrypted = { secrets: number; previousSecrets: number; responses: number; removedKeys: string[] };
 
 const batchSize = 200;
-/** A process that still encrypts with another key makes new work in each round. */
+/** A process that still encrypts with another key adds values in each round. */
 const maxRounds = 5;
 
 /**
- * Encrypts again, under the current key, all that another key encrypted, and forgets the other keys. Each value is
- * replaced only where it is still the one that was read, so the service may go on, and an interrupted run leaves
- * nothing half done: the next one goes on where it was.
+ * Encrypts again, with the current key, everything that another key encrypted, and removes the other keys. Each value is
+ * replaced only if it is still the one that was read, so the service may keep running, and the next run continues an
+ * interrupted one.
  *
  * @throws StartError when a value cannot be opened, or another process still encrypts with another key
  */
 export async function reencrypt(pool: Pool, box: Box, actor: string): Promise<Reencrypted> {
-  const counts = { secrets: 0, previousSecrets: 0, answers: 0 };
-  // What signs no more needs no new key.
+  const counts = { secrets: 0, previousSecrets: 0, responses: 0 };
+  // A secret that no longer signs needs no new key.
   await pool.query(
     `update webhooks set previous_sealed_secret = null, previous_secret_until = null
      where previous_secret_until <= now()`,
@@ -27,12 +27,12 @@ export async function reencrypt(pool: Pool, box: Box, actor: string): Promise<Re
   for (let round = 1; round <= maxRounds; round += 1) {
     const secrets = await reencryptSecrets(pool, box, 'sealed_secret');
     const previousSecrets = await reencryptSecrets(pool, box, 'previous_sealed_secret');
-    const answers = await reencryptAnswers(pool, box);
+    const responses = await reencryptResponses(pool, box);
     counts.secrets += secrets.replaced;
     counts.previousSecrets += previousSecrets.replaced;
-    counts.answers += answers.replaced;
-    if (secrets.found + previousSecrets.found + answers.found === 0) {
-      return { ...counts, forgottenKeys: await forgetOtherKeys(pool, box, actor) };
+    counts.responses += responses.replaced;
+    if (secrets.found + previousSecrets.found + responses.found === 0) {
+      return { ...counts, removedKeys: await removeOtherKeys(pool, box, actor) };
     }
   }
   throw new StartError(
@@ -67,12 +67,12 @@ async function reencryptSecrets(
   }, '');
 }
 
-type Answer = { apiKeyId: string; route: string; key: string; sealed: string };
+type StoredResponse = { apiKeyId: string; route: string; key: string; sealed: string };
 
-async function reencryptAnswers(pool: Pool, box: Box): Promise<Round> {
+async function reencryptResponses(pool: Pool, box: Box): Promise<Round> {
   return inBatches(
-    async (after: Omit<Answer, 'sealed'>) => {
-      const { rows } = await pool.query<Answer>(
+    async (after: Omit<StoredResponse, 'sealed'>) => {
+      const { rows } = await pool.query<StoredResponse>(
         `select api_key_id as "apiKeyId", route, key, sealed_response as sealed from idempotency_keys
          where split_part(sealed_response, '.', 1) <> $1 and (api_key_id, route, key) > ($2, $3, $4)
          order by api_key_id, route, key limit $5`,
@@ -94,7 +94,7 @@ async function reencryptAnswers(pool: Pool, box: Box): Promise<Round> {
               box,
               sealed,
               answerContext(apiKeyId, route, key),
-              `An answer kept for an Idempotency-Key of ${apiKeyId}`,
+              `The response stored for an Idempotency-Key of ${apiKeyId}`,
             ),
           ),
         ],
@@ -105,7 +105,7 @@ async function reencryptAnswers(pool: Pool, box: Box): Promise<Round> {
   );
 }
 
-/** Runs batch after batch, each one after where the one before ended. */
+/** Runs batch after batch; each begins where the one before ended. */
 async function inBatches<Position>(
   run: (after: Position) => Promise<Round & { next: Position | undefined }>,
   start: Position,
@@ -130,8 +130,8 @@ function renew(box: Box, sealed: string, context: string, what: string): string 
   }
 }
 
-/** From now on a start needs the current key alone. */
-async function forgetOtherKeys(pool: Pool, box: Box, actor: string): Promise<string[]> {
+/** From now on a start needs only the current key. */
+async function removeOtherKeys(pool: Pool, box: Box, actor: string): Promise<string[]> {
   return withTransaction(pool, async (client) => {
     const { rows } = await client.query<{ id: string }>(
       `delete from encryption_keys where id <> $1 returning id`,

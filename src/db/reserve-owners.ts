@@ -1,10 +1,10 @@
 import type { Startable } from './deliveries-table.ts';
 
-/** Workflows that are going to own deliveries which are about to be inserted, and the capacity to start them. */
+/** The owners of deliveries that will be inserted, and the capacity to start them. */
 export type Reservation = {
   /** The owner of each delivery, in order; null: assigned after the commit. */
   ownerIds: readonly (string | null)[];
-  /** After the commit, with what was really inserted. */
+  /** After the commit, with the deliveries that were inserted. */
   committed(inserted: readonly Startable[]): void;
   /** Nothing was committed. */
   release(): void;

@@ -1,11 +1,11 @@
 import { idFloor, type IdPrefix } from '../domain/ids.ts';
 import type { Queryable } from './pool.ts';
 
-/** For how many days; 0: for ever. */
+/** For how many days; 0: forever. */
 export type Retention = {
-  /** Events' bodies and receivers' answers. */
+  /** Bodies of events and responses of receivers. */
   payloadDays: number;
-  /** What has ended. */
+  /** Ended deliveries and recoveries, deleted webhooks, events and audit records. */
   days: number;
 };
 
@@ -15,9 +15,9 @@ type Step = {
   tables: string[];
   /** After how many hours; 0: never. */
   hours: (retention: Retention) => number;
-  /** One batch. $1: what is older goes; $2: rows at most; $3, where `ids` is given: ids below it were made before $1. */
+  /** One batch. $1: older rows are removed; $2: the maximum of rows; $3, with `ids`: the smallest id of the time $1. */
   sql: string;
-  /** Ids sort by time: their index finds old rows without one of its own. */
+  /** Ids sort by time, so their index finds old rows. */
   ids?: IdPrefix;
 };
 
@@ -25,8 +25,8 @@ const payloadHours = ({ payloadDays }: Retention) => payloadDays * 24;
 const endedHours = ({ days }: Retention) => days * 24;
 
 /**
- * What is removed, in this order; a batch locks its own rows only, and none that somebody works with. Whatever waits
- * stays, however old it is. What must not be there any more is looked up row by row: `not exists` may read all of it.
+ * The removals, in this order. A batch locks only its own rows and skips locked ones. Waiting deliveries stay, however old they
+ * are. Rows that must not exist are looked up one by one, because `not exists` may read the whole table.
  */
 const steps: readonly Step[] = [
   {
@@ -42,7 +42,7 @@ const steps: readonly Step[] = [
       update events e set body = null from old where e.account_id = old.account_id and e.id = old.id`,
   },
   {
-    name: 'answers',
+    name: 'responses',
     tables: ['attempts'],
     hours: payloadHours,
     sql: `with old as (
@@ -67,7 +67,7 @@ const steps: readonly Step[] = [
     name: 'events',
     tables: ['events'],
     hours: endedHours,
-    // An account at a time: the index that lists an account's events serves.
+    // By account, to use the index that lists an account's events.
     sql: `with old as (
         select e.account_id, e.id from accounts a cross join lateral (
           select account_id, id from events e
@@ -138,24 +138,24 @@ const steps: readonly Step[] = [
   },
 ];
 
-/** Tables whose rows are kept for ever, and why. Each other table has a step above; a test holds that. */
+/** Tables whose rows are kept forever, and why. Each other table has a step above; a test checks that. */
 export const keptTables: Record<string, string> = {
   accounts: 'removed by hand only',
-  api_keys: 'timelines and audit records name them, also the revoked ones',
-  encryption_keys: 'a wrong key is found by them at the start',
+  api_keys: 'timelines and audit records name them, revoked ones too',
+  encryption_keys: 'the start finds a wrong key by them',
   migrations: 'what the schema is',
   applied_settings: 'one row a setting',
-  failure_counts: 'the digest of a minute takes its rows away',
+  failure_counts: 'the digest of a minute deletes its rows',
 };
 
 export const tablesWithRemoval: ReadonlySet<string> = new Set(steps.flatMap(({ tables }) => tables));
 
-/** The step after that one; the first one after none, and after one that is no longer known; null after the last. */
+/** The next step; the first one after null and after an unknown one; null after the last. */
 export function nextStep(name: string | null): string | null {
   return steps[steps.findIndex((step) => step.name === name) + 1]?.name ?? null;
 }
 
-/** One batch of one step; how many rows it took. */
+/** Runs one batch of a step; returns how many rows it removed. */
 export async function removeOld(
   db: Queryable,
   name: string,

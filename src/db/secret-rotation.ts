@@ -6,19 +6,19 @@ type Rotation = {
   webhookId: string;
   sealedSecret: string;
   overlapSeconds: number;
-  /** Also where an overlap still runs. */
+  /** Whether to rotate even if an overlap has not ended. */
   endsOverlap: boolean;
 };
 
 /**
- * The current secret becomes the previous one. Null where there is no such webhook; where an overlap runs that is not to be
- * ended, nothing changes.
+ * Makes the current secret the previous one. Where an overlap has not ended and `endsOverlap` is false, nothing changes. Null:
+ * there is no such webhook.
  */
 export async function rotateSecret(
   db: Client,
   { accountId, webhookId, sealedSecret, overlapSeconds, endsOverlap }: Rotation,
 ): Promise<{ overlapUntil: Date } | { webhook: WebhookRow } | null> {
-  // Locked: of two calls at once, the second one has to see the overlap that the first one began.
+  // Locked, so that of two concurrent calls the second one sees the overlap of the first.
   const { rows: found } = await db.query<{ overlapUntil: Date | null }>(
     `select case when previous_secret_until > now() then previous_secret_until end as "overlapUntil" from webhooks
      where id = $1 and account_id = $2 and deleted_at is null for update`,
@@ -37,7 +37,7 @@ export async function rotateSecret(
   return rows[0] ? { webhook: rows[0] } : null;
 }
 
-/** Wipes the previous secret; `hasEnded`: it still signed. Null where there is no such webhook. */
+/** Wipes the previous secret. `hasEnded`: it signed until now. Null: there is no such webhook. */
 export async function endOverlap(
   db: Queryable,
   accountId: string,

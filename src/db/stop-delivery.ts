@@ -6,19 +6,19 @@ export type Stopped = 'held' | 'canceled' | 'ended' | 'goes_on';
 
 type Run = {
   deliveryId: string;
-  /** The workflow that asks, and has stopped when this says so. */
+  /** The workflow that calls, and stops if this says so. */
   ownerId: string;
-  /** What its run noted since its last step. */
+  /** The run's entries since its last step. */
   notes: readonly StoredEntry[];
 };
 
 /**
  * Whether a run that is about to make an attempt has to stop instead: the delivery or its webhook has changed, or the payload
- * is gone. Both rows are locked while this is decided, so that it is true.
+ * was removed. Both rows are locked meanwhile.
  */
 export async function stopOrGoOn(pool: Pool, { deliveryId, ownerId, notes }: Run): Promise<Stopped> {
   return withTransaction(pool, async (client) => {
-    // The webhook first: whoever changes a webhook locks it before its deliveries.
+    // The webhook first, in the order of every transaction that changes webhooks.
     const { rows } = await client.query<{ active: boolean; isDeleted: boolean }>(
       `select active, deleted_at is not null as "isDeleted" from webhooks
        where id = (select webhook_id from deliveries where id = $1) for share`,
@@ -51,7 +51,7 @@ export async function stopOrGoOn(pool: Pool, { deliveryId, ownerId, notes }: Run
       return 'canceled';
     }
     if (webhook.active) {
-      // Held, and its webhook is active again: the run goes on with it.
+      // Held, and its webhook is active again: the run continues it.
       if (status === 'held')
         await client.query(
           `update deliveries set status = 'pending', held_until = null, reconcile_at = now() + interval '5 minutes',
@@ -85,10 +85,9 @@ async function endCanceled(db: Queryable, ids: readonly string[], reason: string
 }
 
 /**
- * Cancels a delivery that waits or is held, with what led to it. Its workflow, where it has one, is stopped by the
- * reconciler unless it is the one that asks. Null where it had ended before.
+ * Cancels a waiting or held delivery. The reconciler stops its workflow, unless that is the caller. Null: it had ended before.
  *
- * @param entries what the timeline gains before its end
+ * @param entries added to the timeline before the end
  */
 export async function cancelDelivery(
   db: Queryable,
@@ -98,16 +97,16 @@ export async function cancelDelivery(
     `update deliveries d set status = 'canceled', reason = 'canceled', ended_at = ended.at, next_attempt_at = null,
        wait_reason = null, held_until = null,
        reconcile_at = case when not $3 and owner_id is not null then now() end,
-       timeline = timeline || $2::jsonb || case when $3 then jsonb_build_array(jsonb_build_object('type', 'ended',
-           'at', to_char(ended.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'status', 'canceled', 'reason', 'canceled'))
-         else timeline_entry('ended', ended.at, '{"status": "canceled", "reason": "canceled"}') end
+       timeline = timeline || $2::jsonb || jsonb_build_array(
+         (timeline_entry('ended', ended.at, '{"status": "canceled", "reason": "canceled"}') -> 0)
+           - case when $3 then 'outside' else '' end)
      from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
      where id = $1 and status in ('pending', 'retrying', 'held')
      returning ended_at as "endedAt"`,
     [deliveryId, JSON.stringify(entries), isByRun],
   );
   if (rows[0] || !isByRun) return rows[0]?.endedAt ?? null;
-  // An earlier run of this very call has written it, and died before it could say so.
+  // An earlier run of the same activity wrote it and ended before it could report that.
   const written = await db.query<{ endedAt: Date }>(
     `select ended_at as "endedAt" from deliveries
      where id = $1 and status = 'canceled' and reason = 'canceled' and timeline @> $2::jsonb`,
@@ -116,12 +115,12 @@ export async function cancelDelivery(
   return written.rows[0]?.endedAt ?? null;
 }
 
-/** Deliveries whose workflow was terminated from outside: they end canceled, as the operator wanted. */
+/** Deliveries whose workflow an operator terminated in Temporal end canceled. */
 export async function endTerminated(db: Queryable, ids: readonly string[]): Promise<void> {
   await endCanceled(db, ids, 'terminated');
 }
 
-/** A held delivery whose time is over fails. False where it is not held any longer; one that has time left is checked then. */
+/** Ends a held delivery as failed when its time is over. False: it is no longer held, or is checked again later. */
 export async function expireDelivery(db: Queryable, id: string): Promise<boolean> {
   const { rowCount } = await db.query(
     `update deliveries set status = 'failed', reason = 'expired', ended_at = ended.at, held_until = null, reconcile_at = null,

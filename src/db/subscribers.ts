@@ -12,7 +12,7 @@ export type Subscribers = {
   of(eventType: string): readonly Subscriber[];
 };
 
-/** Reads accounts' webhooks together with their versions; an account that is not there is left out. */
+/** Reads accounts' webhooks together with their versions; an account that does not exist is left out. */
 export async function loadSubscribers(
   db: Queryable,
   accountIds: readonly string[],
@@ -42,7 +42,7 @@ export async function loadSubscribers(
 }
 
 function toSubscribers(version: string, webhooks: readonly Subscriber[]): Subscribers {
-  // Types are few: what gets each of them is found once.
+  // There are few types, so the webhooks of each are found once.
   const byType = new Map<string, readonly Subscriber[]>();
   return {
     version,
@@ -59,21 +59,21 @@ function toSubscribers(version: string, webhooks: readonly Subscriber[]): Subscr
 }
 
 export type SubscriberCache = {
-  /** Those of each account that is there, as they are or as they once were. */
+  /** Those of each account that exists; they may be outdated. */
   get(accountIds: Iterable<string>): Promise<Map<string, Subscribers>>;
-  /** The statement that inserts found that they have changed. */
+  /** For an account whose version the inserting statement found outdated. */
   forget(accountId: string): void;
 };
 
-/** Webhooks remembered in one process; an account counts as one more. */
-const maxRemembered = 100_000;
+/** Cached webhooks in one process; each account counts as one more. */
+const maxCached = 100_000;
 
 /**
- * Remembers accounts' webhooks. Never ask it inside a transaction: what that reads may never have been.
+ * Caches accounts' webhooks. Never read it inside a transaction, whose changes may be rolled back.
  */
 export function createSubscriberCache(db: Queryable): SubscriberCache {
-  const remembered = new LRUCache<string, Subscribers>({
-    maxSize: maxRemembered,
+  const cached = new LRUCache<string, Subscribers>({
+    maxSize: maxCached,
     sizeCalculation: ({ count }) => count + 1,
   });
   return {
@@ -81,17 +81,17 @@ export function createSubscriberCache(db: Queryable): SubscriberCache {
       const found = new Map<string, Subscribers>();
       const missing: string[] = [];
       for (const accountId of accountIds) {
-        const subscribers = remembered.get(accountId);
+        const subscribers = cached.get(accountId);
         if (subscribers) found.set(accountId, subscribers);
         else missing.push(accountId);
       }
       if (missing.length === 0) return found;
       for (const [accountId, subscribers] of await loadSubscribers(db, missing)) {
-        remembered.set(accountId, subscribers);
+        cached.set(accountId, subscribers);
         found.set(accountId, subscribers);
       }
       return found;
     },
-    forget: (accountId) => void remembered.delete(accountId),
+    forget: (accountId) => void cached.delete(accountId),
   };
 }

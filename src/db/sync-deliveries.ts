@@ -4,40 +4,40 @@ import { checkQueue } from './rate-limit-slots.ts';
 /**
  * A webhook's state decides the state of its deliveries:
  *
- *   webhook     deliveries that wait       deliveries that are held
- *   active      –                          wait again, or are canceled where that was requested
- *   not active  are held                   –
+ *   webhook     waiting deliveries         held deliveries
+ *   active      –                          become pending, or are canceled where that was requested
+ *   not active  become held                –
  *   deleted     are canceled               are canceled
  *
- * Whoever changes a webhook sets its `sync_at` and `sync_until` in the same transaction, and calls `syncDeliveries` after it. What that does
- * not come to, the reconciler does. Each step holds the webhook's row, so that its state stands while the step is made;
- * it leaves out rows that somebody else holds, and comes back for them.
+ * A change of a webhook sets its `sync_at` and `sync_until` in the same transaction, and calls `syncDeliveries` after it. The
+ * reconciler does the rest. Each step locks the webhook's row, so that its state stays the same meanwhile. It skips locked
+ * deliveries and returns to them later.
  */
 const stepSize = 1000;
 
 /**
- * A statement that publishes decides by the state that the webhook had when it began, and takes no lock: a change that hangs
- * must not hold up anybody's events. So after a change its deliveries are synced again every 2 s for longer than any statement
- * and any idle transaction lasts (60 s, `pool.ts`).
+ * A statement that publishes uses the state of the webhook at its beginning and takes no lock, because a change that hangs must
+ * not delay events. So after a change its deliveries are synced again every 2 s for longer than any statement or idle
+ * transaction lasts (60 s, `pool.ts`).
  */
 export const syncUntil = `now() + interval '70 seconds'`;
 
-/** How many rows a call changes in place, which is less than a second's work; more is left to the reconciler. */
-export const maxInPlace = 5000;
+/** How many rows a call changes itself, which takes less than a second; the reconciler changes the others. */
+const maxInCall = 5000;
 
 const entry = (type: string, more = `'{}'`) => `timeline_entry('${type}', clock_timestamp(), ${more})`;
 
 type Status = 'pending' | 'retrying' | 'held';
 type Step = { statuses: readonly Status[]; change: string };
 
-/** Its workflow, where it has one, has still to be stopped: the reconciler does that at once. */
+/** The reconciler stops the workflow of each, where there is one. */
 const hold: Step = {
   statuses: ['pending', 'retrying'],
   change: `status = 'held', next_attempt_at = null, wait_reason = null, held_until = hold_until(),
     reconcile_at = case when d.owner_id is not null then now() else hold_until() end,
     timeline = d.timeline || ${entry('held')}`,
 };
-/** One without an owner is assigned one by the dispatcher, oldest first; the others' workflows are woken. */
+/** The dispatcher assigns an owner to those without one, oldest first; the reconciler wakes the workflows of the others. */
 const release: Step = {
   statuses: ['held'],
   change: `status = 'pending', held_until = null,
@@ -63,20 +63,20 @@ function stepOf({ active, isDeleted, heldAction }: State): Step {
 /**
  * Makes a webhook's deliveries agree with its state, oldest first.
  *
- * @param most rows that are changed at most
- * @returns how many were changed; whether that was all
+ * @param most the maximum of rows
+ * @returns how many rows were changed, and whether that was all
  */
 export async function syncDeliveries(
   pool: Pool,
   webhookId: string,
-  most = maxInPlace,
+  most = maxInCall,
 ): Promise<{ changed: number; isDone: boolean }> {
   let changed = 0;
   while (changed < most) {
     const step = await withTransaction(pool, (client) => syncStep(client, webhookId));
     changed += step.changed;
     if (step.isDone) return { changed, isDone: true };
-    // What is left is held by others: come back for it a little later.
+    // The others are locked: the reconciler returns to them a little later.
     if (step.changed === 0) break;
   }
   return { changed, isDone: false };
@@ -94,7 +94,7 @@ async function syncStep(db: Queryable, webhookId: string): Promise<{ changed: nu
   let changed = 0;
   let isDone = true;
   for (const status of statuses) {
-    // The status is spelled out, and found before it is sorted: what is pending has an index of its own.
+    // The status is a literal, and rows are found before they are sorted, so that the index of pending rows is used.
     const { rowCount } = await db.query(
       `with found as materialized (select id from deliveries where webhook_id = $1 and status = '${status}'),
        chosen as (select id from deliveries

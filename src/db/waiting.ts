@@ -11,8 +11,8 @@ type Row = {
 };
 
 /**
- * What waits, for the metrics. At most `most` rows of each index are looked at, however long the table is: of more, the
- * counts stop there. Whatever is retried or held is due for the reconciler some time: those two indexes are in the order of time.
+ * Waiting deliveries, for the metrics. At most `most` rows of each index are counted, however large the table is. Retrying and
+ * held deliveries are in the reconciler's two indexes, which are ordered by time.
  */
 export async function readWaiting(db: Queryable, most: number) {
   const { rows } = await db.query<Row>({

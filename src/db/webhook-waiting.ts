@@ -1,7 +1,7 @@
 import type { WebhookWaiting } from '../contracts/webhook.ts';
 import type { Queryable } from './pool.ts';
 
-/** Of more, each count stops here: whoever polls this must not read a million rows. */
+/** Each count stops here, so that a client that polls does not read a million rows. */
 export const mostCounted = 1000;
 
 const countOf = (status: keyof WebhookWaiting): string =>

@@ -17,7 +17,7 @@ export type WebhookRow = {
   sealedSecret: string;
   secretCreatedAt: Date;
   previousSealedSecret: string | null;
-  /** May have passed: what is kept then signs no longer. */
+  /** May have passed: then the previous secret no longer signs. */
   previousSecretUntil: Date | null;
   createdAt: Date;
   updatedAt: Date;
@@ -76,7 +76,7 @@ export async function findWebhook(db: Queryable, accountId: string, id: string):
   return rows[0] ?? null;
 }
 
-/** Newest first; `before` is the last id of the page before. */
+/** Newest first; `before`: the last id of the previous page. */
 export async function listWebhooks(
   db: Queryable,
   accountId: string,
@@ -98,13 +98,13 @@ type Patch = {
   description?: string | null | undefined;
   active?: boolean | undefined;
   format?: WebhookRow['format'] | undefined;
-  /** What becomes of held deliveries when the webhook is activated. */
+  /** What happens to held deliveries when the webhook is activated. */
   held?: 'deliver' | 'discard' | undefined;
 };
 
 /**
- * Changes a webhook. No longer active: what waits is held. Active again: what is held is delivered, oldest first. More
- * deliveries than a call can change are left to the reconciler, which goes on at once.
+ * Changes a webhook. When it becomes inactive, waiting deliveries become held; when it becomes active, held ones are delivered,
+ * oldest first. The reconciler changes the deliveries that are too many for a call.
  */
 export async function updateWebhook(
   pool: Pool,
@@ -150,7 +150,7 @@ export async function updateWebhook(
   return updated?.row ?? null;
 }
 
-/** Deletes a webhook, wipes its secrets, cancels what waits. False where there is none. */
+/** Deletes a webhook: wipes its secrets and cancels its waiting deliveries. False: there is none. */
 export async function deleteWebhook(pool: Pool, accountId: string, id: string): Promise<boolean> {
   const isDeleted = await withTransaction(pool, async (client) => {
     const { rowCount } = await client.query(

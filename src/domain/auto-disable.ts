@@ -1,12 +1,12 @@
 /** Strictly more than this share of failed deliveries disables a webhook. */
 export const disableAbovePercent = 80;
-/** From this share on it is warned. */
+/** At this share and above, the webhook's owner is warned. */
 export const warnFromPercent = 50;
 
 /**
- * What a webhook's ended deliveries of the last 24 hours say of it.
+ * Judges a webhook by its ended deliveries of the last 24 hours.
  *
- * @param minEnded below so many ended deliveries, nothing is said
+ * @param minEnded with fewer ended deliveries it is `ok`
  * @example judgeWebhook({ delivered: 1, failed: 9 }, 10) // 'disable'
  */
 export function judgeWebhook(

@@ -1,20 +1,21 @@
-/** Temporal takes at most 2,048 bytes in one search attribute: so many may the list of ids have that is one. */
+/** Temporal accepts at most 2,048 bytes in one search attribute, and a list of ids is one. */
 const maxListBytes = 2000;
 
-/** Bodies that are in memory together. */
+/** All bodies of a group are in memory together. */
 const maxBodyBytes = 2 * 1024 * 1024;
 
 type Groupable = { id: string; eventId: string; webhookId: string; bodyBytes?: number };
 
 /**
- * How many of the first deliveries of a queue share a workflow: as many as may, and as their ids have room for in the
- * search attributes by which the workflow is found, and their bodies in memory.
+ * How many of the first deliveries of a queue share a workflow: at most `most`, and as many as fit into its search attributes
+ * (their ids) and into memory (their bodies).
  *
- * @param most deliveries a workflow may have; at least one is taken
+ * @param most deliveries that a workflow may have
+ * @returns 1 or more
  * @example groupSize(queue, 64) // 60
  */
 export function groupSize(queue: readonly Groupable[], most: number): number {
-  const rooms = { id: maxListBytes, eventId: maxListBytes, webhookId: maxListBytes };
+  const bytesLeft = { id: maxListBytes, eventId: maxListBytes, webhookId: maxListBytes };
   const seen = new Set<string>();
   let bodyBytes = 0;
   for (const [index, delivery] of queue.entries()) {
@@ -26,18 +27,18 @@ export function groupSize(queue: readonly Groupable[], most: number): number {
       if (seen.has(value)) continue;
       seen.add(value);
       // As JSON: in quotes, with a comma. Ids are ASCII.
-      rooms[name] -= value.length + 3;
-      if (rooms[name] < 0 && index > 0) return index;
+      bytesLeft[name] -= value.length + 3;
+      if (bytesLeft[name] < 0 && index > 0) return index;
     }
   }
   return queue.length;
 }
 
 /**
- * Cuts a queue into groups, as few as its size allows.
+ * Divides a queue into as few groups as possible.
  *
  * @param most deliveries in a group
- * @param count groups at most; what is left of the queue is in none
+ * @param count groups at most; the rest of the queue is in none
  * @example formGroups(queue, 64, 4).length // 4
  */
 export function formGroups<T extends Groupable>(queue: readonly T[], most: number, count: number): T[][] {

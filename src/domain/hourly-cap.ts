@@ -1,32 +1,32 @@
 /**
  * The hourly cap of a webhook: over any rolling hour, at most `cap` attempts.
  *
- * - The log of a webhook is the times at which its attempts of the last hour were made, or may be made right now (they
- *   were granted, and are not recorded yet).
- * - The queue of a webhook is its deferred deliveries, in the order in which they were accepted.
- * - While the log has fewer than `cap` entries there are free slots: they belong to the first of the queue. An attempt is
- *   granted when its delivery is among these.
- * - Each further slot becomes free an hour after the oldest entry of the log that holds one, so the time of each
- *   delivery in the queue is known. It is written to its row, and its workflow sleeps until then.
- * - A delivery that leaves the queue (canceled, held, rescheduled) and a grant that came to nothing leave nothing behind:
- *   the next look at log and queue gives earlier times.
+ * - The log of a webhook is the times of its attempts of the last hour, and of the attempts that were granted and are not
+ *   recorded yet.
+ * - The queue of a webhook is its deferred deliveries, in order of acceptance.
+ * - While the log has fewer than `cap` entries, there are free slots. They belong to the first deliveries of the queue: the
+ *   attempt of one of these is granted.
+ * - Each further slot becomes free an hour after the oldest entry of the log that occupies one. So the time of each delivery
+ *   in the queue is known. It is written to its row, and its workflow sleeps until then.
+ * - When a delivery leaves the queue (canceled, held, rescheduled) or a granted attempt is not made, the next computation
+ *   gives earlier times to the others.
  */
 export const windowMs = 3_600_000;
 
-/** What an attempt may take beside its time limit, in ms: waits for the process itself, and its record. */
-const besideLimitMs = 10_000;
+/** How long an attempt may take beyond its time limit, in ms: waiting in the process, and recording. */
+const beyondLimitMs = 10_000;
 
 /**
- * How long a grant counts that no attempt was recorded for, in ms: as long as an attempt may take.
+ * How long a grant without a recorded attempt counts, in ms: as long as an attempt may take.
  *
  * @example grantMs(5000) // 15_000
  */
-export const grantMs = (attemptTimeoutMs: number): number => attemptTimeoutMs + besideLimitMs;
+export const grantMs = (attemptTimeoutMs: number): number => attemptTimeoutMs + beyondLimitMs;
 
-/** Attempts of one webhook that may be under way and not recorded, in all processes: 20 in each of 25. */
+/** Attempts of one webhook that may run without being recorded yet, in all processes: 20 in each of 25. */
 export const maxUnrecorded = 500;
 
-/** The queue's first members are looked at up to so many; of what is behind, only the latest times are. */
+/** How many deliveries from the head of a queue are read; of those behind it only the latest times are. */
 export const maxQueueHead = 1000;
 
 /** A delivery that waits for its slot; `until`: the time that its row has, in ms since 1970. */
@@ -48,7 +48,7 @@ type Log = {
 export function slotTimes({ cap, now, used }: Log, count: number): number[] {
   const times: number[] = [];
   for (let slot = 0; slot < count; slot += 1) {
-    // The entry whose leaving makes room for this one: of the log, else of those before in the queue.
+    // The entry an hour after which this slot is free: of the log, or of an earlier delivery in the queue.
     const before = slot + used.length - cap;
     const entry = before < used.length ? used[before] : times[before - used.length];
     times.push(entry === undefined ? now : Math.max(now, entry + windowMs));
@@ -94,18 +94,18 @@ export function assignSlots({ head, tail, requesters, ...log }: Request): Map<st
   return slots;
 }
 
-/** Shorter differences are those of clocks and of attempts that began a moment after their grant. */
+/** Smaller differences come from clocks, and from attempts that began a moment after their grant. */
 const noticeableMs = 5;
 
 /**
- * The members of the queue's head whose time is another one than their row has, with their true time in ms since 1970.
+ * The deliveries of the queue's head whose row has a wrong time, with the correct one in ms since 1970.
  */
 export function correctTimes(log: Log, head: readonly Queued[]): Queued[] {
   const times = slotTimes(log, head.length);
   return times.flatMap((until, index) => {
     const member = head[index];
     if (!member || Math.abs(member.until - until) <= noticeableMs) return [];
-    // What is due already keeps its time: its workflow is on its way.
+    // A delivery that is due keeps its time: its workflow is about to continue.
     return until <= log.now && member.until <= log.now ? [] : [{ id: member.id, until }];
   });
 }

@@ -25,7 +25,7 @@ function endOfToken(text: string, start: number): number {
   return at;
 }
 
-/** Calls back for each token: where it starts and ends. The text must be one that `JSON.parse` takes. */
+/** Calls back for each token: where it starts and ends. The text must be valid for `JSON.parse`. */
 function forEachToken(text: string, onToken: (start: number, end: number) => void): void {
   for (let at = 0; at < text.length;) {
     if (isSpace(text.charCodeAt(at))) {
@@ -38,13 +38,13 @@ function forEachToken(text: string, onToken: (start: number, end: number) => voi
   }
 }
 
-/** A name as `JSON.parse` reads it, of its token. */
+/** The name that a token stands for, as `JSON.parse` reads it. */
 function toName(text: string, start: number, end: number): string {
   const name = text.slice(start + 1, end - 1);
   return name.includes('\\') ? (JSON.parse(text.slice(start, end)) as string) : name;
 }
 
-/** The value that starts there, without white space between its tokens, and where it ends. */
+/** The value that starts at `start`, without white space between its tokens, and where it ends. */
 function valueAt(text: string, start: number): { value: string; end: number } {
   let value = '';
   let from = start;
@@ -68,9 +68,9 @@ function valueAt(text: string, start: number): { value: string; end: number } {
 }
 
 /**
- * The members of an object, each value as the text that stands there, without white space between its tokens. Digits,
- * the order of names and escapes stay as they are, which they do not in what `JSON.parse` makes. The text must be an
- * object that `JSON.parse` takes.
+ * The members of an object, each value as its own text, without white space between its tokens. Digits, the order of names
+ * and escapes stay as they are, which `JSON.parse` does not preserve. The text must be an object that is valid for
+ * `JSON.parse`.
  *
  * @example membersOf('{"a": {"n": 1.50}}') // [['a', '{"n":1.50}']]
  */
@@ -95,14 +95,14 @@ export function countNames(value: unknown): number {
     for (const item of value) count += countNames(item);
     return count;
   }
-  // What JSON.parse makes has no inherited names.
+  // Values of JSON.parse have no inherited names.
   for (const name in value) count += 1 + countNames((value as Record<string, unknown>)[name]);
   return count;
 }
 
 type Level = { names: Set<string> | null; part: string | number; isNameNext: boolean };
 
-/** Where a name stands in an object for the second time, at most `max` places: paths from the top. */
+/** The paths of names that repeat one of the same object, at most `max`. */
 export function repeatedNames(text: string, max: number): (string | number)[][] {
   const found: (string | number)[][] = [];
   const levels: Level[] = [];
@@ -137,7 +137,7 @@ export function repeatedNames(text: string, max: number): (string | number)[][] 
 }
 
 /**
- * The text with each number and each string as a string that says which it is, so that `JSON.parse` keeps all digits
+ * The text with each number and each string as a string with a prefix for its type, so that `JSON.parse` keeps all digits
  * and every name.
  *
  * @example withTextsOnly('{"a":1.50,"b":"x"}') // '{"sa":"n15e-1","sb":"sx"}'
@@ -158,7 +158,7 @@ export function withTextsOnly(text: string): string {
 function plainNumber(text: string): string {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
-  // Such a number has no other form that anybody writes, and its exponent cannot be added to.
+  // Nobody writes such a number in another form, and its exponent is too large to add to.
   if (exponent.length > 15) return text;
   const digits = whole + fraction;
   let [first, end] = [0, digits.length];

@@ -1,22 +1,22 @@
 const maxMs = 10;
 const waiting: (() => void)[] = [];
 
-function goOn(): void {
+function continueNext(): void {
   const next = waiting.shift();
-  if (waiting.length > 0) setImmediate(goOn);
+  if (waiting.length > 0) setImmediate(continueNext);
   next?.();
 }
 
-/** Lets everything else that is due run first. Of those that wait here, one a round goes on, so their parts do not add up. */
+/** Lets other work run first. Of all that wait here, one continues in each iteration of the event loop. */
 function pause(): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve);
-    if (waiting.length === 1) setImmediate(goOn);
+    if (waiting.length === 1) setImmediate(continueNext);
   });
 }
 
 /**
- * For work that takes long in one process that answers many: awaited after each part, it pauses where 10 ms were used.
+ * For long work in a process that serves many requests: awaited after each part, it pauses when 10 ms have been used.
  *
  * @example const rest = createPauses(); for (const item of items) { work(item); await rest(); }
  */

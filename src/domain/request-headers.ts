@@ -8,7 +8,7 @@ type UnsignedHeaders = {
   attemptId: string;
   /** The attempt's start. */
   at: Date;
-  /** The event's; none, or null: it belongs to no trace. */
+  /** The event's; undefined or null: it belongs to no trace. */
   traceparent?: string | null;
   isTest?: boolean;
 };
@@ -17,7 +17,7 @@ type AttemptHeaders = UnsignedHeaders & { body: Uint8Array; secrets: SigningSecr
 const secondsOf = (at: Date) => Math.floor(at.getTime() / 1000);
 
 /**
- * The headers of one attempt but for the two that sign: what can be told of it without its secret.
+ * The headers of one attempt without the two signatures, so without a secret. The log computes them again.
  *
  * @example unsignedHeaders({ eventId: 'evt_1', eventType: 'document.deleted', attemptId: 'att_1', at })['webhook-id'] // 'evt_1'
  */

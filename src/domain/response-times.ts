@@ -1,15 +1,15 @@
-/** Upper bounds in ms of the steps that response times are counted in; the last step has none. */
+/** Response times are counted in steps. Their upper bounds in ms; the last step has none. */
 const bounds = [1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000] as const;
 export const stepCount = bounds.length + 1;
 
-/** The step that a response time falls into. */
+/** The step of a response time. */
 export function stepOf(durationMs: number): number {
   const step = bounds.findIndex((bound) => durationMs <= bound);
   return step === -1 ? bounds.length : step;
 }
 
 /**
- * The response time that a share of the attempts stays within, to the accuracy of the steps; null without attempts.
+ * The response time that a share of the attempts does not exceed, as precise as the steps; null without attempts.
  *
  * @param counts attempts in each step
  * @param share 0 to 1: 0.95 for the 95th percentile

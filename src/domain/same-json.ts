@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { withTextsOnly } from './json-text.ts';
 
 /**
- * Whether two JSON texts say the same: in whatever order their names stand, however their characters are escaped and
- * their numbers written. Numbers that `JSON.parse` cannot tell apart are different all the same.
+ * Whether two JSON texts have the same value, whatever the order of their names, their escapes and the form of their numbers.
+ * Numbers are compared with all their digits, also beyond the precision of `JSON.parse`.
  *
  * @example isSameJson('{"a":1,"b":2}', '{"b":2.0,"a":1}') // true
  * @example isSameJson('9007199254740993', '9007199254740992') // false

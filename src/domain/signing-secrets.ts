@@ -2,15 +2,15 @@ const dueAfterMs = 90 * 24 * 60 * 60 * 1000;
 
 type Secrets = { current: string; previous: string | null; previousUntil: Date | null; now: Date };
 export type SigningSecrets = {
-  /** `X-FLTR-Signature` is made with this one. */
+  /** For `X-FLTR-Signature`. */
   body: string;
   /** `webhook-signature` has an entry for each, the current one first. */
   standard: [string, ...string[]];
 };
 
 /**
- * Which secrets sign an attempt. Until the overlap after a rotation ends, the previous one goes on to make
- * `X-FLTR-Signature`, and `webhook-signature` lists both. It only chooses, so that they may still be sealed.
+ * Which secrets sign an attempt. Until the overlap after a rotation ends, `X-FLTR-Signature` uses the previous one and
+ * `webhook-signature` lists both. The secrets may still be sealed.
  *
  * @param secrets `previousUntil`: the first moment at which the previous one no longer signs
  * @example signingSecrets({ current: 'new', previous: 'old', previousUntil, now }) // { body: 'old', standard: ['new', 'old'] }

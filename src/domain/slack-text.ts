@@ -13,18 +13,18 @@ function slackText(body: string): string {
 const maxLines = 20;
 const maxLength = 300;
 
-/** All but a string is shown as its producer wrote it, with all digits. */
+/** A string is shown as its text, any other value as its producer wrote it, with all digits. */
 const textOf = (value: string): string => (value.startsWith('"') ? (JSON.parse(value) as string) : value);
 
-/** What ends a line, to Slack or to the programs that show its messages. */
+/** Characters that end a line in Slack or in programs that show its messages. */
 const lineBreaks = /[\n\v\f\r\u0085\u2028\u2029]+/g;
 
 /**
- * Short, in one line, so that no value looks like another field; and without the three characters that Slack gives a meaning:
- * data must not mention people or make links. Half of a surrogate pair, which some readers of JSON refuse, is replaced.
+ * Short, and in one line, so that no value looks like another field. The three characters with a meaning in Slack are escaped,
+ * so that data cannot mention people or make links. Half a surrogate pair, which some JSON parsers refuse, is replaced.
  */
 function brief(text: string): string {
-  // A pair that stands across the end is left out whole.
+  // A pair across the end is left out.
   const cut = text.length > maxLength ? `${text.slice(0, maxLength).replace(/[\ud800-\udbff]$/, '')}…` : text;
   return cut
     .replace(/\p{Surrogate}/gu, '\ufffd')
@@ -34,7 +34,7 @@ function brief(text: string): string {
     .replaceAll('>', '&gt;');
 }
 
-/** What a webhook of that format is sent: the event's own text, or the message made of it. The dashboard shows it, too. */
+/** The text that a webhook of that format is sent: the event's own, or the Slack message. The dashboard shows it, too. */
 export function textFor(format: WebhookFormat, body: string): string {
   return format === 'fltr' ? body : slackText(body);
 }

@@ -1,4 +1,4 @@
-// The families whose events are the service's own: a webhook gets them only where it names them, or the family.
+// The families of operational events: a webhook gets them only if it names the type or the family.
 const operationalFamilies = new Set(['webhook', 'delivery']);
 
 export function isOperational(eventType: string): boolean {
@@ -6,7 +6,7 @@ export function isOperational(eventType: string): boolean {
 }
 
 /**
- * Every entry of a webhook's `events` that lets a type through.
+ * Every entry of a webhook's `events` that matches a type.
  *
  * @example filtersThatMatch('document.processed') // ['document.processed', 'document.*', '*']
  */

@@ -10,14 +10,14 @@ export function wireBody(event: { id: string; event: string; timestamp: string; 
   return wireBodyOf({ ...event, data: JSON.stringify(event.data) });
 }
 
-/** The same, with data that is JSON text already: it goes into the body as it is. */
+/** The same, with data that is JSON text already and is used as it is. */
 export function wireBodyOf(event: { id: string; event: string; timestamp: string; data: string }): Buffer {
   const { id, timestamp, data } = event;
   const rest = JSON.stringify({ id, event: event.event, timestamp });
   return Buffer.from(`${rest.slice(0, -1)},"data":${data}}`);
 }
 
-/** The time of acceptance as the page writes it: RFC 3339, UTC, whole seconds. */
+/** The time of acceptance: RFC 3339, UTC, whole seconds. */
 export function wireTimestamp(at: Date): string {
   return `${at.toISOString().slice(0, 19)}Z`;
 }

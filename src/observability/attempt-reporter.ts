@@ -28,7 +28,7 @@ type Made = {
   reason: FailureReason | null;
 };
 
-/** Counts every attempt, and logs it: one that ended its delivery failed as info, all others as debug. */
+/** Counts every attempt and logs it: at `info` if it ended its delivery failed, else at `debug`. */
 export function createAttemptReporter(metrics: DeliveryMetrics, log: Logger): (made: Made) => void {
   return ({ context, row, reason }) => {
     const { deliveryId, eventId, eventType, webhookId, accountId, traceparent } = context;

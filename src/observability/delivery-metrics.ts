@@ -20,11 +20,11 @@ export type AttemptMade = {
 
 export type DeliveryMetrics = {
   attempted(made: AttemptMade): void;
-  /** By the hourly cap. */
+  /** Attempts that the hourly cap deferred. */
   deferred: Count;
-  /** A delivery that was held for too long. */
+  /** Deliveries that were held for too long. */
   expired: Count;
-  /** By this process: the delivery's own workflow, or one for a group. */
+  /** A workflow that this process started: a delivery's own, or a group's. */
   started(kind: 'own' | 'group'): void;
   /** Deliveries that the reconciler checked or started. */
   reconciled: Count;
@@ -43,7 +43,7 @@ export function createDeliveryMetrics(registry: Registry): DeliveryMetrics {
   const attempts = counterBy({
     registry,
     name: 'fltr_attempts_total',
-    help: 'Attempts by what follows: nothing more, a retry, or the end of a delivery that failed.',
+    help: 'Attempts by outcome: delivered, retried, or failed.',
     label: 'outcome',
     values: attemptOutcomes,
   });
@@ -57,14 +57,14 @@ export function createDeliveryMetrics(registry: Registry): DeliveryMetrics {
   const durations = histogramBy({
     registry,
     name: 'fltr_attempt_duration_seconds',
-    help: 'How long attempts took, look-up and connecting included.',
+    help: 'Duration of attempts, including DNS lookup and connecting.',
     label: 'outcome',
     values: attemptOutcomes,
     buckets: attemptBuckets,
   });
   const latency = new Histogram({
     name: 'fltr_delivery_latency_seconds',
-    help: 'From the acceptance of a delivery to the end of the attempt that delivered it.',
+    help: 'Time from the acceptance of a delivery to the end of the attempt that delivered it.',
     buckets: latencyBuckets,
     registers: [registry],
   });
@@ -81,19 +81,19 @@ export function createDeliveryMetrics(registry: Registry): DeliveryMetrics {
       durations(outcome, durationMs / 1000);
       if (errorCode !== null) errors(errorCode);
       if (reason !== null) failed(reason);
-      // Two machines' clocks can disagree.
+      // The clocks of two machines can differ.
       if (outcome === 'delivered') latency.observe(Math.max(0, sinceAcceptedMs) / 1000);
     },
     deferred: counter({
       registry,
       name: 'fltr_deliveries_deferred_total',
-      help: 'Attempts that the hourly cap put off.',
+      help: 'Attempts that the hourly cap deferred.',
     }),
     expired: (count) => failed('expired', count),
     started: counterBy({
       registry,
       name: 'fltr_workflows_started_total',
-      help: "Workflows that this process started: a delivery's own, or one for a group's first attempts.",
+      help: "Workflows that this process started: a delivery's own, or a group's.",
       label: 'kind',
       values: ['own', 'group'],
     }),
@@ -105,7 +105,7 @@ export function createDeliveryMetrics(registry: Registry): DeliveryMetrics {
     disabled: counter({
       registry,
       name: 'fltr_webhooks_disabled_total',
-      help: 'Webhooks that were disabled because too much of what was sent to them failed.',
+      help: 'Webhooks that were disabled because too many of their deliveries failed.',
     }),
   };
 }

@@ -2,7 +2,7 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 
 type Named = { registry: Registry; name: string; help: string };
 
-/** Adds so many, 1 unless said. */
+/** Adds `count`, by default 1. */
 export type Count = (count?: number) => void;
 
 export function counter({ registry, name, help }: Named): Count {
@@ -12,7 +12,7 @@ export function counter({ registry, name, help }: Named): Count {
 
 type Labelled<Value extends string> = Named & { label: string; values: readonly Value[] };
 
-/** One label, of which every value is known: each is there from the start, at 0, so that a rate sees its first one. */
+/** A counter with one label. Every value exists from the start, at 0, so that `rate` sees the first increase. */
 export function counterBy<Value extends string>({
   registry,
   name,

@@ -1,13 +1,13 @@
 import { pino, type Logger } from 'pino';
 
-/** An error as the log has it: `pg` adds the whole client to one that ends a connection, statements and addresses in it. */
+/** `pg` adds its whole client, with statements and addresses, to an error that ends a connection: it is left out. */
 export function errorForLog(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { client: _client, ...kept } = pino.stdSerializers.err(error) as object & { client?: unknown };
   return kept;
 }
 
-/** JSON lines on stdout. What could hold a secret or a payload is taken out by its path, should it ever get in. */
+/** JSON lines on stdout. Fields that could hold a secret or a payload are redacted by their path. */
 export function createLog(level: string): Logger {
   const secrets = ['authorization', 'secret', 'body', 'data', 'databaseUrl', 'apiKey'];
   return pino({

@@ -8,16 +8,13 @@ export type Metrics = {
   publish: PublishMetrics;
   delivery: DeliveryMetrics;
   http: HttpMetrics;
-  /** Adds the state that processes share, once its sources are there. */
+  /** Adds gauges of the state that processes share. */
   watch(sources: StateSources): void;
   /** Everything, in Prometheus' text format. */
   read(): Promise<string>;
 };
 
-/**
- * What one service counts, in a registry of its own. No label holds an id, a URL or an account: each has few values, all
- * of which are known beforehand.
- */
+/** The metrics of one service, in a registry of its own. No label holds an id, a URL or an account: each has few known values. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

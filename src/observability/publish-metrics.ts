@@ -3,11 +3,11 @@ import type { AcceptedEvent } from '../contracts/event.ts';
 import { errorCatalogue, type ErrorCode } from '../errors.ts';
 import { counter, counterBy } from './instruments.ts';
 
-/** Why nothing was accepted: an error's code, or which limit was reached where several share a code. */
+/** Why nothing was accepted: an error's code, or the limit that was reached where several share a code. */
 export type RefusalReason = ErrorCode | 'backlog' | 'memory' | 'bodies';
 
 export type PublishMetrics = {
-  /** An event that was answered with 202, a duplicate among them. */
+  /** An event with the response 202, duplicates included. */
   accepted(event: AcceptedEvent): void;
   /** A call that publishes, or one event of a batch. */
   refused(reason: RefusalReason): void;
@@ -22,7 +22,7 @@ export function createPublishMetrics(registry: Registry): PublishMetrics {
   const duplicates = counter({
     registry,
     name: 'fltr_events_duplicate_total',
-    help: 'Events that were accepted before: nothing was sent again.',
+    help: 'Events whose id was accepted before: nothing was sent again.',
   });
   const deliveries = counterBy({
     registry,

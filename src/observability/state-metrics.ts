@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Gauge, type Registry } from 'prom-client';
 
-/** What waits now; counted up to a bound. */
+/** Deliveries that wait now, counted up to a limit. */
 export type Waiting = {
   pending: number;
   retrying: number;
@@ -17,37 +17,35 @@ export type StateSources = {
   maxConnections: number;
   readWaiting(): Promise<Waiting>;
   isTemporalReachable(): Promise<boolean>;
-  /** Null where this process counts no backlog. */
+  /** Null: this process counts no backlog. */
   backlog: { count(): number; max: number } | null;
 };
 
-/** Of the database's time, looking takes at most a hundredth, and nothing while nobody asks. */
-const [leastPauseMs, pausePerLook] = [5000, 100];
-/** So long an answer waits for a look that is under way; then it holds what was seen before. */
-const patienceMs = 1000;
+/** The state is read only for a scrape, and for at most a hundredth of the time. */
+const [minPauseMs, pausePerRead] = [5000, 100];
+/** How long a scrape waits for the state; then it gets the last one that was read. */
+const maxWaitMs = 1000;
 
-/** Gauges of the state that processes share. `refresh` looks again where the last look is old enough. */
+/** Gauges of the state that processes share. `refresh` reads it again if the last read is old enough. */
 export function watchState(registry: Registry, sources: StateSources): { refresh(): Promise<void> } {
   const { connections, maxConnections, backlog } = sources;
   const gauge = (name: string, help: string, labelNames: string[] = [], collect?: (this: Gauge) => void) =>
     new Gauge({ name, help, labelNames, registers: [registry], ...(collect ? { collect } : {}) });
 
-  const waiting = gauge(
-    'fltr_deliveries_waiting',
-    'Deliveries that wait, by status; counted up to a bound.',
-    ['status'],
-  );
+  const waiting = gauge('fltr_deliveries_waiting', 'Waiting deliveries by status, counted up to a limit.', [
+    'status',
+  ]);
   const reconcilerLag = gauge(
     'fltr_reconciler_lag_seconds',
     'How long the oldest delivery that is due for the reconciler has been due.',
   );
   const oldest = gauge(
     'fltr_backlog_oldest_age_seconds',
-    'How long ago the oldest delivery was accepted whose workflow is not started.',
+    'Age of the oldest accepted delivery whose workflow is not started.',
   );
-  const isPostgresqlUp = gauge('fltr_postgresql_up', 'Whether PostgreSQL answered: 1 or 0.');
-  const isTemporalUp = gauge('fltr_temporal_up', 'Whether Temporal answered: 1 or 0.');
-  gauge('fltr_postgresql_connections_max', "The most connections of this process's pool.").set(
+  const isPostgresqlUp = gauge('fltr_postgresql_up', 'Whether PostgreSQL responded: 1 or 0.');
+  const isTemporalUp = gauge('fltr_temporal_up', 'Whether Temporal responded: 1 or 0.');
+  gauge('fltr_postgresql_connections_max', "The maximum of connections in this process's pool.").set(
     maxConnections,
   );
   gauge('fltr_postgresql_requests_waiting', 'Requests that wait for a connection.', [], function collect() {
@@ -62,42 +60,44 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
     gauge('fltr_backlog_deliveries', help, [], function collect() {
       this.set(backlog.count());
     });
-    gauge('fltr_backlog_max_deliveries', 'As many make publishing answer 503.').set(backlog.max);
+    gauge('fltr_backlog_max_deliveries', 'The backlog at which publishing responds with 503.').set(
+      backlog.max,
+    );
   }
 
-  // What cannot be seen is not shown, neither as 0 nor as it was.
-  const forget = (): void => {
+  // What cannot be read is left out, not shown as 0 or as it was.
+  const clear = (): void => {
     for (const shown of [reconcilerLag, oldest, isTemporalUp, isPostgresqlUp]) shown.remove();
     waiting.reset();
   };
-  forget();
-  const look = async (): Promise<void> => {
-    const [seen, isReachable] = await Promise.all([
+  clear();
+  const read = async (): Promise<void> => {
+    const [state, isReachable] = await Promise.all([
       sources.readWaiting().catch(() => null),
       sources.isTemporalReachable(),
     ]);
-    forget();
+    clear();
     isTemporalUp.set(isReachable ? 1 : 0);
-    isPostgresqlUp.set(seen ? 1 : 0);
-    if (!seen) return;
-    for (const status of ['pending', 'retrying', 'held'] as const) waiting.set({ status }, seen[status]);
-    reconcilerLag.set(seen.reconcilerLagSeconds);
-    oldest.set(seen.oldestNotStartedSeconds);
+    isPostgresqlUp.set(state ? 1 : 0);
+    if (!state) return;
+    for (const status of ['pending', 'retrying', 'held'] as const) waiting.set({ status }, state[status]);
+    reconcilerLag.set(state.reconcilerLagSeconds);
+    oldest.set(state.oldestNotStartedSeconds);
   };
 
-  let underWay: Promise<void> | null = null;
-  let nextLookAt = 0;
-  const lookAgain = async (): Promise<void> => {
+  let reading: Promise<void> | null = null;
+  let nextReadAt = 0;
+  const readAgain = async (): Promise<void> => {
     const startedAt = performance.now();
-    await look();
+    await read();
     const now = performance.now();
-    nextLookAt = now + Math.max(leastPauseMs, pausePerLook * (now - startedAt));
-    underWay = null;
+    nextReadAt = now + Math.max(minPauseMs, pausePerRead * (now - startedAt));
+    reading = null;
   };
   return {
     async refresh() {
-      if (performance.now() >= nextLookAt) underWay ??= lookAgain();
-      if (underWay) await Promise.race([underWay, delay(patienceMs, undefined, { ref: false })]);
+      if (performance.now() >= nextReadAt) reading ??= readAgain();
+      if (reading) await Promise.race([reading, delay(maxWaitMs, undefined, { ref: false })]);
     },
   };
 }

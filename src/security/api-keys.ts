@@ -3,7 +3,7 @@ import { hash, randomBytes } from 'node:crypto';
 export { scopes, type Scope } from '../contracts/key.ts';
 
 /**
- * A new API key of 256 random bits, shown once. Only its digest is kept.
+ * A new API key of 256 random bits. It is shown once; only its digest is stored.
  *
  * @example newApiKey() // 'fltr_Zx…', 48 characters
  */
@@ -11,14 +11,14 @@ export function newApiKey(): string {
   return `fltr_${randomBytes(32).toString('base64url')}`;
 }
 
-/** SHA-256 of the whole key: 32 bytes. A slow hash is for guessable passwords; a key of 256 random bits is none. */
+/** SHA-256 of the whole key: 32 bytes. A slow hash is for guessable passwords; a key has 256 random bits. */
 export function digestOfKey(key: string): Buffer {
   return Buffer.from(hash('sha256', key), 'hex');
 }
 
 /**
- * The first characters, by which a person tells keys apart; of a development key of one's own choice, which may be short,
- * four.
+ * The first characters, by which a person recognizes a key: 9, or 4 of a development key that was chosen by hand and may be
+ * short.
  *
  * @example hintOfKey('fltr_Zx8a…') // 'fltr_Zx8a…'
  */

@@ -1,20 +1,20 @@
 import { LRUCache } from 'lru-cache';
 
-/** A webhook that is sent to again and again costs one decryption a minute; one that is not leaves no secret in memory. */
+/** A busy webhook costs one decryption a minute; an idle one leaves no secret in memory. */
 const keepMs = 60_000;
 const maxSecrets = 1000;
 
 export type OpenedSecrets = {
-  /** @throws what the given `open` throws; that is not remembered */
+  /** @throws what the given `open` throws, which is not cached */
   open(sealed: string, context: string): string;
   /** How many are in memory. */
   count(): number;
 };
 
 /**
- * Remembers what sealed texts hold: at most 1,000, each for `keepForMs` (milliseconds) since it was opened, used or
- * not, and for the context it was sealed with only. A secret that is rotated or sealed anew has another sealed text, so
- * whoever reads that for every attempt is never given an old one.
+ * Caches opened secrets: at most 1,000, each for `keepForMs` (milliseconds) after it was opened, whether it is used or not, and
+ * only for the context it was sealed with. A rotated or reencrypted secret has another sealed text, so a caller that reads
+ * that for every attempt never gets an old one.
  *
  * @example createOpenedSecrets(secretBox.open).open(sealed, 'wh_1') // 'whsec_…'
  */
@@ -26,7 +26,7 @@ export function createOpenedSecrets(
   const opened = new LRUCache<string, string>({ max: maxSecrets, ttl: keepForMs, ttlAutopurge: true });
   return {
     open(sealed, context) {
-      // The seal binds it to its context: with another one it has to fail as it would without this memory.
+      // With another context it has to fail, as it would without the cache.
       const key = `${context} ${sealed}`;
       const known = opened.get(key);
       if (known !== undefined) return known;

@@ -10,7 +10,7 @@ export type SecretBox = {
   seal(plain: string, context: string): string;
   /** @throws UnopenableError when the key is missing or wrong, or the text was changed or belongs elsewhere */
   open(sealed: string, context: string): string;
-  /** The same, for a webhook's secret that signs a request: what it opened stays in memory for a minute. */
+  /** The same for a webhook's secret that signs a request: the opened secret stays in memory for a minute. */
   openToSign(sealed: string, context: string): string;
 };
 
@@ -25,7 +25,7 @@ export class UnopenableError extends Error {
 }
 
 /**
- * AES-256-GCM under a list of keys: the first one seals, every one opens.
+ * AES-256-GCM with a list of keys: the first one seals, all of them open.
  *
  * @param keys 32 bytes each, from `FLTR_ENCRYPTION_KEYS`
  * @example createSecretBox([{ id: 'k1', key }]).seal('whsec_…', 'wh_1') // 'k1.Zm9v….…'

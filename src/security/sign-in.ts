@@ -10,7 +10,7 @@ export type SignIn = {
 const keepMs = 86_400_000;
 
 /**
- * A token of 256 random bits in place of a key, good once and for `keepForMs` (milliseconds), in this process only.
+ * A token of 256 random bits that stands for a key, valid once, for `keepForMs` (milliseconds), in this process only.
  *
  * @example createSignIn(digestOfKey(key)).token // 43 characters
  */

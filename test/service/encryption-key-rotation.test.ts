@@ -87,8 +87,8 @@ test(
     await publishing;
     expect([code, output]).toEqual([
       0,
-      `Under "new" now: webhook secrets: 2, previous secrets: 1, stored answers: 2.
-Forgotten: old.
+      `Under "new" now: webhook secrets: 2, previous secrets: 1, stored responses: 2.
+Removed: old.
 From now on FLTR_ENCRYPTION_KEYS needs "new" alone.
 `,
     ]);
@@ -137,7 +137,7 @@ From now on FLTR_ENCRYPTION_KEYS needs "new" alone.
     const again = await newWebhook('/plain');
     expect([again.body, again.headers.get('idempotent-replayed')]).toEqual([plain, 'true']);
     expect((await cli(keys.new)).output).toContain(
-      'webhook secrets: 0, previous secrets: 0, stored answers: 0.\nFrom now on',
+      'webhook secrets: 0, previous secrets: 0, stored responses: 0.\nFrom now on',
     );
   },
 );
@@ -203,8 +203,8 @@ describe('in the database', () => {
     expect(await reencrypt(database.pool, bothBox, 'test')).toEqual({
       secrets: 1000,
       previousSecrets: 334,
-      answers: 1000,
-      forgottenKeys: ['old'],
+      responses: 1000,
+      removedKeys: ['old'],
     });
     expect(await openAll(newBox)).toHaveLength(1334);
     const { rows } = await database.pool.query<{ key: string; sealed: string }>(
@@ -217,8 +217,8 @@ describe('in the database', () => {
     expect(await reencrypt(database.pool, newBox, 'test')).toEqual({
       secrets: 0,
       previousSecrets: 0,
-      answers: 0,
-      forgottenKeys: [],
+      responses: 0,
+      removedKeys: [],
     });
   });
 
@@ -236,8 +236,8 @@ describe('in the database', () => {
     await expect(reencrypt(database.pool, interrupted, 'test')).rejects.toThrow();
     expect(new Set(await openAll(bothBox))).toEqual(new Set(['new', 'old']));
     await expect(checkEncryptionKeys(database.pool, newBox)).rejects.toThrow(/lacks the key "old"/);
-    const { secrets, previousSecrets, forgottenKeys } = await reencrypt(database.pool, bothBox, 'test');
-    expect([secrets, previousSecrets, forgottenKeys]).toEqual([600, 334, ['old']]);
+    const { secrets, previousSecrets, removedKeys } = await reencrypt(database.pool, bothBox, 'test');
+    expect([secrets, previousSecrets, removedKeys]).toEqual([600, 334, ['old']]);
     await openAll(newBox);
   });
 
