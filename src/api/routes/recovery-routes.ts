@@ -109,17 +109,6 @@ export const recoveryRoutes = [
       const { pool, config } = deps;
       const createdAt = await readClock(pool);
       const since = new Date(body.since);
-<<<<<<< HEAD:src/api/routes/recovery-routes.ts
-      const untilRequested = body.until === undefined ? null : new Date(body.until);
-      if (since > createdAt) throw validationError([fault('/since', 'must not be in the future')]);
-      if (untilRequested && untilRequested <= since)
-        throw validationError([fault('/until', 'must be after since')]);
-      const isDryRun = body.dry_run ?? false;
-      const kind = body.only ?? null;
-      const call = { webhookId: id, since, untilAsked: untilRequested, kind };
-      const toReply = (row: RecoveryRow) => ({ status: isDryRun ? 200 : 202, body: toRecovery(row) });
-      for (let round = 0; round < 3; round += 1) {
-=======
       const requestedUntil = body.until === undefined ? null : new Date(body.until);
       if (since > createdAt) throw validationError([fault('/since', 'must not be in the future')]);
       if (requestedUntil && requestedUntil <= since)
@@ -129,17 +118,12 @@ export const recoveryRoutes = [
       const call = { webhookId: id, since, requestedUntil, kind };
       const toReply = (row: RecoveryRow) => ({ status: isDryRun ? 200 : 202, body: toRecovery(row) });
       for (let round = 0; round < 3; round += 1) {
->>>>>>> 6e22cdb (Plain words in the schema; its dump holds triggers and functions):src/api/routes/recoveries.ts
         const underWay = isDryRun ? null : await findUnderWay(pool, call);
         if (underWay) return toReply(underWay);
         const window = {
           ...call,
           accountId,
-<<<<<<< HEAD:src/api/routes/recovery-routes.ts
-          until: untilRequested && untilRequested < createdAt ? untilRequested : createdAt,
-=======
           until: requestedUntil && requestedUntil < createdAt ? requestedUntil : createdAt,
->>>>>>> 6e22cdb (Plain words in the schema; its dump holds triggers and functions):src/api/routes/recoveries.ts
           filters: webhook.events,
         };
         const total = await countRecoverable(pool, {
@@ -147,11 +131,7 @@ export const recoveryRoutes = [
           endedBefore: createdAt,
           retentionDays: config.FLTR_RETENTION_DAYS,
         });
-<<<<<<< HEAD:src/api/routes/recovery-routes.ts
-        const row = await insert(deps, { ...window, askedBy: key.id, isDryRun, total, createdAt });
-=======
         const row = await insert(deps, { ...window, requestedBy: key.id, isDryRun, total, createdAt });
->>>>>>> 6e22cdb (Plain words in the schema; its dump holds triggers and functions):src/api/routes/recoveries.ts
         if (!row) continue;
         if (!isDryRun) await start(deps, row);
         return toReply(row);
