@@ -5,7 +5,8 @@ const allowed: readonly { pattern: RegExp; why: string }[] = [
     why: 'a call was answered with 503, and the log says for what reason',
   },
   {
-    pattern: /"target":"temporalio_sdk_core::[^"]*"\},"msg":"Trying to send a new WFT for a run which already has one!"/,
+    pattern:
+      /"target":"temporalio_sdk_core::[^"]*"\},"msg":"Trying to send a new WFT for a run which already has one!"/,
     why: 'the SDK reports this of itself when Temporal hands out a workflow task again; the task is run all the same',
   },
 ];
