@@ -33,7 +33,7 @@ COPY src/db/migrations src/db/migrations
 # All files belong to root: the service cannot change its own code, and writes nothing at all.
 USER node
 EXPOSE 3000
-ENTRYPOINT ["node", "dist/src/main.js"]
+ENTRYPOINT ["node", "--enable-source-maps", "dist/src/main.js"]
 CMD ["up"]
 # For the roles that serve HTTP. A worker does so with FLTR_WORKER_PORT: give it the number of PORT, or switch this off there.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \

@@ -204,6 +204,8 @@ export async function startProduct(
       FLTR_ENCRYPTION_KEYS: `bench:${bench.encryptionKey}`,
       ...(servers && serversUrl && { DATABASE_URL: serversUrl, TEMPORAL_ADDRESS: servers.temporalAddress }),
       FLTR_API_REQUESTS_PER_MINUTE: '0',
+      // As in production.
+      FLTR_WORKFLOW_STACK_TRACES: 'false',
       ...bench.settings,
     }),
   );

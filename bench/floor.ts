@@ -11,7 +11,7 @@ import {
   type InjectedSinks,
 } from '@temporalio/worker';
 import { packageRoot } from '../src/package-root.ts';
-import { bundleOptions } from '../src/temporal/bundle-workflows.ts';
+import { bundleOptions, withoutStackTraces } from '../src/temporal/bundle-workflows.ts';
 import { workerTuning } from '../src/temporal/worker.ts';
 import { nowMs } from './clock.ts';
 import type { FloorActivities, FloorSinks } from './floor-workflows.ts';
@@ -57,7 +57,7 @@ async function startEngine({ address, namespace }: Place): Promise<Engine> {
     connection,
     namespace,
     taskQueue,
-    workflowBundle: { code: (await bundle).code },
+    workflowBundle: { code: withoutStackTraces((await bundle).code) },
     activities,
     sinks,
     ...workerTuning,

@@ -44,7 +44,7 @@ export function startService(role: Role, dataDir: string, settings: Record<strin
   return startChild({
     name: 'fltr-webhooks',
     command: process.execPath,
-    args: [join(packageRoot, 'dist/src/main.js'), role],
+    args: ['--enable-source-maps', join(packageRoot, 'dist/src/main.js'), role],
     env: { ...plainEnvironment(), FLTR_DATA_DIR: dataDir, ...settings },
     logFile: join(dataDir, `${role}.log`),
     stopSignal: 'SIGTERM',

@@ -178,6 +178,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         namespace: config.TEMPORAL_NAMESPACE,
         ready: namespaceReady.done,
         maxCachedWorkflows: config.FLTR_MAX_CACHED_WORKFLOWS,
+        hasStackTraces: config.FLTR_WORKFLOW_STACK_TRACES ?? config.FLTR_ENV !== 'production',
         activities: {
           pool,
           sender,

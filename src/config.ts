@@ -125,6 +125,11 @@ const settings = {
     default: '1000',
     meaning: 'workflows a worker caches, about 0.1 MiB each; the others are in Temporal only',
   },
+  FLTR_WORKFLOW_STACK_TRACES: {
+    schema: z.stringbool(),
+    meaning:
+      "stack traces of errors inside workflows; unset: outside production, for they cost a fifth of a worker's CPU",
+  },
   FLTR_ALLOWED_CIDRS: {
     schema: cidrs,
     default: '',

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --enable-source-maps
 import { realpathSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import type { App, Role } from './app.ts';

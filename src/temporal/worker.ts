@@ -5,7 +5,7 @@ import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from 
 import type { Logger } from 'pino';
 import { createActivities, type ActivityDeps } from '../../activities/index.ts';
 import { taskQueue } from '../../workflows/contract.ts';
-import { workflowBundlePath } from './bundle-workflows.ts';
+import { readWorkflowBundle } from './bundle-workflows.ts';
 import type { Caller, TemporalAddress } from './client.ts';
 
 export type RunningWorker = {
@@ -25,6 +25,8 @@ type Options = {
   activities: ActivityDeps;
   /** At least twice those that can be under way: what is put away and wanted again reads its history again. */
   maxCachedWorkflows: number;
+  /** Of errors inside workflows. */
+  hasStackTraces: boolean;
   log: Logger;
 };
 
@@ -87,6 +89,7 @@ export function startWorker({
   ready,
   activities,
   maxCachedWorkflows,
+  hasStackTraces,
   log,
 }: Options): RunningWorker {
   const stop = new AbortController();
@@ -104,7 +107,7 @@ export function startWorker({
         connection,
         namespace,
         taskQueue,
-        workflowBundle: { codePath: workflowBundlePath },
+        workflowBundle: await readWorkflowBundle(hasStackTraces),
         activities: createActivities(activities),
         ...workerTuning,
         maxCachedWorkflows,
