@@ -24,9 +24,9 @@ type Prepared = { context: ProvidedContext; stop(): Promise<void> };
 const shared = globalThis as typeof globalThis & { preparedForTests?: Promise<Prepared> };
 
 /**
- * One real PostgreSQL and one real Temporal for the whole run; each test file has its own databases and namespaces. Servers
- * that run already are used where FLTR_TEST_DATABASE_URL and FLTR_TEST_TEMPORAL_ADDRESS name them: `npm run test:servers`, which builds
- * what is tested.
+ * One real PostgreSQL and one real Temporal for the whole run; each test file has its own databases and namespaces. A server
+ * that runs already is used where FLTR_TEST_DATABASE_URL or FLTR_TEST_TEMPORAL_ADDRESS names it. With both,
+ * `npm run test:servers` has built what is tested.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   shared.preparedForTests ??= prepare();
@@ -56,19 +56,21 @@ async function prepare(): Promise<Prepared> {
 
 async function findServers(): Promise<TestServers> {
   const { FLTR_TEST_DATABASE_URL: databaseUrl, FLTR_TEST_TEMPORAL_ADDRESS: temporalAddress } = process.env;
-  if (databaseUrl !== undefined && temporalAddress !== undefined)
-    return { databaseUrl, temporalAddress, stop: () => Promise.resolve() };
+  const isRunning = databaseUrl !== undefined && temporalAddress !== undefined;
   // `npm test` has built it.
-  if (process.env['FLTR_TEST_IS_BUILT'] !== '1')
+  if (!isRunning && process.env['FLTR_TEST_IS_BUILT'] !== '1')
     execFileSync('npm', ['run', '--silent', 'build'], {
       cwd: packageRoot,
       stdio: 'inherit',
       // vitest's own value would put React's development build into what is tested, and left behind.
       env: { ...process.env, NODE_ENV: 'production' },
     });
-  return startTestServers((error) => {
-    throw error;
-  });
+  return startTestServers(
+    (error) => {
+      throw error;
+    },
+    { databaseUrl, temporalAddress },
+  );
 }
 
 async function asAdmin(databaseUrl: string, statement: string): Promise<void> {
