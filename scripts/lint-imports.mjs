@@ -1,0 +1,121 @@
+import { dirname, join, relative, sep } from 'node:path';
+
+/**
+ * Who may import whom. A row names a folder or a file, and what its files may import beside each other: folders and files of
+ * this repository, packages, built-in modules. `type:` allows types only; `*` stands for everything that begins so. A folder
+ * that no row names is refused.
+ *
+ * @type {Record<string, string>}
+ */
+const rows = {
+  'src/contracts': `zod`,
+  'src/client': `src/contracts  type:zod node:crypto`,
+  'src/domain': `type:src/contracts workflows/contract.ts  uuidv7 node:crypto node:util`,
+  workflows: `src/domain type:src/contracts type:activities  @temporalio/common @temporalio/workflow`,
+  activities: `
+    src/db src/outbound src/security src/domain src/contracts src/errors.ts workflows/contract.ts
+    @temporalio/activity @temporalio/common node:*`,
+
+  'src/security': `src/contracts type:src/setting-schemas.ts  lru-cache node:*`,
+  'src/observability': `src/domain src/contracts src/errors.ts  pino prom-client node:*`,
+  'src/outbound': `src/domain src/contracts src/errors.ts  ipaddr.js lru-cache node:*`,
+  'src/db': `src/domain src/contracts src/errors.ts src/package-root.ts  lru-cache pg node:*`,
+  'src/temporal': `
+    activities type:src/db src/domain src/contracts src/errors.ts type:src/config.ts src/package-root.ts
+    workflows/contract.ts  @temporalio/* type:pino node:*`,
+  'src/dispatch': `
+    src/db src/temporal src/domain src/contracts src/errors.ts workflows/contract.ts workflows/delivery-start.ts
+    @temporalio/client @temporalio/common type:pino node:*`,
+  'src/api': `
+    activities src/dispatch src/temporal src/db src/outbound src/security src/observability src/domain src/contracts
+    src/errors.ts type:src/config.ts type:src/deps.ts src/package-root.ts type:workflows/contract.ts
+    express express-rate-limit helmet lru-cache zod @asteasolutions/zod-to-openapi type:pino node:*`,
+  'src/embedded': `@temporalio/client pg node:*`,
+  'src/cli': `
+    src/client src/db src/embedded src/security src/domain src/contracts src/errors.ts src/config.ts
+    src/development-secrets.ts type:src/app.ts  commander lru-cache type:zod node:*`,
+
+  'src/dashboard': `
+    src/client src/contracts src/domain/slack-text.ts  react react-dom @base-ui/react @tanstack/* zod`,
+  'src/dashboard/vite.config.ts': `@vitejs/plugin-react vite node:path`,
+
+  'src/errors.ts': ``,
+  'src/package-root.ts': `node:*`,
+  'src/setting-schemas.ts': `src/outbound  zod node:net`,
+  'src/config.ts': `src/setting-schemas.ts src/errors.ts  zod node:fs`,
+  'src/deps.ts': `type:*`,
+  'src/development-secrets.ts': `
+    src/db src/security src/errors.ts type:src/config.ts type:src/setting-schemas.ts  node:*`,
+  'src/listen.ts': `src/api src/embedded src/errors.ts type:src/config.ts  type:express node:*`,
+  'src/app.ts': `*`,
+  'src/main.ts': `*`,
+
+  test: `*`,
+  bench: `*`,
+  examples: `*`,
+  scripts: `*`,
+};
+
+const root = join(import.meta.dirname, '..');
+
+/** The longest name of a row that holds the path. */
+const rowOf = (path) =>
+  Object.keys(rows)
+    .filter((name) => isIn(path, name))
+    .sort((a, b) => b.length - a.length)[0];
+
+const isIn = (name, allowed) =>
+  allowed.endsWith('*')
+    ? name.startsWith(allowed.slice(0, -1))
+    : name === allowed || name.startsWith(`${allowed}/`);
+
+/** @returns {boolean} whether a file of that row may import that, by a path from the root or by a package's name */
+function isAllowed(row, target, isType) {
+  if (isIn(target, row)) return true;
+  return rows[row]
+    .split(/\s+/)
+    .some((word) =>
+      word.startsWith('type:') ? isType && isIn(target, word.slice('type:'.length)) : isIn(target, word),
+    );
+}
+
+const isTypeOnly = (node) =>
+  node.importKind === 'type' ||
+  node.exportKind === 'type' ||
+  node.type === 'TSImportType' ||
+  (node.specifiers?.length > 0 &&
+    node.specifiers.every(({ importKind, exportKind }) => (importKind ?? exportKind) === 'type'));
+
+const imports = {
+  create(context) {
+    const path = relative(root, context.filename).split(sep).join('/');
+    const row = rowOf(path);
+    const check = (node) => {
+      const name = node.source?.value;
+      if (row === undefined || typeof name !== 'string') return;
+      const target = name.startsWith('.')
+        ? relative(root, join(dirname(context.filename), name))
+            .split(sep)
+            .join('/')
+        : name;
+      if (isAllowed(row, target, isTypeOnly(node))) return;
+      context.report({
+        node,
+        message: `${row} does not import ${target}. Its row in scripts/lint-imports.mjs names what it may import.`,
+      });
+    };
+    return {
+      Program(node) {
+        if (row === undefined)
+          context.report({ node, message: `No row in scripts/lint-imports.mjs is for ${path}.` });
+      },
+      ImportDeclaration: check,
+      ExportNamedDeclaration: check,
+      ExportAllDeclaration: check,
+      ImportExpression: check,
+      TSImportType: check,
+    };
+  },
+};
+
+export default { meta: { name: 'fltr' }, rules: { imports } };
