@@ -41,6 +41,7 @@ const rows = {
 
   'src/errors.ts': ``,
   'src/package-root.ts': `node:*`,
+  'src/runtime.ts': `src/package-root.ts  node:*`,
   'src/setting-schemas.ts': `src/outbound  zod node:net`,
   'src/config.ts': `src/setting-schemas.ts src/errors.ts  zod node:fs`,
   'src/deps.ts': `type:*`,

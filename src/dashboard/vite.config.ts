@@ -2,6 +2,9 @@ import { join } from 'node:path';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 
+const service = `http://127.0.0.1:${process.env['PORT'] ?? 3000}`;
+const passedOn = ['/v1', '/session', '/docs', '/openapi.json'];
+
 export default defineConfig({
   root: import.meta.dirname,
   plugins: [react()],
@@ -15,5 +18,6 @@ export default defineConfig({
     // Libraries change seldom: a browser keeps them when our own code is another one.
     rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'libraries', test: /node_modules/ }] } } },
   },
-  server: { proxy: { '/v1': 'http://127.0.0.1:3000', '/session': 'http://127.0.0.1:3000' } },
+  // `npm run dev`, on the host of the service: a cookie counts for a host and all its ports.
+  server: { host: '127.0.0.1', proxy: Object.fromEntries(passedOn.map((path) => [path, service])) },
 });

@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { packageRoot } from '../src/package-root.ts';
-import { readWorkflowBundle } from '../src/temporal/bundle-workflows.ts';
-import type { Temporal } from '../src/temporal/client.ts';
-import { createNamespace } from './kit/namespace.ts';
+import { packageRoot } from '../../src/package-root.ts';
+import { readWorkflowBundle } from '../../src/temporal/bundle-workflows.ts';
+import type { Temporal } from '../../src/temporal/client.ts';
+import { createNamespace } from '../kit/namespace.ts';
 
 let temporal: Temporal;
 beforeAll(async () => {
