@@ -26,7 +26,7 @@ export function onlyBlock(path: string, language: string): string {
 
 const run = promisify(execFile);
 
-/** A reader's terminal: blocks run one after the other in `folder`, and what one of them assigns is there in the next. */
+/** A reader's terminal: blocks run one after the other in `folder`, and keep the variables of those before. */
 export function openShell(folder: string, env: Record<string, string>): (script: string) => Promise<string> {
   const programs = join(folder, 'bin');
   const state = join(folder, 'variables.sh');
@@ -49,8 +49,8 @@ export function openShell(folder: string, env: Record<string, string>): (script:
 }
 
 /**
- * Where what a guide shows is not so in the real answer, as a JSON pointer with both; null where it is. The answer may have
- * more fields than are shown. Times, ids, secrets, ports and durations are compared by their kind.
+ * Where the real response differs from what a guide shows, as a JSON pointer with both; null where nothing differs. The
+ * response may have more fields than are shown. Times, ids, secrets, ports and durations are compared by their kind.
  */
 export function difference(shown: unknown, real: unknown, pointer = ''): string | null {
   if (Array.isArray(shown) && Array.isArray(real)) {

@@ -51,7 +51,9 @@ test("docs/settings.md's table is what src/config.ts says", async () => {
     meaning,
   ]);
   const table = markdownTable([['variable', 'default', 'meaning'], ...rows]);
-  await expect(page.replace(/^\|.*\|\n(?:^\|.*\|\n)+/m, () => table)).toMatchFileSnapshot('../docs/settings.md');
+  await expect(page.replace(/^\|.*\|\n(?:^\|.*\|\n)+/m, () => table)).toMatchFileSnapshot(
+    '../docs/settings.md',
+  );
 });
 
 /** As Prettier writes it; the first row is the head. */
