@@ -1,4 +1,4 @@
-// A receiver of FLTR webhooks: verify, answer at once, process afterwards, each event once.
+// A receiver of FLTR webhooks: verify, respond at once, then process each event once.
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import express from 'express';
 
@@ -13,7 +13,7 @@ const toleranceSeconds = 5 * 60;
 const rememberedIds = 10_000;
 const maxWaiting = 1_000;
 
-/** In constant time; only the length, which is no secret, shows. */
+/** Compares in constant time; only the length, which is no secret, can be measured. */
 function isEqual(expected, given) {
   const a = Buffer.from(expected);
   const b = Buffer.from(given);
@@ -27,8 +27,8 @@ function verifySignature(request) {
 }
 
 /**
- * Standard Webhooks: base64 HMAC-SHA256 of `id.timestamp.body`, keyed with what the base64 after `whsec_` stands for.
- * `npm install standardwebhooks` does the same. The time is signed too: a request recorded earlier is refused.
+ * Standard Webhooks: base64 HMAC-SHA256 of `id.timestamp.body`, keyed with the bytes that the base64 after `whsec_`
+ * stands for. `npm install standardwebhooks` does the same. The time is signed too, so an old request is refused.
  */
 function verifyStandard(request) {
   const id = request.get('webhook-id') ?? '';
@@ -38,7 +38,7 @@ function verifyStandard(request) {
   const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
   const hmac = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(request.body);
   const expected = `v1,${hmac.digest('base64')}`;
-  // A list: while a secret is being rotated, one signature for each of the two.
+  // A list: during a rotation's overlap, it has a signature of each secret.
   const signatures = (request.get('webhook-signature') ?? '').split(' ');
   return signatures.some((signature) => isEqual(expected, signature));
 }
@@ -47,7 +47,7 @@ const waiting = [];
 const processed = new Set();
 let isWorking = false;
 
-/** One at a time, so looking an id up and remembering it cannot race. */
+/** One at a time, so that looking up an id and remembering it cannot race. */
 async function work() {
   if (isWorking) return;
   isWorking = true;
@@ -89,7 +89,7 @@ function parseEvent(body) {
   }
 }
 
-/** Answers once `verify` has accepted the request, and leaves the work for afterwards. */
+/** Responds when `verify` has accepted the request, and processes the event afterwards. */
 function receive(verify) {
   return (request, response) => {
     // Without a body the parser leaves it undefined.
@@ -97,7 +97,7 @@ function receive(verify) {
     if (!verify(request)) return response.status(401).json({ error: 'Invalid signature' });
     const event = parseEvent(request.body);
     if (!event) return response.status(400).json({ error: 'Not an event' });
-    // A 5xx is tried again later, a 4xx is not.
+    // A 5xx is retried later, a 4xx is not.
     if (waiting.length >= maxWaiting) return response.status(503).json({ error: 'Busy' });
     waiting.push(event);
     setImmediate(() => void work());
@@ -106,7 +106,7 @@ function receive(verify) {
 }
 
 const app = express();
-// The raw bytes, whatever the type: JSON that was parsed and written again has another signature.
+// The raw bytes, whatever the content type: JSON that was parsed and written again has another signature.
 app.use(express.raw({ type: () => true, limit: '1mb' }));
 app.post('/webhooks/fltr', receive(verifySignature));
 app.post('/webhooks/standard', receive(verifyStandard));

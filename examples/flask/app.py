@@ -1,4 +1,4 @@
-"""A receiver of FLTR webhooks: verify, answer at once, process afterwards, each event once."""
+"""A receiver of FLTR webhooks: verify, respond at once, then process each event once."""
 
 import base64
 import hashlib
@@ -34,9 +34,9 @@ def verify_signature(secret, signature, body):
 
 
 def verify_standard(secret, headers, body):
-    """Standard Webhooks: base64 HMAC-SHA256 of `id.timestamp.body`, keyed with what the base64 after `whsec_` stands for.
+    """Standard Webhooks: base64 HMAC-SHA256 of `id.timestamp.body`, keyed with the base64-decoded part after `whsec_`.
 
-    `pip install standardwebhooks` does the same. The time is signed too: a request recorded earlier is refused.
+    `pip install standardwebhooks` does the same. The time is signed too, so an old request is refused.
     """
     event_id = headers.get("webhook-id", "")
     timestamp = headers.get("webhook-timestamp", "")
@@ -47,7 +47,7 @@ def verify_standard(secret, headers, body):
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.new(key, f"{event_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     expected = b"v1," + base64.b64encode(digest)
-    # A list: while a secret is being rotated, one signature for each of the two.
+    # A list: during a rotation's overlap, it has a signature of each secret.
     signatures = headers.get("webhook-signature", "").split(" ")
     return any(hmac.compare_digest(expected, signature.encode()) for signature in signatures)
 
@@ -76,7 +76,7 @@ def accept(body):
     try:
         events.put_nowait(event)
     except queue.Full:
-        # A 5xx is tried again later, a 4xx is not.
+        # A 5xx is retried later, a 4xx is not.
         return jsonify(error="Busy"), 503
     return jsonify(received=True), 200
 
@@ -91,7 +91,7 @@ def parse_event(body):
 
 
 def work():
-    """One thread, so looking an id up and remembering it cannot race."""
+    """One thread, so that looking up an id and remembering it cannot race."""
     processed = OrderedDict()
     while True:
         event = events.get()

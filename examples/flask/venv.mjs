@@ -1,4 +1,4 @@
-// Makes a virtual environment, once for each set of requirements, and prints the path of its python.
+// Creates a virtual environment, once for each set of requirements, and prints the path of its python.
 // Usage: node venv.mjs [arguments of pip install, else: -r requirements.txt]
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -16,7 +16,7 @@ function run(command, args) {
     return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
   } catch (error) {
     const why = error.code === 'ENOENT' ? 'it is not on PATH' : error.message;
-    process.stderr.write(`${command} could not make a virtual environment: ${why}\n`);
+    process.stderr.write(`${command} could not create a virtual environment: ${why}\n`);
     process.exit(1);
   }
 }
@@ -31,7 +31,7 @@ const folder = join(cache, hash.slice(0, 16));
 const pythonIn = (parent) => join(parent, isWindows ? 'Scripts/python.exe' : 'bin/python');
 
 if (!existsSync(folder)) {
-  // Finished under a name of its own, then moved: two that run at once never see half of one.
+  // Finished under a temporary name, then moved, so that another run never sees an unfinished one.
   const unfinished = `${folder}.${process.pid}`;
   mkdirSync(cache, { recursive: true });
   rmSync(unfinished, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-// A receiver of FLTR webhooks: verify, answer at once, process afterwards, each event once.
+// A receiver of FLTR webhooks: verify, respond at once, then process each event once.
 package main
 
 import (
@@ -41,8 +41,8 @@ func verifySignature(secret string, header http.Header, body []byte) bool {
 	return hmac.Equal([]byte(expected), []byte(header.Get("X-FLTR-Signature")))
 }
 
-// verifyStandard checks Standard Webhooks: base64 HMAC-SHA256 of id.timestamp.body, keyed with what the base64 after
-// "whsec_" stands for. The time is signed too: a request recorded earlier is refused.
+// verifyStandard checks Standard Webhooks: base64 HMAC-SHA256 of id.timestamp.body, keyed with the base64-decoded
+// part after "whsec_". The time is signed too, so an old request is refused.
 func verifyStandard(secret string, header http.Header, body []byte) bool {
 	timestamp := header.Get("webhook-timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
@@ -57,7 +57,7 @@ func verifyStandard(secret string, header http.Header, body []byte) bool {
 	fmt.Fprintf(mac, "%s.%s.", header.Get("webhook-id"), timestamp)
 	mac.Write(body)
 	expected := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	// A list: while a secret is being rotated, one signature for each of the two.
+	// A list: during a rotation's overlap, it has a signature of each secret.
 	for _, signature := range strings.Split(header.Get("webhook-signature"), " ") {
 		if hmac.Equal([]byte(expected), []byte(signature)) {
 			return true
@@ -66,7 +66,7 @@ func verifyStandard(secret string, header http.Header, body []byte) bool {
 	return false
 }
 
-// receive answers once verify has accepted the request, and leaves the work for afterwards.
+// receive responds when verify has accepted the request, and leaves the processing for later.
 func receive(secret string, verify verifier, events chan<- event) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		// The raw bytes: JSON that was parsed and written again has another signature.
@@ -89,13 +89,13 @@ func receive(secret string, verify verifier, events chan<- event) http.HandlerFu
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprintln(w, `{"received":true}`)
 		default:
-			// A 5xx is tried again later, a 4xx is not.
+			// A 5xx is retried later, a 4xx is not.
 			http.Error(w, "Busy", http.StatusServiceUnavailable)
 		}
 	}
 }
 
-// work is one goroutine, so looking an id up and remembering it cannot race.
+// work is one goroutine, so that looking up an id and remembering it cannot race.
 func work(events <-chan event) {
 	processed := make(map[string]bool)
 	var order []string
