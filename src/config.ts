@@ -276,7 +276,7 @@ export function unknownSettings(env: NodeJS.ProcessEnv = process.env): string[] 
     .sort();
 }
 
-/** The table of all variables, for `fltr-webhooks config` and the README. */
+/** The table of all variables, for `fltr-webhooks config` and docs/settings.md. */
 export function settingsTable(): { name: string; default: string; meaning: string; isSecret: boolean }[] {
   return Object.entries<Setting>(settings).map(([name, setting]) => ({
     name,

@@ -1,11 +1,11 @@
--- Takes visibility-lean.sql back: makes the indexes that it drops, as Temporal's own schema does. An index whose column
--- this version of the schema does not have is left out; one that is there stays as it is.
+-- Undoes visibility-lean.sql: creates the indexes that it drops, as Temporal's own schema does. An index whose column
+-- this version of the schema does not have is left out; one that exists stays as it is.
 --
 -- How. With psql (it knows \gexec), in the visibility database, as the owner of the table, also while Temporal runs:
 --   psql --set ON_ERROR_STOP=1 --dbname temporal_visibility --file visibility-full.sql
 -- On a large table this takes a while, and about as much space as the table again. Interrupted, it can run again.
 
--- What an interrupted run left half made.
+-- What an interrupted run left unfinished.
 select format('drop index concurrently %I', class.relname)
 from pg_index join pg_class as class on class.oid = indexrelid
 where indrelid = 'executions_visibility'::regclass and not indisvalid

@@ -26,7 +26,7 @@
 --
 -- How. With psql (it knows \gexec), in the visibility database, as the owner of the table, also while Temporal runs:
 --   psql --set ON_ERROR_STOP=1 --dbname temporal_visibility --file visibility-lean.sql
--- It can run again at any time. visibility-full.sql takes it back.
+-- It can run again at any time. visibility-full.sql undoes it.
 --
 -- Upgrades. Tested: schema 1.9 (Temporal 1.29) and 1.14 (Temporal 1.31), and the upgrade from the one to the other on top
 -- of this. New versions bring new indexes: run it again afterwards. A later version that drops or renames one of these
