@@ -52,7 +52,7 @@ test("docs/settings.md's table is what src/config.ts says", async () => {
   ]);
   const table = markdownTable([['variable', 'default', 'meaning'], ...rows]);
   await expect(page.replace(/^\|.*\|\n(?:^\|.*\|\n)+/m, () => table)).toMatchFileSnapshot(
-    '../docs/settings.md',
+    '../../docs/settings.md',
   );
 });
 
