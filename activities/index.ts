@@ -1,53 +1,51 @@
 import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
 import { rescheduleDelivery } from '../src/db/reschedule-delivery.ts';
+import { evaluateWebhooks } from '../src/db/evaluate-webhooks.ts';
 import { archiveEntries } from '../src/db/deliveries-table.ts';
-import { cancelDelivery } from '../src/db/stop-delivery.ts';
 import { endRecovery, setRecoveryStatus } from '../src/db/recoveries-table.ts';
-import { rescheduledEntry } from '../src/domain/delivery-run.ts';
+import type { Retention } from '../src/db/retention.ts';
+import { cancelDelivery } from '../src/db/stop-delivery.ts';
+import { createMakeAttempt, type AttemptDeps } from '../src/delivery/attempt.ts';
+import { sendRecoveryPage } from '../src/dispatch/send-recovery-page.ts';
+import { waitEntry } from '../src/domain/attempt-result.ts';
+import type { CancelResult } from '../src/domain/delivery-run.ts';
 import type {
   ArchiveInput,
   CancelInput,
-  CancelResult,
+  EvaluateInput,
+  EvaluateResult,
   GroupSignal,
   PassOnInput,
+  RecoverPageInput,
+  RecoverPageResult,
   RescheduleInput,
   SetRecoveryStatusInput,
 } from '../workflows/contract.ts';
-import { createAttemptDelivery, type AttemptDeps } from './attempt-delivery.ts';
-import { createAttemptGroup } from './attempt-group.ts';
-import { createEvaluateAutoDisable, type AutoDisableDeps } from './evaluate-auto-disable.ts';
-import { createLoadContext } from './load-context.ts';
-import { createMakeAttempt, type MakeAttemptDeps } from './make-attempt.ts';
-import { createRecoverPage, type RecoverDeps } from './recover-page.ts';
-import { createRemoveOldBatch, type RemoveDeps } from './remove-old-batch.ts';
-import type { Turns } from './turns.ts';
+import { createAttemptDelivery, createAttemptGroup } from './attempts.ts';
+import { createRemoveOldBatch } from './remove-old-batch.ts';
 
-export type ActivityDeps = MakeAttemptDeps &
-  AutoDisableDeps &
-  RecoverDeps &
-  RemoveDeps & {
-    turns: Turns;
-    onFirstAttempts: AttemptDeps['onFirstAttempts'];
-    /** Called when deliveries wait for an owner. */
-    wakeDispatcher: () => void;
-    /** Called when deliveries wait for their own workflow. */
-    wakeStarts: () => void;
-    /** Signals a delivery's owner, whichever it is by now. */
-    passOnSignal: (signal: GroupSignal) => Promise<void>;
-  };
+export type ActivityDeps = AttemptDeps & {
+  retention: Retention;
+  /** Ended deliveries below which a webhook is not judged. */
+  minEndedToDisable: number;
+  /** Called with how many webhooks were disabled. */
+  onDisabled: (count: number) => void;
+  /** Called for each workflow whose first attempts have been made. */
+  onFirstAttempts: (workflowId: string) => void;
+  /** Called when deliveries wait for their own workflow. */
+  wakeStarts: () => void;
+  /** Signals a delivery's owner, whichever it is by now. */
+  passOnSignal: (signal: GroupSignal) => Promise<void>;
+};
 
 /** The side effects that workflows call, built from what they need. */
 export function createActivities(deps: ActivityDeps) {
-  const { pool, turns, onFirstAttempts, wakeStarts } = deps;
-  const attempts = {
-    load: createLoadContext(pool, deps.limits.cap),
-    makeAttempt: createMakeAttempt(deps),
-    turns,
-    onFirstAttempts,
-  };
+  const { pool, wakeDispatcher } = deps;
+  const attempts = { ...deps, makeAttempt: createMakeAttempt(deps) };
   return {
     attemptDelivery: withHeartbeat(createAttemptDelivery(attempts)),
-    attemptGroup: createAttemptGroup({ ...attempts, pool, wakeStarts }),
+    attemptGroup: createAttemptGroup(attempts),
     archiveEntries: ({ deliveryId, entries }: ArchiveInput): Promise<void> =>
       archiveEntries(pool, deliveryId, entries),
     cancelDelivery: withHeartbeat(async ({ deliveryId, notes }: CancelInput): Promise<CancelResult> => {
@@ -57,14 +55,24 @@ export function createActivities(deps: ActivityDeps) {
       return { status: 'ended' };
     }),
     rescheduleDelivery: withHeartbeat(({ deliveryId, at, until, notes }: RescheduleInput): Promise<void> => {
-      const entries = [...notes, rescheduledEntry({ at, until })];
+      const entries = [...notes, waitEntry({ at, until, reason: 'rescheduled' })];
       return rescheduleDelivery(pool, { deliveryId, until: new Date(until), entries });
     }),
     passOnSignals: withHeartbeat(async ({ signals }: PassOnInput): Promise<void> => {
       for (const signal of signals) await deps.passOnSignal(signal);
     }),
-    evaluateAutoDisable: withHeartbeat(createEvaluateAutoDisable(deps)),
-    recoverPage: withHeartbeat(createRecoverPage(deps)),
+    evaluateAutoDisable: withHeartbeat(async ({ after }: EvaluateInput): Promise<EvaluateResult> => {
+      const result = await evaluateWebhooks(pool, after, deps.minEndedToDisable);
+      deps.onDisabled(result.disabled);
+      wakeDispatcher();
+      return result;
+    }),
+    recoverPage: withHeartbeat(async ({ recoveryId }: RecoverPageInput): Promise<RecoverPageResult> => {
+      const result = await sendRecoveryPage(deps, recoveryId);
+      if (!result)
+        throw ApplicationFailure.nonRetryable(`There is no recovery ${recoveryId}`, 'recovery_missing');
+      return result;
+    }),
     setRecoveryStatus: withHeartbeat(
       async ({ recoveryId, status }: SetRecoveryStatusInput): Promise<void> => {
         if (status === 'canceled') await endRecovery(pool, recoveryId, status);

@@ -3,16 +3,14 @@ import type { Pool } from '../src/db/pool.ts';
 import { nextStep, removeOld, type Retention } from '../src/db/retention.ts';
 import type { RemoveOldBatchInput, RemoveOldBatchResult } from '../workflows/contract.ts';
 
-export type RemoveDeps = { pool: Pool; retention: Retention };
-
 /** Rows that one statement locks and removes: done in well under a second. */
 const batchSize = 1000;
 const pauseMs = 100;
 /** How long one run goes on: short, so that a worker that stops need not wait for it. */
 const maxMs = 5000;
 
-/** Removes old rows in small batches, from `step` on, for a few seconds; answers where to go on. */
-export function createRemoveOldBatch({ pool, retention }: RemoveDeps) {
+/** Removes old rows in small batches, from `step` on, for a few seconds; returns where to go on. */
+export function createRemoveOldBatch({ pool, retention }: { pool: Pool; retention: Retention }) {
   return async ({ step: begin }: RemoveOldBatchInput): Promise<RemoveOldBatchResult> => {
     const startedAt = Date.now();
     let step = begin ?? nextStep(null);

@@ -3,14 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createApi, createProbes } from './api/server.ts';
 import { childEnvironment, type Config } from './config.ts';
-import { createTurns } from '../activities/turns.ts';
-import { createNotifyFailed } from '../activities/notify-failed.ts';
 import { applySetting } from './db/applied-settings.ts';
 import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { openDatabase } from './db/open-database.ts';
 import { createPublisher } from './db/publisher.ts';
 import { checkAllQueues } from './db/rate-limit-slots.ts';
 import { readWaiting } from './db/waiting.ts';
+import { createPermits } from './delivery/permits.ts';
 import { grantMs } from './domain/hourly-cap.ts';
 import type { Deps } from './deps.ts';
 import { watchBacklog } from './dispatch/backlog.ts';
@@ -18,7 +17,7 @@ import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts';
 import { createFirstAttempts } from './dispatch/first-attempts.ts';
 import { startReconciler, type Reconciler } from './dispatch/reconcile.ts';
 import { startFailureDigests } from './dispatch/failure-digests.ts';
-import { startRecoveryReconciler } from './dispatch/recoveries.ts';
+import { startRecoveryReconciler } from './dispatch/recovery-workflow.ts';
 import { signalOwner, type SignalDeps } from './dispatch/signal.ts';
 import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
 import { startEmbedded, type Embedded } from './embedded/embedded.ts';
@@ -153,7 +152,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     stops.push({ name: 'sender', stop: () => sender.close() });
 
     const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
-    const turns = createTurns();
+    const permits = createPermits();
     const firstAttempts = createFirstAttempts();
     const limits = {
       cap: config.FLTR_DELIVERIES_PER_HOUR,
@@ -168,7 +167,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       pool,
       temporal: () => worker?.caller() ?? temporal,
       scheduleSeconds,
-      mayShare: turns.mayShare,
+      mayShare: permits.mayShare,
       onStarted: metrics.delivery.started,
     };
     if (role !== 'api') {
@@ -183,14 +182,13 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           pool,
           sender,
           secretBox,
-          turns,
+          permits,
           onAttempt: createAttemptReporter(metrics.delivery, log),
           onDeferred: metrics.delivery.deferred,
           onDisabled: metrics.delivery.disabled,
           onFirstAttempts: firstAttempts.made,
           limits,
           minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
-          onFailed: createNotifyFailed(pool, wakeDispatcher),
           wakeDispatcher,
           wakeStarts,
           passOnSignal: async ({ deliveryId, name, request }) => {

@@ -1,6 +1,6 @@
 /**
- * What an activity retries by itself is only what keeps it from working at all, such as a database that is away: no
- * number of tries ends a delivery. A worker that died is noticed when its heartbeats stay away.
+ * Temporal retries an activity only where something keeps it from working at all, such as a database that is away. It does
+ * so without a limit, so this never ends a delivery. A worker that died is noticed by its missing heartbeats.
  */
 export const activityOptions = {
   startToCloseTimeout: '5 minutes',
@@ -10,7 +10,7 @@ export const activityOptions = {
 
 /**
  * A local activity runs within its workflow task and costs the engine half as much. What makes it wait longer than the
- * threshold, such as a database that is away, waits by a timer and holds no place of the worker's.
+ * threshold, such as a database that is away, waits by a timer and occupies no slot of the worker.
  */
 export const localActivityOptions = {
   startToCloseTimeout: '5 minutes',

@@ -16,18 +16,23 @@ import {
 } from '@temporalio/workflow';
 import { ApplicationFailureCategory } from '@temporalio/common';
 import type { Activities } from '../activities/index.ts';
-import { beginRun, stepRun, type Action, type RunInput } from '../src/domain/delivery-run.ts';
+import type { AttemptResult } from '../src/domain/attempt-result.ts';
+import {
+  beginRun,
+  stepRun,
+  type Action,
+  type RunInput,
+  type SignalName,
+  type SignalRequest,
+} from '../src/domain/delivery-run.ts';
 import type { StoredEntry } from '../src/domain/timeline.ts';
 import { activityOptions, localActivityOptions } from './activity-options.ts';
 import {
   signalNames,
   stateQueryName,
-  type AttemptResult,
   type DeliverEventInput,
   type DeliverEventResult,
   type DeliveryState,
-  type SignalName,
-  type SignalRequest,
 } from './contract.ts';
 
 const signals = (Object.keys(signalNames) as SignalName[]).map((name) => ({
@@ -46,7 +51,7 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
   const begun = beginRun(input, { at: startTime.toISOString(), runId, workflowId });
   let run = begun.run;
   // What the next activity writes to the archive.
-  let notes = begun.entries;
+  const notes = begun.entries;
   const apply = (next: RunInput) => {
     const step = stepRun(run, next);
     run = step.run;
@@ -54,11 +59,7 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
     if (next.type === 'signal') notes.push(...step.entries);
   };
   const now = () => new Date().toISOString();
-  const takeNotes = () => {
-    const taken = notes;
-    notes = [];
-    return taken;
-  };
+  const takeNotes = () => notes.splice(0);
   for (const { name, signal } of signals)
     setHandler(signal, (request) => apply({ type: 'signal', at: now(), name, request }));
   setHandler(stateQuery, () => stateOf(run.action, run.attempts));
@@ -203,7 +204,7 @@ function summaryOf({ until, reason, seconds }: Action & { type: 'wait' }, retrie
     case 'retry':
       return seconds === undefined ? `retry at ${until}` : `retry ${retriesUsed} in ${seconds} s`;
     case 'hourly_cap':
-      return `hourly cap: room at ${until}`;
+      return `hourly cap: attempt at ${until}`;
     case 'rescheduled':
       return `rescheduled to ${until}`;
   }
@@ -216,7 +217,7 @@ function describeWait({ until, reason }: Action & { type: 'wait' }): string {
     case 'retry':
       return `Next attempt at ${until}`;
     case 'hourly_cap':
-      return `The hourly cap has room at ${until}`;
+      return `Deferred by the hourly cap. Next attempt at ${until}`;
     case 'rescheduled':
       return `Rescheduled. Next attempt at ${until}`;
   }

@@ -1,7 +1,7 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { taskQueue, type DeliveryFacts } from './contract.ts';
 
-const keys = {
+export const searchKeys = {
   account: defineSearchAttributeKey('FltrAccount', 'KEYWORD'),
   eventType: defineSearchAttributeKey('FltrEventType', 'KEYWORD'),
   delivery: defineSearchAttributeKey('FltrDelivery', 'KEYWORD_LIST'),
@@ -16,11 +16,11 @@ export function deliveryStart(delivery: DeliveryFacts) {
     workflowId: delivery.id,
     staticSummary: `${delivery.eventType} to ${delivery.webhookId}`,
     typedSearchAttributes: [
-      { key: keys.account, value: delivery.accountId },
-      { key: keys.eventType, value: delivery.eventType },
-      { key: keys.delivery, value: [delivery.id] },
-      { key: keys.event, value: [delivery.eventId] },
-      { key: keys.webhook, value: [delivery.webhookId] },
+      { key: searchKeys.account, value: delivery.accountId },
+      { key: searchKeys.eventType, value: delivery.eventType },
+      { key: searchKeys.delivery, value: [delivery.id] },
+      { key: searchKeys.event, value: [delivery.eventId] },
+      { key: searchKeys.webhook, value: [delivery.webhookId] },
     ],
   };
 }
@@ -36,10 +36,12 @@ export function groupStart(workflowId: string, deliveries: readonly DeliveryFact
     staticSummary: `first attempts of ${deliveries.length} deliveries`,
     typedSearchAttributes: [
       // One value only: where they differ, there is none.
-      ...(account !== undefined && accounts.length === 1 ? [{ key: keys.account, value: account }] : []),
-      { key: keys.delivery, value: deliveries.map(({ id }) => id) },
-      { key: keys.event, value: unique(deliveries.map(({ eventId }) => eventId)) },
-      { key: keys.webhook, value: unique(deliveries.map(({ webhookId }) => webhookId)) },
+      ...(account !== undefined && accounts.length === 1
+        ? [{ key: searchKeys.account, value: account }]
+        : []),
+      { key: searchKeys.delivery, value: deliveries.map(({ id }) => id) },
+      { key: searchKeys.event, value: unique(deliveries.map(({ eventId }) => eventId)) },
+      { key: searchKeys.webhook, value: unique(deliveries.map(({ webhookId }) => webhookId)) },
     ],
   };
 }

@@ -10,13 +10,9 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
+import type { SignalRequest } from '../src/domain/delivery-run.ts';
 import { activityOptions } from './activity-options.ts';
-import {
-  recoverySignalNames,
-  type SignalRequest,
-  type RecoverWebhookInput,
-  type RecoverWebhookResult,
-} from './contract.ts';
+import { recoverySignalNames, type RecoverWebhookInput, type RecoverWebhookResult } from './contract.ts';
 
 const pause = defineSignal<[SignalRequest?]>(recoverySignalNames.pause);
 const resume = defineSignal<[SignalRequest?]>(recoverySignalNames.resume);

@@ -16,7 +16,7 @@ export async function removeOldRows(input: RemoveOldRowsInput): Promise<RemoveOl
     removed += batch.removed;
     if (batch.next === null) return { removed };
     step = batch.next;
-    // Deliveries come first: what removes rows in bulk leaves them room.
+    // Leaves the database time for deliveries.
     if (batch.removed > 0) await sleep('1 second');
     const { continueAsNewSuggested, historyLength } = workflowInfo();
     if (continueAsNewSuggested || historyLength > maxHistoryLength)

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Pool } from '../db/pool.ts';
 import { countNotStarted } from '../db/deliveries-table.ts';
-import { every } from './every.ts';
+import { every } from '../every.ts';
 
 export type Backlog = {
   /** Whether so many accepted deliveries wait for their workflow that no more may be accepted. */

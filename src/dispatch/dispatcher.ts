@@ -6,7 +6,7 @@ import type { Reservation } from '../db/reserve-owners.ts';
 import { formGroups } from '../domain/group.ts';
 import { newId } from '../domain/ids.ts';
 import { isTemporalUnavailable } from '../temporal/client.ts';
-import { every } from './every.ts';
+import { every } from '../every.ts';
 import type { FirstAttempts } from './first-attempts.ts';
 import {
   leastFormedGroup,

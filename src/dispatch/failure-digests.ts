@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { emitFailureDigests } from '../db/failed-deliveries.ts';
 import type { Pool } from '../db/pool.ts';
-import { every, type Loop } from './every.ts';
+import { every, type Loop } from '../every.ts';
 
 type Deps = { pool: Pool; log: Logger; wakeDispatcher: () => void };
 

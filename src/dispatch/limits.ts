@@ -58,3 +58,10 @@ export const checkWokenSeconds = 30;
 export const checkSoonSeconds = 2;
 /** At one that runs and waits as its row does. */
 export const checkRunningSeconds = 300;
+
+/**
+ * Deliveries that a recovery sends again before its workflow pauses a second: a quarter of what a small Temporal server
+ * starts, so that new events go on being delivered at once. And how many of them at the same time.
+ */
+export const recoveryPageSize = 50;
+export const maxResentAtOnce = 8;

@@ -16,7 +16,7 @@ import { claimWebhooksToSync, syncDeliveries } from '../db/sync-deliveries.ts';
 import { isGroupId } from '../domain/ids.ts';
 import { isTemporalUnavailable } from '../temporal/client.ts';
 import { signalNames } from '../../workflows/contract.ts';
-import { every, type Loop } from './every.ts';
+import { every, type Loop } from '../every.ts';
 import {
   checkGroupSeconds,
   checkRunningSeconds,

@@ -2,8 +2,9 @@ import { reopenDelivery, type DeliveryRow } from '../db/deliveries-table.ts';
 import { assignOwners, moveToOwn, readClaimed, type Claimed } from '../db/owners.ts';
 import type { Pool } from '../db/pool.ts';
 import { cancelDelivery as cancelRow } from '../db/stop-delivery.ts';
+import type { SignalName, SignalRequest } from '../domain/delivery-run.ts';
 import { isGroupId } from '../domain/ids.ts';
-import { signalNames, type SignalName, type SignalRequest } from '../../workflows/contract.ts';
+import { signalNames } from '../../workflows/contract.ts';
 import { callTimeoutMs, startWithinMs } from './limits.ts';
 import { signalGroup, signalWorkflow, startDelivery, type StartDeps } from './start.ts';
 

@@ -1,13 +1,12 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { Startable } from '../db/deliveries-table.ts';
+import type { SignalName, SignalRequest } from '../domain/delivery-run.ts';
 import {
   signalNames,
   groupSignalName,
   type DeliverEventInput,
   type DeliverGroupInput,
   type GroupSignal,
-  type SignalName,
-  type SignalRequest,
 } from '../../workflows/contract.ts';
 import { deliveryStart, groupStart } from '../../workflows/delivery-start.ts';
 import { isNotFound, type Caller } from '../temporal/client.ts';

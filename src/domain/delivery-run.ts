@@ -1,14 +1,51 @@
-import type { FailureReason, TimelineEntry, WaitReason } from '../contracts/delivery.ts';
+import type { FailureReason, WaitReason } from '../contracts/delivery.ts';
+import {
+  endOfWait,
+  entriesOfResult,
+  waitEntry,
+  type AttemptFacts,
+  type AttemptResult,
+  type AttemptTrigger,
+} from './attempt-result.ts';
 import type { StoredEntry } from './timeline.ts';
-import type {
-  AttemptFacts,
-  AttemptResult,
-  AttemptTrigger,
-  CancelResult,
-  DeliverEventInput,
-  SignalName,
-  SignalRequest,
-} from '../../workflows/contract.ts';
+
+/** What a run begins with. */
+export type RunStart = {
+  /** Seconds of each wait before a retry; as it was when this run was started. */
+  schedule: number[];
+  /** Attempts that were made before this run: numbers go on from there. */
+  attempts: number;
+  /** Waits of the schedule that were used before this run. */
+  retriesUsed: number;
+  /** What the run begins with waiting for, `until` in RFC 3339; null: it begins with an attempt. */
+  wait: { until: string; reason: WaitReason } | null;
+  /** It goes on with what another run of this delivery began: a group's, or its own that grew too long. */
+  continues: boolean;
+};
+
+/**
+ * `retryNow`: make the next attempt now. `reschedule`: make it at another time. `wake`: sent by the service after it changed
+ * the delivery's row, which is to be read again.
+ */
+export type SignalName = 'retryNow' | 'cancel' | 'reschedule' | 'wake';
+
+/** The argument of a signal. */
+export type SignalRequest = {
+  /** The requester: a key's id. What the Web UI sends without one is shown as `temporal`. */
+  by: string;
+  /**
+   * When it was requested, RFC 3339: a workflow task that is run again after its worker died has another time. The Web UI
+   * sends none.
+   */
+  at?: string;
+  /** Attempts that the requester had seen: a retry requested after the last of them is not lost when the run is about to end. */
+  attemptsSeen?: number;
+  /** The new time of the next attempt, RFC 3339. */
+  until?: string;
+};
+
+/** `ended`: it had ended before. */
+export type CancelResult = { status: 'canceled'; at: string } | { status: 'ended' };
 
 /**
  * A run of a delivery's own workflow, as a pure function: `beginRun` gives its first state, `stepRun` the next one for
@@ -68,7 +105,7 @@ const noRequests: Requests = { isCancel: false, isWake: false, isRetry: false, r
  * @example beginRun(input, { at: '2026-01-01T00:00:00.000Z', runId: 'r', workflowId: 'dlv_1' }).run.action.type // 'attempt'
  */
 export function beginRun(
-  { schedule, attempts, retriesUsed, wait, continues }: DeliverEventInput,
+  { schedule, attempts, retriesUsed, wait, continues }: RunStart,
   { at, runId, workflowId }: { at: string; runId: string; workflowId: string },
 ): RunStep {
   const type = continues ? ('continued' as const) : ('started' as const);
@@ -98,7 +135,7 @@ export function stepRun(run: DeliveryRun, input: RunInput): RunStep {
       return { run: afterResult(run, input), entries: entriesOfResult(input.result) };
     case 'rescheduled': {
       const wait: Action = { type: 'wait', until: input.until, reason: 'rescheduled' };
-      return { run: decide(run, wait), entries: [rescheduledEntry(input)] };
+      return { run: decide(run, wait), entries: [waitEntry({ ...input, reason: 'rescheduled' })] };
     }
     case 'canceled': {
       const { result } = input;
@@ -145,7 +182,8 @@ function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'resul
       const requests = { ...run.requests, isRetry };
       const made = { ...run, requests, attempts: number, retriesUsed: run.retriesUsed + 1 };
       const { seconds } = result;
-      return decide(made, { type: 'wait', until: endOfWait(result), reason: 'retry', seconds });
+      const until = endOfWait(result.attempt, seconds);
+      return decide(made, { type: 'wait', until, reason: 'retry', seconds });
     }
     case 'defer':
       return decide(run, { type: 'wait', until: result.until, reason: result.reason });
@@ -205,72 +243,6 @@ function attemptAction(
   const of = number + schedule.length - retriesUsed;
   return { type: 'attempt', number, of, scheduledSeconds: schedule[retriesUsed] ?? null, trigger };
 }
-
-/**
- * What the timeline gains by the result of an attempt. The activity writes the same to the archive.
- *
- * @example entriesOfResult({ next: 'busy', seconds: 3 }) // []
- */
-export function entriesOfResult(result: AttemptResult): TimelineEntry[] {
-  switch (result.next) {
-    case 'busy':
-      return [];
-    case 'stop': {
-      const { attempt, seconds } = result;
-      if (!attempt) return [];
-      return seconds === null
-        ? [attemptEntry(attempt)]
-        : [attemptEntry(attempt), retryEntry(attempt, seconds)];
-    }
-    case 'defer': {
-      const { at, until, reason } = result;
-      return [waitEntry(at, until, reason)];
-    }
-    case 'wait':
-      return [attemptEntry(result.attempt), retryEntry(result.attempt, result.seconds)];
-    case 'end':
-      return [
-        attemptEntry(result.attempt),
-        { at: endOf(result.attempt), type: 'ended', status: 'delivered', reason: null },
-      ];
-    case 'fail': {
-      const { attempt, reason } = result;
-      return [attemptEntry(attempt), { at: endOf(attempt), type: 'ended', status: 'failed', reason }];
-    }
-  }
-}
-
-/** What the timeline says of a new time for the next attempt. */
-export function rescheduledEntry({ at, until }: { at: string; until: string }): TimelineEntry {
-  return waitEntry(at, until, 'rescheduled');
-}
-
-function attemptEntry(attempt: AttemptFacts): TimelineEntry {
-  return {
-    at: attempt.startedAt,
-    type: 'attempt',
-    id: attempt.id,
-    number: attempt.number,
-    outcome: attempt.outcome,
-    status_code: attempt.statusCode,
-    duration_ms: attempt.durationMs,
-  };
-}
-
-function waitEntry(at: string, until: string, reason: WaitReason): TimelineEntry & { type: 'wait' } {
-  const seconds = Math.max(0, Date.parse(until) - Date.parse(at)) / 1000;
-  return { at, type: 'wait', seconds, until, ...(reason === 'retry' ? {} : { reason }) };
-}
-
-function retryEntry(attempt: AttemptFacts, seconds: number): TimelineEntry {
-  return { ...waitEntry(endOf(attempt), endOfWait({ attempt, seconds }), 'retry'), seconds };
-}
-
-const endOf = ({ startedAt, durationMs }: AttemptFacts): string =>
-  new Date(Date.parse(startedAt) + durationMs).toISOString();
-
-const endOfWait = ({ attempt, seconds }: { attempt: AttemptFacts; seconds: number }): string =>
-  new Date(Date.parse(attempt.startedAt) + attempt.durationMs + seconds * 1000).toISOString();
 
 /** RFC 3339 in UTC; null: no time. */
 function timeOf(text: unknown): string | null {

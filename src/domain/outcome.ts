@@ -1,34 +1,34 @@
 import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
 import type { FailureReason } from '../contracts/delivery.ts';
 
-/** What came back of one request: an answer's status, or why there was none. */
-export type Answer = { kind: 'answered'; statusCode: number } | { kind: 'failed'; code: AttemptErrorCode };
+/** What came of one request: a response, or why there was none. */
+type Response = { kind: 'responded'; statusCode: number } | { kind: 'failed'; code: AttemptErrorCode };
 
-export type Verdict = {
-  outcome: AttemptOutcome;
-  errorCode: AttemptErrorCode | null;
-  /** Why the delivery ends failed; null unless the outcome is `failed`. */
-  reason: FailureReason | null;
-};
+type Verdict = { outcome: AttemptOutcome; errorCode: AttemptErrorCode | null };
 
 /**
- * What follows an attempt: 2xx is delivered, 4xx and a refused address fail at once, all else is tried again while the
- * schedule has a wait left.
+ * What follows an attempt: 2xx is delivered, 4xx and a refused address fail at once, all else is retried while the schedule
+ * has a wait left.
  *
  * @param isLast no wait is left in the schedule
- * @example judgeAttempt({ kind: 'answered', statusCode: 503 }, false) // { outcome: 'retry', errorCode: 'server_error', reason: null }
+ * @example judgeAttempt({ kind: 'responded', statusCode: 503 }, false) // { outcome: 'retry', errorCode: 'server_error' }
  */
-export function judgeAttempt(answer: Answer, isLast: boolean): Verdict {
-  if (answer.kind === 'answered' && answer.statusCode >= 200 && answer.statusCode <= 299) {
-    return { outcome: 'delivered', errorCode: null, reason: null };
-  }
-  const errorCode = answer.kind === 'failed' ? answer.code : codeOfStatus(answer.statusCode);
-  if (errorCode === 'client_error' || errorCode === 'blocked_address') {
-    return { outcome: 'failed', errorCode, reason: errorCode };
-  }
-  return isLast
-    ? { outcome: 'failed', errorCode, reason: 'retries_exhausted' }
-    : { outcome: 'retry', errorCode, reason: null };
+export function judgeAttempt(response: Response, isLast: boolean): Verdict {
+  if (response.kind === 'responded' && response.statusCode >= 200 && response.statusCode <= 299)
+    return { outcome: 'delivered', errorCode: null };
+  const errorCode = response.kind === 'failed' ? response.code : codeOfStatus(response.statusCode);
+  const isFinal = isLast || errorCode === 'client_error' || errorCode === 'blocked_address';
+  return { outcome: isFinal ? 'failed' : 'retry', errorCode };
+}
+
+/**
+ * Why an attempt ends its delivery failed; null: it does not.
+ *
+ * @example reasonOf({ outcome: 'failed', errorCode: 'server_error' }) // 'retries_exhausted'
+ */
+export function reasonOf({ outcome, errorCode }: Verdict): FailureReason | null {
+  if (outcome !== 'failed') return null;
+  return errorCode === 'client_error' || errorCode === 'blocked_address' ? errorCode : 'retries_exhausted';
 }
 
 function codeOfStatus(statusCode: number): AttemptErrorCode {
@@ -57,7 +57,7 @@ export function describeAttemptError(
     case 'dns_not_found':
       return 'Name look-up: no such host. Check the host name in the URL.';
     case 'dns_failure':
-      return 'Name look-up failed: no name server gave an answer.';
+      return 'Name look-up failed: no name server gave a valid response.';
     case 'connection_refused':
       return 'Connect: refused. Nothing listens at that host and port.';
     case 'connection_reset':

@@ -39,7 +39,7 @@ const loopbackAddresses = new Set(['127.0.0.1', '::1']);
  * @example
  * const guard = createAddressGuard({ production: true, allowedCidrs: ['10.20.0.0/16'] });
  * guard.checkUrl('https://169.254.169.254/').ok; // false
- * guard.checkAddress('10.20.1.2', 'hooks.internal'); // true
+ * guard.checkAddress('10.20.1.2', 'receiver.internal'); // true
  */
 export function createAddressGuard({ production, allowedCidrs }: AddressGuardOptions): AddressGuard {
   const allowed = allowedCidrs.map((cidr) => parseCidr(cidr));
@@ -48,7 +48,7 @@ export function createAddressGuard({ production, allowedCidrs }: AddressGuardOpt
     allowed.some((cidr) => ip.kind() === cidr[0].kind() && ip.match(cidr));
 
   function checkAddress(address: string, host: string): boolean {
-    // A name that says "this machine" may mean nothing else, whatever the lookup answers.
+    // A name that says "this machine" may mean nothing else, whatever the lookup finds.
     if (loopbackHosts.has(host)) return !production && loopbackAddresses.has(address);
     const ip = parseIp(address);
     if (ip === undefined) return false;

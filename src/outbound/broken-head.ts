@@ -1,4 +1,4 @@
-import { boundHeaders } from './answer-headers.ts';
+import { boundHeaders } from './response-headers.ts';
 
 /** What is known of a response that is not valid HTTP. */
 export type BrokenResponse = { statusCode: number | null; headers: Record<string, string> };

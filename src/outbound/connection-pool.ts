@@ -1,7 +1,7 @@
 import { createConnection, type Connection } from './connection.ts';
+import { createFairLimit, type FairLimit } from './fair-limit.ts';
 import type { Connector, OpenConnection } from './guarded-connector.ts';
 import type { Client } from './host-names.ts';
-import { createPlaces, type Places } from './places.ts';
 import type { Progress } from './progress.ts';
 import type { Target } from './target.ts';
 
@@ -9,7 +9,7 @@ import type { Target } from './target.ts';
 export type Lease = {
   /** An idle connection, else a new one. */
   connect: () => Promise<Connection>;
-  /** One that carried nothing yet, in place of the first. Gives up all idle ones of its origin, which may be dead as well. */
+  /** An unused one, in place of the first. Gives up all idle ones of its origin, which may be dead as well. */
   connectAnew: () => Promise<Connection>;
   /** Ends the lease; a connection that may be used again stays open for a while. */
   release: () => void;
@@ -27,7 +27,7 @@ type ConnectionPool = {
   stats: () => { origins: number; idle: number };
 };
 
-type Origin = { places: Places; idle: Connection[] };
+type Origin = { limit: FairLimit; idle: Connection[] };
 
 type ConnectionPoolOptions = {
   connect: Connector;
@@ -43,7 +43,7 @@ const maxOfTests = 4;
  * sockets out to nobody in particular, and a request that waits in it would open a connection after its deadline.
  *
  * Many accounts may have receivers at one origin. An account has half of its connections at most, its test events a few
- * beside these, and one that becomes free goes to who has the fewest: an account whose receivers hang leaves room.
+ * beside these, and one that becomes free goes to who has the fewest: an account whose receivers hang leaves half to others.
  *
  * An origin is forgotten with its last connection, and idle connections end after seconds, so what is
  * kept for origins no longer used goes away by itself; `maxIdleConnections` bounds it in the meantime.
@@ -68,11 +68,11 @@ export function createConnectionPool({
 
   function forgetIfUnused(key: string): void {
     const origin = origins.get(key);
-    if (origin?.places.isEmpty() && origin.idle.length === 0) origins.delete(key);
+    if (origin?.limit.isUnused() && origin.idle.length === 0) origins.delete(key);
   }
 
   function endIdle(connection: Connection): void {
-    // Already gone from the set: it was taken, or ended before.
+    // Not in the set: it is in use, or ended before.
     if (!allIdle.delete(connection)) return;
     const origin = origins.get(connection.origin);
     if (origin !== undefined) origin.idle = origin.idle.filter((each) => each !== connection);
@@ -99,20 +99,20 @@ export function createConnectionPool({
 
   async function acquire(url: Target, client: Client, progress: Progress): Promise<Lease> {
     const key = url.origin;
-    const origin = origins.get(key) ?? { places: createPlaces(connectionsPerOrigin), idle: [] };
+    const origin = origins.get(key) ?? { limit: createFairLimit(connectionsPerOrigin), idle: [] };
     origins.set(key, origin);
-    const { places } = origin;
+    const { limit } = origin;
     const half = Math.ceil(connectionsPerOrigin / 2);
     const [holder, most] = client.isTest
       ? [`test ${client.accountId}`, Math.min(maxOfTests, half)]
       : [client.accountId, half];
-    if (!places.take(holder, most)) await places.wait(holder, most, progress);
+    await limit.acquire(holder, most, progress);
 
     let connection = takeIdle(origin);
     const release = (): void => {
       // First of all, for the next one takes it.
       if (connection !== undefined) putBack(origin, connection);
-      places.giveBack(holder);
+      limit.release(holder);
       forgetIfUnused(key);
     };
     const prepare = () => connect(url, client, progress);

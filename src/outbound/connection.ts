@@ -15,7 +15,7 @@ export type Connection = {
   readonly request: (request: OutboundRequest, progress: Progress) => Promise<HttpResponse>;
   /**
    * Whether the last request met the end of the idle time before it: the receiver had given the kept connection up, and
-   * that and the request crossed. Then the request may be sent once more, on a connection that carried nothing yet.
+   * that and the request crossed. Then the request may be sent once more, on an unused connection.
    */
   readonly endedIdle: () => boolean;
   readonly destroy: () => void;
@@ -29,7 +29,7 @@ const keepAliveMaxMs = 25_000;
 const keepAliveMarginMs = 1_000;
 // Traffic must not keep a connection alive for ever: the name may point elsewhere by now.
 const maxAgeMs = 60_000;
-/** How long a busy process may take to notice that a connection was closed. */
+/** How long a busy process may need to notice that a connection was closed. */
 const noticeMs = 250;
 /** No receiver is farther away than this, there and back. */
 const maxRoundTripMs = 1_000;
@@ -40,7 +40,7 @@ const maxRoundTripMs = 1_000;
  * A receiver may end an idle connection at the moment at which a request is on its way: it closes it, or it writes a 400
  * or a 408 and closes it. A close belongs to the idle time when it comes within about a round trip; later, the receiver
  * had the request and failed. A 400 or 408 that ends a kept connection may belong to either. Only a connection that was
- * never idle tells, and sending again what was refused does no harm.
+ * never idle shows which, and sending again what was refused does no harm.
  * Source: RFC 9110, 15.5.9; RFC 9112, 9.3.1 and 9.5.
  */
 export function createConnection(origin: string, socket: Socket): Connection {
@@ -65,7 +65,7 @@ export function createConnection(origin: string, socket: Socket): Connection {
   socket.on('error', () => {});
 
   const onData = (chunk: string | Buffer): void => {
-    // Nobody requested it, and it would be taken for the next response.
+    // Nobody requested it, and it would be read as the next response.
     if (!isUnderWay) socket.destroy();
     // Bytes, for the socket has no encoding.
     head?.push(chunk as Buffer);

@@ -1,9 +1,9 @@
 import { request as httpRequest, type Agent, type IncomingMessage } from 'node:http';
-import { createBodyKeeper } from './answer-body.ts';
-import { boundHeaders } from './answer-headers.ts';
 import { AttemptFailure, classifyFailure, parserReason } from './attempt-failure.ts';
 import { readBrokenHead } from './broken-head.ts';
 import type { Progress } from './progress.ts';
+import { createBodyKeeper } from './response-body.ts';
+import { boundHeaders } from './response-headers.ts';
 import type { Target } from './target.ts';
 
 export type OutboundRequest = { url: Target; headers: Record<string, string>; body: Buffer | Uint8Array };
@@ -16,7 +16,7 @@ export type HttpResponse = {
   truncated: boolean;
 };
 
-type Hooks = {
+type Listeners = {
   /** The request has its socket; nothing has been read from it yet. */
   onSocket: () => void;
   /** Status and headers are complete; with the value of `Keep-Alive`. */
@@ -30,7 +30,7 @@ const maxInterimResponses = 32;
 
 /**
  * One request and its final response, on a socket of `agent`. Interim responses (1xx) are passed over. It has no time
- * limit of its own: it settles when `progress` ends, with the part of the body that has come.
+ * limit of its own: it ends when `progress` does, with the part of the body that has come.
  *
  * Responses are parsed leniently, as browsers and curl do: folded headers, bare line feeds, `Content-Length` beside
  * `Transfer-Encoding`. The parser is called insecure for what this means to a server that passes requests on; here,
@@ -40,21 +40,21 @@ const maxInterimResponses = 32;
  * else with the error of node:http, net or tls; the socket's owner destroys it then.
  *
  * @example
- * const { response } = await exchange(agent, { url, headers, body }, progress, hooks);
+ * const { response } = await exchange(agent, { url, headers, body }, progress, listeners);
  * response.statusCode; // 200
  */
 export function exchange(
   agent: Agent,
   { url, headers, body }: OutboundRequest,
   progress: Progress,
-  { onSocket, onHead, readHead }: Hooks,
+  { onSocket, onHead, readHead }: Listeners,
 ): Promise<{ response: HttpResponse; closing: boolean }> {
   return new Promise((resolve, reject) => {
     const kept = createBodyKeeper();
     let interimCount = 0;
     let incoming: IncomingMessage | undefined;
     let brokeOff = false;
-    let isSettled = false;
+    let isDone = false;
 
     const sent = httpRequest({
       agent,
@@ -66,8 +66,8 @@ export function exchange(
     });
 
     const fail = (error: Error): void => {
-      if (isSettled) return;
-      isSettled = true;
+      if (isDone) return;
+      isDone = true;
       progress.onEnd = undefined;
       reject(error);
     };
@@ -81,8 +81,8 @@ export function exchange(
       sent.destroy();
     };
     const succeed = ({ statusCode = 0, headersDistinct }: IncomingMessage, truncated: boolean): void => {
-      if (isSettled) return;
-      isSettled = true;
+      if (isDone) return;
+      isDone = true;
       progress.onEnd = undefined;
       // What a response has overtaken of its request would be in the way of the next one.
       if (truncated || !sent.writableFinished) sent.destroy();

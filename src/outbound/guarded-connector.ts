@@ -47,7 +47,7 @@ const alertBytes = 7;
  *
  * @example
  * const connect = createConnector({ guard, timeoutMs: 5_000 });
- * const open = await connect(new URL('https://example.com/hook'), client, progress);
+ * const open = await connect(new URL('https://example.com/webhooks'), client, progress);
  * const socket = await open();
  */
 export function createConnector({

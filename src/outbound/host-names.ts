@@ -1,7 +1,7 @@
 import type { LookupAddress } from 'node:dns';
 import { LRUCache } from 'lru-cache';
 import { AttemptFailure } from './attempt-failure.ts';
-import { createPlaces } from './places.ts';
+import { createFairLimit } from './fair-limit.ts';
 import { untilEnded, type Progress } from './progress.ts';
 import type { Lookup } from './resolver.ts';
 import { SenderBusy } from './sender-busy.ts';
@@ -14,11 +14,11 @@ export type FindAddresses = (progress: Progress) => Promise<readonly LookupAddre
 
 export type HostNames = {
   /**
-   * Begins a lookup, unless the addresses are known or one is under way. It waits for one of the account's places before,
+   * Begins a lookup, unless the addresses are known or one is under way. Before, it waits while the account is at its limit,
    * with `progress.phase` on `wait`. Rejected with `SenderBusy`, or with the reason when the attempt ends early.
    */
   prepare: (host: string, client: Client, progress: Progress) => Promise<FindAddresses>;
-  /** Asks anew from now on; what has been found since then stays. */
+  /** Looks up anew from now on; what has been found since then stays. */
   forget: (host: string, addresses: readonly LookupAddress[]) => void;
 };
 
@@ -38,12 +38,12 @@ type Waiter = {
 
 const maxHosts = 1_000;
 const maxFailedHosts = 10_000;
-/** Lookups under way: an account's, and all. Each needs a socket, and two places of the name server's. */
+/** Lookups under way: an account's, and all. Each needs a socket, and two queries of the name server's. */
 const maxOfAccount = 32;
 const maxOfAll = 1_000;
 /** What takes longer than this many milliseconds is slow: most lookups take less than 100. */
 const slowAfterMs = 1_000;
-/** Less than the first wait of the default schedule (60 s), so that a delivery's own next attempt asks anew. */
+/** Less than the first wait of the default schedule (60 s), so that a delivery's own next attempt looks up anew. */
 const keepSlowFailuresMs = 15_000;
 
 /**
@@ -52,9 +52,9 @@ const keepSlowFailuresMs = 15_000;
  *
  * What hangs does not delay others. An account has 32 lookups under way at most; what is more waits for these. Of the
  * attempts that wait for a lookup of more than a second all but the first come back later (`SenderBusy`), for each would
- * hold a place of its worker. A lookup that failed after more than a second is not repeated for 15 s: attempts in that time
- * fail at once, in the same way. They are told what they would have learned after the whole time limit, and are retried by
- * their schedule. Failures that came quickly are not kept: who mends a name is not made to wait.
+ * occupy a slot of its worker. A lookup that failed after more than a second is not repeated for 15 s: attempts in that time
+ * fail at once, with the error that they would get after the whole time limit, and are retried by their schedule. Failures
+ * that came quickly are not kept: a corrected name works at once.
  *
  * It judges nothing: addresses that were kept are judged again by whoever connects to them.
  *
@@ -67,7 +67,7 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
   const kept = new LRUCache<string, readonly LookupAddress[]>({ max: maxHosts, ttl: keepMs });
   const failed = new LRUCache<string, { error: unknown }>({ max: maxFailedHosts, ttl: keepSlowFailuresMs });
   const underWay = new Map<string, (client: Client) => FindAddresses>();
-  const places = createPlaces(maxOfAll);
+  const limit = createFairLimit(maxOfAll);
   const slowMs = Math.min(slowAfterMs, limitMs / 2);
 
   function start(host: string, accountId: string): (client: Client) => FindAddresses {
@@ -75,19 +75,19 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
     const running = lookup(host);
     const waiters = new Set<Waiter>();
     let isSlow = false;
-    let settle: ((waiter: Waiter) => void) | undefined;
+    let finish: ((waiter: Waiter) => void) | undefined;
 
     const end = (addresses: readonly LookupAddress[], error?: unknown): void => {
-      if (settle !== undefined) return;
-      settle = ({ resolve, reject }) => (error === undefined ? resolve(addresses) : reject(error));
+      if (finish !== undefined) return;
+      finish = ({ resolve, reject }) => (error === undefined ? resolve(addresses) : reject(error));
       underWay.delete(host);
       clearTimeout(slowTimer);
       clearTimeout(limitTimer);
       running.cancel();
-      places.giveBack(accountId);
+      limit.release(accountId);
       if (addresses.length > 0 && keepMs > 0) kept.set(host, addresses);
       if (error !== undefined && performance.now() - startedAt >= slowMs) failed.set(host, { error });
-      waiters.forEach(settle);
+      waiters.forEach(finish);
     };
     const onSlow = (): void => {
       isSlow = true;
@@ -101,8 +101,8 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
       return (progress) =>
         untilEnded(progress, (resolve, reject) => {
           const waiter = { isTest, resolve, reject };
-          // What stands in the hosts file is found before anybody waits for it.
-          if (settle !== undefined) settle(waiter);
+          // What is in the hosts file is found before anybody waits for it.
+          if (finish !== undefined) finish(waiter);
           else if (isSlow && !isTest && waiters.size > 0) reject(new SenderBusy());
           else waiters.add(waiter);
           return () => {
@@ -114,7 +114,7 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
     underWay.set(host, join);
     const slowTimer = setTimeout(onSlow, slowMs);
     const limitTimer = setTimeout(() => {
-      // A busy event loop runs timers first: a response that is already here gets its turn.
+      // A busy event loop runs timers first: a response that is already here is handled first.
       setImmediate(() => end([], new AttemptFailure('timeout_dns')));
     }, limitMs);
     running.addresses.then(end, (error: unknown) => end([], error));
@@ -135,11 +135,11 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
       const known = findKnown(host, client);
       if (known !== undefined) return known;
       const { accountId } = client;
-      if (!places.take(accountId, maxOfAccount)) {
-        await places.wait(accountId, maxOfAccount, progress);
+      if (!limit.tryAcquire(accountId, maxOfAccount)) {
+        await limit.acquire(accountId, maxOfAccount, progress);
         const meanwhile = findKnown(host, client);
         if (meanwhile !== undefined) {
-          places.giveBack(accountId);
+          limit.release(accountId);
           return meanwhile;
         }
       }

@@ -42,7 +42,7 @@ export function startProgress(limitMs: number): {
   };
   const endAfter = (milliseconds: number): NodeJS.Timeout => {
     const started = setTimeout(() => {
-      // A busy event loop runs timers first: a response that is already here gets its turn before the deadline.
+      // A busy event loop runs timers first: a response that is already here is handled before the deadline.
       setImmediate(() => {
         if (started === timer) end(new Error('The time for this attempt is over.'));
       });
@@ -67,19 +67,19 @@ export function untilEnded<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     throwIfEnded(progress);
-    let isSettled = false;
-    const settle = <A>(how: (value: A) => void): ((value: A) => void) => {
+    let isDone = false;
+    const finish = <A>(how: (value: A) => void): ((value: A) => void) => {
       return (value) => {
-        if (isSettled) return;
-        isSettled = true;
+        if (isDone) return;
+        isDone = true;
         progress.onEnd = undefined;
         how(value);
       };
     };
-    const undo = start(settle(resolve), settle(reject));
-    if (isSettled) return;
+    const undo = start(finish(resolve), finish(reject));
+    if (isDone) return;
     progress.onEnd = (reason) => {
-      settle(reject)(reason);
+      finish(reject)(reason);
       undo();
     };
   });

@@ -14,7 +14,7 @@ type ResolverOptions = {
 };
 
 /**
- * The first wait for a name server, in milliseconds. It doubles with each try, to 5 s at most, so six tries take longer than
+ * The first wait for a name server, in milliseconds. It doubles each time, to 5 s at most, so six queries take longer than
  * an attempt has. Channels that are used again wait less where the server has been quick.
  */
 const queries = { timeout: 1_000, tries: 6 };
@@ -31,7 +31,7 @@ const loopback: readonly LookupAddress[] = [
 
 /**
  * Makes the function that looks names up: in the hosts file, then `localhost` and `*.localhost`, then with the name servers,
- * AAAA and A side by side. IPv6 comes first in what is found. A name is taken as it is: no search domains.
+ * AAAA and A side by side. IPv6 comes first in what is found. A name is looked up as it is: no search domains.
  *
  * It uses c-ares, which needs a socket for each lookup. The system's getaddrinfo holds a thread instead, of which a process
  * has four, and cannot be called off: a few names whose servers do not respond would stop all others.
@@ -51,16 +51,16 @@ export function createResolver({ nameServers, hostsPath = systemHostsPath }: Res
   return (host) => {
     const known = findInHosts(host) ?? (/(^|\.)localhost$/.test(host) ? loopback : undefined);
     if (known !== undefined) return { addresses: Promise.resolve(known), cancel: () => {} };
-    const channel = channels.take();
+    const channel = channels.acquire();
     let isOver = false;
     const end = (): void => {
       // Another lookup may use the channel by now.
       if (isOver) return;
       isOver = true;
       channel.cancel();
-      channels.giveBack(channel);
+      channels.release(channel);
     };
-    return { addresses: askForBoth(channel, host).finally(end), cancel: end };
+    return { addresses: resolveBoth(channel, host).finally(end), cancel: end };
   };
 }
 
@@ -74,7 +74,7 @@ function createChannels(nameServers: readonly string[] | undefined) {
   let idle: promises.Resolver[] = [];
   let current = new WeakSet<promises.Resolver>();
   return {
-    take(): promises.Resolver {
+    acquire(): promises.Resolver {
       if (hasChanged()) {
         idle = [];
         current = new WeakSet();
@@ -86,7 +86,7 @@ function createChannels(nameServers: readonly string[] | undefined) {
       current.add(channel);
       return channel;
     },
-    giveBack(channel: promises.Resolver): void {
+    release(channel: promises.Resolver): void {
       if (current.has(channel) && idle.length < maxIdleChannels) idle.push(channel);
     },
   };
@@ -94,9 +94,9 @@ function createChannels(nameServers: readonly string[] | undefined) {
 
 type Found = { addresses: LookupAddress[]; error: unknown };
 
-async function askForBoth(channel: promises.Resolver, host: string): Promise<LookupAddress[]> {
-  const ipv6 = settled(channel.resolve6(host), 6);
-  const ipv4 = settled(channel.resolve4(host), 4);
+async function resolveBoth(channel: promises.Resolver, host: string): Promise<LookupAddress[]> {
+  const ipv6 = toFound(channel.resolve6(host), 6);
+  const ipv4 = toFound(channel.resolve4(host), 4);
   const graceMs = await Promise.race([ipv6.then(() => graceForIpv4Ms), ipv4.then(() => graceForIpv6Ms)]);
   const first = await Promise.race([ipv6, ipv4]);
   const isEnough = first.addresses.length > 0;
@@ -107,14 +107,14 @@ async function askForBoth(channel: promises.Resolver, host: string): Promise<Loo
   throw usefulError(results.map(({ error }) => error));
 }
 
-function settled(asked: Promise<string[]>, family: 4 | 6): Promise<Found> {
-  return asked.then(
+function toFound(query: Promise<string[]>, family: 4 | 6): Promise<Found> {
+  return query.then(
     (found) => ({ addresses: found.map((address) => ({ address, family })), error: undefined }),
     (error: unknown) => ({ addresses: [], error }),
   );
 }
 
-/** A name that exists nowhere, else why one family could not be asked for, else that it has no addresses. */
+/** A name that exists nowhere, else why one family could not be looked up, else that it has no addresses. */
 function usefulError(errors: unknown[]): unknown {
   const codeOf = (error: unknown): unknown => (error instanceof Error ? Reflect.get(error, 'code') : '');
   return (

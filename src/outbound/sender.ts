@@ -19,7 +19,7 @@ export type SendRequest = {
   isTest?: boolean | undefined;
   /**
    * Host, Content-Length and Connection are added here. A function makes them when the attempt begins, after it has waited
-   * for its place: a signature's time is that one.
+   * for capacity: a signature's time is that one.
    */
   headers: Record<string, string> | ((startedAt: Date) => Record<string, string>);
   body: Buffer | Uint8Array;
@@ -34,7 +34,7 @@ type Failure = {
   /** What could be read of a response that is not valid HTTP. */
   response?: BrokenResponse | undefined;
 };
-type Outcome = ({ kind: 'answered' } & HttpResponse) | Failure;
+type Outcome = ({ kind: 'responded' } & HttpResponse) | Failure;
 export type SendResult = { startedAt: Date; durationMs: number } & Outcome;
 
 export type Sender = {
@@ -48,7 +48,7 @@ export type SenderOptions = {
   timeoutMs: number;
   /** Finds a host's addresses in place of the hosts file and the name servers. */
   lookup?: Lookup | undefined;
-  /** `address:port` of the name servers to ask; the system's unless given. */
+  /** `address:port` of the name servers; the system's unless given. */
   nameServers?: readonly string[] | undefined;
   /** For how many milliseconds a host's addresses are kept; 5,000 unless given. */
   keepNamesMs?: number | undefined;
@@ -59,7 +59,7 @@ export type SenderOptions = {
   maxIdleConnections?: number | undefined;
 };
 
-/** The longest wait for a place, in milliseconds: who waits in a worker keeps others from it. */
+/** The longest wait for a connection or a lookup, in milliseconds: meanwhile it occupies a slot of the worker. */
 const maxWaitMs = 3_000;
 
 /**
@@ -67,13 +67,13 @@ const maxWaitMs = 3_000;
  *
  * `timeoutMs` (milliseconds) is one deadline for lookup, connect, TLS, request and the arrival of the final response's
  * status and headers; the phase in which it runs out decides the code. What is left of it goes to the response's body, of
- * which at most 16 KiB are kept. Redirects are not followed. Waiting for a connection's or a lookup's place is this
- * process's own affair: it comes before `startedAt`, and is no part of `durationMs`.
+ * which at most 16 KiB are kept. Redirects are not followed. Waiting until a connection or a lookup may begin has nothing to
+ * do with the receiver: it comes before `startedAt`, and is no part of `durationMs`.
  *
  * One attempt is one request, with one exception: a request that crossed with the receiver's end of a kept connection is
  * sent once more, on a new connection and within the same deadline.
  *
- * `send` does not throw for what the network or the receiver does. It throws `SenderBusy` where no place became free within
+ * `send` does not throw for what the network or the receiver does. It throws `SenderBusy` where there was no capacity within
  * 3 s (nothing was sent), a `TypeError` for headers that may not be sent, what `headers` throws, an `Error` after
  * `close`, and the signal's reason when the caller aborts before the response.
  * Source: the contract's outcome of an attempt; RFC 9110 (1xx), RFC 9112 6.3 (when a connection is reusable).
@@ -81,8 +81,8 @@ const maxWaitMs = 3_000;
  * @example
  * const sender = createSender({ guard, timeoutMs: 5_000 });
  * const body = Buffer.from('{}');
- * const result = await sender.send({ url: 'https://example.com/hook', accountId: 'acc_1', headers: {}, body });
- * if (result.kind === 'answered') console.log(result.statusCode, result.headers['retry-after']);
+ * const result = await sender.send({ url: 'https://example.com/webhooks', accountId: 'acc_1', headers: {}, body });
+ * if (result.kind === 'responded') console.log(result.statusCode, result.headers['retry-after']);
  */
 export function createSender(options: SenderOptions): Sender {
   const { guard, timeoutMs, nameServers, keepNamesMs, ca } = options;
@@ -141,10 +141,10 @@ export function createSender(options: SenderOptions): Sender {
   return { send, close };
 }
 
-/** What came of the request; throws where it is not known, because this process had no room or the caller gave up. */
+/** What came of the request; throws where it is not known, because this process had no capacity or the caller gave up. */
 async function exchange(lease: Lease, request: OutboundRequest, progress: Progress): Promise<Outcome> {
   try {
-    return { ...(await requestOnce(lease, request, progress)), kind: 'answered' };
+    return { ...(await requestOnce(lease, request, progress)), kind: 'responded' };
   } catch (error) {
     const { phase, ended } = progress;
     if (error instanceof SenderBusy || phase === 'wait') throw error;

@@ -88,7 +88,7 @@ const handshakeFaults: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Tells why TLS failed, from what Node's error says; null where the error is none of TLS.
+ * Why TLS failed, in words, from Node's error; null where it is another error.
  * Source: OpenSSL's verify(1) for certificates, RFC 8446 section 6 for alerts.
  *
  * @param host the host name in the URL

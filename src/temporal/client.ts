@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   Client,
   Connection,
@@ -10,6 +9,7 @@ import {
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { StartError } from '../errors.ts';
+import { every } from '../every.ts';
 import { searchAttributes } from '../../workflows/contract.ts';
 
 export type TemporalAddress = { address: string; tls: TlsSettings | boolean; apiKey?: string };
@@ -19,7 +19,7 @@ type TlsSettings = {
   clientCertPair?: { crt: Buffer; key: Buffer };
 };
 
-/** What both kinds of connection take, the client's and the worker's. */
+/** The options of both kinds of connection, the client's and the worker's. */
 export async function connectionOptions(config: Config, address: string): Promise<TemporalAddress> {
   const { TEMPORAL_API_KEY: apiKey, TEMPORAL_TLS_SERVER_NAME: serverName } = config;
   const ca = await readPem(config.TEMPORAL_TLS_SERVER_CA_CERT_PATH);
@@ -65,11 +65,11 @@ export function createTemporal(options: TemporalAddress, namespace: string): Tem
   let lastFault: string | null = null;
   const isMutual = typeof options.tls === 'object' && options.tls.clientCertPair !== undefined;
   const retry = defaultGrpcRetryOptions();
-  // A call is tried until its time is up, and its error says only that: the reason, such as a certificate, is heard here.
+  // A call is retried until its time is up, and its error says only that: the reason, such as a certificate, is known here.
   const retryableDecider: typeof retry.retryableDecider = (attempt, status) => {
     const code: number = status.code;
     if (code !== DEADLINE_EXCEEDED) lastFault = code === UNAVAILABLE ? status.details : null;
-    // A server that refuses a client certificate hangs up, and no reason is heard.
+    // A server that refuses a client certificate hangs up without a reason.
     if (lastFault?.includes('Failed to connect') && isMutual)
       lastFault += 'Is the client certificate refused?';
     return retry.retryableDecider(attempt, status);
@@ -157,7 +157,7 @@ async function ensureSearchAttributes(temporal: Temporal): Promise<void> {
         `  temporal operator search-attribute create --namespace ${namespace} --name ${name} --type ${type}`,
     );
     throw new StartError(
-      `Temporal did not take the search attributes (${error instanceof Error ? error.message : String(error)}). Create them:\n${commands.join('\n')}`,
+      `Temporal did not accept the search attributes (${error instanceof Error ? error.message : String(error)}). Create them:\n${commands.join('\n')}`,
     );
   }
 }
@@ -187,30 +187,28 @@ function sayWhy(error: unknown, { lastFault, namespace }: Temporal): string {
 }
 
 /**
- * Prepares the namespace as soon as Temporal is there; `done` settles then, or fails with what a person must do.
+ * Prepares the namespace as soon as Temporal is there; `done` resolves then, or fails with what a person must do.
  */
 export function prepareNamespace(
   temporal: Temporal,
   log: Logger,
 ): { done: Promise<void>; close(): Promise<void> } {
-  const stop = new AbortController();
-  const prepare = async (): Promise<void> => {
-    while (!stop.signal.aborted) {
-      try {
-        return await ensureSearchAttributes(temporal);
-      } catch (error) {
-        if (error instanceof StartError) throw error;
-        log.warn({ err: error }, `${sayWhy(error, temporal)}; publishing works, deliveries wait`);
-        await delay(2000, undefined, { signal: stop.signal }).catch(() => undefined);
-      }
-    }
-  };
-  const done = prepare();
-  return {
-    done,
-    async close() {
-      stop.abort();
-      await done.catch(() => undefined);
-    },
-  };
+  let close = async (): Promise<void> => undefined;
+  const done = new Promise<void>((resolve, reject) => {
+    ({ close } = every(
+      2000,
+      async () => {
+        try {
+          resolve(await ensureSearchAttributes(temporal));
+        } catch (error) {
+          if (!(error instanceof StartError)) throw error;
+          reject(error);
+        }
+        return 'done';
+      },
+      (error) => log.warn({ err: error }, `${sayWhy(error, temporal)}; publishing works, deliveries wait`),
+      { maxPauseMs: 2000 },
+    ));
+  });
+  return { done, close };
 }

@@ -2,25 +2,23 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TimelineEntry } from '../contracts/delivery.ts';
 import type { DeliveryRow } from '../db/deliveries-table.ts';
+import { entriesOfResult, type AttemptFacts, type AttemptResult } from '../domain/attempt-result.ts';
 import {
   beginRun,
-  entriesOfResult,
   stepRun,
+  type CancelResult,
   type DeliveryRun,
   type RunInput,
+  type SignalName,
+  type SignalRequest,
 } from '../domain/delivery-run.ts';
 import { isGroupId } from '../domain/ids.ts';
 import { showTimeline, type StoredEntry } from '../domain/timeline.ts';
 import {
   signalNames,
-  type AttemptFacts,
-  type AttemptResult,
-  type CancelResult,
   type DeliverEventInput,
   type GroupAttempt,
   type RescheduleInput,
-  type SignalName,
-  type SignalRequest,
 } from '../../workflows/contract.ts';
 import { isNotFound, isTemporalUnavailable, within, type Temporal } from './client.ts';
 

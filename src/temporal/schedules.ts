@@ -1,6 +1,5 @@
-import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { ScheduleAlreadyRunning, ScheduleOverlapPolicy } from '@temporalio/client';
+import { every, type Loop } from '../every.ts';
 import { taskQueue } from '../../workflows/contract.ts';
 import { within, type Temporal } from './client.ts';
 
@@ -59,31 +58,20 @@ export async function ensureSchedules(
   }
 }
 
-/** Tries until it is done, or stopped: Temporal may be away at the start. */
+/** Does so as soon as Temporal is there: it may be away at the start. */
 export function keepSchedules(
   temporal: Temporal,
   ready: Promise<void>,
   schedules: readonly ScheduleDefinition[],
   onFault: (error: unknown) => void,
-): { close(): Promise<void> } {
-  const stop = new AbortController();
-  const run = async (): Promise<void> => {
-    // Temporal may never have been there when the stop comes.
-    await Promise.race([ready, once(stop.signal, 'abort')]);
-    while (!stop.signal.aborted) {
-      try {
-        return await ensureSchedules(temporal, schedules);
-      } catch (error) {
-        onFault(error);
-        await delay(5000, undefined, { signal: stop.signal }).catch(() => undefined);
-      }
-    }
-  };
-  const running = run().catch(() => undefined);
-  return {
-    async close() {
-      stop.abort();
-      await running;
+): Pick<Loop, 'close'> {
+  return every(
+    5000,
+    async () => {
+      await ensureSchedules(temporal, schedules);
+      return 'done';
     },
-  };
+    onFault,
+    { after: ready, maxPauseMs: 5000 },
+  );
 }

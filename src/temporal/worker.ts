@@ -1,15 +1,14 @@
-import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createActivities, type ActivityDeps } from '../../activities/index.ts';
+import { every } from '../every.ts';
 import { taskQueue } from '../../workflows/contract.ts';
 import { readWorkflowBundle } from './bundle-workflows.ts';
 import type { Caller, TemporalAddress } from './client.ts';
 
 export type RunningWorker = {
-  /** Settles when it first polls for work. */
+  /** Resolves when it first polls for work. */
   ready: Promise<void>;
   /** Its own connection, for starting what this process is to do; null while it has none. */
   caller(): Caller | null;
@@ -63,7 +62,7 @@ export function installRuntime(log: Logger, metricsAddress: string | undefined):
   const levels: Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'> = {
     TRACE: 'trace',
     DEBUG: 'debug',
-    // The SDK tells each poller's start and stop as info.
+    // The SDK logs each poller's start and stop as info.
     INFO: 'debug',
     WARN: 'warn',
     ERROR: 'error',
@@ -92,7 +91,7 @@ export function startWorker({
   hasStackTraces,
   log,
 }: Options): RunningWorker {
-  const stop = new AbortController();
+  let isClosing = false;
   let worker: Worker | null = null;
   let caller: Caller | null = null;
   let markReady: () => void = () => undefined;
@@ -116,8 +115,8 @@ export function startWorker({
       const run = created.run();
       caller = { client: new Client({ connection, namespace }), connection, isWorkers: true };
       markReady();
-      // Told to stop while it was being made: only a worker that ran can be shut down.
-      if (stop.signal.aborted) created.shutdown();
+      // Closed while it was being made: only a worker that ran can be shut down.
+      if (isClosing) created.shutdown();
       await run;
     } finally {
       worker = null;
@@ -125,26 +124,23 @@ export function startWorker({
       await connection.close();
     }
   };
-  const loop = async (): Promise<void> => {
-    // Temporal may never have been there when the stop comes.
-    await Promise.race([ready.catch(() => stop.abort()), once(stop.signal, 'abort')]);
-    while (!stop.signal.aborted) {
-      try {
-        await runOnce();
-      } catch (error) {
-        log.warn({ err: error }, 'the worker has no Temporal to work for; it tries again in 2 s');
-        await delay(2000, undefined, { signal: stop.signal }).catch(() => undefined);
-      }
-    }
-  };
-  const running = loop();
+  const loop = every(
+    2000,
+    async () => {
+      await runOnce();
+      return true;
+    },
+    (error) => log.warn({ err: error }, 'the worker cannot connect to Temporal; it tries again in 2 s'),
+    { after: ready, maxPauseMs: 2000 },
+  );
   return {
     ready: firstReady,
     caller: () => caller,
     async close() {
-      stop.abort();
+      isClosing = true;
+      const closed = loop.close();
       if (worker?.getState() === 'RUNNING') worker.shutdown();
-      await running;
+      await closed;
     },
   };
 }

@@ -24,7 +24,7 @@ function sending(options: Partial<SenderOptions>): (url: string) => Promise<stri
   onTestFinished(() => sender.close());
   return async (url) => {
     const result = await sender.send({ url, accountId: 'acc_1', headers: {}, body: Buffer.from('{}') });
-    return result.kind === 'answered' ? result.statusCode : result.code;
+    return result.kind === 'responded' ? result.statusCode : result.code;
   };
 }
 

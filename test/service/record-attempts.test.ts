@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { toResult } from '../../activities/attempt-results.ts';
 import { findDeliveryWithAttempts, listAttempts } from '../../src/db/attempts.ts';
 import { recordAttempts, type AttemptRecord } from '../../src/db/record-attempts.ts';
 import type { Pool } from '../../src/db/pool.ts';
-import { entriesOfResult } from '../../src/domain/delivery-run.ts';
+import { entriesOfResult, resultOf } from '../../src/domain/attempt-result.ts';
 import { newId } from '../../src/domain/ids.ts';
 import type { DeliveryStatus } from '../../src/contracts/delivery.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
@@ -62,7 +61,7 @@ const hold = () =>
 async function resultIn(status: DeliveryStatus) {
   const [attempt] = await listAttempts(database.pool, id);
   if (!attempt) throw new Error('There is no attempt');
-  const result = toResult(attempt, null, status);
+  const result = resultOf(attempt, status);
   return { next: result.next, entries: entriesOfResult(result).map(({ type }) => type) };
 }
 

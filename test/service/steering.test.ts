@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { findDelivery } from '../../src/db/deliveries-table.ts';
-import { takeTurn } from '../../src/domain/turns.ts';
+import { decidePermit } from '../../src/delivery/permits.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
 import { publishOne, readDelivery, waitForStatus, workflowStatus } from '../kit/delivery.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
@@ -163,33 +163,38 @@ test('a receiver that hangs holds up its own deliveries alone', async () => {
   expect(receiver.requests.filter(({ path }) => path === '/hangs').length).toBeLessThan(140);
 });
 
-test('turns: now below the limit, in place for a short wait, away for a long one', () => {
+test('permits: granted below the limit, waited for if that is short, else requested again later', () => {
   const now = Date.now();
-  expect(takeTurn({ underWay: 19, waiting: 0, waitingInGroups: 0, averageMs: 10 }, false, 0, now)).toBe(
-    'now',
+  expect(decidePermit({ underWay: 19, waiting: 0, waitingInGroups: 0, averageMs: 10 }, false, 0, now)).toBe(
+    'grant',
   );
-  expect(takeTurn({ underWay: 20, waiting: 19, waitingInGroups: 0, averageMs: 10 }, false, 0, now)).toBe(
-    'in_place',
+  expect(decidePermit({ underWay: 20, waiting: 19, waitingInGroups: 0, averageMs: 10 }, false, 0, now)).toBe(
+    'wait',
   );
   expect(
-    takeTurn({ underWay: 20, waiting: 20, waitingInGroups: 0, averageMs: 10 }, false, 0, now),
+    decidePermit({ underWay: 20, waiting: 20, waitingInGroups: 0, averageMs: 10 }, false, 0, now),
   ).toMatchObject({
     seconds: 1,
   });
-  expect(takeTurn({ underWay: 4, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, 0, now)).toBe(
-    'now',
+  expect(decidePermit({ underWay: 4, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, 0, now)).toBe(
+    'grant',
   );
   expect(
-    takeTurn({ underWay: 5, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, 0, now),
+    decidePermit({ underWay: 5, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, 0, now),
   ).toMatchObject({
     seconds: 2,
   });
   // Each that is sent away comes back after the one before.
   expect(
-    takeTurn({ underWay: 5, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, now + 60_000, now),
+    decidePermit({ underWay: 5, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, now + 60_000, now),
   ).toMatchObject({ seconds: 61 });
   expect(
-    takeTurn({ underWay: 5, waiting: 0, waitingInGroups: 0, averageMs: 5000 }, false, now + 9_000_000, now),
+    decidePermit(
+      { underWay: 5, waiting: 0, waitingInGroups: 0, averageMs: 5000 },
+      false,
+      now + 9_000_000,
+      now,
+    ),
   ).toMatchObject({
     seconds: 300,
   });

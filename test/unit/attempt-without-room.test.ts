@@ -1,18 +1,37 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { expect, test } from 'vitest';
-import { createAttemptDelivery } from '../../activities/attempt-delivery.ts';
-import { createTurns } from '../../activities/turns.ts';
-import type { AttemptContext } from '../../src/db/load-attempts.ts';
+import { createAttemptDelivery } from '../../activities/attempts.ts';
+import type { Pool } from '../../src/db/pool.ts';
+import { createMakeAttempt, type AttemptDeps } from '../../src/delivery/attempt.ts';
+import { createPermits } from '../../src/delivery/permits.ts';
 import { SenderBusy } from '../../src/outbound/sender-busy.ts';
 
-test('a delivery for which the sender has no room comes back, with nothing written', async () => {
-  const attempt = createAttemptDelivery({
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is read of it before the request
-    load: () => Promise.resolve({ recorded: null, status: 'pending' } as AttemptContext),
-    makeAttempt: () => Promise.reject(new SenderBusy()),
-    turns: createTurns(),
-    onFirstAttempts: () => {},
+test('a delivery for which the sender has no capacity comes back, with nothing written', async () => {
+  const environment = new MockActivityEnvironment();
+  const ownerId = environment.context.info.workflowExecution?.workflowId;
+  const statements: string[] = [];
+  const query = ({ name }: { name: string }) => {
+    statements.push(name);
+    const row = {
+      deliveryId: 'dlv_1',
+      number: 2,
+      status: 'pending',
+      isActive: true,
+      body: Buffer.from('{}'),
+    };
+    return Promise.resolve({ rows: [{ ...row, ownerId, format: 'fltr', attemptId: null }] });
+  };
+  const fail = () => Promise.reject(new SenderBusy());
+  const makeAttempt = createMakeAttempt({
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it uses before the request
+    ...({
+      pool: { query } as unknown as Pool,
+      sender: { send: fail, close: fail },
+    } as unknown as AttemptDeps),
+    limits: { cap: 0, grantMs: 0 },
+    permits: createPermits(),
   });
+  const attempt = createAttemptDelivery({ makeAttempt, onFirstAttempts: () => {} });
   const input = {
     deliveryId: 'dlv_1',
     webhookId: 'wh_1',
@@ -21,5 +40,6 @@ test('a delivery for which the sender has no room comes back, with nothing writt
     trigger: 'due' as const,
     notes: [],
   };
-  expect(await new MockActivityEnvironment().run(attempt, input)).toEqual({ next: 'busy', seconds: 5 });
+  expect(await environment.run(attempt, input)).toEqual({ next: 'busy', seconds: 5 });
+  expect(statements).toEqual(['load-attempts']);
 });

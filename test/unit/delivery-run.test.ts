@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { AttemptResult } from '../../src/domain/attempt-result.ts';
 import { beginRun, stepRun, type DeliveryRun, type RunInput } from '../../src/domain/delivery-run.ts';
 import { showTimeline, type StoredEntry } from '../../src/domain/timeline.ts';
-import type { AttemptResult, DeliverEventInput } from '../../workflows/contract.ts';
+import type { DeliverEventInput } from '../../workflows/contract.ts';
 
 const input: DeliverEventInput = {
   deliveryId: 'dlv_1',

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { newEventId } from '../../src/client/event-id.ts';
 import { attemptErrorCodes } from '../../src/contracts/attempt.ts';
 import { idFloor, newId, timeOfId } from '../../src/domain/ids.ts';
-import { describeAttemptError, judgeAttempt } from '../../src/domain/outcome.ts';
+import { describeAttemptError, judgeAttempt, reasonOf } from '../../src/domain/outcome.ts';
 import { waitSeconds } from '../../src/domain/retry-schedule.ts';
 import { filtersThatMatch } from '../../src/domain/subscription.ts';
 import { wireBody, wireTimestamp } from '../../src/domain/wire-body.ts';
@@ -39,18 +39,19 @@ test('the ids that the client makes are like those of the service: they hold the
 test('every status has the outcome of the table', () => {
   for (let statusCode = 100; statusCode <= 599; statusCode += 1) {
     for (const isLast of [false, true]) {
-      const { outcome, reason } = judgeAttempt({ kind: 'answered', statusCode }, isLast);
+      const verdict = judgeAttempt({ kind: 'responded', statusCode }, isLast);
+      const [outcome, reason] = [verdict.outcome, reasonOf(verdict)];
       if (statusCode >= 200 && statusCode <= 299) expect([outcome, reason]).toEqual(['delivered', null]);
       else if (statusCode >= 400 && statusCode <= 499)
         expect([outcome, reason]).toEqual(['failed', 'client_error']);
       else expect([outcome, reason]).toEqual(isLast ? ['failed', 'retries_exhausted'] : ['retry', null]);
     }
   }
-  const errorOf = (statusCode: number) => judgeAttempt({ kind: 'answered', statusCode }, false).errorCode;
+  const errorOf = (statusCode: number) => judgeAttempt({ kind: 'responded', statusCode }, false).errorCode;
   expect([301, 304, 308].map(errorOf)).toEqual(['redirect', 'unexpected_status', 'redirect']);
   for (const code of attemptErrorCodes.filter((known) => !/client|server|redirect|unexpected/.test(known))) {
-    const { outcome, reason } = judgeAttempt({ kind: 'failed', code }, false);
-    expect([outcome, reason]).toEqual(
+    const verdict = judgeAttempt({ kind: 'failed', code }, false);
+    expect([verdict.outcome, reasonOf(verdict)]).toEqual(
       code === 'blocked_address' ? ['failed', 'blocked_address'] : ['retry', null],
     );
   }
@@ -60,7 +61,7 @@ test('an error says what happened; 304 is no redirect', () => {
   expect(describeAttemptError('server_error', 500)).toBe('Response 500: a fault at the receiver.');
   expect(describeAttemptError('client_error', 410)).toMatch(/^Response 410: .*not retried/);
   expect(describeAttemptError('redirect', 301)).toMatch(/^Response 301: redirects are not followed/);
-  const { errorCode } = judgeAttempt({ kind: 'answered', statusCode: 304 }, false);
+  const { errorCode } = judgeAttempt({ kind: 'responded', statusCode: 304 }, false);
   expect(errorCode && describeAttemptError(errorCode, 304)).toBe(
     'Response 304: no status that a receiver may end a request with. Respond with a 2xx status.',
   );

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { mayShare, nextFailedShare } from '../../src/delivery/permits.ts';
 import { groupSize, formGroups } from '../../src/domain/group.ts';
 import { newId } from '../../src/domain/ids.ts';
-import { mayShare, nextFailedShare } from '../../src/domain/webhook-health.ts';
 
 const delivery = (eventId = newId('evt')) => ({ id: newId('dlv'), eventId, webhookId: newId('wh') });
 const many = (count: number) => Array.from({ length: count }, () => delivery());

@@ -15,7 +15,7 @@ function makeSender(options: Partial<SenderOptions> = {}): (url: string) => Prom
   return (url) => sender.send({ url, accountId: 'acc_1', headers, body: Buffer.from('{"a":1}') });
 }
 
-function answered(result: SendResult): Extract<SendResult, { kind: 'answered' }> {
+function answered(result: SendResult): Extract<SendResult, { kind: 'responded' }> {
   if (result.kind === 'failed') throw new Error(`failed: ${result.code}`);
   return result;
 }
@@ -32,7 +32,7 @@ test('the request arrives as it was given', async () => {
     });
   });
   const result = await makeSender()(`${origin}/hook/ü?a=1&b=%20`);
-  expect(result).toMatchObject({ kind: 'answered', statusCode: 200, truncated: false });
+  expect(result).toMatchObject({ kind: 'responded', statusCode: 200, truncated: false });
   expect(answered(result).body.toString()).toBe('thanks');
   expect(result.startedAt.getTime()).toBeGreaterThan(Date.now() - 10_000);
   expect(result.durationMs).toBeLessThan(20_000);

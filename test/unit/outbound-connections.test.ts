@@ -21,7 +21,7 @@ function makeSender(options: Partial<SenderOptions> = {}): (url: string) => Prom
 }
 
 function outcome(result: SendResult): string | number {
-  return result.kind === 'answered' ? result.statusCode : result.code;
+  return result.kind === 'responded' ? result.statusCode : result.code;
 }
 
 /** An attempt without a deadline. */

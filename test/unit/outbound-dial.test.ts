@@ -16,7 +16,7 @@ async function send(url: string, options: Partial<SenderOptions>): Promise<strin
   const sender = createSender({ guard: open, timeoutMs: 5_000, ...options });
   onTestFinished(() => sender.close());
   const result = await sender.send({ url, accountId: 'acc_1', headers: {}, body: Buffer.from('{}') });
-  return result.kind === 'answered' ? result.statusCode : result.code;
+  return result.kind === 'responded' ? result.statusCode : result.code;
 }
 
 const manyOf = (count: number, prefix: string): string[] =>

@@ -21,7 +21,7 @@ function makeSender(options: Partial<SenderOptions>): Sender {
 }
 
 const outcome = (result: SendResult): string | number =>
-  result.kind === 'answered' ? result.statusCode : result.code;
+  result.kind === 'responded' ? result.statusCode : result.code;
 
 /** A receiver at `*.good.test`; `*.hang.test` is never found. */
 async function startBoth() {

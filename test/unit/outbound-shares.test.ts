@@ -48,7 +48,7 @@ test('the time limit and the duration do not begin before the attempt has its co
     ),
   );
   for (const [n, result] of results.entries()) {
-    expect(result).toMatchObject({ kind: 'answered', statusCode: 200 });
+    expect(result).toMatchObject({ kind: 'responded', statusCode: 200 });
     expect(result.startedAt.getTime() - before).toBeGreaterThanOrEqual(n * 290);
   }
   // With the waits, they would add up to three times that.
@@ -66,7 +66,7 @@ test('who has waited for 3 s is sent back, and nothing was sent', async () => {
   await expect(sender.send(request)).rejects.toThrow(SenderBusy);
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(2_900);
   release();
-  expect(await first).toMatchObject({ kind: 'answered', statusCode: 200 });
+  expect(await first).toMatchObject({ kind: 'responded', statusCode: 200 });
   expect(connectionCount()).toBe(1);
 });
 

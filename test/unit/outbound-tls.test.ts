@@ -20,7 +20,7 @@ async function send(port: number, ca?: string): Promise<{ code: string; detail: 
   onTestFinished(() => sender.close());
   const request = { accountId: 'acc_1', headers: {}, body: Buffer.from('{}') };
   const result = await sender.send({ ...request, url: `https://hook.test:${port}/` });
-  if (result.kind === 'answered') throw new Error(`response ${result.statusCode}`);
+  if (result.kind === 'responded') throw new Error(`response ${result.statusCode}`);
   return { code: result.code, detail: result.detail };
 }
 

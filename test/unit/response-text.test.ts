@@ -1,7 +1,7 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { responseText } from '../../src/api/response-text.ts';
-import { boundHeaders } from '../../src/outbound/answer-headers.ts';
+import { boundHeaders } from '../../src/outbound/response-headers.ts';
 
 const show = (body: Buffer, headers: Record<string, string> = {}, truncated = false) =>
   responseText({ headers, body, truncated });

@@ -14,7 +14,7 @@ import {
 import type { Deps } from '../../deps.ts';
 import { ApiError } from '../../errors.ts';
 import { isTemporalUnavailable } from '../../temporal/client.ts';
-import { startRecovery, signalRecovery } from '../../dispatch/recoveries.ts';
+import { startRecovery, signalRecovery } from '../../dispatch/recovery-workflow.ts';
 import type { RecoverySignal } from '../../../workflows/contract.ts';
 import { accountOf } from '../auth.ts';
 import { fault, validationError } from '../problem-details.ts';

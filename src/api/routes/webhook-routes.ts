@@ -1,6 +1,4 @@
 import { z } from 'zod';
-import { errorDetailOf, responseOf, statusOf } from '../../../activities/attempt-results.ts';
-import { sendAttempt } from '../../../activities/send-attempt.ts';
 import type { Attempt } from '../../contracts/attempt.ts';
 import { eventTypeExamples } from '../../contracts/event-types.ts';
 import { idPattern } from '../../contracts/id.ts';
@@ -15,11 +13,11 @@ import {
 } from '../../contracts/webhook.ts';
 import { readCap } from '../../db/read-stats.ts';
 import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks-table.ts';
+import { sendSigned } from '../../delivery/signed-request.ts';
 import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
-import { judgeAttempt } from '../../domain/outcome.ts';
 import { newSecret } from '../../domain/signature.ts';
-import { bodyFor, wireBody, wireTimestamp } from '../../domain/wire-body.ts';
+import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
 import { findHostFault } from '../../outbound/host-faults.ts';
 import { accountOf } from '../auth.ts';
@@ -126,33 +124,10 @@ export const webhookRoutes = [
         timestamp: wireTimestamp(new Date()),
         data: eventTypeExamples[body.event].data,
       });
-      const sentBody = bodyFor(webhook.format, wire);
-      const { attemptId, sent } = await sendAttempt(deps, {
-        accountId: accountOf(key),
-        webhookId: webhook.id,
-        url: webhook.url,
-        sealedSecret: webhook.sealedSecret,
-        previousSealedSecret: webhook.previousSealedSecret,
-        previousSecretUntil: webhook.previousSecretUntil,
-        eventId,
-        eventType: body.event,
-        body: sentBody,
-        isTest: true,
-      });
-      const { outcome, errorCode } = judgeAttempt(sent, true);
-      const made = {
-        id: attemptId,
-        number: 1,
-        startedAt: sent.startedAt,
-        durationMs: Math.round(sent.durationMs),
-        statusCode: statusOf(sent),
-        outcome,
-        errorCode,
-        request: { url: webhook.url, format: webhook.format, bodyBytes: sentBody.length },
-        errorDetail: errorDetailOf(sent),
-        response: responseOf(sent),
-      };
-      const attempt: Attempt = await toAttempt(made, { eventId, eventType: body.event, isTest: true });
+      const sent = { eventId, eventType: body.event, isTest: true };
+      const request = { ...webhook, webhookId: webhook.id, ...sent, body: wire };
+      const made = await sendSigned(deps, request, null);
+      const attempt: Attempt = await toAttempt({ ...made, number: 1 }, sent);
       return { status: 200, body: { webhook_id: webhook.id, event_id: eventId, event: body.event, attempt } };
     },
   }),

@@ -1,5 +1,4 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Logger } from 'pino';
 import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
 import {
@@ -9,15 +8,16 @@ import {
   type RecoveryRow,
   type RecoveryToCheck,
 } from '../db/recoveries-table.ts';
+import type { SignalRequest } from '../domain/delivery-run.ts';
+import { every, type Loop } from '../every.ts';
+import { isTemporalUnavailable, within, type Temporal } from '../temporal/client.ts';
 import {
   recoverySignalNames,
   taskQueue,
   type RecoverWebhookInput,
   type RecoverySignal,
-  type SignalRequest,
 } from '../../workflows/contract.ts';
-import { isTemporalUnavailable, within, type Temporal } from '../temporal/client.ts';
-import { every, type Loop } from './every.ts';
+import { searchKeys } from '../../workflows/delivery-start.ts';
 import { callTimeoutMs, checkRunningSeconds } from './limits.ts';
 import { describeWorkflow } from './start.ts';
 
@@ -26,11 +26,6 @@ type Startable = Pick<RecoveryRow, 'id' | 'accountId' | 'webhookId' | 'status'>;
 
 const batchSize = 20;
 const checkMs = 5000;
-
-const keys = {
-  account: defineSearchAttributeKey('FltrAccount', 'KEYWORD'),
-  webhook: defineSearchAttributeKey('FltrWebhook', 'KEYWORD_LIST'),
-};
 
 /** A recovery's workflow has its id, and is started once: after it has ended, never again. */
 function startOptions({ id, accountId, webhookId, status }: Startable) {
@@ -42,8 +37,8 @@ function startOptions({ id, accountId, webhookId, status }: Startable) {
     args: [input] as [RecoverWebhookInput],
     staticSummary: `recover ${webhookId}`,
     typedSearchAttributes: [
-      { key: keys.account, value: accountId },
-      { key: keys.webhook, value: [webhookId] },
+      { key: searchKeys.account, value: accountId },
+      { key: searchKeys.webhook, value: [webhookId] },
     ],
   };
 }

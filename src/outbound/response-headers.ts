@@ -9,7 +9,7 @@ const controlCharacters = /[^\P{Cc}\t\u0080-\u009f]/gu;
 const wanted = ['retry-after', 'content-type'];
 
 /**
- * The headers of an answer that are kept, repeated ones joined with a comma: at most 64 and 8 KiB. What does not fit is
+ * The headers of a response that are kept, repeated ones joined with a comma: at most 64 and 8 KiB. What does not fit is
  * left out whole; `retry-after` and `content-type` come first. Control characters are replaced by U+FFFD.
  *
  * @param headers names in lower case
@@ -18,15 +18,15 @@ const wanted = ['retry-after', 'content-type'];
  */
 export function boundHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
   const kept: [string, string][] = [];
-  let room = maxHeaderCharacters;
+  let left = maxHeaderCharacters;
   const keep = (name: string, value: string | string[] | undefined): void => {
     if (value === undefined || kept.length === maxHeaders) return;
     const joined = headerText(Array.isArray(value) ? value.join(', ') : value);
     // The database holds no NUL, and no receiver means another one of these.
     const text = joined.replace(controlCharacters, '\ufffd');
     const cost = name.length + text.length;
-    if (cost > room) return;
-    room -= cost;
+    if (cost > left) return;
+    left -= cost;
     kept.push([name, text]);
   };
   for (const name of wanted) keep(name, headers[name]);

@@ -1,15 +1,15 @@
-/** How much of an answer's body is kept, in bytes. */
+/** How much of a response's body is kept, in bytes. */
 const maxBodyBytes = 16 * 1024;
 
 export type BodyKeeper = {
-  /** Takes the next piece. False: it had more than is kept, and the rest is not wanted. */
+  /** Adds the next piece. False: it had more than is kept, and the rest is not wanted. */
   keep(chunk: Buffer): boolean;
   /** What came, at most 16 KiB. */
   read(): Buffer;
 };
 
 /**
- * Keeps the begin of a body that comes in pieces. The bytes are as they came: Content-Encoding is not undone, so a
+ * Keeps the beginning of a body that comes in pieces. The bytes are as they came: Content-Encoding is not undone, so a
  * decompression bomb stays small.
  *
  * @example
@@ -23,8 +23,8 @@ export function createBodyKeeper(maxBytes = maxBodyBytes): BodyKeeper {
 
   return {
     keep(chunk) {
-      const taken = Math.min(chunk.length, maxBytes - size);
-      const needed = size + taken;
+      const added = Math.min(chunk.length, maxBytes - size);
+      const needed = size + added;
       if (needed > kept.length) {
         // Most bodies come in one piece; of those that do not, each byte is copied a few times at most.
         const larger = Buffer.allocUnsafe(
@@ -34,9 +34,9 @@ export function createBodyKeeper(maxBytes = maxBodyBytes): BodyKeeper {
         kept = larger;
       }
       // Copied, because a chunk may hold on to a far larger slab.
-      chunk.copy(kept, size, 0, taken);
+      chunk.copy(kept, size, 0, added);
       size = needed;
-      return taken === chunk.length;
+      return added === chunk.length;
     },
     read: () => kept.subarray(0, size),
   };

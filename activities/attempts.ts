@@ -1,0 +1,98 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { moveToOwn } from '../src/db/owners.ts';
+import { isDatabaseUnavailable, type Pool } from '../src/db/pool.ts';
+import type { MakeAttempt } from '../src/delivery/attempt.ts';
+import type { Permits } from '../src/delivery/permits.ts';
+import type { AttemptInput, AttemptResult } from '../src/domain/attempt-result.ts';
+import { describeAttemptError } from '../src/domain/outcome.ts';
+import type { StoredEntry } from '../src/domain/timeline.ts';
+import type { AttemptGroupInput, GroupAttempt } from '../workflows/contract.ts';
+
+type Deps = {
+  makeAttempt: MakeAttempt;
+  /** Called for each workflow whose first attempts have been made. */
+  onFirstAttempts: (workflowId: string) => void;
+};
+type GroupDeps = Deps & {
+  pool: Pool;
+  permits: Permits;
+  /** Called when deliveries wait for their own workflow. */
+  wakeStarts: () => void;
+};
+
+/** One attempt of a delivery. */
+export function createAttemptDelivery({ makeAttempt, onFirstAttempts }: Deps) {
+  return async (input: AttemptInput): Promise<AttemptResult> => {
+    let result: AttemptResult | null = null;
+    try {
+      result = await makeAttempt({ ...input, run: currentRun(), isGrouped: false });
+    } finally {
+      if (input.number === 1 && result?.next !== 'busy') onFirstAttempts(input.deliveryId);
+    }
+    if (!result)
+      throw ApplicationFailure.nonRetryable(`There is no delivery ${input.deliveryId}`, 'delivery_missing');
+    // What no retry can correct is thrown, so that Temporal shows it as a failure.
+    if (result.next !== 'fail' || result.reason === 'retries_exhausted') return result;
+    throw ApplicationFailure.create({
+      message: describeAttemptError(result.reason, result.attempt.statusCode),
+      type: result.reason,
+      nonRetryable: true,
+      details: [result],
+      // The receiver's response, not a fault of ours: no warning in the worker's log.
+      category: ApplicationFailureCategory.BENIGN,
+    });
+  };
+}
+
+/**
+ * The first attempts of a group, side by side, each recorded as it ends. Run again after a worker died half-way, it sends
+ * only what was not recorded.
+ *
+ * @throws where PostgreSQL cannot be reached, once all requests under way have ended
+ */
+export function createAttemptGroup({ pool, makeAttempt, permits, onFirstAttempts, wakeStarts }: GroupDeps) {
+  /** Null: left to the delivery's own workflow. */
+  const attempt = async (input: AttemptInput): Promise<GroupAttempt['result']> => {
+    if (!permits.mayShare(input.webhookId)) return null;
+    try {
+      const result = await makeAttempt({ ...input, run: currentRun(), isGrouped: true });
+      if (result === null) return { next: 'stop', status: 'ended', attempt: null, seconds: null };
+      return result.next === 'busy' ? null : result;
+    } catch (error) {
+      if (isDatabaseUnavailable(error)) throw error;
+      // What is wrong with one shows in its own workflow, and delays no other one.
+      return null;
+    }
+  };
+
+  return async (input: AttemptGroupInput): Promise<GroupAttempt[]> => {
+    const { deliveries, scheduledSeconds, startedAt: at } = input;
+    const { runId, workflowId } = currentRun();
+    const started: StoredEntry = { at, type: 'started', run_id: runId, workflow_id: workflowId };
+    const first = { number: 1, scheduledSeconds, trigger: 'due', notes: [started] } as const;
+    const outcomes = await Promise.allSettled(
+      deliveries.map(({ id: deliveryId, webhookId }) => attempt({ deliveryId, webhookId, ...first })),
+    );
+    onFirstAttempts(workflowId);
+    const attempts = outcomes.map((each, index) => {
+      // Only now: run again before all have ended, it would repeat what is on the wire.
+      if (each.status === 'rejected') throw each.reason;
+      return { deliveryId: deliveries[index]?.id ?? '', result: each.value };
+    });
+    const left = attempts.filter(({ result }) => result === null).map(({ deliveryId }) => deliveryId);
+    if (left.length > 0) {
+      await moveToOwn(pool, left, workflowId);
+      wakeStarts();
+    }
+    return attempts;
+  };
+}
+
+/** The workflow's run that called this activity. */
+function currentRun(): { workflowId: string; runId: string } {
+  const { workflowExecution } = Context.current().info;
+  if (!workflowExecution) throw new Error('This activity is called by workflows only');
+  const { workflowId, runId } = workflowExecution;
+  return { workflowId, runId };
+}

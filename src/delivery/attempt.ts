@@ -1,0 +1,194 @@
+import type { DeliveryStatus, FailureReason } from '../contracts/delivery.ts';
+import type { AttemptRow, StoredAttempt } from '../db/attempts.ts';
+import { archiveEntries } from '../db/deliveries-table.ts';
+import type { AttemptContext } from '../db/load-attempts.ts';
+import { markEndedRun } from '../db/owners.ts';
+import { stopOrGoOn } from '../db/stop-delivery.ts';
+import {
+  entriesOfResult,
+  resultOf,
+  waitEntry,
+  type AttemptInput,
+  type AttemptResult,
+} from '../domain/attempt-result.ts';
+import { reasonOf } from '../domain/outcome.ts';
+import { isOperational } from '../domain/subscription.ts';
+import type { StoredEntry } from '../domain/timeline.ts';
+import { SenderBusy } from '../outbound/sender-busy.ts';
+import type { Sender } from '../outbound/sender.ts';
+import type { SecretBox } from '../security/secret-box.ts';
+import type { Permits } from './permits.ts';
+import { endOfAttempt, sendSigned } from './signed-request.ts';
+import { createStatements, type StatementDeps } from './statements.ts';
+
+export type AttemptDeps = StatementDeps & {
+  sender: Sender;
+  secretBox: SecretBox;
+  permits: Permits;
+  /** Called for every attempt that was made, once it is recorded. `reason`: why it ended its delivery failed, if it did. */
+  onAttempt: (made: { context: AttemptContext; row: AttemptRow; reason: FailureReason | null }) => void;
+  /** Called for every attempt that the hourly cap deferred. */
+  onDeferred: () => void;
+};
+
+type AttemptRequest = AttemptInput & {
+  /** The run that makes the attempt: the delivery's own, or a group's. */
+  run: { workflowId: string; runId: string };
+  /** It is made beside others, in a group's run. */
+  isGrouped: boolean;
+};
+
+/** Makes one attempt of a delivery, and records it. Null: there is no such delivery. */
+export type MakeAttempt = (request: AttemptRequest) => Promise<AttemptResult | null>;
+
+/** How often a slot is requested again after the delivery was held or released meanwhile. Then the activity fails, and Temporal retries it. */
+const maxSlotRequests = 3;
+
+/** Load → check → sign → send → record, with a permit. A second run of an attempt that was recorded sends nothing. */
+export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
+  const { pool, permits, onAttempt, onDeferred } = deps;
+  const { load, takeSlot, record, notifyFailed } = createStatements(deps);
+
+  async function makeAttempt(request: AttemptRequest): Promise<AttemptResult | null> {
+    const permit = await permits.acquire(request.webhookId, request.isGrouped);
+    if ('seconds' in permit) return { next: 'busy', seconds: permit.seconds };
+    let made: StoredAttempt | null = null;
+    try {
+      const context = await load(request);
+      if (!context) return null;
+      const { number, recorded, body } = context;
+      if (recorded) return await useRecorded(recorded, context, request);
+      const obstacle = await findObstacle(context, request);
+      if (obstacle) return obstacle;
+      if (body === null) throw new Error(`The payload of ${context.eventId} was removed`);
+      const sent = await sendSigned(deps, { ...context, body }, request.scheduledSeconds);
+      made = { ...sent, number };
+      const status = await recordMade(made, context, request);
+      // The wait counts only where the delivery still waits.
+      const waitSeconds = status === 'retrying' ? made.waitSeconds : null;
+      const result = resultOf({ ...made, waitSeconds }, status);
+      onAttempt({ context, row: made, reason: result.next === 'fail' ? result.reason : null });
+      if (result.next === 'fail') await notify(context, result.reason);
+      return result;
+    } catch (error) {
+      if (error instanceof SenderBusy) return { next: 'busy', seconds: error.seconds };
+      throw error;
+    } finally {
+      permit.release(made && { durationMs: made.durationMs, isFailed: made.outcome !== 'delivered' });
+    }
+  }
+
+  /** By an earlier run of this activity, which died before it could report it, or by a group. */
+  async function useRecorded(
+    recorded: AttemptRow,
+    context: AttemptContext,
+    { run, notes }: AttemptRequest,
+  ): Promise<AttemptResult> {
+    const { deliveryId } = context;
+    const result = resultOf(recorded, context.status);
+    if (result.next === 'fail') {
+      // The earlier run may have died before it did these.
+      await notify(context, result.reason);
+      if (context.ownerId === run.workflowId) await markEndedRun(pool, deliveryId, run.runId);
+    }
+    await archiveEntries(pool, deliveryId, notes);
+    return result;
+  }
+
+  /** Why no attempt is made now; null: it may be made. */
+  async function findObstacle(
+    context: AttemptContext,
+    { run, notes, trigger }: AttemptRequest,
+  ): Promise<AttemptResult | null> {
+    const { deliveryId, number, webhookId, status, nextAttemptAt, waitReason, now } = context;
+    const mayGo =
+      context.isActive &&
+      !context.isDeleted &&
+      context.body !== null &&
+      context.ownerId === run.workflowId &&
+      (status === 'pending' || status === 'retrying');
+    const stop = async (): Promise<AttemptResult | null> => {
+      const stopped = await stopOrGoOn(pool, { deliveryId, ownerId: run.workflowId, notes });
+      return stopped === 'goes_on' ? null : { next: 'stop', status: stopped, attempt: null, seconds: null };
+    };
+    if (!mayGo) {
+      const stopped = await stop();
+      if (stopped) return stopped;
+    }
+    if (trigger === 'wake' && mayGo && nextAttemptAt && waitReason && nextAttemptAt > now) {
+      const deferral = deferralOf(now, nextAttemptAt, waitReason);
+      await archiveEntries(pool, deliveryId, [...notes, deferralEntry(deferral)]);
+      return deferral;
+    }
+    // Operational events do not count.
+    if (!context.isNearCap || isOperational(context.eventType)) return null;
+    for (let requests = 0; requests < maxSlotRequests; requests += 1) {
+      const slot = await takeSlot({
+        deliveryId,
+        number,
+        webhookId,
+        ownerId: run.workflowId,
+        runId: run.runId,
+        notes,
+        entryOf: (at, until) => deferralEntry(deferralOf(at, until, 'hourly_cap')),
+      });
+      if (slot.is === 'granted') return null;
+      if (slot.is === 'deferred') {
+        onDeferred();
+        return deferralOf(slot.at, slot.until, 'hourly_cap');
+      }
+      const stopped = await stop();
+      if (stopped) return stopped;
+    }
+    throw new Error(`${deliveryId} was held and released again and again while its attempt was decided`);
+  }
+
+  /** The state of the delivery since: it may have been held or canceled during the attempt. */
+  async function recordMade(
+    made: StoredAttempt,
+    { deliveryId, webhookId, activation, eventType }: AttemptContext,
+    { run, notes }: AttemptRequest,
+  ): Promise<DeliveryStatus> {
+    const { number, outcome, waitSeconds } = made;
+    const endedAt = endOfAttempt(made);
+    const planned = outcome === 'retry' ? 'retrying' : outcome;
+    const [attempt, ...nextEntries] = entriesOfResult(resultOf(made, planned));
+    const status = await record({
+      ...made,
+      deliveryId,
+      webhookId,
+      activation,
+      countsForCap: !isOperational(eventType),
+      status: planned,
+      reason: reasonOf(made),
+      nextAttemptAt: waitSeconds === null ? null : new Date(endedAt.getTime() + waitSeconds * 1000),
+      endedAt: outcome === 'retry' ? null : endedAt,
+      run,
+      entries: attempt ? [...notes, attempt] : notes,
+      nextEntries,
+    });
+    // Run again, this activity finds what the other one recorded.
+    if (status === null)
+      throw new Error(`Attempt ${number} of ${deliveryId} was made and recorded by another run`);
+    return status;
+  }
+
+  /** Emits `delivery.failed`; never about a delivery of such an event. */
+  async function notify(context: AttemptContext, reason: FailureReason): Promise<void> {
+    if (!isOperational(context.eventType)) await notifyFailed({ ...context, reason });
+  }
+
+  return makeAttempt;
+}
+
+type Deferral = Extract<AttemptResult, { next: 'defer' }>;
+
+const deferralOf = (at: Date, until: Date, reason: Deferral['reason']): Deferral => ({
+  next: 'defer',
+  at: at.toISOString(),
+  until: until.toISOString(),
+  reason,
+});
+
+/** Marked as written by no run: if the worker dies before it reports the deferral to Temporal, no history has it. */
+const deferralEntry = (deferral: Deferral): StoredEntry => ({ ...waitEntry(deferral), outside: true });

@@ -1,0 +1,96 @@
+import type { StoredAttempt } from '../db/attempts.ts';
+import type { WebhookFormat } from '../contracts/webhook-format.ts';
+import { newId } from '../domain/ids.ts';
+import { judgeAttempt } from '../domain/outcome.ts';
+import { attemptHeaders } from '../domain/request-headers.ts';
+import { waitSeconds } from '../domain/retry-schedule.ts';
+import { signingSecrets } from '../domain/signing-secrets.ts';
+import { bodyFor } from '../domain/wire-body.ts';
+import type { Sender, SendResult } from '../outbound/sender.ts';
+import type { SecretBox } from '../security/secret-box.ts';
+
+type SignedRequest = {
+  accountId: string;
+  webhookId: string;
+  url: string;
+  format: WebhookFormat;
+  sealedSecret: string | null;
+  previousSealedSecret: string | null;
+  previousSecretUntil: Date | null;
+  eventId: string;
+  eventType: string;
+  traceparent?: string | null;
+  /** The event's; it is sent in the webhook's format. */
+  body: Buffer;
+  isTest?: boolean;
+};
+type MadeAttempt = Omit<StoredAttempt, 'number'>;
+
+/**
+ * Signs and sends one request, and judges what came of it. Deliveries and test events go this way.
+ *
+ * @param scheduledSeconds the schedule's wait after this attempt; null: it is the last one
+ * @throws SenderBusy where nothing was sent
+ */
+export async function sendSigned(
+  { sender, secretBox }: { sender: Sender; secretBox: SecretBox },
+  request: SignedRequest,
+  scheduledSeconds: number | null,
+): Promise<MadeAttempt> {
+  const { url, format, accountId, isTest } = request;
+  const id = newId('att');
+  const body = bodyFor(format, request.body);
+  // Signed only when the request begins: after a long wait for capacity a receiver would refuse the signature as too old.
+  const headers = (at: Date) => sign(secretBox, { ...request, attemptId: id, body, at });
+  const sent = await sender.send({ url, accountId, isTest, headers, body });
+  return { id, request: { url, format, bodyBytes: body.length }, ...judge(sent, scheduledSeconds) };
+}
+
+function sign(
+  secretBox: SecretBox,
+  { sealedSecret, webhookId, ...request }: SignedRequest & { attemptId: string; at: Date },
+): Record<string, string> {
+  if (sealedSecret === null) throw new Error(`Webhook ${webhookId} has no secret`);
+  const sealed = signingSecrets({
+    current: sealedSecret,
+    previous: request.previousSealedSecret,
+    previousUntil: request.previousSecretUntil,
+    now: request.at,
+  });
+  const [first, ...others] = sealed.standard;
+  const open = (secret: string) => secretBox.openToSign(secret, webhookId);
+  const secrets = {
+    body: open(sealed.body),
+    standard: [open(first), ...others.map(open)] as [string, ...string[]],
+  };
+  return attemptHeaders({ ...request, secrets });
+}
+
+function judge(sent: SendResult, scheduledSeconds: number | null) {
+  const { startedAt, durationMs } = sent;
+  const { outcome, errorCode } = judgeAttempt(sent, scheduledSeconds === null);
+  const unread = { statusCode: null, headers: {} as Record<string, string> };
+  // Of a response that is not valid HTTP, what could be read.
+  const { statusCode, headers, body, truncated } =
+    sent.kind === 'responded'
+      ? sent
+      : { ...(sent.response ?? unread), body: Buffer.alloc(0), truncated: true };
+  const retryAfter = sent.kind === 'responded' ? headers['retry-after'] : undefined;
+  const now = endOfAttempt(sent);
+  return {
+    startedAt,
+    durationMs,
+    statusCode,
+    outcome,
+    errorCode,
+    waitSeconds:
+      outcome === 'retry' && scheduledSeconds !== null
+        ? waitSeconds({ scheduledSeconds, statusCode, retryAfter, now })
+        : null,
+    response: statusCode === null ? null : { headers, body, truncated },
+    errorDetail: sent.kind === 'failed' ? (sent.detail ?? null) : null,
+  };
+}
+
+export const endOfAttempt = ({ startedAt, durationMs }: { startedAt: Date; durationMs: number }): Date =>
+  new Date(startedAt.getTime() + durationMs);

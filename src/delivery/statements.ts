@@ -1,0 +1,64 @@
+import type { DeliveryStatus } from '../contracts/delivery.ts';
+import { recordAttempts, type AttemptRecord } from '../db/record-attempts.ts';
+import { createBatcher } from '../db/batcher.ts';
+import { notifyFailed, type FailedDelivery } from '../db/failed-deliveries.ts';
+import { loadAttempts, type AttemptContext, type AttemptToLoad } from '../db/load-attempts.ts';
+import type { Pool } from '../db/pool.ts';
+import { takeSlots, type Limits, type Slot, type SlotRequest } from '../db/rate-limit-slots.ts';
+
+export type StatementDeps = {
+  pool: Pool;
+  limits: Limits;
+  /** Called when deliveries wait for an owner. */
+  wakeDispatcher: () => void;
+};
+
+/** What attempts read and write. Those that do so at about the same time share a statement. */
+export function createStatements({ pool, limits, wakeDispatcher }: StatementDeps) {
+  return {
+    /** Null: there is no such delivery. */
+    load: createBatcher<AttemptToLoad, AttemptContext | null>({
+      maxSize: 64,
+      concurrency: 2,
+      run: async (attempts) => {
+        const keyOf = ({ deliveryId, number }: AttemptToLoad) => `${deliveryId} ${number}`;
+        const loaded = await loadAttempts(pool, attempts, limits.cap);
+        const byKey = new Map(loaded.map((context) => [keyOf(context), context]));
+        return attempts.map((each) => byKey.get(keyOf(each)) ?? null);
+      },
+    }),
+    takeSlot: createBatcher<SlotRequest, Slot>({
+      maxSize: 256,
+      concurrency: 2,
+      run: async (requests) => {
+        const slots = new Map<SlotRequest, Slot>();
+        for (const webhookId of new Set(requests.map((request) => request.webhookId))) {
+          const ofWebhook = requests.filter((request) => request.webhookId === webhookId);
+          const decided = await takeSlots(pool, webhookId, limits, ofWebhook);
+          decided.forEach((slot, index) => {
+            const request = ofWebhook[index];
+            if (request) slots.set(request, slot);
+          });
+        }
+        return requests.map((request) => slots.get(request) ?? { is: 'changed' });
+      },
+    }),
+    /** The state of the delivery since; null: another run has recorded this attempt. */
+    record: createBatcher<AttemptRecord, DeliveryStatus | null>({
+      maxSize: 64,
+      concurrency: 2,
+      run: async (records) => {
+        const statuses = await recordAttempts(pool, records);
+        return records.map(({ deliveryId }) => statuses.get(deliveryId) ?? null);
+      },
+    }),
+    notifyFailed: createBatcher<FailedDelivery, void>({
+      maxSize: 256,
+      concurrency: 1,
+      run: async (failed) => {
+        if (await notifyFailed(pool, failed)) wakeDispatcher();
+        return failed.map(() => undefined);
+      },
+    }),
+  };
+}
