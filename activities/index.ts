@@ -22,7 +22,7 @@ import type {
   RescheduleInput,
   SetRecoveryStatusInput,
 } from '../workflows/contract.ts';
-import { createAttemptDelivery, createAttemptGroup } from './attempts.ts';
+import { createAttemptDelivery, createAttemptGroup } from './attempt-deliveries.ts';
 import { createRemoveOldBatch } from './remove-old-batch.ts';
 
 export type ActivityDeps = AttemptDeps & {
@@ -83,7 +83,7 @@ export function createActivities(deps: ActivityDeps) {
   };
 }
 
-/** How often an activity under way says so; workflows allow three times that before they take its worker for dead. */
+/** Workflows allow three times that before they regard its worker as dead. */
 const heartbeatMs = 3000;
 
 function withHeartbeat<In, Out>(run: (input: In) => Promise<Out>): (input: In) => Promise<Out> {

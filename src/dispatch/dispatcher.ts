@@ -34,7 +34,7 @@ type Deps = StartDeps & {
 type Start = { workflowId: string; deliveries: Startable[]; assignedAt: number };
 
 export type Dispatcher = {
-  /** Chooses owners for deliveries that are about to be inserted, as far as there is room. Never waits. */
+  /** Chooses owners for deliveries that are about to be inserted, as far as there is capacity. Never waits. */
   reserve(deliveries: readonly Startable[]): Reservation;
   /** Deliveries without an owner may have been committed. */
   wake(): void;
@@ -49,7 +49,7 @@ export function createDispatcher(deps: Deps): Dispatcher {
   const inFlight = new Set<Promise<void>>();
   /** Reserved by inserts that are not committed yet. */
   let reserved = 0;
-  /** Groups that are formed and wait for room. */
+  /** Groups that are formed and wait for capacity. */
   const formed: Start[] = [];
   let pausedUntil = 0;
   let isClosed = false;
@@ -62,7 +62,7 @@ export function createDispatcher(deps: Deps): Dispatcher {
   const launch = async ({ workflowId, deliveries, assignedAt }: Start): Promise<void> => {
     const [only] = deliveries;
     const deadline = assignedAt + startWithinMs;
-    // It waited for too long: it is the reconciler's by now.
+    // It waited for too long: the reconciler starts it by now.
     if (Date.now() >= deadline) return;
     const watched = firstAttempts.watch(workflowId);
     try {
@@ -73,7 +73,7 @@ export function createDispatcher(deps: Deps): Dispatcher {
       if (isTemporalUnavailable(error)) {
         // Nothing is lost: the reconciler starts what has an owner.
         if (!isPaused())
-          log.warn('Temporal is unavailable: the reconciler starts what waits when it is back');
+          log.warn('Temporal is unavailable: the reconciler starts waiting deliveries when it is back');
         pausedUntil = Date.now() + 1000;
         formed.length = 0;
       } else {
@@ -93,7 +93,7 @@ export function createDispatcher(deps: Deps): Dispatcher {
     });
     inFlight.add(flight);
   };
-  /** Uses the room that there is: for groups that are formed, then for rows that have no owner. */
+  /** Uses the free capacity: for groups that are formed, then for rows that have no owner. */
   const fill = (): void => {
     while (free() > 0) {
       const next = formed.shift();
@@ -103,14 +103,14 @@ export function createDispatcher(deps: Deps): Dispatcher {
     if (free() > 0 && hasUnowned) loop.wake();
   };
 
-  /** Workflows for deliveries, at most `room`: each has its own if there are enough, else all share. */
-  const form = (deliveries: readonly Startable[], room: number): Start[] => {
+  /** Workflows for deliveries, at most `capacity`: each has its own if there are enough, else all share. */
+  const form = (deliveries: readonly Startable[], capacity: number): Start[] => {
     const assignedAt = Date.now();
-    if (deliveries.length <= room || deliveriesPerWorkflow === 1)
+    if (deliveries.length <= capacity || deliveriesPerWorkflow === 1)
       return deliveries
-        .slice(0, room)
+        .slice(0, capacity)
         .map((delivery) => ({ workflowId: delivery.id, deliveries: [delivery], assignedAt }));
-    return formGroups(deliveries, deliveriesPerWorkflow, room).map((group) => ({
+    return formGroups(deliveries, deliveriesPerWorkflow, capacity).map((group) => ({
       workflowId: group.length === 1 ? (group[0]?.id ?? '') : newId('grp'),
       deliveries: group,
       assignedAt,
@@ -120,14 +120,14 @@ export function createDispatcher(deps: Deps): Dispatcher {
 
   /** Assigns owners to the oldest rows that have none, and starts them. Whether there is more to do now. */
   const assign = async (): Promise<boolean> => {
-    const room = free();
-    if (room <= 0) return false;
+    const capacity = free();
+    if (capacity <= 0) return false;
     hasUnowned = false;
-    const limit = room * deliveriesPerWorkflow;
+    const limit = capacity * deliveriesPerWorkflow;
     const { starts, queued, isFull } = await withTransaction(pool, async (client) => {
       const rows = await lockUnowned(client, limit);
       const first = rows.filter(isFirst);
-      const chosen = form(first, room);
+      const chosen = form(first, capacity);
       const later = rows.filter((row) => !isFirst(row));
       const assignments: Assignment[] = [
         ...chosen.flatMap(({ workflowId, deliveries }) =>
@@ -136,11 +136,11 @@ export function createDispatcher(deps: Deps): Dispatcher {
         ...later.map(({ id }) => ({ id, ownerId: id, isQueued: true })),
       ];
       if (assignments.length > 0) await assignOwners(client, assignments);
-      const taken = chosen.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
+      const assigned = chosen.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
       return {
         starts: chosen,
         queued: later.length,
-        isFull: rows.length === limit || taken < first.length,
+        isFull: rows.length === limit || assigned < first.length,
       };
     });
     if (isFull) hasUnowned = true;
@@ -159,15 +159,15 @@ export function createDispatcher(deps: Deps): Dispatcher {
     },
     reserve(deliveries) {
       const mine = deliveries.filter(isFirst);
-      const room = hasUnowned || formed.length > 0 ? 0 : Math.max(0, free());
+      const capacity = hasUnowned || formed.length > 0 ? 0 : Math.max(0, free());
       let starts: Start[] = [];
-      if (room > 0) starts = form(mine, room);
+      if (capacity > 0) starts = form(mine, capacity);
       else if (!isPaused() && mine.length >= leastFormedGroup && deliveriesPerWorkflow > 1)
         starts = form(mine, maxFormedGroups - formed.length).filter(
           ({ deliveries: group }) => group.length >= leastFormedGroup,
         );
-      // A group that waits for room has none to give back.
-      const count = room > 0 ? starts.length : 0;
+      // Groups that wait for capacity reserve none.
+      const count = capacity > 0 ? starts.length : 0;
       reserved += count;
       const owners = new Map(
         starts.flatMap(({ workflowId, deliveries: owned }) => owned.map(({ id }) => [id, workflowId])),

@@ -1,6 +1,6 @@
 /** Knows when the first attempts of a workflow that this process started have been made, by this process. */
 export type FirstAttempts = {
-  /** Call it before the start; `until` settles when they are made, or after so many milliseconds from its call. */
+  /** Call it before the start; `until` resolves when they are made, or after so many milliseconds from its call. */
   watch(workflowId: string): { until(milliseconds: number): Promise<void>; forget(): void };
   made(workflowId: string): void;
 };

@@ -10,7 +10,7 @@
  *
  * A start is in flight until the first attempts of its workflow are made, or until `maxFlightMs` have passed since Temporal
  * acknowledged it, so that a receiver that hangs holds up nobody. This is what paces the service: it starts no more than it
- * can attempt. What waits stays in PostgreSQL, oldest first; in memory there are at most `maxFormedGroups` groups.
+ * can attempt. Waiting deliveries stay in PostgreSQL, oldest first; in memory there are at most `maxFormedGroups` groups.
  *
  * Deliveries to webhooks that hang or fail, those whose first attempt is over, and those that a group did not deliver get
  * workflows of their own. They are queued for the reconciler, which starts `maxReconciledAtOnce` at once, so that they
@@ -27,13 +27,13 @@ export const maxStartsUngrouped = 32;
 
 export const maxFlightMs = 250;
 
-/** Where other processes make the attempts, nothing is heard of them here: four starts in so long keep a small server busy. */
+/** Where other processes make the attempts, this process does not learn of them: four starts in so long keep a small server busy. */
 export const maxFlightForOthersMs = 100;
 
-/** Deliveries that are accepted together and fill at least this much of a group form groups at once, before there is room. */
+/** Deliveries that are accepted together and fill at least this much of a group form groups at once, before there is capacity. */
 export const leastFormedGroup = 16;
 
-/** Groups whose owner is written and whose start waits for room: about a second's work. */
+/** Groups whose owner is written and whose start waits for capacity: about a second's work. */
 export const maxFormedGroups = 32;
 
 /** How often the dispatcher looks for rows that other processes left without an owner. */

@@ -97,7 +97,7 @@ export async function reconcileDue(deps: Deps, kind: 'start' | 'check'): Promise
   const others: Due[] = [];
   for (const delivery of due) {
     const { ownerId, status } = delivery;
-    // What waits for a group's workflow is checked once a group.
+    // Those that wait for a group's workflow are checked once a group.
     if (ownerId !== null && isGroupId(ownerId) && status === 'pending')
       groups.set(ownerId, [...(groups.get(ownerId) ?? []), delivery]);
     else others.push(delivery);

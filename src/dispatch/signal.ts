@@ -10,8 +10,8 @@ import { signalGroup, signalWorkflow, startDelivery, type StartDeps } from './st
 
 export type SignalDeps = StartDeps & { pool: Pool };
 
-/** A delivery moves from no owner to a group and then to its own workflow: another try for each move in between. */
-const maxTries = 4;
+/** A delivery moves from no owner to a group and then to its own workflow: another round for each move in between. */
+const maxRounds = 4;
 
 /**
  * Signals the workflow that owns a delivery: its own, or its group's. A delivery that waits and has none, or whose workflow
@@ -27,7 +27,7 @@ export async function signalOwner(
   request: SignalRequest,
 ): Promise<boolean> {
   const { pool } = deps;
-  for (let tries = 0; tries < maxTries; tries += 1) {
+  for (let round = 0; round < maxRounds; round += 1) {
     const row = await readClaimed(pool, deliveryId);
     if (row?.status !== 'pending' && row?.status !== 'retrying') return false;
     const { ownerId } = row;
@@ -85,7 +85,7 @@ export async function retryDelivery(deps: SignalDeps, row: DeliveryRow, by: stri
   if (row.status === 'failed' || row.status === 'delivered') {
     const reopened = await reopenDelivery(deps.pool, row, 'own');
     if (reopened) {
-      // A run that is about to end takes the signal, and begins again.
+      // A run that is about to end receives the signal, and begins again.
       await startDelivery(deps, reopened, Date.now() + startWithinMs, {
         name: signalNames.retryNow,
         request,
@@ -114,7 +114,7 @@ export function rescheduleDelivery(
 export async function cancelDelivery(deps: SignalDeps, deliveryId: string, by: string): Promise<boolean> {
   const { pool } = deps;
   const at = new Date().toISOString();
-  for (let tries = 0; tries < maxTries; tries += 1) {
+  for (let round = 0; round < maxRounds; round += 1) {
     const row = await readClaimed(pool, deliveryId);
     if (!row || row.status === 'delivered' || row.status === 'failed' || row.status === 'canceled')
       return false;

@@ -110,7 +110,7 @@ export function createConnectionPool({
 
     let connection = takeIdle(origin);
     const release = (): void => {
-      // First of all, for the next one takes it.
+      // First of all, for the next one uses it.
       if (connection !== undefined) putBack(origin, connection);
       limit.release(holder);
       forgetIfUnused(key);

@@ -25,7 +25,7 @@ export function addressOrder(found: readonly LookupAddress[]): LookupAddress[] {
 }
 
 /**
- * Connects to the first of several addresses that takes a connection. The next one is begun when one failed, or after
+ * Connects to the first of several addresses that accepts a connection. The next one is begun when one failed, or after
  * 250 ms; those begun before go on, for a distant receiver may need longer than that. The sockets that are not needed are
  * ended, also when the attempt ends early. Nothing is looked up here.
  *

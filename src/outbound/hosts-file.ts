@@ -29,7 +29,7 @@ export function createHostsFile(path: string): (name: string) => readonly Lookup
   };
 }
 
-/** Searched as text: to take a large file apart would block the process for longer than all its lookups do. */
+/** Searched as text: to parse a large file would block the process for longer than all its lookups do. */
 function findIn(text: string, name: string): LookupAddress[] {
   const found: LookupAddress[] = [];
   for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + 1)) {

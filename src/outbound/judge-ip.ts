@@ -32,11 +32,11 @@ const nat64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96');
 export function parseIp(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   // ipaddr.js also reads `0177.1` and zone ids: neither is something that a socket or a lookup reports here.
   if (isIP(address) === 0 || address.includes('%')) return undefined;
-  // ipaddr.js takes `::a.b.c.d` for the mapped form, which it is not: let the URL parser write it in hex.
+  // ipaddr.js reads `::a.b.c.d` as the mapped form, which it is not: let the URL parser write it in hex.
   return ipaddr.process(isIPv6(address) ? withoutBrackets(new URL(`http://[${address}]`).hostname) : address);
 }
 
-/** A URL's `hostname` as sockets and lookups take it: IPv6 literals without their brackets. */
+/** A URL's `hostname` as sockets and lookups expect it: IPv6 literals without their brackets. */
 export function withoutBrackets(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, '');
 }

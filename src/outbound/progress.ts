@@ -16,7 +16,7 @@ export type Progress = {
 
 /**
  * Begins an attempt, which waits first. It ends after `limitMs` (milliseconds), unless `restart` gives it another limit
- * from then on; or when `end` is called. `stop` takes the timer away.
+ * from then on; or when `end` is called. `stop` removes the timer.
  *
  * @example
  * const { progress, end, restart, stop } = startProgress(3_000);

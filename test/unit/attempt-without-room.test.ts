@@ -1,6 +1,6 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { expect, test } from 'vitest';
-import { createAttemptDelivery } from '../../activities/attempts.ts';
+import { createAttemptDelivery } from '../../activities/attempt-deliveries.ts';
 import type { Pool } from '../../src/db/pool.ts';
 import { createMakeAttempt, type AttemptDeps } from '../../src/delivery/attempt.ts';
 import { createPermits } from '../../src/delivery/permits.ts';
