@@ -32,8 +32,8 @@ export function createStatements({ pool, limits, wakeDispatcher }: StatementDeps
       concurrency: 2,
       run: async (requests) => {
         const slots = new Map<SlotRequest, Slot>();
-        for (const webhookId of new Set(requests.map((request) => request.webhookId))) {
-          const ofWebhook = requests.filter((request) => request.webhookId === webhookId);
+        const byWebhook = Map.groupBy(requests, ({ webhookId }) => webhookId);
+        for (const [webhookId, ofWebhook] of byWebhook) {
           const decided = await takeSlots(pool, webhookId, limits, ofWebhook);
           decided.forEach((slot, index) => {
             const request = ofWebhook[index];

@@ -1,5 +1,4 @@
-import { headerText } from './header-text.ts';
-
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 const maxHeaders = 64;
 const maxHeaderCharacters = 8 * 1024;
 
@@ -33,4 +32,19 @@ export function boundHeaders(headers: Record<string, string | string[] | undefin
   for (const name of Object.keys(headers)) if (!wanted.includes(name)) keep(name, headers[name]);
   // Not by assignment: a header may be called `__proto__`.
   return Object.fromEntries(kept);
+}
+
+/**
+ * A header's value as its sender meant it. Node reads each byte as a character; most who send other than ASCII mean UTF-8.
+ *
+ * @example headerText('cafÃ©') // 'café'
+ */
+function headerText(value: string): string {
+  // oxlint-disable-next-line no-control-regex -- of ASCII, both readings are the same
+  if (/^[\u0000-\u007f]*$/.test(value)) return value;
+  try {
+    return utf8.decode(Buffer.from(value, 'latin1'));
+  } catch {
+    return value;
+  }
 }

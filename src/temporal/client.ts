@@ -193,22 +193,20 @@ export function prepareNamespace(
   temporal: Temporal,
   log: Logger,
 ): { done: Promise<void>; close(): Promise<void> } {
-  let close = async (): Promise<void> => undefined;
-  const done = new Promise<void>((resolve, reject) => {
-    ({ close } = every(
-      2000,
-      async () => {
-        try {
-          resolve(await ensureSearchAttributes(temporal));
-        } catch (error) {
-          if (!(error instanceof StartError)) throw error;
-          reject(error);
-        }
-        return 'done';
-      },
-      (error) => log.warn({ err: error }, `${sayWhy(error, temporal)}; publishing works, deliveries wait`),
-      { maxPauseMs: 2000 },
-    ));
-  });
+  const { promise: done, resolve, reject } = Promise.withResolvers<void>();
+  const { close } = every(
+    2000,
+    async () => {
+      try {
+        resolve(await ensureSearchAttributes(temporal));
+      } catch (error) {
+        if (!(error instanceof StartError)) throw error;
+        reject(error);
+      }
+      return 'done';
+    },
+    (error) => log.warn({ err: error }, `${sayWhy(error, temporal)}; publishing works, deliveries wait`),
+    { maxPauseMs: 2000 },
+  );
   return { done, close };
 }
