@@ -13,21 +13,22 @@ const rows = {
   'src/domain': `type:src/contracts workflows/contract.ts  uuidv7 node:crypto node:util`,
   workflows: `src/domain type:src/contracts type:activities  @temporalio/common @temporalio/workflow`,
   activities: `
-    src/db src/outbound src/security src/domain src/contracts src/errors.ts workflows/contract.ts
+    src/delivery src/dispatch src/db src/domain src/contracts src/errors.ts workflows/contract.ts
     @temporalio/activity @temporalio/common node:*`,
+  'src/delivery': `src/db src/outbound src/security src/domain src/contracts src/errors.ts  node:*`,
 
   'src/security': `src/contracts type:src/setting-schemas.ts  lru-cache node:*`,
   'src/observability': `src/domain src/contracts src/errors.ts  pino prom-client node:*`,
   'src/outbound': `src/domain src/contracts src/errors.ts  ipaddr.js lru-cache node:*`,
   'src/db': `src/domain src/contracts src/errors.ts src/package-root.ts  lru-cache pg node:*`,
   'src/temporal': `
-    activities type:src/db src/domain src/contracts src/errors.ts type:src/config.ts src/package-root.ts
+    activities type:src/db src/every.ts src/domain src/contracts src/errors.ts type:src/config.ts src/package-root.ts
     workflows/contract.ts  @temporalio/* type:pino node:*`,
   'src/dispatch': `
-    src/db src/temporal src/domain src/contracts src/errors.ts workflows/contract.ts workflows/delivery-start.ts
+    src/db src/temporal src/every.ts src/domain src/contracts src/errors.ts workflows/contract.ts workflows/delivery-start.ts
     @temporalio/client @temporalio/common type:pino node:*`,
   'src/api': `
-    activities src/dispatch src/temporal src/db src/outbound src/security src/observability src/domain src/contracts
+    src/delivery src/dispatch src/temporal src/db src/outbound src/security src/observability src/domain src/contracts
     src/errors.ts type:src/config.ts type:src/deps.ts src/package-root.ts type:workflows/contract.ts
     express express-rate-limit helmet lru-cache zod @asteasolutions/zod-to-openapi type:pino node:*`,
   'src/embedded': `@temporalio/client pg node:*`,
@@ -40,6 +41,7 @@ const rows = {
   'src/dashboard/vite.config.ts': `@vitejs/plugin-react vite node:path`,
 
   'src/errors.ts': ``,
+  'src/every.ts': `node:timers/promises`,
   'src/package-root.ts': `node:*`,
   'src/runtime.ts': `src/package-root.ts  node:*`,
   'src/setting-schemas.ts': `src/outbound  zod node:net`,
