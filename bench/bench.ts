@@ -25,11 +25,11 @@ export type BenchOptions = {
   events: number;
   warmUpEvents: number;
   seconds: number;
-  floorSeconds: number;
+  baselineSeconds: number;
   waiting: number;
   /** Deliveries of the log, in the mode `log`. */
   rows: number;
-  /** Takes a line for the person who waits. */
+  /** Prints a line of progress. */
   report: (line: string) => void;
 };
 
@@ -64,7 +64,7 @@ export type Product = {
 export const postgresSettings = { shared_buffers: '256MB', max_wal_size: '4GB', max_connections: '200' };
 const stopGraceMs = 30_000;
 
-/** Runs with a folder, a load generator and a receiver of its own, which are gone afterwards. */
+/** Runs with a folder, a load generator and a receiver of its own, and removes them afterwards. */
 export async function withBench<T>(
   options: BenchOptions,
   stops: Stops,
@@ -85,11 +85,11 @@ export async function withBench<T>(
   }
 }
 
-/** What is to be undone when a run ends, however it does. */
+/** Clean-up that runs when a run ends, however it ends. */
 export type Stops = {
-  /** @throws after `close`: what was being started meanwhile is undone, too, and nothing more is started. */
+  /** @throws after `close`; `stop` is then called by `close`, so that nothing more is started. */
   push(stop: () => Promise<void> | void): void;
-  /** In reverse order. Whoever calls it meanwhile waits for the same end. */
+  /** In reverse order. A call while it runs waits for the same end. */
   runAll(): Promise<void>;
   close(): Promise<void>;
 };
@@ -151,7 +151,7 @@ export async function startServers(bench: Bench): Promise<Servers> {
   };
 }
 
-async function ask<T extends object>(databaseUrl: string, statement: string): Promise<T[]> {
+async function query<T extends object>(databaseUrl: string, statement: string): Promise<T[]> {
   const pool = createPool({ databaseUrl, maxConnections: 1, onError: () => undefined });
   try {
     return (await pool.query<T>(statement)).rows;
@@ -161,12 +161,12 @@ async function ask<T extends object>(databaseUrl: string, statement: string): Pr
 }
 
 async function postgresVersion(databaseUrl: string): Promise<string> {
-  const rows = await ask<{ server_version: string }>(databaseUrl, 'show server_version');
+  const rows = await query<{ server_version: string }>(databaseUrl, 'show server_version');
   return rows[0]?.server_version ?? '';
 }
 
 async function newDatabase({ databaseUrl }: Servers, name: string): Promise<string> {
-  await ask(databaseUrl, `create database ${name}`);
+  await query(databaseUrl, `create database ${name}`);
   return databaseUrl.replace(/[^/]+$/, name);
 }
 
@@ -183,11 +183,11 @@ async function temporalVersion(address: string): Promise<string> {
 type ProductOptions = {
   role?: Role;
   processes?: number;
-  /** On a database of its own, so that it finds nothing of what was before. */
+  /** A new database of that name. */
   database?: string;
 };
 
-/** So many whole processes on the servers. Without servers: one that brings its own along. */
+/** `processes` whole processes on the servers. Without servers: one with embedded servers. */
 export async function startProduct(
   bench: Bench,
   servers: Servers | null,

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { nowMs } from './clock.ts';
-import { answerCalls } from './remote.ts';
+import { serveCalls } from './remote.ts';
 
 /**
  * The load generator, a process of its own. Bodies are made before the first call; calls go to the services in turn.
  */
-export type LoadPlan = {
+export type LoadInput = {
   apiUrls: readonly string[];
   /** Used in turn, one a call. */
   keys: readonly string[];
@@ -17,9 +17,9 @@ export type LoadPlan = {
   events: number;
   /** Events a call; 1: no batch. */
   batch: number;
-  /** So many calls under way, or so many events a second whatever becomes of them. */
+  /** A number of calls at a time, or a number of events a second whatever their responses. */
   pace: { callers: number } | { perSecond: number };
-  /** After this, no call is begun. */
+  /** No call begins after this time. */
   limitMs: number;
 };
 
@@ -32,7 +32,7 @@ export type LoadResult = {
   accepted: Uint8Array;
   /** By call. */
   publishMs: Float64Array;
-  /** What else was answered, and how often. */
+  /** Other responses, and how many of each. */
   refused: Record<string, number>;
 };
 
@@ -41,7 +41,7 @@ export const dataBytes = 500;
 const callTimeoutMs = 30_000;
 const openConnections = 64;
 
-function eventText(number: number, { idPrefix, accountIds }: LoadPlan): string {
+function eventText(number: number, { idPrefix, accountIds }: LoadInput): string {
   const data = { document_id: `doc_${number}`, dataset_id: 'ds_bench', metadata: { text: '' } };
   data.metadata.text = 'A document of the load. '
     .repeat(21)
@@ -55,10 +55,10 @@ function eventText(number: number, { idPrefix, accountIds }: LoadPlan): string {
   });
 }
 
-async function publishAll(plan: LoadPlan): Promise<LoadResult> {
-  const { apiUrls, keys, events, batch, pace, limitMs } = plan;
+async function publishAll(input: LoadInput): Promise<LoadResult> {
+  const { apiUrls, keys, events, batch, pace, limitMs } = input;
   const calls = Math.ceil(events / batch);
-  const texts = Array.from({ length: events }, (_, number) => eventText(number, plan));
+  const texts = Array.from({ length: events }, (_, number) => eventText(number, input));
   const bodies = Array.from({ length: calls }, (_, call) => {
     const own = texts.slice(call * batch, (call + 1) * batch);
     return Buffer.from(batch === 1 ? (own[0] ?? '') : `{"events":[${own.join(',')}]}`);
@@ -91,10 +91,10 @@ async function publishAll(plan: LoadPlan): Promise<LoadResult> {
         await body.dump();
         if (statusCode === 202) accepted[from] = 1;
       } else {
-        const answers = (await body.text()).split('"status":202').length - 1;
-        // All or none: the load holds nothing that would be refused alone.
-        if (answers === to - from) accepted.fill(1, from, to);
-        else outcome = `${statusCode} with ${answers} of ${to - from} accepted`;
+        const accepts = (await body.text()).split('"status":202').length - 1;
+        // All or none: no event of the load is invalid.
+        if (accepts === to - from) accepted.fill(1, from, to);
+        else outcome = `${statusCode} with ${accepts} of ${to - from} accepted`;
       }
     } catch (error) {
       outcome = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -129,4 +129,4 @@ async function publishAll(plan: LoadPlan): Promise<LoadResult> {
 const calls = { publishAll };
 export type LoadCalls = typeof calls;
 
-if (process.argv[1] === import.meta.filename) answerCalls(calls);
+if (process.argv[1] === import.meta.filename) serveCalls(calls);

@@ -13,11 +13,11 @@ export type FilledLog = {
   eventId: string;
   /** The one with most rows, one that failed now and then. */
   busiestId: string;
-  /** Delivered all, each answered with 200. */
+  /** Delivered all, each with status 200. */
   healthyId: string;
-  /** Failed all, each answered with 404. */
+  /** Failed all, each with status 404. */
   deadId: string;
-  /** Delivered all, each answered with 204. */
+  /** Delivered all, each with status 204. */
   acceptingId: string;
   /** Not active. */
   heldId: string;

@@ -33,8 +33,8 @@ function setting(text: string, settings: Record<string, string>): Record<string,
   return { ...settings, [name]: value };
 }
 
-async function runMode(name: string, mode: Mode, asked: BenchOptions): Promise<BenchDocument> {
-  const options = { ...asked, settings: { ...mode.settings, ...asked.settings } };
+async function runMode(name: string, mode: Mode, requested: BenchOptions): Promise<BenchDocument> {
+  const options = { ...requested, settings: { ...mode.settings, ...requested.settings } };
   const { parts, more, versions } = await withBench(options, stops, mode.run);
   return {
     mode: name,
@@ -86,7 +86,7 @@ function describe(
     accountsWithOneWebhook: accountCount,
     dataBytes,
     warmUpEvents: options.warmUpEvents,
-    floorSeconds: options.floorSeconds,
+    baselineSeconds: options.baselineSeconds,
     costs: 'until 1 s after the last arrival; all = node + temporal + postgresql',
   };
 }
@@ -99,13 +99,13 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     if (stoppedBy) return;
     stoppedBy = signal;
     report(`${signal}: stopping …`);
-    // What then still runs ends with this process.
+    // What still runs then ends with this process.
     setTimeout(() => process.exit(1), 60_000).unref();
-    // The run fails by that, undoes what it was about to start, and so comes to its end.
+    // The run then fails, stops what it was about to start, and ends.
     void stops.close();
   });
 }
-// The compiler does not see that it is set from outside.
+// Without this function the compiler takes it to be null for ever.
 const stopSignal = (): NodeJS.Signals | null => stoppedBy;
 
 const list = Object.entries(modes).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`);
@@ -118,12 +118,12 @@ await new Command('bench')
   )
   .argument('<mode>')
   .option('--json', 'one JSON document', false)
-  .option('--runs <n>', 'so often; medians are reported', wholeNumber, 1)
+  .option('--runs <n>', 'number of runs; medians are reported', wholeNumber, 1)
   .option('--events <n>', 'events of a burst', wholeNumber, 5000)
   .option('--seconds <n>', 'length of a steady load', wholeNumber, 20)
-  .option('--warm-up-events <n>', 'events before each load that do not count', wholeNumber, 1000)
-  .option('--floor-seconds <n>', 'length of each measurement of the floor', wholeNumber, 5)
-  .option('--waiting <n>', 'deliveries that wait, in the mode `waiting`', wholeNumber, 50_000)
+  .option('--warm-up-events <n>', 'events before each load that are not measured', wholeNumber, 1000)
+  .option('--baseline-seconds <n>', 'length of each measurement of the baseline', wholeNumber, 5)
+  .option('--waiting <n>', 'waiting deliveries, in the mode `waiting`', wholeNumber, 50_000)
   .option('--rows <n>', 'deliveries of the log, in the mode `log`', wholeNumber, 1_000_000)
   .option('--full-visibility', "with the indexes of Temporal's visibility that nothing uses", false)
   .option('--set <NAME=VALUE>', 'a setting of the product; may be given again', setting, {})

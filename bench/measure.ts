@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 /** USER_HZ, the unit of /proc: the same on every Linux. */
 const ticksPerSecond = 100;
 const msPerTick = 1000 / ticksPerSecond;
-/** More than this taken by others, and a run is marked. */
+/** Where others use more than this, the run is marked as disturbed. */
 export const disturbingCores = 0.2;
 
 /** Nearest rank. Null for no values at all. */
@@ -69,7 +69,7 @@ export function childProcesses(parents: readonly number[], command: string): num
 export type PartProcesses = { pids: readonly number[]; isTree: boolean };
 export type PartsProcesses = Record<string, PartProcesses>;
 
-/** `busyMs`: all that ran on this machine; `ownMs`: this process and all below it; `stolenMs`: what its host took. */
+/** `busyMs`: all that ran on this machine; `ownMs`: this process and all below it; `stolenMs`: what its host used. */
 export type CpuSnapshot = {
   atMs: number;
   busyMs: number;
@@ -102,7 +102,7 @@ export function takeCpu(parts: PartsProcesses): CpuSnapshot | null {
   };
 }
 
-/** `otherCores`: taken by processes that are none of ours, and by the machine's host. */
+/** `otherCores`: used by other processes, and by the machine's host. */
 export type CpuUse = { seconds: number; otherCores: number; partMs: Record<string, number> };
 
 export function cpuBetween(before: CpuSnapshot | null, after: CpuSnapshot | null): CpuUse | null {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { newServiceKey, newTargets, type Target } from './accounts.ts';
+import { newServiceKey, newTargets, type Target } from './targets.ts';
 import type { Bench, Product } from './bench.ts';
-import type { LoadPlan, LoadResult } from './load.ts';
+import type { LoadInput, LoadResult } from './load.ts';
 import { cpuBetween, isDisturbed, percentiles, takeCpu, takeMemory, type CpuUse } from './measure.ts';
 import type { Manner } from './receiver.ts';
 import { byPart, noFigures, type Part } from './report.ts';
@@ -11,19 +11,19 @@ export type LoadSpec = {
   events: number;
   /** Events a call; 1: single publishes. */
   batch: number;
-  pace: LoadPlan['pace'];
+  pace: LoadInput['pace'];
   mannerOf?: (account: number) => Manner;
   /** Accounts with one webhook each. */
   accounts?: number;
-  /** Published by a service key, one event to each account in turn. */
+  /** Published with a service key, one event to each account in turn. */
   isByServiceKey?: boolean;
   /** Whether anything is delivered. */
   isPublishOnly?: boolean;
-  /** Without anything arriving for so long, what has not arrived counts as lost. */
+  /** After this long without an arrival, what has not arrived counts as lost. */
   stallMs?: number;
 };
 
-/** One event of a load, once all is over. ms since 1970; NaN: never. */
+/** What happened to one event of a load. Times in ms since 1970; NaN: never. */
 export type Fate = {
   manner: Manner;
   isAccepted: boolean;
@@ -43,11 +43,11 @@ export type Outcome = {
 export const accountCount = 100;
 const limitMs = 600_000;
 const stallMs = 30_000;
-/** What the last deliveries still cost after they have arrived is measured, too. */
+/** The work after the last arrivals is measured too. */
 const tailMs = 1000;
 let loads = 0;
 
-/** A load on accounts of its own, after a small one of the same kind that does not count. */
+/** A load on accounts of its own, after a small warm-up of the same kind. */
 export async function runLoad(bench: Bench, product: Product, spec: LoadSpec): Promise<Outcome> {
   bench.report(`${spec.name}: ${bench.warmUpEvents} events to warm up, then ${spec.events} …`);
   const { accounts = accountCount, mannerOf = () => 'healthy' } = spec;
@@ -72,7 +72,7 @@ async function publishAndWait(
   const idPrefix = `evt_bench${(loads += 1)}`;
   await bench.receiver.call('reset', undefined, 10_000);
   const before = takeCpu(product.parts);
-  const plan: LoadPlan = {
+  const input: LoadInput = {
     apiUrls: product.apiUrls,
     keys: isByServiceKey ? [await newServiceKey(product.pool, 'bench')] : targets.map(({ key }) => key),
     ...(isByServiceKey && { accountIds: targets.map(({ accountId }) => accountId) }),
@@ -84,7 +84,7 @@ async function publishAndWait(
   };
   const targetOf = (number: number) =>
     targets[(isByServiceKey ? number : Math.floor(number / batch)) % targets.length];
-  const load = await bench.load.call('publishAll', plan, limitMs + 60_000);
+  const load = await bench.load.call('publishAll', input, limitMs + 60_000);
   const expected = load.accepted.reduce(
     (sum, isAccepted, number) => sum + (isAccepted && targetOf(number)?.manner !== 'hanging' ? 1 : 0),
     0,
@@ -109,7 +109,7 @@ async function publishAndWait(
   return { spec, load, fates, cpu, memory };
 }
 
-/** Until so many are delivered, nothing has come for a while, or it takes too long. */
+/** Waits until `expected` are delivered, nothing has arrived for `stallMs`, or the limit is reached. */
 async function untilDelivered(bench: Bench, expected: number, stallMs: number): Promise<void> {
   const deadline = Date.now() + limitMs;
   let last = -1;
@@ -126,12 +126,12 @@ async function untilDelivered(bench: Bench, expected: number, stallMs: number): 
 
 export const isDelivered = ({ deliveredAt }: Fate): boolean => !Number.isNaN(deliveredAt);
 
-/** Requests beyond those that a delivery to that receiver takes. */
+/** Requests beyond those that a delivery to that receiver needs. */
 function repeats({ manner, requests }: Fate): number {
   return manner === 'hanging' ? 0 : Math.max(0, requests - (manner === 'failing' ? 2 : 1));
 }
 
-/** What a load came to; of its deliveries those that `isCounted` says, where it says so. */
+/** The figures of a load. `isCounted` selects the deliveries for those figures that can be split. */
 export function figuresOf(
   { spec, load, fates: all, cpu, memory }: Outcome,
   isCounted: (fate: Fate) => boolean = () => true,

@@ -4,7 +4,7 @@ import { startProduct } from './bench.ts';
 import { figuresOf, isDelivered, runLoad } from './measured-load.ts';
 import type { Mode } from './mode.ts';
 
-/** What `npm start` brings along takes a burst: all is delivered, and nothing times out. */
+/** A burst to the service with its embedded servers, as `npm start` runs it: all is delivered, and nothing times out. */
 export const embedded: Mode['run'] = async (bench) => {
   const product = await startProduct(bench, null);
   const outcome = await runLoad(bench, product, {
@@ -30,7 +30,7 @@ export const embedded: Mode['run'] = async (bench) => {
   };
 };
 
-/** Lines that say that something went wrong, such as a call that timed out. */
+/** Log lines of level warn and above. */
 function countWarnings(logFile: string): number {
   if (!existsSync(logFile)) return 0;
   return readFileSync(logFile, 'utf8')

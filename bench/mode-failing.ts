@@ -3,16 +3,16 @@ import { figuresOf, runLoad } from './measured-load.ts';
 import { singleBurst, type OnServers } from './mode.ts';
 import type { Manner } from './receiver.ts';
 
-/** Of ten webhooks one hangs, three answer 503 to each event's first request. */
+/** Of ten webhooks one hangs, and three respond to each event's first request with 503. */
 export function mannerOf(number: number): Manner {
-  const place = number % 10;
-  return place === 0 ? 'hanging' : place <= 3 ? 'failing' : 'healthy';
+  const digit = number % 10;
+  return digit === 0 ? 'hanging' : digit <= 3 ? 'failing' : 'healthy';
 }
 
 /** Longer than the wait before a first retry, 60 s. */
 const stallMs = 120_000;
 
-/** What receivers that fail or hang do to those that are well. */
+/** How receivers that fail or hang affect healthy ones. */
 export const failing: OnServers = async (bench, servers) => {
   const product = await startProduct(bench, servers);
   const plain = figuresOf(await runLoad(bench, product, { ...singleBurst(bench), name: 'all healthy' }));

@@ -5,17 +5,17 @@ import { percentiles } from './measure.ts';
 import type { OnServers } from './mode.ts';
 import { noFigures } from './report.ts';
 
-/** Each call is made so often by one caller, and then again by eight at once. */
+/** How often each call is made by one caller, and then again by eight at once. */
 const timesEach = 200;
 const callers = 8;
-/** Not counted: they connect and compile. */
+/** Not measured: these connect and compile. */
 const warmUps = 5;
 
-/** A log of many rows, and what its users call, found or not. */
+/** A log of many rows, and the calls of its users, with and without results. */
 export const log: OnServers = async (bench, servers) => {
   const { rows, report } = bench;
   const product = await startProduct(bench, servers, { role: 'api', database: 'log' });
-  report(`Filling in ${rows} deliveries …`);
+  report(`Inserting ${rows} deliveries …`);
   const filled = await fillLog(product.pool, rows);
   const calls = await timeLog(product.apiUrls[0] ?? '', filled, report);
   const more = Object.fromEntries(
@@ -33,7 +33,7 @@ export const log: OnServers = async (bench, servers) => {
 type Times = ReturnType<typeof percentiles>;
 type CallTimes = { call: string; alone: Times; together: Times };
 
-/** Milliseconds of each call of the API on a log that was filled in. */
+/** Milliseconds of each call of the API on the filled log. */
 export async function timeLog(
   apiUrl: string,
   filled: FilledLog,
@@ -56,7 +56,7 @@ export async function timeLog(
         await timeCalls(() => get(path), callers),
       ];
       times.push({ call, alone, together });
-      report(`${call.padEnd(58)}${tell(alone)}${tell(together)}`);
+      report(`${call.padEnd(58)}${timesText(alone)}${timesText(together)}`);
     }
     return times;
   } finally {
@@ -79,7 +79,7 @@ async function timeCalls(call: () => Promise<unknown>, concurrency: number): Pro
   return percentiles(times);
 }
 
-const tell = ({ p50, p99 }: Times): string =>
+const timesText = ({ p50, p99 }: Times): string =>
   `${[p50, p99].map((ms) => (ms ?? 0).toFixed(1).padStart(7)).join(' /')} ms`;
 
 type Get = (path: string) => Promise<unknown>;
@@ -119,7 +119,7 @@ async function callsOf(filled: FilledLog, get: Get): Promise<[string, string][]>
     },
     'a webhook that never fails, 5xx': { webhook_id: healthyId, code: '5xx' },
     'a webhook that always fails, delivered': { webhook_id: deadId, status: 'delivered' },
-    'a webhook that answers 204, code 200': { webhook_id: acceptingId, code: '200' },
+    'a webhook that responds with 204, code 200': { webhook_id: acceptingId, code: '200' },
   };
   return [
     ...Object.entries(filters).map(([call, query]): [string, string] => [

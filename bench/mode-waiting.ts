@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { callApi, newTargets, type Target } from './accounts.ts';
+import { callApi, newTargets, type Target } from './targets.ts';
 import { startProduct, type Bench, type Product } from './bench.ts';
 import { cpuBetween, takeCpu, takeMemory } from './measure.ts';
 import { figuresOf, runLoad } from './measured-load.ts';
@@ -7,27 +7,27 @@ import { singleBurst, steadyLoad, type OnServers } from './mode.ts';
 import type { Manner } from './receiver.ts';
 import { byPart, type ByPart } from './report.ts';
 
-/** Attempts an hour and webhook, the product's default: what is over is deferred. */
+/** Attempts an hour for each webhook, the product's default: the excess is deferred. */
 const cap = 1000;
 const deferredWebhooks = 10;
 const perTimerWebhook = 100;
 const heldWebhooks = 20;
 const batch = 100;
-/** So that none comes back within the run. */
+/** Long enough that no retry is due within the run. */
 export const waitingSettings = { FLTR_RETRY_SCHEDULE_SECONDS: '14400' };
 const idleSeconds = 10;
 const maxIdleWindows = 30;
-/** CPU-ms a second above which something is still under way. */
+/** Above this many CPU-ms a second, work is still going on. */
 const restMs = 300;
 const publishLimitMs = 600_000;
 const fillLimitMs = 45 * 60_000;
 const fillStallMs = 120_000;
-/** The last ones may take minutes: what is waited for between two requests to one webhook. */
+/** Requests to one webhook are spaced, so the last ones may take minutes. */
 const enough = 0.99;
 
 type Waiting = { timers: number; deferred: number; held: number };
 
-/** How deliveries that wait weigh on what goes on: 40 % for a retry, 40 % for room in the hourly cap, 20 % held. */
+/** What waiting deliveries cost the others: 40 % wait for a retry, 40 % for the hourly cap, 20 % are held. */
 export const waiting: OnServers = async (bench, servers) => {
   const product = await startProduct(bench, servers);
   const before = figuresOf(
@@ -53,9 +53,9 @@ export const waiting: OnServers = async (bench, servers) => {
   };
 };
 
-/** CPU-ms a second while nothing is asked for, once it no longer falls: a group hands over what it kept for a while. */
+/** CPU-ms a second without load, once it no longer falls: groups hand deliveries over some time after their attempts. */
 async function idleCpu({ report }: Bench, { parts }: Product): Promise<ByPart> {
-  report(`Idle, until what was begun is done …`);
+  report('Idle, until the work under way is done …');
   let [last, before] = [Infinity, takeCpu(parts)];
   for (let window = 1; ; window += 1) {
     await delay(idleSeconds * 1000);
@@ -96,7 +96,7 @@ let fills = 0;
 
 async function publish(bench: Bench, product: Product, to: readonly Target[], events: number): Promise<void> {
   if (events === 0) return;
-  const plan = {
+  const input = {
     apiUrls: product.apiUrls,
     keys: to.map(({ key }) => key),
     idPrefix: `evt_wait${(fills += 1)}`,
@@ -105,13 +105,13 @@ async function publish(bench: Bench, product: Product, to: readonly Target[], ev
     pace: { callers: 4 },
     limitMs: publishLimitMs,
   };
-  const { refused } = await bench.load.call('publishAll', plan, publishLimitMs + 60_000);
-  for (const [answer, count] of Object.entries(refused)) bench.report(`  ${count} batches: ${answer}`);
+  const { refused } = await bench.load.call('publishAll', input, publishLimitMs + 60_000);
+  for (const [response, count] of Object.entries(refused)) bench.report(`  ${count} batches: ${response}`);
 }
 
 async function countWaiting({ pool }: Product): Promise<Waiting> {
   const { rows } = await pool.query<Waiting>(
-    // Not yet those whose own workflow is still to be started.
+    // Without those whose own workflow is not started yet.
     `select count(*) filter (where status = 'retrying' and run_id is not null)::int as timers,
        count(*) filter (where status = 'pending' and next_attempt_at is not null and run_id is not null)::int as deferred,
        count(*) filter (where status = 'held')::int as held
@@ -120,23 +120,23 @@ async function countWaiting({ pool }: Product): Promise<Waiting> {
   return rows[0] ?? { timers: 0, deferred: 0, held: 0 };
 }
 
-/** Until all that should wait does, nothing has moved for a while, or it takes too long. How many wait then. */
+/** Waits until as many deliveries wait as wanted, nothing has changed for a while, or the limit is reached. */
 async function untilWaiting({ report }: Bench, product: Product, wanted: Waiting): Promise<Waiting> {
   const total = ({ timers, deferred, held }: Waiting): number => timers + deferred + held;
   const deadline = Date.now() + fillLimitMs;
-  let [last, movedAt, toldAt] = [-1, Date.now(), 0];
+  let [last, movedAt, reportedAt] = [-1, Date.now(), 0];
   for (;;) {
     const now = await countWaiting(product);
     if (total(now) >= total(wanted) * enough) return now;
     if (total(now) !== last) movedAt = Date.now();
     last = total(now);
     if (Date.now() - movedAt > fillStallMs || Date.now() > deadline) {
-      report(`  Only ${last} of ${total(wanted)} wait; going on with these.`);
+      report(`  Only ${last} of ${total(wanted)} deliveries wait; the run goes on with these.`);
       return now;
     }
-    if (Date.now() - toldAt > 15_000) {
-      toldAt = Date.now();
-      report(`  ${now.timers} for a retry, ${now.deferred} for room in the hourly cap, ${now.held} held`);
+    if (Date.now() - reportedAt > 15_000) {
+      reportedAt = Date.now();
+      report(`  ${now.timers} for a retry, ${now.deferred} for the hourly cap, ${now.held} held`);
     }
     await delay(2000);
   }

@@ -1,9 +1,9 @@
 import { startServers, type Bench, type Servers } from './bench.ts';
-import type { FloorCalls } from './floor.ts';
+import type { BaselineCalls } from './baseline.ts';
 import { cpuBetween, percentiles, takeCpu } from './measure.ts';
 import type { LoadSpec } from './measured-load.ts';
 import { startRemote } from './remote.ts';
-import { withFloor, type Figures, type More, type Part } from './report.ts';
+import { withBaseline, type Figures, type More, type Part } from './report.ts';
 
 export type ModeResult = {
   /** The first one's figures stand for the mode. */
@@ -13,7 +13,7 @@ export type ModeResult = {
 };
 export type Mode = {
   summary: string;
-  /** The servers are those that the product brings along. */
+  /** The product starts its embedded servers. */
   isEmbedded?: boolean;
   /** Settings of the product that the mode needs. */
   settings?: Record<string, string>;
@@ -32,7 +32,7 @@ export const onServers =
 
 /** Calls under way in a burst. */
 const callers = 32;
-const floorPerSecond = 20;
+const baselinePerSecond = 20;
 
 export function singleBurst({ events }: Bench): LoadSpec {
   return { name: `${events} at once`, events, batch: 1, pace: { callers } };
@@ -42,22 +42,22 @@ export function steadyLoad({ seconds }: Bench, perSecond: number): LoadSpec {
   return { name: `${perSecond}/s`, events: perSecond * seconds, batch: 1, pace: { perSecond } };
 }
 
-type Floor = { noop: number; activity: number; cpuMs: number | null };
+type Baseline = { noop: number; activity: number; cpuMs: number | null };
 
 /** The engine alone, in a process of its own, on the same servers. */
-export function startFloor(bench: Bench, { temporalAddress, parts }: Servers) {
-  const remote = startRemote<FloorCalls>('floor');
+export function startBaseline(bench: Bench, { temporalAddress, parts }: Servers) {
+  const remote = startRemote<BaselineCalls>('baseline');
   bench.stops.push(() => remote.stop());
-  const place = { address: temporalAddress, namespace: 'default' };
+  const target = { address: temporalAddress, namespace: 'default' };
   const limitMs = 120_000;
   return {
     /** Workflows a second, and what one with an activity costs: this process, Temporal and PostgreSQL. */
-    async rates(): Promise<Floor> {
-      bench.report('The floor: the engine alone …');
-      const { floorSeconds: seconds } = bench;
+    async rates(): Promise<Baseline> {
+      bench.report('The baseline: the engine alone …');
+      const { baselineSeconds: seconds } = bench;
       const all = { node: { pids: [remote.pid], isTree: true }, ...parts };
       const callMs = limitMs + 1000 * seconds;
-      await remote.call('open', { place }, limitMs);
+      await remote.call('open', { target }, limitMs);
       const noop = await remote.call('rate', { workflow: 'noop', seconds }, callMs);
       const before = takeCpu(all);
       const activity = await remote.call('rate', { workflow: 'activity', seconds }, callMs);
@@ -67,30 +67,30 @@ export function startFloor(bench: Bench, { temporalAddress, parts }: Servers) {
       return { noop: noop.perSecond, activity: activity.perSecond, cpuMs };
     },
     async latency(): Promise<Figures['endToEndMs']> {
-      bench.report(`The floor: the engine alone at ${floorPerSecond}/s …`);
-      const input = { place, perSecond: floorPerSecond, seconds: bench.seconds };
+      bench.report(`The baseline: the engine alone at ${baselinePerSecond}/s …`);
+      const input = { target, perSecond: baselinePerSecond, seconds: bench.seconds };
       return percentiles(await remote.call('latencies', input, limitMs + 1000 * bench.seconds));
     },
   };
 }
 
-/** The loads, between two measurements of the floor, whose mean is what they are compared with. */
-export async function betweenFloors(
+/** Measures the baseline before and after the loads, which are compared with the mean of the two. */
+export async function betweenBaselines(
   bench: Bench,
   servers: Servers,
   measure: () => Promise<Part[]>,
 ): Promise<Pick<ModeResult, 'parts' | 'more'>> {
-  const floor = startFloor(bench, servers);
-  const before = await floor.rates();
+  const baseline = startBaseline(bench, servers);
+  const before = await baseline.rates();
   const parts = await measure();
-  const after = await floor.rates();
+  const after = await baseline.rates();
   const mean = { noop: (before.noop + after.noop) / 2, activity: (before.activity + after.activity) / 2 };
   return {
-    parts: parts.map((part) => withFloor(part, mean)),
+    parts: parts.map((part) => withBaseline(part, mean)),
     more: {
-      floorActivityBeforePerSecond: before.activity,
-      floorActivityAfterPerSecond: after.activity,
-      floorCpuMsPerActivity:
+      baselineActivityBeforePerSecond: before.activity,
+      baselineActivityAfterPerSecond: after.activity,
+      baselineCpuMsPerActivity:
         before.cpuMs === null || after.cpuMs === null ? null : (before.cpuMs + after.cpuMs) / 2,
     },
   };

@@ -2,10 +2,10 @@ import { startProduct } from './bench.ts';
 import { cpuBetween, isDisturbed, takeCpu } from './measure.ts';
 import { figuresOf, runLoad, type LoadSpec } from './measured-load.ts';
 import {
-  betweenFloors,
+  betweenBaselines,
   onServers,
   singleBurst,
-  startFloor,
+  startBaseline,
   steadyLoad,
   type Mode,
   type OnServers,
@@ -24,7 +24,7 @@ const burst: OnServers = async (bench, servers) => {
     { ...singleBurst(bench), name: `${events} in batches of 100`, batch: 100 },
     { ...singleBurst(bench), name: `${events} at 1000/s`, pace: { perSecond: 1000 } },
   ];
-  return betweenFloors(bench, servers, async () => {
+  return betweenBaselines(bench, servers, async () => {
     const parts: Part[] = [];
     for (const spec of specs) parts.push(figuresOf(await runLoad(bench, product, spec)));
     return parts;
@@ -33,14 +33,14 @@ const burst: OnServers = async (bench, servers) => {
 
 const steady: OnServers = async (bench, servers) => {
   const product = await startProduct(bench, servers);
-  const floor = await startFloor(bench, servers).latency();
+  const baseline = await startBaseline(bench, servers).latency();
   const parts: Part[] = [];
   for (const perSecond of [20, 150])
     parts.push(figuresOf(await runLoad(bench, product, steadyLoad(bench, perSecond))));
-  return { parts, more: { floorLatencyMsP50: floor.p50, floorLatencyMsP99: floor.p99 } };
+  return { parts, more: { baselineLatencyMsP50: baseline.p50, baselineLatencyMsP99: baseline.p99 } };
 };
 
-/** Without workers: what is accepted waits. A database for each part, so that none has the backlog of another. */
+/** Without workers, so deliveries only wait. Each part has its own database, without the backlog of another. */
 const ingest: OnServers = async (bench, servers) => {
   const parts: Part[] = [];
   for (const [batch, times] of [
@@ -58,7 +58,7 @@ const ingest: OnServers = async (bench, servers) => {
 };
 
 const processes: OnServers = async (bench, servers) =>
-  betweenFloors(bench, servers, async () => {
+  betweenBaselines(bench, servers, async () => {
     const parts: Part[] = [];
     for (const count of [1, 2, 4]) {
       const product = await startProduct(bench, servers, {
@@ -72,41 +72,41 @@ const processes: OnServers = async (bench, servers) =>
     return parts;
   });
 
-const floor: OnServers = async (bench, servers) => {
-  const engine = startFloor(bench, servers);
+const baseline: OnServers = async (bench, servers) => {
+  const engine = startBaseline(bench, servers);
   const before = takeCpu({});
-  const { cpuMs, ...floorPerSecond } = await engine.rates();
+  const { cpuMs, ...baselinePerSecond } = await engine.rates();
   const endToEndMs = await engine.latency();
   const otherCores = cpuBetween(before, takeCpu({}))?.otherCores ?? null;
   const part: Part = {
     name: 'engine alone',
     ...noFigures,
-    floorPerSecond,
+    baselinePerSecond,
     endToEndMs,
     otherCores,
     isDisturbed: isDisturbed(otherCores),
   };
-  return { parts: [part], more: { floorCpuMsPerActivity: cpuMs } };
+  return { parts: [part], more: { baselineCpuMsPerActivity: cpuMs } };
 };
 
 export const modes: Record<string, Mode> = {
   steady: { summary: '20 and 150 events a second', run: onServers(steady) },
   burst: { summary: 'many events at once: single, in batches, and at 1000/s', run: onServers(burst) },
   ingest: { summary: 'publishing alone, without workers: single and in batches', run: onServers(ingest) },
-  floor: { summary: 'the engine alone: workflows that do nothing', run: onServers(floor) },
+  baseline: { summary: 'the engine alone: workflows that do nothing', run: onServers(baseline) },
   failing: {
     summary: 'a burst where 30 % of the webhooks fail first and 10 % hang, beside one without',
     run: onServers(failing),
   },
   waiting: {
-    summary: 'many deliveries that wait, then steady and burst; idle CPU and memory before and after',
+    summary: 'many waiting deliveries, then steady and burst; idle CPU and memory before and after',
     settings: waitingSettings,
     run: onServers(waiting),
   },
   log: { summary: 'what users of a long log call: pages, filters, statistics', run: onServers(log) },
   processes: { summary: 'a burst to 1, 2 and 4 whole processes', run: onServers(processes) },
   embedded: {
-    summary: 'a burst to the service with the PostgreSQL and Temporal that it brings along',
+    summary: 'a burst to the service with embedded PostgreSQL and Temporal',
     isEmbedded: true,
     run: embedded,
   },

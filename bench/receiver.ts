@@ -2,15 +2,15 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { nowMs } from './clock.ts';
-import { answerCalls } from './remote.ts';
+import { serveCalls } from './remote.ts';
 
 /**
- * The load's target, a process of its own. The first letter of the path is the manner: `healthy` answers 200 at once,
- * `failing` 503 to an event's first request and then 200, `hanging` never: the sender gives up.
+ * The load's target, a process of its own. The first letter of the path is the manner: `healthy` responds with
+ * 200 at once, `failing` with 503 to an event's first request and then with 200, `hanging` never.
  */
 export type Manner = 'healthy' | 'failing' | 'hanging';
 
-/** What came of each event: `firstAt` its first request's whole body, `deliveredAt` that of the one answered by 200. */
+/** The requests of each event: `firstAt` when the first one's body was complete, `deliveredAt` that of the one that got a 200. */
 export type Arrivals = {
   ids: string[];
   counts: Uint32Array;
@@ -49,15 +49,15 @@ function receive(request: IncomingMessage, response: ServerResponse): void {
 }
 
 const calls = {
-  /** Answers its origin. */
+  /** Returns its origin. */
   async listen(): Promise<string> {
-    // Connections are the sender's to close.
+    // The sender closes the connections.
     const server = createServer({ keepAliveTimeout: 120_000, requestTimeout: 0 }, receive);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   },
-  /** Forgets all that came. */
+  /** Forgets all requests. */
   reset(): void {
     arrivals = new Map();
     delivered = 0;
@@ -78,4 +78,4 @@ export type ReceiverCalls = typeof calls;
 
 export const pathOf: Record<Manner, string> = { healthy: '/h', failing: '/f', hanging: '/x' };
 
-if (process.argv[1] === import.meta.filename) answerCalls(calls);
+if (process.argv[1] === import.meta.filename) serveCalls(calls);

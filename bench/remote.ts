@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { packageRoot } from '../src/package-root.ts';
 
-/** Functions that a process answers to another one: one input each, and an answer. */
+/** Functions of one process that another one calls. Each takes one input. */
 type Calls = Record<string, (input: never) => unknown>;
 type Request = { id: number; name: string; input: unknown };
 type Reply = { id: number; value?: unknown; error?: string };
 
-/** In the process that answers. It ends when the one that started it does. */
-export function answerCalls(calls: Calls): void {
-  const answer = async ({ id, name, input }: Request): Promise<Reply> => {
+/** In the process that has the functions. It ends when the process that started it ends. */
+export function serveCalls(calls: Calls): void {
+  const reply = async ({ id, name, input }: Request): Promise<Reply> => {
     try {
       const call = calls[name] as ((input: unknown) => unknown) | undefined;
       if (!call) throw new Error(`There is no call ${name}`);
@@ -20,10 +20,10 @@ export function answerCalls(calls: Calls): void {
     }
   };
   process.on('message', (request: Request) => {
-    void answer(request).then((reply) => process.send?.(reply));
+    void reply(request).then((message) => process.send?.(message));
   });
   process.on('disconnect', () => process.exit());
-  // Ctrl-C in a terminal reaches all: the one that started this one ends it, in order.
+  // Ctrl-C in a terminal signals every process: this one is stopped by the one that started it.
   process.on('SIGINT', () => undefined);
 }
 
@@ -40,7 +40,7 @@ export type Remote<C extends Calls> = {
 
 /** Starts `bench/<name>.ts`, compiled, as a process of its own. */
 export function startRemote<C extends Calls>(name: string): Remote<C> {
-  // Standard output is for the one document.
+  // Standard output is for the report alone.
   const child = fork(join(packageRoot, 'dist/bench', `${name}.js`), {
     serialization: 'advanced',
     stdio: ['ignore', 2, 2, 'ipc'],
@@ -49,7 +49,7 @@ export function startRemote<C extends Calls>(name: string): Remote<C> {
   let nextId = 1;
   child.on('message', (reply: Reply) => waiting.get(reply.id)?.(reply));
   child.on('exit', () => {
-    for (const [id, settle] of waiting) settle({ id, error: `the process ${name} ended` });
+    for (const [id, resolve] of waiting) resolve({ id, error: `the process ${name} ended` });
   });
   if (child.pid === undefined) throw new Error(`${name} could not be started`);
   return {

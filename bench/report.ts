@@ -12,27 +12,27 @@ export type ByPart = {
   receiver: number | null;
 };
 
-/** What is measured of one load. What is not, is null. */
+/** The measurements of one load; null: not measured. */
 export type Figures = {
   accepted: number | null;
   delivered: number | null;
   acceptedPerSecond: number | null;
   deliveredPerSecond: number | null;
   /** The engine alone, in the same run. */
-  floorPerSecond: { noop: number | null; activity: number | null };
-  /** deliveredPerSecond / floorPerSecond.activity */
-  timesFloor: number | null;
+  baselinePerSecond: { noop: number | null; activity: number | null };
+  /** deliveredPerSecond / baselinePerSecond.activity */
+  timesBaseline: number | null;
   publishMs: Percentiles;
   endToEndMs: Percentiles;
   cpuMsPerDelivery: ByPart;
   memoryMiB: ByPart;
   lost: number | null;
   repeated: number | null;
-  /** Cores that were taken by none of ours; more than 0.2: disturbed. */
+  /** Cores that other processes used; more than 0.2: disturbed. */
   otherCores: number | null;
   isDisturbed: boolean;
   seconds: number | null;
-  /** Calls of the load that were not answered as they should, by what was. */
+  /** Calls of the load whose response was not the expected one: how many of each response. */
   refused: Record<string, number>;
 };
 
@@ -66,8 +66,8 @@ export const noFigures: Figures = {
   delivered: null,
   acceptedPerSecond: null,
   deliveredPerSecond: null,
-  floorPerSecond: { noop: null, activity: null },
-  timesFloor: null,
+  baselinePerSecond: { noop: null, activity: null },
+  timesBaseline: null,
   publishMs: { p50: null, p99: null },
   endToEndMs: { p50: null, p99: null },
   cpuMsPerDelivery: noneByPart,
@@ -92,12 +92,12 @@ export function byPart(values: Record<string, number | null> | null, divisor = 1
   return { node, temporal, postgresql, all, load: of('load'), receiver: of('receiver') };
 }
 
-/** With the floor of the same run beside it. */
-export function withFloor(part: Part, floorPerSecond: Figures['floorPerSecond']): Part {
+/** Adds the baseline of the same run. */
+export function withBaseline(part: Part, baselinePerSecond: Figures['baselinePerSecond']): Part {
   const { deliveredPerSecond } = part;
-  const { activity } = floorPerSecond;
-  const timesFloor = deliveredPerSecond === null || !activity ? null : deliveredPerSecond / activity;
-  return { ...part, floorPerSecond, timesFloor };
+  const { activity } = baselinePerSecond;
+  const timesBaseline = deliveredPerSecond === null || !activity ? null : deliveredPerSecond / activity;
+  return { ...part, baselinePerSecond, timesBaseline };
 }
 
 /**
@@ -142,7 +142,7 @@ function row(part: Part): Record<string, string> {
     part: part.name,
     'accepted/s': text(part.acceptedPerSecond),
     'delivered/s': text(part.deliveredPerSecond),
-    '× floor': text(part.timesFloor),
+    '× baseline': text(part.timesBaseline),
     'publish p50 / p99 ms': pair(part.publishMs),
     'end to end p50 / p99 ms': pair(part.endToEndMs),
     'CPU ms each': parts(part.cpuMsPerDelivery),
@@ -167,10 +167,10 @@ export function toJson(document: BenchDocument): string {
 
 /** For people. */
 export function toText(document: BenchDocument): string {
-  const { mode, machine, versions, settings, runs, floorPerSecond, more } = document;
-  const { noop, activity } = floorPerSecond;
+  const { mode, machine, versions, settings, runs, baselinePerSecond, more } = document;
+  const { noop, activity } = baselinePerSecond;
   const refused = document.parts.flatMap((part) =>
-    Object.entries(part.refused).map(([answer, count]) => `${part.name}: ${count} times ${answer}`),
+    Object.entries(part.refused).map(([response, count]) => `${part.name}: ${count} times ${response}`),
   );
   return [
     `${mode}${runs > 1 ? `, medians of ${runs} runs` : ''}`,
@@ -180,7 +180,7 @@ export function toText(document: BenchDocument): string {
     '',
     table(document.parts.map(row)),
     '',
-    ...(noop === null ? [] : [`Floor: ${text(noop)}/s without, ${text(activity)}/s with an activity.`]),
+    ...(noop === null ? [] : [`Baseline: ${text(noop)}/s without, ${text(activity)}/s with an activity.`]),
     ...Object.entries(more).map(
       ([name, value]) =>
         `${name}: ${value !== null && typeof value === 'object' ? parts(value) : text(value)}`,
@@ -193,7 +193,7 @@ export function toText(document: BenchDocument): string {
   ].join('\n');
 }
 
-/** The document's own figures: those of its first part, and the worst of all where that matters. */
+/** The document's own figures: those of its first part, but losses, repeats and disturbance of all parts. */
 export function headlineOf(all: readonly Part[], headline: Part | undefined): Figures {
   const { name: _name, ...figures } = headline ?? { name: '', ...noFigures };
   const known = (values: readonly (number | null)[]) => values.filter((value) => value !== null);

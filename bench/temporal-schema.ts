@@ -56,8 +56,8 @@ export async function updateSchema(
 }
 
 /**
- * Runs one of the operators' files of docs/temporal in the visibility database, as psql does it: `\gexec` runs what the
- * query before it has answered, line by line. `columns`: for lean, those of custom attributes that are in use.
+ * Runs one of the operators' files of docs/temporal in the visibility database, as psql does it: `\gexec` runs each row
+ * that the query before it returned. `columns`: for lean, those of custom attributes that are in use.
  */
 export async function runVisibilityFile(
   name: 'lean' | 'full',
@@ -70,7 +70,7 @@ export async function runVisibilityFile(
   const file = readFileSync(join(packageRoot, `docs/temporal/visibility-${name}.sql`), 'utf8');
   const use = async (client: pg.Client): Promise<void> => {
     for (const part of file.split(/^\\gexec$/m).slice(0, -1)) {
-      // Of several statements, pg answers each one's result.
+      // For several statements, pg returns a list of results.
       const results: unknown = await client.query({ text: part, rowMode: 'array' });
       const { rows } = [results].flat().at(-1) as { rows: [string][] };
       for (const [statement] of rows) await client.query(statement);

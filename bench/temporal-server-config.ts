@@ -25,7 +25,7 @@ const HOST = '127.0.0.1';
 const settings = temporalSettings;
 
 /**
- * Writes the server's configuration into the folder and answers the arguments that make the server read it. The files
+ * Writes the server's configuration into the folder and returns the arguments that make the server read it. The files
  * are JSON, which is YAML too. `--root` and its like are what 1.29 knows; later versions call them deprecated.
  */
 export function writeServerConfig(folder: string, databaseUrl: string, ports: ServicePorts): string[] {

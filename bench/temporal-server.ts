@@ -114,7 +114,7 @@ async function choosePorts(last: Record<string, unknown> | undefined): Promise<S
   return ports as ServicePorts;
 }
 
-/** undefined when every service answers and the namespace is ready for use, else what went wrong. */
+/** undefined when every service responds and the namespace is ready for use, else what went wrong. */
 async function waitUntilReady(
   child: Child,
   address: string,
@@ -124,13 +124,13 @@ async function waitUntilReady(
   let hasEnded = false;
   void child.exited.then(() => (hasEnded = true));
   const temporal = createTemporal({ address, tls: false }, namespace);
-  let last = 'it did not answer in time';
+  let last = 'it did not respond in time';
   try {
     while (Date.now() < deadline) {
       if (hasEnded) return 'it ended at once';
       try {
         await makeNamespace(temporal);
-        await askEveryService(temporal);
+        await callEveryService(temporal);
         return undefined;
       } catch (error) {
         last = error instanceof Error ? error.message : String(error);
@@ -164,7 +164,7 @@ async function makeNamespace(temporal: Temporal): Promise<void> {
   if (!isPrepared) throw new Error('it did not take the search attributes in time');
 }
 
-/** The namespace is asked which columns it has given to our attributes: it picks them at random. */
+/** The columns of our attributes are read from the namespace, which chooses them at random. */
 async function dropUnusedIndexes(address: string, namespace: string, databaseUrl: string): Promise<void> {
   const temporal = createTemporal({ address, tls: false }, namespace);
   try {
@@ -178,8 +178,8 @@ async function dropUnusedIndexes(address: string, namespace: string, databaseUrl
   }
 }
 
-/** The frontend answers before the others do: a start or a list right then would still fail. */
-async function askEveryService(temporal: Temporal): Promise<void> {
+/** The frontend responds before the others do: a start or a list right then would still fail. */
+async function callEveryService(temporal: Temporal): Promise<void> {
   const { connection, namespace } = temporal;
   const { workflowService } = connection;
   const query = Object.keys(searchAttributes)

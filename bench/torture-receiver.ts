@@ -16,7 +16,7 @@ export type TortureReceiver = {
   close(): Promise<void>;
 };
 
-/** Answers as the path says: at once, 503 twice and then well, after a second, with one reset and then well, or 404. */
+/** Responds as the path says: at once; with 503 twice, then with 200; after a second; with one reset, then with 200; or with 404. */
 export async function startTortureReceiver(): Promise<TortureReceiver> {
   const requests = new Map<string, number>();
   const attempts = new Set<string>();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createPool, type Pool } from '../src/db/pool.ts';
 import { createTemporal } from '../src/temporal/client.ts';
-import { newAccountKey } from './accounts.ts';
+import { newAccountKey } from './targets.ts';
 import { startBusyLoops, startDisturbances, type Call } from './torture-disturbances.ts';
 import { startParts, type PartName, type TemporalKind } from './torture-parts.ts';
 import { manners, startTortureReceiver, type Manner } from './torture-receiver.ts';
@@ -26,9 +26,9 @@ export type TortureResult = {
   wrong: number;
   secondWorkflows: number;
   requests: number;
-  /** Attempts that were made but not recorded, for something died meanwhile: they were made again. */
+  /** Attempts that were made but not recorded because a process died, and so were made again. */
   repeated: number;
-  /** What was done beside the kills. */
+  /** Disturbances beside the kills. */
   pauses: number;
   cancels: number;
   cuts: number;
@@ -40,7 +40,7 @@ const webhooksPerAccount = 10;
 const publishers = 8;
 const parts: PartName[] = ['service', 'worker', 'temporal', 'postgresql'];
 
-/** Publishes, kills at random, waits for every delivery's end, and counts what became of them. */
+/** Publishes, kills parts at random, waits for every delivery's end, and counts the results. */
 export async function runTorture({
   deliveries,
   webhooks,
@@ -63,7 +63,7 @@ export async function runTorture({
   try {
     const mannerOf = new Map<string, { manner: Manner; number: number }>();
     const keys: string[] = [];
-    const hooks: { id: string; key: string }[] = [];
+    const webhookKeys: { id: string; key: string }[] = [];
     const accepted: { id: string; key: string }[] = [];
     const callApi: Call = (key, ...request) => call(service.apiUrl, key, ...request);
     for (let number = 0; number < webhooks; number += 1) {
@@ -72,7 +72,7 @@ export async function runTorture({
       const body = { url: receiver.url(manner, number), events: ['*'] };
       const key = keys.at(-1) ?? '';
       const { webhook_id: id } = (await callApi(key, 'POST', '/v1/webhooks', body)) as { webhook_id: string };
-      hooks.push({ id, key });
+      webhookKeys.push({ id, key });
       mannerOf.set(id, { manner, number });
     }
     const events = Math.ceil(deliveries / webhooksPerAccount);
@@ -80,7 +80,7 @@ export async function runTorture({
       `${webhooks} webhooks in ${keys.length} accounts; ${events} events, ${deliveries} deliveries, ${kills} times kill -9.`,
     );
 
-    const disturbances = startDisturbances({ call: callApi, pool, webhooks: hooks, accepted });
+    const disturbances = startDisturbances({ call: callApi, pool, webhooks: webhookKeys, accepted });
     let isPublished = false;
     const killing = (async () => {
       for (let count = 0; count < kills; count += 1) {
@@ -163,7 +163,7 @@ export function isPassed({
   return accepted === ended && lost === 0 && wrong === 0 && secondWorkflows === 0 && repeated >= 0;
 }
 
-/** One call, again until it succeeds, or is refused as expected: whatever died meanwhile comes back. */
+/** One call, repeated until it succeeds or is refused as expected: what was killed comes back. */
 async function call(
   apiUrl: string,
   key: string,
@@ -217,7 +217,7 @@ async function publishAll(
 
 async function untilEnded(pool: Pool, print: (line: string) => void): Promise<void> {
   const deadline = Date.now() + 900_000;
-  let toldAt = 0;
+  let printedAt = 0;
   for (;;) {
     const waiting = await pool
       .query<{ count: number }>(`select count(*)::int as count from deliveries where ended_at is null`)
@@ -225,15 +225,15 @@ async function untilEnded(pool: Pool, print: (line: string) => void): Promise<vo
       .catch(() => null);
     if (waiting === 0) return;
     if (Date.now() > deadline) throw new Error(`${waiting} deliveries did not end within 15 minutes`);
-    if (Date.now() - toldAt > 10_000) {
-      toldAt = Date.now();
+    if (Date.now() - printedAt > 10_000) {
+      printedAt = Date.now();
       print(`  ${waiting ?? '?'} deliveries wait`);
     }
     await delay(500);
   }
 }
 
-/** The longest time in which nothing moved. */
+/** The longest time without progress. */
 function watchStalls(read: () => number): { stop(): number } {
   let longest = 0;
   let last = read();
@@ -264,14 +264,14 @@ async function countSecondWorkflows(
   const temporal = createTemporal({ address, tls: false }, 'default');
   try {
     // Visibility lags a little behind.
-    for (let tries = 0; ; tries += 1) {
+    for (let attempt = 0; ; attempt += 1) {
       const runs = new Map<string, number>();
       for await (const { workflowId } of temporal.client.workflow.list({
         query: `WorkflowType = 'deliverEvent' or WorkflowType = 'deliverGroup'`,
       })) {
         runs.set(workflowId, (runs.get(workflowId) ?? 0) + 1);
       }
-      if ([...owners].every((id) => runs.has(id)) || tries === 30)
+      if ([...owners].every((id) => runs.has(id)) || attempt === 30)
         return [...runs].filter(([id, count]) => count > 1 && !held.has(id)).length;
       await delay(1000);
     }
@@ -281,11 +281,11 @@ async function countSecondWorkflows(
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const words = process.argv.slice(2);
-  const temporal = words.includes('--temporal=postgresql') ? 'postgresql' : 'dev';
-  const busyLoops = Number(/--busy=(\d+)/.exec(words.join(' '))?.[1] ?? 0);
-  const [deliveries = 10_000, webhooks = 200, kills = 10] = words
-    .filter((word) => !word.startsWith('--'))
+  const args = process.argv.slice(2);
+  const temporal = args.includes('--temporal=postgresql') ? 'postgresql' : 'dev';
+  const busyLoops = Number(/--busy=(\d+)/.exec(args.join(' '))?.[1] ?? 0);
+  const [deliveries = 10_000, webhooks = 200, kills = 10] = args
+    .filter((arg) => !arg.startsWith('--'))
     .map(Number);
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const result = await runTorture({ deliveries, webhooks, kills, busyLoops, temporal, print });

@@ -41,7 +41,7 @@ const rows = {
   'src/dashboard/vite.config.ts': `@vitejs/plugin-react vite node:path`,
 
   'src/errors.ts': ``,
-  'src/every.ts': `node:timers/promises`,
+  'src/every.ts': `node:events node:timers/promises`,
   'src/package-root.ts': `node:*`,
   'src/runtime.ts': `src/package-root.ts  node:*`,
   'src/setting-schemas.ts': `src/outbound  zod node:net`,

@@ -1,22 +1,22 @@
-import { steeringOf } from './model.ts';
+import { actionsOf } from './model.ts';
 import type { DeliveryRow } from './rows.ts';
 import type { World } from './world.ts';
 
 type Status = DeliveryRow['status'];
 
-/** So many deliveries of a state, from the newest that the log shows, in a row from `index` on. */
+/** `count` deliveries of a state, consecutive in the log's first page from `index` on. */
 async function choose(
   { api, oldRows }: World,
   status: Status,
   index: number,
   count: number,
 ): Promise<string[]> {
-  const answer = await api<{ data: { id: string }[] }>('GET', `/v1/deliveries?status=${status}&limit=100`, {
+  const response = await api<{ data: { id: string }[] }>('GET', `/v1/deliveries?status=${status}&limit=100`, {
     expect: [200],
     patienceMs: 2000,
   });
   const renamed = new Set(oldRows.map(({ newId }) => newId));
-  const ids = (answer?.body.data ?? []).map(({ id }) => id).filter((id) => !renamed.has(id));
+  const ids = (response?.body.data ?? []).map(({ id }) => id).filter((id) => !renamed.has(id));
   return Array.from(
     { length: Math.min(count, ids.length) },
     (_, offset) => ids[(index + offset) % ids.length] ?? '',
@@ -42,7 +42,7 @@ export async function cancel(world: World, status: Status, index: number, count:
 export async function cancelAll(world: World, ids: readonly string[]): Promise<void> {
   await Promise.all(
     ids.map((id) => {
-      steeringOf(world.model, id).isCanceled = true;
+      actionsOf(world.model, id).isCanceled = true;
       return world.api('POST', `/v1/deliveries/${id}/cancel`, { expect: [202, 409] });
     }),
   );
@@ -50,7 +50,7 @@ export async function cancelAll(world: World, ids: readonly string[]): Promise<v
 
 export async function retry(world: World, status: Status, index: number, count: number): Promise<void> {
   await onEach(world, status, index, count, (id) => {
-    steeringOf(world.model, id).retries += 1;
+    actionsOf(world.model, id).retries += 1;
     const force = status === 'delivered' ? '?force=true' : '';
     return world.api('POST', `/v1/deliveries/${id}/retry${force}`, { expect: [202, 409] });
   });
@@ -61,9 +61,9 @@ const soonMs = 1000;
 
 export async function reschedule(world: World, status: Status, index: number, isFar: boolean): Promise<void> {
   await onEach(world, status, index, 1, (id) => {
-    const steering = steeringOf(world.model, id);
-    steering.reschedules += 1;
-    if (isFar) steering.isFar = true;
+    const actions = actionsOf(world.model, id);
+    actions.reschedules += 1;
+    if (isFar) actions.isFar = true;
     return world.api('PATCH', `/v1/deliveries/${id}`, {
       body: { next_attempt_at: new Date(Date.now() + (isFar ? farMs : soonMs)).toISOString() },
       // 422: a second has passed before it was read.

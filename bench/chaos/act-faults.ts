@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { cutConnections } from './rows.ts';
 import type { World } from './world.ts';
 
-/** One fault at a time: what the one before stopped is back. The fault itself goes on beside the steps that follow. */
-async function strike(
+/** One fault at a time: it waits until the one before is over. The fault goes on in the background of the next steps. */
+async function inject(
   world: World,
   kind: string,
   work: () => Promise<void>,
@@ -15,9 +15,9 @@ async function strike(
 
 const cutEveryMs = 60;
 
-/** In a row: what is under way at one moment is a transaction only now and then. */
+/** Several times: at a single moment there is seldom a transaction under way. */
 export const cutAll = (world: World, times: number): Promise<void> =>
-  strike(world, 'connections cut', async () => {
+  inject(world, 'connections cut', async () => {
     for (let time = 0; time < times; time += 1) {
       await cutConnections(world.pool);
       await delay(cutEveryMs);
@@ -25,20 +25,20 @@ export const cutAll = (world: World, times: number): Promise<void> =>
   });
 
 export const restartPostgres = (world: World, downMs: number): Promise<void> =>
-  strike(world, 'PostgreSQL restarted', () => world.servers.restartPostgres(downMs));
+  inject(world, 'PostgreSQL restarted', () => world.servers.restartPostgres(downMs));
 
 export const killTemporal = (world: World, downMs: number): Promise<void> =>
-  strike(world, 'Temporal killed', () => world.servers.restartTemporal(downMs));
+  inject(world, 'Temporal killed', () => world.servers.restartTemporal(downMs));
 
 export const killProcess = (world: World, index: number, downMs: number): Promise<void> =>
-  strike(world, 'process killed', async () => {
+  inject(world, 'process killed', async () => {
     await world.processes.kill(index);
     await delay(downMs);
     world.processes.start(index);
   });
 
 export const restartProcess = (world: World, index: number): Promise<void> =>
-  strike(
+  inject(
     world,
     'process restarted',
     async () => {
@@ -49,9 +49,9 @@ export const restartProcess = (world: World, index: number): Promise<void> =>
   );
 
 export const pauseProcess = (world: World, index: number, ms: number): Promise<void> =>
-  strike(world, 'process paused', () => world.processes.pause(index, ms));
+  inject(world, 'process paused', () => world.processes.pause(index, ms));
 
-/** One process after the other is restarted with another cap, as an operator does it. 0: no cap. */
+/** Restarts one process after the other with another cap, as an operator does. 0: no cap. */
 export async function changeCap(world: World, cap: number): Promise<void> {
   const { model, processes } = world;
   const before = model.caps.at(-1);
@@ -65,5 +65,5 @@ export async function changeCap(world: World, cap: number): Promise<void> {
     }
     if (before) before.to = Date.now();
   };
-  await strike(world, 'cap changed', restartAll, true);
+  await inject(world, 'cap changed', restartAll, true);
 }

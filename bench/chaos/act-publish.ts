@@ -28,53 +28,53 @@ function accept({ model }: World, event: Event, accepted: Accepted, isReplay: bo
     event.deliveries = deliveries;
     return;
   }
-  // What was accepted before is answered alike; `recover` may have added deliveries since.
+  // A repeated call gets the same deliveries; `recover` may have added others since.
   const missing = event.deliveries.filter(({ id }) => !deliveries.some((each) => each.id === id));
   if (missing.length > 0)
-    model.faults.push(`${event.id} was published again, and its answer lacks ${missing[0]?.id}`);
+    model.faults.push(`${event.id} was published again, and its response lacks ${missing[0]?.id}`);
   if (!accepted.duplicate && !isReplay)
-    model.faults.push(`${event.id} was published again, and was not answered as a duplicate`);
+    model.faults.push(`${event.id} was published again, and its response does not say duplicate`);
 }
 
-/** One event, the same call so many times. Where the outcome is not known it is called again: its id keeps it one. */
+/** One event, the same call `times` times. A call whose outcome is not known is repeated: by its id it is one event. */
 export async function publish(world: World, type: number, times: number): Promise<void> {
   const { event, body } = newEvent(world, type);
   for (let time = 0; time < times; time += 1) {
-    const answer = await world.api<Accepted>('POST', '/v1/events', {
+    const response = await world.api<Accepted>('POST', '/v1/events', {
       body,
       expect: [202],
       isRepeatable: true,
     });
-    if (answer?.status === 202) accept(world, event, answer.body, false);
+    if (response?.status === 202) accept(world, event, response.body, false);
   }
 }
 
-/** With an Idempotency-Key, which goes another way through the service. */
+/** With an Idempotency-Key, for which the service stores the response. */
 export async function publishWithKey(world: World, type: number, times: number): Promise<void> {
   const { event, body } = newEvent(world, type);
   for (let time = 0; time < times; time += 1) {
-    const answer = await world.api<Accepted>('POST', '/v1/events', {
+    const response = await world.api<Accepted>('POST', '/v1/events', {
       body,
       headers: { 'idempotency-key': `key-${event.id}` },
       expect: [202],
       isRepeatable: true,
     });
-    if (answer?.status === 202) accept(world, event, answer.body, true);
+    if (response?.status === 202) accept(world, event, response.body, true);
   }
 }
 
 export async function publishBatch(world: World, count: number): Promise<void> {
   const events = Array.from({ length: count }, (_, index) => newEvent(world, index));
-  const answer = await world.api<{ data: ({ status: number } & Accepted)[] }>('POST', '/v1/events/batch', {
+  const response = await world.api<{ data: ({ status: number } & Accepted)[] }>('POST', '/v1/events/batch', {
     body: { events: events.map(({ body }) => body) },
     expect: [207],
     isRepeatable: true,
   });
-  for (const [index, result] of (answer?.body.data ?? []).entries()) {
+  for (const [index, result] of (response?.body.data ?? []).entries()) {
     const event = events[index]?.event;
     if (result.status === 202 && event) accept(world, event, result, false);
     else if (result.status !== 503)
-      world.model.faults.push(`An event of a batch was answered with ${JSON.stringify(result)}`);
+      world.model.faults.push(`An event of a batch got the result ${JSON.stringify(result)}`);
   }
 }
 

@@ -8,7 +8,7 @@ const mostWebhooks = 6;
 
 let created = 0;
 
-/** Those that can be named: created for certain, and no call to delete them was made. */
+/** Created for certain, and no call to delete them was made. */
 function usable({ model }: World): (Webhook & { id: string })[] {
   return model.webhooks.filter(
     (webhook): webhook is Webhook & { id: string } => webhook.id !== null && webhook.deleteSentAt === null,
@@ -43,14 +43,14 @@ export async function createWebhook(
   };
   model.webhooks.push(webhook);
   receivers.behave(webhook.path, behaviour);
-  const answer = await api<{ webhook_id: string }>('POST', '/v1/webhooks', {
+  const response = await api<{ webhook_id: string }>('POST', '/v1/webhooks', {
     body: { url: receivers.url(webhook.path), events: webhook.filters, active },
     headers: { 'idempotency-key': `webhook-${created}` },
     expect: [201],
     isRepeatable: true,
   });
-  if (answer?.status !== 201) return;
-  webhook.id = answer.body.webhook_id;
+  if (response?.status !== 201) return;
+  webhook.id = response.body.webhook_id;
   webhook.createdAt = Date.now();
 }
 
@@ -100,12 +100,12 @@ export async function deleteWebhook(world: World, index: number): Promise<void> 
   const webhook = choose(world, index);
   if (!webhook || usable(world).length === 1) return;
   webhook.deleteSentAt = Date.now();
-  const answer = await world.api('DELETE', `/v1/webhooks/${webhook.id}`, {
-    // 404: an earlier call, whose answer was lost, has done it.
+  const response = await world.api('DELETE', `/v1/webhooks/${webhook.id}`, {
+    // 404: an earlier call, whose response was lost, has deleted it.
     expect: [204, 404],
     isRepeatable: true,
   });
-  if (answer) webhook.deletedAt = Date.now();
+  if (response) webhook.deletedAt = Date.now();
 }
 
 export async function rotateSecret(world: World, index: number): Promise<void> {
@@ -115,18 +115,18 @@ export async function rotateSecret(world: World, index: number): Promise<void> {
   await world.api('POST', `/v1/webhooks/${webhook.id}/rotate-secret`, { body: {}, expect: [200, 409] });
 }
 
-/** Sends again what failed or was missed. Once rows were removed, what is missing was not missed: failed ones only. */
+/** Sends again what failed or was missed. After a removal of old rows only what failed: a removed delivery would count as missed. */
 export async function recover(world: World, index: number, onlyFailed: boolean): Promise<void> {
   const webhook = choose(world, index);
   if (!webhook) return;
   webhook.recoveries += 1;
   const only = onlyFailed || world.oldRows.length > 0 ? { only: 'failed' } : {};
-  const answer = await world.api<{ id: string }>('POST', `/v1/webhooks/${webhook.id}/recover`, {
+  const response = await world.api<{ id: string }>('POST', `/v1/webhooks/${webhook.id}/recover`, {
     body: { since: new Date(Date.now() - 3_600_000).toISOString(), ...only },
     // 409: it is not active.
     expect: [202, 409],
   });
-  if (answer?.status === 202) world.model.recoveryIds.add(answer.body.id);
+  if (response?.status === 202) world.model.recoveryIds.add(response.body.id);
 }
 
 export function behave(world: World, index: number, behaviour: Behaviour): void {

@@ -16,9 +16,9 @@ export type ChaosOptions = {
   shrinkMs: number;
   /** What the scenarios are made of. */
   commands: readonly CommandName[];
-  /** Faults that are known and looked past, where they are found at the end. */
+  /** Known faults to ignore where they are found at the end. */
   ignore?: RegExp;
-  /** One scenario in place of random ones, and how often. */
+  /** One scenario in place of random ones, and how often to run it. */
   scenario?: Scenario;
   times?: number;
   print: (line: string) => void;
@@ -28,7 +28,7 @@ export type ChaosResult = { runs: number; failure: ChaosFailure | null };
 /** `path` null: the scenario was given. */
 export type ChaosFailure = { seed: number; path: string | null; scenario: Scenario; faults: string[] };
 
-/** Random scenarios, one after the other, until the time is over or one fails; that one is then made shorter. */
+/** Runs random scenarios one after the other until the time is over or one fails, and then shrinks that one. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { seed, path, budgetMs, shrinkMs, commands, ignore, scenario, times = 1, print } = options;
   const dataDir = mkdtempSync(join(tmpdir(), 'fltr-chaos-'));
@@ -38,13 +38,15 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   let shrinkUntil = Infinity;
   let runs = 0;
   const property = fc.asyncProperty(scenarios(commands), async (random) => {
-    const tried = scenario ?? random;
-    // Once the time for shrinking is over, all that is left counts as good.
+    const current = scenario ?? random;
+    // Once the time for shrinking is over, every shorter scenario counts as passed.
     if (Date.now() > shrinkUntil) return;
     runs += 1;
-    print(`Run ${runs}${shrinkUntil === Infinity ? '' : ', a shorter one'}: ${tried.commands.length} steps`);
-    const all = await runScenario(servers, tried, dataDir, print);
-    // Only its first line says what it is; the others may hold anything.
+    print(
+      `Run ${runs}${shrinkUntil === Infinity ? '' : ', a shorter one'}: ${current.commands.length} steps`,
+    );
+    const all = await runScenario(servers, current, dataDir, print);
+    // Only the first line says what the fault is; the others may contain anything.
     const faults = all.filter((fault) => !ignore?.test(fault.split('\n')[0] ?? ''));
     if (faults.length === 0) return;
     if (shrinkUntil === Infinity) {
@@ -89,7 +91,7 @@ const shownFaults = (faults: readonly string[]): string =>
     ...(faults.length > mostShown ? [`… and ${faults.length - mostShown} more`] : []),
   ].join('\n');
 
-/** For a person: what was found, by which steps, and how to see it again. */
+/** The faults, the steps that led to them, and how to repeat them. */
 export function describeFailure({ seed, path, scenario, faults }: ChaosFailure): string {
   return [
     'Found:',

@@ -17,7 +17,7 @@ export type CapFacts = {
   shifts: readonly Shift[];
 };
 
-/** No rolling hour over the cap, each with the highest one that was in force in it. */
+/** No rolling hour has more attempts than the highest cap in force in it. */
 export function checkCap({ attempts, requests, caps, shifts }: CapFacts): string[] {
   const faults: string[] = [];
   const loose = looseAttempts(requests, shifts);
@@ -40,7 +40,7 @@ export function checkCap({ attempts, requests, caps, shifts }: CapFacts): string
   return faults;
 }
 
-/** Attempts that may have been let through before time moved and recorded after it: where they stand is not certain. */
+/** Attempts that may have been admitted before a shift and recorded after it: their time is not certain. */
 export function looseAttempts(requests: readonly Request[], shifts: readonly Shift[]): Set<string> {
   const isBeside = ({ at }: Request) => shifts.some((shift) => Math.abs(at - shift.at) < clockMs / 2);
   return new Set(requests.filter(isBeside).map(({ attemptId }) => attemptId));
@@ -59,21 +59,21 @@ function highestCap(
   return Math.max(...inForce.map(({ cap }) => (cap === 0 ? Infinity : cap)));
 }
 
-export type RoomFacts = {
+export type DeferralFacts = {
   now: number;
   /** 0: none. */
   cap: number;
   attempts: readonly AttemptRow[];
   /** As `looseAttempts` finds them. */
   loose: ReadonlySet<string>;
-  /** What waits for the cap, and for nothing else. */
+  /** Deliveries that wait for the cap, and for nothing else. */
   deferred: readonly Pick<DeliveryRow, 'id' | 'webhookId' | 'nextAttemptAt'>[];
   /** `hourly_cap.used` as the API says, by webhook. */
   used: ReadonlyMap<string, number>;
 };
 
-/** Nothing waits while there is room, and the API counts what is used as the log does. */
-export function checkRoom({ now, cap, attempts, loose, deferred, used }: RoomFacts): string[] {
+/** Nothing is deferred longer than the cap requires, and the API's count of used attempts is that of the log. */
+export function checkDeferrals({ now, cap, attempts, loose, deferred, used }: DeferralFacts): string[] {
   const faults: string[] = [];
   const attemptsOf = byWebhook(attempts.filter(counts));
   for (const [webhookId, waiting] of byWebhook(deferred)) {
@@ -86,7 +86,7 @@ export function checkRoom({ now, cap, attempts, loose, deferred, used }: RoomFac
       const late = (nextAttemptAt ?? 0) - (ideal[index] ?? 0);
       if (late <= clockMs) continue;
       faults.push(
-        `${id} to ${webhookId} waits ${Math.round(late / 1000)} s longer than the cap of ${cap} makes it`,
+        `${id} to ${webhookId} waits ${Math.round(late / 1000)} s longer than the cap of ${cap} requires`,
       );
       break;
     }
@@ -103,7 +103,7 @@ export function checkRoom({ now, cap, attempts, loose, deferred, used }: RoomFac
   return faults;
 }
 
-/** When so many that wait may go: each an hour after the attempt that is `cap` before it. */
+/** When `count` deferred attempts may start: each an hour after the attempt that is `cap` before it. */
 function idealTimes(starts: readonly number[], count: number, cap: number, now: number): number[] {
   const times = starts.toSorted((a, b) => a - b);
   const first = times.length;

@@ -7,7 +7,7 @@ const holdHours = 72;
 
 type DeliveryFacts = Pick<Facts, 'model' | 'eventIds' | 'deliveries' | 'attempts' | 'requests' | 'webhooks'>;
 
-/** Every accepted event is there, with one delivery for each webhook that was subscribed, and for no other. */
+/** Every accepted event exists, with one delivery for each webhook that was subscribed, and for no other. */
 export function checkAcceptance({ model, eventIds, deliveries }: DeliveryFacts): string[] {
   const faults: string[] = [];
   const byKey = new Map<string, DeliveryRow>();
@@ -18,12 +18,12 @@ export function checkAcceptance({ model, eventIds, deliveries }: DeliveryFacts):
   }
   for (const event of model.events.values()) {
     if (!eventIds.has(event.id)) {
-      if (event.acceptedAt !== null) faults.push(`${event.id} was accepted and is not there`);
+      if (event.acceptedAt !== null) faults.push(`${event.id} was accepted and does not exist`);
       continue;
     }
     for (const { id, webhookId } of event.deliveries)
       if (byKey.get(`${event.id} ${webhookId}`)?.id !== id)
-        faults.push(`${event.id} was answered with the delivery ${id}, which is not there`);
+        faults.push(`The response for ${event.id} named the delivery ${id}, which does not exist`);
     for (const webhook of model.webhooks) {
       if (webhook.id === null) continue;
       const isThere = byKey.has(`${event.id} ${webhook.id}`);
@@ -53,7 +53,7 @@ export function checkStates({ model, deliveries, attempts, webhooks }: DeliveryF
 
   function stateFault(row: DeliveryRow): string | null {
     const { id, status, reason, nextAttemptAt, webhookId } = row;
-    const steering = model.steering.get(id);
+    const actions = model.actions.get(id);
     switch (status) {
       case 'delivered':
         return delivered.has(id) ? null : 'no attempt in the log has delivered it';
@@ -66,9 +66,9 @@ export function checkStates({ model, deliveries, attempts, webhooks }: DeliveryF
         return activeIds.has(webhookId) ? 'its webhook is active' : null;
       case 'pending':
       case 'retrying':
-        return steering?.isFar === true && nextAttemptAt !== null ? null : 'nothing makes it wait';
+        return actions?.isFar === true && nextAttemptAt !== null ? null : 'it has nothing to wait for';
       case 'canceled':
-        return mayBeCanceled(known.get(webhookId), steering?.isCanceled === true, reason)
+        return mayBeCanceled(known.get(webhookId), actions?.isCanceled === true, reason)
           ? null
           : `nobody canceled it (${reason})`;
     }
@@ -81,7 +81,7 @@ function mayBeCanceled(webhook: Webhook | undefined, isCanceled: boolean, reason
   return isCanceled && reason !== 'terminated';
 }
 
-/** What is delivered was received with a 2xx, by the webhook's own path, and always with the same bytes. */
+/** A delivered delivery got a 2xx at its webhook's path, and an event is always sent with the same bytes. */
 export function checkReceived({ model, deliveries, requests }: DeliveryFacts): string[] {
   const faults: string[] = [];
   const paths = new Map(model.webhooks.map(({ id, path }) => [id, path]));
@@ -99,16 +99,16 @@ export function checkReceived({ model, deliveries, requests }: DeliveryFacts): s
   return faults;
 }
 
-/** Every request is a logged attempt, but for those beside a fault; every response in the log was sent. */
+/** Every request is a logged attempt, except near a fault; every response in the log was sent. */
 export function checkAttempts({ model, attempts, requests }: DeliveryFacts): string[] {
   const faults: string[] = [];
   const harsh = model.disturbances.filter(({ isGraceful }) => !isGraceful);
   const logged = new Map(attempts.map((attempt) => [attempt.id, attempt]));
   for (const { attemptId, at, eventId, path } of requests) {
     if (logged.has(attemptId)) continue;
-    // What a fault in the meantime kept from being recorded, or recorded twice, is repeated.
+    // An attempt whose record a fault prevented is made again, with a new id.
     const isExcused = isDisturbed(harsh, at - 2000, at + 15_000);
-    if (!isExcused) faults.push(`${attemptId} of ${eventId} came to ${path} and is not in the log`);
+    if (!isExcused) faults.push(`${attemptId} of ${eventId} reached ${path} and is not in the log`);
   }
   const received = new Set(requests.map(({ attemptId }) => attemptId));
   for (const { id, deliveryId, statusCode } of attempts)

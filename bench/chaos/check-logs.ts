@@ -2,7 +2,7 @@
 const allowed: readonly { pattern: RegExp; why: string }[] = [
   {
     pattern: /"msg":"unavailable"\}$/,
-    why: 'a call was answered with 503, and the log says for what reason',
+    why: 'the response of a call was 503, and the log says why',
   },
   {
     pattern:
@@ -11,12 +11,12 @@ const allowed: readonly { pattern: RegExp; why: string }[] = [
   },
 ];
 
-/** No process logs an error: what a fault outside brings about is a warning, and is tried again. */
+/** No process logs an error: an effect of an outside fault is a warning, and the work is repeated. */
 export function checkLogs(lines: readonly string[]): string[] {
   const faults = new Map<string, number>();
   for (const line of lines) {
     if (!isError(line) || allowed.some(({ pattern }) => pattern.test(line))) continue;
-    // The same line a hundred times is one finding.
+    // A repeated line is one fault.
     const kind = line
       .replace(/"time":"[^"]*"/, '')
       .replace(/\d+/g, '0')

@@ -1,6 +1,6 @@
 /** An entry of a delivery's timeline, as the API shows it. */
 export type Entry = { at: string; type: string; [field: string]: unknown };
-/** The same delivery from the histories of its workflows, and from the archive; null: it was not answered. */
+/** The same delivery from the histories of its workflows, and from the archive; null: no response. */
 export type TimelinePair = { id: string; live: readonly Entry[] | null; archived: readonly Entry[] | null };
 
 /** In the order in which they happen within a millisecond. */
@@ -9,7 +9,7 @@ const types = ['accepted', 'released', 'started', 'attempt', 'wait', 'signal', '
 const endingSignals = new Set(['cancel']);
 
 /**
- * Both sources tell the same, in order, and nothing comes after an end but what begins the delivery again.
+ * Both sources show the same entries, in order, and after an end comes only what begins the delivery again.
  *
  * @param startedAt when the run began: hours that passed in the database are taken out of the times
  */
@@ -17,7 +17,7 @@ export function checkTimelines(timelines: readonly TimelinePair[], startedAt: nu
   const faults: string[] = [];
   for (const { id, live, archived } of timelines) {
     if (!live || !archived) {
-      faults.push(`${id}: GET was not answered from ${live ? 'the archive' : 'history'}`);
+      faults.push(`${id}: no response to GET from ${live ? 'the archive' : 'history'}`);
       continue;
     }
     const [shownLive, shownArchived] = [unshifted(live, startedAt), unshifted(archived, startedAt)];
@@ -32,8 +32,8 @@ export function checkTimelines(timelines: readonly TimelinePair[], startedAt: nu
 }
 
 /**
- * The entries by time, without the hours that passed in the database. What is read from the database after a shift tells of earlier
- * times than what a history kept; a run takes less than an hour, so the part of an hour is certain.
+ * The entries by time, without the hours that passed in the database. A shift moves the times in the database, but not
+ * those in a history; a run takes less than an hour, so the part of an hour is certain.
  */
 function unshifted(timeline: readonly Entry[], startedAt: number): Entry[] {
   const hourMs = 3_600_000;
@@ -45,9 +45,9 @@ function unshifted(timeline: readonly Entry[], startedAt: number): Entry[] {
   }));
   entries.sort((a, b) => a.at.localeCompare(b.at) || types.indexOf(a.type) - types.indexOf(b.type));
   // Two runs that read the same end, or the same wait, before and after the shift.
-  const isSaidOnce = ({ type }: Entry) => type === 'ended' || type === 'wait';
+  const isShownOnce = ({ type }: Entry) => type === 'ended' || type === 'wait';
   const texts = entries.map((entry) => canonical([entry]));
-  return entries.filter((entry, index) => !isSaidOnce(entry) || texts.indexOf(texts[index] ?? '') === index);
+  return entries.filter((entry, index) => !isShownOnce(entry) || texts.indexOf(texts[index] ?? '') === index);
 }
 
 /** Fields in one order: the archive keeps none. */

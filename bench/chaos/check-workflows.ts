@@ -3,7 +3,7 @@ import type { Facts } from './facts.ts';
 const mostHistoryEvents = 200;
 
 /**
- * No delivery has two workflows at once, none runs for what has ended, none ran again unless somebody asked for it, and no
+ * No delivery has two workflows at once, no workflow runs for an ended delivery, none ran again without a request, and no
  * history grows without bound.
  */
 export function checkWorkflows({
@@ -26,11 +26,11 @@ export function checkWorkflows({
       );
     if (!isWaiting && running.length > 0)
       faults.push(`${id} is ${status}, and ${running[0]?.workflowId} still runs for it`);
-    if (isWaiting && running.length === 0) faults.push(`${id} is ${status}, and no workflow has it`);
-    const { retries = 0, reschedules = 0 } = model.steering.get(id) ?? {};
+    if (isWaiting && running.length === 0) faults.push(`${id} is ${status}, and no workflow owns it`);
+    const { retries = 0, reschedules = 0 } = model.actions.get(id) ?? {};
     const { activations = 0, recoveries = 0 } = webhookOf.get(webhookId) ?? {};
     const most = 1 + retries + reschedules + activations + recoveries;
-    if (own.length > most) faults.push(`${id} was run ${own.length} times, and ${most} were asked for`);
+    if (own.length > most) faults.push(`${id} was run ${own.length} times, and ${most} were requested`);
   }
   const groups = new Map<string, number>();
   for (const { workflowId, deliveryIds } of runs)

@@ -1,4 +1,4 @@
-import type { Api } from './api.ts';
+import type { Api } from './api-calls.ts';
 import { readAllRows } from './old-rows.ts';
 import { readEventIds, type AttemptRow, type DeliveryRow } from './rows.ts';
 import type { Entry, TimelinePair } from './check-timelines.ts';
@@ -10,7 +10,7 @@ import type { Request } from './receivers.ts';
 /** A webhook as the API shows it at the end. */
 export type WebhookState = { id: string; path: string; active: boolean };
 
-/** All that the checks look at: once everything is still. */
+/** All that the checks read, once everything has ended. */
 export type Facts = {
   /** When the run began, by the machine's clock. */
   startedAt: number;
@@ -36,16 +36,16 @@ export async function collectFacts(world: World): Promise<Facts> {
   const shown = deliveries.filter(({ id }) => !gone.has(id));
   const idsOf = (rows: readonly DeliveryRow[]) => new Set(rows.map(({ id }) => id));
   const attempted = idsOf(shown.filter(({ attemptCount }) => attemptCount > 0));
-  // One that is held has no workflow, as soon as it has stopped.
+  // The workflow of a held delivery ends.
   const waiting = idsOf(shown.filter(({ status }) => status === 'pending' || status === 'retrying'));
   const [archiveApi, runs] = await Promise.all([
     world.archiveApi(),
     readWorkflows(world, attempted, waiting),
   ]);
-  const told = idsOf(mostEventful(shown, model));
-  // Only now: a history is whole once its run is over.
-  const live = await readTimelines(world.api, told);
-  const archived = await readTimelines(archiveApi, told);
+  const compared = idsOf(mostEventful(shown, model));
+  // Only now: a history is complete once its run is over.
+  const live = await readTimelines(world.api, compared);
+  const archived = await readTimelines(archiveApi, compared);
   return {
     startedAt: world.startedAt,
     model,
@@ -55,7 +55,7 @@ export async function collectFacts(world: World): Promise<Facts> {
     requests: receivers.requests,
     webhooks,
     runs,
-    timelines: [...told].map((id) => ({
+    timelines: [...compared].map((id) => ({
       id,
       live: live.get(id) ?? null,
       archived: archived.get(id) ?? null,
@@ -64,29 +64,29 @@ export async function collectFacts(world: World): Promise<Facts> {
   };
 }
 
-/** So many timelines are compared: each takes the API without Temporal seconds. */
+/** The most timelines that are compared: each takes the API without Temporal seconds. */
 const mostTimelines = 80;
 
-/** Those that were steered, then those with the most attempts. */
-function mostEventful(deliveries: readonly DeliveryRow[], { steering }: Model): DeliveryRow[] {
-  const weight = ({ id, attemptCount }: DeliveryRow) => attemptCount + (steering.has(id) ? 100 : 0);
+/** Those with manual actions, then those with the most attempts. */
+function mostEventful(deliveries: readonly DeliveryRow[], { actions }: Model): DeliveryRow[] {
+  const weight = ({ id, attemptCount }: DeliveryRow) => attemptCount + (actions.has(id) ? 100 : 0);
   return deliveries.toSorted((a, b) => weight(b) - weight(a)).slice(0, mostTimelines);
 }
 
 export async function readWebhooks({ api }: Pick<World, 'api'>): Promise<WebhookState[]> {
-  const answer = await api<{ data: { webhook_id: string; url: string; active: boolean }[] }>(
+  const response = await api<{ data: { webhook_id: string; url: string; active: boolean }[] }>(
     'GET',
     '/v1/webhooks?limit=100',
     { expect: [200], isRepeatable: true },
   );
-  return (answer?.body.data ?? []).map(({ webhook_id: id, url, active }) => ({
+  return (response?.body.data ?? []).map(({ webhook_id: id, url, active }) => ({
     id,
     path: new URL(url).pathname,
     active,
   }));
 }
 
-/** A webhook whose creation was not answered is known by its path. */
+/** A webhook whose creation got no response is found by its path. */
 function adoptUnknown(model: Model, webhooks: readonly WebhookState[]): void {
   for (const webhook of model.webhooks)
     webhook.id ??= webhooks.find(({ path }) => path === webhook.path)?.id ?? null;
@@ -96,12 +96,12 @@ async function readTimelines(api: Api, ids: ReadonlySet<string>): Promise<Map<st
   const timelines = new Map<string, Entry[]>();
   await Promise.all(
     [...ids].map(async (id) => {
-      const answer = await api<ShownDelivery>('GET', `/v1/deliveries/${id}`, {
+      const response = await api<ShownDelivery>('GET', `/v1/deliveries/${id}`, {
         expect: [200],
         isRepeatable: true,
         patienceMs: 20_000,
       });
-      if (answer?.status === 200) timelines.set(id, answer.body.timeline);
+      if (response?.status === 200) timelines.set(id, response.body.timeline);
     }),
   );
   return timelines;

@@ -10,11 +10,11 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     path: { type: 'string' },
     'shrink-minutes': { type: 'string', default: '10' },
-    /** Steps that are left out, parted by commas: to look past a fault that is known. */
+    /** Steps to leave out, separated by commas: to get past a known fault. */
     without: { type: 'string', default: '' },
-    /** A regular expression: faults that are known and looked past. */
+    /** A regular expression: known faults to ignore. */
     ignore: { type: 'string' },
-    /** One scenario as a failure prints it, and how many times. */
+    /** One scenario as a failure prints it, and how often to run it. */
     scenario: { type: 'string' },
     times: { type: 'string', default: '1' },
   },
@@ -36,5 +36,5 @@ const { runs, failure } = await runChaos({
   commands: commandNames.filter((name) => !without.includes(name)),
   print,
 });
-print(failure ? `\n${describeFailure(failure)}` : `\nPassed: ${runs} runs, nothing was found.`);
+print(failure ? `\n${describeFailure(failure)}` : `\nPassed: ${runs} runs without a fault.`);
 process.exit(failure ? 1 : 0);

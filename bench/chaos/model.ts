@@ -5,7 +5,7 @@ import { filtersThatMatch } from '../../src/domain/subscription.ts';
  * they never move when "an hour passes" in the database.
  */
 export type Webhook = {
-  /** Null where the answer of the call that creates it was lost. */
+  /** Null where the response of the call that creates it was lost. */
   id: string | null;
   /** Its own path at the receiver. */
   path: string;
@@ -15,9 +15,9 @@ export type Webhook = {
   createdAt: number | null;
   deleteSentAt: number | null;
   deletedAt: number | null;
-  /** Calls that may have activated it: each may start another run of what was held. */
+  /** Calls that may have activated it: each may start another run of its held deliveries. */
   activations: number;
-  /** Whether a call may have thrown away what was held. */
+  /** Whether a call may have discarded its held deliveries. */
   isDiscarded: boolean;
   recoveries: number;
 };
@@ -31,15 +31,15 @@ export type Event = {
   deliveries: readonly { id: string; webhookId: string }[];
 };
 
-/** What was asked of one delivery, whether or not the call got through. */
-export type Steering = { retries: number; reschedules: number; isFar: boolean; isCanceled: boolean };
+/** The manual actions requested of one delivery, whether or not the call succeeded. */
+export type Actions = { retries: number; reschedules: number; isFar: boolean; isCanceled: boolean };
 
-/** A time in which something was killed, stopped or cut off; `to` is Infinity until it is healed. */
+/** A time in which something was killed, stopped or cut off; `to` is Infinity until it is over. */
 export type Disturbance = {
   kind: string;
   from: number;
   to: number;
-  /** Whether everything under way could end before: that is no excuse for a request without a record. */
+  /** Whether work under way could end first: then every request must have a record. */
   isGraceful: boolean;
 };
 export type Shift = { at: number; hours: number };
@@ -49,12 +49,12 @@ export type CapInForce = { cap: number; from: number; to: number };
 export type Model = {
   webhooks: Webhook[];
   events: Map<string, Event>;
-  steering: Map<string, Steering>;
+  actions: Map<string, Actions>;
   recoveryIds: Set<string>;
   disturbances: Disturbance[];
   shifts: Shift[];
   caps: CapInForce[];
-  /** What must never happen, and did. */
+  /** What was found to be wrong. */
   faults: string[];
 };
 
@@ -62,7 +62,7 @@ export function newModel(cap: number): Model {
   return {
     webhooks: [],
     events: new Map(),
-    steering: new Map(),
+    actions: new Map(),
     recoveryIds: new Set(),
     disturbances: [],
     shifts: [],
@@ -71,9 +71,9 @@ export function newModel(cap: number): Model {
   };
 }
 
-export function steeringOf({ steering }: Pick<Model, 'steering'>, deliveryId: string): Steering {
-  const known = steering.get(deliveryId) ?? { retries: 0, reschedules: 0, isFar: false, isCanceled: false };
-  steering.set(deliveryId, known);
+export function actionsOf({ actions }: Pick<Model, 'actions'>, deliveryId: string): Actions {
+  const known = actions.get(deliveryId) ?? { retries: 0, reschedules: 0, isFar: false, isCanceled: false };
+  actions.set(deliveryId, known);
   return known;
 }
 

@@ -3,10 +3,10 @@ import { idFloor, newId } from '../../src/domain/ids.ts';
 import { createTemporal } from '../../src/temporal/client.ts';
 import { shifted } from './model.ts';
 import { readAttempts, readDeliveries, renameDeliveries, type AttemptRow, type DeliveryRow } from './rows.ts';
-import { passHours } from './time.ts';
+import { passHours } from './pass-hours.ts';
 import type { World } from './world.ts';
 
-/** A delivery that was old enough to go, with its attempts, as they were read at that moment. */
+/** A delivery that was old enough to be removed, and its attempts, as they were read at that moment. */
 export type OldRow = { at: number; newId: string; delivery: DeliveryRow; attempts: AttemptRow[] };
 
 const days = 2;
@@ -37,13 +37,13 @@ export async function removeOldRows(world: World): Promise<void> {
     );
     await delay(1500);
   } catch {
-    // Not made yet, or Temporal is away: the rows stay, which changes nothing of what must be true.
+    // The schedule does not exist yet, or Temporal is down: the rows stay, which no check minds.
   } finally {
     await temporal.connection.close();
   }
 }
 
-/** The rows that are there, and those that were: both as they would read now. */
+/** The rows that exist and those that were removed, both with the times that they would have now. */
 export async function readAllRows({
   pool,
   oldRows,

@@ -21,7 +21,7 @@ import {
 } from './act-webhooks.ts';
 import { removeOldRows } from './old-rows.ts';
 import type { Command } from './scenario.ts';
-import { passHours } from './time.ts';
+import { passHours } from './pass-hours.ts';
 import type { World } from './world.ts';
 
 /** Does one step. Faults and publishers go on in the background when it returns. */

@@ -26,14 +26,14 @@ export type Processes = {
   kill(index: number): Promise<void>;
   /** SIGTERM, and its end. */
   stop(index: number): Promise<void>;
-  /** Where it does not run. `settings` are added to those that it had. */
+  /** Starts it where it does not run. `settings` are added to those that it had. */
   start(index: number, settings?: Record<string, string>): void;
   /** SIGSTOP for all, until the function that it returns is called. */
   freeze(): () => void;
   /** SIGSTOP, and SIGCONT later. */
   pause(index: number, milliseconds: number): Promise<void>;
   untilReady(): Promise<void>;
-  /** Until each answers at all, ready or not. */
+  /** Waits until each one responds, ready or not. */
   untilListening(): Promise<void>;
   /** Every line that the processes wrote. */
   logLines(): string[];
@@ -46,7 +46,7 @@ const stopGraceMs = 40_000;
 const readyMs = 60_000;
 const linesShown = 25;
 
-/** The product's processes on the shared servers. One that ends without our doing is a fault. */
+/** The product's processes on the shared servers. One that ends by itself is a fault. */
 export function createProcesses(starts: readonly Start[], model: Model): Processes {
   const all: ProductProcess[] = starts.map(({ role, folder, port, settings }) => ({
     role,
@@ -58,10 +58,10 @@ export function createProcesses(starts: readonly Start[], model: Model): Process
     isReady: false,
     isPaused: false,
   }));
-  const take = (index: number): ProductProcess => {
-    const taken = all[index % all.length];
-    if (!taken) throw new Error('There is no process');
-    return taken;
+  const processAt = (index: number): ProductProcess => {
+    const found = all[index % all.length];
+    if (!found) throw new Error('There is no process');
+    return found;
   };
   const logOf = ({ folder, role }: ProductProcess) => join(folder, `${role}.log`);
   const end = async (ending: ProductProcess, how: (child: Child) => Promise<void> | void): Promise<void> => {
@@ -84,7 +84,7 @@ export function createProcesses(starts: readonly Start[], model: Model): Process
     const { code, signal } = await child.exited;
     if (ended.child !== child) return;
     ended.child = null;
-    // Without a database no process can begin; whoever supervises it starts it again.
+    // Without a database no process can start; a supervisor starts it again.
     if (!ended.isReady && isDisturbed(model.disturbances, startedAt, Date.now())) {
       start(ended);
       return;
@@ -106,10 +106,10 @@ export function createProcesses(starts: readonly Start[], model: Model): Process
     count: all.length,
     apiUrls: () =>
       all.flatMap(({ role, url, child, isPaused }) => (role !== 'worker' && child && !isPaused ? [url] : [])),
-    kill: (index) => end(take(index), (child) => child.kill()),
-    stop: (index) => end(take(index), (child) => child.stop(stopGraceMs)),
+    kill: (index) => end(processAt(index), (child) => child.kill()),
+    stop: (index) => end(processAt(index), (child) => child.stop(stopGraceMs)),
     start(index, settings = {}) {
-      const starting = take(index);
+      const starting = processAt(index);
       Object.assign(starting.settings, settings);
       start(starting);
     },
@@ -122,7 +122,7 @@ export function createProcesses(starts: readonly Start[], model: Model): Process
       return () => signal('SIGCONT');
     },
     async pause(index, milliseconds) {
-      const paused = take(index);
+      const paused = processAt(index);
       const { child } = paused;
       if (!child || paused.isPaused) return;
       paused.isPaused = true;

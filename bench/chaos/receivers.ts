@@ -29,9 +29,9 @@ export type Request = {
 export type Receivers = {
   url(path: string): string;
   behave(path: string, behaviour: Behaviour): void;
-  healAll(): void;
+  resetBehaviour(): void;
   requests: Request[];
-  /** Requests that wait for a response right now. */
+  /** How many requests wait for a response. */
   open(): number;
   close(): Promise<void>;
 };
@@ -105,7 +105,7 @@ export async function startReceivers(tooSlowMs: number): Promise<Receivers> {
   return {
     url: (path) => `http://127.0.0.1:${port}${path}`,
     behave: (path, behaviour) => void behaviourOf.set(path, behaviour),
-    healAll: () => behaviourOf.clear(),
+    resetBehaviour: () => behaviourOf.clear(),
     requests,
     open: () => open,
     async close() {

@@ -54,23 +54,16 @@ export async function readEventIds(pool: Pool): Promise<Set<string>> {
 }
 
 /**
- * What a timer of Temporal would have done had the hour really passed: the reconciler looks at what is due. Its column's
- * name is looked up, for it is about to change.
+ * Makes the reconciler look at what is now due, as a timer of Temporal would have done had the hour really passed.
  */
 export async function wakeDue(pool: Pool): Promise<void> {
-  const { rows } = await pool.query<{ name: string }>(
-    `select column_name as name from information_schema.columns
-     where table_schema = 'public' and table_name = 'deliveries' and column_name in ('check_at', 'reconcile_at')`,
+  await pool.query(
+    `update deliveries set reconcile_at = now()
+     where status in ('pending', 'retrying') and next_attempt_at <= now()`,
   );
-  for (const { name } of rows) {
-    await pool.query(
-      `update deliveries set ${name} = now()
-       where status in ('pending', 'retrying') and next_attempt_at <= now()`,
-    );
-  }
 }
 
-/** Cuts every connection of the product to this database, and none of the runner's. */
+/** Cuts every connection of the product to this database, but none of the runner's. */
 export async function cutConnections(pool: Pool): Promise<void> {
   await pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
@@ -88,7 +81,7 @@ async function referenceColumns(pool: Pool): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Gives ended deliveries the ids that they had if they were that old: the retention finds old rows by their ids. */
+/** Gives ended deliveries ids of an older time: the retention finds old rows by their ids. */
 export async function renameDeliveries(pool: Pool, renamed: ReadonlyMap<string, string>): Promise<void> {
   const tables = await referenceColumns(pool);
   const client = await pool.connect();

@@ -5,12 +5,12 @@ import { collectFacts } from './facts.ts';
 import { perform } from './perform.ts';
 import { describeCommand, type Scenario } from './scenario.ts';
 import type { Servers } from './servers.ts';
-import { heal, settle } from './settle.ts';
+import { endFaults, waitForEnd } from './end-of-run.ts';
 import { startWorld } from './world.ts';
 
 let runs = 0;
 
-/** Runs a scenario from an empty database to its end; what it found wrong. Nothing more is done once something is. */
+/** Runs a scenario from an empty database to its end and returns its faults. It stops at the first ones. */
 export async function runScenario(
   servers: Servers,
   scenario: Scenario,
@@ -23,23 +23,21 @@ export async function runScenario(
   const world = await startWorld(servers, scenario, join(dataDir, `run-${runs}`), print);
   const { model } = world;
   try {
-    // Without webhooks most steps would mean nothing.
+    // Without webhooks most steps would have no effect.
     for (const behaviour of ['good', 'flaky'] as const) await createWebhook(world, 0, true, behaviour);
     for (const command of scenario.commands) {
       if (model.faults.length > 0) break;
       print(`  ${seconds()} s: ${describeCommand(command)}`);
       await perform(world, command);
     }
-    if (model.faults.length === 0) await heal(world, scenario.activateAtEnd);
-    const hours = await settle(world);
+    if (model.faults.length === 0) await endFaults(world, scenario.activateAtEnd);
+    const hours = await waitForEnd(world);
     if (model.faults.length > 0) return model.faults;
-    print(`  ${seconds()} s: settled after ${hours} hours`);
+    print(`  ${seconds()} s: everything ended after ${hours} hours`);
     model.faults.push(...checkAll(await collectFacts(world)));
     return model.faults;
   } finally {
     await world.stop();
-    print(
-      `  ${seconds()} s: ${model.faults.length === 0 ? 'as it should be' : `${model.faults.length} faults`}`,
-    );
+    print(`  ${seconds()} s: ${model.faults.length === 0 ? 'no faults' : `${model.faults.length} faults`}`);
   }
 }

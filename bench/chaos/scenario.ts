@@ -7,7 +7,7 @@ type Status = DeliveryRow['status'];
 
 /**
  * One step of a run. Numbers that choose a webhook or a delivery are taken modulo how many there are, so every step means
- * something in every list of steps: a shorter list can be tried as it is.
+ * something in every list of steps: a shorter list can be run as it is.
  */
 export type Command =
   | { do: 'publish'; type: number; times: number }
@@ -41,7 +41,7 @@ export type Scenario = {
   cap: number;
   /** The product's FLTR_DELIVERIES_PER_WORKFLOW. */
   perWorkflow: number;
-  /** Whether every webhook is activated before the end: what was held must then go. */
+  /** Whether every webhook is activated before the end: then nothing may stay held. */
   activateAtEnd: boolean;
   commands: Command[];
 };
@@ -54,7 +54,7 @@ const downMs = fc.constantFrom(0, 200, 800, 2000);
 const behaviour = fc.constantFrom<Behaviour>(...behaviours, 'good', 'good', 'slow');
 const some = fc.constantFrom(1, 1, 2, 20);
 
-/** `Do`: a name; the arbitraries of what goes with it. */
+/** The arbitraries of a command's fields. */
 type Fields<Do extends CommandName> = {
   [K in Exclude<keyof Extract<Command, { do: Do }>, 'do'>]: fc.Arbitrary<Extract<Command, { do: Do }>[K]>;
 };
@@ -113,7 +113,7 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
 };
 export const commandNames = Object.keys(commands) as CommandName[];
 
-/** Scenarios of the commands that are named. Three lists, so that few are very short. */
+/** Scenarios of the named commands. Three lists, so that few scenarios are very short. */
 export function scenarios(names: readonly CommandName[]): fc.Arbitrary<Scenario> {
   const choices = names.map((name) => ({
     weight: commands[name].weight,
@@ -121,7 +121,7 @@ export function scenarios(names: readonly CommandName[]): fc.Arbitrary<Scenario>
   }));
   const list = fc.array(fc.oneof(...choices), { maxLength: 14, size: 'max' });
   return fc.record({
-    // First, for they are made fewer in this order.
+    // First: fast-check shrinks the fields in this order.
     commands: fc.tuple(list, list, list).map((lists) => lists.flat()),
     roles: fc.constantFrom<[Role, Role]>(['up', 'up'], ['api', 'worker'], ['up', 'worker']),
     cap: fc.constantFrom(20, 8, 4, 0),

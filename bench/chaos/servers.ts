@@ -20,7 +20,7 @@ export type Servers = {
 
 const namespacesAtOnce = 8;
 const template = 'chaos_template';
-/** No power is cut here: what the operating system has taken is safe, and runs begin sooner. */
+/** The machine itself never fails here, so nothing must reach the disk, and runs begin sooner. */
 const postgresSettings = { fsync: 'off', full_page_writes: 'off', max_connections: '200' };
 
 /** Both servers, started once for all runs; each run has a database and a namespace of its own. */
@@ -43,7 +43,7 @@ export async function startServers(dataDir: string, report: (line: string) => vo
       return databaseUrl(`chaos_${databases}`);
     },
     async newNamespace() {
-      // A new namespace takes the server seconds to notice: several share the wait.
+      // The server takes seconds to notice a new namespace: several share the wait.
       if (namespaces.length === 0) namespaces.push(...(await makeNamespaces(address, namespacesAtOnce)));
       return namespaces.pop() ?? '';
     },
@@ -103,7 +103,7 @@ async function makeNamespaces(address: string, count: number): Promise<string[]>
 }
 
 async function untilUsable({ namespace, connection: { workflowService } }: Temporal): Promise<void> {
-  for (let tries = 0; ; tries += 1) {
+  for (let attempt = 0; ; attempt += 1) {
     try {
       await workflowService.listOpenWorkflowExecutions({
         namespace,
@@ -112,7 +112,7 @@ async function untilUsable({ namespace, connection: { workflowService } }: Tempo
       });
       return;
     } catch (error) {
-      if (tries === 150) throw error;
+      if (attempt === 150) throw error;
       await delay(200);
     }
   }

@@ -20,12 +20,12 @@ async function timeColumns(client: PoolClient): Promise<Column[]> {
 }
 
 const lockNotAvailable = '55P03';
-/** Farther than any time that is in use: rows moved by it meet no other row of a unique index. */
+/** Farther than any time in use, so that moved rows conflict with no other row of a unique index. */
 const farHours = 10_000_000;
 
 /**
- * So many hours pass at once for the database: what was then is so much longer ago. Answers when it was done, by the
- * machine's clock; null where somebody else works with the tables right now.
+ * Lets hours pass at once for the database, by moving all times back. Returns when that was, by the machine's clock; null
+ * where the tables are locked right now.
  */
 export async function shiftTime(pool: Pool, hours: number): Promise<number | null> {
   const client = await pool.connect();
@@ -49,7 +49,7 @@ async function shiftLocked(
 ): Promise<boolean> {
   await client.query('begin');
   try {
-    // All or none: while it waited for one table holding another, the product could lock up with it.
+    // All or none: waiting for one table while holding another could deadlock with the product.
     await client.query(`lock table ${tables.join(', ')} in access exclusive mode nowait`);
   } catch (error) {
     await client.query('rollback');
@@ -58,7 +58,7 @@ async function shiftLocked(
   }
   for (const table of tables) {
     const names = columns.filter((each) => each.table === table).map(({ column }) => column);
-    // Whole hours at a time, and out of the way first: each statement changes row by row.
+    // Far away first: an update changes row by row, and would meet rows that have not moved yet.
     for (const moveHours of [-farHours, farHours - hours]) {
       const set = names.map((name) => `${name} = ${name} + make_interval(hours => ${moveHours})`);
       await client.query(`update ${table} set ${set.join(', ')}`);

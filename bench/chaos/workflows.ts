@@ -12,10 +12,10 @@ export type WorkflowRun = {
 };
 
 const attribute = 'FltrDelivery';
-/** What is listed lags a little behind what is. */
-const lagTries = 100;
+/** The list lags a little behind. */
+const mostReads = 100;
 
-/** Every run of a delivery's workflow, once all are over but those of deliveries that wait. */
+/** Every run of a delivery's workflow, once all are over except those of waiting deliveries. */
 export async function readWorkflows(
   { servers, namespace }: Pick<World, 'servers' | 'namespace'>,
   attempted: ReadonlySet<string>,
@@ -24,12 +24,12 @@ export async function readWorkflows(
   const temporal = createTemporal({ address: servers.temporalAddress, tls: false }, namespace);
   try {
     let last = -1;
-    for (let tries = 0; ; tries += 1) {
+    for (let reads = 1; ; reads += 1) {
       const runs = await list(temporal);
       const seen = new Set(runs.flatMap(({ deliveryIds }) => deliveryIds));
       const isOver = runs.every((run) => !run.isRunning || run.deliveryIds.some((id) => waiting.has(id)));
       const isWhole = isOver && runs.length === last && [...attempted].every((id) => seen.has(id));
-      if (isWhole || tries === lagTries) return await withLengths(temporal, runs);
+      if (isWhole || reads === mostReads) return await withLengths(temporal, runs);
       last = runs.length;
       await delay(200);
     }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { reservePort } from '../reserve-port.ts';
-import { createApi, type Api } from './api.ts';
+import { createApi, type Api } from './api-calls.ts';
 import { newModel, type Disturbance, type Model } from './model.ts';
 import type { OldRow } from './old-rows.ts';
 import type { Role } from '../../src/app.ts';
@@ -13,7 +13,7 @@ import { startReceivers, type Receivers } from './receivers.ts';
 import type { Scenario } from './scenario.ts';
 import type { Servers } from './servers.ts';
 
-/** All that one run has: its processes, its receivers, what it knows, and what goes on in the background. */
+/** One run: its processes, its receivers, its model, and what goes on in the background. */
 export type World = {
   startedAt: number;
   servers: Servers;
@@ -23,15 +23,15 @@ export type World = {
   pool: pg.Pool;
   namespace: string;
   api: Api;
-  /** An API that cannot reach Temporal, so that it has the archive alone; it is started by the first call. */
+  /** An API that cannot reach Temporal, so that it has only the archive; the first call starts it. */
   archiveApi(): Promise<Api>;
-  /** Rows that the retention was led to remove, as they were. */
+  /** Rows that the retention was made to remove, as they were. */
   oldRows: OldRow[];
   print: (line: string) => void;
   /** Goes on beside the steps that follow, until `joined`. */
   inBackground(kind: 'publishing' | 'fault', work: Promise<void>): void;
   joined(kind: 'publishing' | 'fault'): Promise<void>;
-  /** Notes the time that it takes: what happens meanwhile has an excuse. */
+  /** Records how long it takes: some faults are allowed in that time. */
   disturb(kind: string, work: () => Promise<void>, isGraceful?: boolean): Promise<void>;
   stop(): Promise<void>;
 };

@@ -39,7 +39,7 @@ describe('npm run bench', () => {
     'a small burst: one document, all is delivered, nothing is left behind',
     { timeout: 300_000 },
     async () => {
-      const sizes = ['--events', '50', '--warm-up-events', '20', '--floor-seconds', '1'];
+      const sizes = ['--events', '50', '--warm-up-events', '20', '--baseline-seconds', '1'];
       const { stdout } = await promisify(execFile)(
         process.execPath,
         [main, 'burst', '--temporal', 'dev', '--json', ...sizes],
@@ -51,8 +51,8 @@ describe('npm run bench', () => {
         delivered: 50,
         acceptedPerSecond: expect.any(Number),
         deliveredPerSecond: expect.any(Number),
-        floorPerSecond: { noop: expect.any(Number), activity: expect.any(Number) },
-        timesFloor: expect.any(Number),
+        baselinePerSecond: { noop: expect.any(Number), activity: expect.any(Number) },
+        timesBaseline: expect.any(Number),
         publishMs: percentiles,
         endToEndMs: percentiles,
         cpuMsPerDelivery: byEachPart,
@@ -77,10 +77,10 @@ describe('npm run bench', () => {
         more: expect.any(Object),
         parts: ['50 at once', '50 in batches of 100', '50 at 1000/s'].map((name) => ({ name, ...figures })),
       });
-      for (const { endToEndMs, deliveredPerSecond, floorPerSecond, timesFloor } of document.parts) {
+      for (const { endToEndMs, deliveredPerSecond, baselinePerSecond, timesBaseline } of document.parts) {
         expect(endToEndMs.p50).toBeGreaterThan(0);
         expect(endToEndMs.p99).toBeGreaterThanOrEqual(endToEndMs.p50 ?? Infinity);
-        expect(timesFloor).toBeCloseTo((deliveredPerSecond ?? 0) / (floorPerSecond.activity ?? 0), 2);
+        expect(timesBaseline).toBeCloseTo((deliveredPerSecond ?? 0) / (baselinePerSecond.activity ?? 0), 2);
       }
       expect(readdirSync(folder)).toEqual([]);
       if (onLinux) expect(processesLeft()).toEqual([]);
@@ -97,7 +97,7 @@ describe('npm run bench', () => {
     const hasStarted = new Promise<void>((resolve) => {
       child.stderr.on('data', (chunk: Buffer) => {
         text += String(chunk);
-        if (text.includes('The floor')) resolve();
+        if (text.includes('The baseline')) resolve();
       });
     });
     await Promise.race([hasStarted, exited]);

@@ -7,7 +7,7 @@ const budgetMs = 20_000;
 const longestRunMs = 300_000;
 
 test(
-  'random steps, faults among them: what was accepted is delivered as the contract says',
+  'what was accepted is delivered as the contract says, through random steps and faults',
   { timeout: budgetMs + longestRunMs },
   async () => {
     // The same steps in every run of the suite, so that what fails is what was changed. `npm run chaos` takes others.

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { checkAll } from '../../bench/chaos/check.ts';
 import type { Facts } from '../../bench/chaos/facts.ts';
-import { steeringOf } from '../../bench/chaos/model.ts';
+import { actionsOf } from '../../bench/chaos/model.ts';
 import {
   at,
   attempt,
@@ -17,14 +17,14 @@ import {
   webhook,
 } from '../kit/chaos-facts.ts';
 
-// The model-based test is worth what its checks find: each is shown a fault of its kind, and a run without one.
+// Each check of npm run chaos gets a run with a fault of its kind, and one without.
 
-test('what is as it should be passes', () => {
+test('npm run chaos finds no fault in a run as it should be', () => {
   expect(checkAll(factsOf())).toEqual([]);
 });
 
 test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
-  ['an accepted event that is gone', /accepted and is not there/, () => ({ eventIds: new Set() })],
+  ['an accepted event that is gone', /accepted and does not exist/, () => ({ eventIds: new Set() })],
   [
     'a subscribed webhook without a delivery',
     /has no delivery for wh_2/,
@@ -42,8 +42,8 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
     },
   ],
   [
-    'a delivery that was answered and is not there',
-    /answered with the delivery dlv_0/,
+    'a delivery of a response that does not exist',
+    /named the delivery dlv_0/,
     ({ model }) => {
       model.events.set('evt_1', event({ deliveries: [{ id: 'dlv_0', webhookId: 'wh_1' }] }));
       return {};
@@ -59,29 +59,29 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
     /is held: its webhook is active/,
     () => ({ deliveries: [delivery({ status: 'held', endedAt: null })] }),
   ],
-  ['a delivery that waits for nothing', /nothing makes it wait/, () => ({ deliveries: [waiting()] })],
+  ['a delivery that has nothing to wait for', /has nothing to wait for/, () => ({ deliveries: [waiting()] })],
   [
     'a delivery that nobody canceled',
     /nobody canceled it \(terminated\)/,
     () => ({ deliveries: [delivery({ status: 'canceled', reason: 'terminated' })] }),
   ],
   [
-    'a held one that expired too early',
+    'a held delivery that expired too early',
     /expired too early/,
     () => ({ deliveries: [delivery({ status: 'failed', reason: 'expired' })] }),
   ],
   [
-    'a failed one that has not failed',
+    'a failed delivery without a failed attempt',
     /no attempt in the log has failed/,
     () => ({ deliveries: [delivery({ status: 'failed', reason: 'retries_exhausted' })] }),
   ],
   [
-    'a delivered one without an attempt',
+    'a delivered delivery without an attempt',
     /no attempt in the log has delivered it/,
     () => ({ attempts: [], requests: [request({ attemptId: 'att_1' })] }),
   ],
   [
-    'a delivered one that was not received',
+    'a delivered delivery that was not received',
     /has not received evt_1/,
     () => ({ requests: [request({ status: 500 })] }),
   ],
@@ -93,7 +93,7 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
   ],
   [
     'a request that is not in the log',
-    /att_9 of evt_1 came to \/1 and is not in the log/,
+    /att_9 of evt_1 reached \/1 and is not in the log/,
     ({ requests }) => ({ requests: [...requests, request({ attemptId: 'att_9' })] }),
   ],
   [
@@ -124,14 +124,14 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
     }),
   ],
   [
-    'a workflow of what has ended',
+    'a workflow of an ended delivery',
     /is delivered, and dlv_1 still runs/,
     () => ({ runs: [run({ isRunning: true })] }),
   ],
-  ['no workflow for what waits', /no workflow has it/, () => ({ deliveries: [waiting()] })],
+  ['no workflow for a waiting delivery', /no workflow owns it/, () => ({ deliveries: [waiting()] })],
   [
-    'a second run that nobody asked for',
-    /run 2 times, and 1 were asked for/,
+    'a second run that nobody requested',
+    /run 2 times, and 1 were requested/,
     ({ runs }) => ({ runs: [...runs, run({ runId: 'run_2' })] }),
   ],
   [
@@ -143,7 +143,7 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
   ],
   ['a history without bound', /201 events/, () => ({ runs: [run({ historyLength: 201 })] })],
   [
-    'an archive that tells another story',
+    'an archive that differs from the history',
     /differs from the archived one/,
     () => ({ timelines: [{ id: 'dlv_1', live: timeline, archived: timeline.slice(0, 3) }] }),
   ],
@@ -165,7 +165,7 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
   ],
   [
     'a delivery that GET does not show',
-    /not answered from history/,
+    /no response to GET from history/,
     () => ({ timelines: [{ id: 'dlv_1', live: null, archived: timeline }] }),
   ],
   [
@@ -173,11 +173,11 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
     /A process logged/,
     () => ({ logLines: ['{"level":"error","msg":"a delivery could not be checked"}'] }),
   ],
-])('%s is found', (_name, message, change) => {
+])('npm run chaos finds %s', (_name, message, change) => {
   expect(checkAll(factsOf(change)).join('\n')).toMatch(message);
 });
 
-test('a time that was read from the database an hour later is the same time', () => {
+test('the checks of npm run chaos take a time that was read from the database an hour later for the same time', () => {
   const earlier = timeline.map((entry) => ({
     ...entry,
     at: new Date(Date.parse(entry.at) - (entry.type === 'started' ? 0 : hourMs)).toISOString(),
@@ -186,7 +186,7 @@ test('a time that was read from the database an hour later is the same time', ()
   expect(checkAll(factsOf(() => ({ timelines: [{ id: 'dlv_1', live: timeline, archived }] })))).toEqual([]);
 });
 
-test('an end that one run had before an hour passed, and another one read after it, is one end', () => {
+test('the checks of npm run chaos take an end before an hour passed, and its copy read after it, for one end', () => {
   const hourBefore = (time: string) => new Date(Date.parse(time) - hourMs).toISOString();
   const [accepted, started, made, ended] = timeline.map((entry) => ({ ...entry }));
   if (!accepted || !started || !made || !ended) throw new Error('The timeline is another one');
@@ -196,15 +196,15 @@ test('an end that one run had before an hour passed, and another one read after 
   expect(checkAll(factsOf(() => ({ timelines: [{ id: 'dlv_1', live, archived }] })))).toEqual([]);
 });
 
-test('a call that is answered with 503 may be logged as an error', () => {
+test('npm run chaos allows an error in the log for a call whose response is 503', () => {
   const line = '{"level":"error","err":{"message":"read ECONNRESET"},"msg":"unavailable"}';
   expect(checkAll(factsOf(() => ({ logLines: [line] })))).toEqual([]);
 });
 
-test('what a kill, a call or a run beside it explains is no fault', () => {
+test('npm run chaos reports no fault that a kill, a manual action or a parallel run explains', () => {
   const facts = factsOf(({ model, requests, runs }) => {
     model.disturbances.push({ kind: 'process killed', from: now - 2000, to: now - 1000, isGraceful: false });
-    steeringOf(model, 'dlv_1').retries = 1;
+    actionsOf(model, 'dlv_1').retries = 1;
     return {
       requests: [...requests, request({ attemptId: 'att_9' })],
       runs: [...runs, run({ runId: 'run_2' })],
@@ -214,7 +214,7 @@ test('what a kill, a call or a run beside it explains is no fault', () => {
   expect(
     checkAll(
       factsOf(({ model }) => {
-        steeringOf(model, 'dlv_1').isFar = true;
+        actionsOf(model, 'dlv_1').isFar = true;
         const shown = timeline.slice(0, 3);
         return {
           deliveries: [waiting({ nextAttemptAt: now + 29 * 24 * hourMs })],

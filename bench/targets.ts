@@ -17,7 +17,7 @@ export async function newAccountKey(pool: Pool, name: string): Promise<AccountKe
   return { accountId, key: await newKey(pool, name, accountId) };
 }
 
-/** Good for every account. */
+/** Valid for every account. */
 export const newServiceKey = (pool: Pool, name: string): Promise<string> => newKey(pool, name, null);
 
 export type Target = AccountKey & { webhookId: string; manner: Manner };
@@ -46,7 +46,7 @@ export async function newTargets(
   return targets;
 }
 
-/** @throws where the answer is no success */
+/** @throws where the response is not a success */
 export async function callApi<T>(
   apiUrl: string,
   key: string,
@@ -61,6 +61,6 @@ export async function callApi<T>(
     signal: AbortSignal.timeout(30_000),
   });
   const text = await response.text();
-  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
   return JSON.parse(text) as T;
 }

@@ -14,24 +14,24 @@ import { packageRoot } from '../src/package-root.ts';
 import { bundleOptions, withoutStackTraces } from '../src/temporal/bundle-workflows.ts';
 import { workerTuning } from '../src/temporal/worker.ts';
 import { nowMs } from './clock.ts';
-import type { FloorActivities, FloorSinks } from './floor-workflows.ts';
-import { answerCalls } from './remote.ts';
+import type { BaselineActivities, BaselineSinks } from './baseline-workflows.ts';
+import { serveCalls } from './remote.ts';
 
 /**
  * The engine alone, a process of its own: client and worker on one connection, eager starts, local activities, the
  * product's worker options. What the product delivers is measured against it.
  */
-type Place = { address: string; namespace: string };
-type FloorWorkflow = 'noop' | 'activity';
-/** As many under way as callers of a burst. */
+type Target = { address: string; namespace: string };
+type BaselineWorkflow = 'noop' | 'activity';
+/** As many at a time as a burst has callers. */
 const inFlight = 32;
-const taskQueue = 'fltr-bench-floor';
+const taskQueue = 'fltr-bench-baseline';
 const warmUpMs = 2000;
 
 type Engine = {
-  /** Starts one, and waits until it is done; the ms from just before the start until the activity ran. */
-  run(workflow: FloorWorkflow): Promise<{ id: string; msToActivity: number }>;
-  /** Until the server knows of its end. */
+  /** Starts one and waits until it is done. `msToActivity`: from just before the start until the activity ran. */
+  run(workflow: BaselineWorkflow): Promise<{ id: string; msToActivity: number }>;
+  /** Waits until the server has recorded its end. */
   untilClosed(id: string): Promise<void>;
   close(): Promise<void>;
 };
@@ -39,19 +39,19 @@ type Engine = {
 let bundle: Promise<{ code: string }> | null = null;
 let lastNumber = 0;
 
-async function startEngine({ address, namespace }: Place): Promise<Engine> {
-  bundle ??= bundleWorkflowCode(bundleOptions(join(packageRoot, 'dist/bench/floor-workflows.js')));
+async function startEngine({ address, namespace }: Target): Promise<Engine> {
+  bundle ??= bundleWorkflowCode(bundleOptions(join(packageRoot, 'dist/bench/baseline-workflows.js')));
   const connection = await NativeConnection.connect({ address });
   const doneWaiters = new Map<string, () => void>();
   const activityAt = new Map<string, number>();
-  const activities: FloorActivities = {
+  const activities: BaselineActivities = {
     async doNothing() {
       activityAt.set(Context.current().info.workflowExecution?.workflowId ?? '', nowMs());
       await Promise.resolve();
     },
   };
-  const sinks: InjectedSinks<FloorSinks> = {
-    floor: { done: { fn: ({ workflowId }) => doneWaiters.get(workflowId)?.() } },
+  const sinks: InjectedSinks<BaselineSinks> = {
+    baseline: { done: { fn: ({ workflowId }) => doneWaiters.get(workflowId)?.() } },
   };
   const worker = await Worker.create({
     connection,
@@ -66,7 +66,7 @@ async function startEngine({ address, namespace }: Place): Promise<Engine> {
   const client = new Client({ connection, namespace });
   return {
     async run(workflow) {
-      const id = `floor-${process.pid}-${(lastNumber += 1)}`;
+      const id = `baseline-${process.pid}-${(lastNumber += 1)}`;
       const done = new Promise<void>((resolve) => {
         doneWaiters.set(id, resolve);
       });
@@ -90,7 +90,7 @@ async function startEngine({ address, namespace }: Place): Promise<Engine> {
 type Rate = { count: number; perSecond: number };
 
 /** So many at a time, until the time is over and the last of them is closed. */
-async function runFor(engine: Engine, workflow: FloorWorkflow, ms: number): Promise<Rate> {
+async function runFor(engine: Engine, workflow: BaselineWorkflow, ms: number): Promise<Rate> {
   const startedAt = nowMs();
   let count = 0;
   const runner = async (): Promise<string> => {
@@ -108,14 +108,14 @@ async function runFor(engine: Engine, workflow: FloorWorkflow, ms: number): Prom
 let opened: Engine | null = null;
 
 const calls = {
-  /** Warm, for `rate`. */
-  async open({ place }: { place: Place }): Promise<void> {
-    opened = await startEngine(place);
+  /** Starts the engine for `rate`, and warms it up. */
+  async open({ target }: { target: Target }): Promise<void> {
+    opened = await startEngine(target);
     await runFor(opened, 'activity', warmUpMs);
   },
   /** At saturation. */
-  rate({ workflow, seconds }: { workflow: FloorWorkflow; seconds: number }): Promise<Rate> {
-    if (!opened) throw new Error('Open it first');
+  rate({ workflow, seconds }: { workflow: BaselineWorkflow; seconds: number }): Promise<Rate> {
+    if (!opened) throw new Error('The engine is not open');
     return runFor(opened, workflow, seconds * 1000);
   },
   async close(): Promise<void> {
@@ -123,9 +123,9 @@ const calls = {
     opened = null;
   },
   /** Ms from just before the start call until the activity runs, at a steady rate; each one's, in order. */
-  async latencies(input: { place: Place; perSecond: number; seconds: number }): Promise<Float64Array> {
-    const { place, perSecond, seconds } = input;
-    const engine = await startEngine(place);
+  async latencies(input: { target: Target; perSecond: number; seconds: number }): Promise<Float64Array> {
+    const { target, perSecond, seconds } = input;
+    const engine = await startEngine(target);
     try {
       await runFor(engine, 'activity', warmUpMs);
       const startedAt = nowMs();
@@ -140,11 +140,11 @@ const calls = {
     }
   },
 };
-export type FloorCalls = typeof calls;
+export type BaselineCalls = typeof calls;
 
 if (process.argv[1] === import.meta.filename) {
   const toStderr = ({ level, message }: { level: string; message: string }): void =>
-    void process.stderr.write(`floor: ${level} ${message}\n`);
+    void process.stderr.write(`baseline: ${level} ${message}\n`);
   Runtime.install({ shutdownSignals: [], logger: new DefaultLogger('WARN', toStderr) });
-  answerCalls(calls);
+  serveCalls(calls);
 }

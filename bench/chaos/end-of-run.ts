@@ -1,40 +1,40 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { cancelAll } from './act-deliveries.ts';
 import { activateAll } from './act-webhooks.ts';
-import { checkRoom, looseAttempts, type RoomFacts } from './check-cap.ts';
+import { checkDeferrals, looseAttempts, type DeferralFacts } from './check-cap.ts';
 import { readWebhooks } from './facts.ts';
 import { readAttempts, readDeliveries, type DeliveryRow } from './rows.ts';
-import { passHours } from './time.ts';
+import { passHours } from './pass-hours.ts';
 import type { World } from './world.ts';
 
 const limitMs = 240_000;
-/** After so many hours without a fault, what still waits is canceled: it would go on as it did. */
+/** After so many hours without a fault, what is still deferred is canceled: more hours would show nothing new. */
 const mostHours = 10;
-/** After so long without a change an hour passes: longer than a dead worker goes unnoticed. */
+/** After so long without a change an hour passes. Longer than it takes to notice a dead worker. */
 const stillMs = 14_000;
-/** So many hours in a row without a change, and nothing will ever change. */
+/** After so many hours in a row without a change, the deliveries count as stuck. */
 const mostStillHours = 3;
-/** What is due sooner goes by itself. */
+/** What is due sooner needs no hour to pass. */
 const soonMs = 15_000;
 const quietMs = 600;
 
-/** All faults end, all receivers respond well, what was going on in the background ends. */
-export async function heal(world: World, activateAtEnd: boolean): Promise<void> {
+/** Ends all faults and the publishing in the background; from here on, all receivers respond with 200. */
+export async function endFaults(world: World, activateAtEnd: boolean): Promise<void> {
   const { model, processes, receivers } = world;
   await world.joined('fault');
   for (let index = 0; index < processes.count; index += 1) processes.start(index);
   await processes.untilReady();
   await world.joined('publishing');
-  receivers.healAll();
+  receivers.resetBehaviour();
   if (activateAtEnd) await activateAll(world);
   // Calls whose callers hung up may still be under way.
   await delay(300);
-  world.print(`  healed; ${model.events.size} events, ${model.webhooks.length} webhooks`);
+  world.print(`  faults ended; ${model.events.size} events, ${model.webhooks.length} webhooks`);
 }
 
 type Waiting = { moving: DeliveryRow[]; deferred: DeliveryRow[] };
 
-/** What is held for a webhook that is active is about to go. */
+/** A held delivery of an active webhook counts as moving: it is about to be released. */
 function waitingOf(
   { model }: World,
   deliveries: readonly DeliveryRow[],
@@ -47,7 +47,7 @@ function waitingOf(
   const isLater = ({ nextAttemptAt }: DeliveryRow) => (nextAttemptAt ?? 0) > Date.now() + soonMs;
   // Once its time has come it is one of those that wait for the cap, and uses one of its slots.
   const isFar = ({ id, waitReason }: DeliveryRow) =>
-    waitReason !== 'hourly_cap' && model.steering.get(id)?.isFar === true;
+    waitReason !== 'hourly_cap' && model.actions.get(id)?.isFar === true;
   return {
     moving: open.filter((row) => !isLater(row)),
     deferred: open.filter((row) => isLater(row) && !isFar(row)),
@@ -55,10 +55,10 @@ function waitingOf(
 }
 
 /**
- * Waits until all has ended that can. Where only what is deferred is left, or nothing moves, an hour passes. Answers how
- * many did.
+ * Waits until every delivery has ended that can. An hour passes where only deferred ones are left, or nothing changes.
+ * Returns how many hours passed.
  */
-export async function settle(world: World): Promise<number> {
+export async function waitForEnd(world: World): Promise<number> {
   const { model, pool } = world;
   const startedAt = Date.now();
   const active = (await readWebhooks(world)).filter((webhook) => webhook.active);
@@ -77,7 +77,7 @@ export async function settle(world: World): Promise<number> {
     }
     const isQuiet = moving.length === 0 && deferred.length > 0 && stillFor > quietMs;
     if (isQuiet || stillFor > stillMs) {
-      if (isQuiet && hours > 0) model.faults.push(...(await findRoom(world, deferred)));
+      if (isQuiet && hours > 0) model.faults.push(...(await findDeferralFaults(world, deferred)));
       if (stillFor > stillMs) stillHours += 1;
       if (isQuiet && hours >= mostHours)
         await cancelAll(
@@ -92,10 +92,10 @@ export async function settle(world: World): Promise<number> {
   return hours;
 }
 
-/** Times are corrected within seconds: what is found is looked at again before it counts. */
+/** The service corrects next attempt times within seconds, so a fault counts only when it lasts longer. */
 const correctedMs = 6000;
 
-async function findRoom(world: World, deferred: readonly DeliveryRow[]): Promise<string[]> {
+async function findDeferralFaults(world: World, deferred: readonly DeliveryRow[]): Promise<string[]> {
   const ids = new Set(deferred.map(({ id }) => id));
   const deadline = Date.now() + correctedMs;
   for (;;) {
@@ -103,25 +103,25 @@ async function findRoom(world: World, deferred: readonly DeliveryRow[]): Promise
       ({ id, status, nextAttemptAt }) =>
         ids.has(id) && (status === 'pending' || status === 'retrying') && nextAttemptAt !== null,
     );
-    const faults = checkRoom(await readRoom(world, rows));
+    const faults = checkDeferrals(await readDeferralFacts(world, rows));
     if (faults.length === 0 || Date.now() > deadline) return faults;
     await delay(500);
   }
 }
 
-/** What the check of the cap goes by, at a quiet moment an hour and more after the last fault. */
-async function readRoom(world: World, deferred: readonly DeliveryRow[]): Promise<RoomFacts> {
+/** To be read at a quiet moment, at least an hour after the last fault. */
+async function readDeferralFacts(world: World, deferred: readonly DeliveryRow[]): Promise<DeferralFacts> {
   const { model, pool, api, receivers } = world;
   const attempts = await readAttempts(pool);
   const webhookIds = [...new Set(attempts.map(({ webhookId }) => webhookId))];
   const used = new Map<string, number>();
   for (const id of webhookIds) {
-    const answer = await api<{ hourly_cap: { used: number } | null }>('GET', `/v1/webhooks/${id}`, {
+    const response = await api<{ hourly_cap: { used: number } | null }>('GET', `/v1/webhooks/${id}`, {
       // 404: deleted.
       expect: [200, 404],
       isRepeatable: true,
     });
-    const count = answer?.status === 200 ? answer.body.hourly_cap?.used : undefined;
+    const count = response?.status === 200 ? response.body.hourly_cap?.used : undefined;
     if (count !== undefined) used.set(id, count);
   }
   const cap = model.caps.at(-1)?.cap ?? 0;
@@ -131,11 +131,11 @@ async function readRoom(world: World, deferred: readonly DeliveryRow[]): Promise
 
 async function hasRecovered({ model, api }: World): Promise<boolean> {
   for (const id of model.recoveryIds) {
-    const answer = await api<{ status: string }>('GET', `/v1/recoveries/${id}`, {
+    const response = await api<{ status: string }>('GET', `/v1/recoveries/${id}`, {
       expect: [200],
       isRepeatable: true,
     });
-    if (answer === null || answer.body.status === 'running') return false;
+    if (response === null || response.body.status === 'running') return false;
     model.recoveryIds.delete(id);
   }
   return true;

@@ -3,23 +3,23 @@ import { readAttempts, wakeDue } from './rows.ts';
 import { shiftTime } from './shift-time.ts';
 import type { World } from './world.ts';
 
-const mostTries = 60;
-const betweenTriesMs = 60;
-/** What the receivers were sent before the processes stopped is read by then. */
+const mostAttempts = 60;
+const betweenAttemptsMs = 60;
+/** By then, receivers have read what was sent before the processes stopped. */
 const arrivalMs = 15;
-/** A request that is not in the log by then never will be: something died with it. */
+/** A request that is not in the log by then never will be: its process died. */
 const loggedMs = 3000;
 
 /**
- * So many hours pass, at a moment without an attempt under way: one that began before and is recorded after would not have
- * moved. False where there was no such moment, or no database.
+ * Lets hours pass at a moment without an attempt under way: the times of one that began before and is recorded after would
+ * not be moved. False where there was no such moment, or no database.
  */
 export async function passHours(world: World, hours: number): Promise<boolean> {
   const { model, pool, processes } = world;
-  // What a fault has stopped goes on before.
+  // First the fault under way ends.
   await world.joined('fault');
   try {
-    for (let tries = 0; tries < mostTries; tries += 1) {
+    for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
       const thaw = processes.freeze();
       try {
         await delay(arrivalMs);
@@ -32,7 +32,7 @@ export async function passHours(world: World, hours: number): Promise<boolean> {
       } finally {
         thaw();
       }
-      await delay(betweenTriesMs);
+      await delay(betweenAttemptsMs);
     }
   } catch (error) {
     world.print(`  time could not pass: ${String(error)}`);
