@@ -11,48 +11,51 @@ import { startService, until, type Service } from './kit/service.ts';
 // Run by hand: FLTR_RECORD_HISTORIES=1 npx vitest run --config test/vitest.config.ts
 const folder = join(import.meta.dirname, 'histories');
 
-type Scene = { answers: number[]; play: (service: Service, id: string, webhookId: string) => Promise<void> };
+type Scene = {
+  responses: number[];
+  play: (service: Service, id: string, webhookId: string) => Promise<void>;
+};
 const post = (service: Service, id: string, what: string) =>
   service.call('POST', `/v1/deliveries/${id}/${what}`);
 
 /** Each kind of delivery, as it is recorded. Those with `locally` make the first attempt as a local activity. */
 const scenes: Record<string, Scene> = {
-  'delivered-locally': { answers: [200], play: async () => undefined },
-  'failed-locally': { answers: [404], play: async () => undefined },
-  'retried-locally': { answers: [503, 200], play: async () => undefined },
-  delivered: { answers: [200], play: async () => undefined },
-  retried: { answers: [503, 200], play: async () => undefined },
-  'failed-client-error': { answers: [404], play: async () => undefined },
+  'delivered-locally': { responses: [200], play: async () => undefined },
+  'failed-locally': { responses: [404], play: async () => undefined },
+  'retried-locally': { responses: [503, 200], play: async () => undefined },
+  delivered: { responses: [200], play: async () => undefined },
+  retried: { responses: [503, 200], play: async () => undefined },
+  'failed-client-error': { responses: [404], play: async () => undefined },
   'failed-retries-exhausted': {
-    answers: [503],
+    responses: [503],
     async play(service, id) {
       await waitForStatus(service, id, 'retrying', 2);
       await post(service, id, 'retry');
     },
   },
   canceled: {
-    answers: [503],
+    responses: [503],
     async play(service, id) {
       await waitForStatus(service, id, 'retrying', 2);
       await post(service, id, 'cancel');
     },
   },
   'canceled-in-temporal': {
-    answers: [503],
+    responses: [503],
     async play(service, id) {
       await waitForStatus(service, id, 'retrying', 2);
       await service.temporal.client.workflow.getHandle(id).cancel();
     },
   },
   held: {
-    answers: [503],
+    responses: [503],
     async play(service, id, webhookId) {
       await waitForStatus(service, id, 'retrying', 2);
       await service.call('PATCH', `/v1/webhooks/${webhookId}`, { active: false });
     },
   },
   released: {
-    answers: [503, 503, 200],
+    responses: [503, 503, 200],
     async play(service, id, webhookId) {
       await waitForStatus(service, id, 'retrying', 2);
       await service.call('PATCH', `/v1/webhooks/${webhookId}`, { active: false });
@@ -63,14 +66,14 @@ const scenes: Record<string, Scene> = {
   },
   // Its history grows so long that it goes on as a new run; what is kept is the run before.
   'grown-long': {
-    answers: [503],
+    responses: [503],
     async play(service, id) {
       await waitForStatus(service, id, 'retrying', 2);
       const { workflow } = await readDelivery(service, id);
       const handle = service.temporal.client.workflow.getHandle(id);
       const isFirst = async () => (await handle.describe()).runId === workflow.run_id;
-      for (let tries = 0; tries < 60 && (await isFirst()); tries += 1) {
-        const next_attempt_at = new Date(Date.now() + 3_600_000 + tries).toISOString();
+      for (let attempt = 0; attempt < 60 && (await isFirst()); attempt += 1) {
+        const next_attempt_at = new Date(Date.now() + 3_600_000 + attempt).toISOString();
         await service.call('PATCH', `/v1/deliveries/${id}`, { next_attempt_at });
       }
       await keep(service, 'grown-long', id, workflow.run_id ?? '');
@@ -78,7 +81,7 @@ const scenes: Record<string, Scene> = {
     },
   },
   rescheduled: {
-    answers: [503, 200],
+    responses: [503, 200],
     async play(service, id) {
       await waitForStatus(service, id, 'retrying', 1);
       const next_attempt_at = new Date(Date.now() + 3000).toISOString();
@@ -88,7 +91,7 @@ const scenes: Record<string, Scene> = {
   },
   // With a cap of one attempt an hour.
   deferred: {
-    answers: [503],
+    responses: [503],
     async play(service, id) {
       await until(
         () => readDelivery(service, id),
@@ -102,13 +105,13 @@ const scenes: Record<string, Scene> = {
 /** Each kind of recovery: of 60 events that a webhook missed, hence two pages. */
 const recoveryScenes: Record<string, (account: Account, id: string) => Promise<void>> = {
   async 'recovery-completed'(account, id) {
-    await steer(account, id, 'pause', 'paused');
-    await steer(account, id, 'resume', 'completed');
+    await control(account, id, 'pause', 'paused');
+    await control(account, id, 'resume', 'completed');
   },
   async 'recovery-canceled'(account, id) {
     await account.waitForRecovery(id, ({ done }) => done > 0);
-    await steer(account, id, 'pause', 'paused');
-    await steer(account, id, 'cancel', 'canceled');
+    await control(account, id, 'pause', 'paused');
+    await control(account, id, 'cancel', 'canceled');
   },
 };
 
@@ -123,9 +126,9 @@ async function recordGroup(service: Service): Promise<void> {
   const receiver = await startReceiver((request, response, all) => {
     const count = all.filter(({ path }) => path === request.path).length;
     const status = { '/0': 404, '/1': 503, '/2': 503 }[request.path] ?? 200;
-    const answer = () => response.writeHead(count === 1 ? status : 200).end();
-    if (request.path === '/2') void gate.then(answer);
-    else answer();
+    const respond = () => response.writeHead(count === 1 ? status : 200).end();
+    if (request.path === '/2') void gate.then(respond);
+    else respond();
   });
   for (let index = 0; index < 12; index += 1) await service.newWebhook(`${receiver.url}/${index}`);
   const { deliveries } = await service.publish();
@@ -152,7 +155,7 @@ async function recordGroup(service: Service): Promise<void> {
   await receiver.close();
 }
 
-async function steer(account: Account, id: string, signal: string, status: string): Promise<void> {
+async function control(account: Account, id: string, signal: string, status: string): Promise<void> {
   await account.call('POST', `/v1/recoveries/${id}/${signal}`);
   await account.waitForRecovery(id, (recovery) => recovery.status === status);
 }
@@ -165,7 +168,7 @@ async function keep(service: Service, name: string, workflowId: string, runId?: 
   );
 }
 
-/** Without what tells of the machine that recorded it: process identities, queues named after them, paths in stack traces. */
+/** Without what identifies the machine that recorded it: process identities, queues named after them, paths in stack traces. */
 function withoutMachine<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   for (const [name, child] of Object.entries(value)) {
@@ -181,11 +184,11 @@ test('record one history of each kind', { timeout: 180_000 }, async () => {
   const usual = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600' });
   const capped = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600', FLTR_DELIVERIES_PER_HOUR: '1' });
   mkdirSync(folder, { recursive: true });
-  for (const [name, { answers, play }] of Object.entries(scenes)) {
+  for (const [name, { responses, play }] of Object.entries(scenes)) {
     if (existsSync(join(folder, `${name}.binpb`))) continue;
     const service = name === 'deferred' ? capped : usual;
     const receiver = await startReceiver((_request, response, all) => {
-      response.writeHead(answers[all.length - 1] ?? answers.at(-1) ?? 200).end();
+      response.writeHead(responses[all.length - 1] ?? responses.at(-1) ?? 200).end();
     });
     const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
     const id = await publishOne(service);

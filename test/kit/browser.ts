@@ -54,7 +54,7 @@ export async function openTab(
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
   page.on('console', (message) => {
-    // Answers that say no are part of what is tested; Chromium tells each of them.
+    // Error responses are part of what is tested; Chromium logs each of them.
     if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
       complaints.push(`console: ${message.text()}`);
   });

@@ -9,7 +9,7 @@ export default class CountReporter implements Reporter {
     if (path === undefined) return;
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
     const count = (state: string) => tests.filter((test) => test.result().state === state).length;
-    // A file that does not load, or a hook that fails, leaves no failed test behind.
+    // A file that does not load, or a failing beforeAll, leaves no failed test behind.
     const suites = modules.flatMap((module) => [module, ...module.children.allSuites()]);
     const broken = suites.filter((suite) => suite.errors().length > 0).length;
     writeFileSync(

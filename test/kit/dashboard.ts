@@ -17,11 +17,11 @@ export async function openDashboard(
     await tab.context.close();
     expect(tab.complaints).toEqual([]);
   });
-  const answer = await tab.context.request.post('/session', {
+  const response = await tab.context.request.post('/session', {
     headers: { 'x-fltr-dashboard': '1' },
     data: { key },
   });
-  expect(answer.status()).toBe(200);
+  expect(response.status()).toBe(200);
   await tab.page.goto(path);
   return tab;
 }

@@ -2,9 +2,9 @@ import type { Delivery } from '../../src/contracts/delivery.ts';
 import { until, type Service } from './service.ts';
 
 export async function readDelivery(service: Service, id: string): Promise<Delivery> {
-  const answer = await service.call<Delivery>('GET', `/v1/deliveries/${id}`);
-  if (answer.status !== 200) throw new Error(answer.text);
-  return answer.body;
+  const response = await service.call<Delivery>('GET', `/v1/deliveries/${id}`);
+  if (response.status !== 200) throw new Error(response.text);
+  return response.body;
 }
 
 /** Waits for a delivery's status, and after an end also for its workflow's, so that both can be compared. */
@@ -23,7 +23,7 @@ export async function waitForStatus(
   return readDelivery(service, id);
 }
 
-/** How a workflow ended: the one that carries the delivery, or another one by its id. */
+/** How a workflow ended: the delivery's owner, or another one by its id. */
 export async function workflowStatus(service: Service, id: string): Promise<string> {
   const workflowId = id.startsWith('dlv_') ? (await readDelivery(service, id)).workflow.id : id;
   const handle = service.temporal.client.workflow.getHandle(workflowId);
@@ -34,7 +34,7 @@ export async function workflowStatus(service: Service, id: string): Promise<stri
   return description.status.name;
 }
 
-/** Publishes one event to the account's only webhook; answers the delivery's id. */
+/** Publishes one event to the account's only webhook. Returns the delivery's id. */
 export async function publishOne(service: Service, more: Record<string, unknown> = {}): Promise<string> {
   const { deliveries } = await service.publish(more);
   const [delivery] = deliveries;

@@ -24,7 +24,7 @@ function toQuery(args: unknown[]): Query {
 }
 
 /**
- * The pool, but each statement's plan is asked for just before it runs, where it runs. `analyze`: what reads only is run
+ * The pool, but each statement is explained just before it runs, on its connection. `analyze`: what reads only is run
  * for that, and its plan says how much was read.
  */
 export function explainedPool(
@@ -39,7 +39,7 @@ export function explainedPool(
     const explain = async (options: string, { text, values }: Query, isGeneric: boolean): Promise<void> => {
       const { rows } = await raw(`explain (format json${options}) ${text}`, isGeneric ? undefined : values);
       const [row] = rows;
-      if (!row) throw new Error('EXPLAIN answered no row');
+      if (!row) throw new Error('EXPLAIN returned no row');
       const [{ Plan: root }] = row['QUERY PLAN'] as [{ Plan: PlanNode }];
       plans.push({ text, isGeneric, nodes: nodesOf(root) });
     };

@@ -1,14 +1,14 @@
 import type { Lookup } from '../../src/outbound/resolver.ts';
 
-/** A lookup that finds each of these in turn, the last one again and again; `asked` are the hosts. */
-export function lookupOf(...found: (string[] | Error)[]): { lookup: Lookup; asked: string[] } {
-  const asked: string[] = [];
+/** A lookup that finds each of these in turn, the last one again and again; `hosts` are those looked up. */
+export function lookupOf(...found: (string[] | Error)[]): { lookup: Lookup; hosts: string[] } {
+  const hosts: string[] = [];
   const lookup: Lookup = (host) => {
-    const result = found[Math.min(asked.length, found.length - 1)] ?? [];
-    asked.push(host);
+    const result = found[Math.min(hosts.length, found.length - 1)] ?? [];
+    hosts.push(host);
     return { addresses: resultOf(result), cancel: () => {} };
   };
-  return { lookup, asked };
+  return { lookup, hosts };
 }
 
 /** A lookup that fails with this code of node:dns. */

@@ -6,18 +6,18 @@ const isLoopback = (host: string) => /^(localhost|127\.[\d.]+|::1)$/.test(host);
 
 /**
  * From here on this process can reach its own machine only: other names do not exist, other addresses cannot be
- * reached. Gives every name and address that was asked for.
+ * reached. Returns every name and address that was requested.
  */
 export function stayOnLoopback(): Set<string> {
   const refused = new Set<string>();
-  const lookup = dns.lookup as (host: string, options: object, answer: LookupAnswer) => void;
+  const lookup = dns.lookup as (host: string, options: object, callback: LookupCallback) => void;
   const connect = Reflect.get(Socket.prototype, 'connect') as (...args: unknown[]) => Socket;
 
   Object.assign(dns, {
-    lookup: (host: string, options: object, answer: LookupAnswer) => {
-      if (isLoopback(host)) return lookup(host, options, answer);
+    lookup: (host: string, options: object, callback: LookupCallback) => {
+      if (isLoopback(host)) return lookup(host, options, callback);
       refused.add(host);
-      process.nextTick(() => answer(systemError('ENOTFOUND', 'getaddrinfo')));
+      process.nextTick(() => callback(systemError('ENOTFOUND', 'getaddrinfo')));
     },
   });
   syncBuiltinESMExports();
@@ -39,7 +39,7 @@ export function stayOnLoopback(): Set<string> {
   return refused;
 }
 
-type LookupAnswer = (error: Error | null, address?: string | LookupAddress[], family?: number) => void;
+type LookupCallback = (error: Error | null, address?: string | LookupAddress[], family?: number) => void;
 
 function systemError(code: string, syscall: string): Error {
   return Object.assign(new Error(`${syscall} ${code}`), { code, syscall });

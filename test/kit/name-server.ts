@@ -13,7 +13,7 @@ export type Reply = string[] | keyof typeof codes | 'silence';
 export type NameServer = {
   /** For the sender. */
   nameServers: string[];
-  /** The names that were asked for their IPv4 addresses. */
+  /** The names of the queries for IPv4 addresses. */
   queries: string[];
 };
 
@@ -26,7 +26,7 @@ export async function startNameServer(
   socket.on('message', (query, { port, address }) => {
     const { name, end } = readName(query);
     const type = query.readUInt16BE(end);
-    // Both families are asked for side by side, AAAA first.
+    // Both families are queried side by side, AAAA first.
     const earlier = queries.filter((each) => each === name).length;
     if (type === typeA) queries.push(name);
     const reply = replyTo(name, earlier, type === typeAaaa ? 6 : 4);

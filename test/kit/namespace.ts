@@ -12,7 +12,7 @@ export async function createNamespace(): Promise<Temporal> {
     namespace,
     workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
   });
-  for (let tries = 0; ; tries += 1) {
+  for (let attempt = 0; ; attempt += 1) {
     try {
       await connection.workflowService.describeNamespace({ namespace });
       await connection.workflowService.listOpenWorkflowExecutions({
@@ -22,7 +22,7 @@ export async function createNamespace(): Promise<Temporal> {
       });
       return temporal;
     } catch (error) {
-      if (tries === 100) throw error;
+      if (attempt === 100) throw error;
       await delay(200);
     }
   }

@@ -4,11 +4,11 @@ import type { AddressInfo } from 'node:net';
 
 export type Received = { method: string; path: string; headers: IncomingHttpHeaders; body: Buffer; at: Date };
 export type Receiver = { url: string; requests: Received[]; close(): Promise<void> };
-type AnswerWith = (request: Received, response: ServerResponse, all: Received[]) => void;
+type Respond = (request: Received, response: ServerResponse, all: Received[]) => void;
 
-/** A real HTTP receiver on loopback that keeps what it got; answers 200 unless told otherwise. */
+/** A real HTTP receiver on loopback that keeps its requests. Without `respond`, it responds with 200. */
 export async function startReceiver(
-  answer: AnswerWith = (_request, response) => response.end('ok'),
+  respond: Respond = (_request, response) => response.end('ok'),
 ): Promise<Receiver> {
   const requests: Received[] = [];
   const server = createServer((request, response) => {
@@ -23,7 +23,7 @@ export async function startReceiver(
         at: new Date(),
       };
       requests.push(received);
-      answer(received, response, requests);
+      respond(received, response, requests);
     });
   });
   server.listen(0, '127.0.0.1');

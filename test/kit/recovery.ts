@@ -1,14 +1,14 @@
 import type { Recovery } from '../../src/contracts/recovery.ts';
-import { call, until, type Answer, type Service } from './service.ts';
+import { call, until, type ApiResponse, type Service } from './service.ts';
 
 export type Account = {
   accountId: string;
   key: string;
-  call<T = Record<string, never>>(method: string, path: string, body?: unknown): Promise<Answer<T>>;
+  call<T = Record<string, never>>(method: string, path: string, body?: unknown): Promise<ApiResponse<T>>;
   newWebhook(url: string, more?: Record<string, unknown>): Promise<string>;
-  /** Publishes so many events; answers their deliveries' ids. */
+  /** Publishes so many events. Returns their deliveries' ids. */
   publish(count: number, more?: Record<string, unknown>): Promise<string[]>;
-  recover(webhookId: string, body: Record<string, unknown>): Promise<Answer<Recovery>>;
+  recover(webhookId: string, body: Record<string, unknown>): Promise<ApiResponse<Recovery>>;
   readRecovery(id: string): Promise<Recovery>;
   waitForRecovery(id: string, isDone: (recovery: Recovery) => boolean, timeoutMs?: number): Promise<Recovery>;
 };
@@ -22,9 +22,9 @@ export async function openAccount(service: Service): Promise<Account> {
     call: (method, path, body) => call(service.apiUrl, key, method, path, body),
     async newWebhook(url, more = {}) {
       const body = { url, events: ['*'], ...more };
-      const answer = await account.call<{ webhook_id: string }>('POST', '/v1/webhooks', body);
-      if (answer.status !== 201) throw new Error(answer.text);
-      return answer.body.webhook_id;
+      const response = await account.call<{ webhook_id: string }>('POST', '/v1/webhooks', body);
+      if (response.status !== 201) throw new Error(response.text);
+      return response.body.webhook_id;
     },
     async publish(count, more = {}) {
       const ids: string[] = [];
@@ -35,21 +35,21 @@ export async function openAccount(service: Service): Promise<Account> {
       };
       for (let rest = count; rest > 0; rest -= 500) {
         const events = Array.from({ length: Math.min(rest, 500) }, () => event);
-        const answer = await account.call<{ data: { status: number; deliveries: { id: string }[] }[] }>(
+        const response = await account.call<{ data: { status: number; deliveries: { id: string }[] }[] }>(
           'POST',
           '/v1/events/batch',
           { events },
         );
-        if (answer.body.data.some(({ status }) => status !== 202)) throw new Error(answer.text);
-        ids.push(...answer.body.data.flatMap(({ deliveries }) => deliveries.map(({ id }) => id)));
+        if (response.body.data.some(({ status }) => status !== 202)) throw new Error(response.text);
+        ids.push(...response.body.data.flatMap(({ deliveries }) => deliveries.map(({ id }) => id)));
       }
       return ids;
     },
     recover: (webhookId, body) => account.call('POST', `/v1/webhooks/${webhookId}/recover`, body),
     async readRecovery(id) {
-      const answer = await account.call<Recovery>('GET', `/v1/recoveries/${id}`);
-      if (answer.status !== 200) throw new Error(answer.text);
-      return answer.body;
+      const response = await account.call<Recovery>('GET', `/v1/recoveries/${id}`);
+      if (response.status !== 200) throw new Error(response.text);
+      return response.body;
     },
     waitForRecovery: (id, isDone, timeoutMs) => until(() => account.readRecovery(id), isDone, timeoutMs),
   };

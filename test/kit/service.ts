@@ -15,7 +15,12 @@ import type { Temporal } from '../../src/temporal/client.ts';
 import { createMigratedDatabase } from './database.ts';
 import { createNamespace } from './namespace.ts';
 
-export type Answer<T = Record<string, unknown>> = { status: number; body: T; headers: Headers; text: string };
+export type ApiResponse<T = Record<string, unknown>> = {
+  status: number;
+  body: T;
+  headers: Headers;
+  text: string;
+};
 
 /** Calls the API as a user's HTTP client does. */
 export async function call<T = Record<string, never>>(
@@ -25,7 +30,7 @@ export async function call<T = Record<string, never>>(
   path: string,
   body?: unknown,
   headers: Record<string, string> = {},
-): Promise<Answer<T>> {
+): Promise<ApiResponse<T>> {
   const response = await fetch(apiUrl + path, {
     method,
     headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...headers },
@@ -62,7 +67,7 @@ export type Service = {
     path: string,
     body?: unknown,
     headers?: Record<string, string>,
-  ): Promise<Answer<T>>;
+  ): Promise<ApiResponse<T>>;
   /** A webhook to that URL for all types. */
   newWebhook(url: string, more?: Record<string, unknown>): Promise<{ webhook_id: string; secret: string }>;
   publish(more?: Record<string, unknown>): Promise<{
@@ -97,7 +102,7 @@ export async function startService(
     TEMPORAL_UI_URL: 'http://127.0.0.1:8233',
     FLTR_DATA_DIR: dataDir,
     LOG_LEVEL: 'silent',
-    // Tests ask again and again until something is so.
+    // Tests poll.
     FLTR_API_REQUESTS_PER_MINUTE: '0',
     ...fromOutside,
     ...settings,
@@ -147,13 +152,13 @@ export async function startService(
     newAccount,
     call: (method, path, body, headers) => call(apiUrl, key, method, path, body, headers),
     async newWebhook(url, more = {}) {
-      const answer = await service.call<{ webhook_id: string; secret: string }>('POST', '/v1/webhooks', {
+      const response = await service.call<{ webhook_id: string; secret: string }>('POST', '/v1/webhooks', {
         url,
         events: ['*'],
         ...more,
       });
-      if (answer.status !== 201) throw new Error(answer.text);
-      return answer.body;
+      if (response.status !== 201) throw new Error(response.text);
+      return response.body;
     },
     async publish(more = {}) {
       const event = {
@@ -161,9 +166,13 @@ export async function startService(
         data: { document_id: 'doc_1', dataset_id: 'ds_1' },
         ...more,
       };
-      const answer = await service.call<Awaited<ReturnType<Service['publish']>>>('POST', '/v1/events', event);
-      if (answer.status !== 202) throw new Error(answer.text);
-      return answer.body;
+      const response = await service.call<Awaited<ReturnType<Service['publish']>>>(
+        'POST',
+        '/v1/events',
+        event,
+      );
+      if (response.status !== 202) throw new Error(response.text);
+      return response.body;
     },
     stopApp,
     async stop() {
@@ -205,7 +214,7 @@ export async function until<T>(
   }
 }
 
-/** Waits until the API of a process that was just started answers that it is ready. */
+/** Waits until the API of a process that was just started is ready. */
 export async function untilReady(apiUrl: string): Promise<void> {
   const isReady = () =>
     fetch(`${apiUrl}/readyz`).then(

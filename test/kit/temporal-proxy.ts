@@ -82,10 +82,10 @@ export async function startTemporalProxy(options: Options): Promise<TemporalProx
     call.on('error', () => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
     stream.on('close', () => call.close(constants.NGHTTP2_CANCEL));
     stream.pipe(call);
-    call.on('response', (answer, flags) => {
+    call.on('response', (response, flags) => {
       const isEnd = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
       if (stream.destroyed) return;
-      stream.respond(answer, isEnd ? { endStream: true } : { waitForTrailers: true });
+      stream.respond(response, isEnd ? { endStream: true } : { waitForTrailers: true });
       if (isEnd) return;
       let trailers = {};
       call.on('trailers', (received) => {

@@ -12,7 +12,7 @@ vi.setConfig({ testTimeout: 120_000 });
 let service: Service;
 let receiver: Receiver;
 let browser: Browser;
-/** Paths whose receiver is out of order, and what it answers. */
+/** Paths whose receiver is out of order, and the status of its responses. */
 const broken = new Map<string, number>();
 beforeAll(async () => {
   [service, receiver, browser] = await Promise.all([
@@ -245,7 +245,7 @@ test('rows that come while one reads down the log do not move what is read', asy
     () => scrolled(page),
     (y) => y > 0,
   );
-  const place = async () =>
+  const position = async () =>
     (
       await page
         .getByRole('link')
@@ -253,14 +253,14 @@ test('rows that come while one reads down the log do not move what is read', asy
         .boundingBox()
     )?.y;
   const before = await until(
-    async () => [await place(), await place()],
+    async () => [await position(), await position()],
     ([one, two]) => one === two,
   );
   await publish('document.deleted');
   await page.getByRole('button', { name: '1 new' }).waitFor();
   await publish('document.deleted');
   await page.getByRole('button', { name: '2 new' }).waitFor();
-  expect(await place()).toBe(before[0]);
+  expect(await position()).toBe(before[0]);
   await page.getByRole('button', { name: '2 new' }).click();
   await until(
     () => scrolled(page),
@@ -270,7 +270,7 @@ test('rows that come while one reads down the log do not move what is read', asy
   await page.getByRole('row').nth(2).getByRole('cell', { name: 'delivered' }).waitFor();
 });
 
-test('an event is found by its id, and tells which webhooks got it, which did not, and why', async () => {
+test('an event is found by its id, and its page says which webhooks got it, which did not, and why', async () => {
   broken.set('/refuses', 410);
   const { key, newWebhook, publish } = await openAccount('/got');
   await newWebhook('/refuses', ['*']);

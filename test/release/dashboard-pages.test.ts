@@ -26,7 +26,7 @@ beforeAll(async () => {
     startReceiver(({ path }, response) => {
       const status = broken.get(path) ?? 200;
       const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
-      response.writeHead(status, headers).end(JSON.stringify(answers[status] ?? { error: 'gone' }));
+      response.writeHead(status, headers).end(JSON.stringify(bodies[status] ?? { error: 'gone' }));
     }),
     launchBrowser(),
   ]);
@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => stopAll(browser, service, receiver));
 
-const answers: Record<number, unknown> = {
+const bodies: Record<number, unknown> = {
   200: { received: true },
   503: { error: 'The search index is being rebuilt.' },
 };
@@ -48,7 +48,7 @@ async function fillAccount() {
   const newWebhook = async (path: string, events: string[], description: string) =>
     (await service.newWebhook(receiver.url + path, { events, description })).webhook_id;
   const healthy = await newWebhook('/webhooks/fltr', ['document.*'], 'Search index');
-  const failing = await newWebhook('/crm/hooks', ['dataset.created', 'dataset.updated'], 'Customer records');
+  const failing = await newWebhook('/crm/events', ['dataset.created', 'dataset.updated'], 'Customer records');
   const paused = await newWebhook('/archive/in', ['dataset.deleted'], 'Archive, moving to another host');
   const alerts = await newWebhook('/alerts', ['webhook.*', 'delivery.failed'], 'Alerts of the service');
   await insertPast(service, { accountId, webhookId: healthy, count: 240, failedEvery: 30 });
@@ -63,10 +63,10 @@ async function fillAccount() {
     return { eventId: id, deliveryId: deliveries[0]?.id ?? '' };
   };
   const held = await publish('dataset.deleted');
-  broken.set('/crm/hooks', 404);
+  broken.set('/crm/events', 404);
   const failed = await publish('dataset.updated');
   await waitForStatus(service, failed.deliveryId, 'failed');
-  broken.set('/crm/hooks', 503);
+  broken.set('/crm/events', 503);
   const retrying = await publish('dataset.created');
   broken.set('/webhooks/fltr', 503);
   const delivered = await publish('document.processed');
@@ -85,7 +85,7 @@ const visits = (): Visit[] => [
   { path: '/webhooks', title: 'Webhooks', picture: 'webhooks' },
   { path: '/webhooks/new', title: 'Create webhook' },
   { path: `/webhooks/${ids.healthy}`, title: /webhooks\/fltr$/, picture: 'webhook' },
-  { path: `/webhooks/${ids.failing}`, title: /crm\/hooks$/ },
+  { path: `/webhooks/${ids.failing}`, title: /crm\/events$/ },
   { path: `/webhooks/${ids.paused}`, title: /archive\/in$/ },
   { path: `/webhooks/${ids.alerts}`, title: /alerts/ },
   { path: '/log', title: 'Delivery log' },
@@ -208,7 +208,7 @@ async function untilWithin(dialog: Locator, when: string): Promise<void> {
     async () =>
       (await inside.count()) > 0 ||
       `${when}: ${await dialog.page().evaluate<string>('document.activeElement.outerHTML.slice(0, 200)')}`,
-    (answer) => answer === true,
+    (response) => response === true,
   );
 }
 

@@ -25,7 +25,7 @@ async function signIn(key = service.key): Promise<void> {
   await tab.page.getByRole('button', { name: 'Sign in' }).click();
 }
 
-test('who is not signed in is asked to, and then comes to where they were going', async () => {
+test('without a session every page leads to the sign-in page, and from there to where the user was going', async () => {
   await tab.page.goto('/log?status=failed');
   await heading('Sign in').waitFor();
   expect(await findBarriers(tab.page)).toEqual([]);
@@ -39,7 +39,7 @@ test('the only field of the page has the focus', async () => {
   await tab.page.getByLabel('API key').and(tab.page.locator(':focus')).waitFor();
 });
 
-test('a wrong key is told so, and what to do; the right one then opens', async () => {
+test('the sign-in page says that a key is wrong and what to do, and then accepts the right one', async () => {
   await tab.page.goto('/');
   await signIn('fltr_wrong');
   await tab.page.getByRole('alert').getByText('not known').waitFor();

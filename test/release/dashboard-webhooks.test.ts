@@ -142,10 +142,10 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   expect(headers).not.toContain(secret);
   await sent.getByText('Body', { exact: true }).click();
   await sent.getByText(data.document_id).waitFor();
-  const answer = page.getByRole('region', { name: 'What came of attempt 1' });
-  await answer.getByText('response 200').waitFor();
+  const response = page.getByRole('region', { name: 'What came of attempt 1' });
+  await response.getByText('response 200').waitFor();
   expect(
-    await answer.getByRole('region', { name: 'The body of the answer to attempt 1' }).textContent(),
+    await response.getByRole('region', { name: 'The body of the answer to attempt 1' }).textContent(),
   ).toBe(JSON.stringify({ received: true }, null, 2));
 });
 

@@ -52,7 +52,7 @@ test('a browser shows every call, loads nothing from elsewhere, and tries one wi
   for (const { path } of routes) expect([...paths]).toContain(path);
 
   await page.getByRole('button', { name: 'Authorize' }).first().click();
-  // In place of the place that is kept for a key.
+  // Replaces the placeholder of the key.
   await page.getByRole('button', { name: 'Remove authorization' }).click();
   await page.getByRole('textbox').first().fill(service.key);
   await page.getByRole('button', { name: 'Apply credentials' }).click();
@@ -76,7 +76,7 @@ test('whoever is signed in to the dashboard tries a call without a key, and nobo
   await context.close();
 });
 
-test('the curl line beside a call has a place for the key, and nothing that only a page can send', async () => {
+test('the curl line beside a call has a placeholder for the key, and nothing that only a page can send', async () => {
   const { page, complaints, context } = await openTab(browser, service.apiUrl);
   const headers = { 'x-fltr-dashboard': '1' };
   await context.request.post('/session', { headers, data: { key: service.key } });
@@ -85,7 +85,7 @@ test('the curl line beside a call has a place for the key, and nothing that only
   const line = (await page.locator('#operations-Settings-getSettings .curl').first().innerText()).trim();
   expect(line).not.toMatch(/dashboard/i);
   expect(line).toContain('Authorization: Bearer YOUR_API_KEY');
-  // Pasted into a shell, with a key in its place.
+  // Pasted into a shell, with a key.
   const { stdout } = await promisify(execFile)('sh', [
     '-c',
     `${line.replace('YOUR_API_KEY', service.key)} -s -o /dev/null -w '%{http_code}'`,
@@ -104,7 +104,7 @@ test('each example of a body in the document succeeds as it stands, with ids tha
   const { paths } = JSON.parse((await get('/openapi.json')).text) as {
     paths: Record<string, Record<string, Operation>>;
   };
-  const answers: [call: string, status: number, text: string][] = [];
+  const responses: [call: string, status: number, text: string][] = [];
   for (const [path, operations] of Object.entries(paths))
     for (const [method, { requestBody }] of Object.entries(operations)) {
       if (!requestBody) continue;
@@ -112,11 +112,11 @@ test('each example of a body in the document succeeds as it stands, with ids tha
       const body = JSON.stringify(example)?.replace('wh_01k', webhookId);
       const target = path.replace('{id}', ids[path.split('/')[2] ?? ''] ?? '');
       const { status, text } = await service.call(method.toUpperCase(), target, body);
-      answers.push([`${method} ${path}`, status, text]);
+      responses.push([`${method} ${path}`, status, text]);
     }
-  expect(answers.length).toBeGreaterThanOrEqual(9);
-  expect(answers.filter(([, status]) => status < 200 || status > 299)).toEqual([]);
-  const batch = answers.find(([call]) => call === 'post /v1/events/batch')?.[2] ?? '';
+  expect(responses.length).toBeGreaterThanOrEqual(9);
+  expect(responses.filter(([, status]) => status < 200 || status > 299)).toEqual([]);
+  const batch = responses.find(([call]) => call === 'post /v1/events/batch')?.[2] ?? '';
   expect(JSON.parse(batch)).toMatchObject({ data: [{ status: 202 }] });
   await receiver.close();
 });

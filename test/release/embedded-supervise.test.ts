@@ -49,7 +49,10 @@ test('a child that ends by itself is seen with its code, and its output is in th
 });
 
 test('stop sends the signal and leaves nobody behind', async () => {
-  const child = startScript('stops', 'trap "echo asked; exit 3" INT; echo up; while :; do sleep 0.1; done');
+  const child = startScript(
+    'stops',
+    'trap "echo signaled; exit 3" INT; echo up; while :; do sleep 0.1; done',
+  );
   await until(() => log('stops') === 'up\n');
   expect(groupMembers(child.pid).length).toBeGreaterThanOrEqual(2);
   await child.stop(10_000);
@@ -99,8 +102,8 @@ test('a log over 10 MB is put aside at the start', async () => {
   expect(readFileSync(join(folder, 'big.log.1')).length).toBe(10 * 1024 * 1024 + 1);
 });
 
-test('kill -9 of the parent takes its children along, asked politely first, and the deaf ones too', async () => {
-  const polite = 'trap "echo asked; exit 0" INT; echo up; while :; do sleep 0.1; done';
+test('kill -9 of the parent ends its children, with a stop signal first, and also those that ignore it', async () => {
+  const polite = 'trap "echo signaled; exit 0" INT; echo up; while :; do sleep 0.1; done';
   const deaf = 'trap "" INT; echo up; while :; do sleep 0.1; done';
   const parentFile = join(folder, 'parent.mjs');
   writeFileSync(

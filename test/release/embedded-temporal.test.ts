@@ -90,7 +90,7 @@ test('two that start at the same moment take different ports, and neither takes 
   }
 });
 
-test('the first start avoids taken ports, answers on gRPC and in the browser, and keeps its files private', async () => {
+test('the first start avoids taken ports, responds on gRPC and in the browser, and keeps its files private', async () => {
   await occupy(7233);
   await occupy(8233);
   const server = await start();

@@ -11,7 +11,7 @@ import { startService, type Service } from '../kit/service.ts';
 
 const run = promisify(execFile);
 
-/** What no schema can say of a request that it allows: these calls may answer 422 to it, and no other. */
+/** What no schema can say of a request that it allows: only these calls may respond to it with 422. */
 const mayRefuse = [
   // A cursor is a list's own.
   'listWebhooks',
@@ -58,7 +58,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Answers what Schemathesis says when it found nothing. @throws Error with its report */
+/** Returns what Schemathesis says when it found nothing. @throws Error with its report */
 async function fuzz(config: string[], options: string[]): Promise<string> {
   const acceptance = [
     '[[operations]]',
@@ -111,6 +111,6 @@ test('the same of things that are there', async () => {
     'deleteWebhook',
   ]);
   expect(report).toContain('Seed: 1');
-  // The documentation's example was asked for, so test events were sent, and were kept here.
+  // The documentation's example was used, so test events were sent, and were kept here.
   expect([...refused]).toContain('your-app.com');
 }, 250_000);

@@ -90,7 +90,7 @@ function fromGuide(folder: string, language: string, name: string): string {
 
 type Running = { lines: string[]; stop(): Promise<void> };
 
-/** The example as a process of its own, once it answers on its port. */
+/** The example as a process of its own, once it responds on its port. */
 async function startExample({ command, args, cwd }: Command, secret: string, port: number): Promise<Running> {
   const child = spawn(command, args, {
     cwd,
@@ -101,14 +101,14 @@ async function startExample({ command, args, cwd }: Command, secret: string, por
   child.stdout.on('data', (chunk: Buffer) => (output.text += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output.errors += chunk.toString()));
   child.on('error', (error) => (output.errors += error.message));
-  const answers = async () => {
+  const responses = async () => {
     if (child.exitCode !== null) throw new Error(`The example ended by itself: ${output.errors}`);
     return fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(5000) }).then(
       () => true,
       () => false,
     );
   };
-  await until(answers, Boolean, 60_000);
+  await until(responses, Boolean, 60_000);
   return {
     get lines() {
       return output.text.split('\n').filter((line) => /^(document|dataset)\./.test(line));
@@ -145,17 +145,17 @@ describe.each(all)('the %s receiver', (_name, prepare) => {
   const api = <T>(method: string, path: string, body?: unknown) =>
     call<T>(service.apiUrl, key, method, path, body);
   const newWebhook = async (events: string[]) => {
-    const answer = await api<{ webhook_id: string; secret: string }>('POST', '/v1/webhooks', {
+    const response = await api<{ webhook_id: string; secret: string }>('POST', '/v1/webhooks', {
       url: `${origin}/webhooks/fltr`,
       events,
     });
-    expect(answer.status).toBe(201);
-    return answer.body;
+    expect(response.status).toBe(201);
+    return response.body;
   };
   const publish = async (event: unknown) => {
-    const answer = await api<{ id: string; deliveries: { id: string }[] }>('POST', '/v1/events', event);
-    expect(answer.status).toBe(202);
-    return answer.body;
+    const response = await api<{ id: string; deliveries: { id: string }[] }>('POST', '/v1/events', event);
+    expect(response.status).toBe(202);
+    return response.body;
   };
   const readDelivery = async (id = '') => (await api<Delivery>('GET', `/v1/deliveries/${id}`)).body;
   const untilEnded = (id = '') =>
@@ -220,7 +220,7 @@ describe.each(all)('the %s receiver', (_name, prepare) => {
     ]);
   });
 
-  it('answers 401 to a delivery that another secret signed, which ends it', async () => {
+  it('responds with 401 to a delivery that another secret signed, which ends it', async () => {
     const other = await newWebhook(['dataset.deleted']);
     const { deliveries } = await publish({ event: 'dataset.deleted', ...exampleOf('dataset.deleted') });
     const ended = await Promise.all(deliveries.map((delivery) => untilEnded(delivery.id)));
@@ -239,7 +239,7 @@ describe.each(all)('the %s receiver', (_name, prepare) => {
     ['of another body', (_body: string, secret: string) => signBody(secret, Buffer.from('{}'))],
     ['cut short', (body: string, secret: string) => signBody(secret, Buffer.from(body)).slice(0, 63)],
     ['no ASCII', () => 'é'.repeat(64)],
-  ])('answers 401 to a signature that is %s', async (_name, sign) => {
+  ])('responds with 401 to a signature that is %s', async (_name, sign) => {
     const id = `evt_forged_${crypto.randomUUID()}`;
     const body = JSON.stringify({ id, event: 'document.deleted', timestamp: '2024-01-10T12:05:00Z' });
     const signature = sign(body, webhook.secret);
@@ -248,7 +248,7 @@ describe.each(all)('the %s receiver', (_name, prepare) => {
     expect(example.lines.join()).not.toContain(id);
   });
 
-  it('answers 400 to what is signed but is no event, and goes on', async () => {
+  it('responds with 400 to a signed body that is no event, and goes on', async () => {
     for (const body of ['', 'null', '[]', '{"event":"document.deleted"}', '{"id":1,"event":2}']) {
       const headers = { 'X-FLTR-Signature': signBody(webhook.secret, Buffer.from(body)) };
       expect(await post('/webhooks/fltr', headers, body)).toBe(400);

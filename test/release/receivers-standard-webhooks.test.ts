@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const venv = join(packageRoot, 'examples/flask/venv.mjs');
 
 type Headers = Record<'webhook-id' | 'webhook-timestamp' | 'webhook-signature', string>;
-/** Answers what the body says. @throws Error with the library's own words */
+/** Returns what the body says. @throws Error with the library's own words */
 type Verify = (secret: string, headers: Headers, body: Buffer) => Promise<unknown>;
 
 const verifyInPython = `

@@ -63,7 +63,7 @@ const keyOf = () => readFileSync(join(folder, '.fltr/dev-key'), 'utf8').trim();
 const api = <T>(method: string, path: string, body?: unknown) =>
   call<T>(`http://127.0.0.1:${port}`, keyOf(), method, path, body);
 
-test('a first start is ready to deliver, tells its addresses, and a second one goes on where it was', async () => {
+test('a first start is ready to deliver and prints its addresses, and a second one goes on where it was', async () => {
   const receiver = await startReceiver();
   onTestFinished(() => receiver.close());
   const first = up();
@@ -131,9 +131,9 @@ test(
   'kill -9 of the whole tree loses nothing: the next start delivers what waits',
   { timeout: 300_000 },
   async () => {
-    let answerWith = 503;
+    let responseStatus = 503;
     const receiver = await startReceiver((_request, response) => {
-      response.writeHead(answerWith).end();
+      response.writeHead(responseStatus).end();
     });
     onTestFinished(() => receiver.close());
     const first = up({ FLTR_RETRY_SCHEDULE_SECONDS: '5,5' });
@@ -157,7 +157,7 @@ test(
       }
     }
     await first.exited();
-    answerWith = 200;
+    responseStatus = 200;
     await untilReady(up({ FLTR_RETRY_SCHEDULE_SECONDS: '5,5' }));
     await until(
       async () =>
@@ -321,7 +321,7 @@ test('accounts and keys are made from the command line while the service runs', 
   }
 });
 
-test('faults of the settings are told at once, without a stack', async () => {
+test('faults of the settings are printed all at once, without a stack', async () => {
   const child = startProcess(['up'], { ...env(), PORT: 'none', FLTR_RETRY_SCHEDULE_SECONDS: 'soon' });
   processes.push(child);
   expect(await child.exited()).toBe(1);

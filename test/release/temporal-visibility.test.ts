@@ -187,8 +187,8 @@ test('the service on a real server, upgraded over lean and lean again', { timeou
     expect(Object.values(aliases).sort()).toEqual(Object.keys(searchAttributes).sort());
     expect(await namesOf('temporal_visibility')).toEqual(keptFor(Object.keys(aliases)));
 
-    let answerWith = 200;
-    receiver = await startReceiver((_request, response) => response.writeHead(answerWith).end());
+    let responseStatus = 200;
+    receiver = await startReceiver((_request, response) => response.writeHead(responseStatus).end());
     service = await startService({
       TEMPORAL_ADDRESS: server.address,
       TEMPORAL_NAMESPACE: 'default',
@@ -252,7 +252,7 @@ test('the service on a real server, upgraded over lean and lean again', { timeou
     expect(await schedules('TemporalSchedulePaused = false')).toEqual(all.slice(1));
 
     // A batch job, chosen by our attribute: the next attempts of all that wait are made now.
-    answerWith = 503;
+    responseStatus = 503;
     const waiting = [await publishOne(service), await publishOne(service), await publishOne(service)].sort();
     const query = `FltrWebhook = '${webhookId}' and ExecutionStatus = 'Running'`;
     await until(
@@ -265,7 +265,7 @@ test('the service on a real server, upgraded over lean and lean again', { timeou
         () => readDelivery(service as Service, id),
         ({ status }) => status === 'retrying',
       );
-    answerWith = 200;
+    responseStatus = 200;
     const jobId = randomUUID();
     await workflowService.startBatchOperation({
       namespace: 'default',
@@ -293,7 +293,7 @@ test('the service on a real server, upgraded over lean and lean again', { timeou
     );
 
     // Killed and started again at the same address, the server goes on with what waits.
-    answerWith = 503;
+    responseStatus = 503;
     const survivor = await publishOne(service);
     await until(
       () => readDelivery(service as Service, survivor),
@@ -304,7 +304,7 @@ test('the service on a real server, upgraded over lean and lean again', { timeou
     await server.exited;
     server = await startTemporalServer(options);
     expect(server.address).toBe(address);
-    answerWith = 200;
+    responseStatus = 200;
     const retry = await until(
       () => (service as Service).call('POST', `/v1/deliveries/${survivor}/retry`),
       ({ status }) => status === 202,

@@ -21,7 +21,7 @@ const data = { document_id: 'doc_1', dataset_id: 'ds_1' };
 const inAccount = (key: string) => (body: unknown, headers?: Record<string, string>) =>
   call<Accepted>(service.apiUrl, key, 'POST', '/v1/events', body, headers);
 
-test('each of the seven types is accepted with its example and reaches the webhooks that asked for it', async () => {
+test('each of the seven types is accepted with its example and reaches the webhooks that subscribed to it', async () => {
   const { key } = await service.newAccount();
   const publish = inAccount(key);
   const webhook = async (events: string[]) =>
@@ -68,10 +68,12 @@ test('50 posts of one id at once leave one event and one delivery for each webho
   const { accountId, key } = await service.newAccount();
   for (const _ of [1, 2])
     await call(service.apiUrl, key, 'POST', '/v1/webhooks', { url: receiver.url, events: ['*'] });
-  const answers = await atOnce(50, () => inAccount(key)({ event: 'document.deleted', data, id: 'evt_same' }));
-  expect(answers.every(({ status }) => status === 202)).toBe(true);
-  expect(answers.filter(({ body }) => !body.duplicate)).toHaveLength(1);
-  const ids = new Set(answers.flatMap(({ body }) => body.deliveries.map(({ id }) => id)));
+  const responses = await atOnce(50, () =>
+    inAccount(key)({ event: 'document.deleted', data, id: 'evt_same' }),
+  );
+  expect(responses.every(({ status }) => status === 202)).toBe(true);
+  expect(responses.filter(({ body }) => !body.duplicate)).toHaveLength(1);
+  const ids = new Set(responses.flatMap(({ body }) => body.deliveries.map(({ id }) => id)));
   expect(ids.size).toBe(2);
   const { rows } = await service.pool.query(`select id from deliveries where account_id = $1`, [accountId]);
   expect(rows).toHaveLength(2);
@@ -102,15 +104,15 @@ test('the same id with another content is a conflict; with another account it is
 
 test('an Idempotency-Key raced by 50 calls makes one event', async () => {
   const { accountId, key } = await service.newAccount();
-  const answers = await atOnce(50, () =>
+  const responses = await atOnce(50, () =>
     inAccount(key)({ event: 'document.deleted', data }, { 'Idempotency-Key': 'k-1' }),
   );
-  expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
+  expect(new Set(responses.map(({ text }) => text)).size).toBe(1);
   const { rows } = await service.pool.query(`select id from events where account_id = $1`, [accountId]);
   expect(rows).toHaveLength(1);
 });
 
-test('a batch answers each event for itself, in order', async () => {
+test('a batch has a result for each event, in order', async () => {
   const { key } = await service.newAccount();
   const events = [
     { event: 'document.deleted', data, id: 'one' },
@@ -126,7 +128,7 @@ test('a batch answers each event for itself, in order', async () => {
     },
     { event: 'dataset.deleted', data: { dataset_id: 'ds_2' } },
   ];
-  const answer = await call<{
+  const response = await call<{
     data: {
       status: number;
       id?: string;
@@ -134,11 +136,11 @@ test('a batch answers each event for itself, in order', async () => {
       error?: { code: string; errors?: { pointer: string }[] };
     }[];
   }>(service.apiUrl, key, 'POST', '/v1/events/batch', { events });
-  expect(answer.status).toBe(207);
-  expect(answer.body.data.map(({ status }) => status)).toEqual([202, 422, 202, 409, 422, 413, 202]);
-  expect(answer.body.data[0]).toMatchObject({ id: 'one', duplicate: false });
-  expect(answer.body.data[1]?.error?.errors).toMatchObject([{ pointer: '/data/dataset_id' }]);
-  expect(answer.body.data[2]).toMatchObject({ id: 'one', duplicate: true });
+  expect(response.status).toBe(207);
+  expect(response.body.data.map(({ status }) => status)).toEqual([202, 422, 202, 409, 422, 413, 202]);
+  expect(response.body.data[0]).toMatchObject({ id: 'one', duplicate: false });
+  expect(response.body.data[1]?.error?.errors).toMatchObject([{ pointer: '/data/dataset_id' }]);
+  expect(response.body.data[2]).toMatchObject({ id: 'one', duplicate: true });
 });
 
 test('a batch of 500 is taken, the 501st event is 422, more than 8 MiB are 413', async () => {
@@ -214,9 +216,9 @@ const bad: [string, unknown, number, string, string | null][] = [
 ];
 test.each(bad)('%s is refused and leaves nothing behind', async (_name, body, status, code, pointer) => {
   const { accountId, key } = await service.newAccount();
-  const answer = await inAccount(key)(body);
-  expect([answer.status, answer.body.code]).toEqual([status, code]);
-  if (pointer !== null) expect(answer.body.errors.map((error) => error.pointer)).toContain(pointer);
+  const response = await inAccount(key)(body);
+  expect([response.status, response.body.code]).toEqual([status, code]);
+  if (pointer !== null) expect(response.body.errors.map((error) => error.pointer)).toContain(pointer);
   const { rows } = await service.pool.query(`select 1 from events where account_id = $1`, [accountId]);
   expect(rows).toEqual([]);
 });

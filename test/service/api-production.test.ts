@@ -16,8 +16,8 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 test.each([
-  'http://localhost:5000/hook',
-  'https://localhost/hook',
+  'http://localhost:5000/events',
+  'https://localhost/events',
   'http://example.com/',
   'https://2130706433',
   'https://127.0.0.1/',
@@ -57,7 +57,7 @@ test('in production the key that a start in development left in the database ope
   const cookie = { ...page, cookie: `__Host-fltr_session=${sealSession(box, id).sealed}` };
   const ask = (apiKey: string | null, method: string, path: string, body?: unknown, headers = {}) =>
     call<{ code: string }>(service.apiUrl, apiKey, method, path, body, headers);
-  for (const answer of [
+  for (const response of [
     await ask(key, 'GET', '/v1/webhooks'),
     await ask(key, 'POST', '/v1/keys', { name: 'another', scopes: ['webhooks:read'] }),
     await ask(key, 'POST', '/v1/events', event),
@@ -68,14 +68,14 @@ test('in production the key that a start in development left in the database ope
     await ask(null, 'GET', '/v1/webhooks', undefined, cookie),
     await ask(null, 'POST', '/v1/events', event, cookie),
   ]) {
-    expect([answer.status, answer.body.code]).toEqual([401, 'unauthorized']);
-    expect(answer.headers.get('set-cookie')).toBeNull();
+    expect([response.status, response.body.code]).toEqual([401, 'unauthorized']);
+    expect(response.headers.get('set-cookie')).toBeNull();
   }
   const events = await service.pool.query(`select 1 from events`);
   expect(events.rows).toEqual([]);
 });
 
-test('every fault of the settings is told at once', () => {
+test('every fault of the settings is reported at once', () => {
   const env = {
     FLTR_ENV: 'production',
     PORT: '70000',

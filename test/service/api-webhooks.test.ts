@@ -17,17 +17,17 @@ type Webhook = {
 };
 const url = 'https://your-app.example/webhooks/fltr';
 
-test("the page's own request is answered with the page's own fields", async () => {
+test("the response to the page's own request has the page's own fields", async () => {
   const events = ['document.uploaded', 'document.processed', 'document.processing_failed'];
-  const answer = await service.call<Webhook>('POST', '/v1/webhooks', {
+  const response = await service.call<Webhook>('POST', '/v1/webhooks', {
     url,
     events,
     description: 'Production webhook',
     active: true,
   });
-  expect(answer.status).toBe(201);
-  expect(answer.body).toMatchObject({ url, events, active: true, description: 'Production webhook' });
-  expect(Object.keys(answer.body).slice(0, 6)).toEqual([
+  expect(response.status).toBe(201);
+  expect(response.body).toMatchObject({ url, events, active: true, description: 'Production webhook' });
+  expect(Object.keys(response.body).slice(0, 6)).toEqual([
     'webhook_id',
     'url',
     'events',
@@ -35,8 +35,8 @@ test("the page's own request is answered with the page's own fields", async () =
     'created_at',
     'active',
   ]);
-  expect(answer.body.webhook_id).toMatch(/^wh_[0-9a-z]{26}$/);
-  const [, encoded = ''] = /^whsec_(.+)$/.exec(answer.body.secret ?? '') ?? [];
+  expect(response.body.webhook_id).toMatch(/^wh_[0-9a-z]{26}$/);
+  const [, encoded = ''] = /^whsec_(.+)$/.exec(response.body.secret ?? '') ?? [];
   expect(Buffer.from(encoded, 'base64')).toHaveLength(32);
 });
 
@@ -113,19 +113,19 @@ test('lists are paged by opaque cursors, each good for its own list only', async
   expect((await mine('GET', '/v1/webhooks?limit=100')).status).toBe(200);
 });
 
-test('50 calls race for the last place: exactly 100 webhooks are there', async () => {
+test('50 calls race for the last of 100 webhooks: exactly 100 exist afterwards', async () => {
   const { accountId, key } = await service.newAccount();
   await service.pool.query(
     `insert into webhooks (id, account_id, url, events, active, sealed_secret)
      select 'wh_filler' || n, $1, $2, '{*}', true, 'x' from generate_series(1, 99) as n`,
     [accountId, url],
   );
-  const answers = await atOnce(50, () =>
+  const responses = await atOnce(50, () =>
     call<{ code: string }>(service.apiUrl, key, 'POST', '/v1/webhooks', { url, events: ['*'] }),
   );
-  expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
+  expect(responses.filter(({ status }) => status === 201)).toHaveLength(1);
   expect(
-    answers.filter(({ status, body }) => status === 409 && body.code === 'webhook_limit_reached'),
+    responses.filter(({ status, body }) => status === 409 && body.code === 'webhook_limit_reached'),
   ).toHaveLength(49);
   const { rows } = await service.pool.query(
     `select count(*)::int as count from webhooks where account_id = $1`,
@@ -134,7 +134,7 @@ test('50 calls race for the last place: exactly 100 webhooks are there', async (
   expect(rows).toEqual([{ count: 100 }]);
 });
 
-test('an Idempotency-Key creates once, gives the same answer again, and refuses another body', async () => {
+test('an Idempotency-Key creates once, gives the same response again, and refuses another body', async () => {
   const { accountId, key } = await service.newAccount();
   const post = (description: string) =>
     call<{ webhook_id: string; code: string }>(
@@ -145,9 +145,9 @@ test('an Idempotency-Key creates once, gives the same answer again, and refuses 
       { url, events: ['*'], description },
       { 'Idempotency-Key': 'create-1' },
     );
-  const answers = await atOnce(20, () => post('once'));
-  expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
-  expect(answers.filter(({ headers }) => headers.get('Idempotent-Replayed') === 'true')).toHaveLength(19);
+  const responses = await atOnce(20, () => post('once'));
+  expect(new Set(responses.map(({ text }) => text)).size).toBe(1);
+  expect(responses.filter(({ headers }) => headers.get('Idempotent-Replayed') === 'true')).toHaveLength(19);
   const other = await post('another');
   expect([other.status, other.body.code]).toEqual([422, 'idempotency_key_reused']);
   const { rows } = await service.pool.query(
@@ -188,7 +188,7 @@ test('an Idempotency-Key repeats no secret of a webhook that was deleted since',
     expect(repeated.text).not.toContain('whsec_');
   }
   expect(await sealed()).toBe(0);
-  // Nothing is made in its place; another webhook's answers stay.
+  // It is not created again; another webhook's responses stay.
   const list = await call<{ data: { webhook_id: string }[] }>(service.apiUrl, key, 'GET', '/v1/webhooks');
   expect(list.body.data.map(({ webhook_id }) => webhook_id)).toEqual([kept.body.webhook_id]);
   expect((await create('kept')).text).toBe(kept.text);
@@ -216,17 +216,17 @@ test.each(bad)(
   '%s is refused with 422 and a pointer, and leaves nothing behind',
   async (_name, body, pointer) => {
     const { accountId, key } = await service.newAccount();
-    const answer = await call<{
+    const response = await call<{
       code: string;
       status: number;
       errors: { pointer: string }[];
       request_id: string;
     }>(service.apiUrl, key, 'POST', '/v1/webhooks', body);
-    expect(answer.status).toBe(422);
-    expect(answer.headers.get('content-type')).toContain('application/problem+json');
-    expect(answer.body).toMatchObject({ status: 422, code: 'validation_failed' });
-    expect(answer.body.errors.map((error) => error.pointer)).toContain(pointer);
-    expect(answer.body.request_id).toBe(answer.headers.get('x-request-id'));
+    expect(response.status).toBe(422);
+    expect(response.headers.get('content-type')).toContain('application/problem+json');
+    expect(response.body).toMatchObject({ status: 422, code: 'validation_failed' });
+    expect(response.body.errors.map((error) => error.pointer)).toContain(pointer);
+    expect(response.body.request_id).toBe(response.headers.get('x-request-id'));
     const { rows } = await service.pool.query(`select 1 from webhooks where account_id = $1`, [accountId]);
     expect(rows).toEqual([]);
   },

@@ -69,7 +69,7 @@ test("forged cursors show nothing of another account's", async () => {
     `/v1/deliveries?webhook_id=${ids['webhooks']}&cursor=${forge('deliveries', 'zzz')}`,
   );
   expect(filtered.body.data).toEqual([]);
-  // What only looks like a place is refused: times that there are not, among others.
+  // What only looks like a cursor is refused: with times that do not exist, among others.
   for (const at of ['9999-99-99T99:99:99.999Z', '2024-02-30T00:00:00.000Z', '0000-01-01T00:00:00.000Z', '']) {
     const { status, body } = await read(`/v1/events?cursor=${forge('events', at, 'evt_mine')}`);
     expect([at, status, body.code]).toEqual([at, 422, 'validation_failed']);
@@ -93,7 +93,7 @@ test("another account's ids in bodies change nothing of it, and give nothing awa
     await as('POST', '/v1/webhooks/test', foreign),
     await as('POST', '/v1/webhooks/test', missing),
   ];
-  // The same answer as to what is nowhere.
+  // The same response as for what does not exist.
   expect({ ...one.body, request_id: '' }).toEqual({ ...other.body, request_id: '' });
   expect(receiver.requests).toEqual([]);
   const event = { event: 'document.deleted', data: { document_id: 'd', dataset_id: 's' }, id: 'evt_mine' };
@@ -111,7 +111,7 @@ test("another account's ids in bodies change nothing of it, and give nothing awa
   expect((await service.call('GET', `/v1/webhooks/${ids['webhooks']}`)).body).toEqual(before.body);
 });
 
-test('a revoked key is of no use: not on a connection it opened, not to repeat what it once asked for', async () => {
+test('a revoked key is of no use: not on a connection it opened, not to repeat an earlier request', async () => {
   const key = await service.newKey({ accountId: service.accountId });
   const webhook = { url: receiver.url, events: ['*'] };
   const header = { 'Idempotency-Key': 'once' };

@@ -23,25 +23,25 @@ const pathOf = ({ path, method }: Route) =>
   path.replace('{id}', ids[method === 'delete' ? 'doomed' : (path.split('/')[2] ?? '')] ?? 'none');
 const all = routes.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route] as const);
 
-/** Sends a request that nobody should send: it is answered, and not with a fault of the service. */
+/** Sends a request that nobody should send: it gets a response, and not a fault of the service. */
 async function attack(method: string, path: string, body?: unknown, headers?: Record<string, string>) {
-  const answer = await service.call<{ id: string; code: string; errors: unknown[] }>(
+  const response = await service.call<{ id: string; code: string; errors: unknown[] }>(
     method.toUpperCase(),
     path,
     body,
     headers,
   );
-  expect([answer.status < 500, path, answer.text.slice(0, 300)]).toEqual([
+  expect([response.status < 500, path, response.text.slice(0, 300)]).toEqual([
     true,
     path,
-    answer.text.slice(0, 300),
+    response.text.slice(0, 300),
   ]);
-  if (answer.status >= 400) {
-    expect(answer.headers.get('content-type')).toContain('application/problem+json');
-    expect(answer.text).not.toMatch(/node_modules|\.ts:\d|at async|select |insert /);
-    expect(answer.text.length).toBeLessThan(64 * 1024);
+  if (response.status >= 400) {
+    expect(response.headers.get('content-type')).toContain('application/problem+json');
+    expect(response.text).not.toMatch(/node_modules|\.ts:\d|at async|select |insert /);
+    expect(response.text.length).toBeLessThan(64 * 1024);
   }
-  return answer;
+  return response;
 }
 
 const deep = (open: string, close: string, depth: number) => open.repeat(depth) + close.repeat(depth);
@@ -133,8 +133,8 @@ describe.each(all)('%s', (_name, route) => {
       { range: 'bytes=0-0' },
       { 'x-http-method-override': 'DELETE' },
     ]) {
-      const answer = await attack(method, pathOf(route), hasBody ? 'null' : undefined, headers);
-      expect(answer.headers.get('x-request-id')).toMatch(/^req_/);
+      const response = await attack(method, pathOf(route), hasBody ? 'null' : undefined, headers);
+      expect(response.headers.get('x-request-id')).toMatch(/^req_/);
     }
     expect(Reflect.get({}, 'polluted')).toBeUndefined();
   });
@@ -188,9 +188,9 @@ test('10,000 unknown names in an event are one refusal, of readable length', asy
     `{"event":"document.deleted","data":${manyKeys(10_000)}}`,
     `{"event":"document.deleted","data":{"document_id":"d","dataset_id":"s"},${manyKeys(10_000).slice(1)}`,
   ]) {
-    const answer = await attack('POST', '/v1/events', text);
-    expect(answer.status).toBe(422);
-    expect(answer.body.errors.length).toBeLessThanOrEqual(100);
+    const response = await attack('POST', '/v1/events', text);
+    expect(response.status).toBe(422);
+    expect(response.body.errors.length).toBeLessThanOrEqual(100);
   }
   const metadata = JSON.parse(manyKeys(10_000)) as unknown;
   const data = { document_id: 'd', dataset_id: 's', metadata };
@@ -204,8 +204,8 @@ test('a compressed body counts as what it unpacks to', async () => {
     ['br', brotliCompressSync(bomb.subarray(0, 16 * 1024 * 1024))],
   ] as const) {
     for (const path of ['/v1/webhooks', '/v1/events', '/v1/events/batch']) {
-      const answer = await attack('POST', path, packed, { 'content-encoding': encoding });
-      expect([answer.status, answer.body.code]).toEqual([413, 'body_too_large']);
+      const response = await attack('POST', path, packed, { 'content-encoding': encoding });
+      expect([response.status, response.body.code]).toEqual([413, 'body_too_large']);
     }
   }
   const odd = { 'content-encoding': 'gzip' };

@@ -51,7 +51,7 @@ test.runIf(process.platform === 'linux')(
     const { nameServers, queries } = await startNameServer((_name, earlier) =>
       earlier === 0 ? [publicAddress] : ['127.0.0.1'],
     );
-    // Kept answers have tests of their own (outbound-names.test.ts); here the name is asked for every time.
+    // Cached addresses have tests of their own (outbound-names.test.ts); here the name is looked up every time.
     const send = sending({ guard: judging, nameServers, ca: certificate.cert, keepNamesMs: 0 });
     const url = `https://rebind.example:${victim.port}/`;
     // One lookup for one connection: what was judged is what is dialled.
@@ -160,9 +160,9 @@ test('of a decompression bomb as a response, 64 KiB are shown and no more is unp
   const { webhook_id: id } = await service.newWebhook(receiver.origin);
   const memoryBefore = process.memoryUsage().rss;
   const { attempts } = await waitForStatus(service, await publishOne(service), 'delivered');
-  const answer = attempts[0]?.response;
-  expect(answer?.truncated).toBe(true);
-  expect(answer?.body.length).toBe(64 * 1024);
+  const response = attempts[0]?.response;
+  expect(response?.truncated).toBe(true);
+  expect(response?.body.length).toBe(64 * 1024);
   expect(process.memoryUsage().rss - memoryBefore).toBeLessThan(100 * 1024 * 1024);
   await service.call('DELETE', `/v1/webhooks/${id}`);
 });
@@ -210,7 +210,7 @@ test('no value of an event, an id or a URL adds a header to the request, or chan
   const api = <T>(path: string, body: unknown) => call<T>(service.apiUrl, key, 'POST', path, body);
   const { origin, requests } = await startHeadReader();
   const evil = 'x\r\nX-Evil: 1\r\n\r\nPOST /evil HTTP/1.1\r\nHost: evil\r\n\r\n';
-  const url = `${origin}/hook%0d%0aX-Evil:%201?q=%0D%0AX-Evil:%201`;
+  const url = `${origin}/events%0d%0aX-Evil:%201?q=%0D%0AX-Evil:%201`;
   const webhook = { url, events: ['*'] };
   expect((await api('/v1/webhooks', { ...webhook, description: evil })).status).toBe(422);
   const made = await api<{ webhook_id: string }>('/v1/webhooks', webhook);
@@ -256,7 +256,7 @@ test('no value of an event, an id or a URL adds a header to the request, or chan
   ].flat();
   for (const { head, body } of requests) {
     const [requestLine, ...lines] = head.split('\r\n');
-    expect(requestLine).toBe('POST /hook%0d%0aX-Evil:%201?q=%0D%0AX-Evil:%201 HTTP/1.1');
+    expect(requestLine).toBe('POST /events%0d%0aX-Evil:%201?q=%0D%0AX-Evil:%201 HTTP/1.1');
     const found = lines.map((line) => line.slice(0, line.indexOf(':')).toLowerCase());
     expect(found.filter((name) => name !== 'x-fltr-test').sort()).toEqual(names);
     expect(lines.join('\n')).not.toMatch(/evil/i);

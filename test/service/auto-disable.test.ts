@@ -91,14 +91,14 @@ test('80.0 % stays and is warned, 80.1 % goes, 9 ended deliveries stay; older th
   });
   expect(await read(few)).toMatchObject({ active: true, warning: false });
   expect(await read(old)).toMatchObject({ active: true, warning: false });
-  const told = await until(
+  const notified = await until(
     () =>
       receiver.requests
         .filter(({ path }) => path === '/ops')
         .map(({ body }) => JSON.parse(body.toString()) as { event: string; data: object }),
     ({ length }) => length === 2,
   );
-  expect(told).toEqual(
+  expect(notified).toEqual(
     expect.arrayContaining([
       expect.objectContaining({
         event: 'webhook.warning',
@@ -125,7 +125,7 @@ test('80.0 % stays and is warned, 80.1 % goes, 9 ended deliveries stay; older th
   expect((await read(listener)).active).toBe(true);
 });
 
-test('a webhook that fails is disabled by the scheduled workflow, its deliveries are held, and told of as they fail', async () => {
+test('a webhook that fails is disabled by the scheduled workflow, its deliveries are held, and their failures notified as they occur', async () => {
   const { mine, webhook, read } = await account();
   const failing = await webhook('/refuses');
   await mine.call('POST', '/v1/webhooks', { url: receiver.url + '/failures', events: ['delivery.failed'] });
@@ -146,11 +146,11 @@ test('a webhook that fails is disabled by the scheduled workflow, its deliveries
     data: { document_id: 'doc_late', dataset_id: 'ds_1' },
   });
   expect(body.deliveries).toMatchObject([{ status: 'held' }]);
-  const told = await until(
+  const notified = await until(
     () => receiver.requests.filter(({ path }) => path === '/failures'),
     ({ length }) => length === 10,
   );
-  expect(JSON.parse(told[0]?.body.toString() ?? '')).toMatchObject({
+  expect(JSON.parse(notified[0]?.body.toString() ?? '')).toMatchObject({
     event: 'delivery.failed',
     data: { webhook_id: failing, reason: 'client_error', attempts: 1 },
   });
@@ -196,7 +196,7 @@ test('no producer can take the id of the event about a failure, and so keep it f
   expect((await mine.call('POST', '/v1/events', { ...event, id: 'evt_failed' })).status).toBe(202);
 });
 
-test('failures of the events about failures are not told of: no loops', async () => {
+test('failures of operational events are not notified: no loops', async () => {
   const { mine, webhook } = await account(['document.*', 'delivery.failed', 'webhook.*']);
   await webhook('/refuses/1');
   await webhook('/refuses/2');
@@ -218,7 +218,7 @@ test('failures of the events about failures are not told of: no loops', async ()
   ]);
 });
 
-test('a secret older than 90 days is told of once', async () => {
+test('a secret older than 90 days is notified once', async () => {
   const { mine, webhook } = await account(['webhook.secret_due']);
   const [old] = [await webhook('/old'), await webhook('/listens')];
   await service.pool.query(
@@ -227,8 +227,8 @@ test('a secret older than 90 days is told of once', async () => {
   );
   await evaluate();
   await evaluate();
-  const told = async () => (await mine.call<{ data: { event: string }[] }>('GET', '/v1/events')).body.data;
-  expect((await told()).map(({ event }) => event)).toEqual(['webhook.secret_due']);
+  const events = async () => (await mine.call<{ data: { event: string }[] }>('GET', '/v1/events')).body.data;
+  expect((await events()).map(({ event }) => event)).toEqual(['webhook.secret_due']);
 });
 
 test('ten processes make the schedule at once: one is there, as the setting says', async () => {

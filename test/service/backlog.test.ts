@@ -10,8 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-test('as many deliveries as FLTR_MAX_BACKLOG may wait for a start; then publishing answers 503, and reading goes on', async () => {
-  // A Temporal that never answers: nothing is started.
+test('as many deliveries as FLTR_MAX_BACKLOG may wait for a start; then publishing responds with 503, and reading goes on', async () => {
+  // A Temporal that never responds: nothing is started.
   const silent = await startRawReceiver(() => undefined);
   const api = startProcess(['api'], { ...service.env, TEMPORAL_ADDRESS: `127.0.0.1:${silent.port}` });
   await untilReady(service.apiUrl);

@@ -68,9 +68,9 @@ test('a batch with the same Idempotency-Key and body is published once, and has 
 test('of batches with one Idempotency-Key at the same time one is published, and all have its response', async () => {
   const { publish, countEvents } = await openAccount();
   const events = Array.from({ length: 20 }, () => ({ ...event(''), id: undefined }));
-  const answers = await Promise.all(Array.from({ length: 20 }, () => publish(events, 'raced')));
-  expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
-  expect(answers.filter(({ headers }) => headers.get('idempotent-replayed') === null)).toHaveLength(1);
+  const responses = await Promise.all(Array.from({ length: 20 }, () => publish(events, 'raced')));
+  expect(new Set(responses.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+  expect(responses.filter(({ headers }) => headers.get('idempotent-replayed') === null)).toHaveLength(1);
   expect(await countEvents()).toBe(20);
 });
 

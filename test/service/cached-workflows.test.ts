@@ -7,12 +7,12 @@ const waiting = 450;
 
 let service: Service;
 let receiver: Receiver;
-const tries = new Map<string, number>();
+const requestCounts = new Map<string, number>();
 beforeAll(async () => {
   receiver = await startReceiver(({ headers }, response) => {
     const id = String(headers['webhook-id']);
-    tries.set(id, (tries.get(id) ?? 0) + 1);
-    response.writeHead(tries.get(id) === 1 ? 503 : 200).end();
+    requestCounts.set(id, (requestCounts.get(id) ?? 0) + 1);
+    response.writeHead(requestCounts.get(id) === 1 ? 503 : 200).end();
   });
   service = await startService({
     FLTR_MAX_CACHED_WORKFLOWS: String(cached),
@@ -31,14 +31,14 @@ test(
       event: 'document.deleted',
       data: { document_id: `doc_${number}`, dataset_id: 'ds_1' },
     }));
-    const answer = await service.call<{ data: { deliveries: { id: string }[] }[] }>(
+    const response = await service.call<{ data: { deliveries: { id: string }[] }[] }>(
       'POST',
       '/v1/events/batch',
       {
         events,
       },
     );
-    const ids = answer.body.data.flatMap(({ deliveries }) => deliveries.map(({ id }) => id));
+    const ids = response.body.data.flatMap(({ deliveries }) => deliveries.map(({ id }) => id));
     expect(ids).toHaveLength(waiting);
     const counts = async () => {
       const { rows } = await service.pool.query<{ status: string; count: number }>(
@@ -49,7 +49,7 @@ test(
     await until(counts, ({ retrying }) => retrying === waiting, 120_000);
     for (const id of ids) expect((await service.call('POST', `/v1/deliveries/${id}/retry`)).status).toBe(202);
     await until(counts, ({ delivered }) => delivered === waiting, 90_000);
-    expect([...tries.values()].filter((count) => count !== 2)).toEqual([]);
-    expect(tries.size).toBe(waiting);
+    expect([...requestCounts.values()].filter((count) => count !== 2)).toEqual([]);
+    expect(requestCounts.size).toBe(waiting);
   },
 );

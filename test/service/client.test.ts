@@ -17,17 +17,17 @@ const openApi = JSON.parse(readFileSync(new URL('../../src/api/openapi.json', im
   paths: Record<string, Record<string, { operationId?: string; requestBody?: unknown }>>;
 };
 
-/** What the client sends, to a server that answers each request in turn with one of `answers`. */
+/** What the client sends, to a server that responds to each request with the next of `responses`. */
 async function sent(
   run: (client: FltrWebhooks) => Promise<unknown>,
-  answers: ({ status: number; headers?: Record<string, string>; body?: string } | 'none')[] = [],
+  responses: ({ status: number; headers?: Record<string, string>; body?: string } | 'none')[] = [],
 ) {
   let number = 0;
   const server = await startReceiver((_request, response) => {
-    const answer = answers[number] ?? { status: 200 };
+    const next = responses[number] ?? { status: 200 };
     number += 1;
-    if (answer === 'none') response.destroy();
-    else response.writeHead(answer.status, answer.headers).end(answer.body ?? '{}');
+    if (next === 'none') response.destroy();
+    else response.writeHead(next.status, next.headers).end(next.body ?? '{}');
   });
   try {
     const outcome = await run(new FltrWebhooks({ url: server.url, apiKey: 'the-key' })).then(
@@ -109,7 +109,7 @@ test('what is refused says what, where and why, and is not sent again', async ()
   expect(requests).toHaveLength(1);
 });
 
-test('an event that got no answer is published again under the same id', async () => {
+test('an event that got no response is published again under the same id', async () => {
   const { requests, error } = await sent((each) => each.publishEvent(deletion), ['none', 'none']);
   expect(error).toBeNull();
   expect(requests).toHaveLength(3);
@@ -118,7 +118,7 @@ test('an event that got no answer is published again under the same id', async (
   expect(new Set(ids).size).toBe(1);
 });
 
-test('a webhook is created under one Idempotency-Key, however often it is asked for', async () => {
+test('a webhook is created under one Idempotency-Key, however often it is requested', async () => {
   const { requests } = await sent(
     (each) => each.createWebhook({ url: 'http://localhost', events: ['*'] }),
     ['none'],
@@ -135,7 +135,7 @@ test('what may have been done, and must not be done twice, is not sent again', a
   expect(error).toMatchObject({ name: 'FltrWebhooksError', status: 0, code: 'no_answer' });
 });
 
-test('after 429 and 503 it waits as long as it is told, and sends again', async () => {
+test('after 429 and 503 the client waits as long as Retry-After says, and sends again', async () => {
   const later = { status: 503, headers: { 'retry-after': '1' } };
   const { requests, error } = await sent(
     (each) => each.retryDelivery('dlv_1'),
@@ -167,7 +167,7 @@ test('a redirect is not followed: the key goes nowhere else', async () => {
   await other.close();
 });
 
-test('an answer that is none of the service says so', async () => {
+test('a response that is not one of the service is reported as such', async () => {
   const page = { status: 200, body: '<html>' };
   expect((await sent((each) => each.listEvents(), [page])).error).toMatchObject({ code: 'malformed_answer' });
   const gateway = { status: 502, body: '<html>' };

@@ -82,7 +82,7 @@ test('the development key is sent to no other machine, a key that is given is', 
   expect((await run(['webhooks', 'list', '--api-url', url], kept))[0]).toBe(0);
 });
 
-test('a name from elsewhere cannot steer the terminal of who lists it, and none is made that could', async () => {
+test('a foreign name cannot control the terminal that lists it, and no such name is created', async () => {
   const hostile = '\u001b]0;PWNED\u0007\u001b[2J\u001b[31mhello\r\nkey_x  fltr_fake\u202e\u009b1m\u2028';
   const { rows } = await service.pool.query<{ id: string }>(
     `insert into accounts (id, name) values ('acc_hostile', $1) returning id`,
@@ -214,7 +214,7 @@ describe('exit codes', () => {
     ).toBe(4);
   });
 
-  test('5: nothing listens, somebody else answers, the database is away', async () => {
+  test('5: nothing listens, another server responds, the database is down', async () => {
     expect(await run(['webhooks', 'list', '--api-url', 'http://127.0.0.1:1'])).toEqual([
       5,
       says('no answer from http://127.0.0.1:1'),
@@ -289,7 +289,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
     expect(await complete(line)).toEqual(words);
   });
 
-  test('bash takes it as its own; zsh and fish are told the same words', async () => {
+  test('bash runs it; zsh and fish get the same words', async () => {
     const [, script] = await run(['completion', 'bash']);
     const { stdout } = await runProgram('bash', ['-euc', `${script}\ncomplete -p fltr-webhooks`]);
     expect(stdout).toBe('complete -o default -F _fltr_webhooks fltr-webhooks\n');

@@ -12,10 +12,10 @@ import { startService, until, type Service } from '../kit/service.ts';
 let service: Service;
 let receiver: Receiver;
 let folder: string;
-let answers = 200;
+let status = 200;
 beforeAll(async () => {
   service = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '600' });
-  receiver = await startReceiver((_request, response) => response.writeHead(answers).end('the answer'));
+  receiver = await startReceiver((_request, response) => response.writeHead(status).end('the response'));
   folder = mkdtempSync(join(tmpdir(), 'fltr-commands-'));
 });
 afterAll(async () => {
@@ -68,9 +68,9 @@ test('a webhook is created, shown, changed, tested, measured', async () => {
     0,
     expect.stringMatching(/attempt 1 {2}delivered 200 in \d+ ms/),
   ]);
-  answers = 500;
+  status = 500;
   expect((await run('webhooks', 'test', webhookId, 'document.processed')).code).toBe(1);
-  answers = 200;
+  status = 200;
   expect((await run('webhooks', 'stats', webhookId)).output).toMatch(/failure rate/);
 });
 
@@ -106,9 +106,9 @@ test('an event is sent from an option, a file, and once only under one id', asyn
 test('trigger publishes an example and waits for the outcome', async () => {
   const good = await run('trigger', 'document.processed');
   expect([good.code, good.output]).toEqual([0, expect.stringMatching(/delivered {2,}200 {2,}/)]);
-  answers = 404;
+  status = 404;
   const bad = await run('trigger', 'document.processed');
-  answers = 200;
+  status = 200;
   expect([bad.code, bad.output]).toEqual([1, expect.stringMatching(/failed {2,}404/)]);
   // A webhook that is paused does not count where another one is watched.
   const paused = await json<{ webhook_id: string }>(
@@ -146,7 +146,7 @@ test('the log: filtered, one delivery with its story, retried, rescheduled, canc
   const id = data[0]?.id ?? '';
   const story = (await run('deliveries', 'show', id)).output;
   expect(story).toMatch(/status +failed/);
-  expect(story).toContain('the answer');
+  expect(story).toContain('the response');
   expect(story).toMatch(/ended +status=failed {2}reason=client_error/);
   expect((await run('deliveries', 'retry', id)).code).toBe(0);
   await until(
@@ -156,9 +156,9 @@ test('the log: filtered, one delivery with its story, retried, rescheduled, canc
   const refused = await run('deliveries', 'retry', id);
   expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('It was delivered.')]);
 
-  answers = 503;
+  status = 503;
   const { deliveries } = await json<{ deliveries: { id: string }[] }>('trigger', 'document.deleted');
-  answers = 200;
+  status = 200;
   const waiting = deliveries[0]?.id ?? '';
   const later = new Date(Date.now() + 3_600_000).toISOString();
   expect((await run('deliveries', 'reschedule', waiting, later)).output).toContain(later);
@@ -224,7 +224,7 @@ test('tail shows what is there, then each change as it comes', async () => {
 test('listen sends what happens to a receiver here, with the body and headers of the service', async () => {
   const local = await startReceiver();
   const env = { FLTR_API_URL: service.apiUrl, FLTR_API_KEY: service.key };
-  const options = ['--forward-to', `${local.url}/hook`, '--events', 'document.deleted', '--secret', secret];
+  const options = ['--forward-to', `${local.url}/events`, '--events', 'document.deleted', '--secret', secret];
   const listen = startProcess(['listen', ...options], env);
   await until(
     () => listen.output(),
@@ -239,7 +239,7 @@ test('listen sends what happens to a receiver here, with the body and headers of
   );
   const [got] = local.requests;
   const same = receiver.requests.find(({ headers }) => headers['webhook-id'] === got?.headers['webhook-id']);
-  expect(got?.path).toBe('/hook');
+  expect(got?.path).toBe('/events');
   expect(got?.body).toEqual(same?.body);
   const names = ({ headers }: { headers: object }) =>
     Object.keys(headers).filter((name) => /^(x-fltr|webhook)-/.test(name));
@@ -260,13 +260,13 @@ test('listen sends what happens to a receiver here, with the body and headers of
 });
 
 test('recover counts, sends again, and stays until it has ended', async () => {
-  answers = 400;
+  status = 400;
   const { id } = (await service.publish()).deliveries[0] ?? { id: '' };
   await until(
     () => json<Delivery>('deliveries', 'show', id),
     ({ status }) => status === 'failed',
   );
-  answers = 200;
+  status = 200;
   const since = new Date(Date.now() - 3_600_000).toISOString();
   expect(
     (await run('recover', webhookId, '--since', since, '--only', 'failed', '--dry-run')).output,
@@ -299,7 +299,7 @@ test('verify says yes or why not, of a request that really came', async () => {
   expect([stranger.code, stranger.output]).toEqual([1, expect.stringContaining('whsec_ and base64')]);
 });
 
-test('many events of a file, each answered for itself', async () => {
+test('many events of a file get a result each', async () => {
   const good = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
   const events = [{ ...good, id: 'evt_once' }, good, { event: 'nothing.happened', data: {} }];
   const file = join(folder, 'events');

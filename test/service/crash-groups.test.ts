@@ -37,8 +37,8 @@ async function killAndRestart(): Promise<void> {
   await start();
 }
 
-async function receive(answer?: Parameters<typeof startReceiver>[0]): Promise<Receiver> {
-  const receiver = await startReceiver(answer);
+async function receive(response?: Parameters<typeof startReceiver>[0]): Promise<Receiver> {
+  const receiver = await startReceiver(response);
   onTestFinished(() => receiver.close());
   return receiver;
 }
@@ -72,7 +72,7 @@ const requestsBy = (receiver: Receiver) => {
   return [...counts.values()].sort((a, b) => a - b);
 };
 
-/** Another session that holds a lock until it is told to let go. */
+/** Another session that holds a lock until it is released. */
 async function lock(statement: string): Promise<() => Promise<void>> {
   const client = await openClient(service.databaseUrl);
   const ended = once(client, 'end');
@@ -138,7 +138,7 @@ test('kill -9 between requests and their record: what was on the wire is repeate
 });
 
 test('kill -9 between record and the start of its own workflow: what failed goes on, what was delivered is not repeated', async () => {
-  // One receiver keeps the group under way, while all others have answered and are recorded.
+  // One receiver keeps the group under way, while all others have responded and are recorded.
   let isFirst = true;
   const receiver = await receive((request, response, seen) => {
     const count = seen.filter(({ path }) => path === request.path).length;

@@ -23,8 +23,8 @@ afterEach(async () => {
   await service.stop();
 });
 
-async function receive(answer?: Parameters<typeof startReceiver>[0]): Promise<Receiver> {
-  const receiver = await startReceiver(answer);
+async function receive(response?: Parameters<typeof startReceiver>[0]): Promise<Receiver> {
+  const receiver = await startReceiver(response);
   onTestFinished(() => receiver.close());
   return receiver;
 }
@@ -52,7 +52,7 @@ const rows = async () =>
 const waitForAll = (status: string) =>
   until(rows, (list) => list.length > 0 && list.every((row) => row.status === status));
 
-/** Runs that Temporal has seen for each delivery, of the workflow that carries it. */
+/** Runs that Temporal has seen for each delivery, of the workflow that owns it. */
 async function runsOf(ids: readonly string[]): Promise<number[]> {
   const { client } = service.temporal;
   const count = async (id: string) => {
@@ -68,7 +68,7 @@ async function runsOf(ids: readonly string[]): Promise<number[]> {
 
 test('kill -9 of the API between commit and workflow start: everything is delivered, each by one workflow', async () => {
   const receiver = await receive();
-  // A Temporal that takes connections and never answers holds each start exactly there.
+  // A Temporal that accepts connections and never responds holds each start exactly there.
   const { startRawReceiver } = await import('../kit/raw-receiver.ts');
   const silent = await startRawReceiver(() => undefined);
   const api = await start('api', { TEMPORAL_ADDRESS: `127.0.0.1:${silent.port}` });
@@ -156,7 +156,7 @@ test('kill -9 of the worker and the API during a wait: the timer goes on without
   expect(await runsOf([row?.id ?? ''])).toEqual([1]);
 });
 
-test('a worker that is told to stop ends its attempt first', async () => {
+test('a worker that is stopped ends its attempt first', async () => {
   const receiver = await receive((_request, response) => void delay(1500).then(() => response.end('ok')));
   const [, worker] = await Promise.all([start('api'), start('worker')]);
   await service.newWebhook(receiver.url);

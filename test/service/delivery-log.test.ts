@@ -8,12 +8,12 @@ import { call, startService, stopAll, until, type Service } from '../kit/service
 
 let service: Service;
 let receiver: Receiver;
-let answerWith = 200;
+let responseStatus = 200;
 beforeAll(async () => {
   [service, receiver] = await Promise.all([
     startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600' }),
     startReceiver((_request, response) => {
-      response.writeHead(answerWith, { 'x-from': 'receiver' }).end('answer');
+      response.writeHead(responseStatus, { 'x-from': 'receiver' }).end('response');
     }),
   ]);
 });
@@ -21,7 +21,7 @@ afterAll(() => stopAll(service, receiver));
 
 /** A webhook and a delivery of an account of its own. */
 async function deliver(status: number): Promise<{ service: Service; id: string; webhookId: string }> {
-  answerWith = status;
+  responseStatus = status;
   const { accountId, key } = await service.newAccount();
   const mine: Service = { ...service, accountId, key, call: (...args) => call(service.apiUrl, key, ...args) };
   const webhook = await mine.call<{ webhook_id: string }>('POST', '/v1/webhooks', {
@@ -48,7 +48,7 @@ const stories: Record<string, () => Promise<{ service: Service; id: string }>> =
   async 'retried by its timer, then delivered'() {
     const made = await deliver(503);
     await waitForStatus(made.service, made.id, 'retrying', 1);
-    answerWith = 200;
+    responseStatus = 200;
     await waitForStatus(made.service, made.id, 'delivered', 2);
     return made;
   },
@@ -62,7 +62,7 @@ const stories: Record<string, () => Promise<{ service: Service; id: string }>> =
   async 'failed, then begun again'() {
     const made = await deliver(410);
     await waitForStatus(made.service, made.id, 'failed');
-    answerWith = 200;
+    responseStatus = 200;
     await made.service.call('POST', `/v1/deliveries/${made.id}/retry`);
     await waitForStatus(made.service, made.id, 'delivered', 2);
     return made;
@@ -87,7 +87,7 @@ const stories: Record<string, () => Promise<{ service: Service; id: string }>> =
     await waitForStatus(made.service, made.id, 'retrying', 2);
     await made.service.call('PATCH', `/v1/webhooks/${made.webhookId}`, { active: false });
     await workflowStatus(made.service, made.id);
-    answerWith = 200;
+    responseStatus = 200;
     await made.service.call('PATCH', `/v1/webhooks/${made.webhookId}`, { active: true });
     await waitForStatus(made.service, made.id, 'delivered', 3);
     return made;
@@ -98,24 +98,29 @@ const remembered: { mine: Service; id: string; runs: string[]; live: Delivery }[
 const runsOf = (row: DeliveryRow) =>
   row.timeline.flatMap((entry) => (entry.type === 'started' ? [entry.run_id] : []));
 
-test.each(Object.keys(stories))('%s: the log from history and the archive tell the same', async (name) => {
-  const made = await stories[name]?.();
-  if (!made) throw new Error('no such story');
-  const { service: mine, id } = made;
-  const row = await findDelivery(mine.pool, mine.accountId, id);
-  if (!row) throw new Error('no row');
-  const told = await readStory(mine.temporal, row);
-  expect(told.timeline.length).toBeGreaterThan(3);
-  expect(told.timeline).toEqual(archivedTimeline(row));
-  const live = await readDelivery(mine, id);
-  expect(told.attempts.map((attempt) => attempt.id)).toEqual(live.attempts.map((attempt) => attempt.id));
+test.each(Object.keys(stories))(
+  '%s: the log shows the same from history and from the archive',
+  async (name) => {
+    const made = await stories[name]?.();
+    if (!made) throw new Error('no such story');
+    const { service: mine, id } = made;
+    const row = await findDelivery(mine.pool, mine.accountId, id);
+    if (!row) throw new Error('no row');
+    const fromHistory = await readStory(mine.temporal, row);
+    expect(fromHistory.timeline.length).toBeGreaterThan(3);
+    expect(fromHistory.timeline).toEqual(archivedTimeline(row));
+    const live = await readDelivery(mine, id);
+    expect(fromHistory.attempts.map((attempt) => attempt.id)).toEqual(
+      live.attempts.map((attempt) => attempt.id),
+    );
 
-  remembered.push({ mine, id, runs: runsOf(row), live });
-});
+    remembered.push({ mine, id, runs: runsOf(row), live });
+  },
+);
 
 // Temporal takes its time to delete, so all histories go together.
 test(
-  'past its retention a history is gone: the API tells the same from the archive',
+  'past its retention a history is gone: the API shows the same from the archive',
   { timeout: 180_000 },
   async () => {
     expect(remembered).toHaveLength(Object.keys(stories).length);
@@ -142,10 +147,10 @@ test(
 test('the log is filtered by webhook, type, status, time and code, and paged', async () => {
   const { service: mine, id: ok, webhookId } = await deliver(200);
   await waitForStatus(mine, ok, 'delivered');
-  answerWith = 404;
+  responseStatus = 404;
   const notFound = await publishOne(mine);
   await waitForStatus(mine, notFound, 'failed');
-  answerWith = 503;
+  responseStatus = 503;
   const busy = await publishOne(mine);
   await waitForStatus(mine, busy, 'retrying');
   const list = async (query: string) => {
@@ -184,11 +189,11 @@ test('the log is filtered by webhook, type, status, time and code, and paged', a
   await mine.call('POST', `/v1/deliveries/${busy}/cancel`);
 });
 
-test('an attempt shows the answer, and links to its workflow', async () => {
+test('an attempt shows the response, and a link to its workflow', async () => {
   const { service: mine, id } = await deliver(404);
   const delivery = await waitForStatus(mine, id, 'failed');
   expect(delivery.attempts[0]?.response).toMatchObject({
-    body: 'answer',
+    body: 'response',
     truncated: false,
     headers: { 'x-from': 'receiver' },
   });

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-const answers =
+const respondWith =
   (status: number, headers: Record<string, string> = {}) =>
   async () => {
     const listener: RequestListener = (_request, response) => response.writeHead(status, headers).end('body');
@@ -24,18 +24,18 @@ const raw = (onBytes: (socket: Socket) => void) => async () =>
 
 type Row = [string, () => Promise<string>, 'delivered' | 'failed' | 'retrying', number | null, string | null];
 const rows: Row[] = [
-  ['200', answers(200), 'delivered', 200, null],
-  ['204', answers(204), 'delivered', 204, null],
-  ['299', answers(299), 'delivered', 299, null],
-  ['301', answers(301, { location: 'https://example.com/' }), 'retrying', 301, 'redirect'],
-  ['302', answers(302, { location: 'https://example.com/' }), 'retrying', 302, 'redirect'],
-  ['400', answers(400), 'failed', 400, 'client_error'],
-  ['404', answers(404), 'failed', 404, 'client_error'],
-  ['410', answers(410), 'failed', 410, 'client_error'],
-  ['429', answers(429, { 'retry-after': '1' }), 'failed', 429, 'client_error'],
-  ['500', answers(500), 'retrying', 500, 'server_error'],
-  ['503 with Retry-After', answers(503, { 'retry-after': '900' }), 'retrying', 503, 'server_error'],
-  ['no answer', raw(() => undefined), 'retrying', null, 'timeout_response'],
+  ['200', respondWith(200), 'delivered', 200, null],
+  ['204', respondWith(204), 'delivered', 204, null],
+  ['299', respondWith(299), 'delivered', 299, null],
+  ['301', respondWith(301, { location: 'https://example.com/' }), 'retrying', 301, 'redirect'],
+  ['302', respondWith(302, { location: 'https://example.com/' }), 'retrying', 302, 'redirect'],
+  ['400', respondWith(400), 'failed', 400, 'client_error'],
+  ['404', respondWith(404), 'failed', 404, 'client_error'],
+  ['410', respondWith(410), 'failed', 410, 'client_error'],
+  ['429', respondWith(429, { 'retry-after': '1' }), 'failed', 429, 'client_error'],
+  ['500', respondWith(500), 'retrying', 500, 'server_error'],
+  ['503 with Retry-After', respondWith(503, { 'retry-after': '900' }), 'retrying', 503, 'server_error'],
+  ['no response', raw(() => undefined), 'retrying', null, 'timeout_response'],
   [
     'dripping headers',
     raw((socket) => {
@@ -120,7 +120,7 @@ test.each(rows)('%s', async (_name, target, status, statusCode, errorCode) => {
   const mine = { ...service, accountId, key, call: service.call };
   const { call } = await import('../kit/service.ts');
   mine.call = (method, path, body, headers) => call(service.apiUrl, key, method, path, body, headers);
-  await mine.call('POST', '/v1/webhooks', { url: `${await target()}/hook`, events: ['*'] });
+  await mine.call('POST', '/v1/webhooks', { url: `${await target()}/events`, events: ['*'] });
   const { body } = await mine.call<{ deliveries: { id: string }[] }>('POST', '/v1/events', {
     event: 'document.deleted',
     data: { document_id: 'doc_1', dataset_id: 'ds_1' },
@@ -188,7 +188,7 @@ test('of a response that is not valid HTTP the log has the reason, the status an
 
 test('the guard refuses an address at the attempt too: failed at once, blocked_address', async () => {
   const { webhook_id: webhookId } = await service.newWebhook('https://example.com/');
-  // As a name whose answer changed after the webhook was made.
+  // As a name whose address changed after the webhook was created.
   await service.pool.query(`update webhooks set url = 'https://10.0.0.1/' where id = $1`, [webhookId]);
   const { deliveries } = await service.publish();
   const delivery = await waitForStatus(service, deliveries[0]?.id ?? '', 'failed');

@@ -6,12 +6,12 @@ import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
-let answerWith = 200;
+let responseStatus = 200;
 beforeAll(async () => {
   [service, receiver] = await Promise.all([
     startService(),
     startReceiver((_request, response) => {
-      response.writeHead(answerWith).end();
+      response.writeHead(responseStatus).end();
     }),
   ]);
 });
@@ -19,7 +19,7 @@ afterAll(() => stopAll(service, receiver));
 afterEach(async () => {
   const { body } = await service.call<{ data: { webhook_id: string }[] }>('GET', '/v1/webhooks');
   for (const { webhook_id: id } of body.data) await service.call('DELETE', `/v1/webhooks/${id}`);
-  answerWith = 200;
+  responseStatus = 200;
   receiver.requests.length = 0;
 });
 
@@ -32,7 +32,7 @@ const timersOf = (events: Awaited<ReturnType<typeof historyOf>>) =>
   );
 
 test('with the default schedule the history shows timers of 60, 300 and 1,800 s, then Failed', async () => {
-  answerWith = 503;
+  responseStatus = 503;
   await service.newWebhook(receiver.url);
   const id = await publishOne(service);
   for (const [attempts, seconds] of [
@@ -87,17 +87,17 @@ test('with the default schedule the history shows timers of 60, 300 and 1,800 s,
 });
 
 test('a failed delivery runs again under the same workflow id, with one attempt and a fresh schedule', async () => {
-  answerWith = 404;
+  responseStatus = 404;
   await service.newWebhook(receiver.url);
   const id = await publishOne(service);
   await waitForStatus(service, id, 'failed');
-  answerWith = 503;
+  responseStatus = 503;
   expect((await service.call<{ status: string }>('POST', `/v1/deliveries/${id}/retry`)).body.status).toMatch(
     /pending|retrying/,
   );
   const waiting = await waitForStatus(service, id, 'retrying', 2);
   expect(waiting.timeline.at(-1)).toMatchObject({ type: 'wait', seconds: 60 });
-  answerWith = 200;
+  responseStatus = 200;
   await service.call('POST', `/v1/deliveries/${id}/retry`);
   const delivered = await waitForStatus(service, id, 'delivered', 3);
   expect(delivered.timeline.map(({ type }) => type)).toEqual([
@@ -128,8 +128,8 @@ test('a delivered one is sent again only by force', async () => {
   expect(receiver.requests).toHaveLength(2);
 });
 
-test('a retry asked for at the very moment a wait begins is not lost', async () => {
-  answerWith = 503;
+test('a retry requested at the very moment a wait begins is not lost', async () => {
+  responseStatus = 503;
   await service.newWebhook(receiver.url);
   const ids = await Promise.all(Array.from({ length: 20 }, () => publishOne(service)));
   await Promise.all(
@@ -158,8 +158,8 @@ test('a retry asked for at the very moment a wait begins is not lost', async () 
 test.each([
   [200, 'delivered'],
   [404, 'failed'],
-] as const)('a retry asked for at the very moment a run ends is not lost (%s)', async (status, end) => {
-  answerWith = status;
+] as const)('a retry requested at the very moment a run ends is not lost (%s)', async (status, end) => {
+  responseStatus = status;
   await service.newWebhook(receiver.url);
   const ids = await Promise.all(Array.from({ length: 20 }, () => publishOne(service)));
   await Promise.all(
@@ -177,16 +177,16 @@ test.each([
 });
 
 test('20 manual retries at once make one attempt, and none is an error', async () => {
-  answerWith = 404;
+  responseStatus = 404;
   await service.newWebhook(receiver.url);
   const id = await publishOne(service);
   await waitForStatus(service, id, 'failed');
-  answerWith = 503;
-  const answers = await Promise.all(
+  responseStatus = 503;
+  const responses = await Promise.all(
     Array.from({ length: 20 }, () => service.call('POST', `/v1/deliveries/${id}/retry`)),
   );
-  expect(answers.every(({ status }) => status === 202)).toBe(true);
-  // Those that came while it waited again were asked for on purpose: at most one attempt each, never two at once.
+  expect(responses.every(({ status }) => status === 202)).toBe(true);
+  // Retries requested while it waited again were meant: at most one attempt each, never two at once.
   const { attempts } = await waitForStatus(service, id, 'retrying');
   for (const [index, attempt] of attempts.entries()) {
     const before = attempts[index - 1];
@@ -198,11 +198,11 @@ test('20 manual retries at once make one attempt, and none is an error', async (
 });
 
 test('a waiting delivery uses the URL that its webhook has by then', async () => {
-  answerWith = 503;
+  responseStatus = 503;
   const { webhook_id: webhookId } = await service.newWebhook(`${receiver.url}/old`);
   const id = await publishOne(service);
   await waitForStatus(service, id, 'retrying');
-  answerWith = 200;
+  responseStatus = 200;
   await service.call('PATCH', `/v1/webhooks/${webhookId}`, { url: `${receiver.url}/new` });
   await service.call('POST', `/v1/deliveries/${id}/retry`);
   await waitForStatus(service, id, 'delivered', 2);
@@ -210,7 +210,7 @@ test('a waiting delivery uses the URL that its webhook has by then', async () =>
 });
 
 test('cancel ends a waiting delivery, by a signal to its workflow', async () => {
-  answerWith = 503;
+  responseStatus = 503;
   await service.newWebhook(receiver.url);
   const id = await publishOne(service);
   await waitForStatus(service, id, 'retrying');
@@ -226,7 +226,7 @@ test('cancel ends a waiting delivery, by a signal to its workflow', async () => 
 });
 
 test('signals from the Web UI work too, and a cancellation there ends the delivery', async () => {
-  answerWith = 503;
+  responseStatus = 503;
   await service.newWebhook(receiver.url);
   const id = await publishOne(service);
   await waitForStatus(service, id, 'retrying', 1);
@@ -245,7 +245,7 @@ test('signals from the Web UI work too, and a cancellation there ends the delive
 });
 
 test('deleting a webhook cancels what waits for it, and its workflow with it', async () => {
-  answerWith = 503;
+  responseStatus = 503;
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const id = await publishOne(service);
   await waitForStatus(service, id, 'retrying');
@@ -256,7 +256,7 @@ test('deleting a webhook cancels what waits for it, and its workflow with it', a
 });
 
 test('an inactive webhook: what waits and what comes is held, and delivered once it is active again', async () => {
-  answerWith = 503;
+  responseStatus = 503;
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const waiting = await publishOne(service);
   await waitForStatus(service, waiting, 'retrying');
@@ -267,7 +267,7 @@ test('an inactive webhook: what waits and what comes is held, and delivered once
   const held = deliveries[0]?.id ?? '';
   expect(await workflowStatus(service, waiting)).toBe('COMPLETED');
   expect((await service.call('POST', `/v1/deliveries/${held}/retry`)).status).toBe(409);
-  answerWith = 200;
+  responseStatus = 200;
   expect(receiver.requests).toHaveLength(1);
   await service.call('PATCH', `/v1/webhooks/${webhookId}`, { active: true });
   const [first, second] = [
@@ -296,7 +296,7 @@ test('an inactive webhook: what waits and what comes is held, and delivered once
 });
 
 test('a workflow terminated in Temporal ends its delivery canceled; one that is lost is started again', async () => {
-  answerWith = 503;
+  responseStatus = 503;
   await service.newWebhook(receiver.url);
   const [terminated, lost] = [await publishOne(service), await publishOne(service)];
   await waitForStatus(service, terminated, 'retrying');
@@ -318,7 +318,7 @@ test('a workflow terminated in Temporal ends its delivery canceled; one that is 
         ),
     Boolean,
   );
-  answerWith = 200;
+  responseStatus = 200;
   // As the reconciler finds them once their time has passed.
   await service.pool.query(
     `update deliveries set next_attempt_at = now(), reconcile_at = now() where id = any($1)`,
@@ -363,19 +363,22 @@ test('each delivery is found by its search attributes, and says in the Web UI wh
 test('a test event goes out at once, signed and marked, and counts nowhere', async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   // As the documentation prints it: curl, and no JSON content type.
-  const answer = await service.call<{ attempt: { status_code: number; outcome: string }; event_id: string }>(
+  const response = await service.call<{
+    attempt: { status_code: number; outcome: string };
+    event_id: string;
+  }>(
     'POST',
     '/v1/webhooks/test',
     { webhook_id: webhookId, event: 'document.processed' },
     { 'content-type': 'application/x-www-form-urlencoded' },
   );
-  expect(answer.body).toMatchObject({ attempt: { status_code: 200, outcome: 'delivered' } });
+  expect(response.body).toMatchObject({ attempt: { status_code: 200, outcome: 'delivered' } });
   expect(receiver.requests[0]?.headers).toMatchObject({
     'x-fltr-test': 'true',
     'x-fltr-event': 'document.processed',
-    'webhook-id': answer.body.event_id,
+    'webhook-id': response.body.event_id,
   });
-  answerWith = 500;
+  responseStatus = 500;
   const failed = await service.call<{ attempt: { outcome: string; error: { code: string } } }>(
     'POST',
     '/v1/webhooks/test',

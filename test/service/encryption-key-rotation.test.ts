@@ -133,7 +133,7 @@ From now on FLTR_ENCRYPTION_KEYS needs "new" alone.
         new StandardWebhook(secret).verify(last.body, last.headers as Record<string, string>);
       }
     }
-    // Kept answers as well: the same key again gives the same webhook and secret.
+    // Stored responses as well: the same key again gives the same webhook and secret.
     const again = await newWebhook('/plain');
     expect([again.body, again.headers.get('idempotent-replayed')]).toEqual([plain, 'true']);
     expect((await cli(keys.new)).output).toContain(
@@ -173,14 +173,14 @@ describe('in the database', () => {
       ],
     );
   }
-  async function insertAnswers(count: number): Promise<void> {
+  async function insertResponses(count: number): Promise<void> {
     const names = Array.from({ length: count }, (_, index) => `key-${index}`);
     await database.pool.query(
       `insert into idempotency_keys (api_key_id, route, key, request_digest, sealed_response)
        select 'key_1', 'publishEvent', key, '', sealed from unnest($1::text[], $2::text[]) as made(key, sealed)`,
       [
         names,
-        names.map((name) => oldBox.seal(`answer of ${name}`, `idempotency:key_1:publishEvent:${name}`)),
+        names.map((name) => oldBox.seal(`response of ${name}`, `idempotency:key_1:publishEvent:${name}`)),
       ],
     );
   }
@@ -199,7 +199,7 @@ describe('in the database', () => {
 
   test('many batches, and none twice', async () => {
     await insertWebhooks(1000);
-    await insertAnswers(1000);
+    await insertResponses(1000);
     expect(await reencrypt(database.pool, bothBox, 'test')).toEqual({
       secrets: 1000,
       previousSecrets: 334,
@@ -211,7 +211,7 @@ describe('in the database', () => {
       `select key, sealed_response as sealed from idempotency_keys`,
     );
     for (const { key, sealed } of rows) {
-      expect(newBox.open(sealed, `idempotency:key_1:publishEvent:${key}`)).toBe(`answer of ${key}`);
+      expect(newBox.open(sealed, `idempotency:key_1:publishEvent:${key}`)).toBe(`response of ${key}`);
     }
     await checkEncryptionKeys(database.pool, newBox);
     expect(await reencrypt(database.pool, newBox, 'test')).toEqual({

@@ -103,7 +103,7 @@ const passMinute = (webhookId: string) =>
 test('ten failures of a minute are an event each, the others one, by whichever process, and however often it is begun', async () => {
   const mine = await account();
   const failed = await fail(mine, 14);
-  // Two processes, and both again: a crash lost what the first runs answered.
+  // Two processes, and both again: a crash lost the results of the first runs.
   for (let runs = 0; runs < 2; runs += 1)
     await Promise.all([notifyFailed(database.pool, failed), notifyFailed(database.pool, failed)]);
   const singles = await mine.emitted();
@@ -135,7 +135,7 @@ test('failures of one minute that come one after the other are counted together,
     (await mine.emitted()).reduce((sum, { data }) => sum + Number(data['count'] ?? 1), 0);
   await passMinute(mine.failing);
   await emitFailureDigests(database.pool);
-  // Where the minute ended in between, there may be no digest: each failure is told of once all the same.
+  // Where the minute ended in between, there may be no digest: each failure is notified once all the same.
   expect(await total()).toBe(12);
   const later = await fail(mine, 3);
   await notifyFailed(database.pool, later);

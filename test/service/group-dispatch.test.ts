@@ -7,14 +7,14 @@ import { readDelivery, waitForStatus, workflowStatus } from '../kit/delivery.ts'
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 
-let answerWith: (path: string, count: number) => number | Promise<number> = () => 200;
+let statusFor: (path: string, count: number) => number | Promise<number> = () => 200;
 let receiver: Receiver;
 const counts = new Map<string, number>();
 beforeAll(async () => {
   receiver = await startReceiver((request, response) => {
     const count = (counts.get(request.path) ?? 0) + 1;
     counts.set(request.path, count);
-    void Promise.resolve(answerWith(request.path, count)).then((status) => response.writeHead(status).end());
+    void Promise.resolve(statusFor(request.path, count)).then((status) => response.writeHead(status).end());
   });
 });
 afterAll(() => receiver.close());
@@ -34,7 +34,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     const { body } = await service.call<{ data: { webhook_id: string }[] }>('GET', '/v1/webhooks?limit=100');
     for (const { webhook_id: id } of body.data) await service.call('DELETE', `/v1/webhooks/${id}`);
     counts.clear();
-    answerWith = () => 200;
+    statusFor = () => 200;
   });
 
   /** One event to many webhooks, each with a path of its own: accepted at once, hence a burst. */
@@ -54,7 +54,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
   const idsOf = (deliveries: Map<string, string>) => [...deliveries.values()];
   const inGroup = async (id: string) => isGroupId((await readDelivery(service, id)).workflow.id);
 
-  test('all are delivered once, and told alike', async () => {
+  test('all are delivered once, and shown alike', async () => {
     const deliveries = await burst(names('ok', 20));
     for (const id of idsOf(deliveries)) {
       const delivery = await waitForStatus(service, id, 'delivered', 1);
@@ -67,7 +67,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     expect([...counts.values()]).toEqual(Array(20).fill(1));
     const grouped = await Promise.all(idsOf(deliveries).map(inGroup));
     expect(grouped.some(Boolean)).toBe(perWorkflow > 1);
-    // The Web UI finds what carried it by the delivery's id.
+    // The Web UI finds its owner by the delivery's id.
     const [id = ''] = idsOf(deliveries);
     const { workflow } = await readDelivery(service, id);
     const found = await until(
@@ -84,7 +84,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
   });
 
   test('what fails goes on in a workflow of its own: it retries, fails, takes signals', async () => {
-    answerWith = (path, count) =>
+    statusFor = (path, count) =>
       path.startsWith('/gone') ? 404 : path.startsWith('/down') && count === 1 ? 503 : 200;
     const deliveries = await burst([...names('ok', 6), ...names('gone', 4), ...names('down', 4)]);
     const of = (path: string) => deliveries.get(path) ?? '';
@@ -116,7 +116,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
       expect((await readStory(service.temporal, row)).timeline).toEqual(archivedTimeline(row));
       expect((await readDelivery(service, waiting.id)).workflow).toMatchObject({ id: waiting.id });
     }
-    answerWith = () => 200;
+    statusFor = () => 200;
     const again = of('gone-0');
     await service.call('POST', `/v1/deliveries/${again}/retry`);
     await waitForStatus(service, again, 'delivered', 2);
@@ -124,7 +124,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
   });
 
   test('what waits for a retry goes on in a workflow of its own, which waits for the same time', async () => {
-    answerWith = () => 503;
+    statusFor = () => 503;
     const deliveries = await burst([...names('down', 12), 'canceled']);
     const of = (path: string) => deliveries.get(path) ?? '';
     await waitForStatus(service, of('canceled'), 'retrying', 1);
@@ -151,7 +151,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     const gate = new Promise<void>((resolve) => {
       release = resolve;
     });
-    answerWith = async () => {
+    statusFor = async () => {
       await gate;
       return 503;
     };
@@ -161,13 +161,13 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
       () => counts.size,
       (size) => size === 12,
     );
-    const until_ = new Date(Date.now() + 3_600_000).toISOString();
-    const answers = [
+    const later = new Date(Date.now() + 3_600_000).toISOString();
+    const responses = [
       await service.call('POST', `/v1/deliveries/${of('canceled')}/cancel`),
-      await service.call('PATCH', `/v1/deliveries/${of('moved')}`, { next_attempt_at: until_ }),
+      await service.call('PATCH', `/v1/deliveries/${of('moved')}`, { next_attempt_at: later }),
       await service.call('POST', `/v1/deliveries/${of('retried')}/retry`),
     ];
-    expect(answers.map(({ status }) => status)).toEqual([202, 200, 202]);
+    expect(responses.map(({ status }) => status)).toEqual([202, 200, 202]);
     release();
     const canceled = await waitForStatus(service, of('canceled'), 'canceled');
     expect(kinds(canceled)).toEqual(['accepted', 'started', 'attempt', 'signal', 'wait', 'ended']);
@@ -175,8 +175,8 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
       () => readDelivery(service, of('moved')),
       ({ timeline }) => timeline.some((entry) => entry.type === 'wait' && entry.reason === 'rescheduled'),
     );
-    expect((await readDelivery(service, of('moved'))).next_attempt_at).toBe(until_);
-    // It was asked for before the first attempt had ended, which was that attempt.
+    expect((await readDelivery(service, of('moved'))).next_attempt_at).toBe(later);
+    // It was requested before the first attempt had ended, so it was that attempt.
     const retried = await until(
       () => readDelivery(service, of('retried')),
       ({ timeline }) => timeline.some(({ type }) => type === 'signal'),
@@ -190,7 +190,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     const gate = new Promise<void>((resolve) => {
       release = resolve;
     });
-    answerWith = async (path, count) => {
+    statusFor = async (path, count) => {
       if (count === 1) await gate;
       return count === 1 && path !== '/ok' ? 503 : 200;
     };
@@ -219,7 +219,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     const gate = new Promise<number>((resolve) => {
       release = () => resolve(200);
     });
-    answerWith = (path) => (path.startsWith('/hang') ? gate : 200);
+    statusFor = (path) => (path.startsWith('/hang') ? gate : 200);
     const rounds = [await burst([...names('hang', 3), ...names('quick', 12)])];
     const [first = new Map<string, string>()] = rounds;
     const hanging = new Set<string>();
@@ -239,7 +239,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
           ({ status }) => status === 'delivered',
         );
     }
-    // All of them while not one of these has its answer.
+    // All of them while none of these has its response.
     for (const id of hung) expect((await readDelivery(service, id)).attempts).toEqual([]);
     release();
     for (const id of hung) await waitForStatus(service, id, 'delivered', 1);

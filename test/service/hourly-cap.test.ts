@@ -9,13 +9,13 @@ import { startService, stopAll, until, untilReady, type Service } from '../kit/s
 
 let service: Service;
 let receiver: Receiver;
-let answerWith = 200;
+let responseStatus = 200;
 const cap = 5;
 beforeAll(async () => {
   [service, receiver] = await Promise.all([
     startService({ FLTR_DELIVERIES_PER_HOUR: String(cap), FLTR_RETRY_SCHEDULE_SECONDS: '1,1,600' }),
     startReceiver((_request, response) => {
-      response.writeHead(answerWith).end();
+      response.writeHead(responseStatus).end();
     }),
   ]);
 });
@@ -24,7 +24,7 @@ afterEach(async () => {
   const { body } = await service.call<{ data: { webhook_id: string }[] }>('GET', '/v1/webhooks');
   for (const { webhook_id: id } of body.data) await service.call('DELETE', `/v1/webhooks/${id}`);
   receiver.requests.length = 0;
-  answerWith = 200;
+  responseStatus = 200;
 });
 
 /** As if so many seconds had passed. */
@@ -112,11 +112,11 @@ test('what is over the cap is deferred to the exact time, in order, and says whe
   expect(receiver.requests).toHaveLength(cap);
   const row = await findDelivery(service.pool, service.accountId, deferred[0] ?? '');
   if (!row) throw new Error('no row');
-  const told = await until(
+  const shown = await until(
     () => readStory(service.temporal, row),
     ({ timeline }) => timeline.length > 0,
   );
-  expect(told.timeline.filter(({ type }) => type === 'wait')).toEqual(
+  expect(shown.timeline.filter(({ type }) => type === 'wait')).toEqual(
     archivedTimeline(row).filter(({ type }) => type === 'wait'),
   );
 
@@ -130,8 +130,8 @@ test('what is over the cap is deferred to the exact time, in order, and says whe
   for (const id of deferred.slice(cap)) expect((await readDelivery(service, id)).status).toBe('pending');
 });
 
-test('retries take their place under the cap as first attempts do', async () => {
-  answerWith = 503;
+test('retries count under the cap as first attempts do', async () => {
+  responseStatus = 503;
   await service.newWebhook(receiver.url);
   const [one, two] = [await publishOne(service), await publishOne(service)];
   const attempted = (both: { attempts: unknown[] }[]) =>
@@ -150,7 +150,7 @@ test('retries take their place under the cap as first attempts do', async () => 
   expect(full.every(({ status }) => status === 'retrying')).toBe(true);
 });
 
-test('canceled deliveries give their places back: nothing waits while there is room', async () => {
+test('canceled deliveries free their rate-limit slots: nothing waits while the cap has capacity', async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   await publishMany(cap);
   await untilRows(webhookId, 'delivered', cap);
@@ -301,7 +301,7 @@ test('a raised cap releases what waits; 0 is no cap; a test event never counts',
   await until(statuses, (delivered) => delivered === cap + 3);
   const { body } = (await until(
     () => service.call<{ hourly_cap: null }>('GET', `/v1/webhooks/${webhookId}`).catch(() => null),
-    (answer) => answer !== null,
+    (response) => response !== null,
   )) ?? { body: undefined };
   expect(body).toMatchObject({ hourly_cap: null });
 });

@@ -5,7 +5,7 @@ import type { Key } from '../../src/contracts/key.ts';
 import { readConfig } from '../../src/config.ts';
 import { developmentKeyFor } from '../../src/development-secrets.ts';
 import { digestOfKey, type Scope } from '../../src/security/api-keys.ts';
-import { call, startService, type Answer, type Service } from '../kit/service.ts';
+import { call, startService, type ApiResponse, type Service } from '../kit/service.ts';
 
 let service: Service;
 beforeAll(async () => {
@@ -20,7 +20,7 @@ const as = <T = Created>(key: string, method: string, path: string, body?: unkno
 const create = (key: string, name: string, scopes: readonly Scope[]) =>
   as(key, 'POST', '/v1/keys', { name, scopes });
 const list = async (key: string, query = '') => (await as<List>(key, 'GET', `/v1/keys${query}`)).body;
-const outcome = ({ status, body }: Answer<{ code: string }>) => [status, body.code];
+const outcome = ({ status, body }: ApiResponse<{ code: string }>) => [status, body.code];
 
 test('a key is created, shown once, listed, used, revoked; who did it is on record', async () => {
   const { accountId, key: owner } = await service.newAccount();
@@ -111,20 +111,20 @@ test("another account's keys are neither listed nor revoked, also with a forged 
   expect(rows).toEqual([{ count: 0 }]);
 });
 
-test('an account has 100 valid keys, also where many are asked for at once; a revoked one makes room', async () => {
+test('an account has at most 100 valid keys, also where many are created at once; a revoked one does not count', async () => {
   const { accountId, key } = await service.newAccount();
   await Promise.all(Array.from({ length: 97 }, () => service.newKey({ accountId })));
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Array.from({ length: 6 }, (_, index) => create(key, `racing ${index}`, ['webhooks:read'])),
   );
-  const statuses = answers.map(({ status }) => status).sort((a, b) => a - b);
+  const statuses = responses.map(({ status }) => status).sort((a, b) => a - b);
   expect(statuses).toEqual([201, 201, 409, 409, 409, 409]);
-  const refused = answers.find(({ status }) => status === 409);
+  const refused = responses.find(({ status }) => status === 409);
   expect([refused?.body.code, refused?.body.detail]).toEqual([
     'key_limit_reached',
     'An account may have 100 valid keys. Revoke one that is no longer needed.',
   ]);
-  const made = answers.find(({ status }) => status === 201)?.body.id;
+  const made = responses.find(({ status }) => status === 201)?.body.id;
   expect((await as(key, 'DELETE', `/v1/keys/${made}`)).status).toBe(204);
   expect((await create(key, 'in its place', ['webhooks:read'])).status).toBe(201);
   // Page after page, newest first, each once.

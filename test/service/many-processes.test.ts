@@ -54,7 +54,7 @@ function watchReadiness(): () => void {
   return () => clearInterval(timer);
 }
 
-/** Publishes until told to stop, to whichever process is ready; the status of every answer. */
+/** Publishes to whichever process is ready until it is stopped; the status of every response. */
 function publishOn(everyMs: number): {
   statuses: (number | string)[];
   /** Until so many more were accepted. */
@@ -117,7 +117,7 @@ test(
     const publishing = publishOn(60);
     for (const part of running) {
       await publishing.untilMore(30);
-      // Out of rotation by its own word only, while it goes on answering.
+      // It only reports that it is not ready, and goes on responding.
       part.child.kill('SIGTERM');
       expect(await part.child.exited()).toBe(0);
       running = running.filter((each) => each !== part);

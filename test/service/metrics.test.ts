@@ -183,7 +183,7 @@ describe('who may read them', () => {
   });
 });
 
-test('a worker alone answers on FLTR_WORKER_PORT, and Temporal’s worker on an address of its own', async () => {
+test('a worker alone serves its metrics on FLTR_WORKER_PORT, and Temporal’s worker on an address of its own', async () => {
   const service = await startService({ ...retryAfterOneSecond, FLTR_METRICS_TOKEN: token }, 'api');
   const port = await reservePort();
   const temporalPort = await reservePort();

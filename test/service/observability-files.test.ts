@@ -125,15 +125,15 @@ test('every metric of ours is in the guide, and the guide has no other', () => {
       .filter((name) => name.startsWith('fltr_'))
       .map((name) => name.replace(/(?<=_seconds)_(?:bucket|sum|count)$/, '')),
   );
-  const told = new Set([...guide.matchAll(/^\| `(fltr_\w+)/gm)].map(([, name = '']) => name));
-  expect([...told].sort()).toEqual([...families].sort());
+  const described = new Set([...guide.matchAll(/^\| `(fltr_\w+)/gm)].map(([, name = '']) => name));
+  expect([...described].sort()).toEqual([...families].sort());
 });
 
 test('every alert is in the guide, with what to do', () => {
   const names = [...alerts.matchAll(/^ +- alert: (\w+)$/gm)].map(([, name = '']) => name);
   expect(names).toHaveLength(alertExprs.length);
-  const told = [...read('README.md').matchAll(/^\| `(Fltr\w+)` +\|.{20,}\|.{20,}\|$/gm)].map(
+  const described = [...read('README.md').matchAll(/^\| `(Fltr\w+)` +\|.{20,}\|.{20,}\|$/gm)].map(
     ([, name = '']) => name,
   );
-  expect(told).toEqual(names);
+  expect(described).toEqual(names);
 });

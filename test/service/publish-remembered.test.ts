@@ -93,15 +93,15 @@ test('a key that loses the scope elsewhere is refused with 403, and one that get
     service.pool.query(`update api_keys set scopes = $2 where id = $1`, [await idOfKey(), scopes]);
   expect((await publish()).status).toBe(202);
   await setScopes(['webhooks:read']);
-  for (const answer of [await publish(), await publish({ event: 'nothing' }), await publish()]) {
-    expect([answer.status, answer.body.code]).toEqual([403, 'missing_scope']);
+  for (const response of [await publish(), await publish({ event: 'nothing' }), await publish()]) {
+    expect([response.status, response.body.code]).toEqual([403, 'missing_scope']);
   }
   await setScopes(['events:write']);
   expect((await publish()).status).toBe(202);
   expect(await countEvents()).toBe(2);
 });
 
-test('50 publishes race against the revocation of their key: what is answered 202 is there, and nothing else', async () => {
+test('50 publishes race against the revocation of their key: every event with a 202 exists, and no other', async () => {
   const { idOfKey, publish, countEvents } = await newAccount();
   await publish();
   const id = await idOfKey();
@@ -111,9 +111,9 @@ test('50 publishes race against the revocation of their key: what is answered 20
   await revoked;
   const late = await Promise.all(Array.from({ length: 10 }, () => publish()));
   expect(late.map(({ status }) => status)).toEqual(late.map(() => 401));
-  const answers = await Promise.all(publishes);
-  const accepted = answers.filter(({ status }) => status === 202);
-  expect(answers.filter(({ status }) => status === 401)).toHaveLength(50 - accepted.length);
+  const responses = await Promise.all(publishes);
+  const accepted = responses.filter(({ status }) => status === 202);
+  expect(responses.filter(({ status }) => status === 401)).toHaveLength(50 - accepted.length);
   expect(await countEvents()).toBe(1 + accepted.length);
 });
 
@@ -121,11 +121,11 @@ test('with many publishing at once, the revoked key alone is refused', async () 
   const [good, bad] = [await newAccount(), await newAccount()];
   await Promise.all([good.publish(), bad.publish()]);
   await revokeApiKey(service.pool, await bad.idOfKey());
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Array.from({ length: 40 }, (_, index) => (index % 2 === 0 ? good : bad).publish()),
   );
-  expect(answers.map(({ status }) => status)).toEqual(
-    answers.map((_, index) => (index % 2 === 0 ? 202 : 401)),
+  expect(responses.map(({ status }) => status)).toEqual(
+    responses.map((_, index) => (index % 2 === 0 ? 202 : 401)),
   );
   expect([await good.countEvents(), await bad.countEvents()]).toEqual([21, 1]);
 });
@@ -137,15 +137,15 @@ test('of one id under two keys of an account, one of them revoked, the good one 
   await call(service.apiUrl, goodKey, 'POST', '/v1/events', event);
   await revokeApiKey(service.pool, await idOfKey());
   const same = { ...event, id: 'evt_both' };
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Array.from({ length: 20 }, (_, index) =>
       index % 2 === 0 ? publish(same) : call<Accepted>(service.apiUrl, goodKey, 'POST', '/v1/events', same),
     ),
   );
-  expect(answers.map(({ status }) => status)).toEqual(
-    answers.map((_, index) => (index % 2 === 0 ? 401 : 202)),
+  expect(responses.map(({ status }) => status)).toEqual(
+    responses.map((_, index) => (index % 2 === 0 ? 401 : 202)),
   );
-  expect(answers.filter(({ status, body }) => status === 202 && !body.duplicate)).toHaveLength(1);
+  expect(responses.filter(({ status, body }) => status === 202 && !body.duplicate)).toHaveLength(1);
   expect(await countEvents()).toBe(3);
 });
 
@@ -190,7 +190,7 @@ test('the same changes straight in SQL', async () => {
   expect(await webhooksOf()).toEqual([[c, 'held']]);
   await sql(`delete from webhooks where id = $1`, [c]);
   expect(await webhooksOf()).toEqual([]);
-  // Both accounts are told of a webhook that goes from one to the other.
+  // Both accounts are notified of a webhook that moves from one to the other.
   const heir = await newAccount();
   expect(await heir.webhooksOf()).toEqual([]);
   await sql(`update webhooks set account_id = $2, events = '{*}' where id = $1`, [a, heir.accountId]);
@@ -297,9 +297,9 @@ test.each([1, 2, 3])(
       `select count(*)::int as count from deliveries where account_id = $1`,
       [accountId],
     );
-    const told = spans.reduce((sum, { webhooks }) => sum + webhooks.length, 0);
+    const notified = spans.reduce((sum, { webhooks }) => sum + webhooks.length, 0);
     // And those of the publishes that were not timed: the first one, and one in each life.
-    expect(rows[0]?.count).toBe(told + 1 + 2 * lives.length);
+    expect(rows[0]?.count).toBe(notified + 1 + 2 * lives.length);
   },
 );
 
@@ -314,7 +314,7 @@ test('a held delivery names no workflow yet and is shown under its own id; what 
     );
     return rows[0]?.owner_id;
   };
-  // At once, unless so much is being started that it waits for its turn.
+  // At once, unless so much is being started that it waits.
   expect(
     await until(
       () => workflowOf(pending),
@@ -326,10 +326,10 @@ test('a held delivery names no workflow yet and is shown under its own id; what 
   expect(await workflowOf(held)).toBeNull();
   const kept = await service.pool.query(
     `select held_until > now() + interval '71 hours' as is_kept, reconcile_at = held_until as is_checked_then,
-       timeline->0->>'type' as told from deliveries where id = $1`,
+       timeline->0->>'type' as first_entry from deliveries where id = $1`,
     [held],
   );
-  expect(kept.rows).toEqual([{ is_kept: true, is_checked_then: true, told: 'held' }]);
+  expect(kept.rows).toEqual([{ is_kept: true, is_checked_then: true, first_entry: 'held' }]);
   const shown = await ask<{ workflow: { id: string } }>('GET', `/v1/deliveries/${held}`);
   expect(shown.body.workflow.id).toBe(held);
 });

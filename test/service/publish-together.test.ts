@@ -111,13 +111,13 @@ test('what PostgreSQL refuses fails alone: its neighbors in the same statement a
   const { accountId } = await newAccount();
   // No request can hold it: a text that PostgreSQL does not take.
   const bad = newEvent(accountId, { type: 'document.\0' });
-  const settled = await Promise.allSettled([
+  const results = await Promise.allSettled([
     publish([newEvent(accountId), newEvent(accountId)]),
     publish([bad]),
     ...Array.from({ length: 10 }, () => publish([newEvent(accountId)])),
   ]);
-  expect(settled.map(({ status }) => status)).toEqual(
-    settled.map((_, index) => (index === 1 ? 'rejected' : 'fulfilled')),
+  expect(results.map(({ status }) => status)).toEqual(
+    results.map((_, index) => (index === 1 ? 'rejected' : 'fulfilled')),
   );
   const { rows } = await service.pool.query(
     `select count(*)::int as events, (select count(*)::int from deliveries where account_id = $1) as deliveries
@@ -135,12 +135,12 @@ test('requests that share ids in opposite orders, over connections and processes
   const publishers = [1, 2, 3].map(() => createPublisher(service.pool, watchReservations().reserveOwners));
   const ids = Array.from({ length: 300 }, () => newId('evt'));
   const orders = [ids, ids.toReversed(), [...ids].sort(() => Math.random() - 0.5)];
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     orders.flatMap((order) =>
       publishers.map(({ publish }) => publish(order.map((id) => newEvent(accountId, { id })))),
     ),
   );
-  const kinds = answers.flat().map((acceptance) => acceptance?.kind);
+  const kinds = responses.flat().map((acceptance) => acceptance?.kind);
   expect(kinds.filter((kind) => kind === 'accepted')).toHaveLength(300);
   expect(kinds.filter((kind) => kind === 'duplicate')).toHaveLength(8 * 300);
   const { rows } = await service.pool.query<{ count: number }>(
@@ -150,11 +150,11 @@ test('requests that share ids in opposite orders, over connections and processes
   expect(rows[0]?.count).toBe(300);
 });
 
-test('an account that is not there, a duplicate and a conflict in one statement are each answered as alone', async () => {
+test('an account that is not there, a duplicate and a conflict in one statement have the same results as alone', async () => {
   const { publish } = createPublisher(service.pool, watchReservations().reserveOwners);
   const { accountId } = await newAccount();
   await publish([newEvent(accountId, { id: 'known' })]);
-  const answers = await publish([
+  const responses = await publish([
     newEvent('acc_none'),
     newEvent(accountId, { id: 'known' }),
     newEvent(accountId, { id: 'known', data: { document_id: 'other', dataset_id: 's' } }),
@@ -163,7 +163,7 @@ test('an account that is not there, a duplicate and a conflict in one statement 
     newEvent(accountId, { id: 'new', data: 1 }),
     newEvent(accountId, { apiKeyId: 'key_none' }),
   ]);
-  expect(answers?.map(({ kind }) => kind)).toEqual([
+  expect(responses?.map(({ kind }) => kind)).toEqual([
     'no_account',
     'duplicate',
     'conflict',
@@ -184,14 +184,14 @@ test('exactly as many events as there is room for wait for a database that is st
   const blocker = await service.pool.connect();
   await blocker.query('begin');
   await blocker.query('lock table events in access exclusive mode');
-  const answers: Awaited<ReturnType<typeof batch>>[] = [];
+  const responses: Awaited<ReturnType<typeof batch>>[] = [];
   const room = maxUnanswered.events / 500;
-  const publishes = Array.from({ length: room + 2 }, async () => void answers.push(await batch()));
+  const publishes = Array.from({ length: room + 2 }, async () => void responses.push(await batch()));
   await until(
-    () => answers.length,
+    () => responses.length,
     (count) => count === 2,
   );
-  for (const { status, body, headers } of answers) {
+  for (const { status, body, headers } of responses) {
     expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
   }
   // It goes on with all else.
@@ -199,7 +199,7 @@ test('exactly as many events as there is room for wait for a database that is st
   await blocker.query('rollback');
   blocker.release();
   await Promise.all(publishes);
-  const accepted = answers.filter(({ status }) => status === 207);
+  const accepted = responses.filter(({ status }) => status === 207);
   expect(accepted).toHaveLength(room);
   expect(accepted.flatMap(({ body }) => body.data).every(({ status }) => status === 202)).toBe(true);
   const { rows } = await service.pool.query<{ count: number }>(

@@ -82,7 +82,7 @@ afterAll(() => database.drop());
 /** Tables that may be read whole, and why. */
 const small: Record<string, string> = {
   accounts: 'old events are removed account by account',
-  recoveries: 'each was asked for by hand',
+  recoveries: 'each was requested by hand',
 };
 
 function wholeReads(plans: readonly Explained[]): string[] {
@@ -163,22 +163,22 @@ test(
                 (since === undefined || row.id >= idFloor('dlv', since)) &&
                 (until === undefined || row.id < idFloor('dlv', until)),
             );
-            const asked = JSON.stringify(filter);
+            const filterText = JSON.stringify(filter);
             expect(
               found.map(({ id }) => id),
-              asked,
+              filterText,
             ).toEqual(expected.slice(0, limit).map(({ id }) => id));
             matched += found.length;
             const plans = taken();
-            expect(wholeReads(plans), asked).toEqual([]);
+            expect(wholeReads(plans), filterText).toEqual([]);
             for (const { nodes, text } of plans) {
               const read = rowsRead(nodes, 'deliveries');
               most = Math.max(most, read);
               // 500 in order, or a page of each of some 40 kinds, and of what waits for each of 100 webhooks.
-              expect(read, `${asked}\n${text}`).toBeLessThan(1000);
+              expect(read, `${filterText}\n${text}`).toBeLessThan(1000);
               const [root] = nodes;
               const blocks = (root?.['Shared Hit Blocks'] ?? 0) + (root?.['Shared Read Blocks'] ?? 0);
-              expect(blocks, `${asked}\n${text}`).toBeLessThan(700);
+              expect(blocks, `${filterText}\n${text}`).toBeLessThan(700);
             }
           }
     // Some of the combinations are in the log, and what was read was counted.
@@ -191,7 +191,7 @@ test(
 const hourMs = 3_600_000;
 const ago = (ms: number) => new Date(Date.now() - ms);
 
-/** Runs what the service runs; answers the statements' plans. */
+/** Runs what the service runs; returns the statements' plans. */
 async function plansOf(run: (pool: TestDatabase['pool']) => Promise<unknown>): Promise<Explained[]> {
   const { pool, taken } = explainedPool(database.pool);
   await run(pool);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { createHitStore } from '../../src/api/hit-store.ts';
 import { openApiDocument } from '../../src/api/openapi.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { atOnce, call, startService, until, type Answer, type Service } from '../kit/service.ts';
+import { atOnce, call, startService, until, type ApiResponse, type Service } from '../kit/service.ts';
 
 let limited: Service;
 let unlimited: Service;
@@ -23,26 +23,26 @@ type Problem = { code: string; status: number; request_id: string };
 const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
 const ask = (key: string, method = 'GET', path = '/v1/webhooks', body?: unknown) =>
   call<Problem>(limited.apiUrl, key, method, path, body);
-const countOf = (answers: Answer<unknown>[], status: number) =>
-  answers.filter((answer) => answer.status === status).length;
+const countOf = (responses: ApiResponse<unknown>[], status: number) =>
+  responses.filter((response) => response.status === status).length;
 /** Of the key's own limit, or of the one that is named. */
-const left = ({ headers }: Answer<unknown>, name = '\\w+') =>
+const left = ({ headers }: ApiResponse<unknown>, name = '\\w+') =>
   new RegExp(`"${name}"; r=(\\d+); t=\\d+`).exec(headers.get('ratelimit') ?? '')?.[1];
 
 test('of twelve calls at once with one key exactly five pass, and no other key is touched', async () => {
   const { accountId, key } = await limited.newAccount();
-  const answers = await atOnce(12, () => ask(key));
-  expect([countOf(answers, 200), countOf(answers, 429)]).toEqual([5, 7]);
-  const passed = answers.filter(({ status }) => status === 200).map((answer) => Number(left(answer)));
+  const responses = await atOnce(12, () => ask(key));
+  expect([countOf(responses, 200), countOf(responses, 429)]).toEqual([5, 7]);
+  const passed = responses.filter(({ status }) => status === 200).map((response) => Number(left(response)));
   expect(passed.sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4]);
-  for (const { headers } of answers) {
+  for (const { headers } of responses) {
     expect(headers.get('ratelimit')).toMatch(/^"api"; r=\d; t=\d+(, "api-account"; r=\d+; t=\d+)?$/);
     expect(headers.get('ratelimit-policy')).toMatch(
       /^"api"; q=5; w=60; pk=:[\w=]+:(, "api-account"; q=50; w=60; pk=:[\w=]+:)?$/,
     );
     expect(headers.get('x-ratelimit-limit')).toBeNull();
   }
-  const refused = answers.filter(({ status }) => status === 429);
+  const refused = responses.filter(({ status }) => status === 429);
   for (const { body, headers } of refused) {
     expect(headers.get('content-type')).toContain('application/problem+json');
     expect(body).toMatchObject({ status: 429, code: 'rate_limited' });
@@ -91,14 +91,14 @@ test('an account that makes keys has ten times the calls of one key, and no more
   const make = (from: string) =>
     call<{ key: string }>(limited.apiUrl, from, 'POST', '/v1/keys', { name: 'next', scopes });
   // A key makes the next one and uses up what is left of its own calls.
-  const answers: Answer<unknown>[] = [];
+  const responses: ApiResponse<unknown>[] = [];
   let current = key;
   for (let generation = 0; generation < 12; generation += 1) {
     const made = await make(current);
-    answers.push(made, ...(await atOnce(5, () => ask(current))));
+    responses.push(made, ...(await atOnce(5, () => ask(current))));
     current = made.body.key ?? current;
   }
-  expect([countOf(answers, 200) + countOf(answers, 201), countOf(answers, 200)]).toEqual([50, 40]);
+  expect([countOf(responses, 200) + countOf(responses, 201), countOf(responses, 200)]).toEqual([50, 40]);
   // A key that has made no call has none left either, and no window begins anew with it.
   const refused = await ask(quiet);
   expect([refused.status, refused.body.code, left(refused)]).toEqual([429, 'rate_limited', '4']);
@@ -117,8 +117,8 @@ test('an account that makes keys has ten times the calls of one key, and no more
 
 test('what keys are refused by their own limit does not use up the calls of their account', async () => {
   const { accountId, key } = await limited.newAccount();
-  const answers = await atOnce(80, () => ask(key));
-  expect([countOf(answers, 200), countOf(answers, 429)]).toEqual([5, 75]);
+  const responses = await atOnce(80, () => ask(key));
+  expect([countOf(responses, 200), countOf(responses, 429)]).toEqual([5, 75]);
   const sibling = await ask(await limited.newKey({ accountId }));
   expect([sibling.status, left(sibling, 'api-account')]).toEqual([200, '44']);
 });
@@ -126,14 +126,14 @@ test('what keys are refused by their own limit does not use up the calls of thei
 test('publishing, too, has ten times the limit of a key for an account', async () => {
   const { accountId } = await limited.newAccount();
   const keys = await atOnce(12, () => limited.newKey({ accountId }));
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     keys.flatMap((each) => [
       ask(each, 'POST', '/v1/events', event),
       ask(each, 'POST', '/v1/events', event),
       ask(each, 'POST', '/v1/events/batch', { events: [event] }),
     ]),
   );
-  expect([countOf(answers, 202) + countOf(answers, 207), countOf(answers, 429)]).toEqual([30, 6]);
+  expect([countOf(responses, 202) + countOf(responses, 207), countOf(responses, 429)]).toEqual([30, 6]);
   const { rows } = await limited.pool.query(
     `select count(*)::int as count from events where account_id = $1`,
     [accountId],
@@ -156,10 +156,10 @@ test('an account sends 60 test events a minute, with all its keys and without an
   for (let index = 0; index < 5; index += 1)
     expect((await as(reader, '/v1/webhooks/test', test)).status).toBe(403);
   const keys = [key, await unlimited.newKey({ accountId }), await unlimited.newKey({ accountId })];
-  const answers: Answer<unknown>[] = [];
+  const responses: ApiResponse<unknown>[] = [];
   for (let index = 0; index < 66; index += 1)
-    answers.push(await as(keys[index % 3] ?? '', '/v1/webhooks/test', test));
-  expect([countOf(answers, 200), countOf(answers, 429)]).toEqual([60, 6]);
+    responses.push(await as(keys[index % 3] ?? '', '/v1/webhooks/test', test));
+  expect([countOf(responses, 200), countOf(responses, 429)]).toEqual([60, 6]);
   expect(receiver.requests.length - before).toBe(60);
   const refused = await as(key, '/v1/webhooks/test', test);
   expect([refused.status, refused.body.code, left(refused, 'test-events')]).toEqual([
@@ -202,9 +202,9 @@ test('0 is no limit', async () => {
   expect([...statuses]).toEqual([[200, 640]]);
 });
 
-test('calls without a valid key: 300 a minute from one address are told so, more are told to wait; a valid key goes on', async () => {
+test('calls without a valid key: 300 a minute from one address get 401, more get 429; a valid key goes on', async () => {
   const statuses: number[] = [];
-  let last: Answer<Problem> | undefined;
+  let last: ApiResponse<Problem> | undefined;
   for (let index = 0; index < 301; index += 1) {
     // The address is the connection's: a header that names another one changes nothing.
     const headers = {

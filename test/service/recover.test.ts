@@ -22,16 +22,16 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** A receiver that answers what it is told to; it ends with the test. */
-async function receive(status = 200): Promise<Receiver & { answerWith(status: number): void }> {
-  let answer = status;
+/** A receiver that responds with the given status; it ends with the test. */
+async function receive(status = 200): Promise<Receiver & { respondWith(status: number): void }> {
+  let current = status;
   const receiver = await startReceiver((_request, response) => {
-    response.writeHead(answer).end();
+    response.writeHead(current).end();
   });
   onTestFinished(() => receiver.close());
   return Object.assign(receiver, {
-    answerWith(next: number) {
-      answer = next;
+    respondWith(next: number) {
+      current = next;
     },
   });
 }
@@ -42,14 +42,14 @@ const eventIdsOf = (receiver: Receiver) => receiver.requests.map(({ headers }) =
 const historyOf = async (id: string) =>
   JSON.stringify(await service.temporal.client.workflow.getHandle(id).fetchHistory());
 
-/** `missed` events from before the webhook, and `failed` deliveries; the receiver answers 200 from now on. */
+/** `missed` events from before the webhook, and `failed` deliveries; the receiver responds with 200 from now on. */
 async function fail(account: Account, missed: number, failed: number) {
   const receiver = await receive(404);
   await account.publish(missed);
   const webhookId = await account.newWebhook(receiver.url);
   await account.publish(failed);
   await waitForDeliveries(service, account.accountId, 'failed', failed);
-  receiver.answerWith(200);
+  receiver.respondWith(200);
   receiver.requests.length = 0;
   return { receiver, webhookId };
 }
@@ -86,13 +86,13 @@ test('a dry run counts what is then sent: what failed, and what came before the 
   }
   expect(receiver.requests).toEqual([]);
 
-  const asked = await account.recover(webhookId, { since: longAgo });
-  expect([asked.status, asked.body.status, asked.body.total]).toEqual([202, 'running', 5]);
-  const done = await account.waitForRecovery(asked.body.id, hasEnded);
+  const requested = await account.recover(webhookId, { since: longAgo });
+  expect([requested.status, requested.body.status, requested.body.total]).toEqual([202, 'running', 5]);
+  const done = await account.waitForRecovery(requested.body.id, hasEnded);
   expect(done).toMatchObject({ status: 'completed', dry_run: false, total: 5, done: 5, failed: 0 });
   await waitForDeliveries(service, account.accountId, 'delivered', 6);
   // Both runs without sending have no outcome; this one says how its deliveries ended.
-  expect((await account.readRecovery(asked.body.id)).outcome).toEqual({
+  expect((await account.readRecovery(requested.body.id)).outcome).toEqual({
     delivered: 5,
     failed: 0,
     canceled: 0,
@@ -106,7 +106,7 @@ test('a dry run counts what is then sent: what failed, and what came before the 
   expect(receiver.requests).toHaveLength(5);
 });
 
-test('each delivery, and the audit, tell who asked; the history holds ids and outcomes only', async () => {
+test('each delivery and the audit name the requester; the history holds ids and outcomes only', async () => {
   const account = await openAccount(service);
   const { receiver, webhookId } = await fail(account, 1, 1);
   const { body } = await account.recover(webhookId, { since: longAgo });
@@ -117,14 +117,14 @@ test('each delivery, and the audit, tell who asked; the history holds ids and ou
      where d.account_id = $1 order by d.created_at`,
     [account.accountId],
   );
-  const told: string[] = [];
+  const names: string[] = [];
   for (const { id, by } of rows) {
     const delivery = await account.call<Delivery>('GET', `/v1/deliveries/${id}`);
     const signals = delivery.body.timeline.filter((entry) => entry.type === 'signal');
     expect(signals).toMatchObject([{ by }]);
-    told.push(...signals.map(({ name }) => name));
+    names.push(...signals.map(({ name }) => name));
   }
-  expect(told.toSorted((a, b) => a.localeCompare(b))).toEqual(['recover', 'recover']);
+  expect(names.toSorted((a, b) => a.localeCompare(b))).toEqual(['recover', 'recover']);
   await account.call('POST', `/v1/recoveries/${body.id}/cancel`);
   const audited = await service.pool.query(
     `select actor, action from audit_records where account_id = $1 and target = $2`,
@@ -139,7 +139,7 @@ test('each delivery, and the audit, tell who asked; the history holds ids and ou
   }
 });
 
-test('a webhook misses only what it matches, as it was when the recovery was asked for', async () => {
+test('a webhook misses only what it matches, as it was when the recovery was requested', async () => {
   const account = await openAccount(service);
   const receiver = await receive();
   await account.publish(2);
@@ -152,7 +152,7 @@ test('a webhook misses only what it matches, as it was when the recovery was ask
   expect(receiver.requests.map(({ headers }) => headers['x-fltr-event'])).toEqual(['dataset.deleted']);
 });
 
-test("the service's own events are never missed: they tell of their moment", async () => {
+test("the service's own events are never missed: they describe their moment", async () => {
   const account = await openAccount(service);
   const receiver = await receive(404);
   await account.newWebhook(receiver.url, { events: ['delivery.failed'] });
@@ -221,23 +221,23 @@ test.each([
 ])('%s is refused', async (_name, body, pointer) => {
   const account = await openAccount(service);
   const webhookId = await account.newWebhook('https://example.com/');
-  const answer = await account.call<{ code: string; errors: { pointer: string }[] }>(
+  const response = await account.call<{ code: string; errors: { pointer: string }[] }>(
     'POST',
     `/v1/webhooks/${webhookId}/recover`,
     body,
   );
-  expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
-  expect(answer.body.errors.map((error) => error.pointer)).toEqual([pointer]);
+  expect([response.status, response.body.code]).toEqual([422, 'validation_failed']);
+  expect(response.body.errors.map((error) => error.pointer)).toEqual([pointer]);
 });
 
-test('the same call, also ten at once, answers the job that is under way', async () => {
+test('the same call, also ten at once, returns the job that is under way', async () => {
   const account = await openAccount(service);
   const { receiver, webhookId } = await fail(account, 60, 10);
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Array.from({ length: 10 }, () => account.recover(webhookId, { since: longAgo })),
   );
-  expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(202));
-  const ids = new Set(answers.map(({ body }) => body.id));
+  expect(responses.map(({ status }) => status)).toEqual(Array(10).fill(202));
+  const ids = new Set(responses.map(({ body }) => body.id));
   expect(ids.size).toBe(1);
   const [id = ''] = ids;
   // Another window, or kind, is another job; what one sends the other does not.
@@ -252,7 +252,7 @@ test('the same call, also ten at once, answers the job that is under way', async
 test('what fails again is not sent a second time by the same recovery, but by the next one', async () => {
   const account = await openAccount(service);
   const { receiver, webhookId } = await fail(account, 0, 3);
-  receiver.answerWith(404);
+  receiver.respondWith(404);
   for (const round of [1, 2]) {
     const { body } = await account.recover(webhookId, { since: longAgo });
     expect(body.total).toBe(3);
@@ -391,7 +391,7 @@ test("another account's recovery and webhook are not there", async () => {
 test('long jobs go on as new, paused ones paused', { timeout: 180_000 }, async () => {
   const { temporal } = service;
   const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
-  const settled: string[] = [];
+  const statuses: string[] = [];
   let pages = 0;
   const worker = await Worker.create({
     connection,
@@ -400,7 +400,7 @@ test('long jobs go on as new, paused ones paused', { timeout: 180_000 }, async (
     workflowBundle: { codePath: workflowBundlePath },
     activities: {
       recoverPage: () => ({ next: 'page', sent: ((pages += 1), 0) }),
-      setRecoveryStatus: ({ status }: { status: string }) => void settled.push(status),
+      setRecoveryStatus: ({ status }: { status: string }) => void statuses.push(status),
       removeOldBatch: ({ step }: { step: string | null }) => {
         const batch = Number(step ?? '0') + 1;
         return { removed: 0, next: batch === 60 ? null : String(batch) };
@@ -423,7 +423,7 @@ test('long jobs go on as new, paused ones paused', { timeout: 180_000 }, async (
     const handle = temporal.client.workflow.getHandle('long-recovery');
     await handle.signal('pause');
     await until(
-      () => settled,
+      () => statuses,
       (list) => list.includes('paused'),
     );
     const seen = pages;
@@ -431,7 +431,7 @@ test('long jobs go on as new, paused ones paused', { timeout: 180_000 }, async (
     expect(pages).toBe(seen);
     await handle.signal('cancel');
     expect(await handle.result()).toEqual({ status: 'canceled' });
-    expect(settled).toEqual(['paused', 'canceled']);
+    expect(statuses).toEqual(['paused', 'canceled']);
   });
   await connection.close();
   const first = temporal.client.workflow.getHandle('long-removal');
@@ -483,7 +483,7 @@ test(
     const webhookId = await account.newWebhook(receiver.url);
     await account.publish(90);
     await waitForDeliveries(own, account.accountId, 'failed', 90);
-    receiver.answerWith(200);
+    receiver.respondWith(200);
     const { body } = await account.recover(webhookId, { since: longAgo });
     await until(
       () => own.pool.query<{ page: unknown }>(`select page from recoveries where page_number = 2`),

@@ -53,7 +53,7 @@ async function insertEvent(at: Date): Promise<string> {
   return id;
 }
 
-/** One attempt with an answer, a year old or as old as the delivery. */
+/** One attempt with a response, a year old or as old as the delivery. */
 async function insertDelivery(
   eventId: string,
   at: Date,

@@ -23,10 +23,10 @@ type Secret = {
 
 let service: Service;
 let receiver: Receiver;
-let answerWith: number;
+let responseStatus: number;
 beforeAll(async () => {
-  answerWith = 200;
-  receiver = await startReceiver((_request, response) => response.writeHead(answerWith).end());
+  responseStatus = 200;
+  receiver = await startReceiver((_request, response) => response.writeHead(responseStatus).end());
   service = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '3600,3600' });
 });
 afterAll(() => stopAll(service, receiver));
@@ -157,7 +157,7 @@ test('before, during and after an overlap that is finished early', async () => {
     previous_secret_until: null,
   });
   expect(await webhook.signersOfNext(secrets)).toEqual(newAlone);
-  // There is none to end: the same answer.
+  // There is none to end: the same response.
   expect((await webhook.finish()).body).toEqual(finished.body);
 
   const { rows } = await service.pool.query<{ action: string; account_id: string; row: string }>(
@@ -224,9 +224,9 @@ test('with end_overlap, the secret between is the previous one, and the first on
 
 test('of rotations at the same time, one is made', async () => {
   const webhook = await newWebhook();
-  const answers = await Promise.all(Array.from({ length: 10 }, () => webhook.rotate()));
-  expect(answers.filter(({ status }) => status === 409)).toHaveLength(9);
-  const made = answers.find(({ status }) => status === 200);
+  const responses = await Promise.all(Array.from({ length: 10 }, () => webhook.rotate()));
+  expect(responses.filter(({ status }) => status === 409)).toHaveLength(9);
+  const made = responses.find(({ status }) => status === 200);
   expect(await webhook.readSecret()).toMatchObject({
     secret: made?.body.secret,
     previous_secret: webhook.secret,
@@ -235,8 +235,10 @@ test('of rotations at the same time, one is made', async () => {
 
 test('of rotations at the same time that all end an overlap, one follows the other', async () => {
   const webhook = await newWebhook();
-  const answers = await Promise.all(Array.from({ length: 10 }, () => webhook.rotate({ end_overlap: true })));
-  const secrets = answers.map(({ body }) => body.secret);
+  const responses = await Promise.all(
+    Array.from({ length: 10 }, () => webhook.rotate({ end_overlap: true })),
+  );
+  const secrets = responses.map(({ body }) => body.secret);
   expect(new Set(secrets).size).toBe(10);
   const { secret, previous_secret: previous } = await webhook.readSecret();
   expect(secrets).toContain(secret);
@@ -261,11 +263,11 @@ test('an Idempotency-Key of a refused rotation is good for the next one, and rep
 test('a call repeated with its Idempotency-Key rotates once', async () => {
   const [one, other] = [await newWebhook(), await newWebhook()];
   const header = { 'Idempotency-Key': crypto.randomUUID() };
-  const answers = [await one.rotate(undefined, header), await one.rotate(undefined, header)];
-  expect(answers[1]?.text).toBe(answers[0]?.text);
-  expect(answers[1]?.headers.get('idempotent-replayed')).toBe('true');
+  const responses = [await one.rotate(undefined, header), await one.rotate(undefined, header)];
+  expect(responses[1]?.text).toBe(responses[0]?.text);
+  expect(responses[1]?.headers.get('idempotent-replayed')).toBe('true');
   expect(await one.readSecret()).toMatchObject({
-    secret: answers[0]?.body.secret,
+    secret: responses[0]?.body.secret,
     previous_secret: one.secret,
   });
   expect((await one.rotate({ overlap_seconds: 5 }, header)).status).toBe(422);
@@ -277,9 +279,9 @@ test('a call repeated with its Idempotency-Key rotates once', async () => {
 
 test.each([{ overlap_seconds: 604_800 }, { overlap_seconds: 0 }, {}])('%j is taken', async (body) => {
   const webhook = await newWebhook();
-  const answer = await webhook.rotate(body);
-  expect(answer.status).toBe(200);
-  const { previous_secret_until: end, secret_created_at: start } = answer.body;
+  const response = await webhook.rotate(body);
+  expect(response.status).toBe(200);
+  const { previous_secret_until: end, secret_created_at: start } = response.body;
   const seconds = end === null ? 0 : (Date.parse(end) - Date.parse(start)) / 1000;
   expect(seconds).toBe(body.overlap_seconds ?? 86_400);
 });
@@ -304,8 +306,8 @@ test("another account's key rotates nothing, and ends no overlap", async () => {
   const { key } = await service.newAccount();
   for (const path of ['rotate-secret', 'rotate-secret/finish', 'secret']) {
     const method = path === 'secret' ? 'GET' : 'POST';
-    const answer = await call(service.apiUrl, key, method, `/v1/webhooks/${webhook.id}/${path}`);
-    expect(answer.status).toBe(404);
+    const response = await call(service.apiUrl, key, method, `/v1/webhooks/${webhook.id}/${path}`);
+    expect(response.status).toBe(404);
   }
   expect(await webhook.readSecret()).toEqual(before);
 });
@@ -319,7 +321,7 @@ test('a retry is signed with the secrets of its own time, not those of the first
   const created = await mine<Webhook>('POST', '/v1/webhooks', { url: receiver.url + path, events: ['*'] });
   const { webhook_id: id, secret: before } = created.body;
   const asAccount: Service = { ...service, accountId, key, call: mine };
-  answerWith = 503;
+  responseStatus = 503;
   const published = await mine<{ deliveries: { id: string }[] }>('POST', '/v1/events', {
     event: 'document.deleted',
     data: { document_id: 'doc_1', dataset_id: 'ds_1' },
@@ -336,7 +338,7 @@ test('a retry is signed with the secrets of its own time, not those of the first
   await retry(2);
   await waitForStatus(asAccount, delivery, 'retrying', 2);
   await mine('POST', `/v1/webhooks/${id}/rotate-secret/finish`);
-  answerWith = 200;
+  responseStatus = 200;
   await retry(3);
   await waitForStatus(asAccount, delivery, 'delivered', 3);
 

@@ -7,7 +7,7 @@ import { encryptionKeysFor } from '../../src/development-secrets.ts';
 import { digestOfKey, newApiKey } from '../../src/security/api-keys.ts';
 import { createSecretBox, type SecretBox } from '../../src/security/secret-box.ts';
 import { createSignIn } from '../../src/security/sign-in.ts';
-import { call, startService, until, type Answer, type Service } from '../kit/service.ts';
+import { call, startService, until, type ApiResponse, type Service } from '../kit/service.ts';
 
 let service: Service;
 let box: SecretBox;
@@ -28,9 +28,10 @@ const browse = <T = Body>(method: string, path: string, headers: Record<string, 
   call<T>(service.apiUrl, null, method, path, body, headers);
 const signIn = (body: unknown, headers: Record<string, string> = own) =>
   browse('POST', '/session', headers, body);
-const cookieOf = ({ headers }: Answer<unknown>) => /^[^;]+/.exec(headers.get('set-cookie') ?? '')?.[0] ?? '';
+const cookieOf = ({ headers }: ApiResponse<unknown>) =>
+  /^[^;]+/.exec(headers.get('set-cookie') ?? '')?.[0] ?? '';
 const session = async (key = service.key) => ({ ...own, cookie: cookieOf(await signIn({ key })) });
-const outcome = ({ status, body }: Answer<Body>) => [status, body.code];
+const outcome = ({ status, body }: ApiResponse<Body>) => [status, body.code];
 
 async function idOf(key: string): Promise<string> {
   const { rows } = await service.pool.query<{ id: string }>(`select id from api_keys where digest = $1`, [
@@ -40,10 +41,10 @@ async function idOf(key: string): Promise<string> {
 }
 
 test('a key signs in: the cookie stands for it, and holds nothing of it', async () => {
-  const answer = await signIn({ key: service.key });
-  expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store']);
+  const response = await signIn({ key: service.key });
+  expect([response.status, response.headers.get('cache-control')]).toEqual([200, 'no-store']);
   const keyId = await idOf(service.key);
-  expect(answer.body).toEqual({
+  expect(response.body).toEqual({
     account_id: service.accountId,
     account_name: 'test',
     key_id: keyId,
@@ -51,19 +52,19 @@ test('a key signs in: the cookie stands for it, and holds nothing of it', async 
     scopes: ['webhooks:read', 'webhooks:write', 'events:write'],
     expires_at: expect.any(String),
   });
-  const lastsSeconds = (Date.parse(answer.body.expires_at) - Date.now()) / 1000;
+  const lastsSeconds = (Date.parse(response.body.expires_at) - Date.now()) / 1000;
   expect(lastsSeconds).toBeGreaterThan(43_170);
   expect(lastsSeconds).toBeLessThanOrEqual(43_200);
-  const cookie = answer.headers.get('set-cookie') ?? '';
+  const cookie = response.headers.get('set-cookie') ?? '';
   expect(cookie).toMatch(/^fltr_session=[\w.-]{60,200}; HttpOnly; SameSite=Strict; Path=\/; Max-Age=43200$/);
   for (const part of cookie.split('.')) {
     const text = Buffer.from(part, 'base64url').toString('latin1') + part;
     for (const needle of [service.key.slice(5, 15), keyId]) expect(text).not.toContain(needle);
   }
 
-  const headers = { ...own, cookie: `theme=dark; ${cookieOf(answer)}; other=1` };
+  const headers = { ...own, cookie: `theme=dark; ${cookieOf(response)}; other=1` };
   const again = await browse('GET', '/session', headers);
-  expect([again.status, again.body]).toEqual([200, answer.body]);
+  expect([again.status, again.body]).toEqual([200, response.body]);
   const webhook = { url: 'https://example.com/', events: ['*'] };
   const created = await browse<{ webhook_id: string }>('POST', '/v1/webhooks', headers, webhook);
   expect(created.status).toBe(201);
@@ -94,9 +95,9 @@ test('what signs nobody in: a wrong key, a service key, both, neither, what is n
     ['{', 400, 'malformed_json'],
     [`{"key":"${'x'.repeat(4096)}"}`, 413, 'body_too_large'],
   ] as const) {
-    const answer = await signIn(body);
-    expect(outcome(answer)).toEqual([status, code]);
-    expect(answer.headers.get('set-cookie')).toBeNull();
+    const response = await signIn(body);
+    expect(outcome(response)).toEqual([status, code]);
+    expect(response.headers.get('set-cookie')).toBeNull();
   }
   const method = await browse('PUT', '/session', own, '{}');
   expect([method.status, method.headers.get('allow')]).toEqual([405, 'GET, POST, DELETE']);
@@ -128,8 +129,8 @@ test('forged, altered and expired cookies are refused', async () => {
   ];
   for (const cookie of forged) {
     for (const path of ['/session', '/v1/webhooks']) {
-      const answer = await browse('GET', path, { ...own, cookie });
-      expect([cookie, ...outcome(answer)]).toEqual([cookie, 401, 'unauthorized']);
+      const response = await browse('GET', path, { ...own, cookie });
+      expect([cookie, ...outcome(response)]).toEqual([cookie, 401, 'unauthorized']);
     }
   }
   // What is sealed here is taken, until its time is over.
@@ -183,16 +184,16 @@ test("another site's page gets nothing with the cookie, nor does one at another 
       ['DELETE', '/session'],
       ['POST', '/session', { key: service.key }],
     ] as const) {
-      const answer = await browse(method, path, attack, body);
-      expect([attack, ...outcome(answer)]).toEqual([attack, 403, 'cross_origin_refused']);
-      expect(answer.headers.get('access-control-allow-origin')).toBeNull();
-      expect(answer.headers.get('set-cookie')).toBeNull();
+      const response = await browse(method, path, attack, body);
+      expect([attack, ...outcome(response)]).toEqual([attack, 403, 'cross_origin_refused']);
+      expect(response.headers.get('access-control-allow-origin')).toBeNull();
+      expect(response.headers.get('set-cookie')).toBeNull();
     }
   }
   expect(await count()).toBe(before);
   const page = { ...headers, origin: service.apiUrl, 'sec-fetch-site': 'same-origin' };
   expect((await browse('POST', '/v1/webhooks', page, webhook)).status).toBe(201);
-  // A browser asks first before it sends that header elsewhere: it is not told yes.
+  // A browser sends a preflight before it sends that header elsewhere: it is not allowed.
   const preflight = await browse('OPTIONS', '/v1/webhooks', {
     origin: 'https://evil.example',
     'access-control-request-method': 'POST',
@@ -241,9 +242,9 @@ test('a sign-in token is good once, for its time, and for nothing but itself', a
 
 test('a token that is none says to sign in with an API key', async () => {
   const { token } = createSignIn(digestOfKey(service.key));
-  const answer = await signIn({ token });
-  expect(outcome(answer)).toEqual([401, 'unauthorized']);
-  expect(answer.body.detail).toContain('Sign in with an API key instead.');
+  const response = await signIn({ token });
+  expect(outcome(response)).toEqual([401, 'unauthorized']);
+  expect(response.body.detail).toContain('Sign in with an API key instead.');
 });
 
 test('in production the cookie is sent over TLS only, and no token signs in', async () => {
@@ -289,9 +290,9 @@ test('two session cookies are refused, whichever comes first: one of them is not
       ['GET', '/v1/webhooks'],
       ['POST', '/v1/events'],
     ] as const) {
-      const answer = await browse(method, path, { ...own, cookie });
-      expect(outcome(answer)).toEqual([400, 'bad_request']);
-      expect(answer.body.detail).toContain('two session cookies');
+      const response = await browse(method, path, { ...own, cookie });
+      expect(outcome(response)).toEqual([400, 'bad_request']);
+      expect(response.body.detail).toContain('two session cookies');
     }
   }
   // Signing out and in again goes on.
@@ -303,7 +304,7 @@ test('two session cookies are refused, whichever comes first: one of them is not
   expect((await browse('GET', '/session', other)).status).toBe(200);
 });
 
-test('calls by cookie count for their key, sessions asked for included; wrong keys count for the address', async () => {
+test('calls by cookie count for their key, requested sessions included; wrong keys count for the address', async () => {
   const limited = await startService({ FLTR_API_REQUESTS_PER_MINUTE: '4' }, 'api');
   try {
     const ask = (headers: Record<string, string>, body?: unknown) =>
@@ -322,10 +323,10 @@ test('calls by cookie count for their key, sessions asked for included; wrong ke
     expect((await limited.call('GET', '/v1/webhooks')).status).toBe(429);
     expect((await ask(own, { key: limited.key })).status).toBe(429);
     for (let index = 0; index < 300; index += 1) {
-      const answer = await (index % 2 === 0
+      const response = await (index % 2 === 0
         ? ask(own, { key: `fltr_guess_${index}` })
         : ask({ ...own, cookie: 'fltr_session=a.b.c.d' }));
-      expect([index, answer.status]).toEqual([index, 401]);
+      expect([index, response.status]).toEqual([index, 401]);
     }
     expect(outcome(await ask(own, { key: 'fltr_guess' }))).toEqual([429, 'rate_limited']);
     expect(outcome(await ask(own, { token: 'guess' }))).toEqual([429, 'rate_limited']);

@@ -95,7 +95,7 @@ test("the statistics of all webhooks are each one's own, with zeros where nothin
   expect((await call<Stats>(service.apiUrl, key, 'GET', '/v1/stats')).body.data).toEqual([]);
 });
 
-test('an attempt tells the headers that its receiver saw, but for the two that sign', async () => {
+test('an attempt shows the headers that its receiver saw, except the two signatures', async () => {
   const { webhook_id: id } = await service.newWebhook(good.url, { events: ['document.uploaded'] });
   const data = { document_id: 'doc_ü', dataset_id: 'ds_1', filename: 'ä \u2028.pdf' };
   const { deliveries, ...event } = await service.publish({ event: 'document.uploaded', data });
@@ -106,16 +106,16 @@ test('an attempt tells the headers that its receiver saw, but for the two that s
   expect(attempt?.request.method).toBe(seen?.method);
   const signing = ['x-fltr-signature', 'webhook-signature'];
   const transport = ['host', 'connection', 'content-length'];
-  const told = Object.fromEntries(
+  const shown = Object.fromEntries(
     Object.entries(attempt?.request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
   );
-  expect(Object.keys(told).filter((name) => signing.includes(name))).toEqual([]);
-  expect({ ...told }).toEqual(
+  expect(Object.keys(shown).filter((name) => signing.includes(name))).toEqual([]);
+  expect({ ...shown }).toEqual(
     Object.fromEntries(
       Object.entries(seen?.headers ?? {}).filter(([name]) => ![...signing, ...transport].includes(name)),
     ),
   );
-  // The event tells the body, byte for byte.
+  // The event shows the body, byte for byte.
   const stored = await service.call<{ body: string | null }>('GET', `/v1/events/${event.id}`);
   expect(Buffer.from(stored.body.body ?? '')).toEqual(seen?.body);
   await service.pool.query(`update events set body = null where id = $1`, [event.id]);

@@ -85,11 +85,11 @@ test.each([
   );
   // Not because of the 10 s for headers.
   expect(await client.closedAfterMs).toBeLessThan(9500);
-  // A reset may overtake the answer where more was sent than was read.
+  // A reset may overtake the response where more was sent than was read.
   expect(client.text() === '' || client.text().startsWith('HTTP/1.1 431 ')).toBe(true);
 });
 
-test('a client that asks and does not take the answer is let go', async () => {
+test('a client that does not read its response is disconnected', async () => {
   const app = express();
   const large = Buffer.alloc(64 * 1024 * 1024, 'x');
   app.get('/', (_request, response) => {
@@ -120,7 +120,7 @@ test('a client that asks and does not take the answer is let go', async () => {
   expect(slow.text().length).toBeGreaterThan(large.length);
 });
 
-test('the headers of an answer are those of an API', async () => {
+test('the headers of a response are those of an API', async () => {
   for (const path of ['/v1/webhooks', '/healthz', '/nothing']) {
     const { headers } = await service.call('GET', path);
     expect(Object.fromEntries(headers)).toMatchObject({

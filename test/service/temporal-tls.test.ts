@@ -172,7 +172,7 @@ test('over TLS, with a client certificate and an API key, an event is delivered'
   for (const child of processes) expect(child.output()).not.toContain(apiKey);
 });
 
-/** Starts with these settings, publishes, waits for the reason in every log, and stops. Answers the delivery's id. */
+/** Starts with these settings, publishes, waits for the reason in every log, and stops. Returns the delivery's id. */
 async function publishWith(roles: Role[], settings: Record<string, string>, reason: RegExp): Promise<string> {
   await start(roles, settings);
   await service.newWebhook(receiver.url);
@@ -181,7 +181,7 @@ async function publishWith(roles: Role[], settings: Record<string, string>, reas
   for (const child of processes) await until(child.output, (log) => reason.test(log));
   expect(await statusOf(id)).toBe('pending');
   for (const child of processes) expect(child.output()).not.toContain(settings['TEMPORAL_API_KEY'] ?? apiKey);
-  // They end when they are told to, though Temporal never was there.
+  // They end when they are stopped, though Temporal was never up.
   await stopAll();
   return id;
 }

@@ -58,15 +58,15 @@ const ofOneResource = routes.filter(
 test.each(ofOneResource.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route] as const))(
   "%s: another account's key gets 404",
   async (_name, { method, path, operationId }) => {
-    const answer = await call<{ code: string }>(
+    const response = await call<{ code: string }>(
       service.apiUrl,
       stranger,
       method.toUpperCase(),
       pathOf(path),
       bodyOf(operationId),
     );
-    expect([answer.status, answer.body.code]).toEqual([404, 'not_found']);
-    expect(answer.text).not.toContain(receiver.url);
+    expect([response.status, response.body.code]).toEqual([404, 'not_found']);
+    expect(response.text).not.toContain(receiver.url);
   },
 );
 
@@ -112,7 +112,7 @@ test('a revoked key is refused from that moment on', async () => {
   expect((await call(service.apiUrl, key, 'GET', '/v1/webhooks')).status).toBe(401);
 });
 
-test('what is not there is told apart from what may not be done', async () => {
+test('a missing object and a missing scope have different responses', async () => {
   const unknown = await service.call<{ code: string }>('GET', '/v1/nothing');
   expect([unknown.status, unknown.body.code]).toEqual([404, 'not_found']);
   const method = await service.call<{ code: string }>('PUT', `/v1/webhooks/${ids['webhooks']}`);

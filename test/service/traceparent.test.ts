@@ -106,7 +106,7 @@ describe('from the producer to the receiver', () => {
     return request?.headers['traceparent'];
   };
 
-  test('each attempt sends the trace on, with a parent id of its own, and the log tells which', async () => {
+  test('each attempt sends the trace on, with a parent id of its own, and the log shows which', async () => {
     const traceparent = newTraceparent();
     const { body } = await publish(event, { traceparent });
     const [delivery] = body.deliveries;
@@ -178,9 +178,9 @@ describe('from the producer to the receiver', () => {
   test('another account sees nothing of it', async () => {
     const { body } = await publish(event, { traceparent: newTraceparent() });
     const other = await service.newAccount();
-    const answer = await call(service.apiUrl, other.key, 'GET', `/v1/events/${body.id}`);
-    expect(answer.status).toBe(404);
-    expect(answer.text).not.toContain('traceparent');
+    const response = await call(service.apiUrl, other.key, 'GET', `/v1/events/${body.id}`);
+    expect(response.status).toBe(404);
+    expect(response.text).not.toContain('traceparent');
   });
 });
 

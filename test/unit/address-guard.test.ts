@@ -15,8 +15,8 @@ function verdict(guard: AddressGuard, url: string): string {
 
 describe('the text of a URL', () => {
   test.each([
-    ['https://example.com/hook?a=1', 'ok'],
-    ['https://example.com:8443/hook', 'ok'],
+    ['https://example.com/events?a=1', 'ok'],
+    ['https://example.com:8443/events', 'ok'],
     ['HTTPS://EXAMPLE.COM/', 'ok'],
     ['https://bücher.example/', 'ok'],
     ['https://example.com/?mail=a@b.c', 'ok'],
@@ -103,7 +103,7 @@ describe('a host that can never be found', () => {
 describe('loopback', () => {
   test.each([
     'http://localhost/',
-    'http://LOCALHOST:3000/hook',
+    'http://LOCALHOST:3000/events',
     'http://127.0.0.1:3000/',
     'http://[::1]:3000/',
     'https://localhost/',
@@ -216,7 +216,7 @@ const accepted = [
 ];
 
 describe('addresses', () => {
-  test.each(refused)('%s is refused as a literal, as an answer and as a peer', (address) => {
+  test.each(refused)('%s is refused as a literal, as a resolved address and as a peer', (address) => {
     const host = address.includes(':') ? `[${address}]` : address;
     expect(production.checkAddress(address, 'example.com')).toBe(false);
     expect(development.checkAddress(address, 'example.com')).toBe(false);
@@ -273,14 +273,14 @@ describe('allowed networks', () => {
   const guard = createAddressGuard({ production: true, allowedCidrs: ['10.20.0.0/16', 'fd12::/16'] });
 
   test('cover their own addresses to the edge, also in mapped form, and nothing else', () => {
-    expect(guard.checkAddress('10.20.0.0', 'hooks.internal')).toBe(true);
-    expect(guard.checkAddress('10.20.255.255', 'hooks.internal')).toBe(true);
-    expect(guard.checkAddress('::ffff:10.20.1.1', 'hooks.internal')).toBe(true);
-    expect(guard.checkAddress('fd12:ffff::1', 'hooks.internal')).toBe(true);
-    expect(guard.checkAddress('10.19.255.255', 'hooks.internal')).toBe(false);
-    expect(guard.checkAddress('10.21.0.0', 'hooks.internal')).toBe(false);
-    expect(guard.checkAddress('fd13::1', 'hooks.internal')).toBe(false);
-    expect(guard.checkAddress('64:ff9b::a14:1', 'hooks.internal')).toBe(false);
+    expect(guard.checkAddress('10.20.0.0', 'receiver.internal')).toBe(true);
+    expect(guard.checkAddress('10.20.255.255', 'receiver.internal')).toBe(true);
+    expect(guard.checkAddress('::ffff:10.20.1.1', 'receiver.internal')).toBe(true);
+    expect(guard.checkAddress('fd12:ffff::1', 'receiver.internal')).toBe(true);
+    expect(guard.checkAddress('10.19.255.255', 'receiver.internal')).toBe(false);
+    expect(guard.checkAddress('10.21.0.0', 'receiver.internal')).toBe(false);
+    expect(guard.checkAddress('fd13::1', 'receiver.internal')).toBe(false);
+    expect(guard.checkAddress('64:ff9b::a14:1', 'receiver.internal')).toBe(false);
     expect(verdict(guard, 'https://10.20.1.1/')).toBe('ok');
     expect(verdict(guard, 'http://10.20.1.1/')).toBe('url_scheme');
     expect(guard.checkAddress('93.184.216.34', 'example.com')).toBe(true);

@@ -36,8 +36,8 @@ test('a bad input fails alone; with the database away, all of a batch fail at on
       },
     });
   const one = check(new Error('value out of range'));
-  const settled = await Promise.allSettled([1, 13, 3].map(one));
-  expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  const results = await Promise.allSettled([1, 13, 3].map(one));
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   runs = 0;
   const away = check(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }));
   const all = await Promise.allSettled([1, 13, 3].map(away));
@@ -61,7 +61,7 @@ test('inputs count by their weight; a heavier one than a batch holds goes alone'
   expect(batches).toEqual([[4, 6], [1], [25], [9, 1, 0], [1]]);
 });
 
-test('what is unanswered is bounded, by weight and by bytes, and what is answered makes room', async () => {
+test('a batcher bounds the unfinished work by weight and by bytes, and finished work frees capacity', async () => {
   let release: () => void = () => undefined;
   const released = new Promise<void>((resolve) => {
     release = resolve;

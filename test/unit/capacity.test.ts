@@ -150,15 +150,15 @@ test.each([
 const run = (...args: string[]) => runInProcess(['capacity', ...args], {});
 
 test('the command prints a table, what gives way, and the same as JSON', async () => {
-  const asked = ['--events-per-second', '5', '--fanout', '2', '--failing', '0'];
-  const { code, output } = await run(...asked);
+  const args = ['--events-per-second', '5', '--fanout', '2', '--failing', '0'];
+  const { code, output } = await run(...args);
   expect(code).toBe(0);
   expect(output).toMatch(/^5 events\/s of 500 bytes, 2 webhooks each, 0 % of the deliveries failing:\n/);
   expect(output).toMatch(/^workflow starts +10 \/s +first attempts: 1 a workflow$/m);
   const first = planCapacity(input).limits[0];
   expect(output).toContain(`1. ${first?.what}: at `);
   expect(output).toContain(`   ${first?.remedy}\n`);
-  const json = await run(...asked, '--json');
+  const json = await run(...args, '--json');
   expect(json.code).toBe(0);
   expect(JSON.parse(json.output)).toEqual({ input, plan: planCapacity(input) });
 });

@@ -30,7 +30,7 @@ function refusalOf(read: () => unknown): unknown {
 }
 const refusal = { code: 'validation_failed', status: 422, pointers: ['#query/cursor'] };
 
-test('a cursor gives back the place that it was made of, and fits into a URL as it is', () => {
+test('a cursor gives back the position that it was made of, and fits into a URL as it is', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...lists),

@@ -82,7 +82,7 @@ const oddValues = [
   { a: { b: [1] } },
 ];
 
-test('whatever is wrong, no call answers in the words of a validator', () => {
+test('whatever is wrong, no response has the words of a validator', () => {
   const said = new Set<string>();
   for (const { body, query } of routes)
     for (const schema of [body, query].filter((each) => each !== undefined)) {

@@ -53,7 +53,7 @@ test('a webhook that hangs or fails shares no workflow, until it does well again
   const well = { averageMs: 1000, failedShare: 0, oldestMs: 1000 };
   expect(mayShare(well)).toBe(true);
   expect(mayShare({ ...well, averageMs: 1001 })).toBe(false);
-  // One that does not answer at all is known before its first time-out.
+  // One that does not respond at all is known before its first time-out.
   expect(mayShare({ ...well, oldestMs: 1001 })).toBe(false);
   const failures = (count: number) =>
     Array.from({ length: count }).reduce<number>((share) => nextFailedShare(share, true), 0);

@@ -31,7 +31,7 @@ test('a sealed secret is opened once a minute, however often it signs', () => {
   expect(opened).toHaveLength(2);
 });
 
-test('what is not asked for again is out of memory after a minute', () => {
+test('an opened secret that is not used again is out of memory after a minute', () => {
   const { secrets } = counting();
   for (const id of ['wh_1', 'wh_2']) {
     secrets.open(box.seal('whsec_one', id), id);

@@ -12,7 +12,7 @@ import { makeCertificate, startRawReceiver, startReceiver } from '../kit/raw-rec
 
 const guard = createAddressGuard({ production: false, allowedCidrs: [] });
 const body = Buffer.from('{}');
-const emptyAnswer = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+const emptyResponse = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
 
 function makeSender(options: Partial<SenderOptions> = {}): (url: string) => Promise<string | number> {
   const sender = createSender({ guard, timeoutMs: 20_000, ...options });
@@ -42,19 +42,19 @@ describe('the guard at the socket', () => {
     expect(connectionCount()).toBe(0);
   });
 
-  test('a name that first answers a public and then a loopback address reaches nothing', async () => {
+  test('a name that first resolves to a public and then to a loopback address reaches nothing', async () => {
     const { port, connectionCount } = await startReceiver((_request, response) => void response.end());
-    const { lookup, asked } = lookupOf(['93.184.216.34'], ['127.0.0.1']);
+    const { lookup, hosts } = lookupOf(['93.184.216.34'], ['127.0.0.1']);
     await lookup('example.com').addresses;
     const send = makeSender({ lookup });
     expect(await send(`https://example.com:${port}`)).toBe('blocked_address');
     expect(await send(`https://example.com:${port}`)).toBe('blocked_address');
     // Once for each connection: what was judged is what is dialled.
-    expect(asked).toHaveLength(3);
+    expect(hosts).toHaveLength(3);
     expect(connectionCount()).toBe(0);
   });
 
-  test('of mixed answers only the allowed ones are dialled', async () => {
+  test('of mixed addresses only the allowed ones are dialled', async () => {
     const { port, connectionCount } = await startReceiver((_request, response) => void response.end());
     const mixed = lookupOf(['10.0.0.1', '169.254.169.254', '127.0.0.1', '93.184.216.34']);
     // localhost may mean loopback only, so nothing but 127.0.0.1 is left.
@@ -89,11 +89,11 @@ describe('the guard at the socket', () => {
 
   test('attempts at the same time share one lookup', async () => {
     const { port } = await startReceiver((_request, response) => void response.end());
-    const { lookup, asked } = lookupOf(['127.0.0.1']);
+    const { lookup, hosts } = lookupOf(['127.0.0.1']);
     const send = makeSender({ lookup });
     const url = `http://localhost:${port}`;
     expect(await Promise.all([send(url), send(url), send(url)])).toEqual([200, 200, 200]);
-    expect(asked).toEqual(['localhost']);
+    expect(hosts).toEqual(['localhost']);
   });
 });
 
@@ -119,7 +119,7 @@ describe('keep-alive', () => {
     expect(connectionCount()).toBe(2);
   });
 
-  test('a receiver that closes after each answer without saying so costs no attempt', async () => {
+  test('a receiver that closes after each response without saying so costs no attempt', async () => {
     const ways: ((socket: Socket) => void)[] = [
       (socket) => socket.end(),
       (socket) => socket.destroy(),
@@ -128,7 +128,7 @@ describe('keep-alive', () => {
     for (const close of ways) {
       const { origin } = await startRawReceiver((socket) => {
         socket.once('data', () => {
-          socket.write(emptyAnswer);
+          socket.write(emptyResponse);
           setTimeout(() => close(socket), Math.random() * 4);
         });
       });
@@ -148,7 +148,7 @@ describe('keep-alive', () => {
       const { origin, connectionCount, sockets } = await startReceiver(
         (request, response) => {
           requests += 1;
-          // Answers the first request of each connection, and drops the second one unanswered.
+          // Responds to the first request of each connection, and drops the second one without a response.
           if (Reflect.get(request.socket, 'wasUsed') === true) return request.socket.end();
           Reflect.set(request.socket, 'wasUsed', true);
           return void response.end();
@@ -167,7 +167,7 @@ describe('keep-alive', () => {
   test('a fresh connection that dies is not replaced, nor is a second one', async () => {
     const { origin, connectionCount } = await startRawReceiver((socket, connection) => {
       socket.on('data', () => {
-        if (connection === 1 && socket.bytesWritten === 0) socket.write(emptyAnswer);
+        if (connection === 1 && socket.bytesWritten === 0) socket.write(emptyResponse);
         else socket.resetAndDestroy();
       });
     });
@@ -179,10 +179,10 @@ describe('keep-alive', () => {
     expect(connectionCount()).toBe(3);
   });
 
-  test('a reused connection that dies within its answer is not replaced', async () => {
+  test('a reused connection that dies within its response is not replaced', async () => {
     const { origin, connectionCount } = await startRawReceiver((socket) => {
       socket.on('data', () => {
-        if (socket.bytesWritten === 0) socket.write(emptyAnswer);
+        if (socket.bytesWritten === 0) socket.write(emptyResponse);
         else socket.end('HTTP/1.1 2');
       });
     });
@@ -196,7 +196,7 @@ describe('keep-alive', () => {
     const { origin } = await startRawReceiver((socket, connection) => {
       socket.on('data', () => {
         if (connection > 1) return;
-        if (socket.bytesWritten === 0) socket.write(emptyAnswer);
+        if (socket.bytesWritten === 0) socket.write(emptyResponse);
         else socket.end();
       });
     });
@@ -207,11 +207,11 @@ describe('keep-alive', () => {
     expect(outcome(result)).toBe('timeout_response');
   });
 
-  test('bytes that nobody asked for end an idle connection and are no later answer', async () => {
+  test('bytes that nobody requested end an idle connection and are no later response', async () => {
     const { origin, sockets } = await startRawReceiver((socket, connection) => {
       socket.on('data', () => {
-        socket.write(emptyAnswer);
-        if (connection === 1) setTimeout(() => socket.write('HTTP/1.1 500 Not Asked\r\n\r\n'), 10);
+        socket.write(emptyResponse);
+        if (connection === 1) setTimeout(() => socket.write('HTTP/1.1 500 Not Requested\r\n\r\n'), 10);
       });
     });
     const send = makeSender();
@@ -251,7 +251,7 @@ describe('the pool', () => {
     expect(connectionCount()).toBe(3);
   });
 
-  test('a place freed by a failure goes to who waits', async () => {
+  test('a connection slot freed by a failure goes to a waiting attempt', async () => {
     const { origin } = await startRawReceiver((socket, connection) => {
       socket.once('data', () => {
         if (connection === 1) socket.resetAndDestroy();
@@ -268,7 +268,7 @@ describe('the pool', () => {
 
   const client = { accountId: 'acc_1', isTest: false };
 
-  test('who stops waiting for a place gets none later', async () => {
+  test('an attempt that stops waiting for a connection slot gets none later', async () => {
     const { origin } = await startReceiver((_request, response) => void response.end());
     const pool = createConnectionPool({
       connect: createConnector({ guard, timeoutMs: 20_000 }),

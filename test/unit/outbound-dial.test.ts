@@ -22,7 +22,7 @@ async function send(url: string, options: Partial<SenderOptions>): Promise<strin
 const manyOf = (count: number, prefix: string): string[] =>
   Array.from({ length: count }, (_, n) => `${prefix}${n + 1}`);
 
-test('the families take turns, the first one’s first, and eight addresses are left', () => {
+test('the two families alternate, the first one’s first, and eight addresses are left', () => {
   const addresses = (found: string[]): LookupAddress[] =>
     found.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }));
   const ordered = (...found: string[]) => addressOrder(addresses(found)).map(({ address }) => address);

@@ -20,8 +20,8 @@ function send(url: string, options: Partial<SenderOptions> = {}): Promise<SendRe
 }
 
 async function codeOf(result: Promise<SendResult>): Promise<string | number> {
-  const settled = await result;
-  return settled.kind === 'failed' ? settled.code : settled.statusCode;
+  const ended = await result;
+  return ended.kind === 'failed' ? ended.code : ended.statusCode;
 }
 
 function expectAround({ durationMs }: SendResult, expectedMs: number): void {
@@ -29,14 +29,14 @@ function expectAround({ durationMs }: SendResult, expectedMs: number): void {
   expect(durationMs).toBeLessThan(expectedMs + 10_000);
 }
 
-test('no answer', async () => {
+test('no response', async () => {
   const { origin } = await startRawReceiver(() => {});
   const result = await send(origin, { timeoutMs });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_response' });
   expectAround(result, timeoutMs);
 });
 
-test('no answer within the default 5 s', async () => {
+test('no response within the default 5 s', async () => {
   const { origin } = await startRawReceiver(() => {});
   const result = await send(origin, { timeoutMs: 5_000 });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_response' });
@@ -54,7 +54,7 @@ test('headers that drip byte by byte do not extend the deadline', async () => {
   expectAround(result, timeoutMs);
 });
 
-test('interim answers do not extend the deadline', async () => {
+test('interim responses do not extend the deadline', async () => {
   const { origin } = await startRawReceiver((socket) => {
     const timer = setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 50);
     socket.on('close', () => clearInterval(timer));
@@ -84,7 +84,7 @@ test('nobody listens', async () => {
   expect(await codeOf(send(`http://localhost:${port}`, { lookup }))).toBe('connection_refused');
 });
 
-test('a reset instead of an answer', async () => {
+test('a reset instead of a response', async () => {
   const { origin } = await startRawReceiver((socket) => {
     socket.once('data', () => socket.resetAndDestroy());
   });
@@ -101,7 +101,7 @@ test('a reset in the midst of the headers', async () => {
   expect(await codeOf(send(origin))).toBe('connection_reset');
 });
 
-test.each(['', 'HTTP/1.1 200 OK\r\nX-A: b\r\n'])('closed without a whole answer (%j)', async (text) => {
+test.each(['', 'HTTP/1.1 200 OK\r\nX-A: b\r\n'])('closed without a whole response (%j)', async (text) => {
   const { origin } = await startRawReceiver((socket) => {
     socket.once('data', () => socket.end(text));
   });
@@ -123,7 +123,7 @@ test.each([
   ['a status of two digits', 'HTTP/1.1 42 What\r\n\r\n'],
   ['101 with upgrade', 'HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n'],
   ['101 without upgrade', 'HTTP/1.1 101 Switching\r\n\r\n'],
-  ['a flood of interim answers', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100)],
+  ['a flood of interim responses', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100)],
 ])('malformed: %s', async (_name, text) => {
   const { origin } = await startRawReceiver((socket) => {
     socket.once('data', () => socket.write(text, 'latin1'));

@@ -72,11 +72,11 @@ test('a name that hung fails at once for a while, and works as soon as that is o
   const slow = await send();
   expect(outcome(slow)).toBe('timeout_dns');
   expect(slow.durationMs).toBeGreaterThanOrEqual(350);
-  const asked = queries.length;
+  const count = queries.length;
   const quick = await send();
   expect(outcome(quick)).toBe('timeout_dns');
   expect(quick.durationMs).toBeLessThan(slow.durationMs);
-  expect(queries).toHaveLength(asked);
+  expect(queries).toHaveLength(count);
   mend();
   // The cache reads the clock once a millisecond.
   await delay(10);
@@ -113,7 +113,7 @@ function attempt(names: HostNames, host: string, accountId: string, isTest = fal
   return { found, end: () => progress.onEnd?.(new Error('over')) };
 }
 
-const settle = () => new Promise((resolve) => void setImmediate(resolve));
+const afterImmediate = () => new Promise((resolve) => void setImmediate(resolve));
 
 test('an account has 32 lookups under way, and what is more waits without disturbing others', async () => {
   const { lookup, running, finish } = openLookups();
@@ -121,20 +121,20 @@ test('an account has 32 lookups under way, and what is more waits without distur
   const first = Array.from({ length: 32 }, (_, n) => attempt(names, `${n}.a`, 'acc_1'));
   const waiting = ['x.a', 'y.a'].map((host) => attempt(names, host, 'acc_1'));
   const other = attempt(names, 'b', 'acc_2');
-  await settle();
+  await afterImmediate();
   expect(running.size).toBe(33);
   expect(['x.a', 'y.a'].filter((host) => running.has(host))).toEqual([]);
   finish('b');
   expect(await other.found).toBe(1);
   finish('0.a');
   expect(await first[0]?.found).toBe(1);
-  await settle();
+  await afterImmediate();
   expect([running.has('x.a'), running.has('y.a')]).toEqual([true, false]);
-  // One more attempt at a name that is being looked up needs no place.
+  // One more attempt at a name that is being looked up needs no slot.
   const joined = attempt(names, '1.a', 'acc_1');
   finish('1.a');
   expect(await Promise.all([first[1]?.found, joined.found])).toEqual([1, 1]);
-  await settle();
+  await afterImmediate();
   expect(running.has('y.a')).toBe(true);
   for (const host of running.keys()) finish(host);
   expect(await Promise.all([...first, ...waiting].map(({ found }) => found))).toEqual(
@@ -146,13 +146,13 @@ test('accounts that fill all places keep their own lookups waiting, not those of
   const { lookup, running, finish } = openLookups();
   const names = createHostNames({ lookup, keepMs: 0, limitMs: 60_000 });
   for (let n = 0; n < 1_100; n += 1) void attempt(names, `${n}.a`, `acc_${n % 35}`);
-  await settle();
+  await afterImmediate();
   expect(running.size).toBe(1_000);
   const small = attempt(names, 'small', 'acc_small');
-  await settle();
+  await afterImmediate();
   expect(running.has('small')).toBe(false);
   finish('0.a');
-  await settle();
+  await afterImmediate();
   expect(running.has('small')).toBe(true);
   finish('small');
   expect(await small.found).toBe(1);
@@ -165,22 +165,22 @@ test('too many that wait are sent back at once', async () => {
   expect(await attempt(names, 'more.a', 'acc_1').found).toBeInstanceOf(SenderBusy);
 });
 
-test('a lookup ends when the last of its attempts has gone, and gives its place back', async () => {
+test('a lookup ends when the last of its attempts has gone, and frees its slot', async () => {
   const { lookup, running, canceled } = openLookups();
   const names = createHostNames({ lookup, keepMs: 0, limitMs: 60_000 });
   const attempts = Array.from({ length: 32 }, (_, n) => attempt(names, `${n}.a`, 'acc_1'));
   const second = attempt(names, '0.a', 'acc_1');
   const waiting = attempt(names, 'x.a', 'acc_1');
-  await settle();
+  await afterImmediate();
   attempts[0]?.end();
-  await settle();
+  await afterImmediate();
   expect(canceled).toEqual([]);
   second.end();
-  await settle();
+  await afterImmediate();
   expect(canceled).toEqual(['0.a']);
   expect(running.has('x.a')).toBe(true);
   waiting.end();
-  await settle();
+  await afterImmediate();
   expect(canceled).toEqual(['0.a', 'x.a']);
 });
 
@@ -191,7 +191,7 @@ test('of the attempts that wait for a slow lookup one goes on, and test events',
   const first = attempt(names, 'slow', 'acc_1');
   const second = attempt(names, 'slow', 'acc_1');
   const byHand = attempt(names, 'slow', 'acc_1', true);
-  await settle();
+  await afterImmediate();
   vi.advanceTimersByTime(1_000);
   expect(await second.found).toBeInstanceOf(SenderBusy);
   expect(await attempt(names, 'slow', 'acc_2').found).toBeInstanceOf(SenderBusy);
@@ -215,7 +215,7 @@ test('only a failure that took long is kept, for 15 s', async () => {
   const names = createHostNames({ lookup, keepMs: 0, limitMs: 5_000 });
   const fail = async (milliseconds: number) => {
     const { found } = attempt(names, 'a', 'acc_1');
-    await settle();
+    await afterImmediate();
     vi.advanceTimersByTime(milliseconds);
     return ((await found) as Error).message;
   };

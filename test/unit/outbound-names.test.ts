@@ -38,53 +38,53 @@ describe('the addresses of names', () => {
 
   test('are kept for a while and no longer', async () => {
     useFakeClock();
-    const { lookup, asked } = lookupOf(['192.0.2.1'], ['192.0.2.2']);
+    const { lookup, hosts } = lookupOf(['192.0.2.1'], ['192.0.2.2']);
     const names = makeNames({ lookup, keepMs: 5_000 });
     expect(await find(names, 'a.example')).toEqual(['192.0.2.1']);
     vi.advanceTimersByTime(4_999);
     expect(await find(names, 'a.example')).toEqual(['192.0.2.1']);
-    expect(asked).toHaveLength(1);
+    expect(hosts).toHaveLength(1);
     vi.advanceTimersByTime(2);
     expect(await find(names, 'a.example')).toEqual(['192.0.2.2']);
-    expect(asked).toHaveLength(2);
+    expect(hosts).toHaveLength(2);
   });
 
   test('are not kept where the lookup failed or found nothing', async () => {
-    const { lookup, asked } = lookupOf(new Error('no name server'), [], [address]);
+    const { lookup, hosts } = lookupOf(new Error('no name server'), [], [address]);
     const names = makeNames({ lookup, keepMs: 60_000 });
     await expect(findAll(names, 'a.example')).rejects.toThrow('no name server');
     expect(await find(names, 'a.example')).toEqual([]);
     expect(await find(names, 'a.example')).toEqual([address]);
     expect(await find(names, 'a.example')).toEqual([address]);
-    expect(asked).toHaveLength(3);
+    expect(hosts).toHaveLength(3);
   });
 
   test('are those of 1,000 hosts at most, and the one used longest ago goes first', async () => {
-    const { lookup, asked } = lookupOf([address]);
+    const { lookup, hosts } = lookupOf([address]);
     const names = makeNames({ lookup, keepMs: 60_000 });
     for (let n = 0; n < 1000; n += 1) await findAll(names, `${n}.example`);
     await findAll(names, '0.example');
-    expect(asked).toHaveLength(1000);
+    expect(hosts).toHaveLength(1000);
     await findAll(names, '1000.example');
-    expect(asked).toHaveLength(1001);
+    expect(hosts).toHaveLength(1001);
     await findAll(names, '0.example');
     await findAll(names, '2.example');
     await findAll(names, '1000.example');
-    expect(asked).toHaveLength(1001);
+    expect(hosts).toHaveLength(1001);
     await findAll(names, '1.example');
-    expect(asked.at(-1)).toBe('1.example');
-    expect(asked).toHaveLength(1002);
+    expect(hosts.at(-1)).toBe('1.example');
+    expect(hosts).toHaveLength(1002);
   });
 
-  test('are forgotten when asked to, but not one that has come since', async () => {
-    const { lookup, asked } = lookupOf(['192.0.2.1'], ['192.0.2.2'], ['192.0.2.3']);
+  test('are forgotten on demand, but not a newer one', async () => {
+    const { lookup, hosts } = lookupOf(['192.0.2.1'], ['192.0.2.2'], ['192.0.2.3']);
     const names = makeNames({ lookup, keepMs: 60_000 });
     const first = await findAll(names, 'a.example');
     names.forget('a.example', first);
     expect(await find(names, 'a.example')).toEqual(['192.0.2.2']);
     names.forget('a.example', first);
     expect(await find(names, 'a.example')).toEqual(['192.0.2.2']);
-    expect(asked).toHaveLength(2);
+    expect(hosts).toHaveLength(2);
   });
 });
 
@@ -92,14 +92,14 @@ test('a receiver that keeps no connection costs one lookup, not one for each att
   const { port, connectionCount } = await startReceiver((_request, response) => {
     response.setHeader('Connection', 'close').end();
   });
-  const { lookup, asked } = lookupOf(['127.0.0.1']);
+  const { lookup, hosts } = lookupOf(['127.0.0.1']);
   const send = makeSender({ lookup, keepNamesMs: 60_000 });
   for (let n = 0; n < 10; n += 1) expect(await send(`http://localhost:${port}/`)).toBe(200);
-  expect(asked).toEqual(['localhost']);
+  expect(hosts).toEqual(['localhost']);
   expect(connectionCount()).toBe(10);
 });
 
-test('after a connection that failed the name is asked for anew', async () => {
+test('after a connection that failed the name is looked up again', async () => {
   const certificate = makeCertificate(['localhost']);
   const stranger = makeCertificate(['localhost']);
   const { port } = await startReceiver((_request, response) => void response.end(), certificate);
@@ -109,7 +109,7 @@ test('after a connection that failed the name is asked for anew', async () => {
   const send = makeSender({ lookup: refused.lookup, ca: certificate.cert, keepNamesMs: 60_000 });
   expect(['connection_refused', 'host_unreachable']).toContain(await send(url));
   expect(await send(url)).toBe(200);
-  expect(refused.asked).toHaveLength(2);
+  expect(refused.hosts).toHaveLength(2);
   const distrusted = lookupOf(['127.0.0.1']);
   const sendDistrusting = makeSender({
     lookup: distrusted.lookup,
@@ -118,7 +118,7 @@ test('after a connection that failed the name is asked for anew', async () => {
   });
   expect(await sendDistrusting(url)).toBe('tls_certificate');
   expect(await sendDistrusting(url)).toBe('tls_certificate');
-  expect(distrusted.asked).toHaveLength(2);
+  expect(distrusted.hosts).toHaveLength(2);
 });
 
 describe.runIf(process.platform === 'linux')('a name that is pointed to this machine', () => {
@@ -142,7 +142,7 @@ describe.runIf(process.platform === 'linux')('a name that is pointed to this mac
     return { victim, publicServer, ca: certificate.cert, url: `https://rebind.example:${victim.port}/` };
   }
 
-  test('while its answer is kept reaches the address that was judged, and afterwards nothing', async () => {
+  test('while its address is cached reaches the address that was judged, and afterwards nothing', async () => {
     const { victim, ca, url } = await startBoth();
     const { nameServers, queries } = await startNameServer((_name, earlier) =>
       earlier === 0 ? [publicAddress] : ['127.0.0.1'],
@@ -166,29 +166,29 @@ describe.runIf(process.platform === 'linux')('a name that is pointed to this mac
     expect(victim.connectionCount()).toBe(0);
   });
 
-  test('among others, is not dialled from a kept answer either, even when they no longer listen', async () => {
+  test('among others, is not dialled from the cache either, even when they no longer listen', async () => {
     const { victim, publicServer, ca, url } = await startBoth();
     for (const addresses of [
       ['127.0.0.1', publicAddress],
       [publicAddress, '127.0.0.1'],
     ]) {
-      const { lookup, asked } = lookupOf(addresses);
+      const { lookup, hosts } = lookupOf(addresses);
       const send = makeSender({ guard: judging, lookup, ca, keepNamesMs: 60_000 });
       expect(await send(url)).toBe(200);
       expect(await send(url)).toBe(200);
-      expect(asked).toHaveLength(1);
+      expect(hosts).toHaveLength(1);
     }
-    const { lookup, asked } = lookupOf([publicAddress, '127.0.0.1']);
+    const { lookup, hosts } = lookupOf([publicAddress, '127.0.0.1']);
     const send = makeSender({ guard: judging, lookup, ca, keepNamesMs: 60_000 });
     expect(await send(url)).toBe(200);
     publicServer.close();
     publicServer.closeAllConnections();
     expect(await send(url)).toBe('connection_refused');
-    expect(asked).toHaveLength(1);
+    expect(hosts).toHaveLength(1);
     expect(victim.connectionCount()).toBe(0);
   });
 
-  test('is judged at every connection, also where the answer is a kept one', async () => {
+  test('is judged at every connection, also where the address is a cached one', async () => {
     const { victim, ca, url } = await startBoth();
     let isRefused = false;
     const judged: string[] = [];
@@ -199,15 +199,15 @@ describe.runIf(process.platform === 'linux')('a name that is pointed to this mac
         return !isRefused && judging.checkAddress(found, host);
       },
     };
-    const { lookup, asked } = lookupOf([publicAddress]);
+    const { lookup, hosts } = lookupOf([publicAddress]);
     const send = makeSender({ guard: changing, lookup, ca, keepNamesMs: 60_000 });
     expect(await send(url)).toBe(200);
     expect(await send(url)).toBe(200);
-    // The answer, then the address that the socket has; for each connection.
+    // The resolved address, then the address of the socket; for each connection.
     expect(judged).toEqual(Array.from({ length: 4 }, () => publicAddress));
     isRefused = true;
     expect(await send(url)).toBe('blocked_address');
-    expect(asked).toHaveLength(1);
+    expect(hosts).toHaveLength(1);
     expect(victim.connectionCount()).toBe(0);
   });
 });

@@ -20,7 +20,7 @@ function writeHosts(text: string): { path: string; change: (text: string) => voi
   return { path, change: (changed) => writeFileSync(path, changed) };
 }
 
-test('both families are asked for, and IPv6 comes first', async () => {
+test('both families are queried, and IPv6 comes first', async () => {
   const { nameServers } = await startNameServer(() => [four, six]);
   expect(await createResolver({ nameServers })('both.test').addresses).toEqual([
     { address: six, family: 6 },
@@ -48,7 +48,7 @@ test.each([4, 6] as const)(
     );
     const startedAt = performance.now();
     expect(await find(createResolver({ nameServers }), 'half.test')).toEqual([silent === 4 ? six : four]);
-    // Six tries would take 22 s.
+    // Six attempts would take 22 s.
     expect(performance.now() - startedAt).toBeLessThan(15_000);
   },
 );
@@ -80,7 +80,7 @@ test('a lookup that is canceled ends at once, and the next ones are not disturbe
   }
 });
 
-test('a name is asked for as it is, without search domains', async () => {
+test('a name is looked up as it is, without search domains', async () => {
   const { nameServers, queries } = await startNameServer(() => 'nxdomain');
   await expect(createResolver({ nameServers })('short').addresses).rejects.toThrow();
   expect(queries).toEqual(['short']);

@@ -13,13 +13,13 @@ const open: AddressGuard = {
   checkAddress: () => true,
 };
 
-/** What an attempt to `https://hook.test` comes to at a port of this machine. */
+/** What an attempt to `https://receiver.test` comes to at a port of this machine. */
 async function send(port: number, ca?: string): Promise<{ code: string; detail: string | undefined }> {
   const { lookup } = lookupOf(['127.0.0.1']);
   const sender = createSender({ guard: open, timeoutMs: 5_000, lookup, ca });
   onTestFinished(() => sender.close());
   const request = { accountId: 'acc_1', headers: {}, body: Buffer.from('{}') };
-  const result = await sender.send({ ...request, url: `https://hook.test:${port}/` });
+  const result = await sender.send({ ...request, url: `https://receiver.test:${port}/` });
   if (result.kind === 'responded') throw new Error(`response ${result.statusCode}`);
   return { code: result.code, detail: result.detail };
 }
@@ -44,8 +44,8 @@ test('a chain without its intermediate certificate is called incomplete; with it
   const root = issueAuthority('root');
   const between = issueAuthority('between', root);
   const leaf = issueCertificate({
-    commonName: 'hook.test',
-    extensions: serverFor('hook.test'),
+    commonName: 'receiver.test',
+    extensions: serverFor('receiver.test'),
     issuer: between,
   });
   expect(await sendTo(leaf, root.cert)).toEqual(says('tls_certificate', /chain is incomplete.*full chain/));
@@ -60,22 +60,22 @@ test('a chain without its intermediate certificate is called incomplete; with it
   );
 });
 
-test('expired, not valid yet, and self-signed are told apart', async () => {
-  const expired = makeCertificate(['hook.test'], new Date(Date.now() - hour));
+test('expired, not valid yet, and self-signed have different messages', async () => {
+  const expired = makeCertificate(['receiver.test'], new Date(Date.now() - hour));
   expect(await sendTo(expired, expired.cert)).toEqual(says('tls_certificate', /has expired.*Renew it/));
   const early = makeCertificate(
-    ['hook.test'],
+    ['receiver.test'],
     new Date(Date.now() + 48 * hour),
     new Date(Date.now() + 24 * hour),
   );
   expect(await sendTo(early, early.cert)).toEqual(says('tls_certificate', /not valid yet/));
-  expect(await sendTo(makeCertificate(['hook.test']))).toEqual(says('tls_certificate', /self-signed/));
+  expect(await sendTo(makeCertificate(['receiver.test']))).toEqual(says('tls_certificate', /self-signed/));
 });
 
 test('a certificate for another name: the names that it has are listed', async () => {
   const misnamed = makeCertificate(['other.test', '*.shop.test']);
   expect(await sendTo(misnamed, misnamed.cert)).toEqual(
-    says('tls_certificate', /not for hook\.test: it is for other\.test, \*\.shop\.test\./),
+    says('tls_certificate', /not for receiver\.test: it is for other\.test, \*\.shop\.test\./),
   );
   const many = makeCertificate(Array.from({ length: 8 }, (_, index) => `n${index}.test`));
   expect(await sendTo(many, many.cert)).toEqual(
@@ -89,8 +89,8 @@ test('a certificate for another name: the names that it has are listed', async (
 test('a weak signature, a name that its authority may not name, and a wrong purpose', async () => {
   const root = issueAuthority('root');
   const weak = issueCertificate({
-    commonName: 'hook.test',
-    extensions: serverFor('hook.test'),
+    commonName: 'receiver.test',
+    extensions: serverFor('receiver.test'),
     issuer: root,
     digest: 'sha1',
   });
@@ -99,14 +99,14 @@ test('a weak signature, a name that its authority may not name, and a wrong purp
   );
   const limited = issueAuthority('limited', undefined, 'nameConstraints=permitted;DNS:allowed.test');
   const outside = issueCertificate({
-    commonName: 'hook',
-    extensions: serverFor('hook.test'),
+    commonName: 'receiver',
+    extensions: serverFor('receiver.test'),
     issuer: limited,
   });
   expect(await sendTo(outside, limited.cert)).toEqual(says('tls_certificate', /name constraints/));
   const client = issueCertificate({
-    commonName: 'hook.test',
-    extensions: ['extendedKeyUsage=clientAuth', 'subjectAltName=DNS:hook.test'],
+    commonName: 'receiver.test',
+    extensions: ['extendedKeyUsage=clientAuth', 'subjectAltName=DNS:receiver.test'],
     issuer: root,
   });
   expect(await sendTo(client, root.cert)).toEqual(says('tls_certificate', /not meant for servers/));
@@ -116,7 +116,7 @@ test('a weak signature, a name that its authority may not name, and a wrong purp
 test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   'a receiver that requires a client certificate, by %s',
   async (version) => {
-    const certificate = makeCertificate(['hook.test']);
+    const certificate = makeCertificate(['receiver.test']);
     const options = { requestCert: true, rejectUnauthorized: true, minVersion: version, maxVersion: version };
     expect(await sendTo({ ...certificate, ...options }, certificate.cert)).toEqual(
       says('tls_failure', /requires a client certificate, and this service sends none/),
@@ -125,7 +125,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
 );
 
 test('no version or cipher in common', async () => {
-  const certificate = makeCertificate(['hook.test']);
+  const certificate = makeCertificate(['receiver.test']);
   const old = {
     minVersion: 'TLSv1',
     maxVersion: 'TLSv1.1',
@@ -179,9 +179,9 @@ test.each([
     /handshake failed \(tlsv1 alert internal error\)/,
   ],
 ] as const)('%s %s', (code, message, expected, detail) => {
-  expect(describeTlsFailure({ code, message }, 'hook.test')).toEqual(says(expected, detail));
+  expect(describeTlsFailure({ code, message }, 'receiver.test')).toEqual(says(expected, detail));
 });
 
 test('what is no fault of TLS is left alone', () => {
-  expect(describeTlsFailure({ code: 'ECONNREFUSED', message: 'connect' }, 'hook.test')).toBeNull();
+  expect(describeTlsFailure({ code: 'ECONNREFUSED', message: 'connect' }, 'receiver.test')).toBeNull();
 });

@@ -33,7 +33,7 @@ test('names and descriptions hold no hidden character, wherever one stands', () 
   }
 });
 
-test('what a command prints of foreign text neither steers the terminal nor forges a line', () => {
+test('foreign text in the output of a command neither controls the terminal nor forges a line', () => {
   const attempt = {
     id: 'att_1',
     number: 1,

@@ -15,7 +15,7 @@ function makeSender(options: Partial<SenderOptions> = {}): (url: string) => Prom
   return (url) => sender.send({ url, accountId: 'acc_1', headers, body: Buffer.from('{"a":1}') });
 }
 
-function answered(result: SendResult): Extract<SendResult, { kind: 'responded' }> {
+function responseOf(result: SendResult): Extract<SendResult, { kind: 'responded' }> {
   if (result.kind === 'failed') throw new Error(`failed: ${result.code}`);
   return result;
 }
@@ -31,15 +31,15 @@ test('the request arrives as it was given', async () => {
       response.end('thanks');
     });
   });
-  const result = await makeSender()(`${origin}/hook/ü?a=1&b=%20`);
+  const result = await makeSender()(`${origin}/events/ü?a=1&b=%20`);
   expect(result).toMatchObject({ kind: 'responded', statusCode: 200, truncated: false });
-  expect(answered(result).body.toString()).toBe('thanks');
+  expect(responseOf(result).body.toString()).toBe('thanks');
   expect(result.startedAt.getTime()).toBeGreaterThan(Date.now() - 10_000);
   expect(result.durationMs).toBeLessThan(20_000);
   expect(seen).toEqual([
     {
       method: 'POST',
-      url: '/hook/%C3%BC?a=1&b=%20',
+      url: '/events/%C3%BC?a=1&b=%20',
       headers: {
         host: `127.0.0.1:${port}`,
         connection: 'keep-alive',
@@ -62,9 +62,14 @@ test('the bytes on the wire are the caller’s, and three headers of the client�
   const sender = createSender({ guard, timeoutMs: 2_000 });
   onTestFinished(() => sender.close());
   const headers = { 'Content-Type': 'application/json', 'X-FLTR-Event': 'é', 'webhook-id': 'evt_1' };
-  await sender.send({ url: `${origin}/hook?a=1`, accountId: 'acc_1', headers, body: Buffer.from('{"ü":1}') });
+  await sender.send({
+    url: `${origin}/events?a=1`,
+    accountId: 'acc_1',
+    headers,
+    body: Buffer.from('{"ü":1}'),
+  });
   const lines = [
-    'POST /hook?a=1 HTTP/1.1',
+    'POST /events?a=1 HTTP/1.1',
     `host: 127.0.0.1:${port}`,
     'connection: keep-alive',
     'Content-Type: application/json',
@@ -76,14 +81,14 @@ test('the bytes on the wire are the caller’s, and three headers of the client�
 });
 
 test.each([200, 204, 299, 301, 302, 307, 308, 400, 404, 410, 429, 500, 503, 599])(
-  '%i is an answer, and its headers are seen',
+  '%i is a response, and its headers are seen',
   async (statusCode) => {
     const redirected = await startReceiver((_request, response) => void response.end());
     const { origin } = await startReceiver((_request, response) => {
       response.writeHead(statusCode, { 'Retry-After': '30', Location: `${redirected.origin}/elsewhere` });
       response.end();
     });
-    const result = answered(await makeSender()(origin));
+    const result = responseOf(await makeSender()(origin));
     expect(result.statusCode).toBe(statusCode);
     expect(result.headers['retry-after']).toBe('30');
     await sleep(20);
@@ -99,22 +104,25 @@ test('over TLS: the host is named (SNI) and its certificate checked', async () =
     response.end('secret thanks');
   }, certificate);
   const send = makeSender({ ca: certificate.cert });
-  expect(answered(await send(`https://localhost:${port}/`)).body.toString()).toBe('secret thanks');
-  expect(answered(await send(`https://127.0.0.1:${port}/`)).statusCode).toBe(200);
+  expect(responseOf(await send(`https://localhost:${port}/`)).body.toString()).toBe('secret thanks');
+  expect(responseOf(await send(`https://127.0.0.1:${port}/`)).statusCode).toBe(200);
   expect(names).toEqual(['localhost', false]);
 });
 
-test.each(['100 Continue', '102 Processing', '103 Early Hints'])('%s is not the answer', async (interim) => {
-  const { origin } = await startRawReceiver((socket) => {
-    socket.on('data', () => {
-      socket.write(`HTTP/1.1 ${interim}\r\n\r\n`);
-      setTimeout(() => {
-        socket.write(`HTTP/1.1 ${interim}\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n`);
-      }, 20);
+test.each(['100 Continue', '102 Processing', '103 Early Hints'])(
+  '%s is not the response',
+  async (interim) => {
+    const { origin } = await startRawReceiver((socket) => {
+      socket.on('data', () => {
+        socket.write(`HTTP/1.1 ${interim}\r\n\r\n`);
+        setTimeout(() => {
+          socket.write(`HTTP/1.1 ${interim}\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n`);
+        }, 20);
+      });
     });
-  });
-  expect(answered(await makeSender()(origin)).statusCode).toBe(201);
-});
+    expect(responseOf(await makeSender()(origin)).statusCode).toBe(201);
+  },
+);
 
 const okay = 'Content-Length: 2\r\n\r\nok';
 
@@ -146,7 +154,7 @@ test.each([
     });
     const send = makeSender();
     for (let n = 0; n < 2; n += 1) {
-      const result = answered(await send(origin));
+      const result = responseOf(await send(origin));
       expect(result).toMatchObject({ statusCode: 200, truncated: false, headers });
       expect(result.body.toString()).toBe('ok');
     }
@@ -164,14 +172,14 @@ test('interim responses are passed over wherever packets are cut', async () => {
   });
   const send = makeSender({ connectionsPerOrigin: 2 * text.length, timeoutMs: 10_000 });
   const results = await Promise.all(Array.from(text, (_character, at) => send(`${origin}/${at}`)));
-  expect(results.map((result) => answered(result).body.toString())).toEqual(Array.from(text, () => 'ok'));
+  expect(results.map((result) => responseOf(result).body.toString())).toEqual(Array.from(text, () => 'ok'));
 });
 
 test('304 has no body, whatever its length says', async () => {
   const { origin } = await startRawReceiver((socket) => {
     socket.on('data', () => socket.write('HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n'));
   });
-  expect(answered(await makeSender()(origin))).toMatchObject({ statusCode: 304, truncated: false });
+  expect(responseOf(await makeSender()(origin))).toMatchObject({ statusCode: 304, truncated: false });
 });
 
 test('a body that ends with the connection is truncated where the connection was reset', async () => {
@@ -181,7 +189,7 @@ test('a body that ends with the connection is truncated where the connection was
       setTimeout(() => socket.resetAndDestroy(), 30);
     });
   });
-  const result = answered(await makeSender()(origin));
+  const result = responseOf(await makeSender()(origin));
   expect(result).toMatchObject({ statusCode: 200, truncated: true });
   expect(result.body.toString()).toBe('half');
 });
@@ -193,17 +201,17 @@ test.each([
   const { origin } = await startRawReceiver((socket) => {
     socket.on('data', () => socket.write(`HTTP/1.1 200 OK\r\n${rest}`));
   });
-  const result = answered(await makeSender()(origin));
+  const result = responseOf(await makeSender()(origin));
   expect(result).toMatchObject({ statusCode: 200, truncated });
   expect(result.body.toString()).toBe('ok');
 });
 
-test('a body without end is cut at the deadline, and the answer stands', async () => {
+test('a body without end is cut at the deadline, and the response stands', async () => {
   const { origin } = await startReceiver((_request, response) => {
     const timer = setInterval(() => response.write('more '), 20);
     response.on('close', () => clearInterval(timer));
   });
-  const result = answered(await makeSender({ timeoutMs: 400 })(origin));
+  const result = responseOf(await makeSender({ timeoutMs: 400 })(origin));
   expect(result).toMatchObject({ statusCode: 200, truncated: true });
   expect(result.body.toString()).toMatch(/^(more )+$/);
   expect(result.durationMs).toBeGreaterThan(350);
@@ -215,7 +223,7 @@ test.each([
   [16 * 1024 + 1, true],
 ])('of a body of %i bytes 16 KiB are kept, truncated: %s', async (size, truncated) => {
   const { origin } = await startReceiver((_request, response) => void response.end('x'.repeat(size)));
-  const result = answered(await makeSender()(origin));
+  const result = responseOf(await makeSender()(origin));
   expect(result.truncated).toBe(truncated);
   expect(result.body.length).toBe(16 * 1024);
 });
@@ -237,7 +245,7 @@ test('a body of 1 GiB costs neither time nor memory, and ends its connection', a
     });
   });
   const before = process.memoryUsage.rss();
-  const result = answered(await makeSender()(origin));
+  const result = responseOf(await makeSender()(origin));
   expect(result).toMatchObject({ statusCode: 200, truncated: true });
   expect(result.body.length).toBe(16 * 1024);
   // Not only cut at the deadline.
@@ -246,14 +254,14 @@ test('a body of 1 GiB costs neither time nor memory, and ends its connection', a
   await closed;
 });
 
-test('a body that breaks off is truncated, and the answer stands', async () => {
+test('a body that breaks off is truncated, and the response stands', async () => {
   const { origin } = await startRawReceiver((socket) => {
     socket.once('data', () => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
       setTimeout(() => socket.resetAndDestroy(), 30);
     });
   });
-  const result = answered(await makeSender()(origin));
+  const result = responseOf(await makeSender()(origin));
   expect(result).toMatchObject({ statusCode: 200, truncated: true });
   expect(result.body.toString()).toBe('half');
 });
@@ -264,7 +272,7 @@ test('a compressed body is not inflated', async () => {
     response.writeHead(200, { 'Content-Encoding': 'gzip' });
     response.end(bomb);
   });
-  const result = answered(await makeSender()(origin));
+  const result = responseOf(await makeSender()(origin));
   expect(result.body.equals(bomb.subarray(0, 16 * 1024))).toBe(true);
 });
 
@@ -275,7 +283,7 @@ test('of many headers 64 are kept, Retry-After among them', async () => {
     response.setHeader('retry-after', '9');
     response.writeHead(503).end();
   });
-  const { headers } = answered(await makeSender()(origin));
+  const { headers } = responseOf(await makeSender()(origin));
   expect(Object.keys(headers)).toHaveLength(64);
   expect(headers['retry-after']).toBe('9');
 });
@@ -286,7 +294,7 @@ test('of long headers 8 KiB are kept', async () => {
     response.setHeader('via', ['one', 'two']);
     response.end();
   });
-  const { headers } = answered(await makeSender()(origin));
+  const { headers } = responseOf(await makeSender()(origin));
   expect(JSON.stringify(headers).length).toBeLessThan(8.5 * 1024);
   expect(headers['x-0']).toHaveLength(1_000);
   expect(headers['via']).toBe('one, two');

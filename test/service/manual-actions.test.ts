@@ -9,12 +9,12 @@ import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
-let answerWith = 200;
+let responseStatus = 200;
 beforeAll(async () => {
   [service, receiver] = await Promise.all([
     startService({ FLTR_ATTEMPT_TIMEOUT_MS: '3000', FLTR_DELIVERIES_PER_HOUR: '250' }),
     startReceiver((request, response) => {
-      if (!request.path.includes('hangs')) response.writeHead(answerWith).end();
+      if (!request.path.includes('hangs')) response.writeHead(responseStatus).end();
     }),
   ]);
 });
@@ -22,28 +22,28 @@ afterAll(() => stopAll(service, receiver));
 afterEach(async () => {
   const { body } = await service.call<{ data: { webhook_id: string }[] }>('GET', '/v1/webhooks');
   for (const { webhook_id: id } of body.data) await service.call('DELETE', `/v1/webhooks/${id}`);
-  answerWith = 200;
+  responseStatus = 200;
   receiver.requests.length = 0;
 });
 
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1000).toISOString();
 
 test('a waiting delivery is rescheduled: row, timeline and timer say so, and then it goes', async () => {
-  answerWith = 503;
+  responseStatus = 503;
   await service.newWebhook(receiver.url);
   const id = await publishOne(service);
   await waitForStatus(service, id, 'retrying');
   const later = inSeconds(7200);
-  const answer = await service.call<{ next_attempt_at: string }>('PATCH', `/v1/deliveries/${id}`, {
+  const response = await service.call<{ next_attempt_at: string }>('PATCH', `/v1/deliveries/${id}`, {
     next_attempt_at: later,
   });
-  expect([answer.status, answer.body.next_attempt_at]).toEqual([200, later]);
+  expect([response.status, response.body.next_attempt_at]).toEqual([200, later]);
   const moved = await until(
     () => readDelivery(service, id),
     ({ timeline }) => timeline.some((entry) => entry.type === 'wait' && entry.reason === 'rescheduled'),
   );
   expect(moved).toMatchObject({ status: 'retrying', next_attempt_at: later });
-  answerWith = 200;
+  responseStatus = 200;
   await service.call('PATCH', `/v1/deliveries/${id}`, { next_attempt_at: inSeconds(2) });
   const delivered = await waitForStatus(service, id, 'delivered', 2);
   const signals = delivered.timeline.filter((entry) => entry.type === 'signal');
@@ -94,7 +94,7 @@ const waitForRow = (id: string, status: string) =>
   );
 
 test('activating can discard what is held', async () => {
-  answerWith = 503;
+  responseStatus = 503;
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const waiting = await publishOne(service);
   await waitForStatus(service, waiting, 'retrying');
@@ -216,11 +216,11 @@ test('a Slack-compatible target gets a text, signed like any body', async () => 
 });
 
 test('each attempt says what it sent and where to, whatever becomes of the webhook since', async () => {
-  answerWith = 503;
+  responseStatus = 503;
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url, { format: 'slack' });
   const id = await publishOne(service);
   await waitForStatus(service, id, 'retrying');
-  answerWith = 200;
+  responseStatus = 200;
   const moved = `${receiver.url}/moved`;
   await service.call('PATCH', `/v1/webhooks/${webhookId}`, { url: moved, format: 'fltr' });
   await service.call('POST', `/v1/deliveries/${id}/retry`);
