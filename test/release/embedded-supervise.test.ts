@@ -172,7 +172,7 @@ test('a server that ends by itself is started again, but not after a stop', asyn
   expect([starts(), fatal]).toEqual([3, []]);
 });
 
-test('one that ends again and again is given up, with what to do', async () => {
+test('a server that ends again and again is given up, with what to do', async () => {
   const { kept, fatal, starts } = await keep('hopeless', () => 'exit 7');
   await until(() => fatal.length > 0);
   expect(fatal).toEqual([
@@ -218,7 +218,7 @@ test('a start that fails is tried again, and so often only', async () => {
   ]);
 });
 
-test('one that comes back at another address is stopped', async () => {
+test('a server that comes back at another address is stopped', async () => {
   let calls = 0;
   const { fatal } = await keep('moved', (start) => (start === 1 ? 'exit 7' : serve), {
     addressOf: () => `127.0.0.1:${(calls += 1)}`,

@@ -78,7 +78,7 @@ afterAll(() => {
   rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
 });
 
-test('two that start at the same moment take different ports, and neither takes the other for itself', async () => {
+test('two servers that start at the same moment use different ports, and neither takes the other for itself', async () => {
   const folders = ['a', 'b'].map((name) => join(dataDir, name));
   const both = await Promise.all(folders.map((folder) => start({ dataDir: folder })));
   expect(new Set(both.flatMap((server) => [server.address, server.uiUrl])).size).toBe(4);

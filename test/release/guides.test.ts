@@ -107,7 +107,7 @@ async function runGuide(path: string): Promise<number> {
   }
 }
 
-test.each(guides)('%s shows what happens', { timeout: 180_000 }, async (path) => {
+test.each(guides)('the commands and responses of %s are true', { timeout: 180_000 }, async (path) => {
   const shells = blocksOf(path).filter(({ language }) => language === 'sh');
   expect(await runGuide(path)).toBe(shells.length);
 });

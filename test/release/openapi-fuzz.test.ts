@@ -91,7 +91,7 @@ test('what /openapi.json says of each call is true, whatever is sent', async () 
   expect(report).toContain('Seed: 1');
 }, 250_000);
 
-test('the same of things that are there', async () => {
+test('what /openapi.json says of each call is also true with existing objects', async () => {
   const webhook = await service.newWebhook(receiver.url);
   const event = await service.publish();
   const ids = {

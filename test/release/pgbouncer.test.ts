@@ -59,7 +59,7 @@ test('PgBouncer with transaction pooling is refused at the start, in a sentence'
   expect(await refusal(asDocumented, 'migrate')).toContain('prepared statements are missing');
 });
 
-test('session pooling as documented works', async () => {
+test('PgBouncer with session pooling works as documented', async () => {
   await setForRole();
   const receiver = await startReceiver();
   onTestFinished(() => receiver.close());

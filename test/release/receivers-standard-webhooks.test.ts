@@ -81,7 +81,7 @@ afterAll(async () => {
 });
 
 describe.each(libraries)('a real delivery, verified by $name', ({ verify }) => {
-  it('is accepted', async () => {
+  it('the Standard Webhooks library accepts it', async () => {
     const event = await verify(secret, headers, body);
     expect(event).toEqual(JSON.parse(body.toString()));
     expect(event).toMatchObject({ id: headers['webhook-id'], event: 'document.processed' });

@@ -103,7 +103,7 @@ test('the schema is upgraded over lean, and full leaves what an untouched databa
   expect(await indexesOf('upgraded')).toEqual(untouched);
 });
 
-test('custom attributes: what is in use stays, and all Keyword columns until two are known', async () => {
+test('visibility-lean keeps the columns of custom attributes in use, and all Keyword columns until two are known', async () => {
   await schema('custom');
   const keywords = Array.from({ length: 10 }, (_, index) => `Keyword${String(index + 1).padStart(2, '0')}`);
   const client = await openClient(urlOf(postgres.url, 'custom'));
@@ -129,7 +129,7 @@ test('custom attributes: what is in use stays, and all Keyword columns until two
   expect(await namesOf('custom')).toEqual(keptFor(['Int02', 'Text01', 'Keyword04', 'Keyword09']));
 });
 
-test('full finishes what an interrupted run left half made', async () => {
+test('visibility-full finishes what an interrupted run left half made', async () => {
   await schema('interrupted');
   const untouched = await indexesOf('interrupted');
   const client = await openClient(urlOf(postgres.url, 'interrupted'));
@@ -144,14 +144,14 @@ test('full finishes what an interrupted run left half made', async () => {
   expect(await indexesOf('interrupted')).toEqual(untouched);
 });
 
-test('lean refuses a schema that it does not know, and changes nothing', async () => {
+test('visibility-lean refuses a schema that it does not know, and changes nothing', async () => {
   await schema('too_old', '1.5');
   const before = await namesOf('too_old');
   await expect(run('lean', 'too_old')).rejects.toThrow(/older than 1\.9 .*upgrade it first/);
   expect(await namesOf('too_old')).toEqual(before);
 });
 
-test('the two files name the same indexes', () => {
+test('visibility-lean and visibility-full name the same indexes', () => {
   const names = (file: string) =>
     [
       ...readFileSync(join(packageRoot, `docs/temporal/visibility-${file}.sql`), 'utf8').matchAll(
@@ -162,162 +162,171 @@ test('the two files name the same indexes', () => {
   expect(names('lean')).toHaveLength(61);
 });
 
-test('the service on a real server, upgraded over lean and lean again', { timeout: 240_000 }, async () => {
-  await schema('temporal_visibility', oldestVersion);
-  await run('lean', 'temporal_visibility');
-  let server: TemporalServer | undefined;
-  let temporal: Temporal | undefined;
-  let service: Service | undefined;
-  let receiver: Receiver | undefined;
-  try {
-    const options = { dataDir, databaseUrl: postgres.url, env, report };
-    server = await startTemporalServer(options);
-    temporal = createTemporal({ address: server.address, tls: false }, 'default');
-    const { client } = temporal;
-    const { workflowService } = temporal.connection;
-    const ids = async (query: string) => {
-      const found: string[] = [];
-      for await (const { workflowId } of client.workflow.list({ query })) found.push(workflowId);
-      return found.sort();
-    };
+test(
+  'the service works on a real server that was upgraded over lean, and lean again',
+  { timeout: 240_000 },
+  async () => {
+    await schema('temporal_visibility', oldestVersion);
+    await run('lean', 'temporal_visibility');
+    let server: TemporalServer | undefined;
+    let temporal: Temporal | undefined;
+    let service: Service | undefined;
+    let receiver: Receiver | undefined;
+    try {
+      const options = { dataDir, databaseUrl: postgres.url, env, report };
+      server = await startTemporalServer(options);
+      temporal = createTemporal({ address: server.address, tls: false }, 'default');
+      const { client } = temporal;
+      const { workflowService } = temporal.connection;
+      const ids = async (query: string) => {
+        const found: string[] = [];
+        for await (const { workflowId } of client.workflow.list({ query })) found.push(workflowId);
+        return found.sort();
+      };
 
-    // The server gives our attributes columns at random; their indexes stay, the others go.
-    const { config } = await workflowService.describeNamespace({ namespace: 'default' });
-    const aliases = config?.customSearchAttributeAliases ?? {};
-    expect(Object.values(aliases).sort()).toEqual(Object.keys(searchAttributes).sort());
-    expect(await namesOf('temporal_visibility')).toEqual(keptFor(Object.keys(aliases)));
+      // The server gives our attributes columns at random; their indexes stay, the others go.
+      const { config } = await workflowService.describeNamespace({ namespace: 'default' });
+      const aliases = config?.customSearchAttributeAliases ?? {};
+      expect(Object.values(aliases).sort()).toEqual(Object.keys(searchAttributes).sort());
+      expect(await namesOf('temporal_visibility')).toEqual(keptFor(Object.keys(aliases)));
 
-    let responseStatus = 200;
-    receiver = await startReceiver((_request, response) => response.writeHead(responseStatus).end());
-    service = await startService({
-      TEMPORAL_ADDRESS: server.address,
-      TEMPORAL_NAMESPACE: 'default',
-      FLTR_AUTO_DISABLE_EVERY_SECONDS: '1',
-    });
-    const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
-    const { id: eventId, deliveries } = await service.publish();
-    const delivered = deliveries[0]?.id ?? '';
-    await until(
-      () => readDelivery(service as Service, delivered),
-      ({ status }) => status === 'delivered',
-    );
-
-    // Listing by each of our attributes, and by Temporal's own.
-    const values: Record<keyof typeof searchAttributes, string> = {
-      FltrAccount: service.accountId,
-      FltrEventType: 'document.deleted',
-      FltrDelivery: delivered,
-      FltrEvent: eventId,
-      FltrWebhook: webhookId,
-    };
-    const completed = `WorkflowType = 'deliverEvent' and ExecutionStatus = 'Completed'`;
-    await until(
-      () => ids(completed),
-      (found) => found.length === 1,
-    );
-    for (const [name, value] of Object.entries(values)) {
-      expect(await ids(`${name} = '${value}' and ${completed}`), name).toEqual([delivered]);
-      expect(await ids(`${name} = 'none'`), name).toEqual([]);
-    }
-    expect(await ids(`WorkflowId = '${delivered}'`)).toEqual([delivered]);
-    expect((await client.workflow.count(`FltrAccount = '${service.accountId}'`)).count).toBe(1);
-
-    // A filter on a column without an index is slower, and as right.
-    expect(await ids(`TaskQueue = 'fltr-webhooks' and HistoryLength > 2 and ${completed}`)).toEqual([
-      delivered,
-    ]);
-
-    // Schedules: made by the service, run, listed, filtered, paused.
-    const scheduled = await until(
-      () => ids(`TemporalScheduledById is not null and ExecutionStatus = 'Completed'`),
-      (found) => found.length > 0,
-    );
-    expect(scheduled[0]).toMatch(/^[\w-]+-\d{4}-\d\d-\d\dT/);
-    const schedules = async (query?: string) => {
-      const found: string[] = [];
-      for await (const { scheduleId } of client.schedule.list(query === undefined ? {} : { query }))
-        found.push(scheduleId);
-      return found.sort();
-    };
-    const all = await until(
-      () => schedules(),
-      (found) => found.length >= 2,
-    );
-    const paused = all[0] ?? '';
-    await client.schedule.getHandle(paused).pause('test');
-    await until(
-      () => schedules('TemporalSchedulePaused = true'),
-      (found) => found.length === 1 && found[0] === paused,
-    );
-    expect(await schedules('TemporalSchedulePaused = false')).toEqual(all.slice(1));
-
-    // A batch job, chosen by our attribute: the next attempts of all that wait are made now.
-    responseStatus = 503;
-    const waiting = [await publishOne(service), await publishOne(service), await publishOne(service)].sort();
-    const query = `FltrWebhook = '${webhookId}' and ExecutionStatus = 'Running'`;
-    await until(
-      () => ids(query),
-      (found) => found.length === 3,
-    );
-    expect(await ids(query)).toEqual(waiting);
-    for (const id of waiting)
+      let responseStatus = 200;
+      receiver = await startReceiver((_request, response) => response.writeHead(responseStatus).end());
+      service = await startService({
+        TEMPORAL_ADDRESS: server.address,
+        TEMPORAL_NAMESPACE: 'default',
+        FLTR_AUTO_DISABLE_EVERY_SECONDS: '1',
+      });
+      const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
+      const { id: eventId, deliveries } = await service.publish();
+      const delivered = deliveries[0]?.id ?? '';
       await until(
-        () => readDelivery(service as Service, id),
+        () => readDelivery(service as Service, delivered),
+        ({ status }) => status === 'delivered',
+      );
+
+      // Listing by each of our attributes, and by Temporal's own.
+      const values: Record<keyof typeof searchAttributes, string> = {
+        FltrAccount: service.accountId,
+        FltrEventType: 'document.deleted',
+        FltrDelivery: delivered,
+        FltrEvent: eventId,
+        FltrWebhook: webhookId,
+      };
+      const completed = `WorkflowType = 'deliverEvent' and ExecutionStatus = 'Completed'`;
+      await until(
+        () => ids(completed),
+        (found) => found.length === 1,
+      );
+      for (const [name, value] of Object.entries(values)) {
+        expect(await ids(`${name} = '${value}' and ${completed}`), name).toEqual([delivered]);
+        expect(await ids(`${name} = 'none'`), name).toEqual([]);
+      }
+      expect(await ids(`WorkflowId = '${delivered}'`)).toEqual([delivered]);
+      expect((await client.workflow.count(`FltrAccount = '${service.accountId}'`)).count).toBe(1);
+
+      // A filter on a column without an index is slower, and as right.
+      expect(await ids(`TaskQueue = 'fltr-webhooks' and HistoryLength > 2 and ${completed}`)).toEqual([
+        delivered,
+      ]);
+
+      // Schedules: made by the service, run, listed, filtered, paused.
+      const scheduled = await until(
+        () => ids(`TemporalScheduledById is not null and ExecutionStatus = 'Completed'`),
+        (found) => found.length > 0,
+      );
+      expect(scheduled[0]).toMatch(/^[\w-]+-\d{4}-\d\d-\d\dT/);
+      const schedules = async (query?: string) => {
+        const found: string[] = [];
+        for await (const { scheduleId } of client.schedule.list(query === undefined ? {} : { query }))
+          found.push(scheduleId);
+        return found.sort();
+      };
+      const all = await until(
+        () => schedules(),
+        (found) => found.length >= 2,
+      );
+      const paused = all[0] ?? '';
+      await client.schedule.getHandle(paused).pause('test');
+      await until(
+        () => schedules('TemporalSchedulePaused = true'),
+        (found) => found.length === 1 && found[0] === paused,
+      );
+      expect(await schedules('TemporalSchedulePaused = false')).toEqual(all.slice(1));
+
+      // A batch job, chosen by our attribute: the next attempts of all that wait are made now.
+      responseStatus = 503;
+      const waiting = [
+        await publishOne(service),
+        await publishOne(service),
+        await publishOne(service),
+      ].sort();
+      const query = `FltrWebhook = '${webhookId}' and ExecutionStatus = 'Running'`;
+      await until(
+        () => ids(query),
+        (found) => found.length === 3,
+      );
+      expect(await ids(query)).toEqual(waiting);
+      for (const id of waiting)
+        await until(
+          () => readDelivery(service as Service, id),
+          ({ status }) => status === 'retrying',
+        );
+      responseStatus = 200;
+      const jobId = randomUUID();
+      await workflowService.startBatchOperation({
+        namespace: 'default',
+        jobId,
+        reason: 'test',
+        visibilityQuery: query,
+        signalOperation: { signal: 'retryNow', identity: 'test' },
+      });
+      for (const id of waiting)
+        await until(
+          () => readDelivery(service as Service, id),
+          ({ status, attempts }) => status === 'delivered' && attempts.length === 2,
+          60_000,
+        );
+      const { operationInfo } = await until(
+        () => workflowService.listBatchOperations({ namespace: 'default' }),
+        ({ operationInfo: jobs }) =>
+          jobs?.[0]?.state ===
+          proto.temporal.api.enums.v1.BatchOperationState.BATCH_OPERATION_STATE_COMPLETED,
+      );
+      expect(operationInfo.map((job) => job.jobId)).toEqual([jobId]);
+
+      // What the server asks its visibility for by itself, and no one else does here.
+      expect(
+        (await workflowService.listWorkerDeployments({ namespace: 'default' })).workerDeployments,
+      ).toEqual([]);
+
+      // Killed and started again at the same address, the server goes on with what waits.
+      responseStatus = 503;
+      const survivor = await publishOne(service);
+      await until(
+        () => readDelivery(service as Service, survivor),
         ({ status }) => status === 'retrying',
       );
-    responseStatus = 200;
-    const jobId = randomUUID();
-    await workflowService.startBatchOperation({
-      namespace: 'default',
-      jobId,
-      reason: 'test',
-      visibilityQuery: query,
-      signalOperation: { signal: 'retryNow', identity: 'test' },
-    });
-    for (const id of waiting)
-      await until(
-        () => readDelivery(service as Service, id),
-        ({ status, attempts }) => status === 'delivered' && attempts.length === 2,
-        60_000,
+      const { address } = server;
+      server.kill();
+      await server.exited;
+      server = await startTemporalServer(options);
+      expect(server.address).toBe(address);
+      responseStatus = 200;
+      const retry = await until(
+        () => (service as Service).call('POST', `/v1/deliveries/${survivor}/retry`),
+        ({ status }) => status === 202,
       );
-    const { operationInfo } = await until(
-      () => workflowService.listBatchOperations({ namespace: 'default' }),
-      ({ operationInfo: jobs }) =>
-        jobs?.[0]?.state === proto.temporal.api.enums.v1.BatchOperationState.BATCH_OPERATION_STATE_COMPLETED,
-    );
-    expect(operationInfo.map((job) => job.jobId)).toEqual([jobId]);
-
-    // What the server asks its visibility for by itself, and no one else does here.
-    expect((await workflowService.listWorkerDeployments({ namespace: 'default' })).workerDeployments).toEqual(
-      [],
-    );
-
-    // Killed and started again at the same address, the server goes on with what waits.
-    responseStatus = 503;
-    const survivor = await publishOne(service);
-    await until(
-      () => readDelivery(service as Service, survivor),
-      ({ status }) => status === 'retrying',
-    );
-    const { address } = server;
-    server.kill();
-    await server.exited;
-    server = await startTemporalServer(options);
-    expect(server.address).toBe(address);
-    responseStatus = 200;
-    const retry = await until(
-      () => (service as Service).call('POST', `/v1/deliveries/${survivor}/retry`),
-      ({ status }) => status === 202,
-    );
-    expect(retry.status).toBe(202);
-    await until(
-      () => readDelivery(service as Service, survivor),
-      ({ status }) => status === 'delivered',
-    );
-  } finally {
-    await service?.stop();
-    await receiver?.close();
-    await temporal?.connection.close();
-    await server?.stop();
-  }
-});
+      expect(retry.status).toBe(202);
+      await until(
+        () => readDelivery(service as Service, survivor),
+        ({ status }) => status === 'delivered',
+      );
+    } finally {
+      await service?.stop();
+      await receiver?.close();
+      await temporal?.connection.close();
+      await server?.stop();
+    }
+  },
+);

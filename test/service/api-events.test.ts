@@ -143,7 +143,7 @@ test('a batch has a result for each event, in order', async () => {
   expect(response.body.data[2]).toMatchObject({ id: 'one', duplicate: true });
 });
 
-test('a batch of 500 is taken, the 501st event is 422, more than 8 MiB are 413', async () => {
+test('a batch of 500 is accepted, the 501st event is 422, more than 8 MiB are 413', async () => {
   const { key, accountId } = await service.newAccount();
   const batch = (count: number, text = '') =>
     call(service.apiUrl, key, 'POST', '/v1/events/batch', {
@@ -170,7 +170,7 @@ test('a batch of 500 is taken, the 501st event is 422, more than 8 MiB are 413',
   expect(rows).toEqual([{ count: 500 }]);
 });
 
-test('a body of exactly 256 KiB is taken, one byte more is 413', async () => {
+test('a body of exactly 256 KiB is accepted, one byte more is 413', async () => {
   const { key, accountId } = await service.newAccount();
   const bodyOf = (bytes: number) => {
     const empty = JSON.stringify({ event: 'document.uploaded', data: { ...data, metadata: { fill: '' } } });

@@ -232,7 +232,7 @@ test.each(bad)(
   },
 );
 
-test('the URL that is exactly 2,048 characters long is taken', async () => {
+test('a URL of exactly 2,048 characters is accepted', async () => {
   const { status } = await service.call('POST', '/v1/webhooks', {
     url: `https://example.com/${'a'.repeat(2028)}`,
     events: ['*'],

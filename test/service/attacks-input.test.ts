@@ -105,7 +105,7 @@ describe.each(all)('%s', (_name, route) => {
   const { method, path, body, operationId } = route;
   const hasBody = method !== 'get';
 
-  test('whatever the body', async () => {
+  test('every call has a response without a fault of the service, whatever the body', async () => {
     for (const [, text] of hasBody ? hostileBodies : []) {
       const { status } = await attack(method, pathOf(route), text);
       // A call that takes a body takes none of these.
@@ -114,7 +114,7 @@ describe.each(all)('%s', (_name, route) => {
     expect(Reflect.get({}, 'polluted')).toBeUndefined();
   });
 
-  test('whatever the query, the path and the headers', async () => {
+  test('every call has a response without a fault of the service, whatever the query, the path and the headers', async () => {
     for (const text of hostileQueries) {
       await attack(method, `${pathOf(route)}?${text}`, hasBody ? '{}' : undefined);
     }
@@ -148,7 +148,7 @@ function withNuls(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, child]) => [name, withNuls(child)]));
 }
 
-test('times at the edge of what can be written', async () => {
+test('times at the edge of what can be written are accepted or refused, never a fault', async () => {
   const times = ['0000-01-01T00:00:00Z', '0001-01-01T00:00:00+23:59', '9999-12-31T23:59:59-23:59'];
   const { data } = eventTypeExamples['document.deleted'];
   for (const time of times) {
@@ -163,7 +163,7 @@ test('times at the edge of what can be written', async () => {
   }
 });
 
-test('a NUL byte in every text: refused, or kept as it is', async () => {
+test('a NUL byte in a text is refused, or kept as it is', async () => {
   for (const event of eventTypes) {
     const { data } = eventTypeExamples[event];
     const published = await attack('POST', '/v1/events', { event, data: withNuls(data) });

@@ -54,7 +54,7 @@ test('as many deliveries as FLTR_MAX_BACKLOG may wait for a start; then publishi
   await api.exited();
 });
 
-test('other bodies may have 64 KiB', async () => {
+test('a request body is at most 64 KiB where it is not an event or a batch', async () => {
   const api = startProcess(['api'], service.env);
   await untilReady(service.apiUrl);
   const bodyOf = (bytes: number) => {

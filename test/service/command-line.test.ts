@@ -121,14 +121,14 @@ test('a foreign name cannot control the terminal that lists it, and no such name
 describe('exit codes', () => {
   const says = (text: string) => expect.stringContaining(text);
 
-  test('0: done', async () => {
+  test('exit code 0 means done', async () => {
     expect(await run(['webhooks', 'list'])).toEqual([0, says('There are none.')]);
     expect(await run(['--help'])).toEqual([0, says('5  no answer')]);
     expect(await run(['help', 'deliveries'])).toEqual([0, says('reschedule')]);
     expect(await start(['--version'], {})).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/)]);
   });
 
-  test('1: the service refuses it', async () => {
+  test('exit code 1 means that the service refused the call', async () => {
     const data = JSON.stringify({ document_id: 'doc_1', dataset_id: 'ds_1' });
     const send = ['events', 'send', 'document.deleted', '--id', 'evt_taken', '--data'];
     expect((await run([...send, data]))[0]).toBe(0);
@@ -169,7 +169,7 @@ describe('exit codes', () => {
     expect(await run(command)).toEqual([2, says(text)]);
   });
 
-  test('2: each fault is said once, in plain words', async () => {
+  test('exit code 2 means invalid input, with each fault once and in plain words', async () => {
     const id = ['--data', '{"document_id":"d"}'];
     expect(await run(['events', 'send', 'document.processed', ...id])).toEqual([
       2,
@@ -186,12 +186,12 @@ describe('exit codes', () => {
     ]);
   });
 
-  test('2: no service is named', async () => {
+  test("exit code 2 is also that of a call without a service's address", async () => {
     const alone = await start(['webhooks', 'list'], { FLTR_DATA_DIR: folder });
     expect(alone).toEqual([2, says('No service: name one with --api-url')]);
   });
 
-  test("3: it does not exist, or is another account's", async () => {
+  test("exit code 3 means that it does not exist, or is another account's", async () => {
     const absent = await start(['webhooks', 'show', 'wh_none'], settings());
     expect(absent).toEqual([3, 'There is no such webhook.\n']);
     const { webhook_id: id } = await service.newWebhook('http://localhost:1');
@@ -201,7 +201,7 @@ describe('exit codes', () => {
     expect(await run(['keys', 'revoke', 'key_none'], database)).toEqual([3, says('no key key_none')]);
   });
 
-  test('4: no key, an unknown one, one without the scope', async () => {
+  test('exit code 4 means no key, an unknown one, or one without the scope', async () => {
     const keyless = await start(['webhooks', 'list'], {
       FLTR_API_URL: service.apiUrl,
       FLTR_DATA_DIR: folder,
@@ -214,7 +214,7 @@ describe('exit codes', () => {
     ).toBe(4);
   });
 
-  test('5: nothing listens, another server responds, the database is down', async () => {
+  test('exit code 5 means that nothing listens, another server responds, or the database is down', async () => {
     expect(await run(['webhooks', 'list', '--api-url', 'http://127.0.0.1:1'])).toEqual([
       5,
       says('no answer from http://127.0.0.1:1'),
@@ -232,7 +232,7 @@ describe('exit codes', () => {
   });
 });
 
-test('colors on a terminal alone, and not with NO_COLOR', async () => {
+test('output has colors on a terminal only, and not with NO_COLOR', async () => {
   await service.newWebhook('http://localhost:1');
   await service.publish();
   const main = join(packageRoot, 'dist/src/main.js');
@@ -289,7 +289,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
     expect(await complete(line)).toEqual(words);
   });
 
-  test('bash runs it; zsh and fish get the same words', async () => {
+  test('completion works in bash, and zsh and fish get the same words', async () => {
     const [, script] = await run(['completion', 'bash']);
     const { stdout } = await runProgram('bash', ['-euc', `${script}\ncomplete -p fltr-webhooks`]);
     expect(stdout).toBe('complete -o default -F _fltr_webhooks fltr-webhooks\n');

@@ -40,7 +40,7 @@ type Delivery = { id: string; status: string; attempts: { number: number }[] };
 let webhookId = '';
 let secret = '';
 
-test('a webhook is created, shown, changed, tested, measured', async () => {
+test('commands create, show, change, test and measure a webhook', async () => {
   const created = await json<{ webhook_id: string; secret: string }>(
     'webhooks',
     'create',
@@ -74,7 +74,7 @@ test('a webhook is created, shown, changed, tested, measured', async () => {
   expect((await run('webhooks', 'stats', webhookId)).output).toMatch(/failure rate/);
 });
 
-test('rotation: a new secret, both sign, then the old one ends', async () => {
+test('commands rotate a secret: both sign, then the old one ends', async () => {
   const rotated = (await run('webhooks', 'rotate', webhookId, '--overlap-seconds', '600')).output.trim();
   expect(rotated).toMatch(/^whsec_/);
   expect((await run('webhooks', 'secret', webhookId)).output).toContain(`${secret} (until `);
@@ -90,7 +90,7 @@ test('rotation: a new secret, both sign, then the old one ends', async () => {
   secret = again;
 });
 
-test('an event is sent from an option, a file, and once only under one id', async () => {
+test('commands publish an event from an option or a file, and once only under one id', async () => {
   const data = JSON.stringify({ document_id: 'doc_1', dataset_id: 'ds_1' });
   const file = join(folder, 'data.json');
   writeFileSync(file, data);
@@ -133,7 +133,7 @@ test('trigger publishes an example and waits for the outcome', async () => {
   ]);
 });
 
-test('the log: filtered, one delivery with its story, retried, rescheduled, canceled', async () => {
+test('commands filter the log, show a delivery with its timeline, retry, reschedule and cancel it', async () => {
   const { data } = await json<{ data: Delivery[] }>(
     'deliveries',
     'list',
@@ -169,7 +169,7 @@ test('the log: filtered, one delivery with its story, retried, rescheduled, canc
   );
 });
 
-test("the account's keys: created, listed, of use, revoked", async () => {
+test('commands create, list and revoke keys that work', async () => {
   const created = await json<{ id: string; key: string }>(
     'account-keys',
     'create',
@@ -191,7 +191,7 @@ test("the account's keys: created, listed, of use, revoked", async () => {
   expect(unknown.output).toContain('scopes[0] must be one of webhooks:read');
 });
 
-test('statistics of all webhooks, and the settings', async () => {
+test('commands show the statistics of all webhooks, and the settings', async () => {
   expect((await run('stats')).output).toMatch(new RegExp(`${webhookId} +\\d+ +\\d+ +\\d+ +\\d+ +[\\d.]+ %`));
   const { output } = await run('settings');
   expect(output).toMatch(/retry_schedule_seconds +600\n/);

@@ -80,7 +80,7 @@ test('a transaction that a deadlock ends is run again', async () => {
   expect(await changes()).toEqual([2, 2]);
 });
 
-test('so is a statement without a transaction', async () => {
+test('a statement outside a transaction that a deadlock ends is run again', async () => {
   await deadlockWith(() => service.pool.query(`select change_both('b', 'a')`));
   expect(await changes()).toEqual([2, 2]);
 });
@@ -118,7 +118,7 @@ const publish = (headers: Record<string, string> = {}) =>
 const change = () =>
   service.call<{ code?: string }>('PATCH', `/v1/webhooks/${webhookId}`, { description: 'changed' });
 
-test('publishing goes on after conflicts, once: with and without an Idempotency-Key', async () => {
+test('publishing succeeds once after conflicts, with and without an Idempotency-Key', async () => {
   for (const [index, code] of ['40P01', '40001'].entries()) {
     for (const headers of [{}, { 'idempotency-key': `after-${code}` }]) {
       receiver.requests.length = 0;
@@ -144,7 +144,7 @@ test('publishing goes on after conflicts, once: with and without an Idempotency-
   expect(begun.sort()).toEqual(ids.sort());
 });
 
-test('a conflict without an end: 503 with Retry-After, and nothing is written', async () => {
+test('a conflict without an end has the response 503 with Retry-After, and nothing is written', async () => {
   for (const send of [publish, () => publish({ 'idempotency-key': 'endless' })]) {
     const { result, attempts } = await failing('events', 1000, '40P01', send);
     expect([result.status, result.body.code, attempts]).toEqual([503, 'unavailable', 5]);
@@ -156,7 +156,7 @@ test('a conflict without an end: 503 with Retry-After, and nothing is written', 
 });
 
 test.each(['53100', '53200', '57P03', '57014', '58030'])(
-  'a server that cannot work now (%s): 503 with Retry-After, tried once',
+  'a database that cannot work now (%s) is called once: 503 with Retry-After',
   async (code) => {
     for (const send of [publish, () => publish({ 'idempotency-key': `after-${code}` })]) {
       const { result, attempts } = await failing('events', 1000, code, send);

@@ -66,7 +66,7 @@ async function expectNothingLost(publishers: Publishers, receiver: Receiver): Pr
   }
 }
 
-test('connections cut under publishers: the process lives, nothing that was accepted is lost', async () => {
+test('cutting connections under publishers ends no process and loses nothing that was accepted', async () => {
   const receiver = await receive();
   const child = await up();
   await service.newWebhook(receiver.url);
@@ -82,7 +82,7 @@ test('connections cut under publishers: the process lives, nothing that was acce
   await expectNothingLost(publishers, receiver);
 });
 
-test('PostgreSQL restarted and killed under load: the embedded one comes back, nothing is lost', async () => {
+test('embedded PostgreSQL, restarted and killed under load, comes back, and nothing is lost', async () => {
   const receiver = await receive();
   const dataDir = mkdtempSync(join(tmpdir(), 'fltr-database-lost-'));
   onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
@@ -125,7 +125,7 @@ const publish = (headers: Record<string, string> = {}) =>
     headers,
   );
 
-test('a read-only database: 503 and not ready, until it takes writes again', async () => {
+test('with a read-only database the response is 503 and the service not ready, until it accepts writes again', async () => {
   const receiver = await receive();
   await up();
   await service.newWebhook(receiver.url);

@@ -197,7 +197,7 @@ describe('in the database', () => {
       });
   }
 
-  test('many batches, and none twice', async () => {
+  test('reencryption takes many batches, and none twice', async () => {
     await insertWebhooks(1000);
     await insertResponses(1000);
     expect(await reencrypt(database.pool, bothBox, 'test')).toEqual({
@@ -222,7 +222,7 @@ describe('in the database', () => {
     });
   });
 
-  test('interrupted, it forgets no key; the next run goes on where it was', async () => {
+  test('an interrupted reencryption removes no key, and the next run goes on where it was', async () => {
     await insertWebhooks(1000);
     let sealedSoFar = 0;
     const interrupted: SecretBox = {
@@ -241,7 +241,7 @@ describe('in the database', () => {
     await openAll(newBox);
   });
 
-  test('two runs at once, and a rotation in between, lose nothing', async () => {
+  test('two runs of reencryption at once, and a rotation in between, lose nothing', async () => {
     await insertWebhooks(300);
     const id = 'wh_00100';
     const waiting = withTransaction(database.pool, async (client) => {

@@ -54,7 +54,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
   const idsOf = (deliveries: Map<string, string>) => [...deliveries.values()];
   const inGroup = async (id: string) => isGroupId((await readDelivery(service, id)).workflow.id);
 
-  test('all are delivered once, and shown alike', async () => {
+  test('all deliveries of a burst are delivered once, and shown alike', async () => {
     const deliveries = await burst(names('ok', 20));
     for (const id of idsOf(deliveries)) {
       const delivery = await waitForStatus(service, id, 'delivered', 1);
@@ -83,7 +83,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     expect(found).toEqual([workflow.id]);
   });
 
-  test('what fails goes on in a workflow of its own: it retries, fails, takes signals', async () => {
+  test('a failed first attempt goes on in a workflow of its own: it retries, fails, takes signals', async () => {
     statusFor = (path, count) =>
       path.startsWith('/gone') ? 404 : path.startsWith('/down') && count === 1 ? 503 : 200;
     const deliveries = await burst([...names('ok', 6), ...names('gone', 4), ...names('down', 4)]);

@@ -66,7 +66,7 @@ const untilDeferred = (webhookId: string, count: number) =>
   );
 const publishMany = (count: number) => Promise.all(Array.from({ length: count }, () => publishOne(service)));
 
-test('what is over the cap is deferred to the exact time, in order, and says when', async () => {
+test('attempts over the cap are deferred to the exact time, in order, and say when', async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const ids: string[] = [];
   for (let index = 0; index < cap; index += 1) {
@@ -175,7 +175,7 @@ test('attempts that retention removed leave nothing behind', async () => {
   await untilRows(webhookId, 'delivered', 2);
 });
 
-test('one that is rescheduled leaves the queue, and puts no other one off', async () => {
+test("a rescheduled delivery leaves the cap's queue, and delays no other", async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   await publishMany(cap);
   await untilRows(webhookId, 'delivered', cap);
@@ -214,7 +214,7 @@ test('switched off and on with attempts under way, a webhook gets no more than i
   expect(new Set(slow.requests.map(({ headers }) => headers['webhook-id'])).size).toBe(cap);
 });
 
-test('many at once: each is given its exact time, in order of acceptance', async () => {
+test('many deliveries at once each get their exact time, in order of acceptance', async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const events = Array.from({ length: 3 * cap + 1 }, () => ({
     event: 'document.deleted',
@@ -243,7 +243,7 @@ test('many at once: each is given its exact time, in order of acceptance', async
   expect([shown.next_at, shown.deferred_until]).toEqual([times.toSorted()[0], times.toSorted().at(-1)]);
 });
 
-test('kill -9 with as many attempts under way as the cap: they are repeated, and none waits for an hour', async () => {
+test('attempts under way at a kill -9 are repeated, and none waits for an hour', async () => {
   let isHanging = true;
   const slow = await startReceiver((_request, response) => {
     if (!isHanging) response.writeHead(200).end();

@@ -58,7 +58,7 @@ test('a waiting delivery is rescheduled: row, timeline and timer say so, and the
   expect((await readStory(service.temporal, row)).timeline).toEqual(archivedTimeline(row));
 });
 
-test('rescheduling has its limits', async () => {
+test('rescheduling is refused for times too far ahead and for ended deliveries', async () => {
   await service.newWebhook(receiver.url);
   const id = await publishOne(service);
   await waitForStatus(service, id, 'delivered');

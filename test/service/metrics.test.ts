@@ -74,7 +74,7 @@ describe('what happened is what is counted', () => {
   });
   afterAll(() => service.stop());
 
-  test('events and deliveries', () => {
+  test('metrics count events and deliveries', () => {
     expect(of('fltr_events_accepted_total')).toBe(4);
     expect(of('fltr_events_duplicate_total')).toBe(1);
     expect(of('fltr_deliveries_accepted_total', { status: 'pending' })).toBe(6);
@@ -84,7 +84,7 @@ describe('what happened is what is counted', () => {
     expect(of('fltr_publishes_refused_total')).toBe(3);
   });
 
-  test('attempts, how long they took, and what became of deliveries', () => {
+  test('metrics count attempts, their durations, and the ends of deliveries', () => {
     const outcomes = { delivered: 3, retry: 1, failed: 2 };
     for (const [outcome, count] of Object.entries(outcomes)) {
       expect(of('fltr_attempts_total', { outcome })).toBe(count);
@@ -102,7 +102,7 @@ describe('what happened is what is counted', () => {
     expect(of('fltr_workflows_started_total')).toBeGreaterThanOrEqual(1);
   });
 
-  test('what waits, and what the service stands on', async () => {
+  test('metrics show waiting deliveries, and the state of database and Temporal', async () => {
     // The fourth attempt of the hour is deferred, and its delivery waits.
     expect(of('fltr_deliveries_waiting', { status: 'pending' })).toBe(1);
     expect(of('fltr_deliveries_waiting', { status: 'held' })).toBe(0);
@@ -113,7 +113,7 @@ describe('what happened is what is counted', () => {
     expect(of('process_resident_memory_bytes')).toBeGreaterThan(0);
   });
 
-  test('requests, by the template of their route', () => {
+  test('metrics count requests by the template of their route', () => {
     const events = { route: '/v1/events', method: 'POST' };
     expect(of('fltr_http_requests_total', { ...events, status: '2xx' })).toBe(4);
     expect(of('fltr_http_requests_total', { ...events, status: '4xx' })).toBe(2);
@@ -143,7 +143,7 @@ describe('who may read them', () => {
     FLTR_ENCRYPTION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}`,
   };
 
-  test('in production nobody while FLTR_METRICS_TOKEN is not set', async () => {
+  test('in production nobody can read the metrics while FLTR_METRICS_TOKEN is not set', async () => {
     const service = await startService(production, 'api');
     const refused = await service.call<{ code: string; detail: string }>('GET', '/metrics');
     expect([refused.status, refused.body.code]).toEqual([403, 'metrics_closed']);

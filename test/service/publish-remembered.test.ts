@@ -166,7 +166,7 @@ test("a webhook's creation, change, pause, activation and deletion by another pr
   expect(await webhooksOf()).toEqual([]);
 });
 
-test('the same changes straight in SQL', async () => {
+test('webhooks changed straight in SQL hold for the next publish too', async () => {
   const { accountId, webhooksOf } = await newAccount();
   const sql = (text: string, values: unknown[]) => service.pool.query(text, values);
   expect(await webhooksOf()).toEqual([]);

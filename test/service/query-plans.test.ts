@@ -247,7 +247,7 @@ test.each(Object.keys(reads))('no table is read whole for: %s', async (name) => 
   expect(wholeReads(plans)).toEqual([]);
 });
 
-test('what waits is counted by indexes, and no further than the bound', async () => {
+test('waiting deliveries are counted by indexes, and no further than the bound', async () => {
   const { rows } = await database.pool.query<{ status: string; count: number }>(
     `select status, count(*)::int as count from deliveries group by status`,
   );
@@ -267,7 +267,7 @@ test('what waits is counted by indexes, and no further than the bound', async ()
   expect(rowsRead(last?.nodes ?? [], 'deliveries')).toBeLessThanOrEqual(2 * bound + 2);
 });
 
-test('publishing, also what is known already, and what asks who listens', async () => {
+test('publishing, known events included, reads little', async () => {
   const events = newEvents(20);
   const plans = await plansOf(async (pool) => {
     await withTransaction(pool, (client) => acceptEvents(client, events));
@@ -291,7 +291,7 @@ test('publishing, also what is known already, and what asks who listens', async 
   expect(grown).toEqual([]);
 });
 
-test('assigning, starting, attempting, deferring, signaling', async () => {
+test('assigning, starting, attempting, deferring and signaling read little', async () => {
   const ids = await idsOf('pending', 20);
   const [first = '', second = '', third = ''] = ids;
   expect(ids.length).toBeGreaterThan(5);
@@ -386,7 +386,7 @@ test('assigning, starting, attempting, deferring, signaling', async () => {
     );
 });
 
-test('holding, releasing, discarding, canceling: what has ended is not read', async () => {
+test('holding, releasing, discarding and canceling read no ended deliveries', async () => {
   const run = explainedPool(database.pool);
   const { pool } = run;
   const [held = ''] = await idsOf('held', 1, log.heldId);

@@ -123,7 +123,7 @@ test('what keys are refused by their own limit does not use up the calls of thei
   expect([sibling.status, left(sibling, 'api-account')]).toEqual([200, '44']);
 });
 
-test('publishing, too, has ten times the limit of a key for an account', async () => {
+test('the publishing limit of an account is ten times that of a key', async () => {
   const { accountId } = await limited.newAccount();
   const keys = await atOnce(12, () => limited.newKey({ accountId }));
   const responses = await Promise.all(
@@ -172,7 +172,7 @@ test('an account sends 60 test events a minute, with all its keys and without an
   expect((await as(other, '/v1/webhooks/test', await newTest(other))).status).toBe(200);
 });
 
-test('deliveries are not counted', async () => {
+test("deliveries do not count toward the API's rate limit", async () => {
   const { key } = await limited.newAccount();
   const url = `${receiver.url}/counted`;
   const created = await ask(key, 'POST', '/v1/webhooks', { url, events: ['*'] });
@@ -189,7 +189,7 @@ test('deliveries are not counted', async () => {
   expect(Object.keys(requests[0]?.headers ?? {}).join()).not.toContain('ratelimit');
 });
 
-test('0 is no limit', async () => {
+test('a rate limit of 0 is no limit', async () => {
   const statuses = new Map<number, number>();
   await atOnce(20, async () => {
     for (let index = 0; index < 32; index += 1) {
@@ -222,7 +222,7 @@ test('calls without a valid key: 300 a minute from one address get 401, more get
   expect((await call(unlimited.apiUrl, null, 'GET', '/healthz')).status).toBe(200);
 });
 
-test('what is counted takes bounded memory, and begins anew with each window', () => {
+test("the rate limit's counts take bounded memory, and begin anew with each window", () => {
   const store = createHitStore(60_000, 3);
   for (const client of ['a', 'b', 'a', 'c', 'd', 'd']) store.increment(client);
   // The window of `a` began first.

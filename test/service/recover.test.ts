@@ -262,7 +262,7 @@ test('what fails again is not sent a second time by the same recovery, but by th
   }
 });
 
-test('pause stops it after the page under way, resume goes on, and neither loses or repeats anything', async () => {
+test('pause stops a recovery after the page under way, resume goes on, and neither loses or repeats anything', async () => {
   const account = await openAccount(service);
   const { receiver, webhookId } = await fail(account, 120, 0);
   const { body } = await account.recover(webhookId, { since: longAgo });
@@ -284,7 +284,7 @@ test('pause stops it after the page under way, resume goes on, and neither loses
   }
 });
 
-test('cancel ends it: what it sent goes on, the rest stays', async () => {
+test('cancel ends a recovery: deliveries that it sent go on, the rest stays', async () => {
   const account = await openAccount(service);
   const { webhookId } = await fail(account, 120, 0);
   const { body } = await account.recover(webhookId, { since: longAgo });
@@ -299,7 +299,7 @@ test('cancel ends it: what it sent goes on, the rest stays', async () => {
   await account.waitForRecovery(rest.body.id, hasEnded);
 });
 
-test('one that is canceled or terminated in Temporal ends canceled', async () => {
+test('a recovery that is canceled or terminated in Temporal ends canceled', async () => {
   const account = await openAccount(service);
   const { webhookId } = await fail(account, 120, 0);
   const handle = (id: string) => service.temporal.client.workflow.getHandle(id);
@@ -313,7 +313,7 @@ test('one that is canceled or terminated in Temporal ends canceled', async () =>
   expect((await account.waitForRecovery(second.body.id, hasEnded)).status).toBe('canceled');
 });
 
-test('an inactive webhook: no recovery begins, and one under way waits until somebody resumes it', async () => {
+test('with an inactive webhook no recovery begins, and one under way waits until it is resumed', async () => {
   const account = await openAccount(service);
   const { webhookId } = await fail(account, 120, 0);
   const activate = (active: boolean) => account.call('PATCH', `/v1/webhooks/${webhookId}`, { active });
@@ -388,7 +388,7 @@ test("another account's recovery and webhook are not there", async () => {
   await account.waitForRecovery(body.id, hasEnded);
 });
 
-test('long jobs go on as new, paused ones paused', { timeout: 180_000 }, async () => {
+test('long recoveries continue as new, paused ones paused', { timeout: 180_000 }, async () => {
   const { temporal } = service;
   const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
   const statuses: string[] = [];
@@ -438,7 +438,7 @@ test('long jobs go on as new, paused ones paused', { timeout: 180_000 }, async (
   expect((await first.describe()).status.name).toBe('COMPLETED');
 });
 
-test('400 are sent, each once, gently', { timeout: 300_000 }, async () => {
+test('a recovery of 400 deliveries sends each once, at a limited rate', { timeout: 300_000 }, async () => {
   const account = await openAccount(service);
   const { receiver, webhookId } = await fail(account, 350, 50);
   const startedAt = Date.now();
@@ -459,7 +459,7 @@ test('400 are sent, each once, gently', { timeout: 300_000 }, async () => {
 });
 
 test(
-  'kill -9 of the worker and the API in the middle: it is completed, and nothing is sent twice',
+  'a recovery completes after kill -9 of the worker and the API, and nothing is sent twice',
   { timeout: 240_000 },
   async () => {
     const own = await startService({ ...settings, LOG_LEVEL: 'warn' }, null);

@@ -220,7 +220,7 @@ test('what waits stays, with its body, however old it is', async () => {
   expect(rowCount).toBe(3);
 });
 
-test('0 keeps for ever, but what has no use after its time goes all the same', async () => {
+test('a retention of 0 keeps rows for ever, except those without use after their time', async () => {
   const old = daysAgo(4000);
   const event = await insertEvent(old);
   await insertDelivery(event, old, 'delivered', old);
@@ -244,7 +244,7 @@ test('0 keeps for ever, but what has no use after its time goes all the same', a
   expect(removed).toEqual(['idempotency keys']);
 });
 
-test('2,500 go in batches, and what somebody works with is passed over', async () => {
+test('2,500 old rows are removed in batches, and locked ones are skipped', async () => {
   await service.pool.query(
     `insert into events (account_id, id, type, "timestamp", body, created_at)
      select $1, 'evt_' || n, 'document.deleted', '', '{}', $2 from generate_series(1, 2500) as n`,
@@ -266,7 +266,7 @@ test('2,500 go in batches, and what somebody works with is passed over', async (
   expect(await removeOldRows()).toBe(2);
 });
 
-test('a body that is gone: the event says so, is not sent again, and its id is still taken', async () => {
+test('an event whose body was removed says so, is not sent again, and its id stays in use', async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const data = { document_id: 'doc_1', dataset_id: 'ds_1' };
   const id = await publishOne(service, { id: 'evt_aged', timestamp: '2024-01-10T12:00:00Z', data });

@@ -109,7 +109,7 @@ test('a secret is due when it is older than 90 days', () => {
   expect(isSecretDue(createdAt, new Date('2024-04-09T12:00:00.001Z'))).toBe(true);
 });
 
-test('before, during and after an overlap that is finished early', async () => {
+test('deliveries are signed rightly before, during and after an overlap that is finished early', async () => {
   const webhook = await newWebhook();
   const { secret: old } = webhook;
   expect(await webhook.signersOfNext({ before: old })).toEqual({ body: 'before', standard: ['before'] });
@@ -174,7 +174,7 @@ test('before, during and after an overlap that is finished early', async () => {
   expect(JSON.stringify(rows)).not.toContain('whsec_');
 });
 
-test('an overlap ends by itself', async () => {
+test('an overlap of two secrets ends by itself', async () => {
   const webhook = await newWebhook();
   const { secret } = (await webhook.rotate({ overlap_seconds: 1 })).body;
   await until(
@@ -188,7 +188,7 @@ test('an overlap ends by itself', async () => {
   expect(before).toMatchObject((await webhook.finish()).body);
 });
 
-test('no overlap: the new secret signs alone at once', async () => {
+test('without an overlap the new secret signs alone at once', async () => {
   const webhook = await newWebhook();
   const { secret, previous_secret_until: end } = (await webhook.rotate({ overlap_seconds: 0 })).body;
   expect(end).toBeNull();
@@ -277,14 +277,17 @@ test('a call repeated with its Idempotency-Key rotates once', async () => {
   expect(elsewhere.headers.get('idempotent-replayed')).toBeNull();
 });
 
-test.each([{ overlap_seconds: 604_800 }, { overlap_seconds: 0 }, {}])('%j is taken', async (body) => {
-  const webhook = await newWebhook();
-  const response = await webhook.rotate(body);
-  expect(response.status).toBe(200);
-  const { previous_secret_until: end, secret_created_at: start } = response.body;
-  const seconds = end === null ? 0 : (Date.parse(end) - Date.parse(start)) / 1000;
-  expect(seconds).toBe(body.overlap_seconds ?? 86_400);
-});
+test.each([{ overlap_seconds: 604_800 }, { overlap_seconds: 0 }, {}])(
+  'overlap_seconds %j is accepted',
+  async (body) => {
+    const webhook = await newWebhook();
+    const response = await webhook.rotate(body);
+    expect(response.status).toBe(200);
+    const { previous_secret_until: end, secret_created_at: start } = response.body;
+    const seconds = end === null ? 0 : (Date.parse(end) - Date.parse(start)) / 1000;
+    expect(seconds).toBe(body.overlap_seconds ?? 86_400);
+  },
+);
 
 test('what is no whole number from 0 to 604800 is refused, and nothing changes', async () => {
   const webhook = await newWebhook();

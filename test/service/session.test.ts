@@ -240,7 +240,7 @@ test('a sign-in token is good once, for its time, and for nothing but itself', a
   expect(createSignIn(digest).token).not.toBe(createSignIn(digest).token);
 });
 
-test('a token that is none says to sign in with an API key', async () => {
+test('the response to an invalid sign-in token says to sign in with an API key', async () => {
   const { token } = createSignIn(digestOfKey(service.key));
   const response = await signIn({ token });
   expect(outcome(response)).toEqual([401, 'unauthorized']);

@@ -21,7 +21,7 @@ async function insertDelivery(status: 'pending' | 'held', ownerId: string | null
   return id;
 }
 
-test('a slot says only what the row says: one that was held or given away meanwhile is not deferred', async () => {
+test('a delivery that was held or moved meanwhile gets no rate-limit slot', async () => {
   const first = await insertDelivery('pending', 'own');
   const second = await insertDelivery('pending', 'own');
   const held = await insertDelivery('held', 'own');

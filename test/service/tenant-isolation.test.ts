@@ -56,7 +56,7 @@ const ofOneResource = routes.filter(
   ({ path, operationId }) => path.includes('{id}') || operationId === 'testWebhook',
 );
 test.each(ofOneResource.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route] as const))(
-  "%s: another account's key gets 404",
+  "%s responds with 404 to another account's key",
   async (_name, { method, path, operationId }) => {
     const response = await call<{ code: string }>(
       service.apiUrl,
@@ -71,7 +71,7 @@ test.each(ofOneResource.map((route) => [`${route.method.toUpperCase()} ${route.p
 );
 
 test.each(['/v1/webhooks', '/v1/events', '/v1/deliveries'])(
-  "%s: another account's list is empty",
+  '%s gives another account an empty list',
   async (path) => {
     const { body } = await call<{ data: unknown[] }>(service.apiUrl, stranger, 'GET', path);
     expect(body.data).toEqual([]);
@@ -86,7 +86,7 @@ test.each(['/v1/webhooks', '/v1/events', '/v1/deliveries'])(
 );
 
 test.each(routes.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route] as const))(
-  '%s: no key 401, a key without the scope 403',
+  '%s responds with 401 without a key, and with 403 to a key without the scope',
   async (_name, { method, path, operationId, scope }) => {
     const request = [method.toUpperCase(), pathOf(path), bodyOf(operationId)] as const;
     for (const key of [null, 'fltr_unknown', 'x'.repeat(300)]) {

@@ -36,7 +36,7 @@ const invalid = [
 ];
 
 describe("W3C's rules", () => {
-  test.each(invalid)('"%s" is none', (text) => {
+  test.each(invalid)('the traceparent "%s" is invalid', (text) => {
     expect(traceparentPattern.test(text)).toBe(false);
   });
 
@@ -54,7 +54,7 @@ describe("W3C's rules", () => {
     expect(toTraceparent(given)).toBe(kept);
   });
 
-  test('what an attempt sends is valid, of the same trace, and its own', () => {
+  test('the traceparent of an attempt is valid, of the same trace, and its own', () => {
     const hex = (length: number) =>
       fc
         .uint8Array({ minLength: length, maxLength: length })
@@ -128,7 +128,7 @@ describe('from the producer to the receiver', () => {
     expect(list.data.find(({ id }) => id === body.id)?.traceparent).toBe(traceparent);
   });
 
-  test('without one, none is sent', async () => {
+  test('without a traceparent none is sent', async () => {
     receiver.requests.push({ method: '', path: '', headers: {}, body: Buffer.alloc(0), at: new Date() });
     const { body } = await publish(event);
     expect(await sentOf(body.id)).toBeUndefined();

@@ -52,13 +52,13 @@ describe('the text of a URL', () => {
     expect(verdict(development, url)).toBe(expected);
   });
 
-  test('2,048 characters are accepted, 2,049 are not', () => {
+  test('a URL of 2,048 characters is accepted, one of 2,049 is not', () => {
     const url = 'https://example.com/'.padEnd(2048, 'a');
     expect(verdict(production, url)).toBe('ok');
     expect(verdict(production, `${url}a`)).toBe('url_too_long');
   });
 
-  test('a refusal says what to do', () => {
+  test('the refusal of a URL says what to do', () => {
     expect(production.checkUrl('http://example.com/')).toEqual({
       ok: false,
       code: 'url_scheme',
@@ -272,7 +272,7 @@ describe('addresses', () => {
 describe('allowed networks', () => {
   const guard = createAddressGuard({ production: true, allowedCidrs: ['10.20.0.0/16', 'fd12::/16'] });
 
-  test('cover their own addresses to the edge, also in mapped form, and nothing else', () => {
+  test('allowed networks cover their own addresses to the edge, also in mapped form, and nothing else', () => {
     expect(guard.checkAddress('10.20.0.0', 'receiver.internal')).toBe(true);
     expect(guard.checkAddress('10.20.255.255', 'receiver.internal')).toBe(true);
     expect(guard.checkAddress('::ffff:10.20.1.1', 'receiver.internal')).toBe(true);
@@ -286,7 +286,7 @@ describe('allowed networks', () => {
     expect(guard.checkAddress('93.184.216.34', 'example.com')).toBe(true);
   });
 
-  test('never open loopback, link-local, multicast, unspecified or tunnelled addresses', () => {
+  test('allowed networks never open loopback, link-local, multicast, unspecified or tunnelled addresses', () => {
     for (const isProduction of [true, false]) {
       const open = createAddressGuard({ production: isProduction, allowedCidrs: ['0.0.0.0/0', '::/0'] });
       expect(open.checkAddress('10.0.0.1', 'example.com')).toBe(true);
@@ -359,18 +359,21 @@ describe('allowed networks', () => {
     ['0.0.0.0/0', '::/0'],
   ];
 
-  test.each([...metadata, ...spellings])('never open the metadata service at %s', (address) => {
-    const host = address.includes(':') ? `[${address}]` : address;
-    for (const allowedCidrs of settings)
-      for (const isProduction of [true, false]) {
-        const open = createAddressGuard({ production: isProduction, allowedCidrs });
-        expect([allowedCidrs, open.checkAddress(address, 'example.com')]).toEqual([allowedCidrs, false]);
-        expect([allowedCidrs, verdict(open, `https://${host}/`)]).toEqual([
-          allowedCidrs,
-          'url_blocked_address',
-        ]);
-      }
-  });
+  test.each([...metadata, ...spellings])(
+    'allowed networks never open the metadata service at %s',
+    (address) => {
+      const host = address.includes(':') ? `[${address}]` : address;
+      for (const allowedCidrs of settings)
+        for (const isProduction of [true, false]) {
+          const open = createAddressGuard({ production: isProduction, allowedCidrs });
+          expect([allowedCidrs, open.checkAddress(address, 'example.com')]).toEqual([allowedCidrs, false]);
+          expect([allowedCidrs, verdict(open, `https://${host}/`)]).toEqual([
+            allowedCidrs,
+            'url_blocked_address',
+          ]);
+        }
+    },
+  );
 
   test.each([
     'https://2822734096/',
@@ -387,7 +390,7 @@ describe('allowed networks', () => {
       );
   });
 
-  test('still open what stands beside a metadata service', () => {
+  test('allowed networks still open the addresses beside a metadata service', () => {
     const open = createAddressGuard({ production: true, allowedCidrs: ['fd00::/8', '100.64.0.0/10'] });
     for (const address of ['fd20:ce::253', 'fd12:3456:789a::1', '100.100.100.201', '100.64.0.1'])
       expect([address, open.checkAddress(address, 'example.com')]).toEqual([address, true]);
@@ -405,7 +408,7 @@ describe('allowed networks', () => {
     }
   });
 
-  test('are read from a list', () => {
+  test('allowed networks are read from a list', () => {
     expect(parseCidrs('')).toEqual([]);
     expect(parseCidrs(' 10.0.0.0/8,fd12:3456:789a::/48\n192.168.1.1/32 , ')).toEqual([
       '10.0.0.0/8',

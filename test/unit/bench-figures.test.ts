@@ -10,7 +10,7 @@ import {
 } from '../../bench/measure.ts';
 import { byPart, headlineOf, mediansOf, noFigures, type Part } from '../../bench/report.ts';
 
-test('percentiles by nearest rank', () => {
+test('percentiles are those of the nearest rank', () => {
   expect(percentile([], 50)).toBe(null);
   expect(percentile([7], 50)).toBe(7);
   expect(percentile([7], 99)).toBe(7);
@@ -22,7 +22,7 @@ test('percentiles by nearest rank', () => {
   expect(percentile([...hundred, 101], 99)).toBe(100);
 });
 
-test('medians', () => {
+test('the median of an even count is the mean of the middle two', () => {
   expect(median([])).toBe(null);
   expect(median([3])).toBe(3);
   expect(median([10, 1, 2])).toBe(2);
@@ -36,7 +36,7 @@ test('a run is disturbed by more than 0.2 cores, not by just so many', () => {
   expect(isDisturbed(0.201)).toBe(true);
 });
 
-test('what others took: all that ran and was stolen, without our own', () => {
+test('the CPU time of others is all that ran or was stolen, without our own', () => {
   const at = (atMs: number, busyMs: number, ownMs: number, stolenMs: number): CpuSnapshot => ({
     atMs,
     busyMs,
@@ -69,7 +69,7 @@ test('a tree of processes is all below its root, in whatever order they are list
   expect(treesOf(processes, [99])).toEqual([]);
 });
 
-test('what the product costs is its three parts, without load and receiver', () => {
+test('the cost of the product is that of its three parts, without load and receiver', () => {
   const parts = { node: 1, temporal: 2, postgresql: 3, load: 10, receiver: 10 };
   expect(byPart(parts, 2)).toMatchObject({ node: 0.5, all: 3, load: 5 });
   expect(byPart({ node: 1 }).all).toBe(1);
@@ -77,7 +77,7 @@ test('what the product costs is its three parts, without load and receiver', () 
   expect(byPart(parts, 0).all).toBe(null);
 });
 
-test('several runs: medians, but every loss and the worst disturbance', () => {
+test('several runs are reported as medians, but with every loss and the worst disturbance', () => {
   const run = (deliveredPerSecond: number | null, lost: number, otherCores: number) => ({
     name: 'burst',
     deliveredPerSecond,

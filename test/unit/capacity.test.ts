@@ -34,7 +34,7 @@ const costs: CapacityCosts = {
 };
 const plan = (more: Partial<CapacityInput>) => planCapacity({ ...input, ...more }, costs);
 
-test('a quiet service: a workflow for each delivery, at what one alone costs', () => {
+test('a quiet service starts a workflow for each delivery, at the cost of a single one', () => {
   const { cores, gibPerDay, gibKept, ...figures } = plan({});
   expect(figures).toMatchObject({
     deliveriesPerSecond: 10,
@@ -53,7 +53,7 @@ test('a quiet service: a workflow for each delivery, at what one alone costs', (
   expect(gibKept.ours).toBeCloseTo(241.399, 3);
 });
 
-test('a burst: groups of the measured size, at what a delivery of a burst costs', () => {
+test('a burst starts groups of the measured size, at the cost of a delivery in a burst', () => {
   const { cores, ...figures } = plan({ eventsPerSecond: 10_000, fanout: 1, processes: 2 });
   expect(figures.deliveriesPerWorkflow).toBeCloseTo(50, 9);
   expect(figures.workflowStartsPerSecond).toBeCloseTo(200, 9);
@@ -68,7 +68,7 @@ test('between the two, groups are as large as the starts that one process makes 
   expect(two.cores.node).toBeGreaterThan(one.cores.node);
 });
 
-test('what fails: every retry is a request, and each waits in a workflow of its own', () => {
+test('every retry of a failing delivery is a request, and waits in a workflow of its own', () => {
   const some = plan({ eventsPerSecond: 1000, fanout: 1, failingPercent: 20, processes: 1 });
   expect(some.attemptsPerSecond).toBeCloseTo(1600, 6);
   // 200 a second, for 36 minutes.
@@ -80,7 +80,7 @@ test('what fails: every retry is a request, and each waits in a workflow of its 
   expect(all.workflowStartsPerSecond).toBeCloseTo(10, 9);
 });
 
-test('a fan-out of 1,000', () => {
+test('a fan-out of 1,000 is counted in deliveries, not in events', () => {
   const small = plan({ eventsPerSecond: 2, fanout: 1000 });
   expect(small.deliveriesPerSecond).toBe(2000);
   expect(small.webhooksNeeded).toBe(7200);
@@ -89,7 +89,7 @@ test('a fan-out of 1,000', () => {
   expect(large.gibPerDay.ours - small.gibPerDay.ours).toBeCloseTo(0.16093, 5);
 });
 
-test('what gives way first comes first, and gives way where it is said to', () => {
+test('the tightest limit comes first, and is reached at the rate that is shown', () => {
   const { limits } = planCapacity({ ...input, eventsPerSecond: 100 });
   const rates = limits.map(({ givesWayAt }) => givesWayAt ?? Number.POSITIVE_INFINITY);
   expect(rates).toEqual([...rates].sort((a, b) => a - b));
@@ -103,7 +103,7 @@ test('what gives way first comes first, and gives way where it is said to', () =
   }
 });
 
-test('for any load: finite figures, groups within their size, and processes that are enough', () => {
+test('any load has finite figures, groups within their size, and enough processes', () => {
   const loads = fc.record({
     eventsPerSecond: fc.double({ min: 0.001, max: 1_000_000, noNaN: true }),
     fanout: fc.double({ min: 0.01, max: 10_000, noNaN: true }),
@@ -149,7 +149,7 @@ test.each([
 
 const run = (...args: string[]) => runInProcess(['capacity', ...args], {});
 
-test('the command prints a table, what gives way, and the same as JSON', async () => {
+test('the capacity command prints a table and the limits, and the same as JSON', async () => {
   const args = ['--events-per-second', '5', '--fanout', '2', '--failing', '0'];
   const { code, output } = await run(...args);
   expect(code).toBe(0);
@@ -163,13 +163,13 @@ test('the command prints a table, what gives way, and the same as JSON', async (
   expect(JSON.parse(json.output)).toEqual({ input, plan: planCapacity(input) });
 });
 
-test('the command says when processes are too few', async () => {
+test('the capacity command says when processes are too few', async () => {
   const { code, output } = await run('--events-per-second', '20000', '--processes', '2');
   expect(code).toBe(0);
   expect(output).toMatch(/^processes of the service +\d+ +2 are too few$/m);
 });
 
-test('the command refuses what it cannot reckon with: every fault at once, exit code 2', async () => {
+test('the capacity command refuses invalid input: every fault at once, exit code 2', async () => {
   const { code, output } = await run('--events-per-second', 'many', '--fanout', '', '--failing', '120');
   expect(code).toBe(2);
   expect(
@@ -181,7 +181,7 @@ test('the command refuses what it cannot reckon with: every fault at once, exit 
   expect(await run()).toMatchObject({ code: 2, output: expect.stringMatching(/--events-per-second/) });
 });
 
-test('docs/scaling.md shows what the command says', async () => {
+test('docs/scaling.md shows the output of the capacity command', async () => {
   const doc = readFileSync(join(packageRoot, 'docs/scaling.md'), 'utf8');
   const [, args = '', output] = /```\n\$ fltr-webhooks capacity (.+)\n([^]*?)```/.exec(doc) ?? [];
   expect((await run(...args.split(' '))).output).toBe(output);

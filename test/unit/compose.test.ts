@@ -78,7 +78,7 @@ const imageEnvironment: Variables = Object.fromEntries(
 );
 
 describe.each(ourServices)('the service %s', (service) => {
-  test('is given known settings only', () => {
+  test('it gets known settings only', () => {
     const known = settingsTable().flatMap(({ name, isSecret }) =>
       isSecret ? [name, `${name}_FILE`] : [name],
     );
@@ -87,7 +87,7 @@ describe.each(ourServices)('the service %s', (service) => {
     expect(names.filter((name) => !known.includes(name))).toEqual([]);
   });
 
-  test('starts in production with the secrets filled in', () => {
+  test('it starts in production with the secrets filled in', () => {
     const config = readConfig({ ...imageEnvironment, ...fillIn(environmentOf(service), secrets) });
     expect(config.FLTR_ENV).toBe('production');
     expect(config.HOST).toBe('0.0.0.0');

@@ -20,7 +20,7 @@ test('the page and the service agree on who gets what', () => {
   );
 });
 
-test('picking one adds what it stands for and loses nothing', () => {
+test('picking a filter adds the types that it covers and loses none', () => {
   fc.assert(
     fc.property(picks, filter, (picked, next) => {
       fc.pre(!picked.includes(next) && !isCovered(picked, next));
@@ -30,7 +30,7 @@ test('picking one adds what it stands for and loses nothing', () => {
   );
 });
 
-test('nothing is picked twice over, and a second click takes the first one back', () => {
+test('no type is picked twice, and a second click undoes the first', () => {
   fc.assert(
     fc.property(picks, filter, (picked, next) => {
       expect(picked.filter((each) => isCovered(picked, each))).toEqual([]);
@@ -39,7 +39,7 @@ test('nothing is picked twice over, and a second click takes the first one back'
   );
 });
 
-test('what each one has in itself', () => {
+test('each family filter covers its own types', () => {
   const coveredBy = (picked: (typeof eventFilters)[number]) =>
     eventFilters.filter((each) => isCovered([picked], each));
   expect(coveredBy('*')).toEqual(['document.*', 'dataset.*', ...eventTypes]);

@@ -37,7 +37,7 @@ const wait = (number: number): RunInput =>
 const play = (run: DeliveryRun, ...inputs: RunInput[]) =>
   inputs.reduce((state, next) => stepRun(state, next).run, run);
 
-test('attempt, wait, attempt, until the schedule is used up', () => {
+test('a delivery attempts and waits until its schedule is used up', () => {
   let run = begin();
   const seen: unknown[] = [];
   for (let number = 1; number <= 4; number += 1) {

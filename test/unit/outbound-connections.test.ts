@@ -220,7 +220,7 @@ describe('keep-alive', () => {
     expect(await send(origin)).toBe(200);
   });
 
-  test('what the receiver says about idle time is heeded', async () => {
+  test('a Keep-Alive header of the receiver bounds the idle time', async () => {
     const { origin, connectionCount } = await startReceiver((_request, response) => {
       response.setHeader('Keep-Alive', 'timeout=1');
       response.end();
@@ -233,7 +233,7 @@ describe('keep-alive', () => {
 });
 
 describe('the pool', () => {
-  test('gives an account half of an origin’s connections and no more; who waits gets one', async () => {
+  test('an account gets half of an origin’s connections and no more; a waiting one gets a connection', async () => {
     let open = 0;
     let most = 0;
     const { origin, connectionCount } = await startReceiver((_request, response) => {

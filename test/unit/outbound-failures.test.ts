@@ -29,14 +29,14 @@ function expectAround({ durationMs }: SendResult, expectedMs: number): void {
   expect(durationMs).toBeLessThan(expectedMs + 10_000);
 }
 
-test('no response', async () => {
+test('a receiver without a response is a timeout', async () => {
   const { origin } = await startRawReceiver(() => {});
   const result = await send(origin, { timeoutMs });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_response' });
   expectAround(result, timeoutMs);
 });
 
-test('no response within the default 5 s', async () => {
+test('an attempt without a response ends after the default 5 s', async () => {
   const { origin } = await startRawReceiver(() => {});
   const result = await send(origin, { timeoutMs: 5_000 });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_response' });
@@ -62,21 +62,21 @@ test('interim responses do not extend the deadline', async () => {
   expectAround(await send(origin, { timeoutMs }), timeoutMs);
 });
 
-test('TLS that never finishes', async () => {
+test('a TLS handshake that never finishes is a timeout', async () => {
   const { origin } = await startRawReceiver(() => {}, 'https');
   const result = await send(origin, { timeoutMs });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_tls' });
   expectAround(result, timeoutMs);
 });
 
-test('a lookup that never ends', async () => {
+test('a lookup that never ends is a DNS timeout', async () => {
   const { nameServers } = await startNameServer(() => 'silence');
   const result = await send('https://example.com/', { nameServers, timeoutMs });
   expect(result).toMatchObject({ kind: 'failed', code: 'timeout_dns' });
   expectAround(result, timeoutMs);
 });
 
-test('nobody listens', async () => {
+test('a port where nobody listens is a refused connection', async () => {
   const port = await reservePort();
   expect(await codeOf(send(`http://127.0.0.1:${port}`))).toBe('connection_refused');
   // Two addresses, two refusals: Node reports an AggregateError.
@@ -84,14 +84,14 @@ test('nobody listens', async () => {
   expect(await codeOf(send(`http://localhost:${port}`, { lookup }))).toBe('connection_refused');
 });
 
-test('a reset instead of a response', async () => {
+test('a reset instead of a response is a connection reset', async () => {
   const { origin } = await startRawReceiver((socket) => {
     socket.once('data', () => socket.resetAndDestroy());
   });
   expect(await codeOf(send(origin))).toBe('connection_reset');
 });
 
-test('a reset in the midst of the headers', async () => {
+test('a reset in the middle of the headers is a connection reset', async () => {
   const { origin } = await startRawReceiver((socket) => {
     socket.once('data', () => {
       socket.write('HTTP/1.1 200 OK\r\nX-A');
@@ -101,14 +101,17 @@ test('a reset in the midst of the headers', async () => {
   expect(await codeOf(send(origin))).toBe('connection_reset');
 });
 
-test.each(['', 'HTTP/1.1 200 OK\r\nX-A: b\r\n'])('closed without a whole response (%j)', async (text) => {
-  const { origin } = await startRawReceiver((socket) => {
-    socket.once('data', () => socket.end(text));
-  });
-  expect(await codeOf(send(origin))).toBe('connection_closed');
-});
+test.each(['', 'HTTP/1.1 200 OK\r\nX-A: b\r\n'])(
+  'a connection closed without a whole response (%j) is reported as such',
+  async (text) => {
+    const { origin } = await startRawReceiver((socket) => {
+      socket.once('data', () => socket.end(text));
+    });
+    expect(await codeOf(send(origin))).toBe('connection_closed');
+  },
+);
 
-test('closed at once', async () => {
+test('a connection closed at once is reported as such', async () => {
   const { origin } = await startRawReceiver((socket) => void socket.destroy());
   expect(['connection_closed', 'connection_reset']).toContain(await codeOf(send(origin)));
 });
@@ -177,7 +180,7 @@ test.each([
   },
 );
 
-test.each([100, 102, 103])('malformed: %i and nothing after it', async (status) => {
+test.each([100, 102, 103])('a final response %i with nothing after it is malformed', async (status) => {
   const { origin } = await startRawReceiver((socket) => {
     socket.once('data', () => socket.end(`HTTP/1.1 ${status} Interim\r\n\r\n`));
   });
@@ -194,14 +197,14 @@ test.each([
   expect(await codeOf(send('https://example.com/', { nameServers }))).toBe(expected);
 });
 
-test('nothing listens at the name server’s address', async () => {
+test('a name server’s address where nothing listens is a DNS failure', async () => {
   // Not a reserved one: UDP of that number would be held.
   const nameServers = [`127.0.0.1:${await choosePort('127.0.0.1', [])}`];
   expect(await codeOf(send('https://example.com/', { nameServers }))).toBe('dns_failure');
 });
 
 test.each(['a..example.com', `${'a'.repeat(64)}.example.com`, `${'abc.'.repeat(70)}example.com`])(
-  'a name that cannot be: %s',
+  'a name that cannot exist is a DNS failure: %s',
   async (host) => {
     const { nameServers, queries } = await startNameServer(() => ['127.0.0.1']);
     expect(await codeOf(send(`https://${host}/`, { nameServers }))).toBe('dns_not_found');
@@ -219,7 +222,7 @@ test.each([
   expect(await codeOf(send('https://example.com/', { lookup: failingLookup(code) }))).toBe(expected);
 });
 
-test('certificates that prove nothing', async () => {
+test('an unverifiable certificate is a TLS failure', async () => {
   const yesterday = new Date(Date.now() - 86_400_000);
   const trusted = makeCertificate(['localhost']);
   const expired = makeCertificate(['localhost'], yesterday);
@@ -264,7 +267,7 @@ test('a TLS session with the wrong host is not taken up again', async () => {
   expect(requests).toBe(0);
 });
 
-test('TLS that is none', async () => {
+test('a port without TLS is a TLS failure', async () => {
   const plain = await startReceiver((_request, response) => void response.end());
   expect(await codeOf(send(plain.origin.replace('http:', 'https:')))).toBe('tls_failure');
   const garbage = await startRawReceiver((socket) => {
@@ -273,7 +276,7 @@ test('TLS that is none', async () => {
   expect(await codeOf(send(garbage.origin))).toBe('tls_failure');
 });
 
-test('closed or reset in the midst of TLS', async () => {
+test('a connection that ends in the TLS handshake is reported as such', async () => {
   const closing = await startRawReceiver((socket) => {
     socket.once('data', () => socket.end());
   }, 'https');
@@ -308,7 +311,7 @@ test.each([
   expect(classifyFailure(Object.assign(new Error(code), { code, syscall: 'x' }), phase)).toBe(expected);
 });
 
-test('of several addresses’ failures the most useful is named', () => {
+test('the most useful failure of several addresses is reported', () => {
   const failures = ['ENETUNREACH', 'ETIMEDOUT', 'ECONNREFUSED'].map((code) =>
     Object.assign(new Error(code), { code, syscall: 'connect' }),
   );

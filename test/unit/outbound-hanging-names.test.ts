@@ -142,7 +142,7 @@ test('an account has 32 lookups under way, and what is more waits without distur
   );
 });
 
-test('accounts that fill all places keep their own lookups waiting, not those of one that has few', async () => {
+test('accounts that fill all lookup slots delay their own lookups, not those of an account with few', async () => {
   const { lookup, running, finish } = openLookups();
   const names = createHostNames({ lookup, keepMs: 0, limitMs: 60_000 });
   for (let n = 0; n < 1_100; n += 1) void attempt(names, `${n}.a`, `acc_${n % 35}`);
@@ -158,7 +158,7 @@ test('accounts that fill all places keep their own lookups waiting, not those of
   expect(await small.found).toBe(1);
 });
 
-test('too many that wait are sent back at once', async () => {
+test('beyond the limit of waiting lookups an attempt is postponed at once', async () => {
   const { lookup } = openLookups();
   const names = createHostNames({ lookup, keepMs: 0, limitMs: 60_000 });
   for (let n = 0; n < 32 + 200; n += 1) void attempt(names, `${n}.a`, 'acc_1');

@@ -46,7 +46,7 @@ test.each([
   expect([requestCount(), connectionCount()]).toEqual([3, 2]);
 });
 
-test('a 408 that crosses with the request, through a slow network', async () => {
+test('a 408 that crosses with the request on a slow network is no response to it', async () => {
   const { origin, connectionCount } = await startRawReceiver((socket, connection) => {
     let isFirst = true;
     socket.on('data', () => {
@@ -61,7 +61,7 @@ test('a 408 that crosses with the request, through a slow network', async () => 
   expect(connectionCount()).toBe(2);
 });
 
-test.each([408, 400])('%i on a fresh connection is the response', async (status) => {
+test.each([408, 400])('a %i on a fresh connection is the response', async (status) => {
   const { origin, requestCount } = await startCounting((socket) => socket.end(refusal(status, closing)));
   expect(await makeSender()(origin)).toMatchObject({ statusCode: status });
   expect(requestCount()).toBe(1);

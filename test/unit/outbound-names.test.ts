@@ -36,7 +36,7 @@ describe('the addresses of names', () => {
   };
   const find = async (names: HostNames, host: string) => addressesOf(await findAll(names, host));
 
-  test('are kept for a while and no longer', async () => {
+  test('the addresses of a name are cached for a while and no longer', async () => {
     useFakeClock();
     const { lookup, hosts } = lookupOf(['192.0.2.1'], ['192.0.2.2']);
     const names = makeNames({ lookup, keepMs: 5_000 });
@@ -49,7 +49,7 @@ describe('the addresses of names', () => {
     expect(hosts).toHaveLength(2);
   });
 
-  test('are not kept where the lookup failed or found nothing', async () => {
+  test('a lookup that failed or found nothing is not cached', async () => {
     const { lookup, hosts } = lookupOf(new Error('no name server'), [], [address]);
     const names = makeNames({ lookup, keepMs: 60_000 });
     await expect(findAll(names, 'a.example')).rejects.toThrow('no name server');
@@ -59,7 +59,7 @@ describe('the addresses of names', () => {
     expect(hosts).toHaveLength(3);
   });
 
-  test('are those of 1,000 hosts at most, and the one used longest ago goes first', async () => {
+  test('the cache has the addresses of 1,000 hosts at most, and drops the one used longest ago first', async () => {
     const { lookup, hosts } = lookupOf([address]);
     const names = makeNames({ lookup, keepMs: 60_000 });
     for (let n = 0; n < 1000; n += 1) await findAll(names, `${n}.example`);
@@ -76,7 +76,7 @@ describe('the addresses of names', () => {
     expect(hosts).toHaveLength(1002);
   });
 
-  test('are forgotten on demand, but not a newer one', async () => {
+  test('cached addresses are dropped on demand, but not newer ones', async () => {
     const { lookup, hosts } = lookupOf(['192.0.2.1'], ['192.0.2.2'], ['192.0.2.3']);
     const names = makeNames({ lookup, keepMs: 60_000 });
     const first = await findAll(names, 'a.example');
@@ -142,7 +142,7 @@ describe.runIf(process.platform === 'linux')('a name that is pointed to this mac
     return { victim, publicServer, ca: certificate.cert, url: `https://rebind.example:${victim.port}/` };
   }
 
-  test('while its address is cached reaches the address that was judged, and afterwards nothing', async () => {
+  test('a name that moves to this machine reaches its judged address while it is cached, and afterwards nothing', async () => {
     const { victim, ca, url } = await startBoth();
     const { nameServers, queries } = await startNameServer((_name, earlier) =>
       earlier === 0 ? [publicAddress] : ['127.0.0.1'],
@@ -166,7 +166,7 @@ describe.runIf(process.platform === 'linux')('a name that is pointed to this mac
     expect(victim.connectionCount()).toBe(0);
   });
 
-  test('among others, is not dialled from the cache either, even when they no longer listen', async () => {
+  test('a loopback address among others is not dialled from the cache, even when the others no longer listen', async () => {
     const { victim, publicServer, ca, url } = await startBoth();
     for (const addresses of [
       ['127.0.0.1', publicAddress],
@@ -188,7 +188,7 @@ describe.runIf(process.platform === 'linux')('a name that is pointed to this mac
     expect(victim.connectionCount()).toBe(0);
   });
 
-  test('is judged at every connection, also where the address is a cached one', async () => {
+  test('an address is judged at every connection, also a cached one', async () => {
     const { victim, ca, url } = await startBoth();
     let isRefused = false;
     const judged: string[] = [];

@@ -96,7 +96,7 @@ test.each([200, 204, 299, 301, 302, 307, 308, 400, 404, 410, 429, 500, 503, 599]
   },
 );
 
-test('over TLS: the host is named (SNI) and its certificate checked', async () => {
+test('over TLS the host is named (SNI) and its certificate checked', async () => {
   const certificate = makeCertificate(['localhost', '127.0.0.1']);
   const names: unknown[] = [];
   const { port } = await startReceiver((request, response) => {
@@ -163,7 +163,7 @@ test.each([
   },
 );
 
-test('interim responses are passed over wherever packets are cut', async () => {
+test('interim responses are skipped, however they are split into packets', async () => {
   const text = `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\n${okay}`;
   const { origin } = await startReceiver((request) => {
     const at = Number(request.url?.slice(1));
@@ -276,7 +276,7 @@ test('a compressed body is not inflated', async () => {
   expect(result.body.equals(bomb.subarray(0, 16 * 1024))).toBe(true);
 });
 
-test('of many headers 64 are kept, Retry-After among them', async () => {
+test('64 of many headers are kept, Retry-After among them', async () => {
   const { origin } = await startReceiver((_request, response) => {
     for (let n = 0; n < 100; n += 1) response.setHeader(`x-${n}`, 'y'.repeat(20));
     response.setHeader('set-cookie', ['a=1', 'b=2']);
@@ -288,7 +288,7 @@ test('of many headers 64 are kept, Retry-After among them', async () => {
   expect(headers['retry-after']).toBe('9');
 });
 
-test('of long headers 8 KiB are kept', async () => {
+test('8 KiB of long headers are kept', async () => {
   const { origin } = await startReceiver((_request, response) => {
     for (let n = 0; n < 10; n += 1) response.setHeader(`x-${n}`, 'y'.repeat(1_000));
     response.setHeader('via', ['one', 'two']);

@@ -57,7 +57,7 @@ test('the time limit and the duration do not begin before the attempt has its co
   expect(results.map(({ startedAt }) => startedAt.getTime())).toEqual(signedAt);
 });
 
-test('who has waited for 3 s is sent back, and nothing was sent', async () => {
+test('an attempt that has waited 3 s for a connection is postponed, and nothing was sent', async () => {
   const { origin, connectionCount, release } = await startSlow();
   const sender = makeSender({ timeoutMs: 60_000, connectionsPerOrigin: 1 });
   const request = { url: `${origin}/slow`, accountId: 'acc_1', headers: {}, body };

@@ -72,7 +72,7 @@ test('expired, not valid yet, and self-signed have different messages', async ()
   expect(await sendTo(makeCertificate(['receiver.test']))).toEqual(says('tls_certificate', /self-signed/));
 });
 
-test('a certificate for another name: the names that it has are listed', async () => {
+test('the failure of a certificate for another name lists its names', async () => {
   const misnamed = makeCertificate(['other.test', '*.shop.test']);
   expect(await sendTo(misnamed, misnamed.cert)).toEqual(
     says('tls_certificate', /not for receiver\.test: it is for other\.test, \*\.shop\.test\./),
@@ -86,7 +86,7 @@ test('a certificate for another name: the names that it has are listed', async (
   expect(await sendTo(forged, forged.cert)).toEqual(says('tls_certificate', /it is for good\.test\./));
 });
 
-test('a weak signature, a name that its authority may not name, and a wrong purpose', async () => {
+test('a weak signature, a name outside its authority’s constraints and a wrong purpose have a message each', async () => {
   const root = issueAuthority('root');
   const weak = issueCertificate({
     commonName: 'receiver.test',
@@ -124,7 +124,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   },
 );
 
-test('no version or cipher in common', async () => {
+test('a receiver without a common TLS version or cipher is reported as such', async () => {
   const certificate = makeCertificate(['receiver.test']);
   const old = {
     minVersion: 'TLSv1',
@@ -140,7 +140,7 @@ test('no version or cipher in common', async () => {
   );
 });
 
-test('a port that does not speak TLS', async () => {
+test('a port that does not speak TLS is reported as such', async () => {
   const plain = await startReceiver((_request, response) => void response.end());
   expect(await send(plain.port)).toEqual(says('tls_failure', /does not speak TLS: perhaps it is plain HTTP/));
   const other = await startRawReceiver((socket) => {
@@ -149,7 +149,7 @@ test('a port that does not speak TLS', async () => {
   expect(await send(other.port)).toEqual(says('tls_failure', /does not speak TLS/));
 });
 
-test('a connection that ends in the handshake', async () => {
+test('a connection that ends in the TLS handshake is reported as such', async () => {
   const closing = await startRawReceiver((socket) => {
     socket.once('data', () => socket.end());
   });
@@ -182,6 +182,6 @@ test.each([
   expect(describeTlsFailure({ code, message }, 'receiver.test')).toEqual(says(expected, detail));
 });
 
-test('what is no fault of TLS is left alone', () => {
+test('a failure that is not of TLS gets no TLS message', () => {
   expect(describeTlsFailure({ code: 'ECONNREFUSED', message: 'connect' }, 'receiver.test')).toBeNull();
 });

@@ -17,14 +17,14 @@ const bodies = fc.oneof(fc.json(), fc.string({ unit: 'grapheme' }), fc.string({ 
 const seconds = fc.integer({ min: 0, max: 4_102_444_800 });
 
 describe('X-FLTR-Signature', () => {
-  it("is what the documentation's own recipe makes", () => {
+  it("X-FLTR-Signature is what the documentation's own recipe makes", () => {
     // echo -n '{"event":"document.processed"}' | openssl dgst -sha256 -hmac 'whsec_xyz789' | cut -d ' ' -f2
     expect(signBody('whsec_xyz789', Buffer.from('{"event":"document.processed"}'))).toBe(
       'ec62a3791ea386ff20044cd8b7c90c9b915443ca6d9daeda095a4fa8b618f792',
     );
   });
 
-  it('is keyed with the whole secret, over the bytes of the body', () => {
+  it('X-FLTR-Signature is keyed with the whole secret, over the bytes of the body', () => {
     // printf %s "$body" | openssl dgst -sha256 -hmac "$secret"
     expect(signBody(secret, body)).toBe('a1c69ecb0f8a3119c60fd7a72154a13d8f6cb06ad8448370cad736f211ff22b9');
     expect(signBody(secret, Buffer.alloc(0))).toBe(
@@ -32,7 +32,7 @@ describe('X-FLTR-Signature', () => {
     );
   });
 
-  it('is 64 lower-case hex digits, and another one for any other body or secret', () => {
+  it('X-FLTR-Signature is 64 lower-case hex digits, and another one for any other body or secret', () => {
     fc.assert(
       fc.property(secrets, secrets, bodies, bodies, (one, other, text, otherText) => {
         const signature = signBody(one, Buffer.from(text));
@@ -47,7 +47,7 @@ describe('X-FLTR-Signature', () => {
 });
 
 describe('webhook-signature', () => {
-  it('is what Standard Webhooks publishes as its example', () => {
+  it('webhook-signature is what Standard Webhooks publishes as its example', () => {
     const signature = signStandard(
       'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
       'msg_p5jXN8AQM9LWM0D4loKWxJek',
@@ -57,14 +57,14 @@ describe('webhook-signature', () => {
     expect(signature).toBe('v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=');
   });
 
-  it('is keyed with the decoded secret, over id, time and body', () => {
+  it('webhook-signature is keyed with the decoded secret, over id, time and body', () => {
     // printf %s "evt_1.1704888090.$body" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | base64
     expect(signStandard(secret, 'evt_1', 1_704_888_090, body)).toBe(
       'v1,PwTQ4tcdQsTXIB20Qbh5rHaxPHE7hYHk8uoJh2K/96A=',
     );
   });
 
-  it('is what the standardwebhooks library makes, for any secret, id, time and body', () => {
+  it('webhook-signature is what the standardwebhooks library makes, for any secret, id, time and body', () => {
     fc.assert(
       fc.property(secrets, ids, seconds, bodies, (anySecret, id, at, text) => {
         const theirs = new Webhook(anySecret).sign(id, new Date(at * 1000), text);
@@ -73,7 +73,7 @@ describe('webhook-signature', () => {
     );
   });
 
-  it('is accepted by the standardwebhooks library now, with a list of two secrets as well', () => {
+  it('webhook-signature is accepted by the standardwebhooks library, with a list of two secrets as well', () => {
     fc.assert(
       fc.property(secrets, secrets, ids, fc.json(), (current, previous, id, text) => {
         const at = Math.floor(Date.now() / 1000);
@@ -92,7 +92,7 @@ describe('webhook-signature', () => {
 });
 
 describe('a new secret', () => {
-  it('is whsec_ and the base64 of 32 bytes, new each time', () => {
+  it('a new secret is whsec_ and the base64 of 32 random bytes', () => {
     const made = Array.from({ length: 1000 }, newSecret);
     expect(new Set(made).size).toBe(1000);
     for (const one of made) {

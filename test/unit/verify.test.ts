@@ -40,7 +40,7 @@ test('what the service signs is genuine, by either signature, however headers an
   }
 });
 
-test('while a secret is rotated, old and new one are both right; a stranger is neither', () => {
+test('verification accepts the old and the new secret during a rotation, and no other', () => {
   const old = newSecret();
   const headers = headersOf({ body: secret, standard: [secret, old] });
   expect(codeOf(() => verify({ body, headers, secret, at }))).toBe('valid');
@@ -48,7 +48,7 @@ test('while a secret is rotated, old and new one are both right; a stranger is n
   expect(codeOf(() => verify({ body, headers, secret: newSecret(), at }))).toBe('wrong_signature');
 });
 
-test('any change of body, id, time or signature is found', () => {
+test('verification fails after any change of body, id, time or signature', () => {
   const headers = headersOf();
   const other = Buffer.concat([body, Buffer.from(' ')]);
   expect(codeOf(() => verify({ body: other, headers, secret, at }))).toBe('wrong_signature');
