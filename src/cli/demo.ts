@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 import type { Delivery, DeliverySummary } from '../contracts/delivery.ts';
 import { startDemoReceiver, type DemoReceiver, type DemoRequest } from './demo-receiver.ts';
 import { spawnDemoService, type DemoService } from './demo-service.ts';
-import { findFaults, type DemoEvent, type DemoPlan } from './demo-verdict.ts';
+import { findFaults, type DemoEvent, type DemoPlan } from './demo-checks.ts';
 import { table } from './table.ts';
 
 const scheduleSeconds = [1, 2, 3];

@@ -1,7 +1,7 @@
 import { queryOptions } from '@tanstack/react-query';
 import type { DeliverySummary } from '../contracts/delivery.ts';
 import type { EventSummary } from '../contracts/event.ts';
-import { api } from './api.ts';
+import { api } from './session-api.ts';
 import { liveMs } from './queries.ts';
 
 /** Asked for again until it has ended. */

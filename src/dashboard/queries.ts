@@ -1,7 +1,7 @@
 import { QueryClient, queryOptions } from '@tanstack/react-query';
 import { FltrWebhooksError } from '../client/request.ts';
 import { everyItem } from '../client/fltr-webhooks.ts';
-import { api, readSession } from './api.ts';
+import { api, readSession } from './session-api.ts';
 
 /** An answer that says no is an answer: only what was not answered is asked for again. */
 const mayRetry = (count: number, error: Error): boolean =>

@@ -13,17 +13,17 @@ import { eventTypes } from '../contracts/event-types.ts';
 import { Layout } from './components/layout.tsx';
 import { NoSuchPage, PageError } from './components/page-error.tsx';
 import { logSearchSchema } from './log-search.ts';
-import { DeliveryPage } from './pages/delivery.tsx';
-import { EventPage } from './pages/event.tsx';
-import { EventsPage } from './pages/events.tsx';
-import { KeysPage } from './pages/keys.tsx';
-import { LogPage } from './pages/log.tsx';
-import { NewWebhookPage } from './pages/new-webhook.tsx';
-import { SendEventPage } from './pages/send-event.tsx';
-import { SettingsPage } from './pages/settings.tsx';
-import { SignInPage } from './pages/sign-in.tsx';
-import { WebhookPage } from './pages/webhook.tsx';
-import { WebhooksPage } from './pages/webhooks.tsx';
+import { DeliveryPage } from './pages/delivery-page.tsx';
+import { EventPage } from './pages/event-page.tsx';
+import { EventsPage } from './pages/events-page.tsx';
+import { KeysPage } from './pages/keys-page.tsx';
+import { LogPage } from './pages/log-page.tsx';
+import { NewWebhookPage } from './pages/new-webhook-page.tsx';
+import { SendEventPage } from './pages/send-event-page.tsx';
+import { SettingsPage } from './pages/settings-page.tsx';
+import { SignInPage } from './pages/sign-in-page.tsx';
+import { WebhookPage } from './pages/webhook-page.tsx';
+import { WebhooksPage } from './pages/webhooks-page.tsx';
 import { sessionQuery } from './queries.ts';
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({

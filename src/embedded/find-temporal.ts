@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { standardWays } from './temporal-ways.ts';
-import type { TemporalSource, Way, WayOptions } from './temporal-ways.ts';
+import { standardWays } from './temporal-sources.ts';
+import type { TemporalSource, Way, WayOptions } from './temporal-sources.ts';
 
 /** `ways` stands in for the four standard ones. */
 type FindTemporalOptions = WayOptions & { ways?: Way[] };

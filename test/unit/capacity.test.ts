@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { capacityFaults, planCapacity } from '../../src/domain/capacity.ts';
-import { capacityCosts, type CapacityCosts } from '../../src/domain/capacity-costs.ts';
-import type { CapacityInput } from '../../src/domain/capacity-load.ts';
+import { capacityFaults, planCapacity } from '../../src/cli/capacity-estimate.ts';
+import { capacityCosts, type CapacityCosts } from '../../src/cli/capacity-costs.ts';
+import type { CapacityInput } from '../../src/cli/capacity-load.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { runInProcess } from '../kit/command.ts';
 

@@ -11,7 +11,7 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { findTemporal, userCacheDir } from '../../src/embedded/find-temporal.ts';
-import type { Way } from '../../src/embedded/temporal-ways.ts';
+import type { Way } from '../../src/embedded/temporal-sources.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fltr-find-temporal-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

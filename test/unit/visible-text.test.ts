@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { fields } from '../../src/cli/format.ts';
+import { fields } from '../../src/cli/text-output.ts';
 import { printable, printableJson, printableLines } from '../../src/cli/printable.ts';
 import { table } from '../../src/cli/table.ts';
-import { attemptText } from '../../src/cli/webhooks.ts';
+import { attemptText } from '../../src/cli/webhook-commands.ts';
 import { createKeySchema } from '../../src/contracts/key.ts';
 import { nameSchema } from '../../src/contracts/visible-text.ts';
 import { createWebhookSchema, updateWebhookSchema } from '../../src/contracts/webhook.ts';

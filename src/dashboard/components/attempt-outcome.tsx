@@ -1,9 +1,9 @@
 import type { Attempt } from '../../contracts/attempt.ts';
-import { attemptInWords } from '../delivery-words.ts';
+import { attemptInWords } from '../delivery-text.ts';
 import { formatMs } from '../format.ts';
 import { CodeBlock } from './code-block.tsx';
 import { indentJson } from '../../client/raw-json.ts';
-import { Badge } from './status.tsx';
+import { Badge } from './badges.tsx';
 
 /** What came of one attempt: the answer as it came, or what stood in its way, in words. */
 export function AttemptOutcome({ attempt }: { attempt: Attempt }) {

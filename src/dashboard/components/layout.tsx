@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate } from '@tanstack/react-router';
-import { signOut } from '../api.ts';
+import { signOut } from '../session-api.ts';
 import { sessionQuery } from '../queries.ts';
 import { ThemeButton } from './theme-button.tsx';
 

@@ -2,7 +2,7 @@ import { Link, useRouter } from '@tanstack/react-router';
 import { FltrWebhooksError } from '../../client/request.ts';
 import { EmptyState } from './empty-state.tsx';
 import { PageHeader } from './page-header.tsx';
-import { describeError, Problem } from './problem.tsx';
+import { describeError, Problem } from './problem-notice.tsx';
 
 /** Not there, or another account's: the API does not tell which. */
 export const isMissing = (error: unknown): boolean =>

@@ -1,6 +1,6 @@
 import { deliveryStatuses } from '../../contracts/delivery.ts';
 import type { EventSummary } from '../../contracts/event.ts';
-import { Badge, toneOfDelivery } from './status.tsx';
+import { Badge, toneOfDelivery } from './badges.tsx';
 
 /** How many deliveries of an event stand where. */
 export function StatusCounts({ deliveries }: Pick<EventSummary, 'deliveries'>) {

@@ -1,10 +1,10 @@
 import { useState } from 'react';
 import { eventTypes, type EventType } from '../../contracts/event-types.ts';
-import { api } from '../api.ts';
+import { api } from '../session-api.ts';
 import { isSubscribed } from '../event-filters.ts';
 import { AttemptOutcome } from './attempt-outcome.tsx';
 import { Field } from './field.tsx';
-import { Problem } from './problem.tsx';
+import { Problem } from './problem-notice.tsx';
 import { useScopeReason } from './scope.tsx';
 import { useSubmission } from '../submission.ts';
 

@@ -4,7 +4,7 @@ import type { EventFilter } from '../event-filters.ts';
 import { Choices } from './choices.tsx';
 import { EventPicker } from './event-picker.tsx';
 import { Field } from './field.tsx';
-import { fieldError, Problem } from './problem.tsx';
+import { fieldError, Problem } from './problem-notice.tsx';
 
 export type WebhookDraft = {
   url: string;

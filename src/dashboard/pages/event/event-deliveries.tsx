@@ -1,10 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { EventSummary } from '../../../contracts/event.ts';
-import { DeliveryBadge } from '../../components/status.tsx';
+import { DeliveryBadge } from '../../components/badges.tsx';
 import { Countdown } from '../../components/time.tsx';
 import { WebhookLink } from '../../components/webhook-name.tsx';
-import { standInWords } from '../../delivery-words.ts';
+import { standInWords } from '../../delivery-text.ts';
 import { deliveryQuery } from '../../delivery-queries.ts';
 
 /** Of so many deliveries more is asked for: each is a call, and a history that is read. */

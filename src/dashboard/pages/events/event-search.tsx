@@ -3,7 +3,7 @@ import { Navigate, useNavigate } from '@tanstack/react-router';
 import { useState, type FormEvent } from 'react';
 import { FltrWebhooksError } from '../../../client/request.ts';
 import { Field } from '../../components/field.tsx';
-import { Problem } from '../../components/problem.tsx';
+import { Problem } from '../../components/problem-notice.tsx';
 import { eventQuery } from '../../delivery-queries.ts';
 
 /** Goes to the event of an id, or says that there is none. The id stands in the address. */

@@ -1,11 +1,11 @@
 import { Toast } from '@base-ui/react/toast';
 import { useQueryClient } from '@tanstack/react-query';
 import type { Key } from '../../../contracts/key.ts';
-import { api } from '../../api.ts';
-import { Confirm } from '../../components/confirm.tsx';
+import { api } from '../../session-api.ts';
+import { Confirm } from '../../components/confirm-button.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { SkeletonRows } from '../../components/skeleton-rows.tsx';
-import { Badge } from '../../components/status.tsx';
+import { Badge } from '../../components/badges.tsx';
 import { Ago } from '../../components/time.tsx';
 import { keysQuery, sessionQuery } from '../../queries.ts';
 

@@ -2,10 +2,10 @@ import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 import type { DeliverySummary } from '../../../contracts/delivery.ts';
 import { RowsTable } from '../../components/rows-table.tsx';
-import { DeliveryBadge } from '../../components/status.tsx';
+import { DeliveryBadge } from '../../components/badges.tsx';
 import { Ago, Countdown } from '../../components/time.tsx';
 import { useWebhookName } from '../../components/webhook-name.tsx';
-import { durationOf, lastAnswer } from '../../delivery-words.ts';
+import { durationOf, lastAnswer } from '../../delivery-text.ts';
 
 const columns = ['Status', 'Event', 'Webhook', 'Attempts', 'Last answer', 'Accepted', 'Took / next'];
 

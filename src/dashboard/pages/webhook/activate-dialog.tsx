@@ -1,12 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
-import { api } from '../../api.ts';
+import { api } from '../../session-api.ts';
 import { Choices } from '../../components/choices.tsx';
 import { Modal } from '../../components/dialog.tsx';
-import { Problem } from '../../components/problem.tsx';
+import { Problem } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
-import { useWebhookChanged } from '../../webhook-changed.ts';
+import { useWebhookChanged } from '../../use-webhook-changed.ts';
 import { useSubmission } from '../../submission.ts';
 
 type Held = 'deliver' | 'discard';

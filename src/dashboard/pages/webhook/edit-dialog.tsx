@@ -1,11 +1,11 @@
 import { useState } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
-import { api } from '../../api.ts';
+import { api } from '../../session-api.ts';
 import { Modal } from '../../components/dialog.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { WebhookForm, type WebhookDraft } from '../../components/webhook-form.tsx';
 import type { EventFilter } from '../../event-filters.ts';
-import { useWebhookChanged } from '../../webhook-changed.ts';
+import { useWebhookChanged } from '../../use-webhook-changed.ts';
 import { useSubmission } from '../../submission.ts';
 
 export function EditDialog({ webhook }: { webhook: Webhook }) {

@@ -1,10 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { DeliverySummary } from '../../../contracts/delivery.ts';
-import { api } from '../../api.ts';
-import { Problem } from '../../components/problem.tsx';
+import { api } from '../../session-api.ts';
+import { Problem } from '../../components/problem-notice.tsx';
 import { SkeletonRows } from '../../components/skeleton-rows.tsx';
-import { DeliveryBadge } from '../../components/status.tsx';
+import { DeliveryBadge } from '../../components/badges.tsx';
 import { Ago, Countdown } from '../../components/time.tsx';
 import { liveMs } from '../../queries.ts';
 

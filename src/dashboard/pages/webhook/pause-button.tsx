@@ -1,10 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import type { Webhook } from '../../../contracts/webhook.ts';
-import { api } from '../../api.ts';
-import { Confirm } from '../../components/confirm.tsx';
+import { api } from '../../session-api.ts';
+import { Confirm } from '../../components/confirm-button.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { settingsQuery } from '../../queries.ts';
-import { useWebhookChanged } from '../../webhook-changed.ts';
+import { useWebhookChanged } from '../../use-webhook-changed.ts';
 
 export function PauseButton({ webhook: { webhook_id: id } }: { webhook: Webhook }) {
   const reason = useScopeReason('webhooks:write');

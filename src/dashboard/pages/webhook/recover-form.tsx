@@ -1,13 +1,13 @@
 import { useState, type FormEvent } from 'react';
 import type { Recovery, RecoveryKind } from '../../../contracts/recovery.ts';
 import type { Webhook } from '../../../contracts/webhook.ts';
-import { api } from '../../api.ts';
+import { api } from '../../session-api.ts';
 import { Field } from '../../components/field.tsx';
-import { fieldError, Problem } from '../../components/problem.tsx';
+import { fieldError, Problem } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { formatCount } from '../../format.ts';
 import { fromLocalInput, toLocalInput } from '../../local-time.ts';
-import { useWebhookChanged } from '../../webhook-changed.ts';
+import { useWebhookChanged } from '../../use-webhook-changed.ts';
 import { useSubmission } from '../../submission.ts';
 
 const dayMs = 86_400_000;

@@ -1,10 +1,10 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { Recovery, RecoveryStatus } from '../../../contracts/recovery.ts';
-import { api } from '../../api.ts';
-import { Problem } from '../../components/problem.tsx';
+import { api } from '../../session-api.ts';
+import { Problem } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
-import { Badge } from '../../components/status.tsx';
+import { Badge } from '../../components/badges.tsx';
 import { At } from '../../components/time.tsx';
 import { formatCount } from '../../format.ts';
 import { liveMs } from '../../queries.ts';

@@ -1,8 +1,8 @@
 import { useState } from 'react';
-import { api } from '../../api.ts';
+import { api } from '../../session-api.ts';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Modal } from '../../components/dialog.tsx';
-import { Problem } from '../../components/problem.tsx';
+import { Problem } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { useSubmission } from '../../submission.ts';
 

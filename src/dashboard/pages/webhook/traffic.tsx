@@ -2,12 +2,12 @@ import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import type { Webhook, WebhookStats } from '../../../contracts/webhook.ts';
 import { HourlyChart } from '../../components/charts.tsx';
-import { Problem } from '../../components/problem.tsx';
+import { Problem } from '../../components/problem-notice.tsx';
 import { ResponseChart } from '../../components/response-chart.tsx';
 import { formatCount, formatMs, formatShare } from '../../format.ts';
 import { webhookStatsQuery } from '../../queries.ts';
-import { failedShare } from '../../webhook-standing.ts';
-import { Waiting } from './waiting.tsx';
+import { failedShare } from '../../webhook-state.ts';
+import { Waiting } from '../../components/waiting-links.tsx';
 
 /** The last 24 hours: numbers, and the same by the hour. */
 export function Traffic({ webhook }: { webhook: Webhook }) {

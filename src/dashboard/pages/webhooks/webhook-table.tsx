@@ -2,14 +2,14 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { Sparkline } from '../../components/charts.tsx';
-import { Problem } from '../../components/problem.tsx';
+import { Problem } from '../../components/problem-notice.tsx';
 import { SkeletonRows } from '../../components/skeleton-rows.tsx';
-import { WebhookBadge } from '../../components/status.tsx';
+import { WebhookBadge } from '../../components/badges.tsx';
 import { Day } from '../../components/time.tsx';
 import { formatShare, withoutScheme } from '../../format.ts';
 import { statsQuery } from '../../queries.ts';
-import { failedShare } from '../../webhook-standing.ts';
-import { Waiting } from '../webhook/waiting.tsx';
+import { failedShare } from '../../webhook-state.ts';
+import { Waiting } from '../../components/waiting-links.tsx';
 
 /** Undefined: they are on their way, and room is kept for them. */
 export function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] | undefined }) {

@@ -1,11 +1,11 @@
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useState } from 'react';
-import { api } from '../api.ts';
+import { api } from '../session-api.ts';
 import { EmptyState } from '../components/empty-state.tsx';
-import { useKeptBack } from '../components/kept-back.ts';
+import { useKeptBack } from '../components/stable-rows.ts';
 import { LoadMore } from '../components/load-more.tsx';
 import { PageHeader } from '../components/page-header.tsx';
-import { Problem } from '../components/problem.tsx';
+import { Problem } from '../components/problem-notice.tsx';
 import { Switch } from '../components/switch.tsx';
 import { orderOfEvent } from '../delivery-queries.ts';
 import { useLiveList } from '../live-list.ts';

@@ -1,11 +1,11 @@
 import { Toast } from '@base-ui/react/toast';
 import { useQueryClient } from '@tanstack/react-query';
 import type { Delivery } from '../../../contracts/delivery.ts';
-import { api } from '../../api.ts';
-import { Confirm } from '../../components/confirm.tsx';
-import { describeError } from '../../components/problem.tsx';
+import { api } from '../../session-api.ts';
+import { Confirm } from '../../components/confirm-button.tsx';
+import { describeError } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
-import { Reschedule } from './reschedule.tsx';
+import { Reschedule } from './reschedule-dialog.tsx';
 import { useSubmission } from '../../submission.ts';
 
 type Props = {

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { JsonText } from '../client/raw-json.ts';
 import { maxBatchBytes, maxBatchEvents } from '../contracts/event.ts';
-import { apiCommand, connect, print, readText, type ApiOptions } from './api.ts';
+import { apiCommand, connect, print, readText, type ApiOptions } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
 import { printable } from './printable.ts';
 

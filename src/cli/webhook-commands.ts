@@ -8,9 +8,9 @@ import type {
   WebhookStats,
 } from '../contracts/webhook.ts';
 import { everyItem } from '../client/fltr-webhooks.ts';
-import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
+import { apiCommand, callFor, connect, print, type ApiOptions } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
-import { fields, percent, waitingText } from './format.ts';
+import { fields, percent, waitingText } from './text-output.ts';
 import { printable } from './printable.ts';
 import { table } from './table.ts';
 

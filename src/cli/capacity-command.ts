@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { capacityFaults, planCapacity, type CapacityPlan } from '../domain/capacity.ts';
-import { capacityCosts } from '../domain/capacity-costs.ts';
-import type { CapacityInput } from '../domain/capacity-load.ts';
+import { capacityFaults, planCapacity, type CapacityPlan } from './capacity-estimate.ts';
+import { capacityCosts } from './capacity-costs.ts';
+import type { CapacityInput } from './capacity-load.ts';
 import { wrongUse } from './exit-codes.ts';
 import { table } from './table.ts';
 

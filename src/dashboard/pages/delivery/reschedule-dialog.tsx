@@ -1,8 +1,8 @@
 import { useState, type FormEvent } from 'react';
-import { api } from '../../api.ts';
+import { api } from '../../session-api.ts';
 import { Modal } from '../../components/dialog.tsx';
 import { Field } from '../../components/field.tsx';
-import { fieldError, Problem } from '../../components/problem.tsx';
+import { fieldError, Problem } from '../../components/problem-notice.tsx';
 import { fromLocalInput, toLocalInput } from '../../local-time.ts';
 import { useSubmission } from '../../submission.ts';
 

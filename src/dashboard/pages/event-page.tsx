@@ -4,13 +4,13 @@ import { eventTypes } from '../../contracts/event-types.ts';
 import { CopyButton } from '../components/copy-button.tsx';
 import { isMissing, NotFound } from '../components/page-error.tsx';
 import { PageHeader } from '../components/page-header.tsx';
-import { Problem } from '../components/problem.tsx';
+import { Problem } from '../components/problem-notice.tsx';
 import { At } from '../components/time.tsx';
 import { eventQuery } from '../delivery-queries.ts';
 import { webhooksQuery } from '../queries.ts';
 import { EventDeliveries } from './event/event-deliveries.tsx';
 import { NotSentTo } from './event/not-sent-to.tsx';
-import { Payload } from './event/payload.tsx';
+import { Payload } from './event/event-payload.tsx';
 
 const route = getRouteApi('/signed-in/events/$id');
 

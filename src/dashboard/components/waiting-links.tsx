@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router';
-import type { WebhookWaiting } from '../../../contracts/webhook.ts';
-import { waitingStates } from '../../webhook-standing.ts';
+import type { WebhookWaiting } from '../../contracts/webhook.ts';
+import { waitingStates } from '../webhook-state.ts';
 
 /** How many deliveries of a webhook have not ended, each number a link to them in the log. */
 export function Waiting({ id, waiting }: { id: string; waiting: WebhookWaiting }) {

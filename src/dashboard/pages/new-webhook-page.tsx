@@ -2,11 +2,11 @@ import { Toast } from '@base-ui/react/toast';
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { api } from '../api.ts';
+import { api } from '../session-api.ts';
 import { PageHeader } from '../components/page-header.tsx';
 import { ScopeNote, useScopeReason } from '../components/scope.tsx';
 import { WebhookForm, type WebhookDraft } from '../components/webhook-form.tsx';
-import { keepNewSecret } from '../new-secret.ts';
+import { keepNewSecret } from '../unread-secret.ts';
 import { useContentKey, useSubmission } from '../submission.ts';
 
 const emptyDraft: WebhookDraft = { url: '', events: [], description: '', format: 'fltr' };

@@ -1,11 +1,11 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
-import { signIn } from '../api.ts';
+import { signIn } from '../session-api.ts';
 import { FltrWebhooksError } from '../../client/request.ts';
 import { Field } from '../components/field.tsx';
 import { PageHeader } from '../components/page-header.tsx';
-import { Problem } from '../components/problem.tsx';
+import { Problem } from '../components/problem-notice.tsx';
 import { sessionQuery } from '../queries.ts';
 import { useSubmission } from '../submission.ts';
 

@@ -1,9 +1,9 @@
 import type { Webhook } from '../../../contracts/webhook.ts';
-import { api } from '../../api.ts';
-import { Confirm } from '../../components/confirm.tsx';
+import { api } from '../../session-api.ts';
+import { Confirm } from '../../components/confirm-button.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { Ago, At, Countdown } from '../../components/time.tsx';
-import { useWebhookChanged } from '../../webhook-changed.ts';
+import { useWebhookChanged } from '../../use-webhook-changed.ts';
 import { RevealDialog } from './reveal-dialog.tsx';
 import { RotateDialog } from './rotate-dialog.tsx';
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { verify, verifyBody, WebhookVerificationError } from '../client/verify.ts';
-import { readText } from './api.ts';
+import { readText } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
 import { printable, printableJson } from './printable.ts';
 

@@ -3,15 +3,15 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import type { Webhook } from '../../contracts/webhook.ts';
 import { isMissing, NotFound } from '../components/page-error.tsx';
 import { PageHeader } from '../components/page-header.tsx';
-import { Problem } from '../components/problem.tsx';
+import { Problem } from '../components/problem-notice.tsx';
 import { ScopeNote } from '../components/scope.tsx';
-import { Badge, DeliveryBadge } from '../components/status.tsx';
+import { Badge, DeliveryBadge } from '../components/badges.tsx';
 import { deliveryQuery, eventQuery } from '../delivery-queries.ts';
 import { webhooksQuery } from '../queries.ts';
-import { Attempts } from './delivery/attempts.tsx';
-import { DeliveryFacts } from './delivery/delivery-facts.tsx';
-import { Steer } from './delivery/steer.tsx';
-import { Timeline } from './delivery/timeline.tsx';
+import { Attempts } from './delivery/delivery-attempts.tsx';
+import { DeliveryFacts } from './delivery/delivery-details.tsx';
+import { Steer } from './delivery/delivery-actions.tsx';
+import { Timeline } from './delivery/delivery-timeline.tsx';
 
 const route = getRouteApi('/signed-in/log/$id');
 

@@ -1,7 +1,7 @@
 import type { Delivery, TimelineEntry } from '../../../contracts/delivery.ts';
 import { useQuery } from '@tanstack/react-query';
 import { At, span } from '../../components/time.tsx';
-import { attemptInWords, durationInWords, reasonInWords } from '../../delivery-words.ts';
+import { attemptInWords, durationInWords, reasonInWords } from '../../delivery-text.ts';
 import { sessionQuery } from '../../queries.ts';
 
 /** What happened to a delivery, moment by moment, as its workflow's history tells. */

@@ -4,8 +4,8 @@ import { everyItem } from '../client/fltr-webhooks.ts';
 import type { createKeySchema, Key } from '../contracts/key.ts';
 import type { Settings } from '../contracts/settings.ts';
 import type { Stats } from '../contracts/stats.ts';
-import { apiCommand, connect, print, type ApiOptions } from './api.ts';
-import { fields, percent, waitingText } from './format.ts';
+import { apiCommand, connect, print, type ApiOptions } from './api-command.ts';
+import { fields, percent, waitingText } from './text-output.ts';
 import { table } from './table.ts';
 
 /** What the API answers about the account as a whole: its keys, its last 24 hours, the service's settings. */

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { PageHeader } from '../components/page-header.tsx';
-import { Problem } from '../components/problem.tsx';
+import { Problem } from '../components/problem-notice.tsx';
 import { ScopeNote } from '../components/scope.tsx';
 import { keysQuery } from '../queries.ts';
 import { CreateKey } from './keys/create-key.tsx';

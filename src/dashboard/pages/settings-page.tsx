@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { PageHeader } from '../components/page-header.tsx';
-import { Problem } from '../components/problem.tsx';
+import { Problem } from '../components/problem-notice.tsx';
 import { settingsQuery } from '../queries.ts';
 import { ServiceSettings } from './settings/service-settings.tsx';
 import { SessionCard } from './settings/session-card.tsx';

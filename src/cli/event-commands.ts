@@ -4,12 +4,12 @@ import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { indentJson, JsonText } from '../client/raw-json.ts';
-import { apiCommand, callFor, connect, print, readText, type ApiOptions } from './api.ts';
+import { apiCommand, callFor, connect, print, readText, type ApiOptions } from './api-command.ts';
 import { membersOf } from '../domain/json-text.ts';
 import { notFound, wrongUse } from './exit-codes.ts';
-import { deliveryLine, pageText } from './format.ts';
+import { deliveryLine, pageText } from './text-output.ts';
 import { printable, printableJsonText } from './printable.ts';
-import { addSendBatchCommand } from './send-batch.ts';
+import { addSendBatchCommand } from './send-batch-command.ts';
 import { table } from './table.ts';
 
 type SendOptions = ApiOptions & { data: string; id?: string; timestamp?: string; account?: string };

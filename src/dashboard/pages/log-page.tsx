@@ -1,10 +1,10 @@
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
-import { api } from '../api.ts';
-import { useKeptBack } from '../components/kept-back.ts';
+import { api } from '../session-api.ts';
+import { useKeptBack } from '../components/stable-rows.ts';
 import { LoadMore } from '../components/load-more.tsx';
 import { PageHeader } from '../components/page-header.tsx';
-import { Problem } from '../components/problem.tsx';
+import { Problem } from '../components/problem-notice.tsx';
 import { Switch } from '../components/switch.tsx';
 import { orderOfDelivery } from '../delivery-queries.ts';
 import { useLiveList } from '../live-list.ts';

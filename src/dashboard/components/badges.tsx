@@ -1,6 +1,6 @@
 import type { DeliveryStatus } from '../../contracts/delivery.ts';
 import type { Webhook } from '../../contracts/webhook.ts';
-import { standingOf } from '../webhook-standing.ts';
+import { standingOf } from '../webhook-state.ts';
 
 type Tone = 'good' | 'bad' | 'busy' | 'idle' | 'warn';
 

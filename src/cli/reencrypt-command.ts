@@ -4,7 +4,7 @@ import { migrate } from '../db/migrate.ts';
 import { reencrypt } from '../db/reencrypt-secrets.ts';
 import { encryptionKeysFor } from '../development-secrets.ts';
 import { createSecretBox } from '../security/secret-box.ts';
-import { actor, type WithDatabase } from './admin.ts';
+import { actor, type WithDatabase } from './admin-commands.ts';
 
 /** `reencrypt`: all that is encrypted, under the first of FLTR_ENCRYPTION_KEYS. */
 export function addReencryptCommand(program: Command, withDatabase: WithDatabase): void {

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { PageHeader } from '../components/page-header.tsx';
-import { Problem } from '../components/problem.tsx';
+import { Problem } from '../components/problem-notice.tsx';
 import { eventQuery } from '../delivery-queries.ts';
 import { eventTypesQuery } from '../queries.ts';
 import { SendForm } from './send-event/send-form.tsx';

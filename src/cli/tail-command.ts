@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { apiCommand, connect, type ApiOptions } from './api.ts';
-import { addFilters, toQuery, type Filters } from './deliveries.ts';
+import { apiCommand, connect, type ApiOptions } from './api-command.ts';
+import { addFilters, toQuery, type Filters } from './delivery-commands.ts';
 import { follow } from './follow.ts';
-import { deliveryLine } from './format.ts';
+import { deliveryLine } from './text-output.ts';
 import { printableJson } from './printable.ts';
 
 /** `tail`: the log as it grows, a line for each change. */

@@ -6,10 +6,10 @@ import {
   type TimelineEntry,
 } from '../contracts/delivery.ts';
 import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
-import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
-import { deliveryTable, fields, pageText } from './format.ts';
+import { apiCommand, callFor, connect, print, type ApiOptions } from './api-command.ts';
+import { deliveryTable, fields, pageText } from './text-output.ts';
 import { printable } from './printable.ts';
-import { attemptText } from './webhooks.ts';
+import { attemptText } from './webhook-commands.ts';
 
 export type Filters = {
   webhook?: string;

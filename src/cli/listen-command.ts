@@ -4,7 +4,7 @@ import { newId } from '../domain/ids.ts';
 import { attemptHeaders } from '../domain/request-headers.ts';
 import { newSecret } from '../domain/signature.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
-import { apiCommand, connect, readText, type ApiOptions } from './api.ts';
+import { apiCommand, connect, readText, type ApiOptions } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
 import { follow } from './follow.ts';
 import { printable, printableJson } from './printable.ts';

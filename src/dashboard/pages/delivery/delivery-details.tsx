@@ -3,7 +3,7 @@ import type { Delivery } from '../../../contracts/delivery.ts';
 import { CopyButton } from '../../components/copy-button.tsx';
 import { At, Countdown } from '../../components/time.tsx';
 import { WebhookLink } from '../../components/webhook-name.tsx';
-import { durationOf, standInWords } from '../../delivery-words.ts';
+import { durationOf, standInWords } from '../../delivery-text.ts';
 
 export function DeliveryFacts({ delivery }: { delivery: Delivery }) {
   const { next_attempt_at: next, ended_at: ended } = delivery;

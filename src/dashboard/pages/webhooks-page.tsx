@@ -5,7 +5,7 @@ import { CodeBlock } from '../components/code-block.tsx';
 import { EmptyState } from '../components/empty-state.tsx';
 import { Field } from '../components/field.tsx';
 import { PageHeader } from '../components/page-header.tsx';
-import { Problem } from '../components/problem.tsx';
+import { Problem } from '../components/problem-notice.tsx';
 import { ScopeNote, useScopeReason } from '../components/scope.tsx';
 import { settingsQuery, webhooksQuery } from '../queries.ts';
 import { WebhookTable } from './webhooks/webhook-table.tsx';

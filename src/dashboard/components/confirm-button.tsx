@@ -1,6 +1,6 @@
 import { AlertDialog } from '@base-ui/react/alert-dialog';
 import { useState, type ReactNode } from 'react';
-import { Problem } from './problem.tsx';
+import { Problem } from './problem-notice.tsx';
 import { useSubmission } from '../submission.ts';
 
 type Props = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isFailing, standingOf, waitingStates } from '../../src/dashboard/webhook-standing.ts';
+import { isFailing, standingOf, waitingStates } from '../../src/dashboard/webhook-state.ts';
 
 const hours = (...each: [attempts: number, failed: number][]) =>
   each.map(([attempts, failed]) => ({ attempts, failed_attempts: failed }));

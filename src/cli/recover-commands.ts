@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
 import { recoveryKinds, type Recovery, type RecoveryKind } from '../contracts/recovery.ts';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
-import { apiCommand, callFor, connect, print, type ApiOptions } from './api.ts';
-import { fields } from './format.ts';
+import { apiCommand, callFor, connect, print, type ApiOptions } from './api-command.ts';
+import { fields } from './text-output.ts';
 
 type RecoverOptions = ApiOptions & {
   since: string;
