@@ -4,7 +4,7 @@ import type { EventSummary } from '../contracts/event.ts';
 import { api } from './session-api.ts';
 import { liveMs } from './queries.ts';
 
-/** Asked for again until it has ended. */
+/** Refetched until the delivery has ended. */
 export const deliveryQuery = (id: string) =>
   queryOptions({
     queryKey: ['deliveries', 'one', id],
@@ -12,17 +12,17 @@ export const deliveryQuery = (id: string) =>
     refetchInterval: ({ state }) => (state.data && state.data.ended_at === null ? liveMs : false),
   });
 
-const isOver = ({ status }: EventSummary['deliveries'][number]): boolean =>
+const hasEnded = ({ status }: EventSummary['deliveries'][number]): boolean =>
   status === 'delivered' || status === 'failed' || status === 'canceled';
 
-/** Asked for again until its deliveries have ended. */
+/** Refetched until all deliveries of the event have ended. */
 export const eventQuery = (id: string) =>
   queryOptions({
     queryKey: ['events', 'one', id],
     queryFn: () => api.getEvent(id),
-    refetchInterval: ({ state }) => (state.data && !state.data.deliveries.every(isOver) ? liveMs : false),
+    refetchInterval: ({ state }) => (state.data && !state.data.deliveries.every(hasEnded) ? liveMs : false),
   });
 
-/** Ids of deliveries sort by time. */
+/** Delivery ids sort by time. */
 export const orderOfDelivery = ({ id }: DeliverySummary): string => id;
 export const orderOfEvent = ({ created_at, id }: EventSummary): string => `${created_at} ${id}`;

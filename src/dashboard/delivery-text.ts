@@ -6,18 +6,18 @@ const reasons: Record<
   FailureReason | 'expired' | 'canceled' | 'webhook_deleted' | 'discarded' | 'terminated',
   string
 > = {
-  client_error: 'The receiver refused it with a 4xx, so it is not tried again.',
-  blocked_address: "The webhook's host leads to an address that webhooks may not be sent to.",
-  retries_exhausted: 'Every retry of the schedule was used, and none was successful.',
-  expired: 'Its webhook was not active for longer than held deliveries are kept.',
-  canceled: 'Somebody canceled it.',
-  webhook_deleted: 'Its webhook was deleted.',
-  discarded: 'Its webhook was activated again with what was held discarded.',
-  terminated: 'Its workflow was terminated in Temporal.',
+  client_error: 'The receiver returned a 4xx response, which is not retried.',
+  blocked_address: "The webhook's host resolves to an address that is not allowed.",
+  retries_exhausted: 'The first attempt and all retries failed.',
+  expired: 'The webhook was inactive for longer than held deliveries are kept.',
+  canceled: 'It was canceled by a user.',
+  webhook_deleted: 'The webhook was deleted.',
+  discarded: 'The webhook was activated and its held deliveries were discarded.',
+  terminated: 'The workflow was terminated in Temporal.',
 };
 
-/** Why a delivery is not delivered, in words; a reason that is not known here as it is. */
-export function reasonInWords(reason: string): string {
+/** Why a delivery was not delivered, as a sentence. An unknown reason is returned unchanged. */
+export function reasonText(reason: string): string {
   return (reasons as Record<string, string>)[reason] ?? reason;
 }
 
@@ -26,13 +26,13 @@ const errors: Record<AttemptErrorCode, string> = {
   server_error: '5xx',
   redirect: '3xx',
   unexpected_status: 'unexpected status',
-  dns_not_found: 'no such host',
-  dns_failure: 'name look-up failed',
-  connection_refused: 'refused',
-  connection_reset: 'reset',
-  connection_closed: 'closed',
-  host_unreachable: 'unreachable',
-  tls_certificate: 'bad certificate',
+  dns_not_found: 'host not found',
+  dns_failure: 'DNS lookup failed',
+  connection_refused: 'connection refused',
+  connection_reset: 'connection reset',
+  connection_closed: 'connection closed',
+  host_unreachable: 'host unreachable',
+  tls_certificate: 'invalid certificate',
   tls_failure: 'TLS failed',
   timeout_dns: 'timeout (DNS)',
   timeout_connect: 'timeout (connect)',
@@ -44,49 +44,49 @@ const errors: Record<AttemptErrorCode, string> = {
 };
 
 type Last = Pick<DeliverySummary, 'last_status_code' | 'last_error_code'>;
-type Stand = Pick<DeliverySummary, 'status' | 'reason' | 'next_attempt_at'>;
+type State = Pick<DeliverySummary, 'status' | 'reason' | 'next_attempt_at'>;
 
-/** What the last attempt came to, in a column's width: its status code, or why there is none. */
-export function lastAnswer({ last_status_code: status, last_error_code: code }: Last): string {
+/** The last attempt's status code, or a short error where there is none. */
+export function lastResponse({ last_status_code: status, last_error_code: code }: Last): string {
   if (status !== null) return String(status);
-  return code === null ? '–' : errorInWords(code);
+  return code === null ? '–' : errorText(code);
 }
 
-const errorInWords = (code: string): string => (errors as Record<string, string>)[code] ?? code;
+const errorText = (code: string): string => (errors as Record<string, string>)[code] ?? code;
 
-type Made = Pick<Attempt, 'status_code' | 'error'>;
+type AttemptResult = Pick<Attempt, 'status_code' | 'error'>;
 
-/** @example attemptInWords({ status_code: null, error: { code: 'dns_not_found', message: '…' } }) // 'no such host' */
-export function attemptInWords({ status_code: status, error }: Made): string {
+/** @example attemptText({ status_code: null, error: { code: 'dns_not_found', message: '…' } }) // 'host not found' */
+export function attemptText({ status_code: status, error }: AttemptResult): string {
   if (status !== null) return `response ${status}`;
-  return error === null ? 'no response' : errorInWords(error.code);
+  return error === null ? 'no response' : errorText(error.code);
 }
 
 /** @example durationOf('2026-01-10T12:00:00.000Z', '2026-01-10T12:00:00.240Z') // '240 ms' */
 export function durationOf(from: string, to: string): string {
-  return durationInWords(Date.parse(to) - Date.parse(from));
+  return formatDuration(Date.parse(to) - Date.parse(from));
 }
 
-export function durationInWords(ms: number): string {
+export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : duration(Math.round(ms / 1000));
 }
 
-/** Where a delivery stands, as a sentence; `last`: its last attempt. */
-export function standInWords({ status, reason, next_attempt_at: next }: Stand, last?: Made): string {
+/** A delivery's status as a sentence. */
+export function statusText({ status, reason, next_attempt_at: next }: State, last?: AttemptResult): string {
   switch (status) {
     case 'pending':
       return next === null
-        ? 'It is on its way: its first attempt is about to be made.'
-        : 'It waits for its first attempt: the webhook has no room in its hourly cap before that, or it was rescheduled.';
+        ? 'The first attempt is about to start.'
+        : 'Waiting for the first attempt: the webhook reached its hourly cap, or the delivery was rescheduled.';
     case 'retrying':
-      return `The last attempt failed${last === undefined ? '' : ` (${attemptInWords(last)})`}; it will be retried.`;
+      return `The last attempt failed${last === undefined ? '' : ` (${attemptText(last)})`}. It will be retried.`;
     case 'delivered':
-      return 'The receiver took it.';
+      return last === undefined ? 'Delivered.' : `Delivered: ${attemptText(last)}.`;
     case 'held':
-      return 'It waits until its webhook is active again.';
+      return 'Held until the webhook is active again.';
     case 'failed':
     case 'canceled':
-      return reason === null ? `It ended ${status}.` : reasonInWords(reason);
+      return reason === null ? (status === 'failed' ? 'Failed.' : 'Canceled.') : reasonText(reason);
   }
 }

@@ -8,33 +8,34 @@ export const families = [
   { name: 'Datasets', filter: 'dataset.*' },
 ] as const;
 
-/** Events of the service itself: `*` does not name them. */
+/** Operational events, which `*` does not include. */
 export const operationalFilters: Record<OperationalType | 'webhook.*' | 'delivery.*', string> = {
-  'webhook.*': 'All about webhooks.',
+  'webhook.*': 'All webhook events.',
   'webhook.disabled': 'A webhook was disabled automatically.',
-  'webhook.warning': 'At least half of what a webhook was sent in 24 hours failed.',
+  'webhook.warning': 'At least half of the deliveries to a webhook failed in 24 hours.',
   'webhook.secret_due': "A webhook's secret is older than 90 days.",
-  'delivery.*': 'All about deliveries.',
-  'delivery.failed': 'A delivery failed for good; more than ten of a webhook in a minute are one event.',
+  'delivery.*': 'All delivery events.',
+  'delivery.failed':
+    'A delivery failed for good. More than ten failures of a webhook within a minute are reported as one event.',
 };
 
 const familyOf = (filter: string) => `${filter.split('.')[0]}.*`;
 
 export const typesOf = (family: string) => eventTypes.filter((type) => familyOf(type) === family);
 
-/** Whether another one that is picked has it in itself. */
-export function isCovered(picked: readonly string[], filter: string): boolean {
+/** Whether another selected filter includes this one. */
+export function isCovered(selected: readonly string[], filter: string): boolean {
   const wider = filter in operationalFilters ? [familyOf(filter)] : [familyOf(filter), '*'];
-  return wider.some((each) => each !== filter && picked.includes(each));
+  return wider.some((each) => each !== filter && selected.includes(each));
 }
 
-/** Picks a filter, and drops those that it has in itself; or no longer picks it. */
-export function togglePick(picked: readonly EventFilter[], filter: EventFilter): EventFilter[] {
-  if (picked.includes(filter)) return picked.filter((each) => each !== filter);
-  const next = [...picked, filter];
+/** Selects a filter and drops those that it includes, or deselects it. */
+export function toggleFilter(selected: readonly EventFilter[], filter: EventFilter): EventFilter[] {
+  if (selected.includes(filter)) return selected.filter((each) => each !== filter);
+  const next = [...selected, filter];
   return next.filter((each) => !isCovered(next, each));
 }
 
-/** Whether a webhook with these `events` gets those of a type. */
+/** Whether a webhook with these `events` is subscribed to a type. */
 export const isSubscribed = (events: readonly string[], type: string): boolean =>
   events.includes(type) || isCovered(events, type);

@@ -11,12 +11,12 @@ export const formatCount = (value: number): string => count.format(value);
 export const formatMs = (ms: number | null): string =>
   ms === null ? '–' : `${count.format(Math.round(ms))} ms`;
 
-/** What tells a URL from others. @example withoutScheme('https://your-app.com/fltr') // 'your-app.com/fltr' */
+/** @example withoutScheme('https://your-app.com/fltr') // 'your-app.com/fltr' */
 export const withoutScheme = (url: string): string => url.replace(/^https?:\/\//, '');
 
 const maxHeading = 80;
 
-/** The same for a heading: cut, and without what stands after a ?, which may be a password. */
+/** A URL as a heading: shortened, and without its query, which may hold a password. */
 export function headingOf(url: string): string {
   const text = withoutScheme(url).replace(/\?.*$/, '');
   return text.length > maxHeading ? `${text.slice(0, maxHeading - 1)}…` : text;

@@ -8,17 +8,17 @@ type List<Row> = (page: { limit: number; cursor?: string }) => Promise<Page<Row>
 type LiveList<Row> = {
   queryKey: readonly unknown[];
   list: List<Row>;
-  /** What the list is sorted by, the largest first. */
+  /** The sort key; the list is in descending order. */
   orderOf: (row: Row) => string;
   isLive: boolean;
 };
 
 const firstPageSize = 50;
 const pageSize = 100;
-/** What came since the last look is caught up with as far as this; beyond, the list begins anew. */
+/** Pages read to catch up with new rows. If there are more, the list starts over. */
 const maxPagesToCatchUp = 10;
 
-/** A list, newest first, whose first page is asked for again and again; older pages stay as they were loaded. */
+/** A list, newest first. The first page is refetched; older pages stay as they were loaded. */
 export function useLiveList<Row>({ queryKey, list, orderOf, isLive }: LiveList<Row>) {
   const client = useQueryClient();
   const query = useQuery({
@@ -46,7 +46,7 @@ export function useLiveList<Row>({ queryKey, list, orderOf, isLive }: LiveList<R
   return {
     rows: query.data?.rows,
     error: query.error ?? more.error,
-    /** The rows are those of the filters before. */
+    /** The rows belong to the previous filters. */
     isStale: query.isPlaceholderData,
     hasMore: nextCursor !== null,
     isLoadingMore: more.isPending,
@@ -73,7 +73,7 @@ async function catchUp<Row>(
   return [rows, page.next_cursor];
 }
 
-/** The newest rows as they are now, before the older ones that are known. */
+/** The newest rows, followed by the older ones that are already loaded. */
 function mergeNewest<Row>(
   known: Loaded<Row> | undefined,
   now: Loaded<Row>,

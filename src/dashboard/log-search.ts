@@ -8,23 +8,23 @@ export const logEventTypes = [...eventTypes, ...operationalTypes] as const;
 const hourMs = 3_600_000;
 const periods = { '1h': hourMs, '24h': 24 * hourMs, '7d': 7 * 24 * hourMs } as const;
 
-/** What cannot be read from the address is as if it were not there. */
+/** Invalid values in the URL are ignored. */
 export const logSearchSchema = z.object({
   webhook_id: z.coerce.string().optional().catch(undefined),
   event: z.enum(logEventTypes).optional().catch(undefined),
   status: z.enum(deliveryStatuses).optional().catch(undefined),
   code: z.coerce.string().optional().catch(undefined),
-  /** Up to now; it goes before `since` and `until`. */
+  /** A period that ends now; takes precedence over `since` and `until`. */
   last: z.enum(['1h', '24h', '7d']).optional().catch(undefined),
   since: timeSchema.optional().catch(undefined),
   until: timeSchema.optional().catch(undefined),
 });
 export type LogSearch = z.output<typeof logSearchSchema>;
 
-/** As the API says it: a status, or a class. */
+/** A status code or a class, as in the API. */
 export const codePattern = /^([1-5]\d\d|[1-5]xx)$/;
 
-/** The filters as the API takes them, as of now. */
+/** The filters as query parameters of the API. */
 export function toDeliveryQuery({ last, since, until, ...filters }: LogSearch): DeliveryQuery {
   const from = last === undefined ? since : new Date(Date.now() - periods[last]).toISOString();
   const query = { ...filters, since: from, until: last === undefined ? until : undefined };

@@ -3,7 +3,7 @@ import { FltrWebhooksError } from '../client/request.ts';
 import { everyItem } from '../client/fltr-webhooks.ts';
 import { api, readSession } from './session-api.ts';
 
-/** An answer that says no is an answer: only what was not answered is asked for again. */
+/** Only network errors and 5xx responses are retried: a refusal would be repeated. */
 const mayRetry = (count: number, error: Error): boolean =>
   count < 2 && (!(error instanceof FltrWebhooksError) || error.status === 0 || error.status >= 500);
 
@@ -18,7 +18,7 @@ export function createQueryClient(onSignedOut: () => void): QueryClient {
   return client;
 }
 
-/** How often what may change by itself is asked for again, while the page is looked at. */
+/** Refetch interval of data that changes by itself, while the page is visible. */
 export const liveMs = 2000;
 const slowMs = 15_000;
 
@@ -34,7 +34,7 @@ export const sessionQuery = queryOptions({
   retry: false,
   staleTime: 60_000,
 });
-/** At most 100, the limit of an account. */
+/** All pages: an account has at most 100 webhooks. */
 export const webhooksQuery = queryOptions({
   queryKey: ['webhooks'],
   queryFn: () => all(everyItem((page) => api.listWebhooks({ limit: 100, ...page }))),
@@ -67,7 +67,7 @@ export const settingsQuery = queryOptions({
   queryFn: () => api.getSettings(),
   staleTime: 60_000,
 });
-/** At most 100 valid ones, and those that were revoked. */
+/** All pages, revoked keys included. */
 export const keysQuery = queryOptions({
   queryKey: ['keys'],
   queryFn: () => all(everyItem((page) => api.listKeys({ limit: 100, ...page }))),

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { FltrWebhooksError } from '../client/request.ts';
 import { eventTypes } from '../contracts/event-types.ts';
 import { Layout } from './components/layout.tsx';
-import { NoSuchPage, PageError } from './components/page-error.tsx';
+import { NotFoundPage, PageError } from './components/page-error.tsx';
 import { logSearchSchema } from './log-search.ts';
 import { DeliveryPage } from './pages/delivery-page.tsx';
 import { EventPage } from './pages/event-page.tsx';
@@ -33,7 +33,7 @@ const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  // Only a path of this page: never another host.
+  // A path on this host only.
   validateSearch: z.object({
     next: z
       .string()
@@ -79,7 +79,7 @@ const newWebhook = page('/webhooks/new', NewWebhookPage);
 const webhookRoute = createRoute({
   getParentRoute: () => signedIn,
   path: '/webhooks/$id',
-  // A recovery that was started here: a reload shows it again.
+  // The recovery that the page shows, so that it survives a reload.
   validateSearch: z.object({ recovery: z.coerce.string().optional().catch(undefined) }),
   component: WebhookPage,
 });
@@ -101,13 +101,13 @@ const sendEventRoute = createRoute({
   path: '/events/send',
   validateSearch: z.object({
     event: z.enum(eventTypes).optional().catch(undefined),
-    /** The id of an event to begin with. */
+    /** The id of an event to copy. */
     copy: z.coerce.string().optional().catch(undefined),
   }),
   component: SendEventPage,
 });
 const eventRoute = page('/events/$id', EventPage);
-const nowhere = page('/$', NoSuchPage);
+const notFound = page('/$', NotFoundPage);
 const keys = page('/keys', KeysPage);
 const settings = page('/settings', SettingsPage);
 
@@ -125,7 +125,7 @@ const routeTree = root.addChildren([
     eventRoute,
     keys,
     settings,
-    nowhere,
+    notFound,
   ]),
 ]);
 
@@ -135,7 +135,7 @@ export function createDashboardRouter(queryClient: QueryClient) {
     context: { queryClient },
     defaultPreload: 'intent',
     scrollRestoration: true,
-    // All values are texts, which stand in the address as they are.
+    // All values are strings: no JSON quotes in the URL.
     parseSearch: parseSearchWith((value) => value),
     stringifySearch: stringifySearchWith(String),
   });

@@ -4,7 +4,7 @@ import type { Session } from '../contracts/session.ts';
 
 const options = { apiKey: null, url: location.origin, maxRetries: 1 } as const;
 
-/** The API as everyone has it; the session's cookie says whose. */
+/** The public API; the session cookie identifies the account. */
 export const api = new FltrWebhooks(options);
 
 const send = createSend(options);
@@ -12,7 +12,7 @@ const send = createSend(options);
 export const readSession = () =>
   send({ method: 'GET', path: '/session', isRepeatable: true }) as Promise<Session>;
 
-export const signIn = (by: { key: string } | { token: string }) =>
-  send({ method: 'POST', path: '/session', body: by, isRepeatable: false }) as Promise<Session>;
+export const signIn = (credentials: { key: string } | { token: string }) =>
+  send({ method: 'POST', path: '/session', body: credentials, isRepeatable: false }) as Promise<Session>;
 
 export const signOut = () => send({ method: 'DELETE', path: '/session', isRepeatable: true });

@@ -1,30 +1,30 @@
 import { useMutation, type UseMutationOptions, type UseMutationResult } from '@tanstack/react-query';
 import { useCallback, useRef } from 'react';
 
-/** A mutation that is under way once at most: a second click is ignored, also before the page is drawn anew. */
+/** A mutation that runs at most once at a time: a double click is ignored, even before the next render. */
 export function useSubmission<Data, Variables = void>(
   options: UseMutationOptions<Data, Error, Variables>,
 ): UseMutationResult<Data, Error, Variables> {
-  const isUnderWay = useRef(false);
+  const isRunning = useRef(false);
   const mutation = useMutation({
     ...options,
     onSettled: () => {
-      isUnderWay.current = false;
+      isRunning.current = false;
     },
   });
   const { mutate: start } = mutation;
   const mutate = useCallback<typeof start>(
-    (...given) => {
-      if (isUnderWay.current) return;
-      isUnderWay.current = true;
-      start(...given);
+    (...args) => {
+      if (isRunning.current) return;
+      isRunning.current = true;
+      start(...args);
     },
     [start],
   );
   return { ...mutation, mutate };
 }
 
-/** A key for what is filled in: the same content again has the same key, so that it is submitted once only. */
+/** An idempotency key per content: submitting the same form again reuses the key. */
 export function useContentKey(newKey: () => string): {
   keyOf: (content: unknown) => string;
   renew: () => void;

@@ -1,7 +1,7 @@
 import { Toast } from '@base-ui/react/toast';
 import { useQueryClient } from '@tanstack/react-query';
 
-/** After a change of a webhook: all that shows it is asked for again, and a toast says what was done. */
+/** After a webhook was changed: refetches everything that shows it, and shows a toast. */
 export function useWebhookChanged(): (title: string) => Promise<void> {
   const queryClient = useQueryClient();
   const { add } = Toast.useToastManager();

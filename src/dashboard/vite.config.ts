@@ -11,11 +11,11 @@ export default defineConfig({
   build: {
     outDir: join(import.meta.dirname, '../../dist/dashboard'),
     emptyOutDir: true,
-    // The page's content security policy allows files of its own only.
+    // The content security policy allows no data: URLs.
     assetsInlineLimit: 0,
     target: 'es2023',
     chunkSizeWarningLimit: 700,
-    // Libraries change seldom: a browser keeps them when our own code is another one.
+    // Libraries change seldom: a separate file stays in the browser's cache.
     rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'libraries', test: /node_modules/ }] } } },
   },
   // `npm run dev`, on the host of the service: a cookie counts for a host and all its ports.

@@ -4,22 +4,21 @@ import { formatCount } from './format.ts';
 
 type Hour = Pick<Stats['data'][number]['hourly'][number], 'attempts' | 'failed_attempts'>;
 
-/** So many of the latest attempts say how a webhook is doing, where there are as many. */
-const enough = 5;
+/** The number of recent attempts that decide whether a webhook is failing. */
+const minAttempts = 5;
 
-/** At least half of its latest attempts failed: those of the last hours that have enough together. */
+/** At least half of the recent attempts failed. Counts back hour by hour until there are `minAttempts`. */
 export function isFailing(hourly: readonly Hour[]): boolean {
   let [attempts, failed] = [0, 0];
   for (const hour of hourly.toReversed()) {
     attempts += hour.attempts;
     failed += hour.failed_attempts;
-    if (attempts >= enough) break;
+    if (attempts >= minAttempts) break;
   }
   return attempts > 0 && failed * 2 >= attempts;
 }
 
-/** The state that a webhook's badge names. */
-export function standingOf(
+export function webhookStateOf(
   { active, auto_disabled: disabled, warning }: Pick<Webhook, 'active' | 'auto_disabled' | 'warning'>,
   hourly: readonly Hour[] = [],
 ): 'disabled automatically' | 'paused' | 'active, failing' | 'active' {
@@ -32,15 +31,15 @@ export function standingOf(
 export const failedShare = ({ attempts, failed_attempts: failed }: Hour): number | null =>
   attempts === 0 ? null : failed / attempts;
 
-/** The API counts no further. */
-const mostCounted = 1000;
+/** The API stops counting here. */
+const maxCount = 1000;
 
-/** Which deliveries wait, and how many: those states that have any. */
-export function waitingStates(waiting: WebhookWaiting): { status: keyof WebhookWaiting; words: string }[] {
+/** The number of waiting deliveries per status, without zeros. */
+export function waitingCounts(waiting: WebhookWaiting): { status: keyof WebhookWaiting; text: string }[] {
   return (['retrying', 'pending', 'held'] as const)
     .filter((status) => waiting[status] > 0)
     .map((status) => {
       const count = waiting[status];
-      return { status, words: `${formatCount(count)}${count >= mostCounted ? ' or more' : ''} ${status}` };
+      return { status, text: `${formatCount(count)}${count >= maxCount ? ' or more' : ''} ${status}` };
     });
 }

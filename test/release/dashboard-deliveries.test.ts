@@ -43,7 +43,7 @@ async function openAccount(path: string) {
 }
 
 const fact = (page: Page, text: string | RegExp) =>
-  page.getByRole('region', { name: 'What it is' }).getByText(text);
+  page.getByRole('region', { name: 'Details' }).getByText(text);
 const timeline = (page: Page, text: string | RegExp) =>
   page.getByRole('region', { name: 'Timeline' }).getByRole('listitem').filter({ hasText: text });
 
@@ -59,17 +59,17 @@ test('a receiver that fails: its delivery counts down to the retry, is retried n
   await row.getByRole('link', { name: 'document.deleted' }).click();
 
   await heading(page, 'document.deleted').waitFor();
-  await fact(page, 'The last attempt failed (response 503); it will be retried.').waitFor();
+  await fact(page, 'The last attempt failed (response 503). It will be retried.').waitFor();
   const countdown = fact(page, /^in \d+ s$/);
   const seconds = async () => Number(/\d+/.exec((await countdown.textContent()) ?? '')?.[0]);
   const atFirst = await seconds();
   await until(seconds, (now) => now < atFirst);
   await timeline(page, /Attempt 1: response 503 after/).waitFor();
-  await timeline(page, /Waits 1 min for its retry/).waitFor();
+  await timeline(page, /Waits 1 min before the retry/).waitFor();
 
   broken.delete('/mended');
   await page.getByRole('button', { name: 'Retry now' }).click();
-  await fact(page, 'The receiver took it.').waitFor();
+  await fact(page, 'Delivered: response 200.').waitFor();
   await heading(page, /^Attempt 2 /, 3).waitFor();
   await timeline(page, 'Retry requested by your key “test”').waitFor();
   await timeline(page, 'Ended delivered').waitFor();
@@ -92,11 +92,11 @@ test('the page of a delivery to a Slack-compatible target shows the message that
   await waitForStatus(mine, deliveryId, 'delivered');
   await mine.call('DELETE', `/v1/webhooks/${webhook.webhook_id}`);
   const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
-  const sent = page.getByRole('region', { name: 'What attempt 1 sent' });
+  const sent = page.getByRole('region', { name: 'Request of attempt 1' });
   await sent.getByText(`POST ${receiver.url}/slack`).waitFor();
-  await sent.getByText('Body', { exact: true }).click();
+  await sent.getByText('Request body', { exact: true }).click();
   const received = receiver.requests.find(({ path }) => path === '/slack')?.body.toString() ?? '';
-  const shown = sent.getByRole('region', { name: 'The body of attempt 1' });
+  const shown = sent.getByRole('region', { name: 'Request body of attempt 1' });
   await until(
     async () => JSON.stringify(JSON.parse((await shown.textContent()) ?? '')),
     (text) => text === received,
@@ -110,13 +110,13 @@ test('a waiting delivery is given another time, then canceled, and what cannot b
   await waitForStatus(mine, deliveryId, 'retrying');
   const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
   await page.getByRole('button', { name: 'Reschedule' }).click();
-  const dialog = page.getByRole('dialog', { name: "Choose the next attempt's time" });
+  const dialog = page.getByRole('dialog', { name: 'Reschedule the next attempt' });
   const at = new Date(Date.now() + 2 * 3_600_000).toISOString().slice(0, 16);
   await dialog.getByLabel('Next attempt').fill(at);
   await dialog.getByRole('button', { name: 'Reschedule' }).click();
   await dialog.waitFor({ state: 'detached' });
   await fact(page, /^in (1 h 59|2 h 00) min$/).waitFor();
-  await timeline(page, 'Next attempt set to').waitFor();
+  await timeline(page, 'Next attempt rescheduled to').waitFor();
   expect((await readDelivery(mine, deliveryId)).next_attempt_at?.slice(0, 16)).toBe(at);
 
   await page.getByRole('button', { name: 'Cancel' }).click();
@@ -125,7 +125,7 @@ test('a waiting delivery is given another time, then canceled, and what cannot b
   await question.waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Cancel' }).click();
   await question.getByRole('button', { name: 'Cancel the delivery' }).click();
-  await fact(page, 'Somebody canceled it.').waitFor();
+  await fact(page, 'It was canceled by a user.').waitFor();
   for (const name of ['Retry now', 'Reschedule', 'Cancel'])
     expect([name, await page.getByRole('button', { name, exact: true }).count()]).toEqual([name, 0]);
   expect(requests()).toHaveLength(1);
@@ -137,10 +137,10 @@ test('what was delivered is sent again only after a question', async () => {
   await waitForStatus(mine, deliveryId, 'delivered');
   const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
   await page.getByRole('button', { name: 'Resend' }).click();
-  const question = page.getByRole('alertdialog', { name: 'Send it again?' });
+  const question = page.getByRole('alertdialog', { name: 'Resend this delivery?' });
   await question.waitFor();
   expect(requests()).toHaveLength(1);
-  await question.getByRole('button', { name: 'Send it again' }).click();
+  await question.getByRole('button', { name: 'Resend the delivery' }).click();
   await heading(page, /^Attempt 2 /, 3).waitFor();
   await until(requests, ({ length }) => length === 2);
 });
@@ -165,13 +165,13 @@ test('nothing is retried or resent where its webhook is paused or deleted, and t
     ]);
   };
   await mine.call('PATCH', `/v1/webhooks/${webhookId}`, { active: false });
-  const paused = 'Its webhook is paused: activate the webhook first.';
+  const paused = 'The webhook is paused. Activate it first.';
   await isRefused(failed, 'Retry now', paused);
   await isRefused(delivered, 'Resend', paused);
   const { status, text } = await mine.call('POST', `/v1/deliveries/${failed}/retry`);
   expect([status, text]).toEqual([409, expect.stringContaining('Activate the webhook, then retry.')]);
   await mine.call('DELETE', `/v1/webhooks/${webhookId}`);
-  const gone = 'Its webhook was deleted: nothing can be sent to it.';
+  const gone = 'The webhook was deleted, so nothing can be sent to it.';
   await isRefused(failed, 'Retry now', gone);
   await isRefused(delivered, 'Resend', gone);
 });
@@ -180,12 +180,12 @@ test('filters stand in the address: a reload and the back button keep them, and 
   const { key, accountId, webhookId } = await openAccount('/filtered');
   await insertPast(service, { accountId, webhookId, count: 40, failedEvery: 10 });
   const { page } = await openDashboard(browser, service, '/log', { key });
-  const filters = page.getByRole('form', { name: 'Filters of the log' });
+  const filters = page.getByRole('form', { name: 'Log filters' });
   const rows = page.getByRole('row').filter({ has: page.getByRole('rowheader') });
   await untilCount(rows, 40);
   await filters.getByLabel('Status').selectOption('failed');
   await filters.getByLabel('Code').fill('4xx');
-  await filters.getByLabel('Accepted').selectOption('In the last 24 hours');
+  await filters.getByLabel('Accepted').selectOption('Last 24 hours');
   await filters.getByLabel('Webhook').selectOption({ index: 1 });
   const isFiltered = async () => {
     await untilCount(rows, 4);
@@ -204,7 +204,7 @@ test('filters stand in the address: a reload and the back button keep them, and 
   await page.reload();
   await isFiltered();
   await rows.first().getByRole('link').click();
-  await fact(page, /refused it with a 4xx/).waitFor();
+  await fact(page, /returned a 4xx response/).waitFor();
   await page.goBack();
   await isFiltered();
 
@@ -218,8 +218,8 @@ test('filters stand in the address: a reload and the back button keep them, and 
     () => new URL(page.url()).search,
     (text) => text.includes('code=500&') || text.endsWith('code=500'),
   );
-  await heading(page, 'No delivery matches these filters', 2).waitFor();
-  await page.getByRole('link', { name: 'Clear the filters' }).click();
+  await heading(page, 'No deliveries match these filters', 2).waitFor();
+  await page.getByRole('link', { name: 'Clear filters' }).click();
   await untilCount(rows, 40);
   expect(await filters.getByLabel('Code').inputValue()).toBe('');
   // Filters are cleared beside their results, too, and Back undoes a filter.
@@ -284,28 +284,28 @@ test('an event is found by its id, and its page says which webhooks got it, whic
   await page.getByRole('button', { name: 'Find' }).click();
   await until(
     () => describedAs(field),
-    (text) => text.includes('No event of this account has the id evt_unknown'),
+    (text) => text.includes('No event with the id evt_unknown was found'),
   );
   await field.fill(eventId);
   await page.getByRole('button', { name: 'Find' }).click();
   await heading(page, 'document.deleted').waitFor();
   expect(new URL(page.url()).pathname).toBe(`/events/${eventId}`);
   const deliveries = page.getByRole('region', { name: 'Deliveries' }).getByRole('row');
-  await deliveries.filter({ hasText: '/got' }).getByText('The receiver took it.').waitFor();
+  await deliveries.filter({ hasText: '/got' }).getByText('Delivered.').waitFor();
   await deliveries
     .filter({ hasText: '/refuses' })
-    .getByText(/refused it with a 4xx/)
+    .getByText(/returned a 4xx response/)
     .waitFor();
   expect(await deliveries.count()).toBe(3);
-  await page.getByText('2 webhooks it was not sent to, and why').click();
+  await page.getByText('Not sent to 2 webhooks, and why').click();
   const others = page.getByRole('listitem');
   await others
     .filter({ hasText: '/elsewhere' })
-    .getByText('Not subscribed to this type: it gets dataset.*.')
+    .getByText('Not subscribed to this type, only to dataset.*.')
     .waitFor();
   await others
     .filter({ hasText: '/later' })
-    .getByText(/^Created later/)
+    .getByText(/^Created after the event/)
     .waitFor();
 });
 
@@ -319,10 +319,10 @@ test('a webhook that was disabled automatically says why; activated, what failed
   // The list asks again every 15 seconds.
   await row.getByText('disabled automatically').waitFor({ timeout: 60_000 });
   await row.getByRole('link').click();
-  await page.getByText(/3 of 3 deliveries that ended in 24 hours failed \(100%\)/).waitFor();
+  await page.getByText(/3 of 3 deliveries failed within 24 hours \(100%\)/).waitFor();
 
   const recover = page.getByRole('region', { name: 'Recover' });
-  const count = recover.getByRole('button', { name: 'Count first' });
+  const count = recover.getByRole('button', { name: 'Preview' });
   expect([await count.isDisabled(), await count.getAttribute('title')]).toEqual([
     true,
     'Activate the webhook first.',
@@ -335,21 +335,21 @@ test('a webhook that was disabled automatically says why; activated, what failed
   await page.getByRole('button', { name: 'Pause' }).waitFor();
 
   await count.click();
-  await recover.getByText('3 deliveries would be sent again.').waitFor();
+  await recover.getByText('3 deliveries would be resent.').waitFor();
   expect(requests()).toHaveLength(3);
-  await recover.getByRole('button', { name: 'Send again' }).click();
+  await recover.getByRole('button', { name: 'Resend' }).click();
   await recover.getByText('completed', { exact: true }).waitFor();
-  await recover.getByText('3 of 3 sent again', { exact: true }).waitFor();
+  await recover.getByText('3 of 3 resent', { exact: true }).waitFor();
   await until(requests, ({ length }) => length === 6);
   await recover.getByText('3 delivered', { exact: true }).waitFor();
-  const log = await recover.getByRole('link', { name: 'Its deliveries in the log' }).getAttribute('href');
+  const log = await recover.getByRole('link', { name: 'View deliveries in the log' }).getAttribute('href');
   expect(log).toContain(webhookId);
   // The address knows of it.
   await page.reload();
-  await recover.getByText('3 of 3 sent again', { exact: true }).waitFor();
+  await recover.getByText('3 of 3 resent', { exact: true }).waitFor();
   await recover.getByRole('button', { name: 'Recover something else' }).click();
   await count.click();
-  await recover.getByText('There is nothing to send again in that time.').waitFor();
+  await recover.getByText('There is nothing to resend in this period.').waitFor();
   const { body } = await mine.call<{ active: boolean }>('GET', `/v1/webhooks/${webhookId}`);
   expect(body.active).toBe(true);
 });

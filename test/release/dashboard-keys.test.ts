@@ -33,7 +33,7 @@ const row = (page: Page, name: string) =>
 test('a key is made, shown once, copied, calls the API, and is refused once it is revoked', async () => {
   const { key: mine } = await service.newAccount();
   const { page } = await openDashboard(browser, service, '/keys', { key: mine });
-  await row(page, 'test').getByText('valid, yours now').waitFor();
+  await row(page, 'test').getByText('active (this session)').waitFor();
   const trigger = page.getByRole('button', { name: 'Create key' });
   await trigger.click();
   const form = page.getByRole('dialog', { name: 'Create an API key' });
@@ -50,7 +50,7 @@ test('a key is made, shown once, copied, calls the API, and is refused once it i
   await shown.getByRole('button', { name: 'Copy' }).first().click();
   await shown.getByText('Copied').waitFor();
   expect(await readClipboard(page)).toBe(key);
-  await shown.getByRole('button', { name: 'I have kept it' }).click();
+  await shown.getByRole('button', { name: 'I have saved it' }).click();
   await shown.waitFor({ state: 'detached' });
   await untilFocused(trigger);
   expect(await page.content()).not.toContain(key);
@@ -61,7 +61,7 @@ test('a key is made, shown once, copied, calls the API, and is refused once it i
 
   const status = async () => (await call(service.apiUrl, key, 'GET', '/v1/webhooks')).status;
   expect(await status()).toBe(200);
-  await row(page, 'Producer').getByText('valid', { exact: true }).waitFor();
+  await row(page, 'Producer').getByText('active', { exact: true }).waitFor();
   await row(page, 'Producer').getByRole('button', { name: 'Revoke' }).click();
   const question = page.getByRole('alertdialog', { name: 'Revoke the key “Producer”?' });
   await question.getByRole('button', { name: 'Revoke the key' }).click();
@@ -116,7 +116,7 @@ test('what a key’s scopes do not allow is disabled, with the reason; it cannot
     'Rotate',
     'Reveal secret',
     'Send test event',
-    'Count first',
+    'Preview',
   ]);
   await disabled('/webhooks', 'webhooks:write', ['Create webhook']);
   await disabled('/webhooks/new', 'webhooks:write', ['Create']);
@@ -145,28 +145,28 @@ test('what belongs to another account is as if it were not there', async () => {
     '/webhooks/wh_unknown',
   ]) {
     await page.goto(path);
-    await heading(page, 'There is nothing here', 2).waitFor();
+    await heading(page, 'Not found', 2).waitFor();
     const text = await page.getByRole('main').innerText();
     expect(text).not.toContain(receiver.url.replace('http://', ''));
   }
   await page.goto('/nowhere');
-  await heading(page, 'There is nothing here').waitFor();
+  await heading(page, 'Page not found').waitFor();
   await page.goto(`/log?webhook_id=${webhookId}`);
-  await heading(page, 'No delivery matches these filters', 2).waitFor();
+  await heading(page, 'No deliveries match these filters', 2).waitFor();
 });
 
 test('the settings are those that the service runs with', async () => {
   const { page } = await openDashboard(browser, service, '/settings');
   const group = (name: string) => page.getByRole('region', { name });
   const attempts = group('Attempts');
-  await attempts.getByText('4,000 ms for each').waitFor();
+  await attempts.getByText('4,000 ms per attempt').waitFor();
   await attempts.getByText('2, after 1 min, 2 h').waitFor();
-  await attempts.getByText(/^777 attempts of each webhook/).waitFor();
-  await group('Webhooks').getByText('7 an account').waitFor();
+  await attempts.getByText(/^777 attempts per webhook/).waitFor();
+  await group('Webhooks').getByText('7 per account').waitFor();
   await group('Webhooks')
-    .getByText(/^kept 48 hours/)
+    .getByText(/^kept for 48 hours/)
     .waitFor();
-  await group('Limits and retention').getByText('kept for ever').waitFor();
+  await group('Limits and retention').getByText('kept forever').waitFor();
   await group('Service').getByText('development', { exact: true }).waitFor();
   await group('Account and session').getByText(service.accountId).waitFor();
   await group('Account and session').getByText('events:write').waitFor();

@@ -100,7 +100,7 @@ const visits = (): Visit[] => [
   { path: '/keys', title: 'API keys' },
   { path: '/settings', title: 'Settings' },
   { path: '/webhooks/wh_unknown', title: 'Webhook' },
-  { path: '/nowhere', title: 'There is nothing here' },
+  { path: '/nowhere', title: 'Page not found' },
   { path: '/sign-in', title: 'Sign in' },
 ];
 
@@ -173,7 +173,7 @@ test('every page is reached by keyboard alone', async () => {
   const main = page.getByRole('main');
   await heading(page, 'Webhooks').waitFor();
   await page.keyboard.press('Tab');
-  await untilFocused(page.getByRole('link', { name: 'Skip to the content' }));
+  await untilFocused(page.getByRole('link', { name: 'Skip to content' }));
   await page.keyboard.press('Enter');
   await untilFocused(main);
   await page.keyboard.press('Tab');
@@ -260,7 +260,7 @@ test('a log of 5,000 rows has few of them in the page, wherever one is in it', a
     expect(count).toBeLessThanOrEqual(102);
     return count;
   };
-  const end = page.getByText('5000 in all');
+  const end = page.getByText('5000 in total');
   await until(
     async () => {
       await isBounded();

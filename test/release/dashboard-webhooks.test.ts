@@ -73,7 +73,7 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   const { key } = await service.newAccount();
   const { page } = await openDashboard(browser, service, '/', { key });
   await heading(page, 'Webhooks').waitFor();
-  await heading(page, 'No webhook yet', 2).waitFor();
+  await heading(page, 'No webhooks yet', 2).waitFor();
   await page.getByRole('main').getByRole('link', { name: 'Create webhook' }).first().click();
 
   await heading(page, 'Create webhook').waitFor();
@@ -88,7 +88,7 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   await page.getByRole('button', { name: 'Create' }).click();
 
   await heading(page, /\/new$/).waitFor();
-  const shown = page.getByRole('region', { name: 'Webhook created: its secret' });
+  const shown = page.getByRole('region', { name: 'Webhook created: save its secret' });
   const secret = (await shown.getByRole('region', { name: 'Secret', exact: true }).textContent()) ?? '';
   expect(secret).toMatch(/^whsec_/);
   await shown.getByRole('button', { name: 'Copy' }).click();
@@ -105,7 +105,7 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
     'x-fltr-signature': hexOf(secret, testEvent.body),
   });
 
-  await page.getByRole('button', { name: 'I have kept it' }).click();
+  await page.getByRole('button', { name: 'I have saved it' }).click();
   await shown.waitFor({ state: 'detached' });
   expect(await page.content()).not.toContain(secret);
   await page.goBack();
@@ -117,7 +117,7 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   await page.getByRole('main').getByRole('link', { name: 'Send event' }).click();
   await heading(page, 'Send an event').waitFor();
   await page.getByLabel('Type').selectOption('document.processed');
-  await page.getByText('It goes to one webhook.').waitFor();
+  await page.getByText('Will be sent to 1 webhook.').waitFor();
   await page.getByRole('button', { name: 'Send event' }).click();
   await page.getByRole('status').getByText('Accepted:').waitFor();
   await page.getByRole('row', { name: /delivered/ }).waitFor();
@@ -135,18 +135,19 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   await row.getByRole('link', { name: 'document.processed' }).click();
   await heading(page, 'document.processed').waitFor();
   await heading(page, /^Attempt 1 /, 3).waitFor();
-  const sent = page.getByRole('region', { name: 'What attempt 1 sent' });
-  const headers = (await sent.getByRole('region', { name: 'The headers of attempt 1' }).textContent()) ?? '';
+  const sent = page.getByRole('region', { name: 'Request of attempt 1' });
+  const headers =
+    (await sent.getByRole('region', { name: 'Request headers of attempt 1' }).textContent()) ?? '';
   for (const line of ['x-fltr-event: document.processed', `webhook-id: ${id}`])
     expect(headers.toLowerCase()).toContain(line);
   expect(headers).not.toContain(secret);
-  await sent.getByText('Body', { exact: true }).click();
+  await sent.getByText('Request body', { exact: true }).click();
   await sent.getByText(data.document_id).waitFor();
-  const response = page.getByRole('region', { name: 'What came of attempt 1' });
-  await response.getByText('response 200').waitFor();
-  expect(
-    await response.getByRole('region', { name: 'The body of the answer to attempt 1' }).textContent(),
-  ).toBe(JSON.stringify({ received: true }, null, 2));
+  const outcome = page.getByRole('region', { name: 'Outcome of attempt 1' });
+  await outcome.getByText('response 200').waitFor();
+  expect(await outcome.getByRole('region', { name: 'Response body of attempt 1' }).textContent()).toBe(
+    JSON.stringify({ received: true }, null, 2),
+  );
 });
 
 test('a webhook that was just created is shown again by a reload, without its secret', async () => {
@@ -155,7 +156,7 @@ test('a webhook that was just created is shown again by a reload, without its se
   await page.getByLabel('URL', { exact: true }).fill(`${receiver.url}/reloaded`);
   await page.getByRole('checkbox', { name: '*', exact: true }).check();
   await page.getByRole('button', { name: 'Create' }).click();
-  const shown = page.getByRole('region', { name: 'Webhook created: its secret' });
+  const shown = page.getByRole('region', { name: 'Webhook created: save its secret' });
   const secret = (await shown.getByRole('region', { name: 'Secret', exact: true }).textContent()) ?? '';
   await page.reload();
   await heading(page, /\/reloaded$/).waitFor();
@@ -203,7 +204,7 @@ test('a webhook whose receiver is down looks so, in the list and on its page', a
   const numbers = page.getByRole('region', { name: 'Last 24 hours' });
   const tile = (name: string) => numbers.locator('.tile', { has: page.getByText(name, { exact: true }) });
   await tile('Waiting now').getByRole('link', { name: '1 retrying' }).waitFor();
-  await tile('Attempts failed').getByText('1 (100%)').waitFor();
+  await tile('Failed attempts').getByText('1 (100%)').waitFor();
   await tile('Response time p50').getByText('–').waitFor();
   await page.getByText('active, failing', { exact: true }).waitFor();
   await page.goto('/webhooks');
@@ -246,7 +247,7 @@ test('editing, pausing, and activating with what is held delivered or discarded'
   await dialog.waitFor({ state: 'detached' });
   await untilFocused(edit);
   await heading(page, /\/moved$/).waitFor();
-  const facts = page.getByRole('region', { name: 'Facts' });
+  const facts = page.getByRole('region', { name: 'Configuration' });
   await facts.getByText('Indexes what was processed').waitFor();
   await facts.getByText('dataset.*').waitFor();
 
@@ -271,11 +272,11 @@ test('editing, pausing, and activating with what is held delivered or discarded'
   };
   await pause();
   expect(received('/moved')).toHaveLength(0);
-  await activate('Deliver what is held');
+  await activate('Deliver held deliveries');
   await latest(page, 'delivered').waitFor();
   expect(received('/moved')).toHaveLength(1);
   await pause();
-  await activate('Discard what is held');
+  await activate('Discard held deliveries');
   await latest(page, 'canceled').waitFor();
   expect(received('/moved')).toHaveLength(1);
 });
@@ -292,7 +293,7 @@ test('rotating with an overlap: both secrets sign, until the overlap is ended; r
   const secret = (await dialog.getByRole('region', { name: 'New secret' }).textContent()) ?? '';
   expect(secret).toMatch(/^whsec_/);
   expect(secret).not.toBe(previous);
-  await dialog.getByRole('button', { name: 'I have kept it' }).click();
+  await dialog.getByRole('button', { name: 'I have saved it' }).click();
   await dialog.waitFor({ state: 'detached' });
   expect(await page.content()).not.toContain(secret);
 
@@ -303,7 +304,7 @@ test('rotating with an overlap: both secrets sign, until the overlap is ended; r
       return false;
     }
   };
-  await page.getByText('An overlap runs.').waitFor();
+  await page.getByText('Secret overlap.').waitFor();
   await publish();
   const meanwhile = await nextReceived('/rotated', 0);
   expect(meanwhile.headers['x-fltr-signature']).toBe(hexOf(previous, meanwhile.body));
@@ -311,16 +312,16 @@ test('rotating with an overlap: both secrets sign, until the overlap is ended; r
 
   await page.getByRole('button', { name: 'Rotate' }).click();
   const second = page.getByRole('dialog', { name: 'Rotate the secret' });
-  await second.getByText('the previous secret was to stay good until').waitFor();
+  await second.getByText('The previous secret of the last rotation is valid until').waitFor();
   expect(await second.getByRole('button', { name: 'Rotate the secret' }).isDisabled()).toBe(true);
   await second.getByRole('checkbox', { name: 'End the previous secret now' }).check();
   expect(await second.getByRole('button', { name: 'Rotate the secret' }).isEnabled()).toBe(true);
   await page.keyboard.press('Escape');
   await second.waitFor({ state: 'detached' });
 
-  await page.getByRole('button', { name: 'End it now' }).click();
+  await page.getByRole('button', { name: 'End overlap' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'End the overlap' }).click();
-  await page.getByText('An overlap runs.').waitFor({ state: 'detached' });
+  await page.getByText('Secret overlap.').waitFor({ state: 'detached' });
   await publish();
   const after = await nextReceived('/rotated', 1);
   expect(after.headers['x-fltr-signature']).toBe(hexOf(secret, after.body));
@@ -345,9 +346,9 @@ test('deleting wants the end of the id typed, and can be thought better of', asy
   const button = page.getByRole('button', { name: 'Delete', exact: true });
   await button.click();
   const dialog = page.getByRole('alertdialog', { name: 'Delete this webhook?' });
-  const confirm = dialog.getByRole('button', { name: 'Delete for good' });
+  const confirm = dialog.getByRole('button', { name: 'Delete permanently' });
   const end = id.slice(-6);
-  await dialog.getByLabel(`Type ${end}, the end of its id, to confirm`).fill('localhost');
+  await dialog.getByLabel(`Type ${end}, the end of the id, to confirm`).fill('localhost');
   expect(await confirm.isDisabled()).toBe(true);
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
@@ -357,8 +358,8 @@ test('deleting wants the end of the id typed, and can be thought better of', asy
   await dialog.getByRole('textbox').fill(end);
   await confirm.click();
   await heading(page, 'Webhooks').waitFor();
-  await heading(page, 'No webhook yet', 2).waitFor();
+  await heading(page, 'No webhooks yet', 2).waitFor();
   expect((await call(service.apiUrl, key, 'GET', `/v1/webhooks/${id}`)).status).toBe(404);
   await page.goto(`/webhooks/${id}`);
-  await heading(page, 'There is nothing here', 2).waitFor();
+  await heading(page, 'Not found', 2).waitFor();
 });

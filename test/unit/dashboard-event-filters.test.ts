@@ -2,13 +2,13 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { eventTypes, operationalTypes } from '../../src/contracts/event-types.ts';
 import { eventFilters } from '../../src/contracts/webhook.ts';
-import { isCovered, isSubscribed, togglePick } from '../../src/dashboard/event-filters.ts';
+import { isCovered, isSubscribed, toggleFilter } from '../../src/dashboard/event-filters.ts';
 import { filtersThatMatch } from '../../src/domain/subscription.ts';
 
 const types = [...eventTypes, ...operationalTypes];
 const filter = fc.constantFrom(...eventFilters);
 /** What somebody has who clicked these, one after the other. */
-const picks = fc.array(filter).map((clicked) => clicked.reduce(togglePick, []));
+const picks = fc.array(filter).map((clicked) => clicked.reduce(toggleFilter, []));
 const reached = (events: readonly string[]) => types.filter((type) => isSubscribed(events, type));
 
 test('the page and the service agree on who gets what', () => {
@@ -25,7 +25,7 @@ test('picking a filter adds the types that it covers and loses none', () => {
     fc.property(picks, filter, (picked, next) => {
       fc.pre(!picked.includes(next) && !isCovered(picked, next));
       const before = new Set([...reached(picked), ...reached([next])]);
-      expect(new Set(reached(togglePick(picked, next)))).toEqual(before);
+      expect(new Set(reached(toggleFilter(picked, next)))).toEqual(before);
     }),
   );
 });
@@ -34,7 +34,7 @@ test('no type is picked twice, and a second click undoes the first', () => {
   fc.assert(
     fc.property(picks, filter, (picked, next) => {
       expect(picked.filter((each) => isCovered(picked, each))).toEqual([]);
-      if (!picked.includes(next)) expect(togglePick(togglePick(picked, next), next)).not.toContain(next);
+      if (!picked.includes(next)) expect(toggleFilter(toggleFilter(picked, next), next)).not.toContain(next);
     }),
   );
 });

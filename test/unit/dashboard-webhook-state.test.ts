@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isFailing, standingOf, waitingStates } from '../../src/dashboard/webhook-state.ts';
+import { isFailing, webhookStateOf, waitingCounts } from '../../src/dashboard/webhook-state.ts';
 
 const hours = (...each: [attempts: number, failed: number][]) =>
   each.map(([attempts, failed]) => ({ attempts, failed_attempts: failed }));
@@ -21,15 +21,15 @@ test('enough good attempts since then are a recovery; a single failure after man
 
 test('the badge is never plainly active beside failures', () => {
   const webhook = { active: true, auto_disabled: null, warning: false };
-  expect(standingOf(webhook)).toBe('active');
-  expect(standingOf(webhook, hours([3, 3]))).toBe('active, failing');
-  expect(standingOf({ ...webhook, warning: true }, hours([3, 0]))).toBe('active, failing');
-  expect(standingOf({ ...webhook, active: false }, hours([3, 3]))).toBe('paused');
+  expect(webhookStateOf(webhook)).toBe('active');
+  expect(webhookStateOf(webhook, hours([3, 3]))).toBe('active, failing');
+  expect(webhookStateOf({ ...webhook, warning: true }, hours([3, 0]))).toBe('active, failing');
+  expect(webhookStateOf({ ...webhook, active: false }, hours([3, 3]))).toBe('paused');
 });
 
 test('what waits is named by its state, and a count that stopped says so', () => {
-  const words = (waiting: Parameters<typeof waitingStates>[0]) =>
-    waitingStates(waiting).map((each) => each.words);
-  expect(words({ pending: 0, retrying: 83, held: 0 })).toEqual(['83 retrying']);
-  expect(words({ pending: 1, retrying: 0, held: 1000 })).toEqual(['1 pending', '1,000 or more held']);
+  const texts = (waiting: Parameters<typeof waitingCounts>[0]) =>
+    waitingCounts(waiting).map((each) => each.text);
+  expect(texts({ pending: 0, retrying: 83, held: 0 })).toEqual(['83 retrying']);
+  expect(texts({ pending: 1, retrying: 0, held: 1000 })).toEqual(['1 pending', '1,000 or more held']);
 });

@@ -1,19 +1,19 @@
 import type { Attempt } from '../../contracts/attempt.ts';
-import { attemptInWords } from '../delivery-text.ts';
+import { attemptText } from '../delivery-text.ts';
 import { formatMs } from '../format.ts';
 import { CodeBlock } from './code-block.tsx';
 import { indentJson } from '../../client/raw-json.ts';
 import { Badge } from './badges.tsx';
 
-/** What came of one attempt: the answer as it came, or what stood in its way, in words. */
+/** The outcome of one attempt: the response as received, or the error. */
 export function AttemptOutcome({ attempt }: { attempt: Attempt }) {
   const { duration_ms: durationMs, outcome, error, response } = attempt;
   const isDelivered = outcome === 'delivered';
   return (
     <div className="stack-small">
       <p className="row numeric">
-        <Badge tone={isDelivered ? 'good' : 'bad'}>{isDelivered ? 'delivered' : 'not delivered'}</Badge>
-        <span>{attemptInWords(attempt)}</span>
+        <Badge tone={isDelivered ? 'good' : 'bad'}>{isDelivered ? 'delivered' : 'failed'}</Badge>
+        <span>{attemptText(attempt)}</span>
         <span>{formatMs(durationMs)}</span>
       </p>
       {error && (
@@ -21,35 +21,31 @@ export function AttemptOutcome({ attempt }: { attempt: Attempt }) {
           {error.message} <span className="muted small">({error.code})</span>
         </p>
       )}
-      {response && <Answer response={response} number={attempt.number} />}
+      {response && <Response response={response} number={attempt.number} />}
     </div>
   );
 }
 
-type AnswerProps = { response: NonNullable<Attempt['response']>; number: number };
+type ResponseProps = { response: NonNullable<Attempt['response']>; number: number };
 
-function Answer({ response, number }: AnswerProps) {
+function Response({ response, number }: ResponseProps) {
   const headers = Object.entries(response.headers)
     .map(([name, value]) => `${name}: ${value}`)
     .join('\n');
   return (
     <>
       {response.body === '' ? (
-        <p className="muted">The answer has no body.</p>
+        <p className="muted">The response has no body.</p>
       ) : (
         <CodeBlock
-          name={`The body of the answer to attempt ${number}`}
-          label={response.truncated ? "The answer's body, cut" : "The answer's body"}
+          name={`Response body of attempt ${number}`}
+          label={response.truncated ? 'Response body (truncated)' : 'Response body'}
           text={indentJson(response.body)}
         />
       )}
       <details>
-        <summary>The answer&apos;s headers</summary>
-        <CodeBlock
-          name={`The headers of the answer to attempt ${number}`}
-          label="The answer's headers"
-          text={headers}
-        />
+        <summary>Response headers</summary>
+        <CodeBlock name={`Response headers of attempt ${number}`} label="Response headers" text={headers} />
       </details>
     </>
   );

@@ -1,6 +1,6 @@
 import type { DeliveryStatus } from '../../contracts/delivery.ts';
 import type { Webhook } from '../../contracts/webhook.ts';
-import { standingOf } from '../webhook-state.ts';
+import { webhookStateOf } from '../webhook-state.ts';
 
 type Tone = 'good' | 'bad' | 'busy' | 'idle' | 'warn';
 
@@ -17,12 +17,11 @@ export function Badge({ tone, children }: { tone: Tone; children: string }) {
   return <span className={`badge badge-${tone}`}>{children}</span>;
 }
 
-/** A delivery's status, in the contract's word. */
 export function DeliveryBadge({ status }: { status: DeliveryStatus }) {
   return <Badge tone={toneOfDelivery[status]}>{status}</Badge>;
 }
 
-const toneOfStanding = {
+const toneOfWebhook = {
   'disabled automatically': 'bad',
   paused: 'idle',
   'active, failing': 'warn',
@@ -31,12 +30,11 @@ const toneOfStanding = {
 
 type WebhookBadgeProps = {
   webhook: Pick<Webhook, 'active' | 'auto_disabled' | 'warning'>;
-  /** What it was sent in the last 24 hours; undefined: not known yet. */
-  hourly: Parameters<typeof standingOf>[1];
+  /** The last 24 hours; undefined while loading. */
+  hourly: Parameters<typeof webhookStateOf>[1];
 };
 
-/** Active, failing, paused by hand, or disabled automatically. */
 export function WebhookBadge({ webhook, hourly }: WebhookBadgeProps) {
-  const standing = standingOf(webhook, hourly);
-  return <Badge tone={toneOfStanding[standing]}>{standing}</Badge>;
+  const state = webhookStateOf(webhook, hourly);
+  return <Badge tone={toneOfWebhook[state]}>{state}</Badge>;
 }

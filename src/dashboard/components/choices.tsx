@@ -1,15 +1,14 @@
 type Props<Value> = {
   legend: string;
-  /** Where the dialog's title says it already. */
   isLegendHidden?: boolean;
-  /** Of the radio buttons, one on a page. */
+  /** The radio group's name, unique on the page. */
   name: string;
   choices: readonly { value: Value; label: string; hint?: string }[];
   chosen: Value;
   onChoose: (value: Value) => void;
 };
 
-/** One of a few, as radio buttons. */
+/** A radio group. */
 export function Choices<Value extends string | number>(props: Props<Value>) {
   const { legend, isLegendHidden = false, name, choices, chosen, onChoose } = props;
   return (

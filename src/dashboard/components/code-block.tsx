@@ -3,11 +3,11 @@ import { CopyButton } from './copy-button.tsx';
 type Props = {
   text: string;
   label: string;
-  /** The label in more words, where a page has it more than once. */
+  /** An accessible name, where the label is not unique on the page. */
   name?: string;
 };
 
-/** Text as it is, such as a payload, with a button that copies it. */
+/** Preformatted text with a copy button. */
 export function CodeBlock({ text, label, name = label }: Props) {
   return (
     <figure className="code-block">
@@ -15,7 +15,7 @@ export function CodeBlock({ text, label, name = label }: Props) {
         <span>{label}</span>
         <CopyButton text={text} />
       </figcaption>
-      {/* Long texts scroll: whoever uses a keyboard must be able to reach them. */}
+      {/* Focusable, so that long text can be scrolled with the keyboard. */}
       <section tabIndex={0} aria-label={name}>
         <pre>
           <code>{text}</code>

@@ -4,52 +4,46 @@ import { Problem } from './problem-notice.tsx';
 import { useSubmission } from '../submission.ts';
 
 type Props = {
-  /** The button that asks. */
+  /** The button that opens the dialog. */
   label: string;
   title: string;
   children: ReactNode;
-  /** The button that does it. */
+  /** The button that confirms. */
   action: string;
   isDanger?: boolean;
-  disabled?: boolean;
-  /** Why the button that asks is disabled, where it is. */
+  /** Disables the button, with this as the reason. */
   disabledReason?: string | undefined;
-  /** Whether what the dialog wants first is done, such as a name typed. */
+  /** Whether the dialog's own input is complete, such as a typed confirmation. */
   isReady?: boolean;
   onOpen?: () => void;
   run: () => Promise<unknown>;
 };
 
-/** A button whose deed is asked about first. What fails is said in the dialog, which stays open. */
-export function Confirm({
+/** A button whose action must be confirmed in a dialog. Errors are shown in the dialog, which stays open. */
+export function ConfirmButton({
   label,
   title,
   children,
   action,
   isDanger = false,
-  disabled = false,
   disabledReason,
   isReady = true,
   onOpen,
   run,
 }: Props) {
   const [isOpen, setOpen] = useState(false);
-  const deed = useSubmission({ mutationFn: run, onSuccess: () => setOpen(false) });
+  const submission = useSubmission({ mutationFn: run, onSuccess: () => setOpen(false) });
   const tone = isDanger ? 'button button-danger' : 'button';
   return (
     <AlertDialog.Root
       open={isOpen}
       onOpenChange={(open) => {
-        deed.reset();
+        submission.reset();
         if (open) onOpen?.();
         setOpen(open);
       }}
     >
-      <AlertDialog.Trigger
-        className={tone}
-        disabled={disabled || disabledReason !== undefined}
-        title={disabledReason}
-      >
+      <AlertDialog.Trigger className={tone} disabled={disabledReason !== undefined} title={disabledReason}>
         {label}
       </AlertDialog.Trigger>
       <AlertDialog.Portal>
@@ -59,14 +53,14 @@ export function Confirm({
           <AlertDialog.Description render={<div />} className="dialog-text">
             {children}
           </AlertDialog.Description>
-          <Problem error={deed.error} />
+          <Problem error={submission.error} />
           <div className="dialog-actions">
             <AlertDialog.Close className="button">Back</AlertDialog.Close>
             <button
               type="button"
               className={isDanger ? 'button button-danger-solid' : 'button button-primary'}
-              disabled={deed.isPending || !isReady}
-              onClick={() => deed.mutate()}
+              disabled={submission.isPending || !isReady}
+              onClick={() => submission.mutate()}
             >
               {action}
             </button>

@@ -5,14 +5,13 @@ type Props = {
   title: string;
   isOpen: boolean;
   onOpenChange: (isOpen: boolean) => void;
-  /** The button that opens it, where one does. */
+  /** The label of the button that opens the dialog. */
   trigger?: ReactNode;
-  /** Why that button is disabled, where it is. */
+  /** Disables that button, with this as the reason. */
   disabledReason?: string | undefined;
   children: ReactNode;
 };
 
-/** A dialog with a title; Escape, its × and a click beside it close it, the focus comes back. */
 export function Modal({ title, isOpen, onOpenChange, trigger, disabledReason, children }: Props) {
   return (
     <Dialog.Root open={isOpen} onOpenChange={onOpenChange}>
@@ -26,7 +25,7 @@ export function Modal({ title, isOpen, onOpenChange, trigger, disabledReason, ch
         <Dialog.Popup className="dialog">
           <Dialog.Title className="dialog-title">{title}</Dialog.Title>
           {children}
-          {/* The last one in order, so that the first field has the focus at first. */}
+          {/* Last in tab order, so that the first field gets the focus. */}
           <Dialog.Close className="icon-button dialog-close" aria-label="Close">
             ×
           </Dialog.Close>

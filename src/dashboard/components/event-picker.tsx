@@ -1,29 +1,29 @@
 import { useQuery } from '@tanstack/react-query';
 import { useId, useState } from 'react';
-import { families, isCovered, operationalFilters, togglePick, typesOf } from '../event-filters.ts';
+import { families, isCovered, operationalFilters, toggleFilter, typesOf } from '../event-filters.ts';
 import type { EventFilter } from '../event-filters.ts';
 import { eventTypesQuery } from '../queries.ts';
 
 type Props = {
-  picked: readonly EventFilter[];
-  onChange: (picked: EventFilter[]) => void;
+  selected: readonly EventFilter[];
+  onChange: (selected: EventFilter[]) => void;
   error: string | undefined;
 };
 
-/** Which events a webhook gets: all, a family, or single types; events of the service itself apart. */
-export function EventPicker({ picked, onChange, error }: Props) {
+/** Selects the events of a webhook: all, a family, or single types; operational events are listed apart. */
+export function EventPicker({ selected, onChange, error }: Props) {
   const id = useId();
   const { data: types } = useQuery(eventTypesQuery);
-  // At first only: what is unpicked does not shut the list it stands in.
-  const [isOpenAtFirst] = useState(() => picked.some((filter) => filter in operationalFilters));
+  // Evaluated once: deselecting the last filter must not close the list.
+  const [isOpenInitially] = useState(() => selected.some((filter) => filter in operationalFilters));
   const choice = (filter: EventFilter, description: string) => (
     <EventChoice
       key={filter}
       filter={filter}
       description={description}
-      isPicked={picked.includes(filter)}
-      isCovered={isCovered(picked, filter)}
-      onToggle={() => onChange(togglePick(picked, filter))}
+      isSelected={selected.includes(filter)}
+      isCovered={isCovered(selected, filter)}
+      onToggle={() => onChange(toggleFilter(selected, filter))}
     />
   );
   const operational = Object.entries(operationalFilters) as [EventFilter, string][];
@@ -40,20 +40,20 @@ export function EventPicker({ picked, onChange, error }: Props) {
           {error}
         </div>
       )}
-      {choice('*', 'All seven types.')}
+      {choice('*', 'All seven event types.')}
       <div className="columns">
         {families.map(({ name, filter }) => (
           <fieldset key={filter}>
             <legend>{name}</legend>
-            {choice(filter, 'The whole family.')}
+            {choice(filter, 'All types of this family.')}
             {typesOf(filter).map((type) =>
               choice(type, types?.data.find(({ event }) => event === type)?.description ?? '\u00a0'),
             )}
           </fieldset>
         ))}
       </div>
-      <details open={isOpenAtFirst}>
-        <summary>Events of the service itself</summary>
+      <details open={isOpenInitially}>
+        <summary>Operational events</summary>
         <div className="columns">
           {operational.map(([filter, description]) => choice(filter, description))}
         </div>
@@ -65,12 +65,12 @@ export function EventPicker({ picked, onChange, error }: Props) {
 type ChoiceProps = {
   filter: string;
   description: string;
-  isPicked: boolean;
+  isSelected: boolean;
   isCovered: boolean;
   onToggle: () => void;
 };
 
-function EventChoice({ filter, description, isPicked, isCovered, onToggle }: ChoiceProps) {
+function EventChoice({ filter, description, isSelected, isCovered, onToggle }: ChoiceProps) {
   const id = useId();
   return (
     <div className="choice">
@@ -78,8 +78,8 @@ function EventChoice({ filter, description, isPicked, isCovered, onToggle }: Cho
         id={id}
         type="checkbox"
         aria-describedby={`${id}-hint`}
-        checked={isPicked || isCovered}
-        disabled={isCovered && !isPicked}
+        checked={isSelected || isCovered}
+        disabled={isCovered && !isSelected}
         onChange={onToggle}
       />
       <div className="choice-text">

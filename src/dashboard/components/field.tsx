@@ -5,11 +5,11 @@ type Props = {
   label: string;
   hint?: ReactNode;
   error?: ReactNode;
-  /** The input itself, given what ties it to its label, hint and error. */
+  /** Renders the input with the attributes that connect it to its label, hint and error. */
   children: (control: Control) => ReactNode;
 };
 
-/** A form's field: label, hint and error belong to its input, also for who does not see them. */
+/** A form field with an accessible label, hint and error. */
 export function Field({ label, hint, error, children }: Props) {
   const id = useId();
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');

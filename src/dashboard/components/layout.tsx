@@ -4,7 +4,7 @@ import { signOut } from '../session-api.ts';
 import { sessionQuery } from '../queries.ts';
 import { ThemeButton } from './theme-button.tsx';
 
-const places = [
+const navigation = [
   { to: '/webhooks', label: 'Webhooks' },
   { to: '/log', label: 'Delivery log' },
   { to: '/events', label: 'Events' },
@@ -12,12 +12,12 @@ const places = [
   { to: '/settings', label: 'Settings' },
 ] as const;
 
-/** What every page has around it. */
+/** The frame of all pages. */
 export function Layout() {
   const { data: session } = useQuery(sessionQuery);
   const queryClient = useQueryClient();
   const navigate = useNavigate();
-  const leave = async (): Promise<void> => {
+  const leaveSession = async (): Promise<void> => {
     await signOut();
     queryClient.clear();
     await navigate({ to: '/sign-in' });
@@ -25,7 +25,7 @@ export function Layout() {
   return (
     <div className="frame">
       <a className="skip-link" href="#content">
-        Skip to the content
+        Skip to content
       </a>
       <header className="sidebar">
         <Link to="/webhooks" className="brand">
@@ -34,7 +34,7 @@ export function Layout() {
         </Link>
         <nav aria-label="Main">
           <ul>
-            {places.map(({ to, label }) => (
+            {navigation.map(({ to, label }) => (
               <li key={to}>
                 <Link to={to} className="nav-link" activeProps={{ className: 'nav-link active' }}>
                   {label}
@@ -53,7 +53,7 @@ export function Layout() {
             {session?.account_name}
           </span>
           <ThemeButton />
-          <button type="button" className="button button-small" onClick={() => void leave()}>
+          <button type="button" className="button button-small" onClick={() => void leaveSession()}>
             Sign out
           </button>
         </div>

@@ -1,9 +1,9 @@
 import { useEffect, useRef } from 'react';
 
-type Props = { hasMore: boolean; isLoading: boolean; loadMore: () => void; isLast: string };
+type Props = { hasMore: boolean; isLoading: boolean; loadMore: () => void; total: string };
 
-/** The end of a list: older rows come when it is reached, or by its button. */
-export function LoadMore({ hasMore, isLoading, loadMore, isLast }: Props) {
+/** The end of a list: loads older rows when it is scrolled into view, or with its button. */
+export function LoadMore({ hasMore, isLoading, loadMore, total }: Props) {
   const button = useRef<HTMLButtonElement>(null);
   const latest = useRef(loadMore);
   useEffect(() => {
@@ -13,7 +13,7 @@ export function LoadMore({ hasMore, isLoading, loadMore, isLast }: Props) {
     if (!button.current || isLoading) return;
     const observer = new IntersectionObserver(
       (entries) => {
-        // Only who scrolls asks for more: a first page that fills no screen loads nothing by itself.
+        // Only after scrolling: a first page that does not fill the screen loads nothing by itself.
         if (scrollY > 0 && entries.some(({ isIntersecting }) => isIntersecting)) latest.current();
       },
       { rootMargin: '600px' },
@@ -34,7 +34,7 @@ export function LoadMore({ hasMore, isLoading, loadMore, isLast }: Props) {
           {isLoading ? 'Loading …' : 'Load more'}
         </button>
       ) : (
-        <span className="muted small">{isLast}</span>
+        <span className="muted small">{total}</span>
       )}
     </p>
   );

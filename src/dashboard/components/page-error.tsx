@@ -4,14 +4,14 @@ import { EmptyState } from './empty-state.tsx';
 import { PageHeader } from './page-header.tsx';
 import { describeError, Problem } from './problem-notice.tsx';
 
-/** Not there, or another account's: the API does not tell which. */
+/** It does not exist, or belongs to another account. */
 export const isMissing = (error: unknown): boolean =>
   error instanceof FltrWebhooksError && error.status === 404;
 
 export function PageError({ error }: { error: unknown }) {
   const router = useRouter();
   return (
-    <main className="lone">
+    <main className="standalone">
       <PageHeader title="This page could not be shown" />
       <Problem error={error} />
       <p>
@@ -24,16 +24,16 @@ export function PageError({ error }: { error: unknown }) {
   );
 }
 
-const whyNothing =
-  'The address may be wrong, what it named may be gone, or it may belong to another account.';
+const notFoundText =
+  'The address may be wrong, the item may have been deleted, or it may belong to another account.';
 
 type NotFoundProps = { to: '/webhooks' | '/log' | '/events'; label: string };
 
-/** In a page whose subject is not there: with a way to the list of its kind. */
+/** Shown in place of an item that does not exist, with a link to the list. */
 export function NotFound({ to, label }: NotFoundProps) {
   return (
-    <EmptyState title="There is nothing here">
-      <p>{whyNothing}</p>
+    <EmptyState title="Not found">
+      <p>{notFoundText}</p>
       <Link to={to} className="button">
         {label}
       </Link>
@@ -41,11 +41,10 @@ export function NotFound({ to, label }: NotFoundProps) {
   );
 }
 
-/** In place of a page: the address is none of the dashboard's. */
-export function NoSuchPage() {
+export function NotFoundPage() {
   return (
     <>
-      <PageHeader title="There is nothing here" subtitle={whyNothing} />
+      <PageHeader title="Page not found" subtitle={notFoundText} />
       <p>
         <Link to="/webhooks" className="button">
           All webhooks

@@ -2,14 +2,13 @@ import { useEffect, type ReactNode } from 'react';
 
 type Props = {
   title: string;
-  /** A line above it: where one is. */
+  /** A line above the title, such as a link to the parent page. */
   eyebrow?: ReactNode;
-  /** A line below it. */
   subtitle?: ReactNode;
   actions?: ReactNode;
 };
 
-/** A page's only h1; it names the browser's tab too. */
+/** The page's h1; also sets the document title. */
 export function PageHeader({ title, eyebrow, subtitle, actions }: Props) {
   useEffect(() => {
     document.title = `${title} · FLTR webhooks`;

@@ -2,16 +2,16 @@ import { Link } from '@tanstack/react-router';
 import { subjectOf } from '../../contracts/problem.ts';
 import { FltrWebhooksError } from '../../client/request.ts';
 
-/** What went wrong, and what to do about it. */
+/** An error as a message and a hint what to do. */
 export function describeError(error: unknown): { message: string; hint: string; requestId: string | null } {
   if (!(error instanceof FltrWebhooksError))
     return {
       message: error instanceof Error ? error.message : String(error),
-      hint: 'Reload the page; if it comes again, tell whoever runs the service.',
+      hint: 'Reload the page. If it happens again, contact the operator of the service.',
       requestId: null,
     };
   const { status, message, requestId } = error;
-  // What the API says to a program, of headers and keys, is of no use here.
+  // The API's message is about headers and keys, which does not help here.
   if (status === 401) return { message: 'Your session has ended.', hint: 'Sign in again.', requestId };
   return { message, hint: hintOf(status), requestId };
 }
@@ -19,25 +19,25 @@ export function describeError(error: unknown): { message: string; hint: string; 
 function hintOf(status: number): string {
   switch (status) {
     case 0:
-      return 'Is the service running? Nothing was lost; try again when it answers.';
+      return 'Check that the service is running, then try again.';
     case 403:
-      return 'Sign in with a key that has this scope, or ask for one.';
+      return 'Sign in with a key that has this scope.';
     case 404:
-      return 'It may have been deleted, or it belongs to another account.';
+      return 'It may have been deleted, or it may belong to another account.';
     case 409:
-      return 'Somebody was faster, or a limit is reached. Reload and look again.';
+      return 'It was changed in the meantime, or a limit is reached. Reload the page and check.';
     case 422:
-      return 'Correct what is marked and send it again.';
+      return 'Correct the marked fields and try again.';
     case 429:
-      return 'Too many calls with this key: wait a moment.';
+      return 'Too many requests with this key. Wait a moment and try again.';
     case 503:
-      return 'The service is busy or a part of it is away. Nothing was lost; try again in a moment.';
+      return 'The service is overloaded or partly unavailable. Try again in a moment.';
     default:
-      return 'Try again; if it comes again, give the request id to whoever runs the service.';
+      return 'Try again. If it happens again, contact the operator with the request id.';
   }
 }
 
-/** An error where it happened; announced to screen readers. Nothing where there is none. */
+/** An error notice, announced to screen readers. */
 export function Problem({ error }: { error: unknown }) {
   if (error === null || error === undefined) return null;
   const { message, hint, requestId } = describeError(error);
@@ -51,7 +51,7 @@ export function Problem({ error }: { error: unknown }) {
             <Link to="/sign-in" target="_blank">
               Sign in again
             </Link>{' '}
-            in another tab, then come back: what you filled in is still here.
+            in another tab, then return to this one. Your input is kept.
           </>
         ) : (
           hint
@@ -62,7 +62,7 @@ export function Problem({ error }: { error: unknown }) {
   );
 }
 
-/** What the API says of one field of a form, such as `/url`, as a sentence that stands beside it. */
+/** The API's error for a form field, such as `/url`, as a sentence. */
 export function fieldError(error: unknown, pointer: string): string | undefined {
   if (!(error instanceof FltrWebhooksError)) return undefined;
   const fault = error.errors.find(

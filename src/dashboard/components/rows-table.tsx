@@ -6,16 +6,16 @@ type Props<Row> = {
   caption: string;
   columns: readonly string[];
   className: string;
-  /** Undefined: not there yet. */
+  /** Undefined while loading. */
   rows: readonly Row[] | undefined;
-  /** The rows are those of the filters before. */
+  /** The rows belong to the previous filters. */
   isStale?: boolean;
   hasMore: boolean;
-  /** A `tr`, as `WindowedBody` wants it. */
+  /** Renders a `tr` for `WindowedBody`. */
   children: (row: Row, rowIndex: number) => ReactNode;
 };
 
-/** A table of as many rows as there may be, newest first. */
+/** A table for any number of rows. */
 export function RowsTable<Row>(props: Props<Row>) {
   const { caption, columns, className, rows, isStale = false, hasMore, children } = props;
   return (

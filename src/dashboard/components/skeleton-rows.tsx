@@ -1,4 +1,4 @@
-/** Room for a table's rows until they come. */
+/** Placeholder rows while a table loads. */
 export function SkeletonRows({ rows, columns }: { rows: number; columns: number }) {
   return Array.from({ length: rows }, (_, row) => (
     <tr key={row} className="skeleton-row" aria-hidden="true">

@@ -2,7 +2,7 @@ import { deliveryStatuses } from '../../contracts/delivery.ts';
 import type { EventSummary } from '../../contracts/event.ts';
 import { Badge, toneOfDelivery } from './badges.tsx';
 
-/** How many deliveries of an event stand where. */
+/** The number of an event's deliveries per status. */
 export function StatusCounts({ deliveries }: Pick<EventSummary, 'deliveries'>) {
   if (deliveries.length === 0) return <span className="muted">none</span>;
   return (

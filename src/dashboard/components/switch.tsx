@@ -1,6 +1,5 @@
 type Props = { label: string; isOn: boolean; onChange: (isOn: boolean) => void };
 
-/** Something that is on or off at once. */
 export function Switch({ label, isOn, onChange }: Props) {
   return (
     <label className="switch">

@@ -10,7 +10,7 @@ import { useSubmission } from '../submission.ts';
 
 type Props = { webhookId: string; events: readonly string[] };
 
-/** One signed attempt with a type's example, and its outcome at once. */
+/** Sends a test event and shows the outcome of its attempt. */
 export function TestEvent({ webhookId, events }: Props) {
   const reason = useScopeReason('webhooks:write');
   const [type, setType] = useState<EventType>(
@@ -42,8 +42,8 @@ export function TestEvent({ webhookId, events }: Props) {
         </button>
       </div>
       <p className="hint">
-        The receiver sees <code>X-FLTR-Test: true</code>. It is not retried, not kept in the log and counts
-        toward no limit.
+        A test event has the header <code>X-FLTR-Test: true</code>. It is not retried, does not appear in the
+        delivery log and does not count toward the hourly cap.
       </p>
       <div aria-live="polite" aria-busy={test.isPending}>
         <Problem error={test.error} />

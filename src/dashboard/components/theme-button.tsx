@@ -5,7 +5,7 @@ const isDarkNow = (): boolean => {
   return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
 };
 
-/** Light or dark; the choice is kept in this browser. */
+/** Switches between light and dark; the browser remembers it. */
 export function ThemeButton() {
   const [isDark, setDark] = useState(isDarkNow);
   const change = () => {
@@ -14,7 +14,7 @@ export function ThemeButton() {
     try {
       localStorage.setItem('fltr-theme', theme);
     } catch {
-      // No storage: it counts for this page alone.
+      // Without storage, the choice lasts until the page is left.
     }
     setDark(!isDark);
   };

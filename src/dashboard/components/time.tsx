@@ -10,7 +10,7 @@ const units: [Intl.RelativeTimeFormatUnit, number][] = [
   ['second', 1],
 ];
 
-/** The time now, again every so many milliseconds. */
+/** The current time, updated at an interval. */
 export function useNow(everyMs: number): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -26,7 +26,7 @@ export function relativeTime(at: string, now: number): string {
   return relative.format(Math.trunc(seconds / size), unit);
 }
 
-/** How long ago, or in how long; exactly when on hover and for machines. */
+/** Relative time; the exact time is in the tooltip. */
 export function Ago({ at }: { at: string }) {
   const now = useNow(1000);
   return (
@@ -41,7 +41,7 @@ export function At({ at }: { at: string }) {
   return <time dateTime={at}>{absolute.format(new Date(at))}</time>;
 }
 
-/** The day alone; exactly when on hover and for machines. */
+/** The date; the exact time is in the tooltip. */
 export function Day({ at }: { at: string }) {
   return (
     <time dateTime={at} title={absolute.format(new Date(at))}>
@@ -50,7 +50,7 @@ export function Day({ at }: { at: string }) {
   );
 }
 
-/** `1 min 05 s` until a time; `now` once it has come. */
+/** `in 1 min 05 s`, or `now` once the time has passed. */
 export function Countdown({ to }: { to: string }) {
   const seconds = Math.ceil((Date.parse(to) - useNow(500)) / 1000);
   if (seconds <= 0) return <time dateTime={to}>now</time>;
@@ -61,7 +61,7 @@ export function Countdown({ to }: { to: string }) {
   );
 }
 
-/** As a setting is said. @example span(300) // '5 min' */
+/** A duration without trailing zeros. @example span(300) // '5 min' */
 export const span = (seconds: number): string => duration(seconds).replace(/ 00 (s|min)$/, '');
 
 /** @example duration(65) // '1 min 05 s' */

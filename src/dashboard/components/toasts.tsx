@@ -1,6 +1,6 @@
 import { Toast } from '@base-ui/react/toast';
 
-/** Short words on what was done; they go by themselves. Say something with `Toast.useToastManager().add({ title })`. */
+/** Short confirmations, which disappear by themselves. Add one with `Toast.useToastManager().add({ title })`. */
 export function Toasts() {
   const { toasts } = Toast.useToastManager();
   return (

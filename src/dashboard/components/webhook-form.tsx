@@ -15,22 +15,22 @@ export type WebhookDraft = {
 
 type Props = {
   initial: WebhookDraft;
-  /** What the last try was answered with. */
+  /** The error of the last submission. */
   error: unknown;
   submitLabel: string;
   isPending: boolean;
   disabledReason?: string | undefined;
   onSubmit: (draft: WebhookDraft) => void;
-  /** What this form has beside a webhook's own fields. */
+  /** Further fields. */
   children?: React.ReactNode;
 };
 
 const formats = [
-  { value: 'fltr', label: 'FLTR', hint: 'The event as it is: id, event, timestamp, data.' },
-  { value: 'slack', label: 'Slack', hint: 'Each event as {"text": …}, for a Slack-compatible target.' },
+  { value: 'fltr', label: 'FLTR', hint: 'The event as JSON: id, event, timestamp, data.' },
+  { value: 'slack', label: 'Slack', hint: 'Each event as {"text": …}, for Slack and compatible services.' },
 ] as const;
 
-/** A webhook's fields, to create and to edit. What the API finds wrong stands at its field. */
+/** The form to create or edit a webhook. API errors are shown at their field. */
 export function WebhookForm(props: Props) {
   const { initial, error, submitLabel, isPending, disabledReason, onSubmit, children } = props;
   const [draft, setDraft] = useState(initial);
@@ -53,7 +53,7 @@ export function WebhookForm(props: Props) {
       <Field
         label="URL"
         error={errors.url}
-        hint="Where events are sent, by POST. https only in production; http only to localhost outside it."
+        hint="Events are sent to this URL by POST. Production accepts https only; development also accepts http to localhost."
       >
         {(control) => (
           <input
@@ -67,8 +67,8 @@ export function WebhookForm(props: Props) {
           />
         )}
       </Field>
-      <EventPicker picked={draft.events} onChange={(events) => change({ events })} error={errors.events} />
-      <Field label="Description" error={errors.description} hint="For you and your colleagues; may be empty.">
+      <EventPicker selected={draft.events} onChange={(events) => change({ events })} error={errors.events} />
+      <Field label="Description" error={errors.description} hint="Optional, for your own reference.">
         {(control) => (
           <input
             {...control}

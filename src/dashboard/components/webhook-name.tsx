@@ -12,7 +12,7 @@ export function briefUrl(url: string): string {
   return parts.length === 1 ? `${host}/${end}` : `${host}/…/${end}`;
 }
 
-/** A webhook's URL, short: by its id, which is all that deliveries and events know of it. */
+/** Looks up the short URL of a webhook by its id. */
 export function useWebhookName(): (webhookId: string) => string {
   const { data: webhooks } = useQuery(webhooksQuery);
   return (webhookId) => {

@@ -3,11 +3,11 @@ import { useRowWindow } from './row-window.ts';
 
 type Props<Row> = {
   rows: readonly Row[];
-  /** A `tr` with `data-row` and `aria-rowindex`, which counts from 2: the head is 1. */
+  /** Renders a `tr` with `data-row` and `aria-rowindex` (the header is row 1). */
   children: (row: Row, rowIndex: number) => ReactNode;
 };
 
-/** A table's body that may have thousands of rows: of those far from the screen only the room is there. */
+/** A table body for thousands of rows: spacers replace the rows far from the viewport. */
 export function WindowedBody<Row>({ rows, children }: Props<Row>) {
   const { body, first, end, heightBefore, heightAfter } = useRowWindow(rows.length);
   return (

@@ -8,21 +8,20 @@ import { ScopeNote } from '../components/scope.tsx';
 import { Badge, DeliveryBadge } from '../components/badges.tsx';
 import { deliveryQuery, eventQuery } from '../delivery-queries.ts';
 import { webhooksQuery } from '../queries.ts';
-import { Attempts } from './delivery/delivery-attempts.tsx';
-import { DeliveryFacts } from './delivery/delivery-details.tsx';
-import { Steer } from './delivery/delivery-actions.tsx';
-import { Timeline } from './delivery/delivery-timeline.tsx';
+import { DeliveryAttempts } from './delivery/delivery-attempts.tsx';
+import { DeliveryDetails } from './delivery/delivery-details.tsx';
+import { DeliveryActions } from './delivery/delivery-actions.tsx';
+import { DeliveryTimeline } from './delivery/delivery-timeline.tsx';
 
 const route = getRouteApi('/signed-in/log/$id');
 
-/** One event on its way to one webhook; live until it has ended. */
 export function DeliveryPage() {
   const { id } = route.useParams();
   const { data: delivery, error } = useQuery(deliveryQuery(id));
-  // Asked for here, so that nothing moves when the webhook's name comes.
+  // Loaded before the page is shown, so that nothing moves when the webhook's name arrives.
   const webhooks = useQuery(webhooksQuery);
   const event = useQuery({ ...eventQuery(delivery?.event_id ?? ''), enabled: delivery !== undefined });
-  const obstacle = delivery && webhooks.data && obstacleOf(delivery.webhook_id, webhooks.data);
+  const blockedReason = delivery && webhooks.data && blockedReasonOf(delivery.webhook_id, webhooks.data);
   return (
     <>
       <PageHeader
@@ -35,7 +34,13 @@ export function DeliveryPage() {
             <code className="break">{id}</code>
           </span>
         }
-        actions={<>{delivery && !webhooks.isPending && <Steer delivery={delivery} obstacle={obstacle} />}</>}
+        actions={
+          <>
+            {delivery && !webhooks.isPending && (
+              <DeliveryActions delivery={delivery} blockedReason={blockedReason} />
+            )}
+          </>
+        }
       />
       <div className="stack">
         {isMissing(error) ? (
@@ -43,29 +48,31 @@ export function DeliveryPage() {
         ) : (
           <Problem error={error ?? event.error} />
         )}
-        <ScopeNote scope="webhooks:write" deed="retry, cancel or reschedule it" />
+        <ScopeNote scope="webhooks:write" action="retry, cancel or reschedule it" />
         {delivery && !webhooks.isPending ? (
           <>
-            {obstacle !== undefined && delivery.status !== 'canceled' && <p className="notice">{obstacle}</p>}
+            {blockedReason !== undefined && delivery.status !== 'canceled' && (
+              <p className="notice">{blockedReason}</p>
+            )}
             <div className="columns">
-              <DeliveryFacts delivery={delivery} />
-              <Timeline delivery={delivery} />
+              <DeliveryDetails delivery={delivery} />
+              <DeliveryTimeline delivery={delivery} />
             </div>
-            <Attempts delivery={delivery} body={event.data?.body} />
+            <DeliveryAttempts delivery={delivery} body={event.data?.body} />
           </>
         ) : (
-          error === null && <div className="card room" aria-busy="true" />
+          error === null && <div className="card placeholder" aria-busy="true" />
         )}
       </div>
     </>
   );
 }
 
-/** Why nothing can be sent to a webhook, and what to do about it. */
-function obstacleOf(webhookId: string, webhooks: readonly Webhook[]): string | undefined {
+/** Why nothing can be sent to a webhook, and the remedy. */
+function blockedReasonOf(webhookId: string, webhooks: readonly Webhook[]): string | undefined {
   const webhook = webhooks.find((each) => each.webhook_id === webhookId);
-  if (!webhook) return 'Its webhook was deleted: nothing can be sent to it.';
+  if (!webhook) return 'The webhook was deleted, so nothing can be sent to it.';
   if (webhook.active) return undefined;
   const state = webhook.auto_disabled ? 'disabled automatically' : 'paused';
-  return `Its webhook is ${state}: activate the webhook first.`;
+  return `The webhook is ${state}. Activate it first.`;
 }

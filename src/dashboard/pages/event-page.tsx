@@ -10,17 +10,16 @@ import { eventQuery } from '../delivery-queries.ts';
 import { webhooksQuery } from '../queries.ts';
 import { EventDeliveries } from './event/event-deliveries.tsx';
 import { NotSentTo } from './event/not-sent-to.tsx';
-import { Payload } from './event/event-payload.tsx';
+import { EventPayload } from './event/event-payload.tsx';
 
 const route = getRouteApi('/signed-in/events/$id');
 
-/** One event: its bytes, which webhooks got it, which did not, and why. Live until its deliveries have ended. */
 export function EventPage() {
   const { id } = route.useParams();
   const { data: event, error } = useQuery(eventQuery(id));
-  // Asked for here, so that nothing moves when the webhooks' names come, and those that it was not sent to.
+  // Loaded before the page is shown, so that nothing moves when the webhooks' names arrive.
   const webhooks = useQuery(webhooksQuery);
-  // The service's own events nobody else publishes.
+  // Operational events cannot be published.
   const type = eventTypes.find((each) => each === event?.event);
   return (
     <>
@@ -46,10 +45,10 @@ export function EventPage() {
         {isMissing(error) ? <NotFound to="/events" label="Events" /> : <Problem error={error} />}
         {event && !webhooks.isPending && (
           <>
-            <section className="card" aria-labelledby="facts">
-              <h2 id="facts">What it is</h2>
+            <section className="card" aria-labelledby="details">
+              <h2 id="details">Details</h2>
               <dl className="facts">
-                <dt>Happened</dt>
+                <dt>Timestamp</dt>
                 <dd>
                   <At at={event.timestamp} />
                 </dd>
@@ -61,10 +60,12 @@ export function EventPage() {
             </section>
             <EventDeliveries event={event} />
             <NotSentTo event={event} />
-            <Payload body={event.body} />
+            <EventPayload body={event.body} />
           </>
         )}
-        {(!event || webhooks.isPending) && error === null && <div className="card room" aria-busy="true" />}
+        {(!event || webhooks.isPending) && error === null && (
+          <div className="card placeholder" aria-busy="true" />
+        )}
       </div>
     </>
   );

@@ -2,7 +2,7 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api } from '../session-api.ts';
 import { EmptyState } from '../components/empty-state.tsx';
-import { useKeptBack } from '../components/stable-rows.ts';
+import { useStableRows } from '../components/stable-rows.ts';
 import { LoadMore } from '../components/load-more.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
@@ -14,7 +14,6 @@ import { EventTable } from './events/event-table.tsx';
 
 const route = getRouteApi('/signed-in/events');
 
-/** Everything that was published, newest first. */
 export function EventsPage() {
   const { id } = route.useSearch();
   const [isLive, setLive] = useState(true);
@@ -24,12 +23,12 @@ export function EventsPage() {
     orderOf: orderOfEvent,
     isLive,
   });
-  const { shown, newCount, showNew } = useKeptBack(list.rows, orderOfEvent, 'events');
+  const { shown, newCount, showNew } = useStableRows(list.rows, orderOfEvent, 'events');
   return (
     <>
       <PageHeader
         title="Events"
-        subtitle="What happened and was published. An event does not change once it is accepted."
+        subtitle="All published events. An event is immutable once it is accepted."
         actions={
           <>
             <Switch label="Live" isOn={isLive} onChange={setLive} />
@@ -47,10 +46,10 @@ export function EventsPage() {
         </button>
       )}
       {shown?.length === 0 ? (
-        <EmptyState title="No event yet">
+        <EmptyState title="No events yet">
           <p>
-            Your application publishes one whenever something happens: a document was processed, a dataset
-            deleted. Each goes to every webhook that is subscribed to its type. Try it with an example:
+            Your application publishes an event when something happens, for example when a document was
+            processed. It is delivered to every webhook that subscribes to its type. Try it with an example:
           </p>
           <Link to="/events/send" className="button button-primary">
             Send an event
@@ -64,7 +63,7 @@ export function EventsPage() {
               hasMore={list.hasMore}
               isLoading={list.isLoadingMore}
               loadMore={list.loadMore}
-              isLast={`${shown.length} in all`}
+              total={`${shown.length} in total`}
             />
           )}
         </>

@@ -6,19 +6,18 @@ import { keysQuery } from '../queries.ts';
 import { CreateKey } from './keys/create-key.tsx';
 import { KeyTable } from './keys/key-table.tsx';
 
-/** The account's API keys. */
 export function KeysPage() {
   const { data: keys, error } = useQuery(keysQuery);
   return (
     <>
       <PageHeader
         title="API keys"
-        subtitle="What your programs, and this page, call the API with. A key is shown once, when it is made."
+        subtitle="Keys your code and this dashboard use to call the API. A key is shown once, when it is created."
         actions={<CreateKey />}
       />
       <div className="stack">
         <Problem error={error} />
-        <ScopeNote scope="webhooks:write" deed="create or revoke keys" />
+        <ScopeNote scope="webhooks:write" action="create or revoke keys" />
         <KeyTable keys={keys} />
       </div>
     </>

@@ -1,7 +1,7 @@
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api } from '../session-api.ts';
-import { useKeptBack } from '../components/stable-rows.ts';
+import { useStableRows } from '../components/stable-rows.ts';
 import { LoadMore } from '../components/load-more.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
@@ -15,7 +15,6 @@ import { LogTable } from './log/log-table.tsx';
 
 const route = getRouteApi('/signed-in/log');
 
-/** Every delivery of the account, newest first. */
 export function LogPage() {
   const search = route.useSearch();
   const [isLive, setLive] = useState(true);
@@ -26,12 +25,12 @@ export function LogPage() {
     orderOf: orderOfDelivery,
     isLive,
   });
-  const { shown, newCount, showNew } = useKeptBack(log.rows, orderOfDelivery, listKey);
+  const { shown, newCount, showNew } = useStableRows(log.rows, orderOfDelivery, listKey);
   return (
     <>
       <PageHeader
         title="Delivery log"
-        subtitle="Each event on its way to each webhook."
+        subtitle="All deliveries: one per event and webhook."
         actions={<Switch label="Live" isOn={isLive} onChange={setLive} />}
       />
       <LogFilters search={search} />
@@ -51,7 +50,7 @@ export function LogPage() {
               hasMore={log.hasMore}
               isLoading={log.isLoadingMore}
               loadMore={log.loadMore}
-              isLast={`${shown.length} in all`}
+              total={`${shown.length} in total`}
             />
           )}
         </>

@@ -6,7 +6,7 @@ import { api } from '../session-api.ts';
 import { PageHeader } from '../components/page-header.tsx';
 import { ScopeNote, useScopeReason } from '../components/scope.tsx';
 import { WebhookForm, type WebhookDraft } from '../components/webhook-form.tsx';
-import { keepNewSecret } from '../unread-secret.ts';
+import { storeUnreadSecret } from '../unread-secret.ts';
 import { useContentKey, useSubmission } from '../submission.ts';
 
 const emptyDraft: WebhookDraft = { url: '', events: [], description: '', format: 'fltr' };
@@ -24,7 +24,7 @@ export function NewWebhookPage() {
       return api.createWebhook(content, { idempotencyKey: keyOf(content) });
     },
     async onSuccess({ webhook_id: id, secret }) {
-      keepNewSecret(queryClient, id, secret);
+      storeUnreadSecret(queryClient, id, secret);
       add({ title: 'The webhook was created' });
       await navigate({ to: '/webhooks/$id', params: { id }, replace: true });
       await queryClient.invalidateQueries({ queryKey: ['webhooks'] });
@@ -36,7 +36,7 @@ export function NewWebhookPage() {
       <PageHeader
         eyebrow={<Link to="/webhooks">Webhooks</Link>}
         title="Create webhook"
-        subtitle="The secret that signs its requests is made for you, and shown on its page."
+        subtitle="The signing secret is generated and shown on the webhook's page."
       />
       <div className="card narrow">
         <WebhookForm
@@ -51,11 +51,11 @@ export function NewWebhookPage() {
             <input type="checkbox" checked={isActive} onChange={({ target }) => setActive(target.checked)} />
             <span className="choice-text">
               Active
-              <span className="hint">Otherwise its deliveries are held until you activate it.</span>
+              <span className="hint">If not active, its deliveries are held until you activate it.</span>
             </span>
           </label>
         </WebhookForm>
-        <ScopeNote scope="webhooks:write" deed="create a webhook" />
+        <ScopeNote scope="webhooks:write" action="create a webhook" />
       </div>
     </>
   );

@@ -8,13 +8,12 @@ import { SendForm } from './send-event/send-form.tsx';
 
 const route = getRouteApi('/signed-in/events/send');
 
-/** An event's data as its text stands in the body, where it comes last. */
+/** The text of `data` in an event's body, where it is the last member. */
 function dataOf(body: string | null | undefined): string | null {
   const start = body?.indexOf(',"data":') ?? -1;
   return body && start !== -1 ? body.slice(start + ',"data":'.length, -1) : null;
 }
 
-/** Publishes an event of any of the seven types, beginning with the type's example or with an event that was sent before. */
 export function SendEventPage() {
   const { event, copy } = route.useSearch();
   const types = useQuery(eventTypesQuery);
@@ -25,14 +24,14 @@ export function SendEventPage() {
       <PageHeader
         eyebrow={<Link to="/events">Events</Link>}
         title="Send an event"
-        subtitle="A real one: it goes to every webhook that is subscribed to its type, with retries."
+        subtitle="Publishes a real event: it is delivered, with retries, to every webhook that subscribes to its type."
       />
       <div className="stack">
         <Problem error={types.error ?? copied.error} />
         {isReady ? (
           <SendForm key={copy} types={types.data.data} event={event} data={dataOf(copied.data?.body)} />
         ) : (
-          types.error === null && <div className="card room" aria-busy="true" />
+          types.error === null && <div className="card placeholder" aria-busy="true" />
         )}
       </div>
     </>

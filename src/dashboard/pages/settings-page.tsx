@@ -5,7 +5,6 @@ import { settingsQuery } from '../queries.ts';
 import { ServiceSettings } from './settings/service-settings.tsx';
 import { SessionCard } from './settings/session-card.tsx';
 
-/** What the service runs with. It is set where the service is started, so nothing here can be changed. */
 export function SettingsPage() {
   const { data: settings, error } = useQuery(settingsQuery);
   return (
@@ -14,8 +13,8 @@ export function SettingsPage() {
         title="Settings"
         subtitle={
           <>
-            What the service runs with. Whoever runs it sets them by its environment;{' '}
-            <code>fltr-webhooks config</code> prints them all.
+            The settings of the service. The operator sets them with environment variables;{' '}
+            <code>fltr-webhooks config</code> prints all of them.
           </>
         }
       />
@@ -25,7 +24,7 @@ export function SettingsPage() {
           <SessionCard />
           {settings && <ServiceSettings settings={settings} />}
         </div>
-        {!settings && error === null && <div className="card room" aria-busy="true" />}
+        {!settings && error === null && <div className="card placeholder" aria-busy="true" />}
       </div>
     </>
   );

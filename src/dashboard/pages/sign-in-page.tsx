@@ -11,7 +11,7 @@ import { useSubmission } from '../submission.ts';
 
 const route = getRouteApi('/sign-in');
 
-/** By an API key, or by the one-time link, whose token stands behind the # and so is never sent with the address. */
+/** Signs in with an API key, or with a one-time link: its token is in the URL's fragment, which is never sent. */
 export function SignInPage() {
   const { next } = route.useSearch();
   const navigate = useNavigate();
@@ -39,14 +39,14 @@ export function SignInPage() {
     mutate({ key: key.trim() });
   };
   return (
-    <main className="lone">
+    <main className="standalone">
       <PageHeader
         eyebrow="FLTR webhooks"
         title="Sign in"
-        subtitle="With an API key of your account. The browser does not keep the key."
+        subtitle="Use an API key of your account. The browser does not store the key."
       />
       <form className="card form" onSubmit={submit}>
-        <Field label="API key" hint="It begins with fltr_ and was shown once, when it was made.">
+        <Field label="API key" hint="It starts with fltr_ and was shown once, when it was created.">
           {(control) => (
             <input
               {...control}
@@ -59,21 +59,21 @@ export function SignInPage() {
             />
           )}
         </Field>
-        <Refusal error={entry.error} />
+        <SignInProblem error={entry.error} />
         <button type="submit" className="button button-primary" disabled={entry.isPending}>
           Sign in
         </button>
       </form>
       <p className="muted">
-        No key? <code>npm start</code> prints one, with a link that signs in once. In production:{' '}
+        No key? <code>npm start</code> prints one, with a one-time sign-in link. In production:{' '}
         <code>fltr-webhooks keys create --account …</code>
       </p>
     </main>
   );
 }
 
-/** A key or a link that is not good says so itself; all else is said as anywhere. */
-function Refusal({ error }: { error: unknown }) {
+/** The hint of `Problem` for 401, to sign in again, does not help here. */
+function SignInProblem({ error }: { error: unknown }) {
   if (!(error instanceof FltrWebhooksError) || error.status !== 401) return <Problem error={error} />;
   return (
     <p role="alert" className="notice notice-danger">

@@ -9,18 +9,18 @@ import { ScopeNote } from '../components/scope.tsx';
 import { WebhookBadge } from '../components/badges.tsx';
 import { TestEvent } from '../components/test-event.tsx';
 import { headingOf } from '../format.ts';
-import { useNewSecret } from '../unread-secret.ts';
+import { useUnreadSecret } from '../unread-secret.ts';
 import { webhookQuery, webhookStatsQuery } from '../queries.ts';
 import { ActivateDialog } from './webhook/activate-dialog.tsx';
 import { DeleteWebhook } from './webhook/delete-webhook.tsx';
 import { EditDialog } from './webhook/edit-dialog.tsx';
-import { Facts } from './webhook/configuration.tsx';
-import { Health } from './webhook/webhook-notices.tsx';
+import { Configuration } from './webhook/configuration.tsx';
+import { WebhookNotices } from './webhook/webhook-notices.tsx';
 import { LatestDeliveries } from './webhook/latest-deliveries.tsx';
-import { NewSecret } from './webhook/new-secret-card.tsx';
+import { NewSecretCard } from './webhook/new-secret-card.tsx';
 import { PauseButton } from './webhook/pause-button.tsx';
-import { Recover } from './webhook/recovery-card.tsx';
-import { Secret } from './webhook/secret-card.tsx';
+import { RecoveryCard } from './webhook/recovery-card.tsx';
+import { SecretCard } from './webhook/secret-card.tsx';
 import { Traffic } from './webhook/traffic.tsx';
 
 const route = getRouteApi('/signed-in/webhooks/$id');
@@ -28,35 +28,35 @@ const route = getRouteApi('/signed-in/webhooks/$id');
 export function WebhookPage() {
   const { id } = route.useParams();
   const { data: webhook, error } = useQuery(webhookQuery(id));
-  const isGone = isMissing(error);
-  if (webhook && !isGone)
+  const isDeleted = isMissing(error);
+  if (webhook && !isDeleted)
     return (
       <>
         <Problem error={error} />
-        <OneWebhook key={id} webhook={webhook} />
+        <WebhookDetails key={id} webhook={webhook} />
       </>
     );
   return (
     <>
-      <PageHeader eyebrow={<Place />} title="Webhook" subtitle={<code>{id}</code>} />
-      {isGone ? <NotFound to="/webhooks" label="All webhooks" /> : <Problem error={error} />}
+      <PageHeader eyebrow={<BackLink />} title="Webhook" subtitle={<code>{id}</code>} />
+      {isDeleted ? <NotFound to="/webhooks" label="All webhooks" /> : <Problem error={error} />}
       {!error && <div className="card skeleton-page" aria-busy="true" />}
     </>
   );
 }
 
-function Place() {
+function BackLink() {
   return <Link to="/webhooks">Webhooks</Link>;
 }
 
-function OneWebhook({ webhook }: { webhook: Webhook }) {
+function WebhookDetails({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, url, events, active } = webhook;
   const { data: stats } = useQuery(webhookStatsQuery(id));
-  const { secret, forget } = useNewSecret(id);
+  const { secret, forget } = useUnreadSecret(id);
   return (
     <>
       <PageHeader
-        eyebrow={<Place />}
+        eyebrow={<BackLink />}
         title={headingOf(url)}
         subtitle={
           <div className="row">
@@ -74,14 +74,14 @@ function OneWebhook({ webhook }: { webhook: Webhook }) {
         }
       />
       <div className="stack">
-        <ScopeNote scope="webhooks:write" deed="change this webhook" />
-        {secret && <NewSecret webhookId={id} events={events} secret={secret} onKept={forget} />}
-        <Health webhook={webhook} />
+        <ScopeNote scope="webhooks:write" action="change this webhook" />
+        {secret && <NewSecretCard webhookId={id} events={events} secret={secret} onSaved={forget} />}
+        <WebhookNotices webhook={webhook} />
         <Traffic webhook={webhook} />
         <LatestDeliveries webhookId={id} />
         <div className="columns">
-          <Facts webhook={webhook} />
-          <Secret webhook={webhook} />
+          <Configuration webhook={webhook} />
+          <SecretCard webhook={webhook} />
         </div>
         <div className="columns">
           {!secret && (
@@ -90,7 +90,7 @@ function OneWebhook({ webhook }: { webhook: Webhook }) {
               <TestEvent webhookId={id} events={events} />
             </section>
           )}
-          <Recover webhook={webhook} />
+          <RecoveryCard webhook={webhook} />
         </div>
       </div>
     </>

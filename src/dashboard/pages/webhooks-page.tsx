@@ -36,7 +36,7 @@ export function WebhooksPage() {
           )
         }
       />
-      <ScopeNote scope="webhooks:write" deed="create or change a webhook" />
+      <ScopeNote scope="webhooks:write" action="create or change a webhook" />
       <Problem error={error} />
       {webhooks?.length !== 0 && <Filter filter={filter} />}
       {webhooks?.length === 0 ? (
@@ -89,15 +89,15 @@ function NoWebhooks() {
   -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
   -d '{"url": "http://localhost:5000/webhooks/fltr", "events": ["*"]}'`;
   return (
-    <EmptyState title="No webhook yet">
+    <EmptyState title="No webhooks yet">
       <p>
-        A webhook is a URL of yours that is told what happens: each event that it subscribes to is sent there,
-        signed with its secret, and tried again until your receiver has it.
+        A webhook sends events to a URL of yours. Each request is signed with the webhook&apos;s secret, and
+        failed deliveries are retried.
       </p>
       <Link to="/webhooks/new" className="button button-primary">
         Create webhook
       </Link>
-      <p>Or by the API:</p>
+      <p>Or use the API:</p>
       <CodeBlock label="Create a webhook" text={line} />
     </EmptyState>
   );

@@ -2,20 +2,20 @@ import { Toast } from '@base-ui/react/toast';
 import { useQueryClient } from '@tanstack/react-query';
 import type { Delivery } from '../../../contracts/delivery.ts';
 import { api } from '../../session-api.ts';
-import { Confirm } from '../../components/confirm-button.tsx';
+import { ConfirmButton } from '../../components/confirm-button.tsx';
 import { describeError } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
-import { Reschedule } from './reschedule-dialog.tsx';
+import { RescheduleDialog } from './reschedule-dialog.tsx';
 import { useSubmission } from '../../submission.ts';
 
 type Props = {
   delivery: Delivery;
-  /** Why nothing can be sent to its webhook; undefined: it can. */
-  obstacle: string | undefined;
+  /** Why nothing can be sent to the webhook; undefined if it can. */
+  blockedReason: string | undefined;
 };
 
-/** What can be done to a delivery, as its status and its webhook allow. */
-export function Steer({ delivery: { id, status }, obstacle }: Props) {
+/** The manual actions that the delivery's status allows. */
+export function DeliveryActions({ delivery: { id, status }, blockedReason }: Props) {
   const toasts = Toast.useToastManager();
   const client = useQueryClient();
   const reason = useScopeReason('webhooks:write');
@@ -28,11 +28,15 @@ export function Steer({ delivery: { id, status }, obstacle }: Props) {
   };
   const retry = useSubmission({
     mutationFn: () => api.retryDelivery(id),
-    onSuccess: () => done('The next attempt is being made'),
+    onSuccess: () => done('The delivery is being retried'),
     onError: (error) =>
-      toasts.add({ title: 'It was not retried', description: describeError(error).message, timeout: 0 }),
+      toasts.add({
+        title: 'The delivery was not retried',
+        description: describeError(error).message,
+        timeout: 0,
+      }),
   });
-  const retryReason = reason ?? obstacle;
+  const retryReason = reason ?? blockedReason;
   const isWaiting = status === 'pending' || status === 'retrying';
   return (
     <>
@@ -48,22 +52,24 @@ export function Steer({ delivery: { id, status }, obstacle }: Props) {
         </button>
       )}
       {status === 'delivered' && (
-        <Confirm
+        <ConfirmButton
           label="Resend"
-          title="Send it again?"
-          action="Send it again"
+          title="Resend this delivery?"
+          action="Resend the delivery"
           disabledReason={retryReason}
           run={async () => {
             await api.retryDelivery(id, { force: true });
-            await done('It is being sent again');
+            await done('The delivery is being resent');
           }}
         >
-          <p>It was delivered. A receiver that deduplicates by the event&apos;s id will ignore it.</p>
-        </Confirm>
+          <p>
+            It was already delivered. A receiver that deduplicates on the event id will ignore the request.
+          </p>
+        </ConfirmButton>
       )}
-      {isWaiting && <Reschedule id={id} disabledReason={reason} onDone={done} />}
+      {isWaiting && <RescheduleDialog id={id} disabledReason={reason} onDone={done} />}
       {(isWaiting || status === 'held') && (
-        <Confirm
+        <ConfirmButton
           label="Cancel"
           title="Cancel this delivery?"
           action="Cancel the delivery"
@@ -71,14 +77,11 @@ export function Steer({ delivery: { id, status }, obstacle }: Props) {
           disabledReason={reason}
           run={async () => {
             await api.cancelDelivery(id);
-            await done('The delivery is canceled');
+            await done('The delivery was canceled');
           }}
         >
-          <p>
-            It is not attempted again, and cannot be retried. To send the same later, publish it under a new
-            id.
-          </p>
-        </Confirm>
+          <p>A canceled delivery cannot be retried. To send the same data later, publish a new event.</p>
+        </ConfirmButton>
       )}
     </>
   );

@@ -9,16 +9,16 @@ import { formatCount } from '../../format.ts';
 
 type Props = {
   delivery: Delivery;
-  /** The event's text: undefined until it is here, null once it is past its retention. */
+  /** The event's body: undefined while loading, null after its retention. */
   body: string | null | undefined;
 };
 
-/** Each HTTP request of a delivery, the last one first, with what was sent and what came back. */
-export function Attempts({ delivery: { attempts }, body }: Props) {
+/** The attempts of a delivery, newest first, each with its request and response. */
+export function DeliveryAttempts({ delivery: { attempts }, body }: Props) {
   return (
     <section aria-labelledby="attempts" className="stack">
       <h2 id="attempts">Attempts</h2>
-      {attempts.length === 0 && <p className="muted">None was made yet.</p>}
+      {attempts.length === 0 && <p className="muted">No attempts yet.</p>}
       {attempts.toReversed().map((attempt) => (
         <article key={attempt.id} className="card stack" id={`attempt-${attempt.number}`}>
           <h3>
@@ -29,7 +29,7 @@ export function Attempts({ delivery: { attempts }, body }: Props) {
           </h3>
           <div className="columns">
             <Request attempt={attempt} body={body} />
-            <section aria-label={`What came of attempt ${attempt.number}`}>
+            <section aria-label={`Outcome of attempt ${attempt.number}`}>
               <AttemptOutcome attempt={attempt} />
             </section>
           </div>
@@ -45,23 +45,23 @@ function Request({ attempt: { number, request }, body }: { attempt: Attempt; bod
     .map(([name, value]) => `${name}: ${value}`)
     .join('\n');
   return (
-    <section className="stack" aria-label={`What attempt ${number} sent`}>
+    <section className="stack" aria-label={`Request of attempt ${number}`}>
       <p>
         {request.method} <code className="break">{url}</code>
       </p>
-      <CodeBlock label="Headers" name={`The headers of attempt ${number}`} text={headers} />
+      <CodeBlock label="Request headers" name={`Request headers of attempt ${number}`} text={headers} />
       <p className="hint">
-        It was also sent with <code>X-FLTR-Signature</code> and <code>webhook-signature</code>, which are not
-        kept.
+        The request also had <code>X-FLTR-Signature</code> and <code>webhook-signature</code>, which are not
+        stored.
       </p>
       {body === null ? (
-        <p className="muted">The body ({formatCount(bytes)} bytes) is past its retention and was removed.</p>
+        <p className="muted">The body ({formatCount(bytes)} bytes) was removed after its retention period.</p>
       ) : (
         <details>
-          <summary>Body</summary>
+          <summary>Request body</summary>
           <CodeBlock
-            label={`Body, ${formatCount(bytes)} bytes, set out for reading`}
-            name={`The body of attempt ${number}`}
+            label={`Request body, ${formatCount(bytes)} bytes, formatted`}
+            name={`Request body of attempt ${number}`}
             text={body === undefined ? '…' : indentJson(textFor(format, body))}
           />
         </details>

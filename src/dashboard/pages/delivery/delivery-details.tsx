@@ -3,16 +3,16 @@ import type { Delivery } from '../../../contracts/delivery.ts';
 import { CopyButton } from '../../components/copy-button.tsx';
 import { At, Countdown } from '../../components/time.tsx';
 import { WebhookLink } from '../../components/webhook-name.tsx';
-import { durationOf, standInWords } from '../../delivery-text.ts';
+import { durationOf, statusText } from '../../delivery-text.ts';
 
-export function DeliveryFacts({ delivery }: { delivery: Delivery }) {
+export function DeliveryDetails({ delivery }: { delivery: Delivery }) {
   const { next_attempt_at: next, ended_at: ended } = delivery;
   return (
-    <section className="card" aria-labelledby="facts">
-      <h2 id="facts">What it is</h2>
+    <section className="card" aria-labelledby="details">
+      <h2 id="details">Details</h2>
       <dl className="facts">
         <dt>State</dt>
-        <dd>{standInWords(delivery, delivery.attempts.at(-1))}</dd>
+        <dd>{statusText(delivery, delivery.attempts.at(-1))}</dd>
         {next !== null && (
           <>
             <dt>Next attempt</dt>
@@ -67,20 +67,19 @@ function WorkflowLink({ delivery: { status, workflow } }: { delivery: Delivery }
         <a href={url} target="_blank" rel="noreferrer">
           Open in the Temporal Web UI<span className="visually-hidden"> (new tab)</span>
         </a>
-        {id.startsWith('grp_') && <span className="muted"> (shared with others for its first attempt)</span>}
+        {id.startsWith('grp_') && <span className="muted"> (a group, for the first attempt)</span>}
       </>
     );
   return (
     <>
-      <code>{id}</code> <span className="muted">{runId === null ? whyNoRun(status) : noWebUi}</span>
+      <code>{id}</code> <span className="muted">{runId === null ? noRunText(status) : noWebUiText}</span>
     </>
   );
 }
 
-const noWebUi =
-  'No link: the address of the Temporal Web UI is not known. Whoever runs the service sets TEMPORAL_UI_URL.';
+const noWebUiText = 'No link: TEMPORAL_UI_URL is not set.';
 
-function whyNoRun(status: Delivery['status']): string {
-  if (status === 'held') return 'None runs while it is held.';
-  return 'No link: none runs yet, or it ended before one was started.';
+function noRunText(status: Delivery['status']): string {
+  if (status === 'held') return 'No workflow runs while the delivery is held.';
+  return 'No link: no workflow was started.';
 }

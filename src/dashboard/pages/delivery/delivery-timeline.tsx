@@ -1,17 +1,16 @@
 import type { Delivery, TimelineEntry } from '../../../contracts/delivery.ts';
 import { useQuery } from '@tanstack/react-query';
 import { At, span } from '../../components/time.tsx';
-import { attemptInWords, durationInWords, reasonInWords } from '../../delivery-text.ts';
+import { attemptText, formatDuration, reasonText } from '../../delivery-text.ts';
 import { sessionQuery } from '../../queries.ts';
 
-/** What happened to a delivery, moment by moment, as its workflow's history tells. */
-export function Timeline({ delivery: { timeline, attempts } }: { delivery: Delivery }) {
+export function DeliveryTimeline({ delivery: { timeline, attempts } }: { delivery: Delivery }) {
   return (
     <section className="card" aria-labelledby="timeline">
       <h2 id="timeline">Timeline</h2>
       <ol className="timeline">
         {timeline.map((entry, index) => (
-          // Entries are only added: the place of one says which it is.
+          // Entries are only appended, so the index identifies an entry.
           <li key={index} data-tone={toneOf(entry)}>
             <Entry entry={entry} attempts={attempts} />
             <div className="muted small numeric">
@@ -36,7 +35,7 @@ function Entry({ entry, attempts }: { entry: TimelineEntry; attempts: Delivery['
       return 'Accepted';
     case 'started':
       return entry.workflow_id === undefined ? (
-        'Its workflow started'
+        'Workflow started'
       ) : (
         <Started workflowId={entry.workflow_id} />
       );
@@ -44,8 +43,8 @@ function Entry({ entry, attempts }: { entry: TimelineEntry; attempts: Delivery['
       return (
         <>
           <a href={`#attempt-${entry.number}`}>Attempt {entry.number}</a>:{' '}
-          {attemptInWords(attempts.find(({ id }) => id === entry.id) ?? { ...entry, error: null })} after{' '}
-          {durationInWords(entry.duration_ms)}
+          {attemptText(attempts.find(({ id }) => id === entry.id) ?? { ...entry, error: null })} after{' '}
+          {formatDuration(entry.duration_ms)}
         </>
       );
     case 'wait':
@@ -53,23 +52,21 @@ function Entry({ entry, attempts }: { entry: TimelineEntry; attempts: Delivery['
     case 'signal':
       return <Signal name={entry.name} by={entry.by} />;
     case 'held':
-      return 'Held: its webhook is not active';
+      return 'Held: the webhook is not active';
     case 'released':
-      return 'Released: its webhook is active again';
+      return 'Released: the webhook is active again';
     case 'ended':
       return (
         <>
           Ended <strong>{entry.status}</strong>
-          {entry.reason !== null && `: ${lowerFirst(reasonInWords(entry.reason))}`}
+          {entry.reason !== null && `: ${lowerFirst(reasonText(entry.reason))}`}
         </>
       );
   }
 }
 
 function Started({ workflowId }: { workflowId: string }) {
-  return workflowId.startsWith('grp_')
-    ? 'Started, in one workflow with others for the first attempt'
-    : 'Its workflow started';
+  return workflowId.startsWith('grp_') ? 'Group started for the first attempt' : 'Workflow started';
 }
 
 function Wait({ entry }: { entry: Extract<TimelineEntry, { type: 'wait' }> }) {
@@ -79,15 +76,15 @@ function Wait({ entry }: { entry: Extract<TimelineEntry, { type: 'wait' }> }) {
     case 'hourly_cap':
       return (
         <>
-          Waits {length} for room in its webhook&apos;s hourly cap, until {until}
+          Deferred by the hourly cap for {length}, until {until}
         </>
       );
     case 'rescheduled':
-      return <>Next attempt set to {until}</>;
+      return <>Next attempt rescheduled to {until}</>;
     case undefined:
       return (
         <>
-          Waits {length} for its retry, until {until}
+          Waits {length} before the retry, until {until}
         </>
       );
   }
@@ -96,7 +93,7 @@ function Wait({ entry }: { entry: Extract<TimelineEntry, { type: 'wait' }> }) {
 const signals: Record<string, string> = {
   retryNow: 'Retry requested',
   cancel: 'Cancel requested',
-  reschedule: 'Another time requested',
+  reschedule: 'Reschedule requested',
   recover: 'Recovery requested',
 };
 

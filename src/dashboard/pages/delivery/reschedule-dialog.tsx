@@ -11,8 +11,7 @@ type Props = { id: string; disabledReason: string | undefined; onDone: (title: s
 const inMinutes = (minutes: number): string =>
   toLocalInput(new Date(Date.now() + minutes * 60_000).toISOString());
 
-/** Another time for the next attempt. */
-export function Reschedule({ id, disabledReason, onDone }: Props) {
+export function RescheduleDialog({ id, disabledReason, onDone }: Props) {
   const [isOpen, setOpen] = useState(false);
   const [text, setText] = useState('');
   const at = fromLocalInput(text);
@@ -20,7 +19,7 @@ export function Reschedule({ id, disabledReason, onDone }: Props) {
     mutationFn: (next: string) => api.rescheduleDelivery(id, { next_attempt_at: next }),
     async onSuccess() {
       setOpen(false);
-      await onDone('The next attempt has another time');
+      await onDone('The next attempt was rescheduled');
     },
   });
   const open = (isNowOpen: boolean) => {
@@ -35,7 +34,7 @@ export function Reschedule({ id, disabledReason, onDone }: Props) {
   const problem = fieldError(change.error, '/next_attempt_at');
   return (
     <Modal
-      title="Choose the next attempt's time"
+      title="Reschedule the next attempt"
       trigger="Reschedule"
       disabledReason={disabledReason}
       isOpen={isOpen}
@@ -44,7 +43,7 @@ export function Reschedule({ id, disabledReason, onDone }: Props) {
       <form className="form" onSubmit={submit}>
         <Field
           label="Next attempt"
-          hint="In your own time zone, at most 30 days ahead. The hourly cap counts then as at any time."
+          hint="In your time zone, at most 30 days ahead. The hourly cap still applies."
           error={problem}
         >
           {(control) => (

@@ -4,28 +4,27 @@ import type { EventSummary } from '../../../contracts/event.ts';
 import { DeliveryBadge } from '../../components/badges.tsx';
 import { Countdown } from '../../components/time.tsx';
 import { WebhookLink } from '../../components/webhook-name.tsx';
-import { standInWords } from '../../delivery-text.ts';
+import { statusText } from '../../delivery-text.ts';
 import { deliveryQuery } from '../../delivery-queries.ts';
 
-/** Of so many deliveries more is asked for: each is a call, and a history that is read. */
-const maxAsked = 20;
+/** Details are loaded for this many deliveries: each is a request that reads a workflow history. */
+const maxDetailed = 20;
 
-/** The webhooks that an event goes to, and where each delivery stands. */
 export function EventDeliveries({ event: { deliveries } }: { event: Pick<EventSummary, 'deliveries'> }) {
   return (
     <section className="stack" aria-labelledby="deliveries">
       <h2 id="deliveries">Deliveries</h2>
       {deliveries.length === 0 ? (
-        <p className="muted">None: no webhook was subscribed to its type when it was accepted.</p>
+        <p className="muted">None. No webhook was subscribed to this type when the event was accepted.</p>
       ) : (
         <div className="table-wrap">
           <table>
-            <caption className="visually-hidden">The deliveries of this event</caption>
+            <caption className="visually-hidden">Deliveries of this event</caption>
             <thead>
               <tr>
                 <th scope="col">Webhook</th>
                 <th scope="col">Status</th>
-                <th scope="col">Why</th>
+                <th scope="col">Details</th>
                 <th scope="col">Delivery</th>
               </tr>
             </thead>
@@ -39,11 +38,11 @@ export function EventDeliveries({ event: { deliveries } }: { event: Pick<EventSu
                     <DeliveryBadge status={delivery.status} />
                   </td>
                   <td>
-                    <Why delivery={delivery} isAsked={index < maxAsked} />
+                    <Details delivery={delivery} isDetailed={index < maxDetailed} />
                   </td>
                   <td>
                     <Link to="/log/$id" params={{ id: delivery.id }} className="nowrap">
-                      Its attempts
+                      View delivery
                       <span className="visually-hidden"> ({delivery.id})</span>
                     </Link>
                   </td>
@@ -57,15 +56,15 @@ export function EventDeliveries({ event: { deliveries } }: { event: Pick<EventSu
   );
 }
 
-type WhyProps = { delivery: EventSummary['deliveries'][number]; isAsked: boolean };
+type DetailsProps = { delivery: EventSummary['deliveries'][number]; isDetailed: boolean };
 
-function Why({ delivery: { id, status }, isAsked }: WhyProps) {
+function Details({ delivery: { id, status }, isDetailed }: DetailsProps) {
   const isPlain = status === 'delivered' || status === 'held';
-  const { data } = useQuery({ ...deliveryQuery(id), enabled: isAsked && !isPlain });
+  const { data } = useQuery({ ...deliveryQuery(id), enabled: isDetailed && !isPlain });
   const next = data?.next_attempt_at ?? null;
   return (
     <span className="small">
-      {standInWords({ status, reason: data?.reason ?? null, next_attempt_at: next }, data?.attempts.at(-1))}
+      {statusText({ status, reason: data?.reason ?? null, next_attempt_at: next }, data?.attempts.at(-1))}
       {next !== null && (
         <>
           {' '}

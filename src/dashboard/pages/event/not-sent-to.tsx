@@ -5,7 +5,7 @@ import { WebhookLink } from '../../components/webhook-name.tsx';
 import { isSubscribed } from '../../event-filters.ts';
 import { webhooksQuery } from '../../queries.ts';
 
-/** The account's other webhooks, and why the event did not go to them. */
+/** The account's other webhooks, and why the event was not sent to them. */
 export function NotSentTo({ event }: { event: EventSummary }) {
   const { data: webhooks = [] } = useQuery(webhooksQuery);
   const others = webhooks.filter(
@@ -15,13 +15,13 @@ export function NotSentTo({ event }: { event: EventSummary }) {
   return (
     <details className="card">
       <summary>
-        {others.length === 1 ? 'One webhook' : `${others.length} webhooks`} it was not sent to, and why
+        Not sent to {others.length === 1 ? '1 webhook' : `${others.length} webhooks`}, and why
       </summary>
       <ul className="plain-list">
         {others.map((webhook) => (
           <li key={webhook.webhook_id}>
             <WebhookLink webhookId={webhook.webhook_id} />
-            <span className="muted small">{whyNot(webhook, event)}</span>
+            <span className="muted small">{reasonOf(webhook, event)}</span>
           </li>
         ))}
       </ul>
@@ -29,13 +29,13 @@ export function NotSentTo({ event }: { event: EventSummary }) {
   );
 }
 
-function whyNot({ created_at: createdAt, events }: Webhook, event: EventSummary): string {
+function reasonOf({ created_at: createdAt, events }: Webhook, event: EventSummary): string {
   const isNow = isSubscribed(events, event.event);
   if (createdAt > event.created_at)
     return isNow
-      ? 'Created later. Recover on its page sends it what it missed.'
-      : 'Created later, and not subscribed to this type.';
+      ? 'Created after the event. Use “Recover” on its page to send missed events.'
+      : 'Created after the event, and not subscribed to this type.';
   return isNow
-    ? 'Was not subscribed to this type then; it is now. Recover on its page sends it what it missed.'
-    : `Not subscribed to this type: it gets ${events.join(', ')}.`;
+    ? 'Not subscribed to this type when the event was accepted. Use “Recover” on its page to send missed events.'
+    : `Not subscribed to this type, only to ${events.join(', ')}.`;
 }

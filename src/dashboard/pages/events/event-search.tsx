@@ -6,7 +6,7 @@ import { Field } from '../../components/field.tsx';
 import { Problem } from '../../components/problem-notice.tsx';
 import { eventQuery } from '../../delivery-queries.ts';
 
-/** Goes to the event of an id, or says that there is none. The id stands in the address. */
+/** Opens the event with the id in the URL, or reports that there is none. */
 export function EventSearch({ id }: { id: string | undefined }) {
   const [text, setText] = useState(id ?? '');
   const navigate = useNavigate();
@@ -19,12 +19,12 @@ export function EventSearch({ id }: { id: string | undefined }) {
   };
   return (
     <search>
-      <form aria-label="Event by its id" className="find" onSubmit={submit}>
+      <form aria-label="Find an event by id" className="find" onSubmit={submit}>
         <Field
           label="Find by id"
           error={
             isMissing
-              ? `No event of this account has the id ${id}. It may be past its retention; ids are case-sensitive.`
+              ? `No event with the id ${id} was found in this account. It may have been removed after its retention period. Ids are case-sensitive.`
               : undefined
           }
         >

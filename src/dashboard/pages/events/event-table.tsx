@@ -8,7 +8,7 @@ import { Ago } from '../../components/time.tsx';
 const columns = ['Event', 'Id', 'Accepted', 'Deliveries'];
 
 type Props = {
-  /** Undefined: not there yet. */
+  /** Undefined while loading. */
   events: readonly EventSummary[] | undefined;
   hasMore: boolean;
 };

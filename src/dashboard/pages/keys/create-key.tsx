@@ -12,7 +12,6 @@ import { NewKey } from './new-key.tsx';
 import { ScopeChoice } from './scope-choice.tsx';
 import { useSubmission } from '../../submission.ts';
 
-/** A new key: a name and what it may do; then the key itself, once. */
 export function CreateKey() {
   const [isOpen, setOpen] = useState(false);
   const [name, setName] = useState('');
@@ -24,7 +23,7 @@ export function CreateKey() {
     mutationFn: () =>
       api.createKey({ name: name.trim(), scopes: scopes.filter((each) => chosen.includes(each)) }),
     async onSuccess() {
-      toasts.add({ title: 'The key is made' });
+      toasts.add({ title: 'The key was created' });
       await client.invalidateQueries({ queryKey: keysQuery.queryKey });
     },
   });
@@ -48,10 +47,10 @@ export function CreateKey() {
       onOpenChange={open}
     >
       {create.data ? (
-        <NewKey apiKey={create.data.key} onKept={() => open(false)} />
+        <NewKey apiKey={create.data.key} onSaved={() => open(false)} />
       ) : (
         <form className="form" onSubmit={submit}>
-          <Field label="Name" hint="What it is for." error={nameError}>
+          <Field label="Name" hint="What the key is used for." error={nameError}>
             {(control) => (
               <input
                 {...control}

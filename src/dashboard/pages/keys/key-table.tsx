@@ -2,16 +2,16 @@ import { Toast } from '@base-ui/react/toast';
 import { useQueryClient } from '@tanstack/react-query';
 import type { Key } from '../../../contracts/key.ts';
 import { api } from '../../session-api.ts';
-import { Confirm } from '../../components/confirm-button.tsx';
+import { ConfirmButton } from '../../components/confirm-button.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { SkeletonRows } from '../../components/skeleton-rows.tsx';
 import { Badge } from '../../components/badges.tsx';
 import { Ago } from '../../components/time.tsx';
 import { keysQuery, sessionQuery } from '../../queries.ts';
 
-const columns = ['Name', 'Key', 'Scopes', 'Made', 'State', ''];
+const columns = ['Name', 'Key', 'Scopes', 'Created', 'State', ''];
 
-/** Undefined: not there yet. */
+/** `keys`: undefined while loading. */
 export function KeyTable({ keys }: { keys: readonly Key[] | undefined }) {
   return (
     <div className="table-wrap">
@@ -21,7 +21,7 @@ export function KeyTable({ keys }: { keys: readonly Key[] | undefined }) {
           <tr>
             {columns.map((column) => (
               <th key={column} scope="col">
-                {column || <span className="visually-hidden">What can be done</span>}
+                {column || <span className="visually-hidden">Actions</span>}
               </th>
             ))}
           </tr>
@@ -64,7 +64,7 @@ function KeyRow({ apiKey }: { apiKey: Key }) {
             <Badge tone="idle">revoked</Badge> <Ago at={revokedAt} />
           </span>
         ) : (
-          <Badge tone="good">{apiKey.is_current ? 'valid, yours now' : 'valid'}</Badge>
+          <Badge tone="good">{apiKey.is_current ? 'active (this session)' : 'active'}</Badge>
         )}
       </td>
       <td>{revokedAt === null && <Revoke apiKey={apiKey} />}</td>
@@ -77,7 +77,7 @@ function Revoke({ apiKey: { id, name, is_current: isCurrent } }: { apiKey: Key }
   const toasts = Toast.useToastManager();
   const client = useQueryClient();
   return (
-    <Confirm
+    <ConfirmButton
       label="Revoke"
       title={`Revoke the key “${name}”?`}
       action="Revoke the key"
@@ -85,16 +85,16 @@ function Revoke({ apiKey: { id, name, is_current: isCurrent } }: { apiKey: Key }
       disabledReason={reason}
       run={async () => {
         await api.revokeKey(id);
-        toasts.add({ title: `The key “${name}” is revoked` });
+        toasts.add({ title: `The key “${name}” was revoked` });
         await client.invalidateQueries({ queryKey: isCurrent ? sessionQuery.queryKey : keysQuery.queryKey });
       }}
     >
       {isCurrent && (
         <p className="notice notice-warn">
-          You are signed in with this key: revoking it signs you out, here and wherever else it is used.
+          You are signed in with this key. Revoking it ends this session and all others that use it.
         </p>
       )}
-      <p>Whatever calls the API with it is refused from now on. This cannot be undone.</p>
-    </Confirm>
+      <p>API requests with this key will be rejected immediately. This cannot be undone.</p>
+    </ConfirmButton>
   );
 }

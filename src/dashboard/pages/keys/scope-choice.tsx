@@ -3,15 +3,16 @@ import { scopes, type Scope } from '../../../contracts/key.ts';
 import { sessionQuery } from '../../queries.ts';
 
 const meanings: Record<Scope, string> = {
-  'webhooks:read': 'See webhooks, deliveries, events, keys and settings; no secrets. This page needs it.',
+  'webhooks:read':
+    'Read webhooks, deliveries, events, keys and settings, but no secrets. Required for this dashboard.',
   'webhooks:write':
-    'Create, change and delete webhooks, see their secrets, retry deliveries, make and revoke keys.',
-  'events:write': 'Publish events. All that a producer needs.',
+    'Create, change and delete webhooks, read their secrets, retry deliveries, create and revoke keys.',
+  'events:write': 'Publish events. Sufficient for a producer.',
 };
 
 type Props = { chosen: readonly Scope[]; onChange: (chosen: Scope[]) => void };
 
-/** What a new key may do: nothing that the key that makes it may not. */
+/** A key can only be given scopes that the session's key has. */
 export function ScopeChoice({ chosen, onChange }: Props) {
   const { data: session } = useQuery(sessionQuery);
   return (
@@ -37,7 +38,7 @@ export function ScopeChoice({ chosen, onChange }: Props) {
               </label>
               <span className="hint" id={`meaning-${scope}`}>
                 {meanings[scope]}
-                {!isOwn && ' Your key lacks it, so it cannot give it.'}
+                {!isOwn && ' Your key does not have this scope, so it cannot grant it.'}
               </span>
             </div>
           </div>

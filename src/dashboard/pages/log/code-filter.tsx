@@ -4,23 +4,23 @@ import { codePattern } from '../../log-search.ts';
 
 type Props = { code: string | undefined; onChange: (code: string | undefined) => void };
 
-/** Null for what is not yet a code. */
+/** Null if the text is not a complete code. */
 function readCode(text: string): string | undefined | null {
   const code = text.trim().toLowerCase();
   if (code === '') return undefined;
   return codePattern.test(code) ? code : null;
 }
 
-/** By the status code of the last answer; it counts as soon as it is one. */
+/** Filters by the status code of the last response; applied as soon as the code is complete. */
 export function CodeFilter({ code, onChange }: Props) {
   const [text, setText] = useState(code ?? '');
-  const [seen, setSeen] = useState(code);
-  // Changed elsewhere, such as by clearing the filters.
-  if (seen !== code) {
-    setSeen(code);
+  const [applied, setApplied] = useState(code);
+  // Changed from outside, for example by clearing the filters.
+  if (applied !== code) {
+    setApplied(code);
     if (readCode(text) !== code) setText(code ?? '');
   }
-  const error = readCode(text) === null ? 'A code such as 404, or a class: 5xx.' : undefined;
+  const error = readCode(text) === null ? 'Enter a code such as 404 or a class such as 5xx.' : undefined;
   return (
     <Field label="Code" error={error}>
       {(control) => (

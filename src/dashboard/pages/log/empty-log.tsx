@@ -6,22 +6,21 @@ const publishLine = `curl -X POST ${location.origin}/v1/events \\
   -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
   -d '{"event": "document.deleted", "data": {"document_id": "doc_1", "dataset_id": "ds_1"}}'`;
 
-/** No delivery yet, or none that the filters let through. */
 export function EmptyLog({ isFiltered }: { isFiltered: boolean }) {
   if (isFiltered)
     return (
-      <EmptyState title="No delivery matches these filters">
-        <p>There may be others: a wider time, another status or code shows them.</p>
+      <EmptyState title="No deliveries match these filters">
+        <p>Try a wider time range, or another status or code.</p>
         <Link to="/log" search={{}} className="button">
-          Clear the filters
+          Clear filters
         </Link>
       </EmptyState>
     );
   return (
-    <EmptyState title="No delivery yet">
+    <EmptyState title="No deliveries yet">
       <p>
-        Each event that you publish becomes one delivery for every webhook that is subscribed to its type.
-        Here you will see what became of each: delivered, waiting for a retry, or failed, and why.
+        Each published event becomes one delivery per webhook that subscribes to its type. This log shows the
+        status of each delivery, and why it failed.
       </p>
       <div className="row">
         <Link to="/events/send" className="button button-primary">
@@ -31,7 +30,7 @@ export function EmptyLog({ isFiltered }: { isFiltered: boolean }) {
           Create webhook
         </Link>
       </div>
-      <CodeBlock label="Or from a shell, with an API key in $KEY" text={publishLine} />
+      <CodeBlock label="Or with curl, with an API key in $KEY" text={publishLine} />
     </EmptyState>
   );
 }

@@ -8,7 +8,7 @@ import { webhooksQuery } from '../../queries.ts';
 import { CodeFilter } from './code-filter.tsx';
 import { TimeFilter } from './time-filter.tsx';
 
-/** The log's filters: they stand in the address, so a filtered log can be kept and shared. */
+/** The filters are in the URL, so that a filtered log can be bookmarked and shared. */
 export function LogFilters({ search }: { search: LogSearch }) {
   const navigate = useNavigate();
   const { data: webhooks = [] } = useQuery(webhooksQuery);
@@ -19,7 +19,7 @@ export function LogFilters({ search }: { search: LogSearch }) {
   const isUnknown = webhookId !== undefined && !webhooks.some((each) => each.webhook_id === webhookId);
   return (
     <search>
-      <form aria-label="Filters of the log" className="filters" onSubmit={(e) => e.preventDefault()}>
+      <form aria-label="Log filters" className="filters" onSubmit={(e) => e.preventDefault()}>
         <Field label="Webhook">
           {(control) => (
             <select

@@ -5,12 +5,12 @@ import { RowsTable } from '../../components/rows-table.tsx';
 import { DeliveryBadge } from '../../components/badges.tsx';
 import { Ago, Countdown } from '../../components/time.tsx';
 import { useWebhookName } from '../../components/webhook-name.tsx';
-import { durationOf, lastAnswer } from '../../delivery-text.ts';
+import { durationOf, lastResponse } from '../../delivery-text.ts';
 
-const columns = ['Status', 'Event', 'Webhook', 'Attempts', 'Last answer', 'Accepted', 'Took / next'];
+const columns = ['Status', 'Event', 'Webhook', 'Attempts', 'Last response', 'Accepted', 'Duration / next'];
 
 type Props = {
-  /** Undefined: not there yet. */
+  /** Undefined while loading. */
   deliveries: readonly DeliverySummary[] | undefined;
   isStale: boolean;
   hasMore: boolean;
@@ -55,23 +55,23 @@ const LogRow = memo(function LogRow({ delivery, webhook, rowIndex }: RowProps) {
           {delivery.event}
         </Link>
         <span className="narrow-line muted small">
-          {webhook} · {lastAnswer(delivery)}
+          {webhook} · {lastResponse(delivery)}
         </span>
       </th>
       <td title={delivery.webhook_id}>{webhook}</td>
       <td className="numeric">{delivery.attempt_count}</td>
-      <td className="numeric">{lastAnswer(delivery)}</td>
+      <td className="numeric">{lastResponse(delivery)}</td>
       <td className="numeric">
         <Ago at={delivery.created_at} />
       </td>
       <td className="numeric">
-        <TookOrNext delivery={delivery} />
+        <DurationOrNext delivery={delivery} />
       </td>
     </tr>
   );
 });
 
-function TookOrNext({ delivery }: { delivery: DeliverySummary }) {
+function DurationOrNext({ delivery }: { delivery: DeliverySummary }) {
   if (delivery.ended_at !== null) return durationOf(delivery.created_at, delivery.ended_at);
   if (delivery.next_attempt_at !== null) return <Countdown to={delivery.next_attempt_at} />;
   return delivery.status === 'held' ? 'when active' : 'now';

@@ -5,7 +5,6 @@ import type { LogSearch } from '../../log-search.ts';
 
 type Times = Pick<LogSearch, 'last' | 'since' | 'until'>;
 
-/** The last hour, day or week, or from one time to another. */
 export function TimeFilter({ search, onChange }: { search: Times; onChange: (times: Times) => void }) {
   const { last, since, until } = search;
   const [isRange, setRange] = useState(false);
@@ -25,16 +24,16 @@ export function TimeFilter({ search, onChange }: { search: Times; onChange: (tim
             value={showsRange ? 'range' : (last ?? '')}
             onChange={({ target }) => choose(target.value)}
           >
-            <option value="">At any time</option>
-            <option value="1h">In the last hour</option>
-            <option value="24h">In the last 24 hours</option>
-            <option value="7d">In the last 7 days</option>
-            <option value="range">From … to …</option>
+            <option value="">Any time</option>
+            <option value="1h">Last hour</option>
+            <option value="24h">Last 24 hours</option>
+            <option value="7d">Last 7 days</option>
+            <option value="range">Custom range</option>
           </select>
         )}
       </Field>
       {showsRange && (
-        <>
+        <div className="time-range">
           <Field label="From">
             {(control) => (
               <input
@@ -45,7 +44,7 @@ export function TimeFilter({ search, onChange }: { search: Times; onChange: (tim
               />
             )}
           </Field>
-          <Field label="To" error={isReversed ? 'It must be after the first.' : undefined}>
+          <Field label="To" error={isReversed ? 'Must be after “From”.' : undefined}>
             {(control) => (
               <input
                 {...control}
@@ -55,7 +54,7 @@ export function TimeFilter({ search, onChange }: { search: Times; onChange: (tim
               />
             )}
           </Field>
-        </>
+        </div>
       )}
     </>
   );

@@ -7,23 +7,23 @@ type Props = {
   text: string;
   onChange: (text: string) => void;
   syntaxError: string | undefined;
-  /** What the API said to it. */
+  /** The API's error. */
   problem: unknown;
-  /** Back to the example; undefined where it is that. */
+  /** Restores the example; undefined if the text is the example. */
   onReset: (() => void) | undefined;
 };
 
-/** Why a text is no JSON; undefined where it is. */
+/** Why a text is not JSON; undefined if it is. */
 export function findSyntaxError(text: string): string | undefined {
   try {
     JSON.parse(text);
     return undefined;
   } catch (error) {
-    return `This is not JSON: ${error instanceof Error ? error.message : String(error)}`;
+    return `Not valid JSON: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
-/** An event's data, with what is wrong in it said by its line. */
+/** Edits an event's data; errors link to their line. */
 export function JsonEditor({ text, onChange, syntaxError, problem, onReset }: Props) {
   const area = useRef<HTMLTextAreaElement>(null);
   const faults =
@@ -68,7 +68,7 @@ export function JsonEditor({ text, onChange, syntaxError, problem, onReset }: Pr
       {onReset && (
         <div>
           <button type="button" className="button button-small" onClick={onReset}>
-            Back to the example
+            Restore the example
           </button>
         </div>
       )}

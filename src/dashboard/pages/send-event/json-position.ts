@@ -4,7 +4,7 @@ type Frame = { isArray: boolean; index: number; key: string; keyAt: number };
 
 const escapePart = (part: string): string => part.replaceAll('~', '~0').replaceAll('/', '~1');
 
-/** Where each value of a JSON text begins, a member of an object with its name, by JSON pointer. */
+/** The offset of each value in a JSON text by JSON pointer; a member of an object begins at its name. */
 function positions(text: string): Map<string, number> {
   const found = new Map<string, number>();
   const frames: Frame[] = [];
@@ -35,7 +35,7 @@ function positions(text: string): Map<string, number> {
 }
 
 /**
- * Where in a JSON text stands what a pointer names; where it is missing, what it is missing in.
+ * The offset of the value that a pointer names, or of its nearest existing parent.
  *
  * @example positionOf('{"a": [1, 2]}', '/a/1') // 10
  */
@@ -48,7 +48,7 @@ export function positionOf(text: string, pointer: string): number {
   return known.get('') ?? 0;
 }
 
-/** Counts from 1. */
+/** The line number, from 1. */
 export function lineAt(text: string, position: number): number {
   return text.slice(0, position).split('\n').length;
 }

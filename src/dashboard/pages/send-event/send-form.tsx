@@ -16,7 +16,7 @@ import { useContentKey, useSubmission } from '../../submission.ts';
 type Props = {
   types: { event: EventType; description: string; example: { data: Record<string, unknown> } }[];
   event: EventType | undefined;
-  /** What to begin with in place of the type's example. */
+  /** Initial data in place of the type's example. */
   data: string | null;
 };
 
@@ -25,20 +25,20 @@ const toText = (data: unknown): string => JSON.stringify(data, null, 2);
 export function SendForm({ types, event: firstType = 'document.processed', data }: Props) {
   const [type, setType] = useState<EventType>(firstType);
   const [id, setId] = useState('');
-  // One draft a type: who looks at another type finds the own words again.
+  // One draft per type: switching types loses no input.
   const [drafts, setDrafts] = useState<Partial<Record<EventType, string>>>(
     data === null ? {} : { [firstType]: indentJson(data) },
   );
   const reason = useScopeReason('events:write');
   const client = useQueryClient();
-  // The id of an event whose field for it is empty: the same form again is the same event.
-  const made = useContentKey(newEventId);
+  // The id if the field is empty: submitting the same form again sends the same event.
+  const generatedId = useContentKey(newEventId);
   const info = types.find((each) => each.event === type);
   const example = toText(info?.example.data ?? {});
   const text = drafts[type] ?? example;
   const send = useSubmission({
     mutationFn: (event: EventToPublish) => api.publishEvent(event),
-    // The notice below says so: a toast would cover its table.
+    // No toast: it would cover the result below.
     async onSuccess() {
       await Promise.all([
         client.invalidateQueries({ queryKey: ['events'] }),
@@ -54,9 +54,8 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
   const submit = (submitted: FormEvent) => {
     submitted.preventDefault();
     if (syntaxError !== undefined) return;
-    // What is wrong in the data, the API says at its place.
-    const given = id.trim() || made.keyOf({ event: type, data: text });
-    send.mutate({ event: type, data: new JsonText(text), id: given });
+    const eventId = id.trim() || generatedId.keyOf({ event: type, data: text });
+    send.mutate({ event: type, data: new JsonText(text), id: eventId });
   };
   const idError = fieldError(send.error, '/id');
   const isMarked = idError !== undefined || fieldError(send.error, '/data') !== undefined;
@@ -88,7 +87,7 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
         />
         <Field
           label="Id (optional)"
-          hint="Receivers deduplicate on it. Sent again with the same id, the same event is accepted and not sent twice."
+          hint="Receivers deduplicate on it. Publishing the same event again with the same id has no effect."
           error={idError}
         >
           {(control) => (
@@ -96,7 +95,7 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
               {...control}
               autoComplete="off"
               spellCheck={false}
-              placeholder="Made for you when left empty"
+              placeholder="Generated if empty"
               value={id}
               onChange={({ target }) => {
                 send.reset();
@@ -107,12 +106,12 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
         </Field>
         <Subscribers type={type} />
         {!isMarked && <Problem error={send.error} />}
-        <ScopeNote scope="events:write" deed="send events" />
+        <ScopeNote scope="events:write" action="send events" />
         <div className="row">
           <button
             type="submit"
             className="button button-primary"
-            title={reason ?? (send.data && 'It is sent. Change it, or choose “Send another”.')}
+            title={reason ?? (send.data && 'Sent. Change the event, or choose “Send another”.')}
             disabled={
               reason !== undefined || send.isPending || send.data !== undefined || syntaxError !== undefined
             }
@@ -124,7 +123,7 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
               type="button"
               className="button"
               onClick={() => {
-                made.renew();
+                generatedId.renew();
                 send.reset();
               }}
             >

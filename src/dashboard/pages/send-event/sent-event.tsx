@@ -5,19 +5,19 @@ import type { AcceptedEvent } from '../../../contracts/event.ts';
 import { eventQuery } from '../../delivery-queries.ts';
 import { EventDeliveries } from '../event/event-deliveries.tsx';
 
-/** What became of what was just sent, live. */
+/** The result of sending an event, with its deliveries. */
 export function SentEvent({ accepted }: { accepted: AcceptedEvent }) {
   const { data: event } = useQuery(eventQuery(accepted.id));
   const notice = useRef<HTMLOutputElement>(null);
   useEffect(() => {
-    // Its answer is a promise in newer browsers, which React would take for a clean-up.
+    // Not returned: newer browsers return a promise, which React would take for a clean-up function.
     notice.current?.scrollIntoView({ block: 'nearest' });
   }, []);
   return (
     <>
       <output className="notice notice-good" ref={notice}>
         {accepted.duplicate
-          ? 'This id was accepted before with the same content, so nothing is sent again: '
+          ? 'Duplicate: an event with this id and content was already accepted, so nothing is sent. '
           : 'Accepted: '}
         <Link to="/events/$id" params={{ id: accepted.id }}>
           {accepted.id}

@@ -4,7 +4,7 @@ import type { EventType } from '../../../contracts/event-types.ts';
 import { isSubscribed } from '../../event-filters.ts';
 import { webhooksQuery } from '../../queries.ts';
 
-/** Whom an event of a type would go to. */
+/** How many webhooks an event of the type would be sent to. */
 export function Subscribers({ type }: { type: EventType }) {
   const { data: webhooks } = useQuery(webhooksQuery);
   const subscribed = webhooks?.filter(({ events }) => isSubscribed(events, type));
@@ -12,15 +12,15 @@ export function Subscribers({ type }: { type: EventType }) {
   if (subscribed?.length === 0)
     return (
       <p className="hint">
-        No webhook is subscribed to it: it would be accepted, and sent to nobody.{' '}
+        No webhook is subscribed to this type. The event would be accepted but not sent.{' '}
         <Link to="/webhooks/new">Create webhook</Link>
       </p>
     );
   return (
     <p className="hint">
       {subscribed &&
-        `It goes to ${subscribed.length === 1 ? 'one webhook' : `${subscribed.length} webhooks`}.`}
-      {inactive > 0 && ` For ${inactive} of them it is held, for they are not active.`}&nbsp;
+        `Will be sent to ${subscribed.length === 1 ? '1 webhook' : `${subscribed.length} webhooks`}.`}
+      {inactive > 0 && ` Held for ${inactive} of them: not active.`}&nbsp;
     </p>
   );
 }

@@ -6,7 +6,7 @@ import { SettingsGroup } from './settings-group.tsx';
 const days = (count: number, zero: string): string =>
   count === 0 ? zero : count === 1 ? '1 day' : `${formatCount(count)} days`;
 const perMinute = (count: number): string =>
-  count === 0 ? 'no limit' : `${formatCount(count)} calls a minute for each key`;
+  count === 0 ? 'no limit' : `${formatCount(count)} requests per minute and key`;
 const schedule = (seconds: readonly number[]): string =>
   seconds.length === 0 ? 'none' : `${seconds.length}, after ${seconds.map(span).join(', ')}`;
 
@@ -26,7 +26,7 @@ export function ServiceSettings({ settings }: { settings: Settings }) {
           [
             'API reference',
             <a key="docs" href="/docs">
-              The calls, one by one
+              Open the API reference
             </a>,
           ],
         ]}
@@ -34,31 +34,34 @@ export function ServiceSettings({ settings }: { settings: Settings }) {
       <SettingsGroup
         title="Attempts"
         facts={[
-          ['Time limit', `${formatCount(settings.attempt_timeout_ms)} ms for each`],
+          ['Time limit', `${formatCount(settings.attempt_timeout_ms)} ms per attempt`],
           ['Retries', schedule(settings.retry_schedule_seconds)],
           [
             'Hourly cap',
             settings.deliveries_per_hour === null
               ? 'none'
-              : `${formatCount(settings.deliveries_per_hour)} attempts of each webhook in any hour; the rest waits its turn`,
+              : `${formatCount(settings.deliveries_per_hour)} attempts per webhook in any hour; further attempts are deferred`,
           ],
           [
-            'Shared workflows',
+            'Groups',
             settings.deliveries_per_workflow <= 1
-              ? 'none: each delivery has a workflow of its own from its first attempt'
-              : `In a burst, up to ${settings.deliveries_per_workflow} deliveries share one for their first attempt`,
+              ? 'none: each delivery has its own workflow from the first attempt'
+              : `in a burst, up to ${settings.deliveries_per_workflow} deliveries share a workflow for their first attempt`,
           ],
         ]}
       />
       <SettingsGroup
         title="Webhooks"
         facts={[
-          ['At most', `${formatCount(settings.max_webhooks)} an account`],
+          ['Limit', `${formatCount(settings.max_webhooks)} per account`],
           [
             'Disabled automatically',
-            `when more than ${formatShare(disable.failure_rate)} of what ended in 24 hours failed, given ${disable.min_deliveries} that ended; looked at every ${span(disable.every_seconds)}`,
+            `above ${formatShare(disable.failure_rate)} failures in 24 hours (minimum ${disable.min_deliveries} deliveries), checked every ${span(disable.every_seconds)}`,
           ],
-          ['Held deliveries', `kept ${formatCount(settings.hold_hours)} hours while a webhook is not active`],
+          [
+            'Held deliveries',
+            `kept for ${formatCount(settings.hold_hours)} hours while a webhook is not active`,
+          ],
         ]}
       />
       <SettingsGroup
@@ -67,10 +70,10 @@ export function ServiceSettings({ settings }: { settings: Settings }) {
           ['API', perMinute(settings.api_requests_per_minute)],
           ['Publishing', perMinute(settings.publish_requests_per_minute)],
           [
-            'Bodies and answers',
+            'Payloads and responses',
             `kept ${days(settings.payload_retention_days, 'as long as their deliveries')}`,
           ],
-          ['Deliveries and events', `kept ${days(settings.retention_days, 'for ever')}`],
+          ['Deliveries and events', `kept ${days(settings.retention_days, 'forever')}`],
         ]}
       />
     </>
@@ -88,7 +91,7 @@ function WebUi({ url }: { url: string }) {
 function NoWebUi() {
   return (
     <span className="muted">
-      Its Web UI&apos;s address is not known. Whoever runs the service sets <code>TEMPORAL_UI_URL</code>.
+      No link: <code>TEMPORAL_UI_URL</code> is not set.
     </span>
   );
 }

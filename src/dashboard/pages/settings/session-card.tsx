@@ -4,7 +4,6 @@ import { Ago, At } from '../../components/time.tsx';
 import { sessionQuery } from '../../queries.ts';
 import { SettingsGroup } from './settings-group.tsx';
 
-/** Who is signed in, and until when. */
 export function SessionCard() {
   const { data: session } = useQuery(sessionQuery);
   if (!session) return null;
@@ -19,9 +18,9 @@ export function SessionCard() {
             <code>{session.account_id}</code> <CopyButton text={session.account_id} />
           </span>,
         ],
-        ['Signed in with', `the key “${session.key_name}”`],
+        ['Signed in with', `key “${session.key_name}”`],
         [
-          'Its scopes',
+          'Scopes',
           session.scopes.map((scope) => (
             <code key={scope} className="block">
               {scope}

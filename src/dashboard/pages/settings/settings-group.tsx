@@ -2,7 +2,6 @@ import { Fragment, useId, type ReactNode } from 'react';
 
 type Props = { title: string; facts: readonly (readonly [name: string, value: ReactNode])[] };
 
-/** Settings that belong together. */
 export function SettingsGroup({ title, facts }: Props) {
   const id = useId();
   return (

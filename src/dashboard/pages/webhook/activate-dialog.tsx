@@ -12,11 +12,11 @@ import { useSubmission } from '../../submission.ts';
 type Held = 'deliver' | 'discard';
 
 const choices: readonly { value: Held; label: string; hint: string }[] = [
-  { value: 'deliver', label: 'Deliver what is held', hint: 'Oldest first, within the hourly cap.' },
-  { value: 'discard', label: 'Discard what is held', hint: 'These deliveries are canceled and never sent.' },
+  { value: 'deliver', label: 'Deliver held deliveries', hint: 'Oldest first, within the hourly cap.' },
+  { value: 'discard', label: 'Discard held deliveries', hint: 'They are canceled and never sent.' },
 ];
 
-/** Activates, and asks what becomes of what was held meanwhile. */
+/** Activates the webhook, after a choice what happens to its held deliveries. */
 export function ActivateDialog({ webhook: { webhook_id: id } }: { webhook: Webhook }) {
   const reason = useScopeReason('webhooks:write');
   const changed = useWebhookChanged();
@@ -29,7 +29,7 @@ export function ActivateDialog({ webhook: { webhook_id: id } }: { webhook: Webho
       return changed('The webhook is active');
     },
   });
-  const turn = (open: boolean) => {
+  const toggle = (open: boolean) => {
     activation.reset();
     setOpen(open);
   };
@@ -39,11 +39,11 @@ export function ActivateDialog({ webhook: { webhook_id: id } }: { webhook: Webho
       trigger="Activate"
       disabledReason={reason}
       isOpen={isOpen}
-      onOpenChange={turn}
+      onOpenChange={toggle}
     >
       <HeldCount webhookId={id} />
       <Choices
-        legend="What becomes of what is held"
+        legend="Held deliveries"
         isLegendHidden
         name="held"
         choices={choices}

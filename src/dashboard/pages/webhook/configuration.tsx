@@ -1,16 +1,16 @@
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { At } from '../../components/time.tsx';
 
-const formatWords: Record<Webhook['format'], string> = {
-  fltr: 'FLTR: the event as it is',
+const formatTexts: Record<Webhook['format'], string> = {
+  fltr: 'FLTR: the event as JSON',
   slack: 'Slack: {"text": …}',
 };
 
-export function Facts({ webhook }: { webhook: Webhook }) {
+export function Configuration({ webhook }: { webhook: Webhook }) {
   const { url, description, events, format, created_at: createdAt, updated_at: updatedAt } = webhook;
   return (
-    <section className="card" aria-labelledby="facts-title">
-      <h2 id="facts-title">Facts</h2>
+    <section className="card" aria-labelledby="configuration-title">
+      <h2 id="configuration-title">Configuration</h2>
       <dl className="facts">
         <dt>URL</dt>
         <dd>{url}</dd>
@@ -25,12 +25,12 @@ export function Facts({ webhook }: { webhook: Webhook }) {
           ))}
         </dd>
         <dt>Format</dt>
-        <dd>{formatWords[format]}</dd>
+        <dd>{formatTexts[format]}</dd>
         <dt>Created</dt>
         <dd>
           <At at={createdAt} />
         </dd>
-        <dt>Changed</dt>
+        <dt>Updated</dt>
         <dd>
           <At at={updatedAt} />
         </dd>

@@ -4,12 +4,12 @@ import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { api } from '../../session-api.ts';
-import { Confirm } from '../../components/confirm-button.tsx';
+import { ConfirmButton } from '../../components/confirm-button.tsx';
 import { Field } from '../../components/field.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { webhookQuery, webhooksQuery } from '../../queries.ts';
 
-/** Wants the end of its id typed, which tells it from all others: there is no way back. */
+/** Requires the end of the id as confirmation, because several webhooks may have the same host. */
 export function DeleteWebhook({ webhook: { webhook_id: id, url } }: { webhook: Webhook }) {
   const reason = useScopeReason('webhooks:write');
   const queryClient = useQueryClient();
@@ -25,10 +25,10 @@ export function DeleteWebhook({ webhook: { webhook_id: id, url } }: { webhook: W
     await queryClient.invalidateQueries({ queryKey: webhooksQuery.queryKey });
   };
   return (
-    <Confirm
+    <ConfirmButton
       label="Delete"
       title="Delete this webhook?"
-      action="Delete for good"
+      action="Delete permanently"
       isDanger
       disabledReason={reason}
       isReady={typed.trim() === end}
@@ -39,10 +39,10 @@ export function DeleteWebhook({ webhook: { webhook_id: id, url } }: { webhook: W
         <span className="break">{url}</span>, <code className="break">{id}</code>
       </p>
       <p>
-        Its secrets are wiped and what waits is canceled. The log keeps what was. This cannot be undone; to
-        stop for a while, pause it.
+        Its secrets are erased and its waiting deliveries are canceled. Past deliveries stay in the log. This
+        cannot be undone. To stop deliveries for a while, pause the webhook instead.
       </p>
-      <Field label={`Type ${end}, the end of its id, to confirm`}>
+      <Field label={`Type ${end}, the end of the id, to confirm`}>
         {(control) => (
           <input
             {...control}
@@ -53,6 +53,6 @@ export function DeleteWebhook({ webhook: { webhook_id: id, url } }: { webhook: W
           />
         )}
       </Field>
-    </Confirm>
+    </ConfirmButton>
   );
 }

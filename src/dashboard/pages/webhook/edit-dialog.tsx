@@ -14,20 +14,20 @@ export function EditDialog({ webhook }: { webhook: Webhook }) {
   const changed = useWebhookChanged();
   const [isOpen, setOpen] = useState(false);
   const edit = useSubmission({
-    mutationFn: ({ description: words, ...draft }: WebhookDraft) =>
-      api.updateWebhook(id, { ...draft, description: words === '' ? null : words }),
+    mutationFn: ({ description: text, ...draft }: WebhookDraft) =>
+      api.updateWebhook(id, { ...draft, description: text === '' ? null : text }),
     onSuccess: () => {
       setOpen(false);
-      return changed('The webhook was changed');
+      return changed('The webhook was updated');
     },
   });
-  const turn = (open: boolean) => {
+  const toggle = (open: boolean) => {
     edit.reset();
     setOpen(open);
   };
   return (
-    <Modal title="Edit webhook" trigger="Edit" disabledReason={reason} isOpen={isOpen} onOpenChange={turn}>
-      <p className="muted">A new URL counts for deliveries that already wait, too.</p>
+    <Modal title="Edit webhook" trigger="Edit" disabledReason={reason} isOpen={isOpen} onOpenChange={toggle}>
+      <p className="muted">A new URL also applies to waiting deliveries.</p>
       <WebhookForm
         initial={{ url, events: events as EventFilter[], description: description ?? '', format }}
         error={edit.error}

@@ -10,7 +10,6 @@ import { liveMs } from '../../queries.ts';
 
 const shownRows = 10;
 
-/** The last ten, as they come; the log has the rest. */
 export function LatestDeliveries({ webhookId }: { webhookId: string }) {
   const { data, error } = useQuery({
     queryKey: ['deliveries', 'latest', webhookId],
@@ -22,14 +21,14 @@ export function LatestDeliveries({ webhookId }: { webhookId: string }) {
       <div className="row spread">
         <h2 id="latest-title">Latest deliveries</h2>
         <Link to="/log" search={{ webhook_id: webhookId }}>
-          All in the delivery log
+          View all in the delivery log
         </Link>
       </div>
       <Problem error={error} />
       {data?.data.length === 0 ? (
         <p className="notice">
-          Nothing was sent yet. Publish an event that this webhook subscribes to:{' '}
-          <Link to="/events/send">Send event</Link>. A test event does not show here.
+          No deliveries yet. Publish an event that this webhook subscribes to:{' '}
+          <Link to="/events/send">Send event</Link>. Test events are not listed here.
         </p>
       ) : (
         <div className="table-wrap">
@@ -39,9 +38,9 @@ export function LatestDeliveries({ webhookId }: { webhookId: string }) {
               <tr>
                 <th scope="col">Event</th>
                 <th scope="col">Status</th>
-                <th scope="col">Answer</th>
+                <th scope="col">Response</th>
                 <th scope="col">Attempts</th>
-                <th scope="col">When</th>
+                <th scope="col">Accepted</th>
                 <th scope="col" className="wide-only">
                   Next attempt
                 </th>

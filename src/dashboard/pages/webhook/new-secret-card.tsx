@@ -5,23 +5,23 @@ import { TestEvent } from '../../components/test-event.tsx';
 const verifyLines = `import { createHmac, timingSafeEqual } from 'node:crypto';
 
 const digest = createHmac('sha256', process.env.WEBHOOK_SECRET).update(rawBody).digest('hex');
-const [given, expected] = [request.headers['x-fltr-signature'] ?? '', digest].map((text) => Buffer.from(text));
-const isGenuine = given.length === expected.length && timingSafeEqual(given, expected);`;
+const [received, expected] = [request.headers['x-fltr-signature'] ?? '', digest].map((text) => Buffer.from(text));
+const isGenuine = received.length === expected.length && timingSafeEqual(received, expected);`;
 
-type Props = { webhookId: string; events: readonly string[]; secret: string; onKept: () => void };
+type Props = { webhookId: string; events: readonly string[]; secret: string; onSaved: () => void };
 
-/** A webhook was just created: its secret, how to use it, and a first request to try it with. */
-export function NewSecret({ webhookId, events, secret, onKept }: Props) {
+/** Shown after a webhook was created: its secret, how to verify with it, and a test event. */
+export function NewSecretCard({ webhookId, events, secret, onSaved }: Props) {
   const section = useRef<HTMLElement>(null);
-  // The button that had the focus is gone.
+  // The button that had the focus was removed.
   useEffect(() => section.current?.focus(), []);
   return (
     <>
       <section ref={section} tabIndex={-1} className="card stack-small" aria-labelledby="new-secret-title">
-        <h2 id="new-secret-title">Webhook created: its secret</h2>
+        <h2 id="new-secret-title">Webhook created: save its secret</h2>
         <p>
-          Keep it where your receiver reads it, such as <code>WEBHOOK_SECRET</code>. It is shown here once;
-          later only by “Reveal secret” below, which is recorded.
+          Store it where your receiver reads it, such as <code>WEBHOOK_SECRET</code>. It is shown once here.
+          You can reveal it again below; each reveal is recorded in the audit log.
         </p>
         <CodeBlock label="Secret" text={secret} />
         <details>
@@ -29,15 +29,15 @@ export function NewSecret({ webhookId, events, secret, onKept }: Props) {
           <div className="stack-small">
             <CodeBlock label="Node.js: is the request genuine?" text={verifyLines} />
             <p className="muted">
-              <code>rawBody</code> is the body&apos;s bytes as they came. The guide{' '}
-              <code>docs/receiving.md</code> has whole receivers in Python, Node.js and Go; every call is in
-              the <a href="/docs">API reference</a>.
+              <code>rawBody</code> is the body as received, unparsed. The guide <code>docs/receiving.md</code>{' '}
+              has complete receivers in Python, Node.js and Go. See also the <a href="/docs">API reference</a>
+              .
             </p>
           </div>
         </details>
         <div>
-          <button type="button" className="button button-primary" onClick={onKept}>
-            I have kept it
+          <button type="button" className="button button-primary" onClick={onSaved}>
+            I have saved it
           </button>
         </div>
       </section>

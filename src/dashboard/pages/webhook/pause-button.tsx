@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { api } from '../../session-api.ts';
-import { Confirm } from '../../components/confirm-button.tsx';
+import { ConfirmButton } from '../../components/confirm-button.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { settingsQuery } from '../../queries.ts';
 import { useWebhookChanged } from '../../use-webhook-changed.ts';
@@ -15,11 +15,17 @@ export function PauseButton({ webhook: { webhook_id: id } }: { webhook: Webhook 
     await changed('The webhook is paused');
   };
   return (
-    <Confirm label="Pause" title="Pause this webhook?" action="Pause" disabledReason={reason} run={pause}>
+    <ConfirmButton
+      label="Pause"
+      title="Pause this webhook?"
+      action="Pause"
+      disabledReason={reason}
+      run={pause}
+    >
       <p>
-        Nothing is sent to it until you activate it again. What waits and what comes is held
-        {settings ? `, each delivery for ${settings.hold_hours} hours; after that it fails as expired` : ''}.
+        Nothing is sent until you activate it again. Waiting and new deliveries are held
+        {settings ? ` for up to ${settings.hold_hours} hours, then they fail as expired` : ''}.
       </p>
-    </Confirm>
+    </ConfirmButton>
   );
 }

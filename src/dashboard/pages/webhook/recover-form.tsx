@@ -12,9 +12,9 @@ import { useSubmission } from '../../submission.ts';
 
 const dayMs = 86_400_000;
 const kinds: readonly { only: RecoveryKind | 'both'; label: string }[] = [
-  { only: 'both', label: 'What failed and what was missed' },
-  { only: 'failed', label: 'Only what failed' },
-  { only: 'missed', label: 'Only what was missed: events without a delivery' },
+  { only: 'both', label: 'Failed deliveries and missed events' },
+  { only: 'failed', label: 'Failed deliveries only' },
+  { only: 'missed', label: 'Missed events only (no delivery exists)' },
 ];
 
 type Props = { webhook: Webhook; onStarted: (recovery: Recovery) => void };
@@ -28,7 +28,7 @@ export function RecoverForm({ webhook: { webhook_id: id, active }, onStarted }: 
     until: '',
     only: 'both' as RecoveryKind | 'both',
   }));
-  const ask = (dryRun: boolean) => {
+  const recover = (dryRun: boolean) => {
     const { since, until, only } = range;
     return api.recoverWebhook(id, {
       since: fromLocalInput(since) ?? '',
@@ -37,31 +37,30 @@ export function RecoverForm({ webhook: { webhook_id: id, active }, onStarted }: 
       dry_run: dryRun,
     });
   };
-  const count = useSubmission({ mutationFn: () => ask(true) });
+  const preview = useSubmission({ mutationFn: () => recover(true) });
   const start = useSubmission({
-    mutationFn: () => ask(false),
+    mutationFn: () => recover(false),
     onSuccess: (recovery) => {
       onStarted(recovery);
       return changed('The recovery has started');
     },
   });
   const change = (part: Partial<typeof range>) => {
-    // Another range has another count.
-    count.reset();
+    preview.reset();
     setRange({ ...range, ...part });
   };
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    count.mutate();
+    preview.mutate();
   };
-  const error = start.error ?? count.error;
+  const error = start.error ?? preview.error;
   const times = [
     { name: 'since', label: 'Accepted since', hint: undefined, error: fieldError(error, '/since') },
-    { name: 'until', label: 'Until', hint: 'Empty: now.', error: fieldError(error, '/until') },
+    { name: 'until', label: 'Until', hint: 'Leave empty for now.', error: fieldError(error, '/until') },
   ] as const;
   return (
     <form className="form" onSubmit={submit}>
-      <p>Sends again, oldest first, what did not arrive: after an outage, or a wrong URL.</p>
+      <p>Resends what was not delivered, oldest first, for example after an outage.</p>
       <div className="columns-small">
         {times.map(({ name, ...field }) => (
           <Field key={name} {...field}>
@@ -77,7 +76,7 @@ export function RecoverForm({ webhook: { webhook_id: id, active }, onStarted }: 
           </Field>
         ))}
       </div>
-      <Field label="What">
+      <Field label="Deliveries">
         {(control) => (
           <select
             {...control}
@@ -93,33 +92,33 @@ export function RecoverForm({ webhook: { webhook_id: id, active }, onStarted }: 
         )}
       </Field>
       {times.every((each) => each.error === undefined) && <Problem error={error} />}
-      <output>{count.data ? countWords(count.data.total) : '\u00a0'}</output>
+      <output>{preview.data ? previewText(preview.data.total) : '\u00a0'}</output>
       <div className="row">
         <button
           type="submit"
           className="button"
-          disabled={count.isPending || reason !== undefined}
+          disabled={preview.isPending || reason !== undefined}
           title={reason}
         >
-          Count first
+          Preview
         </button>
         <button
           type="button"
           className="button button-primary"
-          disabled={!count.data || count.data.total === 0 || start.isPending || reason !== undefined}
-          title={reason ?? (count.data ? undefined : 'Count first: nothing is sent by that.')}
+          disabled={!preview.data || preview.data.total === 0 || start.isPending || reason !== undefined}
+          title={reason ?? (preview.data ? undefined : 'Preview first. A preview sends nothing.')}
           onClick={() => start.mutate()}
         >
-          Send again
+          Resend
         </button>
       </div>
-      {!active && <p className="hint">Activate the webhook first: nothing can be sent to it now.</p>}
+      {!active && <p className="hint">Activate the webhook first.</p>}
     </form>
   );
 }
 
-function countWords(total: number): string {
-  if (total === 0) return 'There is nothing to send again in that time.';
-  if (total === 1) return 'One delivery would be sent again.';
-  return `${formatCount(total)} deliveries would be sent again.`;
+function previewText(total: number): string {
+  if (total === 0) return 'There is nothing to resend in this period.';
+  if (total === 1) return '1 delivery would be resent.';
+  return `${formatCount(total)} deliveries would be resent.`;
 }

@@ -5,8 +5,8 @@ import { RecoveryProgress } from './recovery-progress.tsx';
 
 const route = getRouteApi('/signed-in/webhooks/$id');
 
-/** Sends again what failed, or was missed: first the count, then a job that is watched here. */
-export function Recover({ webhook }: { webhook: Webhook }) {
+/** Resends failed or missed deliveries: first a preview, then the progress of the recovery. */
+export function RecoveryCard({ webhook }: { webhook: Webhook }) {
   const { recovery } = route.useSearch();
   const navigate = route.useNavigate();
   const show = (id: string | undefined) =>

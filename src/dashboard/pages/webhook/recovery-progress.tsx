@@ -20,7 +20,7 @@ const recoveryQuery = (id: string) => ({
     state.data?.ended_at && !state.data.outcome?.waiting ? (false as const) : refreshMs,
 });
 
-/** How far a recovery is, live; to pause, go on with and cancel it. */
+/** The progress of a recovery, with actions to pause, resume and cancel it. */
 export function RecoveryProgress({ id, onLeave }: { id: string; onLeave: () => void }) {
   const { data: recovery, error } = useQuery(recoveryQuery(id));
   return (
@@ -29,7 +29,7 @@ export function RecoveryProgress({ id, onLeave }: { id: string; onLeave: () => v
       {recovery && <Progress recovery={recovery} />}
       <div className="row">
         {recovery && recovery.ended_at === null ? (
-          <Steer recovery={recovery} />
+          <RecoveryActions recovery={recovery} />
         ) : (
           <button type="button" className="button" onClick={onLeave}>
             Recover something else
@@ -52,15 +52,15 @@ function Progress({ recovery }: { recovery: Recovery }) {
       </p>
       <label className="field">
         <span className="numeric">
-          {formatCount(done)} of {formatCount(total)} sent again
-          {failed > 0 && `, ${formatCount(failed)} could not be sent`}
+          {formatCount(done)} of {formatCount(total)} resent
+          {failed > 0 && `, ${formatCount(failed)} could not be resent`}
         </span>
         <progress className="recovery-bar" max={Math.max(1, total)} value={done + failed} />
       </label>
       {outcome && <Outcome recovery={recovery} outcome={outcome} />}
       <p>
         <Link to="/log" search={{ webhook_id: webhookId, since }}>
-          Its deliveries in the log
+          View deliveries in the log
         </Link>
       </p>
     </>
@@ -69,7 +69,7 @@ function Progress({ recovery }: { recovery: Recovery }) {
 
 type OutcomeProps = { recovery: Recovery; outcome: NonNullable<Recovery['outcome']> };
 
-/** How the deliveries that were sent again ended, and how many have not ended yet. */
+/** How the resent deliveries ended, and how many are still waiting. */
 function Outcome({ recovery: { webhook_id: webhookId, since }, outcome }: OutcomeProps) {
   const { delivered, failed, canceled, waiting } = outcome;
   return (
@@ -80,46 +80,46 @@ function Outcome({ recovery: { webhook_id: webhookId, since }, outcome }: Outcom
           {formatCount(failed)} failed
         </Link>
       )}
-      {waiting > 0 && <Badge tone="busy">{`${formatCount(waiting)} not ended yet`}</Badge>}
+      {waiting > 0 && <Badge tone="busy">{`${formatCount(waiting)} waiting`}</Badge>}
       {canceled > 0 && <Badge tone="idle">{`${formatCount(canceled)} canceled`}</Badge>}
     </p>
   );
 }
 
-const deeds: Record<RecoveryStatus, readonly ('pause' | 'resume' | 'cancel')[]> = {
+const actionsOf: Record<RecoveryStatus, readonly ('pause' | 'resume' | 'cancel')[]> = {
   running: ['pause', 'cancel'],
   paused: ['resume', 'cancel'],
   completed: [],
   canceled: [],
 };
-const calls = {
+const actions = {
   pause: { label: 'Pause', run: (id: string) => api.pauseRecovery(id) },
-  resume: { label: 'Go on', run: (id: string) => api.resumeRecovery(id) },
+  resume: { label: 'Resume', run: (id: string) => api.resumeRecovery(id) },
   cancel: { label: 'Cancel the rest', run: (id: string) => api.cancelRecovery(id) },
 };
 
-function Steer({ recovery: { id, status } }: { recovery: Recovery }) {
+function RecoveryActions({ recovery: { id, status } }: { recovery: Recovery }) {
   const reason = useScopeReason('webhooks:write');
   const queryClient = useQueryClient();
-  const steer = useSubmission({
-    mutationFn: (deed: keyof typeof calls) => calls[deed].run(id),
+  const submission = useSubmission({
+    mutationFn: (action: keyof typeof actions) => actions[action].run(id),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: recoveryQuery(id).queryKey }),
   });
   return (
     <>
-      {deeds[status].map((deed) => (
+      {actionsOf[status].map((action) => (
         <button
-          key={deed}
+          key={action}
           type="button"
           className="button"
-          disabled={steer.isPending || reason !== undefined}
+          disabled={submission.isPending || reason !== undefined}
           title={reason}
-          onClick={() => steer.mutate(deed)}
+          onClick={() => submission.mutate(action)}
         >
-          {calls[deed].label}
+          {actions[action].label}
         </button>
       ))}
-      <Problem error={steer.error} />
+      <Problem error={submission.error} />
     </>
   );
 }

@@ -6,12 +6,12 @@ import { Problem } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
 import { useSubmission } from '../../submission.ts';
 
-/** The secret, kept in this page for as long as the dialog is open. */
+/** Shows the secret; it is dropped from memory when the dialog closes. */
 export function RevealDialog({ webhookId }: { webhookId: string }) {
   const reason = useScopeReason('webhooks:write');
   const [isOpen, setOpen] = useState(false);
   const reading = useSubmission({ mutationFn: () => api.getWebhookSecret(webhookId), gcTime: 0 });
-  const turn = (open: boolean) => {
+  const toggle = (open: boolean) => {
     reading.reset();
     setOpen(open);
   };
@@ -22,18 +22,18 @@ export function RevealDialog({ webhookId }: { webhookId: string }) {
       trigger="Reveal secret"
       disabledReason={reason}
       isOpen={isOpen}
-      onOpenChange={turn}
+      onOpenChange={toggle}
     >
       <p>
-        Whoever has it can forge requests to your receiver. That your key read it, and when, is kept in the
-        audit log.
+        Anyone who has the secret can forge requests to your receiver. Revealing it is recorded in the audit
+        log.
       </p>
       <Problem error={reading.error} />
       {data ? (
         <>
           <CodeBlock label="Secret" text={data.secret} />
           {data.previous_secret !== null && (
-            <CodeBlock label="Previous secret, while the overlap runs" text={data.previous_secret} />
+            <CodeBlock label="Previous secret, valid during the overlap" text={data.previous_secret} />
           )}
         </>
       ) : (

@@ -14,10 +14,10 @@ const overlaps = [
   { value: 604_800, label: '7 days' },
   { value: 86_400, label: '1 day' },
   { value: 3600, label: '1 hour' },
-  { value: 0, label: 'None: the previous secret ends at once, for one that leaked' },
+  { value: 0, label: 'None: the previous secret becomes invalid at once, for a leaked secret' },
 ];
 
-/** A new secret, shown once, and for how long the previous one stays good. */
+/** Creates a new secret, which is shown once, and sets how long the previous one stays valid. */
 export function RotateDialog({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, previous_secret_until: until } = webhook;
   const reason = useScopeReason('webhooks:write');
@@ -31,7 +31,7 @@ export function RotateDialog({ webhook }: { webhook: Webhook }) {
     onSuccess: () => changed('The secret was rotated'),
     gcTime: 0,
   });
-  const turn = (open: boolean) => {
+  const toggle = (open: boolean) => {
     rotation.reset();
     setEndsOverlap(false);
     setOpen(open);
@@ -42,22 +42,25 @@ export function RotateDialog({ webhook }: { webhook: Webhook }) {
       trigger="Rotate"
       disabledReason={reason}
       isOpen={isOpen}
-      onOpenChange={turn}
+      onOpenChange={toggle}
     >
       {rotation.data ? (
         <>
-          <p>Give it to your receiver. It is shown here once; later only by “Reveal”, which is recorded.</p>
+          <p>
+            Configure it in your receiver. It is shown once here. You can reveal it later, which is recorded
+            in the audit log.
+          </p>
           <CodeBlock label="New secret" text={rotation.data.secret} />
           <div className="dialog-actions">
-            <button type="button" className="button button-primary" onClick={() => turn(false)}>
-              I have kept it
+            <button type="button" className="button button-primary" onClick={() => toggle(false)}>
+              I have saved it
             </button>
           </div>
         </>
       ) : (
         <>
           <Choices
-            legend="Overlap: how long the previous secret stays good"
+            legend="Overlap: how long the previous secret stays valid"
             name="overlap"
             choices={overlaps}
             chosen={seconds}
@@ -66,8 +69,8 @@ export function RotateDialog({ webhook }: { webhook: Webhook }) {
           {until && (
             <div className="notice notice-warn stack-small">
               <p>
-                After the last rotation, the previous secret was to stay good until <At at={until} />. A
-                receiver that still checks with it will refuse what comes once it ends.
+                The previous secret of the last rotation is valid until <At at={until} />. A receiver that
+                still uses it will reject requests once it ends.
               </p>
               <label className="choice">
                 <input
@@ -75,7 +78,7 @@ export function RotateDialog({ webhook }: { webhook: Webhook }) {
                   checked={endsOverlap}
                   onChange={({ target }) => setEndsOverlap(target.checked)}
                 />
-                <span className="choice-text">End the previous secret now, and rotate again</span>
+                <span className="choice-text">End the previous secret now and rotate again</span>
               </label>
             </div>
           )}

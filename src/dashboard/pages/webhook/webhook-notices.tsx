@@ -4,27 +4,27 @@ import { Ago, At, Countdown } from '../../components/time.tsx';
 import { formatCount, formatShare } from '../../format.ts';
 import { settingsQuery } from '../../queries.ts';
 
-/** What is wrong with a webhook, and what to do. Nothing where all is well. */
-export function Health({ webhook }: { webhook: Webhook }) {
+/** The problems of a webhook, each with its remedy. */
+export function WebhookNotices({ webhook }: { webhook: Webhook }) {
   const { active, auto_disabled: disabled, warning, hourly_cap: cap, secret_due: isSecretDue } = webhook;
   return (
     <>
       {disabled && <AutoDisabled {...disabled} />}
       {!active && !disabled && (
         <p className="notice">
-          <strong>Paused.</strong> <HeldWords /> Activate it to go on.
+          <strong>Paused.</strong> <HeldText /> Activate the webhook to resume.
         </p>
       )}
       {active && warning && (
         <p className="notice notice-warn">
-          <strong>At least half of what ended in the last 24 hours failed.</strong> Over 80%, the webhook is
-          disabled automatically. Look at its latest failed deliveries, and try it with a test event.
+          <strong>At least half of the deliveries of the last 24 hours failed.</strong> Above 80%, the webhook
+          is disabled automatically. Check the latest failed deliveries, and send a test event.
         </p>
       )}
       {cap?.next_at && (
         <p className="notice notice-warn">
-          <strong>The hourly cap is reached.</strong> Deliveries are deferred, in order, and none is lost: the
-          first one goes <Countdown to={cap.next_at} />
+          <strong>The hourly cap is reached.</strong> Deliveries are deferred in order, none is lost. The next
+          attempt is <Countdown to={cap.next_at} />
           {cap.deferred_until && (
             <>
               , the last one <Countdown to={cap.deferred_until} />
@@ -35,8 +35,8 @@ export function Health({ webhook }: { webhook: Webhook }) {
       )}
       {isSecretDue && (
         <p className="notice notice-warn">
-          <strong>The secret is older than 90 days.</strong> Rotate it; for an overlap of your choice both
-          secrets are good.
+          <strong>The secret is older than 90 days.</strong> Rotate it. Both secrets are valid during an
+          overlap that you choose.
         </p>
       )}
     </>
@@ -50,18 +50,18 @@ function AutoDisabled({ at, failure_rate: rate, ended, failed }: NonNullable<Web
         <strong>
           Disabled automatically <Ago at={at} />:
         </strong>{' '}
-        {formatCount(failed)} of {formatCount(ended)} deliveries that ended in 24 hours failed (
-        {formatShare(rate)}), more than 80%. It was at <At at={at} />.
+        {formatCount(failed)} of {formatCount(ended)} deliveries failed within 24 hours ({formatShare(rate)}),
+        which is more than 80%. Disabled at <At at={at} />.
       </p>
       <p>
-        Mend the receiver or the URL, see with a test event that it answers, and activate the webhook. What
-        failed can be sent again by “Recover”. <HeldWords />
+        Fix the endpoint or the URL, send a test event, then activate the webhook. To resend the failed
+        deliveries, use “Recover”. <HeldText />
       </p>
     </div>
   );
 }
 
-function HeldWords() {
+function HeldText() {
   const { data: settings } = useQuery(settingsQuery);
-  return <>New deliveries are held, each for {settings?.hold_hours ?? '…'} hours.</>;
+  return <>New deliveries are held for up to {settings?.hold_hours ?? '…'} hours.</>;
 }

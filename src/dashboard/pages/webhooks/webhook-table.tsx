@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { Webhook } from '../../../contracts/webhook.ts';
-import { Sparkline } from '../../components/charts.tsx';
+import { Sparkline } from '../../components/attempt-chart.tsx';
 import { Problem } from '../../components/problem-notice.tsx';
 import { SkeletonRows } from '../../components/skeleton-rows.tsx';
 import { WebhookBadge } from '../../components/badges.tsx';
@@ -9,9 +9,9 @@ import { Day } from '../../components/time.tsx';
 import { formatShare, withoutScheme } from '../../format.ts';
 import { statsQuery } from '../../queries.ts';
 import { failedShare } from '../../webhook-state.ts';
-import { Waiting } from '../../components/waiting-links.tsx';
+import { WaitingLinks } from '../../components/waiting-links.tsx';
 
-/** Undefined: they are on their way, and room is kept for them. */
+/** `webhooks`: undefined while loading. */
 export function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] | undefined }) {
   const { data: stats, error } = useQuery(statsQuery);
   return (
@@ -71,7 +71,7 @@ function Row({ webhook, stats }: { webhook: Webhook; stats: Stats | undefined })
       <td className="wide-only">
         <EventList events={events} />
       </td>
-      <td className="small">{stats ? <Waiting id={id} waiting={stats.waiting} /> : '\u00a0'}</td>
+      <td className="small">{stats ? <WaitingLinks id={id} waiting={stats.waiting} /> : '\u00a0'}</td>
       <td className={share !== null && share >= 0.5 ? 'numeric bad' : 'numeric'}>
         {stats ? formatShare(share) : '\u00a0'}
       </td>
