@@ -21,9 +21,15 @@ const page = `<!doctype html>
 <title>FLTR webhooks: API reference</title>
 <link rel="icon" type="image/png" href="${docsPath}/favicon-32x32.png">
 <link rel="stylesheet" href="${docsPath}/swagger-ui.css">
+<style>
+.notice { margin: 0; padding: 12px 20px; font: 14px/1.5 system-ui, sans-serif; }
+.dark-mode .notice { color: #e4e6e6; }
+.dark-mode .notice a { color: #93a7ff; }
+</style>
+<script src="${docsPath}/theme.js"></script>
 </head>
 <body>
-<p><a href="/">Dashboard</a> · “Try it out” uses your dashboard session. To use an API key: Authorize, Logout, enter the key.</p>
+<p class="notice"><a href="/">Dashboard</a> · “Try it out” uses your dashboard session. To use an API key instead: Authorize, Logout, then enter the key.</p>
 <div id="reference"></div>
 <script src="${docsPath}/swagger-ui-bundle.js"></script>
 <script src="${docsPath}/reference.js"></script>
@@ -31,9 +37,23 @@ const page = `<!doctype html>
 </html>
 `;
 
+/** The theme chosen in the dashboard, otherwise the system's. `dark-mode` is Swagger UI's class. */
+const themeScript = `let theme = null;
+try {
+  theme = localStorage.getItem('fltr-theme');
+} catch {
+  // No storage: the system's theme.
+}
+const system = matchMedia('(prefers-color-scheme: dark)');
+const apply = () =>
+  document.documentElement.classList.toggle('dark-mode', theme ? theme === 'dark' : system.matches);
+system.addEventListener('change', apply);
+apply();
+`;
+
 /**
- * Calls made from this page use the dashboard session. The curl line that it shows is for a shell, which has no session: it
- * has a placeholder for a key instead.
+ * Requests use the dashboard's session, so no key is needed. The curl line beside a request is for a shell, which has no
+ * session: it shows a placeholder for the key.
  */
 const script = `const keyPlaceholder = 'YOUR_API_KEY';
 const reference = SwaggerUIBundle({
@@ -53,7 +73,7 @@ const reference = SwaggerUIBundle({
 });
 `;
 
-/** The API reference, from the OpenAPI document. Everything that it loads is served here. */
+/** The API reference, rendered from the OpenAPI document. Everything it loads is served here. */
 export function addDocsRoutes(app: Express): void {
   const send =
     (contentType: string, body: string): RequestHandler =>
@@ -63,6 +83,7 @@ export function addDocsRoutes(app: Express): void {
     };
   app.get(docsPath, send('text/html', page));
   app.get(`${docsPath}/reference.js`, send('text/javascript', script));
+  app.get(`${docsPath}/theme.js`, send('text/javascript', themeScript));
   for (const file of swaggerFiles) {
     app.get(`${docsPath}/${file}`, (_request, response) => {
       response.locals['route'] = `GET ${docsPath}`;

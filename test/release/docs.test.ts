@@ -24,7 +24,7 @@ test('the reference is served with all that it names, and names no other host', 
   expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
   const linked = [...page.text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, path = '']) => path);
   const named = linked.filter((path) => path !== '/');
-  expect([linked.length, named.length]).toEqual([5, 4]);
+  expect([linked.length, named.length]).toEqual([6, 5]);
   for (const path of named) {
     expect(path).toMatch(/^\/docs\/[\w.-]+$/);
     const { status, text, headers } = await get(path);
@@ -59,6 +59,19 @@ test('a browser shows every call, loads nothing from elsewhere, and tries one wi
   await page.getByRole('button', { name: 'Close', exact: true }).click();
   await execute(page, '200');
   expect(complaints).toEqual([]);
+  await context.close();
+});
+
+test('the page follows the system theme and the theme chosen in the dashboard', async () => {
+  const { page, context } = await openTab(browser, service.apiUrl);
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await page.goto('/docs');
+  const background = () =>
+    page.evaluate<string>('getComputedStyle(document.documentElement).backgroundColor');
+  expect(await background()).toBe('rgb(28, 32, 34)');
+  await page.evaluate(`localStorage.setItem('fltr-theme', 'light')`);
+  await page.reload();
+  expect(await background()).toBe('rgba(0, 0, 0, 0)');
   await context.close();
 });
 
