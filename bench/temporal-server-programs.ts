@@ -32,12 +32,12 @@ export async function findServerPrograms({ env, report }: Options): Promise<Serv
       module: 'go.temporal.io/server',
       version: SERVER_VERSION,
       programs: [
-        { package: 'cmd/server', keepAs: cached.server, check },
-        { package: 'cmd/tools/sql', keepAs: cached.sqlTool, check },
+        { package: 'cmd/server', installPath: cached.server, check },
+        { package: 'cmd/tools/sql', installPath: cached.sqlTool, check },
       ],
       env,
       report,
-      words: 'its server and schema tool are built from the Go module',
+      reason: 'its server and schema tool are built from the Go module',
     });
   }
   await versionOf(cached.server, env);

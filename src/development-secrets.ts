@@ -11,18 +11,17 @@ import { digestOfKey, hintOfKey, newApiKey, scopes } from './security/api-keys.t
 
 const developmentAccount = 'acc_development';
 
-/** What a file of the data folder holds; made by `make` at the first start, readable by its owner alone. */
-async function keptSecret(dataDir: string, name: string, make: () => string): Promise<string> {
+/** Reads a secret from a file of the data folder; creates it, with mode 0600, at the first start. */
+async function readOrCreateSecret(dataDir: string, name: string, create: () => string): Promise<string> {
   const path = join(dataDir, name);
   try {
     return (await readFile(path, 'utf8')).trim();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-  const secret = make();
+  const secret = create();
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  // Whole or not at all: a half-written key would lock its owner out. Of several processes that start at once the first
-  // one's stays, and all take that.
+  // Atomic: a half-written key would be unusable. If several processes start at once, all use the first one's.
   const draft = `${path}.${randomUUID()}`;
   await writeFile(draft, `${secret}\n`, { mode: 0o600 });
   try {
@@ -35,31 +34,31 @@ async function keptSecret(dataDir: string, name: string, make: () => string): Pr
   return (await readFile(path, 'utf8')).trim();
 }
 
-/** The configured encryption keys, or in development the one kept in the data folder. @throws StartError */
+/** The configured encryption keys, or in development the one in the data folder. @throws StartError */
 export async function encryptionKeysFor(config: Config): Promise<EncryptionKey[]> {
   if (config.FLTR_ENCRYPTION_KEYS) return config.FLTR_ENCRYPTION_KEYS;
-  const encoded = await keptSecret(config.FLTR_DATA_DIR, 'encryption-key', () =>
+  const encoded = await readOrCreateSecret(config.FLTR_DATA_DIR, 'encryption-key', () =>
     randomBytes(32).toString('base64'),
   );
   const key = Buffer.from(encoded, 'base64');
   if (key.length !== 32) {
     throw new StartError(
-      `${join(config.FLTR_DATA_DIR, 'encryption-key')} does not hold a key of 32 bytes in base64. Restore it.`,
+      `${join(config.FLTR_DATA_DIR, 'encryption-key')} does not contain a base64 key of 32 bytes. Restore the file.`,
     );
   }
   return [{ id: 'development', key }];
 }
 
 /**
- * The development account's key with every scope, valid from now on, in place of the one before it. Null in production.
+ * Makes the development key, with every scope, the only key of its kind, and returns it. Null in production.
  *
- * @throws StartError where the key is another account's
+ * @throws StartError if the key belongs to another account
  */
 export async function developmentKeyFor(config: Config, pool: Pool): Promise<string | null> {
   if (config.FLTR_ENV === 'production') return null;
-  const key = config.FLTR_DEV_KEY ?? (await keptSecret(config.FLTR_DATA_DIR, 'dev-key', newApiKey));
+  const key = config.FLTR_DEV_KEY ?? (await readOrCreateSecret(config.FLTR_DATA_DIR, 'dev-key', newApiKey));
   await ensureAccount(pool, developmentAccount, 'Development');
-  const isMade = await withTransaction(pool, (client) =>
+  const isReplaced = await withTransaction(pool, (client) =>
     replaceDevelopmentKey(client, {
       accountId: developmentAccount,
       name: 'development',
@@ -68,7 +67,7 @@ export async function developmentKeyFor(config: Config, pool: Pool): Promise<str
       scopes,
     }),
   );
-  if (!isMade)
-    throw new StartError('FLTR_DEV_KEY holds an API key that was made for an account. Choose another one.');
+  if (!isReplaced)
+    throw new StartError('FLTR_DEV_KEY is already an API key of another account. Choose another one.');
   return key;
 }

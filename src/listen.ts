@@ -1,18 +1,17 @@
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import type { Express } from 'express';
 import { createHttpServer } from './api/server.ts';
 import type { Config } from './config.ts';
-import { findPortFault } from './embedded/free-port.ts';
 import { StartError } from './errors.ts';
 
-/** How long a server waits for requests under way when it stops. */
+/** How long a stopping server waits for its open requests. */
 const drainMs = 10_000;
 
-/** @throws StartError where the role cannot listen on one of its ports */
+/** @throws StartError if the role cannot listen on one of its ports */
 export async function requirePorts(config: Config, role: 'up' | 'api' | 'worker'): Promise<void> {
   const { HOST, PORT, FLTR_WORKER_PORT, FLTR_TEMPORAL_METRICS_ADDRESS: temporalMetrics } = config;
-  const wanted = [
+  const addresses = [
     ...(role === 'worker' ? [] : [{ name: 'PORT', hostName: 'HOST', host: HOST, port: PORT }]),
     ...(role === 'worker' && FLTR_WORKER_PORT !== undefined
       ? [{ name: 'FLTR_WORKER_PORT', hostName: 'HOST', host: HOST, port: FLTR_WORKER_PORT }]
@@ -27,7 +26,7 @@ export async function requirePorts(config: Config, role: 'up' | 'api' | 'worker'
         ]
       : []),
   ];
-  for (const address of wanted) {
+  for (const address of addresses) {
     const code = await findPortFault(address.host, address.port);
     if (code !== null) throw new StartError(describePortFault(code, address));
   }
@@ -36,23 +35,32 @@ export async function requirePorts(config: Config, role: 'up' | 'api' | 'worker'
 type Address = {
   host: string;
   port: number;
-  /** The setting that has the port. */
+  /** The port's setting. */
   name: string;
-  /** The setting that has the host. */
+  /** The host's setting. */
   hostName: string;
 };
 
-/** Why nothing can listen there, in words for whoever starts the service. `code`: of Node's error. */
+/** Node's error code (`EADDRINUSE`, `EACCES`, …) if nothing can listen there, otherwise null. */
+function findPortFault(host: string, port: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(null)));
+  });
+}
+
+/** Why the service cannot listen, and the remedy. `code`: from Node's error. */
 export function describePortFault(code: string, { host, port, name, hostName }: Address): string {
   switch (code) {
     case 'EADDRINUSE':
-      return `Port ${port} on ${host} is already in use. Set ${name} to a free one, or stop what uses it.`;
+      return `Port ${port} on ${host} is already in use. Set ${name} to a free port, or stop the program that uses it.`;
     case 'EADDRNOTAVAIL':
     case 'EAFNOSUPPORT':
-      return `${host} is not an address of this machine. Set ${hostName} to one that it has, or to 0.0.0.0 for all of them.`;
+      return `${host} is not an address of this machine. Set ${hostName} to one of its addresses, or to 0.0.0.0 for all of them.`;
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return `${host} is not a host name that can be found. Set ${hostName} to an address of this machine, such as 127.0.0.1, or to 0.0.0.0 for all of them.`;
+      return `The host name ${host} cannot be resolved. Set ${hostName} to an address of this machine, such as 127.0.0.1, or to 0.0.0.0 for all of them.`;
     case 'EACCES':
     case 'EPERM':
       return `This user may not listen on port ${port}. Set ${name} to 1024 or higher, or grant the right to use lower ports (CAP_NET_BIND_SERVICE).`;
@@ -61,15 +69,16 @@ export function describePortFault(code: string, { host, port, name, hostName }: 
   }
 }
 
-type Wanted = { name: 'PORT' | 'FLTR_WORKER_PORT'; host: string; port: number };
+type ListenOptions = { name: 'PORT' | 'FLTR_WORKER_PORT'; host: string; port: number };
 
 /**
- * Returns the port, which the system chooses where `port` is 0, and how the server is closed: requests under way may end.
- * @throws StartError where nothing can listen there: the port may have been free at the check before, seconds ago
+ * Listens, and returns the port, which the system chooses if `port` is 0. `close` lets open requests finish.
+ *
+ * @throws StartError if the port was taken since it was checked
  */
 export async function listen(
   app: Express,
-  { name, host, port }: Wanted,
+  { name, host, port }: ListenOptions,
 ): Promise<{ port: number; close: () => Promise<void> }> {
   const server = createHttpServer(app);
   server.listen(port, host);

@@ -9,7 +9,7 @@ export const wholeNumber = (min: number, max: number) =>
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
 
-/** An IPv6 address may stand in brackets, as in a URL. */
+/** An IPv6 address may be in brackets, as in a URL. */
 export const host = z
   .string()
   .min(1)
@@ -29,7 +29,7 @@ export const databaseUrl = z
 function isWholeUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { username, password, pathname, hash } = new URL(text);
-  // A # or / in a password ends the host: what follows, the real host, stands elsewhere then.
+  // An unencoded # or / in a password ends the host part, and the real host ends up in the path or fragment.
   if (hash !== '' || text.includes('#') || pathname.includes('@')) return false;
   try {
     [username, password, pathname].forEach(decodeURIComponent);
@@ -57,9 +57,11 @@ export const encryptionKeys = z.string().transform((text, context): EncryptionKe
     return { id, key: Buffer.from(encoded, 'base64') };
   });
   if (keys.some(({ id, key }) => !/^[A-Za-z0-9_-]{1,40}$/.test(id) || key.length !== 32)) {
-    context.addIssue('must be id:base64,… where each key is 32 bytes, made by `openssl rand -base64 32`');
+    context.addIssue(
+      'must be id:base64,… where each key is 32 bytes (create one with `openssl rand -base64 32`)',
+    );
   }
-  if (new Set(keys.map(({ id }) => id)).size !== keys.length) context.addIssue('names an id twice');
+  if (new Set(keys.map(({ id }) => id)).size !== keys.length) context.addIssue('contains a duplicate id');
   return keys;
 });
 
@@ -67,7 +69,7 @@ export const cidrs = z.string().transform((text, context): string[] => {
   try {
     return parseCidrs(text);
   } catch (error) {
-    context.addIssue(error instanceof Error ? error.message : 'is no list of networks');
+    context.addIssue(error instanceof Error ? error.message : 'is not a list of networks');
     return [];
   }
 });

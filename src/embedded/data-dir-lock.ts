@@ -30,7 +30,7 @@ function readIfPresent(file: string): string | undefined {
   }
 }
 
-/** A hard link appears with its content, and only if the name is free: no reader sees half a lock. */
+/** A hard link appears atomically with its content, and only if the name is free. */
 function tryLink(draft: string, file: string): boolean {
   try {
     linkSync(draft, file);
@@ -51,7 +51,7 @@ function tryRename(from: string, to: string): boolean {
   }
 }
 
-/** Makes the data folder this process's own until `release()` or death. Throws when another live process has it. */
+/** Locks the data folder until `release()` or the end of this process. Throws if another live process holds the lock. */
 export function lockDataDir(dataDir: string): { release(): void } {
   const folder = resolve(dataDir);
   const file = join(folder, 'run.pid');
@@ -68,26 +68,26 @@ export function lockDataDir(dataDir: string): { release(): void } {
   } catch (error) {
     const { message } = error as Error;
     throw new Error(
-      `The data folder ${folder} cannot be written to (${message}). Set FLTR_DATA_DIR to another one.`,
+      `Cannot write to the data folder ${folder} (${message}). Set FLTR_DATA_DIR to another folder.`,
       { cause: error },
     );
   }
   try {
     while (!tryLink(draft, file)) {
-      const seen = readIfPresent(file);
-      if (seen === undefined) continue;
-      const holder = parseHolder(seen);
+      const current = readIfPresent(file);
+      if (current === undefined) continue;
+      const holder = parseHolder(current);
       if (holder !== undefined && holds(holder)) {
         throw new Error(
           `The data folder ${folder} is in use by another fltr-webhooks (process ${holder.pid}). ` +
             'Stop it, or set FLTR_DATA_DIR to another folder (and PORT to another port).',
         );
       }
-      // Two may take over at once: what was moved away must be the dead lock, else it is put back.
-      const dead = `${draft}.dead`;
-      if (!tryRename(file, dead)) continue;
-      if (readIfPresent(dead) !== seen) tryLink(dead, file);
-      rmSync(dead, { force: true });
+      // Two processes may take over at once: if the moved lock is not the stale one, it is restored.
+      const stale = `${draft}.stale`;
+      if (!tryRename(file, stale)) continue;
+      if (readIfPresent(stale) !== current) tryLink(stale, file);
+      rmSync(stale, { force: true });
     }
   } finally {
     rmSync(draft, { force: true });

@@ -1,6 +1,6 @@
 import { lockDataDir } from './data-dir-lock.ts';
 import { findTemporal, userCacheDir } from './find-temporal.ts';
-import { keepRunning, type KeptServer } from './keep-running.ts';
+import { keepRunning, type RunningServer } from './keep-running.ts';
 import { postgresLogFile, startEmbeddedPostgres, type EmbeddedPostgres } from './postgres.ts';
 import { startEmbeddedTemporal, temporalLogFile, type EmbeddedTemporal } from './temporal.ts';
 
@@ -20,15 +20,15 @@ type Options = {
   namespace: string;
   searchAttributes: Record<string, string>;
   report: (line: string) => void;
-  /** A server could not be brought back: the service cannot go on. */
+  /** A server could not be restarted. */
   onFatal: (error: Error) => void;
 };
 
-/** Starts what no address is configured for, in the data folder; a server that dies is started again at its address. */
+/** Starts the needed servers in the data folder, and restarts a server that ends at the same address. */
 export async function startEmbedded(options: Options): Promise<Embedded> {
   const { dataDir, env, report, onFatal } = options;
   const lock = lockDataDir(dataDir);
-  const kept: Pick<KeptServer<unknown>, 'stop' | 'kill'>[] = [];
+  const servers: Pick<RunningServer<unknown>, 'stop' | 'kill'>[] = [];
   try {
     const postgres = async (): Promise<EmbeddedPostgres> => {
       const server = await keepRunning({
@@ -39,7 +39,7 @@ export async function startEmbedded(options: Options): Promise<Embedded> {
         report,
         onFatal,
       });
-      kept.push(server);
+      servers.push(server);
       return server.first;
     };
     const temporal = async (): Promise<EmbeddedTemporal> => {
@@ -68,31 +68,31 @@ export async function startEmbedded(options: Options): Promise<Embedded> {
         report,
         onFatal,
       });
-      kept.push(server);
+      servers.push(server);
       return server.first;
     };
-    const [database, engine] = await Promise.allSettled([
+    const [database, temporalServer] = await Promise.allSettled([
       options.needsPostgres ? postgres() : undefined,
       options.needsTemporal ? temporal() : undefined,
     ]);
-    // Only now: one that fails must not leave the other one starting behind its back.
+    // After both have settled: if one fails, the other one must not be left starting.
     if (database.status === 'rejected') throw database.reason;
-    if (engine.status === 'rejected') throw engine.reason;
+    if (temporalServer.status === 'rejected') throw temporalServer.reason;
     return {
       databaseUrl: database.value?.url,
-      temporalAddress: engine.value?.address,
-      temporalUiUrl: engine.value?.uiUrl,
+      temporalAddress: temporalServer.value?.address,
+      temporalUiUrl: temporalServer.value?.uiUrl,
       async stop() {
-        await Promise.all(kept.map((server) => server.stop()));
+        await Promise.all(servers.map((server) => server.stop()));
         lock.release();
       },
       kill() {
-        for (const server of kept) server.kill();
+        for (const server of servers) server.kill();
         lock.release();
       },
     };
   } catch (error) {
-    await Promise.all(kept.map((server) => server.stop()));
+    await Promise.all(servers.map((server) => server.stop()));
     lock.release();
     throw error;
   }

@@ -1,12 +1,12 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { standardWays } from './temporal-sources.ts';
-import type { TemporalSource, Way, WayOptions } from './temporal-sources.ts';
+import { standardSources } from './temporal-sources.ts';
+import type { SourceOptions, TemporalSource, TemporalSourceKind } from './temporal-sources.ts';
 
-/** `ways` stands in for the four standard ones. */
-type FindTemporalOptions = WayOptions & { ways?: Way[] };
+/** `sources` replaces the standard ones. */
+type FindTemporalOptions = SourceOptions & { sources?: TemporalSource[] };
 
-/** The user's cache folder for this service; several checkouts share what is kept there. */
+/** The user's cache folder for this service, shared by all checkouts. */
 export function userCacheDir(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
   const home = env['HOME'] || homedir();
   const base =
@@ -17,24 +17,24 @@ export function userCacheDir(env: NodeJS.ProcessEnv, platform: NodeJS.Platform):
   return join(base, 'fltr-webhooks');
 }
 
-/** Goes through the ways in order; each one that fails leaves one line, and the error at the end names them all. */
+/** Tries the sources in order and reports each failure in one line. The final error lists all of them. */
 export async function findTemporal(
   options: FindTemporalOptions,
-): Promise<{ path: string; how: TemporalSource }> {
+): Promise<{ path: string; kind: TemporalSourceKind }> {
   const { report } = options;
   const reasons = ['1. TEMPORAL_ADDRESS: not set'];
-  for (const way of options.ways ?? standardWays(options)) {
+  for (const source of options.sources ?? standardSources(options)) {
     try {
-      return { path: await way.find(), how: way.how };
+      return { path: await source.find(), kind: source.kind };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const line = reason.split('\n')[0] ?? '';
-      report(`Temporal: ${way.name}: ${line}`);
-      reasons.push(`${reasons.length + 1}. ${way.name}: ${reason}`);
+      report(`Temporal: ${source.name}: ${line}`);
+      reasons.push(`${reasons.length + 1}. ${source.name}: ${reason}`);
     }
   }
   throw new Error(
-    `No Temporal server was found, in none of these ways:\n${reasons.join('\n')}\n` +
-      'Set TEMPORAL_ADDRESS to a running one, or install the Temporal CLI (https://docs.temporal.io/cli).',
+    `No Temporal server was found:\n${reasons.join('\n')}\n` +
+      'Set TEMPORAL_ADDRESS to a running server, or install the Temporal CLI (https://docs.temporal.io/cli).',
   );
 }

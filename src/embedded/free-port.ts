@@ -1,35 +1,27 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-/**
- * Binds the port for a moment. So do not watch with it for a server to come: it would find its own port taken.
- *
- * @returns why nothing can listen there, as Node's error code (`EADDRINUSE`, `EACCES`, …); null: it can
- */
-export function findPortFault(host: string, port: number): Promise<string | null> {
+/** Binds the port for a moment, so a server that starts at the same time would find it in use. */
+export function isPortFree(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(null)));
+    server.once('error', () => resolve(false));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }
 
-export async function isPortFree(host: string, port: number): Promise<boolean> {
-  return (await findPortFault(host, port)) === null;
-}
-
 /**
- * The first free one of `preferred`, else any free one; never one of `reserved`, the ports just given to others. Any means
- * below 32,768: systems give outgoing connections the ports above, and one of those could take it before it is bound,
- * or while its server is started again. Temporal on PostgreSQL keeps ports in two bytes with a sign, too.
+ * The first free port of `preferred`, otherwise any free port, but never one of `reserved`. Any port is below 32,768:
+ * systems assign the ports above to outgoing connections, one of which could take it before it is bound, or during a
+ * restart. Besides, Temporal on PostgreSQL stores ports as signed two-byte integers.
  */
 export async function choosePort(
   host: string,
   preferred: number[],
   reserved: number[] = [],
 ): Promise<number> {
-  const any = Array.from({ length: 50 }, () => randomInt(10_000, 32_768));
-  for (const port of [...preferred, ...any]) {
+  const random = Array.from({ length: 50 }, () => randomInt(10_000, 32_768));
+  for (const port of [...preferred, ...random]) {
     if (!reserved.includes(port) && (await isPortFree(host, port))) return port;
   }
   throw new Error(`no free port on ${host}`);

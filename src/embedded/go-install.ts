@@ -9,28 +9,28 @@ const BUILD_TIMEOUT_MS = 30 * 60_000;
 type GoBuild = {
   module: string;
   version: string;
-  /** Program by program: its package, below the module; the file to keep it in; what tells that it runs. */
-  programs: { package: string; keepAs: string; check(executable: string): Promise<unknown> }[];
+  /** Each with its package within the module, the path to install it at, and a check that it runs. */
+  programs: { package: string; installPath: string; check(executable: string): Promise<unknown> }[];
   env: NodeJS.ProcessEnv;
   report: (line: string) => void;
-  /** Why it is built, and how long that takes. */
-  words: string;
+  /** Why it is built. */
+  reason: string;
 };
 
-/** Builds programs of a Go module into the folder of `keepAs`. Throws an Error whose message says why it cannot. */
-export async function goInstall({ module, version, programs, env, report, words }: GoBuild): Promise<void> {
+/** Builds programs of a Go module. Throws an Error with the reason if it cannot. */
+export async function goInstall({ module, version, programs, env, report, reason }: GoBuild): Promise<void> {
   const [first] = programs;
   if (first === undefined) return;
   const go = which('go', env);
   if (go === undefined) throw new Error('no `go` on PATH');
-  // A wish for another platform would make a binary that does not run here, and `go install` refuses it with GOBIN.
+  // GOOS and GOARCH would select another platform, which `go install` refuses with GOBIN.
   const { GOOS: _os, GOARCH: _arch, ...rest } = env;
-  const parent = dirname(first.keepAs);
-  await inWorkFolder(parent, async (folder) => {
+  const parent = dirname(first.installPath);
+  await withTempFolder(parent, async (folder) => {
     const goEnv = { ...rest, GOBIN: folder, PWD: folder };
     await runBounded(go, ['list', '-m', `${module}@v${version}`], goEnv, MODULE_PROBE_TIMEOUT_MS, folder);
     report(
-      `Temporal: ${words} (${module}@v${version}). This takes 4 to 8 minutes on two cores, once for this user …`,
+      `Temporal: ${reason} (${module}@v${version}). This takes 4 to 8 minutes on two cores, once per user …`,
     );
     await runLongStep({
       name: 'temporal-build',
@@ -44,30 +44,30 @@ export async function goInstall({ module, version, programs, env, report, words 
     });
     for (const program of programs) {
       const built = join(folder, `${program.package.split('/').at(-1)}${EXE}`);
-      await keepExecutable(built, program.keepAs, program.check);
+      await installExecutable(built, program.installPath, program.check);
     }
   });
 }
 
-/** Moves a finished executable to its place in one step: nobody ever starts half a file. */
-export async function keepExecutable(
+/** Checks an executable and moves it to its path atomically. */
+export async function installExecutable(
   executable: string,
-  keepAs: string,
+  installPath: string,
   check: (executable: string) => Promise<unknown>,
 ): Promise<void> {
   chmodSync(executable, 0o755);
   await check(executable);
-  renameSync(executable, keepAs);
+  renameSync(executable, installPath);
 }
 
-/** A folder of this process below `parent`, removed afterwards. */
-export async function inWorkFolder<T>(parent: string, use: (folder: string) => Promise<T>): Promise<T> {
+/** Runs a function with a temporary folder below `parent`. */
+export async function withTempFolder<T>(parent: string, use: (folder: string) => Promise<T>): Promise<T> {
   mkdirSync(parent, { recursive: true });
-  // What a start that was killed in the middle left: some hundred megabytes.
-  for (const left of readdirSync(parent)) {
-    const pid = /^new-(\d+)$/.exec(left)?.[1];
+  // Remove the folders of killed processes: some hundred megabytes.
+  for (const name of readdirSync(parent)) {
+    const pid = /^new-(\d+)$/.exec(name)?.[1];
     if (pid !== undefined && !isAlive(Number(pid)))
-      rmSync(join(parent, left), { recursive: true, force: true });
+      rmSync(join(parent, name), { recursive: true, force: true });
   }
   const folder = join(parent, `new-${process.pid}`);
   mkdirSync(folder, { recursive: true });

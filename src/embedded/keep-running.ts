@@ -3,8 +3,8 @@ import type { ChildExit } from './supervise.ts';
 
 type Server = { exited: Promise<ChildExit>; stop(graceMs?: number): Promise<void>; kill(): void };
 
-export type KeptServer<T> = {
-  /** Its first start: a later one is at the same address. */
+export type RunningServer<T> = {
+  /** The first start; restarts use the same address. */
   first: T;
   stop(): Promise<void>;
   kill(): void;
@@ -14,23 +14,22 @@ type Options<T> = {
   name: string;
   start: (isRestart: boolean) => Promise<T>;
   addressOf: (server: T) => string;
-  /** Says why it ended. */
   logFile: string;
   report: (line: string) => void;
-  /** It could not be brought back. */
+  /** It could not be restarted. */
   onFatal: (error: Error) => void;
-  /** How long it must have run for what was before to be forgotten. */
-  soundAfterMs?: number;
-  /** Before the second restart in a row, twice that before the third one, and so on. */
+  /** A run of at least this time resets the number of restarts. */
+  stableAfterMs?: number;
+  /** Delay before the second restart in a row; before the third it is twice that, and so on. */
   pauseMs?: number;
 };
 
-/** Restarts without a sound run in between. */
-const mostRestarts = 5;
+/** Restarts without a stable run in between. */
+const maxRestarts = 5;
 
 /**
- * Starts a server and starts it again, at its address and with its data, whenever it ends by itself. One that ends
- * again and again, or cannot be started again, is given up.
+ * Starts a server, and restarts it at its address whenever it ends by itself. Gives up after too many restarts in a row,
+ * or if its address is in use.
  */
 export async function keepRunning<T extends Server>({
   name,
@@ -39,9 +38,9 @@ export async function keepRunning<T extends Server>({
   logFile,
   report,
   onFatal,
-  soundAfterMs = 30_000,
+  stableAfterMs = 30_000,
   pauseMs = 1000,
-}: Options<T>): Promise<KeptServer<T>> {
+}: Options<T>): Promise<RunningServer<T>> {
   const first = await start(false);
   const stopping = new AbortController();
   let current = first;
@@ -53,22 +52,22 @@ export async function keepRunning<T extends Server>({
     const watching = async (): Promise<void> => {
       const { code, signal } = await server.exited;
       if (stopping.signal.aborted) return;
-      if (Date.now() - startedAt >= soundAfterMs) restarts = 0;
-      restarting = restart(`ended by itself (${signal ?? `code ${code}`})`);
+      if (Date.now() - startedAt >= stableAfterMs) restarts = 0;
+      restarting = restart(`ended unexpectedly (${signal ?? `code ${code}`})`);
     };
     void watching();
   };
   const restart = async (fault: string): Promise<void> => {
     for (let last = fault; !stopping.signal.aborted;) {
-      if (restarts === mostRestarts) {
+      if (restarts === maxRestarts) {
         onFatal(
           new Error(
-            `${name} ${last}, after ${mostRestarts} restarts in a row. ${logFile} says why: mend that, then start the service again.`,
+            `${name} ${last}, after ${maxRestarts} restarts in a row. See ${logFile} for the cause, fix it, then start the service again.`,
           ),
         );
         return;
       }
-      report(`${name} ${last}: starting it again …`);
+      report(`${name} ${last}, restarting …`);
       await delay(restarts * pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
       if (stopping.signal.aborted) return;
       restarts += 1;
@@ -76,7 +75,7 @@ export async function keepRunning<T extends Server>({
         current = await start(true);
         break;
       } catch (error) {
-        last = `could not be started again (${error instanceof Error ? error.message : String(error)})`;
+        last = `could not be restarted (${error instanceof Error ? error.message : String(error)})`;
       }
     }
     if (stopping.signal.aborted) {
@@ -85,11 +84,11 @@ export async function keepRunning<T extends Server>({
       await current.stop();
       onFatal(
         new Error(
-          `${name} could not be started again at ${addressOf(first)}: another program has taken the port. Start the service again.`,
+          `${name} could not be restarted at ${addressOf(first)}, because another program uses the port. Start the service again.`,
         ),
       );
     } else {
-      report(`${name} runs again.`);
+      report(`${name} was restarted.`);
       watch(current);
     }
   };

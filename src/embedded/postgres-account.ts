@@ -17,25 +17,25 @@ export function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-/** PostgreSQL refuses to run as root: the user it runs as instead, made when there is none. */
+/** The user for PostgreSQL, which refuses to run as root. Created if there is none. */
 export function unprivilegedAccount(report: (line: string) => void): Ids {
   for (const user of CANDIDATES) {
     const ids = idsOf(user);
     if (ids !== undefined) return ids;
   }
-  report('PostgreSQL: refuses to run as root; making the system user fltr-webhooks for it');
+  report('PostgreSQL: does not run as root, creating the system user fltr-webhooks for it');
   spawnSync('useradd', ['--system', '--user-group', '--no-create-home', 'fltr-webhooks'], {
     timeout: 10_000,
   });
-  const made = idsOf('fltr-webhooks');
-  if (made !== undefined) return made;
+  const created = idsOf('fltr-webhooks');
+  if (created !== undefined) return created;
   throw new Error(
-    'PostgreSQL refuses to run as root, and no system user could be made for it. ' +
-      'Start as another user, or set DATABASE_URL to use a PostgreSQL of your own.',
+    'PostgreSQL does not run as root, and no system user could be created for it. ' +
+      'Start as another user, or set DATABASE_URL to use your own PostgreSQL.',
   );
 }
 
-/** Whether the user can really go through the folder, tried as that user: modes alone do not tell (ACLs, mounts, parents). */
+/** Tested as that user, because file modes are not enough (ACLs, mounts, parent folders). */
 function canReach(folder: string, ids: Ids): boolean {
   return (
     spawnSync('/bin/sh', ['-c', 'test -x "$1/."', 'reach', folder], { cwd: '/', timeout: 5_000, ...ids })
@@ -44,10 +44,10 @@ function canReach(folder: string, ids: Ids): boolean {
 }
 
 /**
- * Lets the user through our own data folder by the group bit alone (0700 becomes 0710): it may pass, not list, and
- * nobody else may. Undone when a folder above bars the way all the same.
+ * Gives the user access to the data folder by the group's execute bit (0700 becomes 0710): it may pass through, but not
+ * list the folder. Undone if a parent folder still denies access.
  */
-export function letThrough(folder: string, ids: Ids): boolean {
+export function grantPassage(folder: string, ids: Ids): boolean {
   if (canReach(folder, ids)) return true;
   const before = statSync(folder);
   if (before.uid !== 0) return false;
@@ -60,8 +60,8 @@ export function letThrough(folder: string, ids: Ids): boolean {
 }
 
 /**
- * Whom PostgreSQL runs as. As root: the owner of the cluster or of the data folder (a mounted volume), else the account
- * for it. Otherwise ourselves (undefined), and an existing cluster must be ours.
+ * The user for PostgreSQL. As root: the owner of the cluster or of the data folder (a mounted volume), otherwise the
+ * unprivileged account. Not as root: undefined, the current user, who must own an existing cluster.
  */
 export function accountFor(
   clusterDir: string,
@@ -76,7 +76,7 @@ export function accountFor(
   const own = process.getuid?.();
   if (cluster !== undefined && own !== undefined && cluster.uid !== own) {
     throw new Error(
-      `The database folder ${clusterDir} belongs to uid ${cluster.uid}, and this process runs as uid ${own}. ` +
+      `The database folder ${clusterDir} belongs to uid ${cluster.uid}, but this process runs as uid ${own}. ` +
         'Start as that user or as root, or set FLTR_DATA_DIR to another folder.',
     );
   }

@@ -34,13 +34,13 @@ export function hasCluster(clusterDir: string): boolean {
   return existsSync(join(clusterDir, 'PG_VERSION'));
 }
 
-/** initdb into a folder beside, renamed when it is whole: a crash in the middle leaves nothing that looks like a cluster. */
+/** Runs initdb in a draft folder and renames it when complete, so that a crash leaves no partial cluster. */
 export async function createCluster(options: NewCluster): Promise<void> {
   const { clusterDir, native, runAs, user, password, env, logFile } = options;
   const parent = dirname(clusterDir);
   const prefix = `${basename(clusterDir)}.new-`;
-  for (const left of readdirSync(parent).filter((name) => name.startsWith(prefix))) {
-    rmSync(join(parent, left), { recursive: true, force: true, maxRetries: 5 });
+  for (const draft of readdirSync(parent).filter((name) => name.startsWith(prefix))) {
+    rmSync(join(parent, draft), { recursive: true, force: true, maxRetries: 5 });
   }
   const draft = join(parent, `${prefix}${randomBytes(4).toString('hex')}`);
   const passwordFile = `${draft}.password`;
@@ -77,14 +77,14 @@ export async function createCluster(options: NewCluster): Promise<void> {
       `PostgreSQL: the database folder could not be created (initdb):\n${logTail(logFile, logStart)}`,
     );
   }
-  // An empty folder in the way (made by hand, or a mount's) is the only thing that may be replaced.
+  // Replaces nothing but an empty folder, such as a mount point.
   renameSync(draft, clusterDir);
 }
 
 function isPostmasterOf(pid: number, clusterDir: string): boolean {
   if (!isAlive(pid) || pid === process.pid) return false;
   try {
-    // A postmaster's working folder is its cluster.
+    // A postmaster's working directory is its cluster.
     return (
       readlinkSync(`/proc/${pid}/cwd`) === realpathSync(clusterDir) &&
       (commandLine(pid) ?? '').includes('postgres')
@@ -96,15 +96,15 @@ function isPostmasterOf(pid: number, clusterDir: string): boolean {
 }
 
 /**
- * Before a start, with the data folder's lock held: a postmaster that an earlier life left behind is stopped, and a pid
- * file whose process is gone, or by now another program, is removed (PostgreSQL itself would refuse on the latter).
+ * Stops a postmaster left by an earlier run, and removes a stale pid file. PostgreSQL refuses to start if another program
+ * has the pid by now. Call it with the data folder locked.
  */
 export async function clearOrphan(clusterDir: string, report: (line: string) => void): Promise<void> {
   const pidFile = join(clusterDir, 'postmaster.pid');
   if (!existsSync(pidFile)) return;
   const pid = Number(readFileSync(pidFile, 'utf8').split('\n')[0]);
   if (Number.isInteger(pid) && pid > 1 && isPostmasterOf(pid, clusterDir)) {
-    report(`PostgreSQL: stopping the server that an earlier run left behind (process ${pid})`);
+    report(`PostgreSQL: stopping the server left by an earlier run (process ${pid})`);
     await stopProcess(pid, 'SIGINT', 20_000);
   }
   rmSync(pidFile, { force: true });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, escapeIdentifier } from 'pg';
 import type { Child, ChildExit } from './supervise.ts';
 
-/** Tries real connections; undefined when the database of `url` answers (it is made if missing), else what went wrong. */
+/** Waits until the database of `url` accepts queries; creates it if it is missing. Returns undefined, or the failure. */
 export async function waitUntilReady(
   child: Child,
   url: string,
@@ -10,16 +10,16 @@ export async function waitUntilReady(
 ): Promise<string | undefined> {
   let exit: ChildExit | undefined;
   void child.exited.then((how) => (exit = how));
-  let last = 'it did not answer in time';
+  let last = 'it did not respond in time';
   while (Date.now() < deadline) {
-    if (exit !== undefined) return `it ended at once (${exit.signal ?? `code ${exit.code}`})`;
+    if (exit !== undefined) return `it exited (${exit.signal ?? `code ${exit.code}`})`;
     try {
       await ensureDatabase(url);
       return undefined;
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
       last = message;
-      // 28…: the password is wrong. Waiting does not help.
+      // 28…: wrong password.
       if (code?.startsWith('28')) return message;
     }
     await sleep(50);
@@ -40,7 +40,7 @@ async function ensureDatabase(url: string): Promise<void> {
 
 async function query(url: string, sql: string): Promise<void> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
-  // Without a listener, a connection that is cut would end the process.
+  // Without a listener, a lost connection would end the process.
   client.on('error', () => {});
   await client.connect();
   try {

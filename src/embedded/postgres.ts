@@ -6,8 +6,8 @@ import { choosePort } from './free-port.ts';
 import { logSizeBytes, logTail } from './log-file.ts';
 import { findPostgresBinaries, postgresProgram, reachableBinaries } from './postgres-binaries.ts';
 import { clearOrphan, createCluster, hasCluster } from './postgres-cluster.ts';
-import { choosePlace, putAside, recordedPlace } from './postgres-location.ts';
-import type { Place } from './postgres-location.ts';
+import { chooseLocation, recordedLocation, setAside } from './postgres-location.ts';
+import type { ClusterLocation } from './postgres-location.ts';
 import { waitUntilReady } from './postgres-ready.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
 import { startChild } from './supervise.ts';
@@ -31,19 +31,19 @@ type EmbeddedPostgresOptions = {
   dataDir: string;
   env: NodeJS.ProcessEnv;
   report: (line: string) => void;
-  /** As root only: for what the user that runs PostgreSQL cannot reach elsewhere. */
+  /** Used as root only, for files that PostgreSQL's user has no access to elsewhere. */
   sharedDir?: string;
-  /** PostgreSQL's own settings, in place of the ones below. */
+  /** PostgreSQL settings that override the ones below. */
   settings?: Record<string, string>;
 };
 
 export const postgresLogFile = (dataDir: string): string => join(dataDir, 'postgres.log');
 
-type Access = { password: string; port: number | undefined; place: string };
+type Access = { password: string; port: number | undefined; location: string };
 
 /**
- * Starts the PostgreSQL of the data folder, making its cluster at the first start. The caller holds the folder's lock.
- * fsync and synchronous_commit stay on: what was answered with 202 survives `kill -9` and a power cut.
+ * Starts the PostgreSQL of the data folder, and creates its cluster at the first start. The caller holds the folder's lock.
+ * fsync and synchronous_commit stay on: accepted events survive `kill -9` and a power failure.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { report } = options;
@@ -54,19 +54,19 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
 
   const known = parseAccess(readStateFile(accessFile));
-  const place = choosePlace({ dataDir, recorded: known?.place, sharedDir, report });
-  const { clusterDir, runAs } = place;
+  const location = chooseLocation({ dataDir, recorded: known?.location, sharedDir, report });
+  const { clusterDir, runAs } = location;
   const native = reachableBinaries(findPostgresBinaries(), runAs, sharedDir, report);
   const env = minimalEnv(options.env);
 
   await clearOrphan(clusterDir, report);
-  const access = known ?? newAccess(dataDir, place, report);
+  const access = known ?? newAccess(dataDir, location, report);
   writeStateFile(accessFile, access);
   if (!hasCluster(clusterDir)) {
-    // It once ran: an empty one in its place would look like a start, and would be the loss of every delivery.
+    // It existed before: a new, empty one would silently lose all deliveries.
     if (access.port !== undefined) {
       throw new Error(
-        `The database folder ${clusterDir} is gone. Bring it back, or remove ${dataDir} to begin with an empty one.`,
+        `The database folder ${clusterDir} is missing. Restore it, or remove ${dataDir} to start with an empty database.`,
       );
     }
     report(`PostgreSQL: creating the database folder ${clusterDir} …`);
@@ -96,11 +96,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     }
     await child.stop(STOP_GRACE_MS);
     const tail = logTail(logFile, logStart);
-    // The port was taken in between, or backends of a postmaster killed a moment ago have yet to notice its death.
-    const passes = /address already in use|pre-existing shared memory block|could not create any TCP/i.test(
-      tail,
-    );
-    if (!passes || Date.now() > deadline) {
+    // The port was taken in between, or backends of a postmaster that was just killed are still running.
+    const isTemporary =
+      /address already in use|pre-existing shared memory block|could not create any TCP/i.test(tail);
+    if (!isTemporary || Date.now() > deadline) {
       throw new Error(`PostgreSQL did not start: ${failure}. The end of ${logFile}:\n${tail}`);
     }
     await sleep(500);
@@ -108,25 +107,25 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 }
 
 function parseAccess(state: Record<string, unknown> | undefined): Access | undefined {
-  if (typeof state?.['password'] !== 'string' || typeof state['place'] !== 'string') return undefined;
+  if (typeof state?.['password'] !== 'string' || typeof state['location'] !== 'string') return undefined;
   const port = typeof state['port'] === 'number' ? state['port'] : undefined;
-  return { password: state['password'], port, place: state['place'] };
+  return { password: state['password'], port, location: state['location'] };
 }
 
-/** Kept before the cluster is made: a crash in between leaves a password without a cluster, never the reverse. */
-function newAccess(dataDir: string, { clusterDir }: Place, report: (line: string) => void): Access {
-  if (dirname(clusterDir) !== dataDir) putAside(clusterDir, report);
+/** Stored before the cluster is created: a crash in between leaves a password without a cluster, never the reverse. */
+function newAccess(dataDir: string, { clusterDir }: ClusterLocation, report: (line: string) => void): Access {
+  if (dirname(clusterDir) !== dataDir) setAside(clusterDir, report);
   else if (hasCluster(clusterDir)) {
     throw new Error(
-      `The database folder ${clusterDir} is there, but its password, kept in ${join(dataDir, 'postgres.json')}, is not. ` +
-        'Bring the file back, or set FLTR_DATA_DIR to another folder.',
+      `The database folder ${clusterDir} exists, but its password in ${join(dataDir, 'postgres.json')} is missing. ` +
+        'Restore the file, or set FLTR_DATA_DIR to another folder.',
     );
   }
-  const place = recordedPlace(dataDir, clusterDir);
-  return { password: randomBytes(24).toString('base64url'), port: undefined, place };
+  const location = recordedLocation(dataDir, clusterDir);
+  return { password: randomBytes(24).toString('base64url'), port: undefined, location };
 }
 
-/** The service's own variables hold secrets, and PG… variables would change what the programs do. */
+/** Excludes the service's variables, which contain secrets, and PG… variables, which would change the programs' behavior. */
 function minimalEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = ['PATH', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'SystemRoot'];
   return Object.fromEntries(kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));

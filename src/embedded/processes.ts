@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** The fields of /proc/<pid>/stat after the command's name, which may itself hold spaces and brackets. */
+/** The fields of /proc/<pid>/stat after the command's name, which may contain spaces and brackets. */
 function procStat(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -12,7 +12,7 @@ function procStat(pid: number): string[] | undefined {
   }
 }
 
-/** Whether the process runs. A zombie counts as gone: it holds neither files nor ports. */
+/** Whether the process runs. A zombie does not count: it holds neither files nor ports. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -22,12 +22,12 @@ export function isAlive(pid: number): boolean {
   return procStat(pid)?.[0] !== 'Z';
 }
 
-/** Start of the process in clock ticks since boot: tells a process from a later one with the same id. Linux only. */
+/** The start of a process in clock ticks since boot, to recognize a reused pid. Linux only. */
 export function startTicks(pid: number): string | undefined {
   return procStat(pid)?.[19];
 }
 
-/** The command line of a running process, its arguments parted by spaces. */
+/** The command line of a running process, its arguments separated by spaces. */
 export function commandLine(pid: number): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim() || undefined;
@@ -41,7 +41,7 @@ export function commandLine(pid: number): string | undefined {
   }
 }
 
-/** Stops a process that is not our child: the signal, `graceMs` to obey, then SIGKILL. */
+/** Stops a process that is not a child: sends the signal, waits `graceMs`, then sends SIGKILL. */
 export async function stopProcess(pid: number, signal: NodeJS.Signals, graceMs: number): Promise<void> {
   for (const [send, waitMs] of [
     [signal, graceMs],

@@ -9,7 +9,7 @@ const PROGRESS_EVERY_MS = 30_000;
 export const EXE = process.platform === 'win32' ? '.exe' : '';
 const run = promisify(execFile);
 
-/** The program's path, looked for along PATH. */
+/** Finds a program on PATH. */
 export function which(program: string, env: NodeJS.ProcessEnv): string | undefined {
   const folders = (env['PATH'] ?? env['Path'] ?? '').split(delimiter).filter((folder) => folder !== '');
   return folders
@@ -20,7 +20,7 @@ export function which(program: string, env: NodeJS.ProcessEnv): string | undefin
     });
 }
 
-/** A program of seconds. The error says what it said last, or that it was not there or did not answer. */
+/** Runs a short program. The error has the last line of its stderr, or that it was not found or timed out. */
 export async function runBounded(
   command: string,
   args: string[],
@@ -41,8 +41,12 @@ export async function runBounded(
       stderr?: string;
       code?: unknown;
     };
-    const said = stderr?.trim().split('\n').at(-1) || message.split('\n')[0];
-    const reason = killed ? `no answer within ${timeoutMs / 1000} s` : code === 'ENOENT' ? 'not found' : said;
+    const lastLine = stderr?.trim().split('\n').at(-1) || message.split('\n')[0];
+    const reason = killed
+      ? `timeout after ${timeoutMs / 1000} s`
+      : code === 'ENOENT'
+        ? 'not found'
+        : lastLine;
     throw new Error(`${[command, ...args].join(' ')}: ${reason}`, { cause: error });
   }
 }
@@ -58,7 +62,7 @@ type LongStep = {
   onProgress(elapsedSeconds: number): void;
 };
 
-/** A program of minutes, which ends with us even at `kill -9`. Throws with the log's end when it fails. */
+/** Runs a program for minutes; it ends with this process, even on `kill -9`. Throws with the end of the log if it fails. */
 export async function runLongStep(step: LongStep): Promise<void> {
   const startedAt = Date.now();
   const logStart = logSizeBytes(step.logFile);
@@ -77,9 +81,9 @@ export async function runLongStep(step: LongStep): Promise<void> {
   clearInterval(progress);
   if (code === 0) return;
   const how = timedOut
-    ? `not done within ${step.timeoutMs / 60_000} minutes`
+    ? `timeout after ${step.timeoutMs / 60_000} minutes`
     : `failed (${signal ?? `code ${code}`})`;
   const tail = logTail(step.logFile, logStart);
-  // The first line stands alone in a report: the program's last word is mostly the reason.
+  // Reports use the first line only; the log's last line is usually the reason.
   throw new Error(`${how}: ${tail.split('\n').at(-1)}\nThe end of ${step.logFile}:\n${tail}`);
 }

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 
-/** Whatever the umask: another user has to pass through it. */
+/** Readable by all users, whatever the umask. */
 export function makePublicDir(folder: string): void {
   if (existsSync(folder)) return;
   mkdirSync(folder, { recursive: true });

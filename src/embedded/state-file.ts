@@ -1,6 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 
-/** A small private JSON file. Missing or torn: undefined, so that the caller starts it afresh. */
+/** Reads a small JSON file; undefined if it is missing or invalid. */
 export function readStateFile(file: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
@@ -10,7 +10,7 @@ export function readStateFile(file: string): Record<string, unknown> | undefined
   }
 }
 
-/** Written aside and renamed: a crash leaves the old content or the new one, never half of it. */
+/** Writes it atomically, with mode 0600. */
 export function writeStateFile(file: string, state: Record<string, unknown>): void {
   const draft = `${file}.${process.pid}.new`;
   writeFileSync(draft, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });

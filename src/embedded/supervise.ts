@@ -24,11 +24,11 @@ type StartChildOptions = {
 };
 
 /**
- * The shell becomes the program by `exec`, so its pid, exit code and signals are the program's own. Before that it
- * leaves a watcher in the same process group, which reads a pipe that only our process holds open: however we die,
- * the pipe ends, and the watcher stops the program. As long as the watcher lives, the group's number, which is the
- * program's pid, cannot be given to another process, so no signal can hit a stranger. The watcher is forked twice: the
- * program must not find a child that it did not make.
+ * The shell becomes the program by `exec`, so pid, exit code and signals are the program's own. Before that, it starts a
+ * watcher in the same process group, which reads a pipe that only this process holds open: however this process ends, the
+ * pipe closes and the watcher stops the program. While the watcher runs, the group's id, which is the program's pid, cannot
+ * be reused, so no signal can hit another process. The watcher is forked twice, so that the program does not get a child
+ * that it did not start.
  */
 const SCRIPT = `
 signal=$1; shift
@@ -46,8 +46,8 @@ exec "$@" 3<&-
 `;
 
 /**
- * Starts a program that a terminal's Ctrl-C does not reach and that never outlives this process, `kill -9` included.
- * A program that ignores the stop signal of the watcher is killed 10 seconds later. stdout and stderr go to `logFile`.
+ * Starts a program that does not get the terminal's Ctrl-C and never outlives this process, even on `kill -9`. If it ignores
+ * the watcher's stop signal, it is killed after 10 seconds. stdout and stderr go to `logFile`.
  */
 export function startChild(options: StartChildOptions): Child {
   const { command, args, name, stopSignal } = options;
@@ -57,7 +57,7 @@ export function startChild(options: StartChildOptions): Child {
     onWindows ? command : '/bin/sh',
     onWindows ? args : ['-c', SCRIPT, name, stopSignal.slice(3), command, ...args],
     {
-      // On Windows libuv puts a child that is not detached into a job that ends with us.
+      // On Windows, libuv puts a child that is not detached into a job that ends with this process.
       detached: !onWindows,
       env: options.env,
       stdio: ['pipe', log, log],
@@ -68,7 +68,7 @@ export function startChild(options: StartChildOptions): Child {
     },
   );
   closeSync(log);
-  // A failed spawn is seen by the missing pid below; nothing is ever written to the pipe.
+  // A failed spawn is detected by the missing pid below; nothing is written to the pipe.
   child.on('error', () => {});
   child.stdin?.on('error', () => {});
   const { pid } = child;
@@ -79,7 +79,7 @@ export function startChild(options: StartChildOptions): Child {
     try {
       process.kill(onWindows ? pid : -pid, 'SIGKILL');
     } catch {
-      // Nobody is left in the group.
+      // The group is empty.
     }
   };
   const exited = new Promise<ChildExit>((resolve) => {

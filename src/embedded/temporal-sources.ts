@@ -1,16 +1,16 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { inWorkFolder, goInstall, keepExecutable } from './go-install.ts';
+import { withTempFolder, goInstall, installExecutable } from './go-install.ts';
 import { EXE, runBounded, runLongStep, which } from './programs.ts';
 
-export type TemporalSource = 'path' | 'cache' | 'download' | 'build';
+export type TemporalSourceKind = 'path' | 'cache' | 'download' | 'build';
 
-/** One way to come by the executable. `find` throws an Error whose message says why it cannot. */
-export type Way = { how: TemporalSource; name: string; find(): Promise<string> };
+/** A source of the executable. `find` returns its path, or throws an Error with the reason. */
+export type TemporalSource = { kind: TemporalSourceKind; name: string; find(): Promise<string> };
 
-export type WayOptions = { env: NodeJS.ProcessEnv; cacheDir: string; report: (line: string) => void };
+export type SourceOptions = { env: NodeJS.ProcessEnv; cacheDir: string; report: (line: string) => void };
 
-/** The newest tag that `go install` takes. */
+/** The newest tag that `go install` supports. */
 const CLI_VERSION = '1.5.1';
 const MODULE = 'github.com/temporalio/cli';
 const DOWNLOAD_HOST = 'https://temporal.download';
@@ -18,18 +18,18 @@ const PROBE_TIMEOUT_MS = 3_000;
 const VERSION_TIMEOUT_MS = 5_000;
 const DOWNLOAD_TIMEOUT_MS = 180_000;
 
-export function standardWays(options: WayOptions): Way[] {
+export function standardSources(options: SourceOptions): TemporalSource[] {
   const { env, cacheDir, report } = options;
   const cached = join(cacheDir, `temporal-cli-${CLI_VERSION}`, `temporal${EXE}`);
   return [
-    { how: 'path', name: '`temporal` on PATH', find: () => findOnPath(env, report) },
-    { how: 'cache', name: 'the copy in the cache folder', find: () => findInCache(cached, env) },
-    { how: 'download', name: "the SDK's download", find: () => download(cached, options) },
-    { how: 'build', name: 'a build with Go', find: () => build(cached, options) },
+    { kind: 'path', name: '`temporal` on PATH', find: () => findOnPath(env, report) },
+    { kind: 'cache', name: 'the copy in the cache folder', find: () => findInCache(cached, env) },
+    { kind: 'download', name: "the SDK's download", find: () => download(cached, options) },
+    { kind: 'build', name: 'a build with Go', find: () => build(cached, options) },
   ];
 }
 
-/** What `temporal --version` says; throws when the file does not run or is not Temporal's CLI. */
+/** The output of `temporal --version`; throws if the file does not run or is not Temporal's CLI. */
 async function versionOf(executable: string, env: NodeJS.ProcessEnv): Promise<string> {
   const { stdout } = await runBounded(executable, ['--version'], env, VERSION_TIMEOUT_MS);
   const version = stdout.trim();
@@ -39,7 +39,7 @@ async function versionOf(executable: string, env: NodeJS.ProcessEnv): Promise<st
 
 async function findOnPath(env: NodeJS.ProcessEnv, report: (line: string) => void): Promise<string> {
   const found = which('temporal', env);
-  if (found === undefined) throw new Error('not there');
+  if (found === undefined) throw new Error('not found');
   const version = await versionOf(found, env);
   const help = await runBounded(found, ['server', 'start-dev', '--help'], env, VERSION_TIMEOUT_MS);
   if (!/--db-filename/.test(help.stdout))
@@ -49,17 +49,17 @@ async function findOnPath(env: NodeJS.ProcessEnv, report: (line: string) => void
 }
 
 async function findInCache(cached: string, env: NodeJS.ProcessEnv): Promise<string> {
-  if (!existsSync(cached)) throw new Error(`${cached} is not there yet`);
+  if (!existsSync(cached)) throw new Error(`${cached} not found`);
   await versionOf(cached, env);
   return cached;
 }
 
 /**
- * The SDK downloads only as a part of starting its test server. Done in a process of its own: it would otherwise make
- * the one Runtime of this process, with settings that the worker could not change any more.
+ * The SDK downloads only as a part of starting its test server. This runs in a child process, because it creates the
+ * SDK's Runtime, of which a process has one, whose options the worker needs to set.
  */
-async function download(cached: string, { env, report }: WayOptions): Promise<string> {
-  // fetch knows no proxy; where one is set, the SDK itself has to try.
+async function download(cached: string, { env, report }: SourceOptions): Promise<string> {
+  // fetch ignores proxy settings, so with a proxy there is no check beforehand.
   if (!(env['HTTPS_PROXY'] ?? env['https_proxy'] ?? env['ALL_PROXY'] ?? env['all_proxy'])) {
     await fetch(DOWNLOAD_HOST, { method: 'HEAD', signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) }).catch(
       () => {
@@ -67,8 +67,8 @@ async function download(cached: string, { env, report }: WayOptions): Promise<st
       },
     );
   }
-  report(`Temporal: downloading the CLI ${CLI_VERSION} (once for this user) …`);
-  return inWorkFolder(dirname(cached), async (folder) => {
+  report(`Temporal: downloading the CLI ${CLI_VERSION} (once per user) …`);
+  return withTempFolder(dirname(cached), async (folder) => {
     const script = `
       import { createRequire } from 'node:module';
       const { TestWorkflowEnvironment } = createRequire(${JSON.stringify(import.meta.url)})('@temporalio/testing');
@@ -91,21 +91,21 @@ async function download(cached: string, { env, report }: WayOptions): Promise<st
       timeoutMs: DOWNLOAD_TIMEOUT_MS,
       onProgress: (seconds) => report(`Temporal: still downloading, ${seconds} s so far …`),
     });
-    await keepExecutable(join(folder, `temporal-v${CLI_VERSION}${EXE}`), cached, (file) =>
+    await installExecutable(join(folder, `temporal-v${CLI_VERSION}${EXE}`), cached, (file) =>
       versionOf(file, env),
     );
     return cached;
   });
 }
 
-async function build(cached: string, { env, report }: WayOptions): Promise<string> {
+async function build(cached: string, { env, report }: SourceOptions): Promise<string> {
   await goInstall({
     module: MODULE,
     version: CLI_VERSION,
-    programs: [{ package: 'cmd/temporal', keepAs: cached, check: (file) => versionOf(file, env) }],
+    programs: [{ package: 'cmd/temporal', installPath: cached, check: (file) => versionOf(file, env) }],
     env,
     report,
-    words: 'neither installed nor to be downloaded, so it is built from its Go module',
+    reason: 'not installed and not downloadable, building it from its Go module',
   });
   return cached;
 }

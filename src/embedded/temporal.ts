@@ -29,9 +29,9 @@ type EmbeddedTemporalOptions = {
   executable: string;
   uiPreferredPort: number;
   namespace: string;
-  /** Name → type as the command line spells it: Keyword, Text, Int, Double, Bool, Datetime, KeywordList. */
+  /** Name → type: Keyword, Text, Int, Double, Bool, Datetime or KeywordList. */
   searchAttributes: Record<string, string>;
-  /** For a restart under clients that know the address: the last start's ports come before the well-known ones. */
+  /** For a restart with connected clients: prefers the last start's ports to the well-known ones. */
   keepPorts?: boolean;
 };
 
@@ -49,7 +49,7 @@ export async function startEmbeddedTemporal(options: EmbeddedTemporalOptions): P
   const logFile = temporalLogFile(resolve(options.dataDir));
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   await clearOrphan(pidFile, dbFile, options.report);
-  if (!existsSync(dbFile)) options.report(`Temporal: creating its database ${dbFile} …`);
+  if (!existsSync(dbFile)) options.report(`Temporal: creating the database ${dbFile} …`);
 
   const deadline = Date.now() + READY_TIMEOUT_MS;
   for (;;) {
@@ -69,7 +69,7 @@ export async function startEmbeddedTemporal(options: EmbeddedTemporalOptions): P
     const address = `${HOST}:${ports.port}`;
     const failure = await waitUntilReady(
       child,
-      { ...options, address, printed: () => logTail(logFile, logStart, 1_000) },
+      { ...options, address, output: () => logTail(logFile, logStart, 1_000) },
       deadline,
     );
     if (failure === undefined) {
@@ -80,7 +80,7 @@ export async function startEmbeddedTemporal(options: EmbeddedTemporalOptions): P
     }
     await child.stop(STOP_GRACE_MS);
     const tail = logTail(logFile, logStart);
-    // Another program, or another start, was faster at one of the ports (it takes some inner ones at random).
+    // Another process took one of the ports (some internal ports are chosen at random).
     if (!/address already in use|can't (set|bind) .*port/i.test(tail) || Date.now() > deadline) {
       throw new Error(`Temporal did not start: ${failure}. The end of ${logFile}:\n${tail}`);
     }
@@ -90,16 +90,16 @@ export async function startEmbeddedTemporal(options: EmbeddedTemporalOptions): P
 async function clearOrphan(pidFile: string, dbFile: string, report: (line: string) => void): Promise<void> {
   if (!existsSync(pidFile)) return;
   const pid = Number(readFileSync(pidFile, 'utf8'));
-  // The number may belong to another program by now.
+  // The pid may belong to another program by now.
   const line = Number.isInteger(pid) && pid > 1 && isAlive(pid) ? (commandLine(pid) ?? '') : '';
   if (line.includes('start-dev') && line.includes(dbFile)) {
-    report(`Temporal: stopping the server that an earlier run left behind (process ${pid})`);
+    report(`Temporal: stopping the server left by an earlier run (process ${pid})`);
     await stopProcess(pid, 'SIGTERM', STOP_GRACE_MS);
   }
   rmSync(pidFile, { force: true });
 }
 
-/** The well-known ports if they are free, else those of the last start, else any. */
+/** The well-known ports if they are free, otherwise those of the last start, otherwise any. */
 async function choosePorts(
   last: Record<string, unknown> | undefined,
   { uiPreferredPort, keepPorts = false }: EmbeddedTemporalOptions,
@@ -113,8 +113,8 @@ async function choosePorts(
 }
 
 /**
- * Dynamic configuration: workflows, about 0.1 MiB each, and bytes of events that it keeps in memory. Its defaults, 128,000 and
- * 256 MiB, are more than its memory limit has room for.
+ * Dynamic configuration: the cached workflows, about 0.1 MiB each, and the cached bytes of events. The defaults, 128,000 and
+ * 256 MiB, exceed its memory limit.
  */
 export const dynamicConfig = {
   'history.hostLevelCacheMaxSize': 3000,
@@ -143,10 +143,10 @@ function serverArguments(options: EmbeddedTemporalOptions, dbFile: string, ports
   return ['server', 'start-dev', ...flags.flat()];
 }
 
-/** Neither the service's secrets nor TEMPORAL_… variables, and a HOME without the user's own CLI configuration. */
+/** Excludes the service's secrets, TEMPORAL_… variables, and the user's CLI configuration (HOME). */
 export function minimalEnv(env: NodeJS.ProcessEnv, home: string): NodeJS.ProcessEnv {
   const kept = ['PATH', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'SystemRoot', 'APPDATA', 'LOCALAPPDATA'];
   const pairs = kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
-  // Less time for its garbage collector, within a limit: without one its memory only grows with what waits.
+  // GOGC saves garbage collection; GOMEMLIMIT bounds the memory, which would otherwise grow with waiting deliveries.
   return { ...Object.fromEntries(pairs), HOME: home, GOGC: '400', GOMEMLIMIT: '1GiB' };
 }

@@ -156,7 +156,7 @@ test('a server that an earlier life left behind is stopped first', async () => {
   await until(() => isListening(port), Boolean);
   const server = await start();
   await gone;
-  expect(lines).toEqual([expect.stringContaining(`left behind (process ${orphan.pid})`)]);
+  expect(lines).toEqual([expect.stringContaining(`left by an earlier run (process ${orphan.pid})`)]);
   expect(await ask(server, 'SELECT count(*)::int AS n FROM kept')).toEqual([{ n: 2 }]);
 });
 
@@ -184,13 +184,13 @@ test('a cluster without its password is not replaced', async () => {
 
 test('a cluster that is gone is not replaced by an empty one', async () => {
   renameSync(join(dataDir, 'postgres'), join(open, 'elsewhere'));
-  await expect(start()).rejects.toThrow(/database folder .* is gone/);
+  await expect(start()).rejects.toThrow(/database folder .* is missing/);
   renameSync(join(open, 'elsewhere'), join(dataDir, 'postgres'));
 });
 
 test('a start that fails says why, with the end of the log', async () => {
   writeFileSync(join(dataDir, 'postgres', 'postgresql.auto.conf'), 'no_such_setting = 1\n');
-  await expect(start()).rejects.toThrow(/PostgreSQL did not start: it ended at once[^]*no_such_setting/);
+  await expect(start()).rejects.toThrow(/PostgreSQL did not start: it exited[^]*no_such_setting/);
   writeFileSync(join(dataDir, 'postgres', 'postgresql.auto.conf'), '');
   await start();
 });

@@ -135,8 +135,8 @@ async function keep(
   script: (start: number) => string,
   {
     addressOf = () => 'same',
-    soundAfterMs = 600_000,
-  }: { addressOf?: () => string; soundAfterMs?: number } = {},
+    stableAfterMs = 600_000,
+  }: { addressOf?: () => string; stableAfterMs?: number } = {},
 ) {
   const reported: string[] = [];
   const fatal: string[] = [];
@@ -152,7 +152,7 @@ async function keep(
     report: (line) => reported.push(line),
     onFatal: (error) => fatal.push(error.message),
     pauseMs: 20,
-    soundAfterMs,
+    stableAfterMs,
   });
   return { kept, reported, fatal, starts: () => starts };
 }
@@ -162,10 +162,10 @@ test('a server that ends by itself is started again, but not after a stop', asyn
   const { kept, reported, fatal, starts } = await keep('again', (start) => (start < 3 ? 'exit 7' : serve));
   await until(() => reported.length === 4);
   expect(reported).toEqual([
-    'again ended by itself (code 7): starting it again …',
-    'again runs again.',
-    'again ended by itself (code 7): starting it again …',
-    'again runs again.',
+    'again ended unexpectedly (code 7), restarting …',
+    'again was restarted.',
+    'again ended unexpectedly (code 7), restarting …',
+    'again was restarted.',
   ]);
   await kept.stop();
   await sleep(100);
@@ -176,7 +176,7 @@ test('a server that ends again and again is given up, with what to do', async ()
   const { kept, fatal, starts } = await keep('hopeless', () => 'exit 7');
   await until(() => fatal.length > 0);
   expect(fatal).toEqual([
-    `hopeless ended by itself (code 7), after 5 restarts in a row. ${join(folder, 'hopeless.log')} says why: mend that, then start the service again.`,
+    `hopeless ended unexpectedly (code 7), after 5 restarts in a row. See ${join(folder, 'hopeless.log')} for the cause, fix it, then start the service again.`,
   ]);
   await sleep(100);
   expect(starts()).toBe(6);
@@ -187,7 +187,7 @@ test('restarts after a sound run do not add up', async () => {
   const { kept, fatal, starts } = await keep(
     'sound',
     (start) => (start < 5 ? 'exit 7' : start === 5 ? 'sleep 1.2' : start < 10 ? 'exit 7' : serve),
-    { soundAfterMs: 1000 },
+    { stableAfterMs: 1000 },
   );
   await until(() => starts() === 10);
   await kept.stop();
@@ -200,10 +200,8 @@ test('a start that fails is tried again, and so often only', async () => {
     return start === 1 ? 'exit 7' : serve;
   };
   const { kept, reported, fatal } = await keep('fails-once', failing);
-  await until(() => reported.at(-1) === 'fails-once runs again.');
-  expect(reported).toContain(
-    'fails-once could not be started again (the port is taken): starting it again …',
-  );
+  await until(() => reported.at(-1) === 'fails-once was restarted.');
+  expect(reported).toContain('fails-once could not be restarted (the port is taken), restarting …');
   await kept.stop();
   expect(fatal).toEqual([]);
 
@@ -214,7 +212,7 @@ test('a start that fails is tried again, and so often only', async () => {
   await until(() => given.length > 0);
   expect([starts(), given[0]]).toEqual([
     6,
-    expect.stringContaining('fails could not be started again (no room), after 5 restarts in a row'),
+    expect.stringContaining('fails could not be restarted (no room), after 5 restarts in a row'),
   ]);
 });
 
@@ -224,7 +222,7 @@ test('a server that comes back at another address is stopped', async () => {
     addressOf: () => `127.0.0.1:${(calls += 1)}`,
   });
   await until(() => fatal.length > 0);
-  expect(fatal[0]).toContain('another program has taken the port. Start the service again.');
+  expect(fatal[0]).toContain('another program uses the port. Start the service again.');
 });
 
 test('stop during a restart leaves nothing running', async () => {

@@ -94,7 +94,7 @@ test('the first start avoids taken ports, responds on gRPC and in the browser, a
   await occupy(7233);
   await occupy(8233);
   const server = await start();
-  expect(lines).toEqual([expect.stringContaining(`creating its database ${dbFile}`)]);
+  expect(lines).toEqual([expect.stringContaining(`creating the database ${dbFile}`)]);
   expect(server.address).not.toBe('127.0.0.1:7233');
   expect(server.uiUrl).not.toBe('http://127.0.0.1:8233');
   await expect.poll(async () => (await fetch(server.uiUrl).catch(() => undefined))?.status).toBe(200);
@@ -162,7 +162,7 @@ test('a server that an earlier life left behind is stopped first', async () => {
   writeFileSync(join(dataDir, 'temporal', 'temporal.pid'), String(orphan.pid));
   const server = await start();
   await gone;
-  expect(lines).toEqual([expect.stringContaining(`left behind (process ${orphan.pid})`)]);
+  expect(lines).toEqual([expect.stringContaining(`left by an earlier run (process ${orphan.pid})`)]);
   await withClient(server, (client) => client.workflow.getHandle('kept').describe());
 });
 
@@ -183,7 +183,7 @@ test('a free preferred port of the Web UI is used, a restart keeps it, and a sta
   expect(server.uiUrl).toBe(`http://127.0.0.1:${uiPreferredPort}`);
   await server.stop();
   await expect(start({ searchAttributes: { FltrWebhookId: 'NoSuchType' } })).rejects.toThrow(
-    /Temporal did not start: it ended at once[^]*NoSuchType/,
+    /Temporal did not start: it exited[^]*NoSuchType/,
   );
   const otherFree = await reservePort();
   const restarted = await start({ uiPreferredPort: otherFree, namespace: 'default', keepPorts: true });

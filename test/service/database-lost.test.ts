@@ -94,16 +94,16 @@ test('embedded PostgreSQL, restarted and killed under load, comes back, and noth
     events: ['*'],
   });
   expect(created.status).toBe(201);
-  const place = JSON.parse(readFileSync(join(dataDir, 'postgres.json'), 'utf8')) as { place: string };
+  const state = JSON.parse(readFileSync(join(dataDir, 'postgres.json'), 'utf8')) as { location: string };
   const postmaster = () =>
-    Number(readFileSync(join(dataDir, place.place, 'postmaster.pid'), 'utf8').split('\n')[0]);
+    Number(readFileSync(join(dataDir, state.location, 'postmaster.pid'), 'utf8').split('\n')[0]);
   const publishers = startPublishers(service.apiUrl, key);
   for (const signal of ['SIGINT', 'SIGKILL'] as const) {
     await publishers.untilMore(10);
-    const restarts = child.output().split('PostgreSQL runs again').length;
+    const restarts = child.output().split('PostgreSQL was restarted').length;
     process.kill(postmaster(), signal);
     await until(
-      () => child.output().split('PostgreSQL runs again').length,
+      () => child.output().split('PostgreSQL was restarted').length,
       (count) => count > restarts || !child.isRunning(),
     );
     expect(child.isRunning(), child.output()).toBe(true);
@@ -111,7 +111,7 @@ test('embedded PostgreSQL, restarted and killed under load, comes back, and noth
   await publishers.untilMore(10);
   await publishers.stop();
   expect(child.isRunning(), child.output()).toBe(true);
-  expect(child.output()).toContain('PostgreSQL ended by itself');
+  expect(child.output()).toContain('PostgreSQL ended unexpectedly');
   await expectNothingLost(publishers, receiver);
   child.kill('SIGTERM');
   expect(await child.exited()).toBe(0);

@@ -203,7 +203,7 @@ test('a development key ends when another one replaces it; a key of an account n
   // Another account's key gets no more scopes by being named as the development key.
   const { accountId } = await service.newAccount();
   const reader = await service.newKey({ accountId, scopes: ['webhooks:read'] });
-  await expect(start(reader)).rejects.toThrow('FLTR_DEV_KEY holds an API key that was made for an account');
+  await expect(start(reader)).rejects.toThrow('FLTR_DEV_KEY is already an API key of another account');
   expect((await list(reader)).data[0]?.scopes).toEqual(['webhooks:read']);
   expect(await isValid(first)).toBe(true);
 });

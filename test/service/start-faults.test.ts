@@ -33,13 +33,16 @@ test('an address that this machine does not have is no port in use', async () =>
   for (const [host, sentence] of [
     // Of a network for documentation.
     ['192.0.2.1', '192.0.2.1 is not an address of this machine. Set HOST to one that it has'],
-    ['nohost.invalid', 'nohost.invalid is not a host name that can be found. Set HOST to'],
+    ['nohost.invalid', 'The host name nohost.invalid cannot be resolved. Set HOST to'],
   ] as const)
     expect(await refusal({ HOST: host, DATABASE_URL: databaseUrl })).toContain(sentence);
 });
 
 test.each([
-  ['EADDRINUSE', 'Port 80 on ::1 is already in use. Set PORT to a free one, or stop what uses it.'],
+  [
+    'EADDRINUSE',
+    'Port 80 on ::1 is already in use. Set PORT to a free port, or stop the program that uses it.',
+  ],
   ['EAFNOSUPPORT', '::1 is not an address of this machine. Set HOST to'],
   ['EACCES', 'This user may not listen on port 80. Set PORT to 1024 or higher, or grant the right'],
   ['EMFILE', 'The service cannot listen on port 80 of ::1 (EMFILE). Check PORT and HOST.'],

@@ -11,7 +11,7 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { findTemporal, userCacheDir } from '../../src/embedded/find-temporal.ts';
-import type { Way } from '../../src/embedded/temporal-sources.ts';
+import type { TemporalSource } from '../../src/embedded/temporal-sources.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fltr-find-temporal-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -50,7 +50,7 @@ function putProgram(file: string, script: string): void {
 test('`temporal` on PATH comes first, and its version is said', async () => {
   const { bin, cached, lines, options } = machine('path', { temporal: TEMPORAL });
   putProgram(cached, TEMPORAL);
-  expect(await findTemporal(options)).toEqual({ path: join(bin, 'temporal'), how: 'path' });
+  expect(await findTemporal(options)).toEqual({ path: join(bin, 'temporal'), kind: 'path' });
   expect(lines).toEqual([expect.stringContaining('temporal version 1.4.0')]);
 });
 
@@ -58,13 +58,13 @@ test.each([
   ['fails', '#!/bin/sh\necho "cannot run here" >&2; exit 1\n', /cannot run here/],
   ['is something else', '#!/bin/sh\necho "Temporal tables for everyone"\n', /is not the Temporal CLI/],
   ['has no development server', TEMPORAL.replace('--db-filename', '--other'), /has no `server start-dev`/],
-  ['hangs', '#!/bin/sh\nwhile :; do :; done\n', /no answer within 5 s/],
+  ['hangs', '#!/bin/sh\nwhile :; do :; done\n', /timeout after 5 s/],
 ])(
   'a `temporal` on PATH that %s is passed over with one line, for the copy in the cache',
   async (name, script, line) => {
     const { cached, lines, options } = machine(name.replaceAll(' ', '-'), { temporal: script });
     putProgram(cached, TEMPORAL);
-    expect(await findTemporal(options)).toEqual({ path: cached, how: 'cache' });
+    expect(await findTemporal(options)).toEqual({ path: cached, kind: 'cache' });
     expect(lines).toEqual([expect.stringMatching(line)]);
   },
 );
@@ -84,28 +84,28 @@ test('without a network to download from, it is built with Go, kept in the cache
   // A start that was killed in the middle.
   mkdirSync(join(cacheDir, 'temporal-cli-1.5.1', 'new-4194999'), { recursive: true });
   const env = { ...options.env, GOOS: 'plan9' };
-  expect(await findTemporal({ ...options, env })).toEqual({ path: cached, how: 'build' });
+  expect(await findTemporal({ ...options, env })).toEqual({ path: cached, kind: 'build' });
   expect(lines).toEqual([
-    expect.stringContaining('on PATH: not there'),
-    expect.stringContaining('is not there yet'),
+    expect.stringContaining('on PATH: not found'),
+    expect.stringContaining(`${cached} not found`),
     expect.stringContaining('downloading the CLI 1.5.1'),
     expect.stringMatching(/the SDK's download: failed/),
-    expect.stringMatching(/built from its Go module .*4 to 8 minutes/),
+    expect.stringMatching(/building it from its Go module .*4 to 8 minutes/),
   ]);
   expect(readdirSync(dirname(cached)).sort()).toEqual(['build.log', 'download.log', 'temporal']);
   expect(readFileSync(join(dirname(cached), 'build.log'), 'utf8')).toBe('compiling\n');
-  expect(await findTemporal(options)).toEqual({ path: cached, how: 'cache' });
+  expect(await findTemporal(options)).toEqual({ path: cached, kind: 'cache' });
 });
 
-test('when no way works, the error names all five and what each of them said', async () => {
+test('when no source works, the error lists all five with their failures', async () => {
   const go = '#!/bin/sh\necho "dial tcp: lookup proxy: no such host" >&2; exit 1\n';
   const { cached, options } = machine('none', { go });
   const error = await findTemporal(options).catch((thrown: Error) => thrown);
   const { message } = error as Error;
   for (const part of [
     /1\. TEMPORAL_ADDRESS: not set/,
-    /2\. `temporal` on PATH: not there/,
-    /3\. the copy in the cache folder: .* is not there yet/,
+    /2\. `temporal` on PATH: not found/,
+    /3\. the copy in the cache folder: .* not found/,
     /4\. the SDK's download: failed/,
     /5\. a build with Go: .*no such host/,
   ]) {
@@ -121,27 +121,27 @@ test('a build that fails shows the end of its log and leaves no half file', asyn
   expect(readdirSync(dirname(cached)).sort()).toEqual(['build.log', 'download.log']);
 });
 
-test('ways are tried in order, each failure is one line, and none is tried after the one that works', async () => {
+test('sources are tried in order, each failure is one line, and none is tried after the one that works', async () => {
   const tried: string[] = [];
   const lines: string[] = [];
-  const way = (how: Way['how'], result: string | Error): Way => ({
-    how,
-    name: how,
+  const source = (kind: TemporalSource['kind'], result: string | Error): TemporalSource => ({
+    kind,
+    name: kind,
     find() {
-      tried.push(how);
+      tried.push(kind);
       return typeof result === 'string' ? Promise.resolve(result) : Promise.reject(result);
     },
   });
-  const ways = [
-    way('path', new Error('a\nsecond line')),
-    way('cache', new Error('b')),
-    way('download', '/found'),
-    way('build', '/never'),
+  const sources = [
+    source('path', new Error('a\nsecond line')),
+    source('cache', new Error('b')),
+    source('download', '/found'),
+    source('build', '/never'),
   ];
   const report = (line: string): void => void lines.push(line);
-  expect(await findTemporal({ env: {}, cacheDir: folder, report, ways })).toEqual({
+  expect(await findTemporal({ env: {}, cacheDir: folder, report, sources })).toEqual({
     path: '/found',
-    how: 'download',
+    kind: 'download',
   });
   expect(tried).toEqual(['path', 'cache', 'download']);
   expect(lines).toEqual(['Temporal: path: a', 'Temporal: cache: b']);

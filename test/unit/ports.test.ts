@@ -25,7 +25,7 @@ test('a port that was taken after the first check is a start error with what to 
   const failed = listen(express(), { name: 'FLTR_WORKER_PORT', host, port });
   await expect(failed).rejects.toThrow(StartError);
   await expect(failed).rejects.toThrow(
-    `Port ${port} on ${host} is already in use. Set FLTR_WORKER_PORT to a free one, or stop what uses it.`,
+    `Port ${port} on ${host} is already in use. Set FLTR_WORKER_PORT to a free port, or stop the program that uses it.`,
   );
 });
 
