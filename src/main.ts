@@ -31,15 +31,15 @@ import { createLog } from './observability/log.ts';
 import { packageVersion } from './package-root.ts';
 import { describeNode } from './runtime.ts';
 
-/** Starts a role and stays until a signal: the first one stops everything in order, a second one at once. */
+/** Runs a role until a signal: the first one stops everything in order, a second one immediately. */
 async function serve(role: Role): Promise<void> {
   const config = readConfig();
   const log = createLog(config.LOG_LEVEL);
   const report = (line: string) => console.error(line);
   for (const name of unknownSettings())
-    report(`${name} is no setting of fltr-webhooks: see \`fltr-webhooks config\`.`);
-  const aboutNode = describeNode(process.versions.node);
-  if (aboutNode !== null) report(aboutNode);
+    report(`${name} is not a setting of fltr-webhooks. See \`fltr-webhooks config\`.`);
+  const nodeNotice = describeNode(process.versions.node);
+  if (nodeNotice !== null) report(nodeNotice);
   let app: App | null = null;
   let stopping: Promise<void> | null = null;
   const stop = async (code: number): Promise<void> => {
@@ -56,17 +56,17 @@ async function serve(role: Role): Promise<void> {
       app?.kill();
       process.exit(signal === 'SIGINT' ? 130 : 143);
     }
-    report(`${signal}: stopping (a second one stops at once) …`);
+    report(`${signal}: stopping (send it again to stop immediately) …`);
     stopping = stop(0);
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   const onFatal = (error: Error): void => {
-    log.fatal({ err: error }, 'the service cannot go on');
+    log.fatal({ err: error }, 'the service cannot continue');
     stopping ??= stop(1);
   };
 
-  // Only here: Temporal's libraries take a second to load, which no other command needs.
+  // Loaded here because it takes a second, and no other command needs it.
   const { startApp } = await import('./app.ts');
   app = await startApp({ config, role, log, report, onFatal });
   const { apiUrl, databaseUrl } = app;
@@ -79,14 +79,14 @@ async function serve(role: Role): Promise<void> {
   }
 }
 
-/** The configured database, or the one that a running `up` keeps in the data folder. */
+/** Uses the configured database, otherwise that of the service running from the data folder. */
 const withDatabase: WithDatabase = async (run) => {
   const config = readConfig();
   const { DATABASE_URL, FLTR_DATA_DIR } = config;
   const databaseUrl = DATABASE_URL ?? (await readServiceFile(FLTR_DATA_DIR))?.databaseUrl;
   if (databaseUrl === undefined) {
     throw wrongUse(
-      `No database: set DATABASE_URL, or start the service (\`npm start\`) in the folder that holds ${FLTR_DATA_DIR}.`,
+      `No database found. Set DATABASE_URL, or start the service (\`npm start\`) in the folder that contains ${FLTR_DATA_DIR}.`,
     );
   }
   const pool = createPool({ databaseUrl, maxConnections: 2, onError: () => undefined });
@@ -99,26 +99,26 @@ const withDatabase: WithDatabase = async (run) => {
 };
 
 const program = new Command('fltr-webhooks')
-  .description('Sends webhooks; every delivery is a Temporal workflow. Without a command: up.')
+  .description('Sends webhooks; every delivery is a Temporal workflow. Without a command, runs `up`.')
   .version(packageVersion)
   .addHelpText('after', exitCodesHelp)
-  // Before the commands are made, which take it over.
+  // Set before the commands are created, which inherit it.
   .exitOverride();
 program
   .command('up')
-  .description('the whole service; starts PostgreSQL and Temporal too where none is configured')
+  .description('run the whole service; starts PostgreSQL and Temporal if none is configured')
   .action(() => serve('up'));
 program
   .command('api')
-  .description('the API alone')
+  .description('run only the API and the dashboard')
   .action(() => serve('api'));
 program
   .command('worker')
-  .description('a worker alone')
+  .description('run only a worker')
   .action(() => serve('worker'));
 program
   .command('migrate')
-  .description('bring the database up to date')
+  .description('migrate the database to the current schema')
   .action(() =>
     withDatabase(async (pool) => {
       const applied = await migrate(pool);
@@ -127,7 +127,7 @@ program
   );
 program
   .command('config')
-  .description('every setting: name, default, meaning')
+  .description('list all settings with default and meaning')
   .action(() => {
     readConfig();
     console.log(
@@ -154,29 +154,29 @@ addVerifyCommand(program);
 addCompletionCommand(program);
 program
   .command('demo')
-  .description('start everything in a temporary folder and watch seven events being delivered')
+  .description('run the service in a temporary folder and deliver seven events to three test receivers')
   .action(async () => {
     process.exitCode = await runDemo(import.meta.filename);
   });
 
-/** Runs a command. Returns the exit code of one that failed; null: it is done, or serves on. */
+/** Runs a command. Returns the exit code if it failed; null if it succeeded or keeps serving. */
 export async function runCommand(args: readonly string[]): Promise<number | null> {
   try {
-    // Not as commander's default command: that one would take a mistyped command for its argument.
+    // Not commander's default command: that would take a mistyped command for an argument.
     await program.parseAsync(args.length === 0 ? ['up'] : args, { from: 'user' });
     return null;
   } catch (error) {
-    // Commander has said it.
+    // Commander has already printed it.
     if (error instanceof CommanderError) return exitCodeOf(error);
-    // A fault that a person can fix says so in its message; a stack shows a fault of ours.
-    const isSaid = error instanceof StartError || error instanceof FltrWebhooksError;
-    const isOurs = !(error instanceof Error) || (error.constructor !== Error && !isSaid);
-    console.error(describeDatabaseFault(error) ?? (isOurs ? error : printableLines(error.message)));
+    // Expected errors explain themselves in their message; a stack is printed for bugs.
+    const isExpected = error instanceof StartError || error instanceof FltrWebhooksError;
+    const isBug = !(error instanceof Error) || (error.constructor !== Error && !isExpected);
+    console.error(describeDatabaseFault(error) ?? (isBug ? error : printableLines(error.message)));
     return exitCodeOf(error);
   }
 }
 
-// Imported by tests, it runs nothing; npm starts it by a symbolic link.
+// Not when imported by tests. npm runs it through a symbolic link.
 if (realpathSync(process.argv[1] ?? '.') === import.meta.filename) {
   const code = await runCommand(process.argv.slice(2));
   if (code !== null) process.exit(code);

@@ -8,13 +8,13 @@ import { apiCommand, connect, print, type ApiOptions } from './api-command.ts';
 import { fields, percent, waitingText } from './text-output.ts';
 import { table } from './table.ts';
 
-/** What the API answers about the account as a whole: its keys, its last 24 hours, the service's settings. */
+/** `account-keys`, `stats` and `settings`: the API's resources that belong to the account as a whole. */
 export function addAccountCommands(program: Command): void {
   const keys = program
     .command('account-keys')
-    .description("the account's own API keys, by the API; `keys` is for operators");
+    .description("the account's API keys, through the API (operators use `keys`)");
   apiCommand(keys, 'list')
-    .description('all keys of the account, without the keys themselves')
+    .description('list the keys of the account; the keys themselves are not shown')
     .action(async (options: ApiOptions) => {
       const { client } = await connect(options);
       const all: Key[] = [];
@@ -22,29 +22,29 @@ export function addAccountCommands(program: Command): void {
       print(options, all, keyTable);
     });
   apiCommand(keys, 'create <name>')
-    .description('create a key for the account and print it, once')
-    .requiredOption('--scopes <list>', 'separated by commas: webhooks:read, webhooks:write, events:write')
+    .description('create a key for the account and print it; it is shown only once')
+    .requiredOption('--scopes <list>', 'comma-separated scopes: webhooks:read, webhooks:write, events:write')
     .action(async (name: string, options: ApiOptions & { scopes: string }) => {
       const scopes = options.scopes.split(',').map((scope) => scope.trim());
       const { client } = await connect(options);
-      const asked = { name, scopes } as z.input<typeof createKeySchema>;
-      print(options, await client.createKey(asked), ({ id, key }) => fields({ id, key }));
+      const request = { name, scopes } as z.input<typeof createKeySchema>;
+      print(options, await client.createKey(request), ({ id, key }) => fields({ id, key }));
     });
   apiCommand(keys, 'revoke <id>')
-    .description('revoke a key of the account, from this moment on')
+    .description('revoke a key of the account, effective immediately')
     .action(async (id: string, options: ApiOptions) => {
       const { client } = await connect(options);
       await client.revokeKey(id);
-      print(options, { revoked: id }, () => `${id} is revoked.`);
+      print(options, { revoked: id }, () => `Revoked ${id}.`);
     });
   apiCommand(program, 'stats')
-    .description('the last 24 hours of all webhooks')
+    .description('statistics of the last 24 hours for all webhooks')
     .action(async (options: ApiOptions) => {
       const { client } = await connect(options);
       print(options, await client.getStats(), statsTable);
     });
   apiCommand(program, 'settings')
-    .description('the limits and times that the service works with')
+    .description('the limits and times of the service')
     .action(async (options: ApiOptions) => {
       const { client } = await connect(options);
       print(options, await client.getSettings(), settingsText);
@@ -66,7 +66,7 @@ function keyTable(keys: readonly Key[]): string {
 }
 
 function statsTable({ data }: Stats): string {
-  if (data.length === 0) return 'There are no webhooks.';
+  if (data.length === 0) return 'No webhooks.';
   return table(
     data.map(({ webhook_id, attempts, failed_attempts, delivered, failed, failure_rate, waiting }) => ({
       webhook: webhook_id,
@@ -86,6 +86,6 @@ function settingsText({ auto_disable: disable, ...settings }: Settings): string 
     ...others,
     retry_schedule_seconds: waits.join(', '),
     deliveries_per_hour: cap ?? 'no cap',
-    auto_disable: `above ${percent(disable.failure_rate)} of at least ${disable.min_deliveries}, judged every ${disable.every_seconds} s`,
+    auto_disable: `above ${percent(disable.failure_rate)} failures (minimum ${disable.min_deliveries} deliveries), checked every ${disable.every_seconds} s`,
   });
 }

@@ -9,14 +9,14 @@ import { digestOfKey, hintOfKey, newApiKey, scopes } from '../security/api-keys.
 import { notFound, wrongUse } from './exit-codes.ts';
 import { table } from './table.ts';
 
-/** Runs something with the database, and closes it. */
+/** Opens the database, runs a function, and closes it. */
 export type WithDatabase = (run: (pool: Pool, config: Config) => Promise<void>) => Promise<void>;
 
 export const actor = 'command line';
 
 /** `accounts create|list`, `keys create|list|revoke`. */
 export function addAdminCommands(program: Command, withDatabase: WithDatabase): void {
-  const accounts = program.command('accounts').description('tenants');
+  const accounts = program.command('accounts').description('manage accounts (tenants), in the database');
   accounts
     .command('create <name>')
     .description('create an account and print its id')
@@ -39,17 +39,17 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
       }),
     );
 
-  const keys = program.command('keys').description('API keys');
+  const keys = program.command('keys').description('manage API keys, in the database');
   keys
     .command('create')
-    .description('create an API key and print it, once')
-    .option('--account <id>', 'the account that the key is bound to')
-    .option('--service', 'a service key instead: publishes for any account')
+    .description('create an API key and print it; it is shown only once')
+    .option('--account <id>', 'the account that the key belongs to')
+    .option('--service', 'create a service key, which publishes for any account')
     .option(
       '--scopes <list>',
-      `separated by commas, of ${scopes.join(', ')}; default: all (a service key: events:write)`,
+      `comma-separated scopes: ${scopes.join(', ')} (default: all; for a service key events:write)`,
     )
-    .option('--name <name>', 'what it is for', 'unnamed')
+    .option('--name <name>', 'what the key is used for', 'unnamed')
     .action((options: { account?: string; service?: boolean; scopes?: string; name: string }) =>
       withDatabase(async (pool) => {
         const accountId = await accountOfKey(pool, options);
@@ -63,13 +63,13 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
           scopes: chosen,
         });
         await insertAuditRecord(pool, { accountId, actor, action: 'key.created', target: id });
-        console.error(`${id}: this is the only time that the key is shown.`);
+        console.error(`Created ${id}. The key is shown only once:`);
         console.log(key);
       }),
     );
   keys
     .command('list')
-    .description('list the keys, without the keys themselves')
+    .description('list all keys; the keys themselves are not shown')
     .action(() =>
       withDatabase(async (pool) => {
         const rows = await listApiKeys(pool);
@@ -87,17 +87,16 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
     );
   keys
     .command('revoke <id>')
-    .description('revoke a key, from this moment on')
+    .description('revoke a key, effective immediately')
     .action((id: string) =>
       withDatabase(async (pool) => {
-        if (!(await revokeApiKey(pool, id))) throw notFound(`There is no key ${id} that is valid.`);
+        if (!(await revokeApiKey(pool, id))) throw notFound(`No active key ${id}.`);
         await insertAuditRecord(pool, { accountId: null, actor, action: 'key.revoked', target: id });
-        console.log(`${id} is revoked.`);
+        console.log(`Revoked ${id}.`);
       }),
     );
 }
 
-/** @throws Error where it is not one line of visible text */
 function nameFor(name: string): string {
   const parsed = nameSchema.safeParse(name);
   if (!parsed.success)
@@ -110,13 +109,11 @@ async function accountOfKey(
   options: { account?: string; service?: boolean },
 ): Promise<string | null> {
   if (options.service) {
-    if (options.account !== undefined)
-      throw wrongUse('A service key belongs to no account: leave out --account.');
+    if (options.account !== undefined) throw wrongUse('--service and --account exclude each other.');
     return null;
   }
-  if (options.account === undefined) throw wrongUse('Name the account with --account, or use --service.');
-  if (!(await accountExists(pool, options.account)))
-    throw notFound(`There is no account ${options.account}.`);
+  if (options.account === undefined) throw wrongUse('Specify --account <id> or --service.');
+  if (!(await accountExists(pool, options.account))) throw notFound(`No account ${options.account}.`);
   return options.account;
 }
 
@@ -125,6 +122,6 @@ function scopesOf(list: string | undefined, isService: boolean): string[] {
     list?.split(',').map((scope) => scope.trim()) ?? (isService ? ['events:write'] : [...scopes]);
   const unknown = chosen.filter((scope) => !scopes.some((known) => known === scope));
   if (unknown.length > 0)
-    throw wrongUse(`No such scope: ${unknown.join(', ')}. The scopes are ${scopes.join(', ')}.`);
+    throw wrongUse(`Unknown scope: ${unknown.join(', ')}. Scopes: ${scopes.join(', ')}.`);
   return chosen;
 }

@@ -2,45 +2,46 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { FltrWebhooks } from '../client/fltr-webhooks.ts';
+import { indentJson } from '../client/raw-json.ts';
 import { readConfig } from '../config.ts';
 import { notAllowed, wrongUse } from './exit-codes.ts';
 import { printableJson, printableLines } from './printable.ts';
 import { readServiceFile } from './service-file.ts';
 
 export type ApiOptions = { apiUrl?: string; key?: string; json?: boolean };
-type Connected = { client: FltrWebhooks; url: string };
+type Connection = { client: FltrWebhooks; url: string };
 
-/** A command that calls the API of a service that runs: here, or elsewhere. */
+/** Adds a command that calls the API of a running service, with the options for its address and key. */
 export function apiCommand(parent: Command, nameAndArguments: string): Command {
   return parent
     .command(nameAndArguments)
-    .option('--api-url <url>', 'address of the service (FLTR_API_URL); left out: the one that runs here')
     .option(
-      '--key <key>',
-      'API key (FLTR_API_KEY); left out: the development key, where the service runs here',
+      '--api-url <url>',
+      'address of the service (FLTR_API_URL; default: the service running from this data folder)',
     )
-    .option('--json', 'print what the API answered, for programs');
+    .option('--key <key>', 'API key (FLTR_API_KEY; default: the development key, on this machine)')
+    .option('--json', 'print the API response as JSON');
 }
 
-/** The service that options or settings name, else the one whose data folder is here. @throws Error */
-export async function connect(options: ApiOptions): Promise<Connected> {
+/** Connects to the service of the options or settings, otherwise to the one running from the data folder. @throws Error */
+export async function connect(options: ApiOptions): Promise<Connection> {
   const { FLTR_API_URL, FLTR_API_KEY, FLTR_DATA_DIR, FLTR_DEV_KEY } = readConfig();
   const url = options.apiUrl ?? FLTR_API_URL ?? (await readServiceFile(FLTR_DATA_DIR))?.apiUrl;
   if (url === undefined) {
     throw wrongUse(
-      `No service: name one with --api-url or FLTR_API_URL, or start one (\`npm start\`) in the folder that holds ${FLTR_DATA_DIR}.`,
+      `No service found. Set --api-url or FLTR_API_URL, or start the service (\`npm start\`) in the folder that contains ${FLTR_DATA_DIR}.`,
     );
   }
-  if (!URL.canParse(url)) throw wrongUse(`${url} is no URL: write it like http://localhost:3000.`);
-  const isElsewhere = (options.apiUrl ?? FLTR_API_URL) !== undefined && !isThisMachine(url);
+  if (!URL.canParse(url)) throw wrongUse(`${url} is not a URL such as http://localhost:3000.`);
+  const isRemote = (options.apiUrl ?? FLTR_API_URL) !== undefined && !isThisMachine(url);
   const apiKey =
     options.key ??
     FLTR_API_KEY ??
-    (isElsewhere ? undefined : (FLTR_DEV_KEY ?? (await keptKey(FLTR_DATA_DIR))));
+    (isRemote ? undefined : (FLTR_DEV_KEY ?? (await readDevelopmentKey(FLTR_DATA_DIR))));
   if (apiKey === undefined) {
-    const why = isElsewhere ? ` The development key is sent to this machine only, not to ${url}.` : '';
+    const why = isRemote ? ` The development key is only sent to this machine, not to ${url}.` : '';
     throw notAllowed(
-      `No API key: give one with --key or FLTR_API_KEY. \`fltr-webhooks keys create\` makes one.${why}`,
+      `No API key. Set --key or FLTR_API_KEY; \`fltr-webhooks keys create\` creates a key.${why}`,
     );
   }
   return { client: new FltrWebhooks({ url, apiKey }), url };
@@ -50,7 +51,7 @@ function isThisMachine(url: string): boolean {
   return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname);
 }
 
-async function keptKey(dataDir: string): Promise<string | undefined> {
+async function readDevelopmentKey(dataDir: string): Promise<string | undefined> {
   try {
     return (await readFile(join(dataDir, 'dev-key'), 'utf8')).trim();
   } catch {
@@ -58,11 +59,11 @@ async function keptKey(dataDir: string): Promise<string | undefined> {
   }
 }
 
-/** A command about one thing, which is one call: what the API answers is printed. */
-export function callFor<T>(
+/** Sets the action of a command with an id: one API call, whose response is printed. */
+export function callAndPrint<T>(
   command: Command,
   call: (client: FltrWebhooks, id: string) => Promise<T>,
-  describe: (answer: T) => string,
+  describe: (response: T) => string,
 ): void {
   command.action(async (id: string, options: ApiOptions) => {
     const { client } = await connect(options);
@@ -70,17 +71,17 @@ export function callFor<T>(
   });
 }
 
-/** What the API answered as JSON, or what `describe` makes of it for people. */
-export function print<T>({ json }: ApiOptions, answer: T, describe: (answer: T) => string): void {
-  const text = json ? printableJson(answer, 2) : printableLines(describe(answer));
+/** Prints a response as JSON or as text. */
+export function print<T>({ json }: ApiOptions, response: T, describe: (response: T) => string): void {
+  const text = json ? indentJson(printableJson(response)) : printableLines(describe(response));
   if (text !== '') console.log(text);
 }
 
-/** A file's text, or standard input's for `-`. @throws Error */
+/** Reads a file, or standard input for `-`. @throws Error */
 export async function readText(path: string): Promise<Buffer> {
   if (path !== '-') {
     return readFile(path).catch((error: unknown) => {
-      throw wrongUse(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      throw wrongUse(`Cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
     });
   }
   const chunks: Buffer[] = [];

@@ -1,6 +1,6 @@
 import type { App } from '../app.ts';
 
-/** What a person needs after `npm start`: the addresses, the key, and a line to paste. */
+/** Printed after `npm start`: the addresses, the key, and a curl line to paste. */
 export function banner(app: App): string {
   const { apiUrl, databaseUrl, temporalAddress, temporalUiUrl, developmentKey, signInUrl } = app;
   const lines = [
@@ -13,12 +13,12 @@ export function banner(app: App): string {
     `  PostgreSQL   ${databaseUrl}`,
     `  Temporal     ${temporalAddress} (gRPC)`,
     `  Web UI       ${temporalUiUrl ?? '(TEMPORAL_UI_URL is not set)'}`,
-    `  API key      ${developmentKey ?? '(made by: fltr-webhooks keys create)'}`,
+    `  API key      ${developmentKey ?? '(create one with: fltr-webhooks keys create)'}`,
   ];
   if (apiUrl !== null && developmentKey !== null) {
     lines.push(
       '',
-      'Create a webhook, with your receiver on port 5000:',
+      'Create a webhook for a receiver on port 5000:',
       '',
       `curl -X POST ${apiUrl}/v1/webhooks \\`,
       `  -H "Authorization: Bearer ${developmentKey}" \\`,

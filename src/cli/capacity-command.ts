@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { capacityFaults, planCapacity, type CapacityPlan } from './capacity-estimate.ts';
+import { capacityFaults, estimateCapacity, type CapacityEstimate } from './capacity-estimate.ts';
 import { capacityCosts } from './capacity-costs.ts';
 import type { CapacityInput } from './capacity-load.ts';
 import { wrongUse } from './exit-codes.ts';
@@ -15,18 +15,18 @@ type Options = {
   json?: boolean;
 };
 
-/** `capacity`: what a load takes of each part, and what gives way first. It needs neither settings nor a database. */
+/** `capacity`: needs neither settings nor a database. */
 export function addCapacityCommand(program: Command): void {
   program
     .command('capacity')
-    .description('estimate what a load takes of each part, and what gives way first')
-    .requiredOption('--events-per-second <number>', 'events a second, on average')
-    .option('--fanout <number>', 'webhooks that match an event, on average', '1')
-    .option('--failing <percent>', 'deliveries whose attempts all fail', '1')
-    .option('--retention-days <days>', 'how long the log is kept', '90')
-    .option('--event-bytes <bytes>', "an event's body, on average", '500')
-    .option('--processes <number>', 'processes of the service; left out: as many as it takes')
-    .option('--json', 'for programs')
+    .description('estimate the resources that a load needs, and which limit it reaches first')
+    .requiredOption('--events-per-second <number>', 'average events per second')
+    .option('--fanout <number>', 'average number of webhooks per event', '1')
+    .option('--failing <percent>', 'percentage of deliveries whose attempts all fail', '1')
+    .option('--retention-days <days>', 'how long deliveries are kept', '90')
+    .option('--event-bytes <bytes>', 'average size of an event', '500')
+    .option('--processes <number>', 'number of service processes (default: as many as needed)')
+    .option('--json', 'print JSON')
     .action((options: Options) => {
       const input: CapacityInput = {
         eventsPerSecond: toNumber(options.eventsPerSecond),
@@ -38,74 +38,74 @@ export function addCapacityCommand(program: Command): void {
       };
       const faults = capacityFaults(input);
       if (faults.length > 0) throw wrongUse(faults.map((fault) => `${fault}.`).join('\n'));
-      const plan = planCapacity(input);
-      console.log(options.json ? JSON.stringify({ input, plan }, null, 2) : describe(input, plan));
+      const estimate = estimateCapacity(input);
+      console.log(options.json ? JSON.stringify({ input, estimate }, null, 2) : describe(input, estimate));
     });
 }
 
-/** NaN for what is no number, an empty text among it: no range takes it. */
+/** NaN for an empty string too, which fails every range check. */
 function toNumber(text: string): number {
   return text.trim() === '' ? Number.NaN : Number(text);
 }
 
 const digits = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
-const say = (value: number): string => digits.format(value);
+const format = (value: number): string => digits.format(value);
 
-function describe(input: CapacityInput, plan: CapacityPlan): string {
-  const { cores, gibPerDay, gibKept, transactionsPerSecond, limits } = plan;
-  const row = (part: string, takes: string, note = '') => ({ part, takes, note });
-  const isTooFew = input.processes !== null && plan.processesNeeded > input.processes;
+function describe(input: CapacityInput, estimate: CapacityEstimate): string {
+  const { cores, gibPerDay, gibKept, transactionsPerSecond, limits } = estimate;
+  const row = (part: string, needs: string, note = '') => ({ part, needs, note });
+  const isTooFew = input.processes !== null && estimate.processesNeeded > input.processes;
   const rows = [
-    row('deliveries', `${say(plan.deliveriesPerSecond)} /s`),
-    row('requests to receivers', `${say(plan.attemptsPerSecond)} /s`, 'with retries'),
+    row('deliveries', `${format(estimate.deliveriesPerSecond)} /s`),
+    row('requests to receivers', `${format(estimate.attemptsPerSecond)} /s`, 'with retries'),
     row(
       'workflow starts',
-      `${say(plan.workflowStartsPerSecond)} /s`,
-      `first attempts: ${say(plan.deliveriesPerWorkflow)} a workflow`,
+      `${format(estimate.workflowStartsPerSecond)} /s`,
+      `first attempts per workflow: ${format(estimate.deliveriesPerWorkflow)}`,
     ),
-    row('workflows that wait for a retry', say(plan.waitingWorkflows)),
+    row('workflows waiting for a retry', format(estimate.waitingWorkflows)),
     row(
       'history shards',
-      say(plan.historyShards),
-      `${say(plan.historyWritesPerSecond)} writes a second; never to be changed later`,
+      format(estimate.historyShards),
+      `${format(estimate.historyWritesPerSecond)} writes/s; cannot be changed later`,
     ),
     row(
-      'processes of the service',
-      say(plan.processesNeeded),
-      isTooFew ? `${input.processes} are too few` : `${say(cores.node)} cores in use`,
+      'service processes',
+      format(estimate.processesNeeded),
+      isTooFew ? `${input.processes} are not enough` : `${format(cores.node)} cores used`,
     ),
-    row("Temporal's cores", say(cores.temporal)),
-    row("PostgreSQL's cores", say(cores.postgresql), 'the service and Temporal together'),
+    row("Temporal's cores", format(cores.temporal)),
+    row("PostgreSQL's cores", format(cores.postgresql), 'for the service and Temporal'),
     row(
       "the service's database",
-      `${say(gibPerDay.ours)} GiB a day`,
-      `${say(transactionsPerSecond.ours)} transactions/s; ${say(gibKept.ours)} GiB after ${say(input.retentionDays)} days`,
+      `${format(gibPerDay.ours)} GiB/day`,
+      `${format(transactionsPerSecond.ours)} transactions/s; ${format(gibKept.ours)} GiB after ${format(input.retentionDays)} days`,
     ),
     row(
       "Temporal's databases",
-      `${say(gibPerDay.temporal)} GiB a day`,
-      `${say(transactionsPerSecond.temporal)} transactions/s; ${say(gibKept.temporal)} GiB after ${capacityCosts.temporalRetentionDays} days`,
+      `${format(gibPerDay.temporal)} GiB/day`,
+      `${format(transactionsPerSecond.temporal)} transactions/s; ${format(gibKept.temporal)} GiB after ${capacityCosts.temporalRetentionDays} days`,
     ),
     row(
       'Temporal Cloud instead',
-      `${say(plan.actionsPerMonth / 1e6)} M actions a month`,
-      `${say(plan.actionsPerSecond)} actions/s; a new namespace takes ${capacityCosts.actionsPerSecondOfNamespace}`,
+      `${format(estimate.actionsPerMonth / 1e6)} M actions/month`,
+      `${format(estimate.actionsPerSecond)} actions/s; a new namespace allows ${capacityCosts.actionsPerSecondOfNamespace}`,
     ),
     row(
       'webhooks',
-      `${say(plan.webhooksNeeded)} or more`,
-      `each takes ${say(capacityCosts.attemptsPerWebhookAndHour)} requests an hour (FLTR_DELIVERIES_PER_HOUR)`,
+      `${format(estimate.webhooksNeeded)} or more`,
+      `each allows ${format(capacityCosts.attemptsPerWebhookAndHour)} requests per hour (FLTR_DELIVERIES_PER_HOUR)`,
     ),
   ];
-  const order = limits.map(({ what, givesWayAt, used, remedy }, index) => {
-    const at = givesWayAt === null ? 'not within reach' : `at ${say(givesWayAt)} events/s`;
-    return `${index + 1}. ${what}: ${at}, ${say(used * 100)} % in use.\n   ${remedy}`;
+  const order = limits.map(({ what, reachedAt, used, remedy }, index) => {
+    const at = reachedAt === null ? 'out of range' : `at ${format(reachedAt)} events/s`;
+    return `${index + 1}. ${what}: ${at}, ${format(used * 100)} % used.\n   ${remedy}`;
   });
   return [
-    `${say(input.eventsPerSecond)} events/s of ${say(input.eventBytes)} bytes, ${say(input.fanout)} webhooks each, ${say(input.failingPercent)} % of the deliveries failing:`,
+    `${format(input.eventsPerSecond)} events/s of ${format(input.eventBytes)} bytes, ${format(input.fanout)} webhooks each, ${format(input.failingPercent)} % of the deliveries failing:`,
     table(rows),
-    'What gives way, in this order, and what to do then:',
+    'Limits in the order in which they are reached, with the remedy:',
     order.join('\n'),
-    'An estimate on measured costs, on average and without peaks: good within a factor of two. See docs/scaling.md.',
+    'An estimate from measured costs, for average load without peaks, accurate within a factor of two. See docs/scaling.md.',
   ].join('\n\n');
 }

@@ -1,21 +1,20 @@
 import type { CapacityCosts, Parts } from './capacity-costs.ts';
 
 export type CapacityInput = {
-  /** Events a second, on average. */
+  /** On average. */
   eventsPerSecond: number;
   /** Webhooks that match an event, on average. */
   fanout: number;
   /** Percent of deliveries whose attempts all fail. */
   failingPercent: number;
-  /** Days that the log is kept: FLTR_RETENTION_DAYS. */
+  /** FLTR_RETENTION_DAYS. */
   retentionDays: number;
-  /** Bytes of an event's body. */
   eventBytes: number;
-  /** Processes of the service; null: as many as it takes. */
+  /** Service processes; null: as many as needed. */
   processes: number | null;
 };
 
-/** What a load takes of each part, on average; `ours` is the service's own database. */
+/** The average resources that a load needs; `ours` is the service's own database. */
 export type CapacityLoad = {
   deliveriesPerSecond: number;
   attemptsPerSecond: number;
@@ -38,8 +37,8 @@ const GIB = 2 ** 30;
 const DAY_SECONDS = 86_400;
 
 /**
- * The load with the processes that are given, or with as many as it takes. More processes start more workflows, each of
- * which carries less: so their number is found step by step.
+ * The load with a given number of processes, or with as many as needed. More processes start more and smaller groups,
+ * which cost more, so the number is found by iteration.
  */
 export function loadOf(input: CapacityInput, costs: CapacityCosts): CapacityLoad {
   if (input.processes !== null) return loadWith(input, input.processes, costs);
@@ -58,12 +57,12 @@ function loadWith(input: CapacityInput, processes: number, costs: CapacityCosts)
   const deliveries = eventsPerSecond * input.fanout;
   const failing = (deliveries * input.failingPercent) / 100;
   const retries = failing * waitsSeconds.length;
-  // As many starts as the processes make one by one; beyond, groups form, up to their size in a burst.
+  // Up to `startsPerProcess`, each delivery has its own workflow. Beyond, groups form, up to `burstGroup`.
   const groups = Math.min(deliveries, Math.max(processes * costs.startsPerProcess, deliveries / burstGroup));
   const perGroup = deliveries / groups;
-  // Of a group, what fails goes on in a workflow of its own; a delivery that was alone has one.
-  const handedOver = failing * (1 - 1 / perGroup);
-  const starts = groups + handedOver;
+  // A delivery that fails in a group continues in its own workflow.
+  const continued = failing * (1 - 1 / perGroup);
+  const starts = groups + continued;
 
   const cores = partsOf((part) => {
     const { each, perWorkflow } = shareOf(part, costs);
@@ -74,10 +73,10 @@ function loadWith(input: CapacityInput, processes: number, costs: CapacityCosts)
     return cpuMs / 1000;
   });
   const attempts = deliveries + retries;
-  const underWay = (attempts * costs.answerSeconds) / costs.attemptsUnderWayPerProcess;
+  const concurrent = (attempts * costs.responseSeconds) / costs.concurrentAttemptsPerProcess;
   const processesNeeded = Math.max(
     1,
-    ceil(Math.max(cores.node / costs.coresPerProcess, underWay) / utilization),
+    ceil(Math.max(cores.node / costs.coresPerProcess, concurrent) / utilization),
   );
 
   const writes = starts * costs.writesPerWorkflow + retries * costs.writesPerRetry;
@@ -93,7 +92,7 @@ function loadWith(input: CapacityInput, processes: number, costs: CapacityCosts)
   const gib = (bytesPerSecond: number, days: number) => (bytesPerSecond * DAY_SECONDS * days) / GIB;
   const actionsPerSecond =
     groups * costs.actionsPerWorkflow +
-    handedOver * costs.actionsPerHandOver +
+    continued * costs.actionsPerContinued +
     retries * costs.actionsPerRetry;
   return {
     deliveriesPerSecond: deliveries,
@@ -126,7 +125,7 @@ function loadWith(input: CapacityInput, processes: number, costs: CapacityCosts)
   };
 }
 
-/** The two measured ends of a line: a delivery alone in its workflow, and one of a burst. */
+/** Interpolates between the two measured points: a delivery with its own workflow, and one in a burst. */
 function shareOf(part: keyof Parts, { cpuMsAlone, cpuMsInBurst, burstGroup }: CapacityCosts) {
   const perWorkflow = (cpuMsAlone[part] - cpuMsInBurst[part]) / (1 - 1 / burstGroup);
   return { perWorkflow, each: cpuMsAlone[part] - perWorkflow };
@@ -136,7 +135,7 @@ function partsOf(of: (part: keyof Parts) => number): Parts {
   return { node: of('node'), temporal: of('temporal'), postgresql: of('postgresql') };
 }
 
-/** Rounded up, but not for what is over by a rounding of floating point. */
+/** Rounds up, but ignores floating-point error. */
 function ceil(value: number): number {
   return Math.ceil(value - 1e-9);
 }

@@ -6,7 +6,7 @@ import {
   type TimelineEntry,
 } from '../contracts/delivery.ts';
 import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
-import { apiCommand, callFor, connect, print, type ApiOptions } from './api-command.ts';
+import { apiCommand, callAndPrint, connect, print, type ApiOptions } from './api-command.ts';
 import { deliveryTable, fields, pageText } from './text-output.ts';
 import { printable } from './printable.ts';
 import { attemptText } from './webhook-commands.ts';
@@ -20,16 +20,15 @@ export type Filters = {
   until?: string;
 };
 
-/** The filters of the log, as options. */
 export function addFilters(command: Command): Command {
   return command
-    .option('--webhook <id>', 'of one webhook')
-    .option('--event <type>', 'of one type')
-    .addOption(new Option('--status <status>', 'of one status').choices(deliveryStatuses))
-    .option('--code <code>', "the last answer's: 404, or a class such as 5xx");
+    .option('--webhook <id>', 'only this webhook')
+    .option('--event <type>', 'only this event type')
+    .addOption(new Option('--status <status>', 'only this status').choices(deliveryStatuses))
+    .option('--code <code>', 'only this status code of the last response: 404, or a class such as 5xx');
 }
 
-/** What is wrong in them is said by the API. */
+/** The API validates the values. */
 export function toQuery({ webhook, event, status, code, since, until }: Filters): DeliveryQuery {
   const query = { webhook_id: webhook, event, status, code, since, until };
   return Object.fromEntries(
@@ -37,15 +36,17 @@ export function toQuery({ webhook, event, status, code, since, until }: Filters)
   ) as DeliveryQuery;
 }
 
-/** `deliveries`: the log, and what can be done to one. */
+/** `deliveries`: the log, and actions on a delivery. */
 export function addDeliveryCommands(program: Command): void {
-  const deliveries = program.command('deliveries').description('the delivery log');
+  const deliveries = program
+    .command('deliveries')
+    .description('list, show, retry, cancel and reschedule deliveries');
   addFilters(apiCommand(deliveries, 'list'))
-    .description('the newest deliveries')
-    .option('--since <time>', 'accepted at or after it, like 2026-01-10T12:00:00Z')
-    .option('--until <time>', 'accepted before it')
-    .option('--limit <number>', 'at most so many, 1 to 100', '20')
-    .option('--cursor <cursor>', 'the next page')
+    .description('list deliveries, newest first')
+    .option('--since <time>', 'accepted at or after this time, such as 2026-01-10T12:00:00Z')
+    .option('--until <time>', 'accepted before this time')
+    .option('--limit <number>', 'number of deliveries, 1 to 100', '20')
+    .option('--cursor <cursor>', 'continue from this cursor')
     .action(async (options: ApiOptions & Filters & { limit: string; cursor?: string }) => {
       const { client } = await connect(options);
       const page = await client.listDeliveries({
@@ -55,32 +56,32 @@ export function addDeliveryCommands(program: Command): void {
       });
       print(options, page, pageText(deliveryTable));
     });
-  callFor(
-    apiCommand(deliveries, 'show <id>').description('one delivery: its attempts and its timeline'),
+  callAndPrint(
+    apiCommand(deliveries, 'show <id>').description('show a delivery with its attempts and timeline'),
     (client, id) => client.getDelivery(id),
     deliveryText,
   );
   apiCommand(deliveries, 'retry <id>')
-    .description('attempt it now; a failed one begins again')
-    .option('--force', 'also one that was delivered')
+    .description('attempt a delivery now; a failed one starts over')
+    .option('--force', 'resend even if it was delivered')
     .action(async (id: string, options: ApiOptions & { force?: boolean }) => {
       const { client } = await connect(options);
-      print(options, await client.retryDelivery(id, { force: options.force === true }), steered);
+      print(options, await client.retryDelivery(id, { force: options.force === true }), statusText);
     });
-  callFor(
-    apiCommand(deliveries, 'cancel <id>').description('cancel one that waits'),
+  callAndPrint(
+    apiCommand(deliveries, 'cancel <id>').description('cancel a waiting delivery'),
     (client, id) => client.cancelDelivery(id),
-    steered,
+    statusText,
   );
   apiCommand(deliveries, 'reschedule <id> <time>')
-    .description('choose another time for the next attempt, like 2026-01-10T12:00:00Z')
+    .description('change the time of the next attempt, such as 2026-01-10T12:00:00Z')
     .action(async (id: string, time: string, options: ApiOptions) => {
       const { client } = await connect(options);
-      print(options, await client.rescheduleDelivery(id, { next_attempt_at: time }), steered);
+      print(options, await client.rescheduleDelivery(id, { next_attempt_at: time }), statusText);
     });
 }
 
-const steered = ({ id, status, next_attempt_at }: DeliverySummary): string =>
+const statusText = ({ id, status, next_attempt_at }: DeliverySummary): string =>
   `${id} is ${status}${next_attempt_at === null ? '' : `, next attempt ${next_attempt_at}`}.`;
 
 function deliveryText(delivery: Delivery): string {

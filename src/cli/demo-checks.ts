@@ -2,8 +2,8 @@ import type { Delivery } from '../contracts/delivery.ts';
 import type { DemoRequest } from './demo-receiver.ts';
 
 export type DemoEvent = { id: string; event: string; timestamp: string; data: unknown };
-/** How each of a webhook's deliveries must end. */
-export type DemoPlan = {
+/** A webhook and the expected end of its deliveries. */
+export type DemoWebhook = {
   name: string;
   webhookId: string;
   status: 'delivered' | 'failed';
@@ -11,9 +11,9 @@ export type DemoPlan = {
   codes: readonly number[];
 };
 
-/** What is not as promised, in words; empty: everything is. */
+/** The differences between what was expected and what happened. */
 export function findFaults(
-  plans: readonly DemoPlan[],
+  webhooks: readonly DemoWebhook[],
   events: readonly DemoEvent[],
   deliveries: readonly Delivery[],
   requests: readonly DemoRequest[],
@@ -21,27 +21,27 @@ export function findFaults(
 ): string[] {
   const attemptIds = requests.map((request) => request.attemptId);
   return [
-    ...(deliveries.length === plans.length * events.length
+    ...(deliveries.length === webhooks.length * events.length
       ? []
-      : [`${deliveries.length} deliveries instead of ${plans.length * events.length}`]),
-    ...(new Set(attemptIds).size === attemptIds.length ? [] : ['X-FLTR-Delivery came twice']),
+      : [`${deliveries.length} deliveries instead of ${webhooks.length * events.length}`]),
+    ...(new Set(attemptIds).size === attemptIds.length ? [] : ['an X-FLTR-Delivery id was used twice']),
     ...events.flatMap((event) => faultsOfEvent(event, requests)),
-    ...plans.flatMap((plan) =>
+    ...webhooks.flatMap((webhook) =>
       events.flatMap((event) => {
         const delivery = deliveries.find(
-          (one) => one.webhook_id === plan.webhookId && one.event_id === event.id,
+          (one) => one.webhook_id === webhook.webhookId && one.event_id === event.id,
         );
-        const sent = requests.filter((one) => one.webhook === plan.name && one.eventId === event.id);
+        const sent = requests.filter((one) => one.webhook === webhook.name && one.eventId === event.id);
         const faults = delivery
-          ? faultsOfDelivery(plan, delivery, sent, scheduleSeconds)
+          ? faultsOfDelivery(webhook, delivery, sent, scheduleSeconds)
           : ['has no delivery'];
-        return faults.map((fault) => `${plan.name}, ${event.event}: ${fault}`);
+        return faults.map((fault) => `${webhook.name}, ${event.event}: ${fault}`);
       }),
     ),
   ];
 }
 
-/** Over all webhooks and attempts: the same bytes, the same id, and they say what was published. */
+/** All attempts to all webhooks must send the published event, with the same bytes and the same id. */
 function faultsOfEvent(event: DemoEvent, requests: readonly DemoRequest[]): string[] {
   const sent = requests.filter((request) => request.eventId === event.id);
   const expected = Buffer.from(
@@ -49,35 +49,35 @@ function faultsOfEvent(event: DemoEvent, requests: readonly DemoRequest[]): stri
   );
   const faults: string[] = [];
   if (!sent.every(({ body }) => body.equals(expected)))
-    faults.push('the body is not the same, or not what was published');
-  if (!sent.every(({ standardId }) => standardId === event.id)) faults.push('webhook-id is not its id');
+    faults.push('the body differs from the published event');
+  if (!sent.every(({ standardId }) => standardId === event.id)) faults.push('webhook-id is not the event id');
   return faults.map((fault) => `${event.event}: ${fault}`);
 }
 
 function faultsOfDelivery(
-  plan: DemoPlan,
+  webhook: DemoWebhook,
   delivery: Delivery,
   sent: readonly DemoRequest[],
   scheduleSeconds: readonly number[],
 ): string[] {
   const faults = sent.flatMap((request) => request.faults);
-  if (delivery.status !== plan.status) faults.push(`${delivery.status} instead of ${plan.status}`);
-  if (delivery.reason !== plan.reason)
-    faults.push(`reason ${delivery.reason ?? 'none'} instead of ${plan.reason ?? 'none'}`);
-  const codes = plan.codes.join(' ');
+  if (delivery.status !== webhook.status) faults.push(`${delivery.status} instead of ${webhook.status}`);
+  if (delivery.reason !== webhook.reason)
+    faults.push(`reason ${delivery.reason ?? 'none'} instead of ${webhook.reason ?? 'none'}`);
+  const codes = webhook.codes.join(' ');
   const sentCodes = sent.map((request) => request.statusCode).join(' ');
-  if (sentCodes !== codes) faults.push(`the receiver answered ${sentCodes || 'nothing'} instead of ${codes}`);
+  if (sentCodes !== codes) faults.push(`the receiver responded ${sentCodes || 'never'} instead of ${codes}`);
   const logged = delivery.attempts.map((attempt) => `${attempt.id} ${attempt.status_code}`).join();
   if (logged !== sent.map((request) => `${request.attemptId} ${request.statusCode}`).join())
-    faults.push('its log tells other attempts than the receiver saw');
+    faults.push('the logged attempts differ from those received');
   for (const [index, waitedMs] of waitsMs(sent).entries()) {
-    const leastMs = (scheduleSeconds[index] ?? 0) * 1000;
-    if (waitedMs < leastMs) faults.push(`waited ${Math.round(waitedMs)} ms instead of ${leastMs} ms or more`);
+    const minMs = (scheduleSeconds[index] ?? 0) * 1000;
+    if (waitedMs < minMs) faults.push(`waited ${Math.round(waitedMs)} ms instead of at least ${minMs} ms`);
   }
   return faults;
 }
 
-/** Milliseconds from each answer to the request after it. */
+/** Milliseconds from each response to the next request. */
 export function waitsMs(sent: readonly DemoRequest[]): number[] {
-  return sent.slice(1).map(({ arrivedAtMs }, index) => arrivedAtMs - (sent[index]?.answeredAtMs ?? 0));
+  return sent.slice(1).map(({ arrivedAtMs }, index) => arrivedAtMs - (sent[index]?.respondedAtMs ?? 0));
 }

@@ -15,7 +15,7 @@ export type DemoRequest = {
   standardId: string;
   body: Buffer;
   arrivedAtMs: number;
-  answeredAtMs: number;
+  respondedAtMs: number;
   statusCode: number;
   /** What is wrong with its signatures and headers; empty: verified. */
   faults: string[];
@@ -24,17 +24,17 @@ export type DemoRequest = {
 export type DemoReceiver = {
   origin: string;
   requests: DemoRequest[];
-  /** From now on `/name` verifies with this secret; `answer` decides the status of attempt `number` of an event. */
-  serve(name: string, secret: string, answer: (number: number) => number): void;
+  /** Serves `/name`: verifies with the secret and responds to attempt `number` of an event with `statusOf(number)`. */
+  serve(name: string, secret: string, statusOf: (number: number) => number): void;
   close(): Promise<void>;
 };
 
 const toleranceSeconds = 300;
 
-/** Takes requests on a free port of this machine, verifies each, and tells of each once it is answered. */
+/** A receiver on a free local port, which verifies each request and reports it after the response. */
 export async function startDemoReceiver(onRequest: (request: DemoRequest) => void): Promise<DemoReceiver> {
   const requests: DemoRequest[] = [];
-  const webhooks = new Map<string, { secret: string; answer: (number: number) => number }>();
+  const webhooks = new Map<string, { secret: string; statusOf: (number: number) => number }>();
   const server = createServer((request, response) => {
     const arrivedAtMs = performance.now();
     const chunks: Buffer[] = [];
@@ -61,8 +61,8 @@ export async function startDemoReceiver(onRequest: (request: DemoRequest) => voi
         standardId: headerOf(headers, 'webhook-id'),
         body,
         arrivedAtMs,
-        answeredAtMs: performance.now(),
-        statusCode: faults.length === 0 ? served.answer(number) : 401,
+        respondedAtMs: performance.now(),
+        statusCode: faults.length === 0 ? served.statusOf(number) : 401,
         faults,
       };
       requests.push(received);
@@ -75,7 +75,7 @@ export async function startDemoReceiver(onRequest: (request: DemoRequest) => voi
   return {
     origin: `http://localhost:${(server.address() as AddressInfo).port}`,
     requests,
-    serve: (name, secret, answer) => void webhooks.set(name, { secret, answer }),
+    serve: (name, secret, statusOf) => void webhooks.set(name, { secret, statusOf }),
     async close() {
       server.closeAllConnections();
       server.close();
@@ -84,7 +84,7 @@ export async function startDemoReceiver(onRequest: (request: DemoRequest) => voi
   };
 }
 
-/** As a receiver verifies who knows the documentation alone: not with the functions that signed. */
+/** Written from the documentation alone, without the functions that sign. */
 function verify(headers: IncomingHttpHeaders, body: Buffer, secret: string, event: string): string[] {
   const faults: string[] = [];
   const hex = createHmac('sha256', secret).update(body).digest('hex');
@@ -98,7 +98,7 @@ function verify(headers: IncomingHttpHeaders, body: Buffer, secret: string, even
   if (!signatures.some((signature) => isEqual(`v1,${base64}`, signature)))
     faults.push('webhook-signature is wrong');
   const ageSeconds = Math.abs(Date.now() / 1000 - Number(timestamp));
-  if (!(ageSeconds <= toleranceSeconds)) faults.push('webhook-timestamp is not of now');
+  if (!(ageSeconds <= toleranceSeconds)) faults.push('webhook-timestamp is not current');
 
   const expected = {
     'content-type': 'application/json',
@@ -111,9 +111,9 @@ function verify(headers: IncomingHttpHeaders, body: Buffer, secret: string, even
   return faults;
 }
 
-function isEqual(expected: string, given: string): boolean {
+function isEqual(expected: string, received: string): boolean {
   const a = Buffer.from(expected);
-  const b = Buffer.from(given);
+  const b = Buffer.from(received);
   return a.length === b.length && timingSafeEqual(a, b);
 }
 

@@ -11,7 +11,7 @@ import { choosePort } from '../embedded/free-port.ts';
 export type DemoService = {
   apiUrl: string;
   call<T>(method: string, path: string, body?: unknown): Promise<T>;
-  /** Ends it and removes its folder. Asked a second time, it ends at once. */
+  /** Stops the service and removes its folder. A second call stops it immediately. */
   stop(): Promise<void>;
 };
 
@@ -20,17 +20,17 @@ type Options = {
   mainPath: string;
   settings: Record<string, string>;
   signal: AbortSignal;
-  /** Takes each line in which the service says what takes so long. */
+  /** Called with each progress line of the start. */
   onProgress: (line: string) => void;
 };
 
 const startTimeoutMs = 40 * 60_000;
 const callTimeoutMs = 20_000;
 const stopTimeoutMs = 60_000;
-/** What would lead the demo away from its own folder, ports and servers. */
+/** Not inherited: the demo uses its own folder, ports and servers. */
 const settingNames = /^(FLTR_|TEMPORAL_|DATABASE_URL|PORT$|HOST$|LOG_LEVEL$)/;
 
-/** The whole product as a process of its own, in a folder of its own; answers at once, `ready` once it can be called. */
+/** Runs the service as a separate process in a temporary folder. Returns before it is `ready`. */
 export async function spawnDemoService(
   options: Options,
 ): Promise<{ service: DemoService; ready: Promise<void> }> {
@@ -50,7 +50,7 @@ export async function spawnDemoService(
       LOG_LEVEL: 'error',
     },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A process group of its own: Ctrl-C reaches the demo alone, which then stops the service, once.
+    // Own process group: Ctrl-C reaches only the demo, which then stops the service.
     detached: true,
   });
   let output: string[] = [];
@@ -74,7 +74,7 @@ export async function spawnDemoService(
       signal: AbortSignal.any([signal, AbortSignal.timeout(callTimeoutMs)]),
     });
     const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
+    if (!response.ok) throw new Error(`${method} ${path} returned ${response.status}: ${text}`);
     return JSON.parse(text) as T;
   };
 

@@ -3,36 +3,39 @@ import { styleText } from 'node:util';
 import type { Delivery, DeliverySummary } from '../contracts/delivery.ts';
 import { startDemoReceiver, type DemoReceiver, type DemoRequest } from './demo-receiver.ts';
 import { spawnDemoService, type DemoService } from './demo-service.ts';
-import { findFaults, type DemoEvent, type DemoPlan } from './demo-checks.ts';
+import { findFaults, type DemoEvent, type DemoWebhook } from './demo-checks.ts';
 import { table } from './table.ts';
 
 const scheduleSeconds = [1, 2, 3];
 const deliverTimeoutMs = 120_000;
 const pollMs = 200;
 
-type Receiving = Omit<DemoPlan, 'webhookId'> & { says: string; answer: (number: number) => number };
+type DemoBehavior = Omit<DemoWebhook, 'webhookId'> & {
+  description: string;
+  statusOf: (number: number) => number;
+};
 
-const receivings: readonly Receiving[] = [
+const behaviors: readonly DemoBehavior[] = [
   {
     name: 'healthy',
-    says: 'answers 200',
-    answer: () => 200,
+    description: 'returns 200',
+    statusOf: () => 200,
     status: 'delivered',
     reason: null,
     codes: [200],
   },
   {
     name: 'flaky',
-    says: 'answers 503 twice to each event, then 200',
-    answer: (number) => (number <= 2 ? 503 : 200),
+    description: 'returns 503 twice for each event, then 200',
+    statusOf: (number) => (number <= 2 ? 503 : 200),
     status: 'delivered',
     reason: null,
     codes: [503, 503, 200],
   },
   {
     name: 'gone',
-    says: 'answers 404',
-    answer: () => 404,
+    description: 'returns 404',
+    statusOf: () => 404,
     status: 'failed',
     reason: 'client_error',
     codes: [404],
@@ -40,8 +43,9 @@ const receivings: readonly Receiving[] = [
 ];
 
 /**
- * Starts the service in a temporary folder, sends every event type to three receivers and shows what happens.
- * Answers the exit code: 0 when everything was as promised, 1 when not, 130 or 143 after a signal.
+ * Starts the service in a temporary folder, sends every event type to three receivers and checks the deliveries.
+ *
+ * @returns the exit code: 0 if everything was as expected, 1 if not, 130 or 143 after a signal
  */
 export async function runDemo(mainPath: string): Promise<number> {
   const stopped = new AbortController();
@@ -49,18 +53,18 @@ export async function runDemo(mainPath: string): Promise<number> {
   let service: DemoService | undefined;
   let exitCode: number | undefined;
   const onSignal = (name: NodeJS.Signals): void => {
-    if (exitCode === undefined) print('gray', `${name}: cleaning up (a second one does so at once) …`);
+    if (exitCode === undefined) print('gray', `${name}: cleaning up (send it again to stop immediately) …`);
     else void service?.stop();
     exitCode = name === 'SIGINT' ? 130 : 143;
     stopped.abort();
   };
-  // Nobody reads any more: `npm run demo | head`.
-  const onUnread = (): void => {
+  // The reader is gone: `npm run demo | head`.
+  const onClosedOutput = (): void => {
     exitCode ??= 1;
     stopped.abort();
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
-  process.stdout.on('error', onUnread);
+  process.stdout.on('error', onClosedOutput);
   try {
     print('gray', 'Starting the service in a temporary folder …');
     const started = await spawnDemoService({
@@ -71,76 +75,92 @@ export async function runDemo(mainPath: string): Promise<number> {
     });
     ({ service } = started);
     await started.ready;
-    return await deliverAndJudge(service, signal);
+    return await deliverAndCheck(service, signal);
   } catch (error) {
     if (!signal.aborted) print('red', error instanceof Error ? error.message : String(error));
     return exitCode ?? 1;
   } finally {
     await service?.stop();
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onSignal);
-    process.stdout.off('error', onUnread);
+    process.stdout.off('error', onClosedOutput);
   }
 }
 
-async function deliverAndJudge(service: DemoService, signal: AbortSignal): Promise<number> {
+async function deliverAndCheck(service: DemoService, signal: AbortSignal): Promise<number> {
   const startedAtMs = performance.now();
-  const tell = (style: Style, what: string, webhook: string, event: string, text: string): void => {
+  const logLine = (style: Style, what: string, webhook: string, event: string, text: string): void => {
     const seconds = secondsBetween(startedAtMs, performance.now()).padStart(6);
     print(style, `${seconds} s  ${what.padEnd(9)}  ${webhook.padEnd(7)}  ${event.padEnd(26)}  ${text}`);
   };
   const receiver = await startDemoReceiver(({ webhook, event, number, statusCode, faults }) => {
-    const verified = faults.length === 0 ? 'both signatures verified' : faults.join(', ');
+    const verified = faults.length === 0 ? 'both signatures are valid' : faults.join(', ');
     const style = faults.length === 0 ? 'cyan' : 'red';
-    tell(style, 'attempt', webhook, event, `number ${number}, answered ${statusCode}, ${verified}`);
+    logLine(style, 'attempt', webhook, event, `attempt ${number}, returned ${statusCode}, ${verified}`);
   });
   try {
-    print('bold', `The service is ready at ${service.apiUrl}. Three webhooks, each for every event type:`);
-    const plans = await createWebhooks(service, receiver);
+    print(
+      'bold',
+      `The service is ready at ${service.apiUrl}. Three webhooks, each subscribed to all event types:`,
+    );
+    const webhooks = await createWebhooks(service, receiver);
     console.log(`Waits before each retry: ${scheduleSeconds.join(' s, ')} s.\n`);
 
-    const events = await publishExamples(service, ({ event, id }) => tell('blue', 'accepted', '', event, id));
-    const nameOf = new Map(plans.map(({ webhookId, name }) => [webhookId, name]));
-    const summaries = await followDeliveries(service, plans.length * events.length, signal, (row, link) => {
-      const name = nameOf.get(row.webhook_id) ?? row.webhook_id;
-      const attempts = `${row.attempt_count} ${row.attempt_count === 1 ? 'attempt' : 'attempts'}`;
-      if (link !== null) tell('gray', 'workflow', name, row.event, link);
-      else if (row.status === 'retrying')
-        tell('yellow', 'wait', name, row.event, `until ${row.next_attempt_at?.slice(11, 23) ?? '?'} UTC`);
-      else if (row.status === 'delivered') tell('green', 'delivered', name, row.event, `in ${attempts}`);
-      else tell('red', row.status, name, row.event, `${row.reason ?? 'unknown'}, after ${attempts}`);
-    });
+    const events = await publishExamples(service, ({ event, id }) =>
+      logLine('blue', 'accepted', '', event, id),
+    );
+    const nameOf = new Map(webhooks.map(({ webhookId, name }) => [webhookId, name]));
+    const summaries = await followDeliveries(
+      service,
+      webhooks.length * events.length,
+      signal,
+      (row, link) => {
+        const name = nameOf.get(row.webhook_id) ?? row.webhook_id;
+        const attempts = `${row.attempt_count} ${row.attempt_count === 1 ? 'attempt' : 'attempts'}`;
+        if (link !== null) logLine('gray', 'workflow', name, row.event, link);
+        else if (row.status === 'retrying')
+          logLine(
+            'yellow',
+            'wait',
+            name,
+            row.event,
+            `until ${row.next_attempt_at?.slice(11, 23) ?? '?'} UTC`,
+          );
+        else if (row.status === 'delivered') logLine('green', 'delivered', name, row.event, `in ${attempts}`);
+        else logLine('red', row.status, name, row.event, `${row.reason ?? 'unknown'}, after ${attempts}`);
+      },
+    );
 
     const deliveries: Delivery[] = [];
     for (const { id } of summaries) deliveries.push(await service.call('GET', `/v1/deliveries/${id}`));
-    console.log(`\n${report(plans, deliveries, receiver.requests, startedAtMs)}\n`);
-    const faults = findFaults(plans, events, deliveries, receiver.requests, scheduleSeconds);
-    for (const fault of faults) print('red', `NOT AS PROMISED  ${fault}`);
+    console.log(`\n${report(webhooks, deliveries, receiver.requests, startedAtMs)}\n`);
+    const faults = findFaults(webhooks, events, deliveries, receiver.requests, scheduleSeconds);
+    for (const fault of faults) print('red', `UNEXPECTED  ${fault}`);
     if (faults.length > 0) return 1;
     print(
       'green',
-      `As promised: ${deliveries.length} deliveries in ${receiver.requests.length} attempts, every one verified; ` +
-        'the same bytes in every attempt of an event; retries on time; none after a 404.',
+      `As expected: ${deliveries.length} deliveries in ${receiver.requests.length} attempts, all signatures valid, ` +
+        'the same bytes in all attempts of an event, retries on time, none after a 404.',
     );
-    print('gray', 'Stopping the service, its Web UI and its folder; `npm start` runs one that stays.');
+    print('gray', 'Stopping the service and removing its folder. `npm start` runs a permanent one.');
     return 0;
   } finally {
     await receiver.close();
   }
 }
 
-async function createWebhooks(service: DemoService, receiver: DemoReceiver): Promise<DemoPlan[]> {
-  const plans: DemoPlan[] = [];
-  for (const { says, answer, ...plan } of receivings) {
-    const body = { url: `${receiver.origin}/${plan.name}`, events: ['*'], description: says };
+async function createWebhooks(service: DemoService, receiver: DemoReceiver): Promise<DemoWebhook[]> {
+  const webhooks: DemoWebhook[] = [];
+  for (const { description, statusOf, ...webhook } of behaviors) {
+    const body = { url: `${receiver.origin}/${webhook.name}`, events: ['*'], description };
     const created = await service.call<{ webhook_id: string; secret: string }>('POST', '/v1/webhooks', body);
-    receiver.serve(plan.name, created.secret, answer);
-    plans.push({ ...plan, webhookId: created.webhook_id });
-    console.log(`  ${plan.name.padEnd(8)} ${created.webhook_id}  ${says}`);
+    receiver.serve(webhook.name, created.secret, statusOf);
+    webhooks.push({ ...webhook, webhookId: created.webhook_id });
+    console.log(`  ${webhook.name.padEnd(8)} ${created.webhook_id}  ${description}`);
   }
-  return plans;
+  return webhooks;
 }
 
-/** Every event type with its example, as `GET /v1/event-types` gives it. */
+/** Publishes the example of every event type. */
 async function publishExamples(
   service: DemoService,
   onAccepted: (event: DemoEvent) => void,
@@ -156,7 +176,7 @@ async function publishExamples(
   return events;
 }
 
-/** Reads the log until all deliveries have ended, and tells each change of it; of one delivery the Web UI's link too. */
+/** Polls the log until all deliveries have ended, and reports each change; for one delivery also the link to the Web UI. */
 async function followDeliveries(
   service: DemoService,
   count: number,
@@ -164,35 +184,35 @@ async function followDeliveries(
   onChange: (delivery: DeliverySummary, link: string | null) => void,
 ): Promise<DeliverySummary[]> {
   const deadline = Date.now() + deliverTimeoutMs;
-  const told = new Map<string, string>();
-  let isLinkTold = false;
+  const reported = new Map<string, string>();
+  let isLinkReported = false;
   for (;;) {
     const { data } = await service.call<{ data: DeliverySummary[] }>('GET', '/v1/deliveries?limit=100');
     for (const delivery of data.toReversed()) {
       const state = `${delivery.status} ${delivery.next_attempt_at}`;
-      if (delivery.status === 'pending' || told.get(delivery.id) === state) continue;
-      told.set(delivery.id, state);
+      if (delivery.status === 'pending' || reported.get(delivery.id) === state) continue;
+      reported.set(delivery.id, state);
       onChange(delivery, null);
-      if (isLinkTold || delivery.status !== 'retrying') continue;
+      if (isLinkReported || delivery.status !== 'retrying') continue;
       const { workflow } = await service.call<Delivery>('GET', `/v1/deliveries/${delivery.id}`);
       if (workflow.url !== null) onChange(delivery, workflow.url);
-      isLinkTold = true;
+      isLinkReported = true;
     }
     if (data.length >= count && data.every((delivery) => delivery.ended_at !== null))
       return data.toReversed();
     if (Date.now() > deadline)
-      throw new Error(`Not every delivery had ended after ${deliverTimeoutMs / 1000} s.`);
+      throw new Error(`Some deliveries have not ended after ${deliverTimeoutMs / 1000} s.`);
     await delay(pollMs, undefined, { signal });
   }
 }
 
 function report(
-  plans: readonly DemoPlan[],
+  webhooks: readonly DemoWebhook[],
   deliveries: readonly Delivery[],
   requests: readonly DemoRequest[],
   startedAtMs: number,
 ): string {
-  const rows = plans.flatMap(({ name, webhookId }) =>
+  const rows = webhooks.flatMap(({ name, webhookId }) =>
     deliveries
       .filter((delivery) => delivery.webhook_id === webhookId)
       .map((delivery) => {
@@ -220,7 +240,7 @@ function secondsBetween(startMs: number, endMs: number): string {
 
 type Style = 'bold' | 'gray' | 'red' | 'green' | 'yellow' | 'blue' | 'cyan';
 
-/** A line in colour where a person watches: on a terminal, unless NO_COLOR is set. */
+/** In color on a terminal, unless NO_COLOR is set. */
 function print(style: Style, line: string): void {
   console.log(styleText(style, line, { stream: process.stdout, validateStream: true }));
 }

@@ -4,7 +4,7 @@ import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { indentJson, JsonText } from '../client/raw-json.ts';
-import { apiCommand, callFor, connect, print, readText, type ApiOptions } from './api-command.ts';
+import { apiCommand, callAndPrint, connect, print, readText, type ApiOptions } from './api-command.ts';
 import { membersOf } from '../domain/json-text.ts';
 import { notFound, wrongUse } from './exit-codes.ts';
 import { deliveryLine, pageText } from './text-output.ts';
@@ -14,15 +14,15 @@ import { table } from './table.ts';
 
 type SendOptions = ApiOptions & { data: string; id?: string; timestamp?: string; account?: string };
 
-/** `events`, and `trigger`, which sends an example and tells what becomes of it. */
+/** `events`, and `trigger`, which publishes an example and waits for its deliveries. */
 export function addEventCommands(program: Command): void {
-  const events = program.command('events').description('what happened');
+  const events = program.command('events').description('publish, list and show events');
   apiCommand(events, 'send <type>')
     .description('publish an event')
-    .requiredOption('--data <json>', 'its data as JSON; @file reads a file, @- standard input')
-    .option('--id <id>', 'what receivers deduplicate on; left out: a new one')
-    .option('--timestamp <time>', 'when it happened; left out: now')
-    .option('--account <id>', 'with a service key: the account that it is for')
+    .requiredOption('--data <json>', 'data as JSON; @file reads a file, @- standard input')
+    .option('--id <id>', 'event id, on which receivers deduplicate (default: a new one)')
+    .option('--timestamp <time>', 'time of the event (default: now)')
+    .option('--account <id>', 'with a service key: the account of the event')
     .action(async (type: string, options: SendOptions) => {
       const data = await readData(options.data);
       const { client } = await connect(options);
@@ -37,9 +37,9 @@ export function addEventCommands(program: Command): void {
     });
   addSendBatchCommand(events);
   apiCommand(events, 'list')
-    .description('the newest events')
-    .option('--limit <number>', 'at most so many, 1 to 100', '20')
-    .option('--cursor <cursor>', 'the next page')
+    .description('list events, newest first')
+    .option('--limit <number>', 'number of events, 1 to 100', '20')
+    .option('--cursor <cursor>', 'continue from this cursor')
     .action(async (options: ApiOptions & { limit: string; cursor?: string }) => {
       const { client } = await connect(options);
       const page = await client.listEvents({
@@ -48,20 +48,20 @@ export function addEventCommands(program: Command): void {
       });
       print(options, page, pageText(eventTable));
     });
-  callFor(
-    apiCommand(events, 'show <id>').description('one event with its data, and what became of it'),
-    (client, id) => client.getEvent(id),
+  callAndPrint(
+    apiCommand(events, 'show <id>').description('show an event with its data and deliveries'),
+    (client, id) => client.getEvent(id).then(withDataText),
     (event) =>
       [
         printable(`${event.event}  ${event.id}  ${event.timestamp}`),
         event.body === null
-          ? 'Its data is past its retention.'
+          ? 'The data was removed after its retention period.'
           : printableJsonText(indentJson(dataOf(event.body))),
         deliveriesText(event.deliveries),
       ].join('\n'),
   );
   apiCommand(events, 'types')
-    .description('the types, with what they tell of')
+    .description('list the event types')
     .action(async (options: ApiOptions) => {
       const { client } = await connect(options);
       print(options, await client.listEventTypes(), ({ data }) =>
@@ -70,10 +70,10 @@ export function addEventCommands(program: Command): void {
     });
   apiCommand(program, 'trigger <type>')
     .description(
-      'publish the example of a type, and wait for what becomes of it; exit code 1 where one is not delivered',
+      'publish the example of a type and wait for its deliveries; exit code 1 unless all are delivered',
     )
-    .option('--wait <seconds>', 'at most so long', '30')
-    .option('--webhook <id>', 'wait for the delivery to this webhook alone: the others do not count')
+    .option('--wait <seconds>', 'maximum time to wait', '30')
+    .option('--webhook <id>', 'only wait for the delivery to this webhook')
     .action(trigger);
 }
 
@@ -87,22 +87,26 @@ async function readData(text: string): Promise<JsonText> {
   }
 }
 
+/** `data` as the producer wrote it: parsed, numbers beyond double precision lose digits. */
+const withDataText = <Event extends { body: string | null }>(event: Event) =>
+  event.body === null ? event : { ...event, data: new JsonText(dataOf(event.body)) };
+
 const dataOf = (body: string): string => membersOf(body).find(([name]) => name === 'data')?.[1] ?? '{}';
 
 function deliveriesText(deliveries: AcceptedEvent['deliveries']): string {
-  if (deliveries.length === 0) return 'No webhook gets it.';
+  if (deliveries.length === 0) return 'No webhook is subscribed to it.';
   return table(
     deliveries.map(({ id, webhook_id, status }) => ({ delivery: id, webhook: webhook_id, status })),
   );
 }
 
 function acceptedText({ id, duplicate, deliveries }: AcceptedEvent): string {
-  const head = duplicate ? `${id} was accepted before: nothing is sent again.` : `${id} is accepted.`;
+  const head = duplicate ? `Duplicate: ${id} was already accepted, nothing is sent.` : `Accepted ${id}.`;
   return `${head}\n${deliveriesText(deliveries)}`;
 }
 
 function eventTable(events: readonly EventSummary[]): string {
-  if (events.length === 0) return 'There are none.';
+  if (events.length === 0) return 'No events.';
   return table(
     events.map(({ id, event, created_at, deliveries }) => ({
       id,
@@ -132,7 +136,7 @@ async function trigger(
   const { data: types } = await client.listEventTypes();
   const found = types.find(({ event }) => event === type);
   if (!found)
-    throw wrongUse(`There is no type ${type}. The types are ${types.map(({ event }) => event).join(', ')}.`);
+    throw wrongUse(`Unknown event type ${type}. Types: ${types.map(({ event }) => event).join(', ')}.`);
   const accepted = await client.publishEvent({ event: type, data: found.example.data } as EventToPublish);
   if (!options.json) console.log(acceptedText(accepted).split('\n')[0]);
   const { webhook } = options;
@@ -140,25 +144,23 @@ async function trigger(
     ({ webhook_id }) => webhook === undefined || webhook_id === webhook,
   );
   if (webhook !== undefined && watched.length === 0)
-    throw notFound(`The event is accepted, and not for ${webhook}: it is not subscribed, or there is none.`);
+    throw notFound(`The event was accepted, but ${webhook} is not subscribed to it or does not exist.`);
   const outcomes = await outcomesOf(client, watched, Date.now() + seconds * 1000);
   print(options, { event: accepted, deliveries: outcomes }, outcomesText);
   if (outcomes.some(({ status }) => status !== 'delivered')) process.exitCode = 1;
 }
 
 function outcomesText({ deliveries }: { deliveries: readonly DeliverySummary[] }): string {
-  if (deliveries.length === 0) return 'No webhook gets it.';
+  if (deliveries.length === 0) return 'No webhook is subscribed to it.';
   const held = deliveries.filter(({ status }) => status === 'held').length;
-  const why =
+  const notes =
     held === 0
       ? []
-      : [
-          `${held} held: the webhook is not active, so nothing was sent. Watch one alone with --webhook <id>.`,
-        ];
-  return [...deliveries.map(deliveryLine), ...why].join('\n');
+      : [`${held} held because the webhook is not active. To wait for one webhook only, use --webhook <id>.`];
+  return [...deliveries.map(deliveryLine), ...notes].join('\n');
 }
 
-/** Each delivery once its first attempt is made, or as it is when the time is over. */
+/** Each delivery after its first attempt, or as it is at the deadline. */
 async function outcomesOf(
   client: FltrWebhooks,
   deliveries: AcceptedEvent['deliveries'],

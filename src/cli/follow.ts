@@ -3,31 +3,31 @@ import { LRUCache } from 'lru-cache';
 import type { Page } from '../client/fltr-webhooks.ts';
 
 const pollMs = 1000;
-/** Pages that one look reads at most; of more than that, the oldest are left out, and a line says so. */
+/** Pages read per poll. If there are more, the oldest items are skipped and a line says so. */
 const maxPages = 10;
-const remembered = 20_000;
+const maxRemembered = 20_000;
 
 type Options<Item> = {
   list: (page: { limit: number; cursor?: string }) => Promise<Page<Item>>;
   idOf: (item: Item) => string;
-  /** What must have changed for an item to be given again. */
+  /** An item is returned again when this changes. */
   stateOf: (item: Item) => string;
-  /** How many of those that are there already are given first. */
+  /** The number of existing items to start with. */
   last: number;
 };
 
-/** A list, newest first, as it grows: new and changed items, oldest first, for ever. What was there before is not watched. */
+/** Polls a list, newest first, and yields new and changed items, oldest first. Earlier items are not watched. */
 export async function* follow<Item>({
   list,
   idOf,
   stateOf,
   last,
 }: Options<Item>): AsyncGenerator<Item, never> {
-  const seen = new LRUCache<string, string>({ max: remembered });
+  const seen = new LRUCache<string, string>({ max: maxRemembered });
   const first = await list({ limit: 100 });
   for (const item of first.data) seen.set(idOf(item), stateOf(item));
   yield* first.data.slice(0, last).toReversed();
-  // Beyond the last of them is only what was there before.
+  // Older items existed before the start.
   const lastId = first.next_cursor === null ? null : idOf(first.data.at(-1) as Item);
   for (;;) {
     await delay(pollMs);
@@ -44,7 +44,7 @@ export async function* follow<Item>({
       cursor = end === -1 && fresh.length === page.data.length ? page.next_cursor : null;
       pages += 1;
     } while (cursor !== null && pages < maxPages);
-    if (cursor !== null) console.error('More came than is shown here.');
+    if (cursor !== null) console.error('Some items were skipped: there were too many at once.');
     yield* news.toReversed();
   }
 }

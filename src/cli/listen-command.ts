@@ -11,24 +11,27 @@ import { printable, printableJson } from './printable.ts';
 
 type Options = ApiOptions & { forwardTo: string; events: string; secret?: string };
 
-/** As a delivery's attempt has. */
+/** The default timeout of an attempt. */
 const attemptTimeoutMs = 5000;
 
-/** `listen`: the account's events, sent to a receiver on this machine as the service would send them, without a tunnel. */
+/** `listen`: forwards the account's events to a receiver on this machine, as the service would send them, without a tunnel. */
 export function addListenCommand(program: Command): void {
   apiCommand(program, 'listen')
-    .description("send the account's events to a receiver on this machine, signed, until Ctrl-C")
-    .requiredOption('--forward-to <url>', 'the receiver, like http://localhost:5000/hook')
-    .option('--events <list>', 'separated by commas: types, document.*, dataset.*, or *', '*')
-    .option('--secret <secret>', 'signs: whsec_…; @file reads a file; left out: a new one, which is printed')
+    .description("forward the account's events, signed, to a receiver on this machine until Ctrl-C")
+    .requiredOption('--forward-to <url>', 'URL of the receiver, such as http://localhost:5000/webhooks/fltr')
+    .option('--events <list>', 'comma-separated event types, document.*, dataset.* or *', '*')
+    .option(
+      '--secret <secret>',
+      'signing secret, whsec_…; @file reads a file (default: a new one, which is printed)',
+    )
     .action(async (options: Options) => {
       if (!URL.canParse(options.forwardTo))
-        throw wrongUse(`--forward-to must be a URL like http://localhost:5000/hook.`);
+        throw wrongUse(`--forward-to must be a URL such as http://localhost:5000/webhooks/fltr.`);
       const filters = new Set(options.events.split(',').map((filter) => filter.trim()));
       const secret = await secretOf(options);
       const { client, url } = await connect(options);
-      console.error(`Events of ${url} go to ${options.forwardTo}: once each, without retries.`);
-      if (options.secret === undefined) console.error(`They are signed with WEBHOOK_SECRET=${secret}`);
+      console.error(`Forwarding events of ${url} to ${options.forwardTo}, once each, without retries.`);
+      if (options.secret === undefined) console.error(`Signed with WEBHOOK_SECRET=${secret}`);
       const events = follow({
         list: (page) => client.listEvents(page),
         idOf: ({ id }) => id,
@@ -46,20 +49,22 @@ export function addListenCommand(program: Command): void {
 async function secretOf({ secret }: Options): Promise<string> {
   if (secret === undefined) return newSecret();
   const text = secret.startsWith('@') ? (await readText(secret.slice(1))).toString().trim() : secret;
-  if (!text.startsWith('whsec_')) throw wrongUse('--secret must be the whole text: whsec_ and base64.');
+  if (!text.startsWith('whsec_'))
+    throw wrongUse('--secret must be a complete secret: whsec_ followed by base64.');
   return text;
 }
 
 type Result = { status_code: number | null; duration_ms: number; error: string | null };
 
-/** The body and the headers are those of an attempt of the service, made by the same code. */
+/** Body and headers are made by the same code as those of an attempt. */
 async function forward(
   client: FltrWebhooks,
   id: string,
   { to, secret }: { to: string; secret: string },
 ): Promise<Result> {
   const { event, traceparent, body: text } = await client.getEvent(id);
-  if (text === null) return { status_code: null, duration_ms: 0, error: 'its data is past its retention' };
+  if (text === null)
+    return { status_code: null, duration_ms: 0, error: 'the data was removed after its retention period' };
   const body = Buffer.from(text);
   const at = new Date();
   const headers = attemptHeaders({

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
 import { recoveryKinds, type Recovery, type RecoveryKind } from '../contracts/recovery.ts';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
-import { apiCommand, callFor, connect, print, type ApiOptions } from './api-command.ts';
+import { apiCommand, callAndPrint, connect, print, type ApiOptions } from './api-command.ts';
 import { fields } from './text-output.ts';
 
 type RecoverOptions = ApiOptions & {
@@ -13,15 +13,15 @@ type RecoverOptions = ApiOptions & {
   wait: boolean;
 };
 
-/** `recover`, with its progress, and what steers one that runs. */
+/** `recover`, with its progress, and `recoveries` to control one. */
 export function addRecoverCommands(program: Command): void {
   apiCommand(program, 'recover <webhook>')
-    .description('send again what failed at a webhook, or what it missed')
-    .requiredOption('--since <time>', 'events accepted at or after it, like 2026-01-10T12:00:00Z')
-    .option('--until <time>', 'events accepted before it; left out: now')
-    .addOption(new Option('--only <kind>', 'left out: both').choices(recoveryKinds))
-    .option('--dry-run', 'count only')
-    .option('--no-wait', 'do not stay until it has ended')
+    .description('resend the failed deliveries of a webhook, and the events that it missed')
+    .requiredOption('--since <time>', 'events accepted at or after this time, such as 2026-01-10T12:00:00Z')
+    .option('--until <time>', 'events accepted before this time (default: now)')
+    .addOption(new Option('--only <kind>', 'only one of the two (default: both)').choices(recoveryKinds))
+    .option('--dry-run', 'only count the deliveries')
+    .option('--no-wait', 'do not wait until it has ended')
     .action(async (webhook: string, options: RecoverOptions) => {
       const { client } = await connect(options);
       const recovery = await client.recoverWebhook(webhook, {
@@ -31,27 +31,35 @@ export function addRecoverCommands(program: Command): void {
         ...(options.dryRun ? { dry_run: true } : {}),
       });
       if (recovery.dry_run)
-        return print(options, recovery, ({ total }) => `${total} would be sent again. Nothing was sent.`);
-      const ended = options.wait ? await follow(client, recovery, options.json !== true) : recovery;
+        return print(options, recovery, ({ total }) => `${total} would be resent. Nothing was sent.`);
+      const ended = options.wait ? await waitForEnd(client, recovery, options.json !== true) : recovery;
       print(options, ended, recoveryText);
       if (ended.failed > 0) process.exitCode = 1;
     });
-  const recoveries = program.command('recoveries').description('recoveries under way, or ended');
-  callFor(apiCommand(recoveries, 'show <id>'), (client, id) => client.getRecovery(id), recoveryText);
-  callFor(apiCommand(recoveries, 'pause <id>'), (client, id) => client.pauseRecovery(id), recoveryText);
-  callFor(apiCommand(recoveries, 'resume <id>'), (client, id) => client.resumeRecovery(id), recoveryText);
-  callFor(apiCommand(recoveries, 'cancel <id>'), (client, id) => client.cancelRecovery(id), recoveryText);
+  const recoveries = program.command('recoveries').description('show, pause, resume and cancel recoveries');
+  callAndPrint(apiCommand(recoveries, 'show <id>'), (client, id) => client.getRecovery(id), recoveryText);
+  callAndPrint(apiCommand(recoveries, 'pause <id>'), (client, id) => client.pauseRecovery(id), recoveryText);
+  callAndPrint(
+    apiCommand(recoveries, 'resume <id>'),
+    (client, id) => client.resumeRecovery(id),
+    recoveryText,
+  );
+  callAndPrint(
+    apiCommand(recoveries, 'cancel <id>'),
+    (client, id) => client.cancelRecovery(id),
+    recoveryText,
+  );
 }
 
 const pollMs = 500;
 const barWidth = 30;
 
-/** Until it has ended, with a bar on the terminal; it goes on in the service when this command is stopped. */
-async function follow(client: FltrWebhooks, started: Recovery, isShown: boolean): Promise<Recovery> {
+/** Waits until the recovery has ended, with a progress bar. It continues in the service if the command is stopped. */
+async function waitForEnd(client: FltrWebhooks, started: Recovery, isShown: boolean): Promise<Recovery> {
   const isTerminal = process.stderr.isTTY;
   let recovery = started;
   if (isShown)
-    console.error(`${recovery.id}: goes on when you leave (Ctrl-C); \`recoveries pause\` stops it.`);
+    console.error(`${recovery.id}: continues if you press Ctrl-C; \`recoveries pause\` pauses it.`);
   while (recovery.ended_at === null) {
     if (isShown && isTerminal) process.stderr.write(`\r${bar(recovery)}`);
     await delay(pollMs);
@@ -81,8 +89,8 @@ function recoveryText(recovery: Recovery): string {
     webhook: webhook_id,
     status,
     total,
-    'sent again': done,
-    'could not be sent': failed,
+    resent: done,
+    'not resent': failed,
     outcome: outcome ? outcomeText(outcome) : undefined,
     since,
     until,

@@ -6,11 +6,12 @@ import { encryptionKeysFor } from '../development-secrets.ts';
 import { createSecretBox } from '../security/secret-box.ts';
 import { actor, type WithDatabase } from './admin-commands.ts';
 
-/** `reencrypt`: all that is encrypted, under the first of FLTR_ENCRYPTION_KEYS. */
 export function addReencryptCommand(program: Command, withDatabase: WithDatabase): void {
   program
     .command('reencrypt')
-    .description('encrypt everything anew under the first of FLTR_ENCRYPTION_KEYS; the others may go then')
+    .description(
+      're-encrypt all data with the first of FLTR_ENCRYPTION_KEYS, so that the others can be removed',
+    )
     .action(() =>
       withDatabase(async (pool, config) => {
         await migrate(pool);
@@ -19,10 +20,10 @@ export function addReencryptCommand(program: Command, withDatabase: WithDatabase
         const { secrets, previousSecrets, responses, removedKeys } = await reencrypt(pool, secretBox, actor);
         const { currentKeyId } = secretBox;
         console.log(
-          `Under "${currentKeyId}" now: webhook secrets: ${secrets}, previous secrets: ${previousSecrets}, stored responses: ${responses}.`,
+          `Re-encrypted with "${currentKeyId}": ${secrets} webhook secrets, ${previousSecrets} previous secrets, ${responses} stored responses.`,
         );
-        if (removedKeys.length > 0) console.log(`Removed: ${removedKeys.join(', ')}.`);
-        console.log(`From now on FLTR_ENCRYPTION_KEYS needs "${currentKeyId}" alone.`);
+        if (removedKeys.length > 0) console.log(`Removed keys: ${removedKeys.join(', ')}.`);
+        console.log(`FLTR_ENCRYPTION_KEYS now only needs "${currentKeyId}".`);
       }),
     );
 }

@@ -8,11 +8,11 @@ import { printable } from './printable.ts';
 
 type Results = Awaited<ReturnType<FltrWebhooks['publishEvents']>>['data'];
 
-/** `events send-batch`: many events of a file, in as few calls as the API takes them in. */
+/** `events send-batch`: publishes the events of a file in as few requests as the API allows. */
 export function addSendBatchCommand(events: Command): void {
   apiCommand(events, 'send-batch <file>')
     .description(
-      'publish many: a file with one event a line, {"event": …, "data": …, "id"?: …}; - reads standard input',
+      'publish the events of a file, one JSON object per line: {"event": …, "data": …, "id"?: …}; - reads standard input',
     )
     .action(async (file: string, options: ApiOptions) => {
       const batches = toBatches((await readText(file)).toString());
@@ -31,26 +31,26 @@ function toBatches(text: string): JsonText[][] {
     if (line.trim() === '') continue;
     const event = parse(line, index + 1);
     const last = batches.at(-1);
-    // Half of the limit: an id may still be added to each.
+    // Half of the limit, because an id may be added to each event.
     bytes += Buffer.byteLength(line);
     if (last === undefined || last.length === maxBatchEvents || bytes > maxBatchBytes / 2) {
       batches.push([event]);
       bytes = Buffer.byteLength(line);
     } else last.push(event);
   }
-  if (batches.length === 0) throw wrongUse('There is no event in it: one a line is expected, as JSON.');
+  if (batches.length === 0) throw wrongUse('The file has no events. Write one JSON object per line.');
   return batches;
 }
 
-/** What is wrong in it otherwise is said by the API. */
+/** The API validates the rest. */
 function parse(line: string, number: number): JsonText {
   try {
     const event: unknown = JSON.parse(line);
     if (typeof event === 'object' && event !== null && !Array.isArray(event)) return new JsonText(line);
   } catch {
-    // Said below.
+    // Reported below.
   }
-  throw wrongUse(`Line ${number} is no JSON object.`);
+  throw wrongUse(`Line ${number} is not a JSON object.`);
 }
 
 function resultsText(results: Results): string {
@@ -60,7 +60,7 @@ function resultsText(results: Results): string {
       : [],
   );
   const accepted = results.filter((result) => !('error' in result));
-  const before = accepted.filter((result) => 'duplicate' in result && result.duplicate).length;
-  const again = before === 0 ? '' : `, ${before} of them before`;
-  return [`${accepted.length} of ${results.length} accepted${again}.`, ...faults].join('\n');
+  const duplicates = accepted.filter((result) => 'duplicate' in result && result.duplicate).length;
+  const note = duplicates === 0 ? '' : `, ${duplicates} of them duplicates`;
+  return [`${accepted.length} of ${results.length} accepted${note}.`, ...faults].join('\n');
 }

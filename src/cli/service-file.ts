@@ -1,12 +1,12 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Where a running `up` can be reached: for the other commands on the same machine. */
+/** How other commands on this machine reach a running `up`. */
 export type ServiceFile = { pid: number; apiUrl: string; databaseUrl: string };
 
 const pathIn = (dataDir: string) => join(dataDir, 'service.json');
 
-/** Readable by its owner alone: it holds the database's password. */
+/** Mode 0600: it contains the database password. */
 export async function writeServiceFile(dataDir: string, service: ServiceFile): Promise<void> {
   await writeFile(pathIn(dataDir), `${JSON.stringify(service)}\n`, { mode: 0o600 });
 }

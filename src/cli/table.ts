@@ -1,6 +1,6 @@
 import { printable } from './printable.ts';
 
-/** Rows in aligned columns, the head in upper case. */
+/** Aligned columns with a header in upper case. */
 export function table(rows: readonly Record<string, string>[]): string {
   const names = Object.keys(rows[0] ?? {});
   const lines = [

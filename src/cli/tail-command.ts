@@ -5,11 +5,10 @@ import { follow } from './follow.ts';
 import { deliveryLine } from './text-output.ts';
 import { printableJson } from './printable.ts';
 
-/** `tail`: the log as it grows, a line for each change. */
 export function addTailCommand(program: Command): void {
   addFilters(apiCommand(program, 'tail'))
-    .description('the delivery log as it grows, until Ctrl-C')
-    .option('--last <number>', 'begin with the last so many, 0 to 100', '10')
+    .description('follow the delivery log until Ctrl-C, one line per change')
+    .option('--last <number>', 'start with this many existing deliveries, 0 to 100', '10')
     .action(async (options: ApiOptions & Filters & { last: string }) => {
       const { client } = await connect(options);
       const query = toQuery(options);

@@ -7,7 +7,7 @@ import { table } from './table.ts';
 
 type Format = Parameters<typeof styleText>[0];
 
-/** Colored where the terminal has colors and NO_COLOR is not set. */
+/** Colored if the terminal supports it and NO_COLOR is not set. */
 function color(format: Format, text: string): string {
   return process.stdout.isTTY && process.stdout.hasColors() ? styleText(format, text) : text;
 }
@@ -21,13 +21,12 @@ const statusColors: Record<DeliveryStatus, Format> = {
   canceled: 'gray',
 };
 
-/** One line of the log for people: when, what became of it, with which answer. */
 export function deliveryLine(delivery: DeliverySummary): string {
   const { created_at, status, event, id, webhook_id, attempt_count } = delivery;
   return [
     created_at,
     color(statusColors[status], status.padEnd(9)),
-    printable(answerOf(delivery)).padEnd(12),
+    printable(lastResponse(delivery)).padEnd(12),
     printable(event).padEnd(26),
     printable(id),
     printable(webhook_id),
@@ -37,18 +36,18 @@ export function deliveryLine(delivery: DeliverySummary): string {
     .trimEnd();
 }
 
-/** A status code, or why there was none. */
-function answerOf({ last_status_code, last_error_code }: DeliverySummary): string {
+/** A status code, or an error code. */
+function lastResponse({ last_status_code, last_error_code }: DeliverySummary): string {
   return String(last_status_code ?? last_error_code ?? '-');
 }
 
 export function deliveryTable(deliveries: readonly DeliverySummary[]): string {
-  if (deliveries.length === 0) return 'There are none.';
+  if (deliveries.length === 0) return 'No deliveries.';
   return table(
     deliveries.map((delivery) => ({
       id: delivery.id,
       status: delivery.status,
-      answer: answerOf(delivery),
+      response: lastResponse(delivery),
       attempts: String(delivery.attempt_count),
       event: delivery.event,
       webhook: delivery.webhook_id,
@@ -58,13 +57,13 @@ export function deliveryTable(deliveries: readonly DeliverySummary[]): string {
   );
 }
 
-/** A page as a table, with how to see the next one. */
+/** A page as a table, with the cursor of the next page. */
 export const pageText =
   <Item>(toTable: (items: readonly Item[]) => string) =>
   ({ data, next_cursor: cursor }: Page<Item>): string =>
     cursor === null ? toTable(data) : `${toTable(data)}\n\nMore: --cursor ${cursor}`;
 
-/** Names and values, one a line. */
+/** One name and value per line; undefined values are left out. */
 export function fields(values: Record<string, string | number | boolean | null | undefined>): string {
   const shown = Object.entries(values).filter(([, value]) => value !== undefined);
   const width = Math.max(...shown.map(([name]) => name.length));

@@ -8,7 +8,7 @@ import type {
   WebhookStats,
 } from '../contracts/webhook.ts';
 import { everyItem } from '../client/fltr-webhooks.ts';
-import { apiCommand, callFor, connect, print, type ApiOptions } from './api-command.ts';
+import { apiCommand, callAndPrint, connect, print, type ApiOptions } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
 import { fields, percent, waitingText } from './text-output.ts';
 import { printable } from './printable.ts';
@@ -18,11 +18,10 @@ type Create = z.input<typeof createWebhookSchema>;
 type Update = z.input<typeof updateWebhookSchema>;
 type Options = ApiOptions & { url?: string; events?: string; description?: string; format?: string };
 
-/** `webhooks`: each call of the API that is about them. */
 export function addWebhookCommands(program: Command): void {
-  const webhooks = program.command('webhooks').description('where events are sent to');
+  const webhooks = program.command('webhooks').description('create, list, change and test webhooks');
   apiCommand(webhooks, 'list')
-    .description('all webhooks of the account')
+    .description('list the webhooks of the account')
     .action(async (options: ApiOptions) => {
       const { client } = await connect(options);
       const all: Webhook[] = [];
@@ -30,18 +29,18 @@ export function addWebhookCommands(program: Command): void {
         all.push(webhook);
       print(options, all, webhookTable);
     });
-  callFor(
-    apiCommand(webhooks, 'show <id>').description('one webhook, with its use of the hourly cap'),
+  callAndPrint(
+    apiCommand(webhooks, 'show <id>').description('show a webhook, with its use of the hourly cap'),
     (client, id) => client.getWebhook(id),
     (webhook) => webhookText(webhook),
   );
   apiCommand(webhooks, 'create')
-    .description('create a webhook, and print its secret, once')
-    .requiredOption('--url <url>', 'the receiver, which events are sent to')
-    .requiredOption('--events <list>', 'separated by commas: types, document.*, dataset.*, or *')
+    .description('create a webhook and print its secret')
+    .requiredOption('--url <url>', 'URL of the receiver')
+    .requiredOption('--events <list>', 'comma-separated event types, document.*, dataset.* or *')
     .option('--description <text>')
     .option('--format <format>', 'fltr or slack', 'fltr')
-    .option('--inactive', 'what it would get is held until it is activated')
+    .option('--inactive', 'hold its deliveries until it is activated')
     .action(async (options: Options & { url: string; inactive?: boolean }) => {
       const { client } = await connect(options);
       const created = await client.createWebhook({
@@ -54,20 +53,20 @@ export function addWebhookCommands(program: Command): void {
       print(options, created, (webhook) => webhookText(webhook, webhook.secret));
     });
   apiCommand(webhooks, 'update <id>')
-    .description('change a webhook')
-    .option('--url <url>', 'send to another URL')
-    .option('--events <list>', 'separated by commas')
-    .option('--description <text>', 'an empty one removes it')
+    .description('update a webhook')
+    .option('--url <url>', 'new URL')
+    .option('--events <list>', 'comma-separated event types')
+    .option('--description <text>', 'new description; an empty one removes it')
     .option('--format <format>', 'fltr or slack')
-    .option('--active', 'send again, what is held first')
-    .option('--discard-held', 'with --active: what is held is never sent')
-    .option('--inactive', 'hold what it would get')
+    .option('--active', 'activate it; held deliveries are sent first')
+    .option('--discard-held', 'with --active: cancel held deliveries')
+    .option('--inactive', 'pause it; its deliveries are held')
     .action(
       async (
         id: string,
         options: Options & { active?: boolean; inactive?: boolean; discardHeld?: boolean },
       ) => {
-        if (options.active && options.inactive) throw wrongUse('--active and --inactive: give one of them.');
+        if (options.active && options.inactive) throw wrongUse('--active and --inactive exclude each other.');
         const change: Update = {
           ...(options.url === undefined ? {} : { url: options.url }),
           ...(options.events === undefined
@@ -85,17 +84,17 @@ export function addWebhookCommands(program: Command): void {
       },
     );
   apiCommand(webhooks, 'delete <id>')
-    .description('delete a webhook; what waits for it is canceled')
-    .option('--yes', 'without this, nothing is deleted')
+    .description('delete a webhook and cancel its waiting deliveries')
+    .option('--yes', 'confirm; nothing is deleted without it')
     .action(async (id: string, options: ApiOptions & { yes?: boolean }) => {
       if (!options.yes)
-        throw wrongUse(`Nothing was deleted: add --yes to delete ${id} and cancel what waits for it.`);
+        throw wrongUse(`Nothing was deleted. Add --yes to delete ${id} and cancel its waiting deliveries.`);
       const { client } = await connect(options);
       await client.deleteWebhook(id);
-      print(options, { deleted: id }, () => `${id} is deleted.`);
+      print(options, { deleted: id }, () => `Deleted ${id}.`);
     });
   apiCommand(webhooks, 'secret <id>')
-    .description('print the secret that signs; this is audited')
+    .description('print the signing secret; this is audited')
     .action(async (id: string, options: ApiOptions) => {
       const { client } = await connect(options);
       print(
@@ -108,9 +107,9 @@ export function addWebhookCommands(program: Command): void {
       );
     });
   apiCommand(webhooks, 'rotate <id>')
-    .description('give a webhook a new secret, and print it')
-    .option('--overlap-seconds <seconds>', 'how long the old one signs too, 0 to 604800', '86400')
-    .option('--end-overlap', 'also while the overlap of an earlier rotation runs, which ends')
+    .description('create a new secret for a webhook and print it')
+    .option('--overlap-seconds <seconds>', 'how long the previous secret stays valid, 0 to 604800', '86400')
+    .option('--end-overlap', 'end the overlap of an earlier rotation first')
     .action(async (id: string, options: ApiOptions & { overlapSeconds: string; endOverlap?: true }) => {
       const { client } = await connect(options);
       const rotated = await client.rotateWebhookSecret(id, {
@@ -119,18 +118,22 @@ export function addWebhookCommands(program: Command): void {
       });
       print(options, rotated, ({ secret }) => secret);
     });
-  callFor(
-    apiCommand(webhooks, 'finish-rotation <id>').description('end the overlap: the old secret signs no more'),
+  callAndPrint(
+    apiCommand(webhooks, 'finish-rotation <id>').description(
+      'end the overlap; the previous secret becomes invalid',
+    ),
     (client, id) => client.finishSecretRotation(id),
     (webhook) => webhookText(webhook),
   );
-  callFor(
-    apiCommand(webhooks, 'stats <id>').description('the last 24 hours: counts, failure rate, response times'),
+  callAndPrint(
+    apiCommand(webhooks, 'stats <id>').description(
+      'statistics of the last 24 hours: counts, failure rate, response times',
+    ),
     (client, id) => client.getWebhookStats(id),
     statsText,
   );
   apiCommand(webhooks, 'test <id> <type>')
-    .description("make one signed attempt with a type's example; exit code 1 where it is not delivered")
+    .description('send a test event with the example of a type; exit code 1 unless it is delivered')
     .action(async (id: string, type: string, options: ApiOptions) => {
       const { client } = await connect(options);
       const test = { webhook_id: id, event: type } as Parameters<typeof client.testWebhook>[0];
@@ -146,7 +149,7 @@ const list = (text: string | undefined): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '');
 
-/** In the dashboard's words. */
+/** The same states as in the dashboard. */
 function stateOf({ active, auto_disabled, warning }: Webhook): string {
   if (auto_disabled) return 'disabled automatically';
   if (!active) return 'paused';
@@ -155,7 +158,7 @@ function stateOf({ active, auto_disabled, warning }: Webhook): string {
 
 function webhookTable(webhooks: readonly Webhook[]): string {
   if (webhooks.length === 0)
-    return 'There are none. `fltr-webhooks webhooks create --url <url> --events "*"` makes one.';
+    return 'No webhooks. Create one with `fltr-webhooks webhooks create --url <url> --events "*"`.';
   return table(
     webhooks.map((webhook) => ({
       id: webhook.webhook_id,
@@ -181,8 +184,8 @@ function webhookText(webhook: Webhook, secret?: string): string {
       : undefined,
     'hourly cap': cap ? `${cap.used} of ${cap.limit} used` : undefined,
     deferred: cap?.next_at ? `${cap.next_at} to ${cap.deferred_until ?? '?'}` : undefined,
-    'secret due': webhook.secret_due ? 'older than 90 days: rotate it' : undefined,
-    'old secret until': webhook.previous_secret_until ?? undefined,
+    'secret due': webhook.secret_due ? 'older than 90 days, rotate it' : undefined,
+    'previous secret until': webhook.previous_secret_until ?? undefined,
     created: webhook.created_at,
     secret,
   });
@@ -213,7 +216,6 @@ function statsText(stats: WebhookStats): string {
   return `${summary}\n\n${table(rows)}`;
 }
 
-/** An attempt in one line: how it ended, with which answer, in which time. */
 export function attemptText({
   number,
   outcome,
@@ -222,7 +224,7 @@ export function attemptText({
   error,
   started_at,
 }: Attempt): string {
-  const answer = status_code === null ? '' : ` ${status_code}`;
-  const why = error ? printable(` ${error.code}: ${error.message}`) : '';
-  return `${started_at}  attempt ${number}  ${outcome}${answer} in ${duration_ms} ms${why}`;
+  const response = status_code === null ? '' : ` ${status_code}`;
+  const reason = error ? printable(` ${error.code}: ${error.message}`) : '';
+  return `${started_at}  attempt ${number}  ${outcome}${response} in ${duration_ms} ms${reason}`;
 }

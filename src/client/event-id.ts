@@ -2,7 +2,7 @@ const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 const digits = 26;
 
 /**
- * A new event id: `evt_` and a UUIDv7 in 26 base-32 digits, like the ids that the service makes. Sorts by time.
+ * A new event id: `evt_` and a UUIDv7 in 26 base-32 digits, in the service's format. Sorts by time.
  *
  * @example newEventId() // 'evt_01kdvbd4009g3t1k2m4n6p8q0r'
  */

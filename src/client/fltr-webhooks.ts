@@ -33,7 +33,7 @@ import { newEventId } from './event-id.ts';
 import { JsonText } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
 
-/** An event of one of the seven types, with the data that the type asks for; as `JsonText` it is sent as it is written. */
+/** An event of one of the seven types, with the data of its type. `JsonText` is sent verbatim. */
 export type EventToPublish = {
   [Type in EventType]: Omit<PublishEvent, 'event' | 'data'> & {
     event: Type;
@@ -59,8 +59,8 @@ const part = encodeURIComponent;
 const newKey = () => globalThis.crypto.randomUUID();
 
 /**
- * The API, one method a call, each named as in the OpenAPI document. What fails throws `FltrWebhooksError`. A call that was
- * not answered is sent again where that is safe: publishing is, for each event has an id.
+ * A client of the API, with one method per operation of the OpenAPI document. Errors are thrown as `FltrWebhooksError`. A
+ * request without a response is retried if that is safe. Publishing is, because each event has an id.
  *
  * @example await new FltrWebhooks({ apiKey }).publishEvent({ event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } })
  */
@@ -80,13 +80,13 @@ export class FltrWebhooks {
     return this.#send({ isRepeatable, ...more, method, path }) as Promise<T>;
   }
 
-  /** Resolves once the event is committed. Given no `id`, it is given one here, so that a retry is no second event. */
+  /** Resolves when the event is committed. An event without an `id` gets one, so that a retry creates no duplicate. */
   publishEvent(event: EventToPublish): Promise<AcceptedEvent> {
     const body = { id: newEventId(), ...event };
     return this.#call('POST', '/v1/events', { body, isRepeatable: true });
   }
 
-  /** Up to 500, each answered for itself, in order. */
+  /** Up to 500 events, with a result for each, in order. */
   publishEvents(events: readonly (EventToPublish | JsonText)[]): Promise<z.output<typeof batchResultSchema>> {
     const body = { events: events.map(withId) };
     return this.#call('POST', '/v1/events/batch', { body, isRepeatable: true });
@@ -104,7 +104,7 @@ export class FltrWebhooks {
     return this.#call('GET', '/v1/event-types');
   }
 
-  /** The response alone has the secret. With the same `idempotencyKey`, a second call creates nothing and has the same response. */
+  /** The response includes the secret. A second call with the same `idempotencyKey` returns the same response. */
   createWebhook(
     webhook: z.input<typeof createWebhookSchema>,
     { idempotencyKey = newKey() }: { idempotencyKey?: string } = {},
@@ -132,7 +132,7 @@ export class FltrWebhooks {
     return this.#call('GET', `/v1/webhooks/${part(id)}/secret`);
   }
 
-  /** The previous secret signs too for `overlap_seconds`: a day unless said. */
+  /** The previous secret stays valid for `overlap_seconds`, by default a day. */
   rotateWebhookSecret(
     id: string,
     options: z.input<typeof rotateSecretSchema> = {},
@@ -149,7 +149,7 @@ export class FltrWebhooks {
     return this.#call('GET', `/v1/webhooks/${part(id)}/stats`);
   }
 
-  /** One signed attempt, made at once and answered with its outcome. */
+  /** Makes one signed attempt and returns its outcome. */
   testWebhook(test: z.input<typeof testWebhookSchema>): Promise<z.output<typeof testResultSchema>> {
     return this.#call('POST', '/v1/webhooks/test', { body: test, timeoutMs: testTimeoutMs });
   }
@@ -163,7 +163,7 @@ export class FltrWebhooks {
     return this.#call('GET', `/v1/deliveries/${part(id)}`);
   }
 
-  /** `force`: also one that was delivered. */
+  /** `force`: even if it was delivered. */
   retryDelivery(id: string, { force = false }: { force?: boolean } = {}): Promise<DeliverySummary> {
     const query = force ? { force: 'true' } : {};
     return this.#call('POST', `/v1/deliveries/${part(id)}/retry`, { query });
@@ -177,7 +177,7 @@ export class FltrWebhooks {
     return this.#call('PATCH', `/v1/deliveries/${part(id)}`, { body: change });
   }
 
-  /** Sends again what failed at a webhook, or what it missed. */
+  /** Resends the failed deliveries of a webhook, and the events that it missed. */
   recoverWebhook(id: string, options: z.input<typeof recoverWebhookSchema>): Promise<Recovery> {
     return this.#call('POST', `/v1/webhooks/${part(id)}/recover`, { body: options });
   }
@@ -207,7 +207,7 @@ export class FltrWebhooks {
     return this.#call('GET', '/v1/keys', { query });
   }
 
-  /** The answer alone has the key. */
+  /** The response includes the key. */
   createKey(key: z.input<typeof createKeySchema>): Promise<z.output<typeof createdKeySchema>> {
     return this.#call('POST', '/v1/keys', { body: key });
   }
@@ -216,7 +216,6 @@ export class FltrWebhooks {
     return this.#call('DELETE', `/v1/keys/${part(id)}`);
   }
 
-  /** The limits and times that the service works with. */
   getSettings(): Promise<Settings> {
     return this.#call('GET', '/v1/settings');
   }
@@ -231,7 +230,7 @@ function withId(event: EventToPublish | JsonText): object {
 }
 
 /**
- * Every item of a list, page after page, as long as it is asked for.
+ * Iterates over all items of a list, page by page.
  *
  * @example for await (const delivery of everyItem((page) => client.listDeliveries({ status: 'failed', ...page }))) …
  */

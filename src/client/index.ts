@@ -1,4 +1,4 @@
-// The package's entry: a client for producers, and what receivers need. It uses fetch and node:crypto, and no dependency.
+// The package's entry: a client for producers, and verification for receivers. It needs fetch and node:crypto only.
 export {
   everyItem,
   FltrWebhooks,

@@ -1,6 +1,5 @@
 /**
- * JSON that is sent as it is written: its numbers keep all their digits, and its names their order, which they do not in
- * what `JSON.parse` makes.
+ * JSON text that is sent verbatim: numbers keep all their digits and members their order, unlike after `JSON.parse`.
  *
  * @example new JsonText('{"amount": 12345678901234567890}')
  */
@@ -12,13 +11,13 @@ export class JsonText {
   }
 }
 
-/** As `JSON.stringify`, with each `JsonText` as it is. */
+/** Like `JSON.stringify`, with each `JsonText` verbatim. */
 export function toJson(value: unknown): string {
   if (value instanceof JsonText) return value.text;
   if (Array.isArray(value)) return `[${value.map(toJson).join(',')}]`;
   const isPlain = typeof value === 'object' && value !== null && !('toJSON' in value);
   if (!isPlain) {
-    // Nothing for what JSON does not have, such as undefined.
+    // Undefined for values that JSON does not have.
     const text: string | undefined = JSON.stringify(value);
     return text ?? 'null';
   }
@@ -29,7 +28,7 @@ export function toJson(value: unknown): string {
 }
 
 /**
- * A JSON text set out for reading, two blanks a level. Only white space changes; what is no JSON stays as it is.
+ * Formats JSON text with two spaces per level, changing white space only. Text that is not JSON is returned unchanged.
  *
  * @example indentJson('{"n":1.50}') // '{\n  "n": 1.50\n}'
  */

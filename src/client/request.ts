@@ -1,11 +1,14 @@
 import type { Problem } from '../contracts/problem.ts';
 import { toJson } from './raw-json.ts';
 
-/** What a call was answered with instead of what was asked for: an RFC 9457 problem, with its stable `code`. */
+/** An error response, which is an RFC 9457 problem with a stable `code`, or a missing or unusable response. */
 export class FltrWebhooksError extends Error {
-  /** HTTP status; 0 where no answer came. */
+  /** HTTP status; 0 if there was no response. */
   readonly status: number;
-  /** A code of the API's, such as `validation_failed`; `no_answer` where none came. */
+  /**
+   * A code of the API, such as `validation_failed`; `no_response` if there was none; `malformed_response` or
+   * `unexpected_response` if it was not from the API.
+   */
   readonly code: string;
   readonly errors: NonNullable<Problem['errors']>;
   readonly requestId: string | null;
@@ -30,13 +33,13 @@ export class FltrWebhooksError extends Error {
 }
 
 export type ClientOptions = {
-  /** Of an account, or a service key, which publishes for any. Null: the service's own page, which has a session. */
+  /** An account's key, or a service key, which publishes for any account. Null: use the dashboard's session. */
   apiKey: string | null;
-  /** Of the service, without a path. `http://localhost:3000` unless said. */
+  /** Base URL of the service. Default: `http://localhost:3000`. */
   url?: string;
-  /** For an answer to one request. 30 s unless said. */
+  /** For each request. Default: 30 s. */
   timeoutMs?: number;
-  /** Further requests after one that got no answer, a 429 or a 503. 3 unless said; 0: none. */
+  /** Retries after no response, a 429 or a 503. Default: 3. */
   maxRetries?: number;
 };
 
@@ -48,7 +51,7 @@ export type Call = {
   query?: Query | undefined;
   body?: unknown;
   idempotencyKey?: string | undefined;
-  /** Whether it may be sent again where it is not known whether the first one arrived. */
+  /** Whether it may be retried if it is unknown whether the first request arrived. */
   isRepeatable: boolean;
   timeoutMs?: number;
 };
@@ -58,7 +61,7 @@ export type Send = (call: Call) => Promise<unknown>;
 const defaults = { url: 'http://localhost:3000', timeoutMs: 30_000, maxRetries: 3 };
 const maxWaitMs = 60_000;
 
-/** Sends calls with a key, and again where that is safe. @throws FltrWebhooksError */
+/** Sends calls with a key, and retries them if that is safe. @throws FltrWebhooksError */
 export function createSend(options: ClientOptions): Send {
   const { apiKey, url, timeoutMs, maxRetries } = { ...defaults, ...options };
 
@@ -75,7 +78,7 @@ export function createSend(options: ClientOptions): Send {
     return fetch(target, {
       method: call.method,
       headers,
-      // A redirect would take the key elsewhere.
+      // A redirect would send the key to another host.
       redirect: 'error',
       signal: AbortSignal.timeout(call.timeoutMs ?? timeoutMs),
       ...(call.body === undefined ? {} : { body: toJson(call.body) }),
@@ -85,20 +88,20 @@ export function createSend(options: ClientOptions): Send {
   return async (call) => {
     for (let retry = 0; ; retry += 1) {
       const isLast = retry >= maxRetries;
-      let answer: { response: Response; text: string };
+      let response: Response;
+      let text: string;
       try {
-        const response = await sendOnce(call);
-        answer = { response, text: await response.text() };
+        response = await sendOnce(call);
+        text = await response.text();
       } catch (error) {
-        if (isLast || !call.isRepeatable) throw noAnswer(call, url, error);
+        if (isLast || !call.isRepeatable) throw noResponse(call, url, error);
         await wait(backoffMs(retry));
         continue;
       }
-      const { response, text } = answer;
       if (response.ok) return text === '' ? undefined : parse(text, response.status);
-      // Both say that nothing was done.
-      const isLater = response.status === 429 || response.status === 503;
-      if (isLast || !isLater) throw toError(response, text);
+      // Both mean that nothing was done.
+      const isRetryable = response.status === 429 || response.status === 503;
+      if (isLast || !isRetryable) throw toError(response, text);
       await wait(retryAfterMs(response) ?? backoffMs(retry));
     }
   };
@@ -106,7 +109,7 @@ export function createSend(options: ClientOptions): Send {
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** 0.25 s, 0.5 s, 1 s, …, each by a random part shorter, so that callers do not come back together. */
+/** 0.25 s, 0.5 s, 1 s, … with jitter. */
 function backoffMs(retry: number): number {
   return Math.min(maxWaitMs, 250 * 2 ** retry) * (0.5 + Math.random() / 2);
 }
@@ -116,20 +119,20 @@ function retryAfterMs({ headers }: Response): number | null {
   return Number.isFinite(seconds) && seconds >= 0 ? Math.min(maxWaitMs, seconds * 1000) : null;
 }
 
-function noAnswer(call: Call, url: string, error: unknown): FltrWebhooksError {
+function noResponse(call: Call, url: string, error: unknown): FltrWebhooksError {
   const isLate = error instanceof Error && error.name === 'TimeoutError';
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const why = isLate ? 'none came in time' : cause instanceof Error ? cause.message : String(cause);
-  const message = `${call.method} ${call.path}: no answer from ${url} (${why}).`;
-  return new FltrWebhooksError(message, { status: 0, code: 'no_answer', cause: error });
+  const why = isLate ? 'timeout' : cause instanceof Error ? cause.message : String(cause);
+  const message = `${call.method} ${call.path}: no response from ${url} (${why}).`;
+  return new FltrWebhooksError(message, { status: 0, code: 'no_response', cause: error });
 }
 
 function parse(text: string, status: number): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    const message = 'The answer is not JSON: is the URL that of the service?';
-    throw new FltrWebhooksError(message, { status, code: 'malformed_answer', cause: error });
+    const message = 'The response is not JSON. Check that the URL is that of the service.';
+    throw new FltrWebhooksError(message, { status, code: 'malformed_response', cause: error });
   }
 }
 
@@ -139,12 +142,12 @@ function toError({ status, headers }: Response, text: string): FltrWebhooksError
   try {
     problem = JSON.parse(text) as Partial<Problem>;
   } catch {
-    // Not from the service itself: a proxy's page.
+    // Not from the service, for example from a proxy.
   }
-  // The detail says the faults that `errors` lists.
+  // The detail includes the faults in `errors`.
   return new FltrWebhooksError(problem.detail ?? `HTTP ${status}`, {
     status,
-    code: problem.code ?? 'unexpected_answer',
+    code: problem.code ?? 'unexpected_response',
     errors: problem.errors,
     requestId,
   });

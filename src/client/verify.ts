@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** Why a request is not to be trusted, as `code` and as a sentence that says what to look at. */
+/** Why a request was not verified, as a `code` and as a message that says what to check. */
 export class WebhookVerificationError extends Error {
   readonly code: VerificationFailure;
 
@@ -21,15 +21,15 @@ export type VerificationFailure =
   | 'malformed_body';
 
 export type ReceivedWebhook = {
-  /** The body's bytes as they came. Parsed and written again, they are other bytes. */
+  /** The body exactly as received; parsed and serialized again, it would have different bytes. */
   body: string | Uint8Array;
-  /** As Node, Fetch or a plain object has them. */
+  /** From Node, Fetch or a plain object. */
   headers: Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
   /** `whsec_…` */
   secret: string;
-  /** How far the signed time may be from now. 300 unless said. */
+  /** Allowed difference between the signed time and `at`. Default: 300. */
   toleranceSeconds?: number;
-  /** Now, unless said. */
+  /** The time of receipt. Default: now. */
   at?: Date;
 };
 
@@ -38,8 +38,8 @@ export type WebhookEvent = { id: string; event: string; timestamp: string; data:
 const prefix = 'whsec_';
 
 /**
- * The event of a request whose signature is right, and made just now: `webhook-signature`, of Standard Webhooks 1.0.0, over
- * id, time and body. `verifyBody` checks `X-FLTR-Signature`, which signs the body alone.
+ * Verifies `webhook-signature` (Standard Webhooks 1.0.0, over id, time and body) and the age of a request, and returns its
+ * event. `verifyBody` verifies `X-FLTR-Signature`, which signs only the body.
  *
  * @throws WebhookVerificationError
  * @example const { event, data } = verify({ body, headers: request.headers, secret: process.env.WEBHOOK_SECRET ?? '' })
@@ -57,32 +57,35 @@ export function verify({
   const timestamp = requireHeader(headers, 'webhook-timestamp');
   const signatures = requireHeader(headers, 'webhook-signature');
   if (!/^\d{1,12}$/.test(timestamp))
-    throw new WebhookVerificationError('malformed_header', 'webhook-timestamp is no second since 1970.');
+    throw new WebhookVerificationError(
+      'malformed_header',
+      'webhook-timestamp is not a Unix time in seconds.',
+    );
   const key = Buffer.from(secret.slice(prefix.length), 'base64');
   const expected = `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.`).update(bytes).digest('base64')}`;
   if (!signatures.split(' ').some((signature) => isEqual(signature, expected))) {
     throw new WebhookVerificationError(
       'wrong_signature',
-      'No signature is that of this body under this secret: is it the secret of this webhook, and the body as it came?',
+      'No signature matches. Check that the secret is that of this webhook, and that the body is unchanged.',
     );
   }
   const ageSeconds = at.getTime() / 1000 - Number(timestamp);
   if (ageSeconds > toleranceSeconds)
     throw new WebhookVerificationError(
       'too_old',
-      `It was signed ${Math.round(ageSeconds)} s ago: sent again by somebody, or your clock is fast.`,
+      `It was signed ${Math.round(ageSeconds)} s ago. It may be a replay, or your clock is fast.`,
     );
   if (-ageSeconds > toleranceSeconds)
     throw new WebhookVerificationError(
       'too_new',
-      `It was signed ${Math.round(-ageSeconds)} s ahead of your clock, which is slow.`,
+      `It was signed ${Math.round(-ageSeconds)} s in the future. Your clock may be slow.`,
     );
   return toEvent(bytes);
 }
 
 /**
- * The same by `X-FLTR-Signature` alone: hex HMAC-SHA256 of the body, keyed with the whole secret. It holds no time, so it cannot
- * tell a request that somebody recorded and sends again.
+ * Verifies `X-FLTR-Signature`: hex HMAC-SHA256 of the body, keyed with the whole secret. It contains no time, so it does
+ * not protect against replays.
  *
  * @throws WebhookVerificationError
  */
@@ -93,14 +96,14 @@ export function verifyBody({
 }: Pick<ReceivedWebhook, 'body' | 'headers' | 'secret'>): WebhookEvent {
   requireSecret(secret);
   const bytes = toBytes(body);
-  const given = requireHeader(headers, 'x-fltr-signature');
-  if (!/^[0-9a-f]{64}$/i.test(given))
+  const signature = requireHeader(headers, 'x-fltr-signature');
+  if (!/^[0-9a-f]{64}$/i.test(signature))
     throw new WebhookVerificationError('malformed_header', 'X-FLTR-Signature is not 64 hexadecimal digits.');
   const expected = createHmac('sha256', secret).update(bytes).digest('hex');
-  if (!isEqual(given.toLowerCase(), expected)) {
+  if (!isEqual(signature.toLowerCase(), expected)) {
     throw new WebhookVerificationError(
       'wrong_signature',
-      'X-FLTR-Signature is not that of this body under this secret: is it the secret of this webhook, and the body as it came?',
+      'X-FLTR-Signature does not match. Check that the secret is that of this webhook, and that the body is unchanged.',
     );
   }
   return toEvent(bytes);
@@ -108,7 +111,7 @@ export function verifyBody({
 
 function requireSecret(secret: string): void {
   if (/^whsec_[A-Za-z0-9+/]+=*$/.test(secret)) return;
-  throw new WebhookVerificationError('bad_secret', 'The secret must be the whole text: whsec_ and base64.');
+  throw new WebhookVerificationError('bad_secret', 'The secret must be complete: whsec_ followed by base64.');
 }
 
 function requireHeader(headers: ReceivedWebhook['headers'], name: string): string {
@@ -126,9 +129,9 @@ function readHeader(headers: ReceivedWebhook['headers'], name: string): string |
 const toBytes = (body: string | Uint8Array): Uint8Array =>
   typeof body === 'string' ? Buffer.from(body) : body;
 
-/** In constant time; only the length, which is no secret, shows. */
-function isEqual(given: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
+/** In constant time for a given length, which is not secret. */
+function isEqual(received: string, expected: string): boolean {
+  const [a, b] = [Buffer.from(received), Buffer.from(expected)];
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
@@ -136,6 +139,6 @@ function toEvent(bytes: Uint8Array): WebhookEvent {
   try {
     return JSON.parse(Buffer.from(bytes).toString()) as WebhookEvent;
   } catch {
-    throw new WebhookVerificationError('malformed_body', 'The signature is right, but the body is not JSON.');
+    throw new WebhookVerificationError('malformed_body', 'The signature is valid, but the body is not JSON.');
   }
 }

@@ -132,7 +132,7 @@ test('a webhook is created under one Idempotency-Key, however often it is reques
 test('what may have been done, and must not be done twice, is not sent again', async () => {
   const { requests, error } = await sent((each) => each.retryDelivery('dlv_1'), ['none']);
   expect(requests).toHaveLength(1);
-  expect(error).toMatchObject({ name: 'FltrWebhooksError', status: 0, code: 'no_answer' });
+  expect(error).toMatchObject({ name: 'FltrWebhooksError', status: 0, code: 'no_response' });
 });
 
 test('after 429 and 503 the client waits as long as Retry-After says, and sends again', async () => {
@@ -153,7 +153,7 @@ test('it gives up after its retries, and says so', async () => {
     Array.from({ length: 9 }, () => 'none' as const),
   );
   expect(requests).toHaveLength(4);
-  expect(error).toMatchObject({ code: 'no_answer' });
+  expect(error).toMatchObject({ code: 'no_response' });
 });
 
 test('a redirect is not followed: the key goes nowhere else', async () => {
@@ -162,17 +162,19 @@ test('a redirect is not followed: the key goes nowhere else', async () => {
     (each) => each.listEvents(),
     Array.from({ length: 4 }, () => ({ status: 302, headers: { location: other.url } })),
   );
-  expect(error).toMatchObject({ code: 'no_answer' });
+  expect(error).toMatchObject({ code: 'no_response' });
   expect(other.requests).toEqual([]);
   await other.close();
 });
 
 test('a response that is not one of the service is reported as such', async () => {
   const page = { status: 200, body: '<html>' };
-  expect((await sent((each) => each.listEvents(), [page])).error).toMatchObject({ code: 'malformed_answer' });
+  expect((await sent((each) => each.listEvents(), [page])).error).toMatchObject({
+    code: 'malformed_response',
+  });
   const gateway = { status: 502, body: '<html>' };
   expect((await sent((each) => each.listEvents(), [gateway])).error).toMatchObject({
     status: 502,
-    code: 'unexpected_answer',
+    code: 'unexpected_response',
   });
 });

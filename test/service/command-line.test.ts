@@ -67,7 +67,7 @@ test('the development key is sent to no other machine, a key that is given is', 
     const [code, output] = await run([...command], { ...env, ...more });
     expect([code, output]).toEqual([
       4,
-      expect.stringContaining('The development key is sent to this machine only'),
+      expect.stringContaining('The development key is only sent to this machine'),
     ]);
   }
   expect(seen).toEqual([]);
@@ -122,8 +122,8 @@ describe('exit codes', () => {
   const says = (text: string) => expect.stringContaining(text);
 
   test('exit code 0 means done', async () => {
-    expect(await run(['webhooks', 'list'])).toEqual([0, says('There are none.')]);
-    expect(await run(['--help'])).toEqual([0, says('5  no answer')]);
+    expect(await run(['webhooks', 'list'])).toEqual([0, says('No webhooks.')]);
+    expect(await run(['--help'])).toEqual([0, says('5  the service or its database is unavailable')]);
     expect(await run(['help', 'deliveries'])).toEqual([0, says('reschedule')]);
     expect(await start(['--version'], {})).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/)]);
   });
@@ -154,7 +154,7 @@ describe('exit codes', () => {
       ['webhooks', 'create', '--url', 'http://localhost:1'],
       "'--events <list>' not specified",
     ],
-    ['a file that is not there', ['events', 'send-batch', '/nowhere/file'], '/nowhere/file cannot be read'],
+    ['a file that is not there', ['events', 'send-batch', '/nowhere/file'], 'Cannot read /nowhere/file'],
     [
       'a value that the service does not take',
       ['webhooks', 'create', '--url', 'ftp://x', '--events', '*'],
@@ -188,7 +188,7 @@ describe('exit codes', () => {
 
   test("exit code 2 is also that of a call without a service's address", async () => {
     const alone = await start(['webhooks', 'list'], { FLTR_DATA_DIR: folder });
-    expect(alone).toEqual([2, says('No service: name one with --api-url')]);
+    expect(alone).toEqual([2, says('No service found. Set --api-url')]);
   });
 
   test("exit code 3 means that it does not exist, or is another account's", async () => {
@@ -198,7 +198,7 @@ describe('exit codes', () => {
     const { key } = await service.newAccount();
     expect(await run(['webhooks', 'show', id, '--key', key])).toEqual([3, 'There is no such webhook.\n']);
     const database = { DATABASE_URL: service.databaseUrl };
-    expect(await run(['keys', 'revoke', 'key_none'], database)).toEqual([3, says('no key key_none')]);
+    expect(await run(['keys', 'revoke', 'key_none'], database)).toEqual([3, says('No active key key_none')]);
   });
 
   test('exit code 4 means no key, an unknown one, or one without the scope', async () => {
@@ -217,7 +217,7 @@ describe('exit codes', () => {
   test('exit code 5 means that nothing listens, another server responds, or the database is down', async () => {
     expect(await run(['webhooks', 'list', '--api-url', 'http://127.0.0.1:1'])).toEqual([
       5,
-      says('no answer from http://127.0.0.1:1'),
+      says('no response from http://127.0.0.1:1'),
     ]);
     const other = createServer((_request, response) => response.writeHead(404).end('nginx'));
     other.listen(0, '127.0.0.1');

@@ -87,9 +87,9 @@ test(
     await publishing;
     expect([code, output]).toEqual([
       0,
-      `Under "new" now: webhook secrets: 2, previous secrets: 1, stored responses: 2.
-Removed: old.
-From now on FLTR_ENCRYPTION_KEYS needs "new" alone.
+      `Re-encrypted with "new": 2 webhook secrets, 1 previous secrets, 2 stored responses.
+Removed keys: old.
+FLTR_ENCRYPTION_KEYS now only needs "new".
 `,
     ]);
     const { rows: sealed } = await service.pool.query<{ sealed: string }>(sealedValues);
@@ -137,7 +137,7 @@ From now on FLTR_ENCRYPTION_KEYS needs "new" alone.
     const again = await newWebhook('/plain');
     expect([again.body, again.headers.get('idempotent-replayed')]).toEqual([plain, 'true']);
     expect((await cli(keys.new)).output).toContain(
-      'webhook secrets: 0, previous secrets: 0, stored responses: 0.\nFrom now on',
+      '0 webhook secrets, 0 previous secrets, 0 stored responses.\nFLTR_ENCRYPTION_KEYS now only needs',
     );
   },
 );

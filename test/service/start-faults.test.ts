@@ -32,7 +32,7 @@ test('an address that this machine does not have is no port in use', async () =>
   const databaseUrl = inject('adminDatabaseUrl');
   for (const [host, sentence] of [
     // Of a network for documentation.
-    ['192.0.2.1', '192.0.2.1 is not an address of this machine. Set HOST to one that it has'],
+    ['192.0.2.1', '192.0.2.1 is not an address of this machine. Set HOST to one of its addresses'],
     ['nohost.invalid', 'The host name nohost.invalid cannot be resolved. Set HOST to'],
   ] as const)
     expect(await refusal({ HOST: host, DATABASE_URL: databaseUrl })).toContain(sentence);

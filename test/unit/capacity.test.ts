@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { capacityFaults, planCapacity } from '../../src/cli/capacity-estimate.ts';
+import { capacityFaults, estimateCapacity } from '../../src/cli/capacity-estimate.ts';
 import { capacityCosts, type CapacityCosts } from '../../src/cli/capacity-costs.ts';
 import type { CapacityInput } from '../../src/cli/capacity-load.ts';
 import { packageRoot } from '../../src/package-root.ts';
@@ -32,10 +32,10 @@ const costs: CapacityCosts = {
   composeShards: 4,
   actionsPerWorkflow: 2,
 };
-const plan = (more: Partial<CapacityInput>) => planCapacity({ ...input, ...more }, costs);
+const estimate = (more: Partial<CapacityInput>) => estimateCapacity({ ...input, ...more }, costs);
 
 test('a quiet service starts a workflow for each delivery, at the cost of a single one', () => {
-  const { cores, gibPerDay, gibKept, ...figures } = plan({});
+  const { cores, gibPerDay, gibKept, ...figures } = estimate({});
   expect(figures).toMatchObject({
     deliveriesPerSecond: 10,
     attemptsPerSecond: 10,
@@ -54,51 +54,51 @@ test('a quiet service starts a workflow for each delivery, at the cost of a sing
 });
 
 test('a burst starts groups of the measured size, at the cost of a delivery in a burst', () => {
-  const { cores, ...figures } = plan({ eventsPerSecond: 10_000, fanout: 1, processes: 2 });
+  const { cores, ...figures } = estimate({ eventsPerSecond: 10_000, fanout: 1, processes: 2 });
   expect(figures.deliveriesPerWorkflow).toBeCloseTo(50, 9);
   expect(figures.workflowStartsPerSecond).toBeCloseTo(200, 9);
   expect(cores.node).toBeCloseTo(5, 6);
 });
 
 test('between the two, groups are as large as the starts that one process makes leave them', () => {
-  const one = plan({ eventsPerSecond: 500, fanout: 1, processes: 1 });
+  const one = estimate({ eventsPerSecond: 500, fanout: 1, processes: 1 });
   expect(one.deliveriesPerWorkflow).toBeCloseTo(5, 9);
-  const two = plan({ eventsPerSecond: 500, fanout: 1, processes: 2 });
+  const two = estimate({ eventsPerSecond: 500, fanout: 1, processes: 2 });
   expect(two.deliveriesPerWorkflow).toBeCloseTo(2.5, 9);
   expect(two.cores.node).toBeGreaterThan(one.cores.node);
 });
 
 test('every retry of a failing delivery is a request, and waits in a workflow of its own', () => {
-  const some = plan({ eventsPerSecond: 1000, fanout: 1, failingPercent: 20, processes: 1 });
+  const some = estimate({ eventsPerSecond: 1000, fanout: 1, failingPercent: 20, processes: 1 });
   expect(some.attemptsPerSecond).toBeCloseTo(1600, 6);
   // 200 a second, for 36 minutes.
   expect(some.waitingWorkflows).toBeCloseTo(432_000, 6);
   // 100 groups of ten, and for nine of ten that fail in one a workflow more; the tenth has the group's.
   expect(some.workflowStartsPerSecond).toBeCloseTo(280, 6);
-  const all = plan({ failingPercent: 100 });
+  const all = estimate({ failingPercent: 100 });
   expect(all.attemptsPerSecond).toBeCloseTo(40, 9);
   expect(all.workflowStartsPerSecond).toBeCloseTo(10, 9);
 });
 
 test('a fan-out of 1,000 is counted in deliveries, not in events', () => {
-  const small = plan({ eventsPerSecond: 2, fanout: 1000 });
+  const small = estimate({ eventsPerSecond: 2, fanout: 1000 });
   expect(small.deliveriesPerSecond).toBe(2000);
   expect(small.webhooksNeeded).toBe(7200);
   // One event's body for a thousand deliveries: 2,000 bytes a second more.
-  const large = plan({ eventsPerSecond: 2, fanout: 1000, eventBytes: 1500 });
+  const large = estimate({ eventsPerSecond: 2, fanout: 1000, eventBytes: 1500 });
   expect(large.gibPerDay.ours - small.gibPerDay.ours).toBeCloseTo(0.16093, 5);
 });
 
 test('the tightest limit comes first, and is reached at the rate that is shown', () => {
-  const { limits } = planCapacity({ ...input, eventsPerSecond: 100 });
-  const rates = limits.map(({ givesWayAt }) => givesWayAt ?? Number.POSITIVE_INFINITY);
+  const { limits } = estimateCapacity({ ...input, eventsPerSecond: 100 });
+  const rates = limits.map(({ reachedAt }) => reachedAt ?? Number.POSITIVE_INFINITY);
   expect(rates).toEqual([...rates].sort((a, b) => a - b));
-  for (const { what, givesWayAt, used } of limits) {
-    expect(givesWayAt).not.toBeNull();
-    expect(used >= 1).toBe((givesWayAt ?? 0) <= 100);
-    const there = planCapacity({ ...input, eventsPerSecond: givesWayAt ?? 0 });
+  for (const { what, reachedAt, used } of limits) {
+    expect(reachedAt).not.toBeNull();
+    expect(used >= 1).toBe((reachedAt ?? 0) <= 100);
+    const there = estimateCapacity({ ...input, eventsPerSecond: reachedAt ?? 0 });
     expect(there.limits.find((limit) => limit.what === what)?.used).toBeGreaterThanOrEqual(1);
-    const before = planCapacity({ ...input, eventsPerSecond: (givesWayAt ?? 0) * 0.8 });
+    const before = estimateCapacity({ ...input, eventsPerSecond: (reachedAt ?? 0) * 0.8 });
     expect(before.limits.find((limit) => limit.what === what)?.used).toBeLessThan(1);
   }
 });
@@ -115,14 +115,14 @@ test('any load has finite figures, groups within their size, and enough processe
   fc.assert(
     fc.property(loads, (load) => {
       expect(capacityFaults(load)).toEqual([]);
-      const found = planCapacity(load);
+      const found = estimateCapacity(load);
       const { limits, cores, gibPerDay, gibKept, transactionsPerSecond, ...figures } = found;
       const all = [figures, cores, gibPerDay, gibKept, transactionsPerSecond].flatMap(Object.values<number>);
       expect(all.filter((figure) => !Number.isFinite(figure) || figure < 0)).toEqual([]);
       expect(limits.filter(({ used }) => !Number.isFinite(used))).toEqual([]);
       expect(found.deliveriesPerWorkflow).toBeGreaterThanOrEqual(1 - 1e-9);
       expect(found.deliveriesPerWorkflow).toBeLessThanOrEqual(capacityCosts.burstGroup + 1e-9);
-      const again = planCapacity({ ...load, processes: found.processesNeeded });
+      const again = estimateCapacity({ ...load, processes: found.processesNeeded });
       expect(again.processesNeeded).toBeLessThanOrEqual(found.processesNeeded);
     }),
     { numRuns: 50 },
@@ -134,13 +134,13 @@ test.each([
   [{ eventsPerSecond: -1 }, /--events-per-second/],
   [{ eventsPerSecond: Number.NaN }, /--events-per-second/],
   [{ eventsPerSecond: Number.POSITIVE_INFINITY }, /--events-per-second/],
-  [{ eventsPerSecond: 1_000_001 }, /ask for one cell/],
+  [{ eventsPerSecond: 1_000_001 }, /estimate one cell/],
   [{ fanout: 0 }, /--fanout must be above 0 .* leave such events out/],
   [{ fanout: 10_001 }, /--fanout/],
   [{ failingPercent: 101 }, /--failing must be from 0 to 100/],
   [{ failingPercent: -0.1 }, /--failing/],
-  [{ retentionDays: 0 }, /--retention-days .* give the days that you look ahead/],
-  [{ eventBytes: 262_145 }, /--event-bytes .* all that the API takes/],
+  [{ retentionDays: 0 }, /--retention-days .* number of days to plan for/],
+  [{ eventBytes: 262_145 }, /--event-bytes .* the largest event that the API accepts/],
   [{ processes: 1.5 }, /--processes must be a whole number .* leave it out/],
   [{ processes: 0 }, /--processes/],
 ])('%j is refused, and what to do is said', (part, fault) => {
@@ -154,19 +154,19 @@ test('the capacity command prints a table and the limits, and the same as JSON',
   const { code, output } = await run(...args);
   expect(code).toBe(0);
   expect(output).toMatch(/^5 events\/s of 500 bytes, 2 webhooks each, 0 % of the deliveries failing:\n/);
-  expect(output).toMatch(/^workflow starts +10 \/s +first attempts: 1 a workflow$/m);
-  const first = planCapacity(input).limits[0];
+  expect(output).toMatch(/^workflow starts +10 \/s +first attempts per workflow: 1$/m);
+  const first = estimateCapacity(input).limits[0];
   expect(output).toContain(`1. ${first?.what}: at `);
   expect(output).toContain(`   ${first?.remedy}\n`);
   const json = await run(...args, '--json');
   expect(json.code).toBe(0);
-  expect(JSON.parse(json.output)).toEqual({ input, plan: planCapacity(input) });
+  expect(JSON.parse(json.output)).toEqual({ input, estimate: estimateCapacity(input) });
 });
 
 test('the capacity command says when processes are too few', async () => {
   const { code, output } = await run('--events-per-second', '20000', '--processes', '2');
   expect(code).toBe(0);
-  expect(output).toMatch(/^processes of the service +\d+ +2 are too few$/m);
+  expect(output).toMatch(/^service processes +\d+ +2 are not enough$/m);
 });
 
 test('the capacity command refuses invalid input: every fault at once, exit code 2', async () => {

@@ -21,7 +21,7 @@ test('all else is as JSON.stringify writes it', () => {
     expect(toJson(value)).toBe(JSON.stringify(value));
 });
 
-test('a text set out for reading has the same tokens, and the form that JSON.stringify gives', () => {
+test('a formatted text has the same tokens, and the form that JSON.stringify gives', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
       // JSON.parse moves names that look like numbers, so both sides are what it makes.

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { fields } from '../../src/cli/text-output.ts';
 import { printable, printableJson, printableLines } from '../../src/cli/printable.ts';
+import { indentJson } from '../../src/client/raw-json.ts';
 import { table } from '../../src/cli/table.ts';
 import { attemptText } from '../../src/cli/webhook-commands.ts';
 import { createKeySchema } from '../../src/contracts/key.ts';
@@ -72,8 +73,7 @@ test('lines that are put together keep their breaks and colors, and nothing else
 
 test('JSON for programs has no hidden character, and means the same', () => {
   const value = { [forged]: hidden.join(''), list: [forged] };
-  for (const indent of [undefined, 2]) {
-    const text = printableJson(value, indent);
+  for (const text of [printableJson(value), indentJson(printableJson(value))]) {
     const left = hidden.filter((character) => character !== '\n' && text.includes(character));
     expect(left.map((each) => JSON.stringify(each))).toEqual([]);
     expect(JSON.parse(text)).toEqual(value);
