@@ -32,7 +32,7 @@ export type Acceptance =
   | { kind: 'conflict'; id: string }
   /** There is no such account. */
   | { kind: 'no_account' }
-  /** The key was revoked, or may not publish any longer. */
+  /** The key was revoked, or may no longer publish. */
   | { kind: 'key_refused' }
   /** Its account's webhooks were changed in every round: the event was not written. */
   | { kind: 'contended' };
@@ -52,24 +52,26 @@ const cachedRounds = 2;
 const maxRounds = 6;
 
 /**
- * Writes events and one delivery for each matching webhook, inside a transaction or without one. Answers in the order of
- * `events`. An id that is there already adds nothing: the same content is a duplicate, another one a conflict.
+ * Writes events and one delivery for each matching webhook, inside a transaction or without one. An id that exists already
+ * adds nothing: the same content is a duplicate, other content a conflict.
+ *
+ * @returns one for each event, in the order of `events`
  */
 export async function acceptEvents(
   db: Queryable,
   events: readonly NewEvent[],
   { cache, reserveOwners }: Options = {},
 ): Promise<Acceptance[]> {
-  const answers: Acceptance[] = [];
+  const acceptances: Acceptance[] = [];
   let open = events.map((event, index): Item => ({ event, key: keyOf(event), index }));
   for (let round = 1; open.length > 0 && round <= maxRounds; round += 1) {
-    open = await acceptRound(db, open, answers, {
+    open = await acceptRound(db, open, acceptances, {
       cache: round > cachedRounds ? undefined : cache,
       reserveOwners,
     });
   }
-  for (const { index } of open) answers[index] = { kind: 'contended' };
-  return answers;
+  for (const { index } of open) acceptances[index] = { kind: 'contended' };
+  return acceptances;
 }
 
 // A space cannot stand in an id.
@@ -79,7 +81,7 @@ const keyOf = (event: { accountId: string; id: string }) => `${event.accountId} 
 async function acceptRound(
   db: Queryable,
   items: readonly Item[],
-  answers: Acceptance[],
+  acceptances: Acceptance[],
   { cache, reserveOwners }: Options,
 ): Promise<Item[]> {
   const accountIds = new Set(items.map(({ event }) => event.accountId));
@@ -106,16 +108,16 @@ async function acceptRound(
     await rest();
     const { event, key, index } = item;
     const first = firsts.get(key);
-    if (!written.isKeyValid(event)) answers[index] = { kind: 'key_refused' };
-    else if (!first) answers[index] = { kind: 'no_account' };
+    if (!written.isKeyValid(event)) acceptances[index] = { kind: 'key_refused' };
+    else if (!first) acceptances[index] = { kind: 'no_account' };
     else if (!written.isCurrent(event)) {
       cache?.forget(event.accountId);
       again.push(item);
     } else if (written.isInserted(first)) {
       const accepted = { id: event.id, duplicate: first !== item, deliveries: shown.get(key) ?? [] };
-      if (first === item) answers[index] = { kind: 'accepted', event: accepted };
-      else if (!isSameEvent(event, first.event.body)) answers[index] = { kind: 'conflict', id: event.id };
-      else answers[index] = { kind: 'duplicate', event: accepted };
+      if (first === item) acceptances[index] = { kind: 'accepted', event: accepted };
+      else if (!isSameEvent(event, first.event.body)) acceptances[index] = { kind: 'conflict', id: event.id };
+      else acceptances[index] = { kind: 'duplicate', event: accepted };
     } else if (written.isKeyValid(first.event)) unknown.push(item);
     // The key of the first one was refused, so this one is the first now.
     else again.push(item);
@@ -131,9 +133,9 @@ async function acceptRound(
       const stored = known.get(key);
       // Removed in between: its retention ended.
       if (!stored) again.push(item);
-      else if (!isKnownEvent(event, stored)) answers[index] = { kind: 'conflict', id: event.id };
+      else if (!isKnownEvent(event, stored)) acceptances[index] = { kind: 'conflict', id: event.id };
       else {
-        answers[index] = {
+        acceptances[index] = {
           kind: 'duplicate',
           event: { id: event.id, duplicate: true, deliveries: stored.deliveries },
         };

@@ -10,7 +10,7 @@ type Request = {
   /** Whose secret the response holds: it is wiped with the webhook. */
   webhookId?: string;
 };
-/** For a response that may be large: what is kept of its body, and the body again of what was kept. */
+/** For a response that may be large: the part of its body that is stored, and the body again from that part. */
 export type Keeping<Body> = {
   toKept(body: Body): unknown;
   fromKept(db: Queryable, kept: unknown): Promise<Body>;
@@ -23,8 +23,8 @@ export type OnceForKey<Body> =
   /** The response held the secret of a webhook that was deleted since. */
   | { kind: 'webhook_deleted' };
 
-/** What an answer is bound to when it is sealed. */
-export const answerContext = (apiKeyId: string, route: string, key: string) =>
+/** The context that a stored response is sealed with. */
+export const responseContext = (apiKeyId: string, route: string, key: string) =>
   `idempotency:${apiKeyId}:${route}:${key}`;
 
 /**
@@ -39,7 +39,7 @@ export async function onceForKey<Body>(
   keeping?: Keeping<Body>,
 ): Promise<OnceForKey<Body>> {
   const { apiKeyId, route, key, digest, webhookId } = request;
-  const context = answerContext(apiKeyId, route, key);
+  const context = responseContext(apiKeyId, route, key);
   return withTransaction(pool, async (client) => {
     const claimed = await client.query(
       `insert into idempotency_keys (api_key_id, route, key, request_digest, webhook_id) values ($1, $2, $3, $4, $5)

@@ -15,28 +15,28 @@ export type Publisher = {
   hasAccount(accountId: string): Promise<boolean>;
 };
 
-/** Requests share a statement up to so many events; one with more has one of its own. One is under way: the next is larger. */
+/** The most events of requests that share a statement; a request with more has its own. One runs at a time: the next is larger. */
 const eventsPerStatement = 512;
-const statementsUnderWay = 1;
-/** What one process holds of events that are not answered yet: seconds of work, and never more memory than that. */
-export const maxUnanswered = { events: 20_000, bytes: 64 * 1024 * 1024 };
+const concurrentStatements = 1;
+/** The most events that wait in one process: seconds of work, and a limit of memory. */
+export const maxUnwritten = { events: 20_000, bytes: 64 * 1024 * 1024 };
 
 export function createPublisher(pool: Pool, reserveOwners: ReserveOwners): Publisher {
   const cache = createSubscriberCache(pool);
   const publish = createBatcher<readonly NewEvent[], Acceptance[] | null>({
     maxSize: eventsPerStatement,
-    concurrency: statementsUnderWay,
+    concurrency: concurrentStatements,
     weightOf: (events) => events.length,
     limit: {
-      weight: maxUnanswered.events,
-      bytes: maxUnanswered.bytes,
+      weight: maxUnwritten.events,
+      bytes: maxUnwritten.bytes,
       bytesOf: (events) => events.reduce((sum, { body }) => sum + body.length, 0),
       whenFull: null,
     },
     async run(requests) {
-      const answers = await acceptEvents(pool, requests.flat(), { cache, reserveOwners });
+      const acceptances = await acceptEvents(pool, requests.flat(), { cache, reserveOwners });
       let start = 0;
-      return requests.map(({ length }) => answers.slice(start, (start += length)));
+      return requests.map(({ length }) => acceptances.slice(start, (start += length)));
     },
   });
   return {

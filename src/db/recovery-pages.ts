@@ -16,7 +16,7 @@ type Window = {
   filters: readonly string[];
   /** Deliveries that ended later are not sent again. */
   endedBefore: Date;
-  /** Days that ended deliveries are kept; 0: for ever. */
+  /** Days that ended deliveries are kept; 0: forever. */
   retentionDays: number;
 };
 

@@ -1,7 +1,7 @@
 import { StartError } from '../errors.ts';
 import { insertAuditRecord } from './audit-records.ts';
 import type { Box } from './encryption-keys.ts';
-import { answerContext } from './idempotency-keys.ts';
+import { responseContext } from './idempotency-keys.ts';
 import { withTransaction, type Pool } from './pool.ts';
 
 type Reencrypted = { secrets: number; previousSecrets: number; responses: number; removedKeys: string[] };
@@ -93,7 +93,7 @@ async function reencryptResponses(pool: Pool, box: Box): Promise<Round> {
             renew(
               box,
               sealed,
-              answerContext(apiKeyId, route, key),
+              responseContext(apiKeyId, route, key),
               `The response stored for an Idempotency-Key of ${apiKeyId}`,
             ),
           ),

@@ -18,7 +18,7 @@ export async function rescheduleDelivery(
   if (rowCount === 0) await archiveEntries(db, deliveryId, entries);
 }
 
-/** The new time is shown at once, and no slot under the hourly cap is kept; the delivery's workflow makes it true. */
+/** Shows the new time at once and gives up the rate-limit slot. The workflow applies it. */
 export async function showRescheduled(db: Queryable, id: string, until: Date): Promise<void> {
   await db.query(
     `update deliveries set next_attempt_at = $2, wait_reason = 'rescheduled'

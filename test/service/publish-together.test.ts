@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { acceptEvents, type NewEvent } from '../../src/db/accept-events.ts';
 import { createAccount } from '../../src/db/accounts.ts';
 import type { Startable } from '../../src/db/deliveries-table.ts';
-import { createPublisher, maxUnanswered } from '../../src/db/publisher.ts';
+import { createPublisher, maxUnwritten } from '../../src/db/publisher.ts';
 import { withTransaction } from '../../src/db/pool.ts';
 import type { ReserveOwners } from '../../src/db/reserve-owners.ts';
 import { newId } from '../../src/domain/ids.ts';
@@ -185,7 +185,7 @@ test('exactly as many events as there is room for wait for a database that is st
   await blocker.query('begin');
   await blocker.query('lock table events in access exclusive mode');
   const responses: Awaited<ReturnType<typeof batch>>[] = [];
-  const room = maxUnanswered.events / 500;
+  const room = maxUnwritten.events / 500;
   const publishes = Array.from({ length: room + 2 }, async () => void responses.push(await batch()));
   await until(
     () => responses.length,
@@ -206,6 +206,6 @@ test('exactly as many events as there is room for wait for a database that is st
     `select count(*)::int as count from events where account_id = $1`,
     [accountId],
   );
-  expect(rows[0]?.count).toBe(maxUnanswered.events);
+  expect(rows[0]?.count).toBe(maxUnwritten.events);
   expect((await batch()).status).toBe(207);
 });
