@@ -19,10 +19,10 @@ beforeAll(async () => {
      end $$`,
   );
   // A sequence is not rolled back: it counts how often something was tried.
-  await service.pool.query(`create sequence attempts`);
+  await service.pool.query(`create sequence runs`);
   await service.pool.query(
     `create function fail_first() returns trigger language plpgsql as $$ begin
-       if nextval('attempts') <= tg_argv[0]::int then
+       if nextval('runs') <= tg_argv[0]::int then
          raise exception 'made by the test' using errcode = tg_argv[1];
        end if;
        return null;
@@ -91,18 +91,16 @@ async function failing<T>(
   times: number,
   code: string,
   run: () => Promise<T>,
-): Promise<{ result: T; attempts: number }> {
-  await service.pool.query(`alter sequence attempts restart`);
+): Promise<{ result: T; runs: number }> {
+  await service.pool.query(`alter sequence runs restart`);
   await service.pool.query(
     `create trigger fail_first after insert or update on ${table} for each statement
      execute function fail_first('${times}', '${code}')`,
   );
   try {
     const result = await run();
-    const { rows } = await service.pool.query<{ attempts: number }>(
-      `select last_value::int as attempts from attempts`,
-    );
-    return { result, attempts: rows[0]?.attempts ?? 0 };
+    const { rows } = await service.pool.query<{ runs: number }>(`select last_value::int as runs from runs`);
+    return { result, runs: rows[0]?.runs ?? 0 };
   } finally {
     await service.pool.query(`drop trigger fail_first on ${table}`);
   }
@@ -122,10 +120,14 @@ test('publishing succeeds once after conflicts, with and without an Idempotency-
   for (const [index, code] of ['40P01', '40001'].entries()) {
     for (const headers of [{}, { 'idempotency-key': `after-${code}` }]) {
       receiver.requests.length = 0;
-      const { result, attempts } = await failing('events', 2, code, () => publish(headers));
-      expect([index, result.status, result.body.duplicate, result.body.deliveries?.length, attempts]).toEqual(
-        [index, 202, false, 1, 3],
-      );
+      const { result, runs } = await failing('events', 2, code, () => publish(headers));
+      expect([index, result.status, result.body.duplicate, result.body.deliveries?.length, runs]).toEqual([
+        index,
+        202,
+        false,
+        1,
+        3,
+      ]);
       await until(
         () => receiver.requests.length,
         (count) => count === 1,
@@ -146,8 +148,8 @@ test('publishing succeeds once after conflicts, with and without an Idempotency-
 
 test('a conflict without an end has the response 503 with Retry-After, and nothing is written', async () => {
   for (const send of [publish, () => publish({ 'idempotency-key': 'endless' })]) {
-    const { result, attempts } = await failing('events', 1000, '40P01', send);
-    expect([result.status, result.body.code, attempts]).toEqual([503, 'unavailable', 5]);
+    const { result, runs } = await failing('events', 1000, '40P01', send);
+    expect([result.status, result.body.code, runs]).toEqual([503, 'unavailable', 5]);
     expect(Number(result.headers.get('retry-after'))).toBeGreaterThan(0);
   }
   const { result } = await failing('webhooks', 1000, '40001', change);
@@ -159,15 +161,15 @@ test.each(['53100', '53200', '57P03', '57014', '58030'])(
   'a database that cannot work now (%s) is called once: 503 with Retry-After',
   async (code) => {
     for (const send of [publish, () => publish({ 'idempotency-key': `after-${code}` })]) {
-      const { result, attempts } = await failing('events', 1000, code, send);
-      expect([result.status, result.body.code, attempts]).toEqual([503, 'unavailable', 1]);
+      const { result, runs } = await failing('events', 1000, code, send);
+      expect([result.status, result.body.code, runs]).toEqual([503, 'unavailable', 1]);
       expect(Number(result.headers.get('retry-after'))).toBeGreaterThan(0);
     }
   },
 );
 
 test('a fault of a statement stays a fault of ours', async () => {
-  const { result, attempts } = await failing('events', 1000, '22012', publish);
+  const { result, runs } = await failing('events', 1000, '22012', publish);
   // Alone, a request is not tried again.
-  expect([result.status, result.body.code, attempts]).toEqual([500, 'internal_error', 1]);
+  expect([result.status, result.body.code, runs]).toEqual([500, 'internal_error', 1]);
 });

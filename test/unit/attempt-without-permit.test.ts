@@ -6,7 +6,7 @@ import { createMakeAttempt, type AttemptDeps } from '../../src/delivery/attempt.
 import { createPermits } from '../../src/delivery/permits.ts';
 import { SenderBusy } from '../../src/outbound/sender-busy.ts';
 
-test('a delivery for which the sender has no capacity comes back, with nothing written', async () => {
+test('a delivery for which the sender has no capacity is postponed without any write', async () => {
   const environment = new MockActivityEnvironment();
   const ownerId = environment.context.info.workflowExecution?.workflowId;
   const statements: string[] = [];
