@@ -3,7 +3,7 @@ import type { Queryable } from '../db/pool.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey, type Scope } from '../security/api-keys.ts';
 
-/** The digest of the key that a request carries. @throws ApiError unauthorized where it carries none */
+/** The digest of the request's key. @throws ApiError unauthorized where it has none */
 export function digestOfAuthorization(authorization: string | undefined): Buffer {
   const [, token] = /^Bearer +(\S{1,200}) *$/i.exec(authorization ?? '') ?? [];
   if (token === undefined)
@@ -17,7 +17,7 @@ export function requireKey<Key extends ApiKey>(key: Key | null): Key {
   return key;
 }
 
-/** The key that a request carries. @throws ApiError unauthorized */
+/** The key of a request. @throws ApiError unauthorized */
 export async function authenticate(
   db: Queryable,
   authorization: string | undefined,

@@ -40,7 +40,7 @@ function requireOwnPage(headers: IncomingHttpHeaders): void {
 
 export type SessionOfKey = { key: NamedKey; expiresAt: Date };
 
-/** The session that a request carries; undefined where it carries none. @throws ApiError */
+/** The session of a request; undefined where it has none. @throws ApiError */
 export async function sessionOf(
   { pool, secretBox, config }: Deps,
   headers: IncomingHttpHeaders,

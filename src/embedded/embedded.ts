@@ -75,7 +75,7 @@ export async function startEmbedded(options: Options): Promise<Embedded> {
       options.needsPostgres ? postgres() : undefined,
       options.needsTemporal ? temporal() : undefined,
     ]);
-    // After both have settled: if one fails, the other one must not be left starting.
+    // After both have ended: if one fails, the other one must not be left starting.
     if (database.status === 'rejected') throw database.reason;
     if (temporalServer.status === 'rejected') throw temporalServer.reason;
     return {

@@ -107,7 +107,7 @@ export function exchange(
       const { statusCode = 0, headersDistinct } = message;
       if (statusCode < 200) return refuse(`its status is ${statusCode}`, message);
       incoming = message;
-      // Where the two disagree, the next response begins at a place that is uncertain (RFC 9112, 6.3).
+      // Where the two disagree, it is uncertain where the next response begins (RFC 9112, 6.3).
       if (headersDistinct['content-length'] && headersDistinct['transfer-encoding'])
         sent.shouldKeepAlive = false;
       onHead(headersDistinct['keep-alive']?.[0]);

@@ -69,6 +69,6 @@ function judgeIpv6(ip: ipaddr.IPv6): IpKind {
   // ipaddr.js calls everything it has no name for unicast, `::10.0.0.1` among it.
   if (!ip.match(globalUnicast)) return 'never';
   if (range === 'unicast') return 'public';
-  // These tunnels carry an IPv4 address of the sender's choice inside.
+  // These tunnels contain an IPv4 address of the sender's choice.
   return range === '6to4' || range === 'teredo' ? 'never' : 'private';
 }

@@ -215,14 +215,14 @@ async function untilWithin(dialog: Locator, when: string): Promise<void> {
 test('dialogs keep the focus, Escape closes them, and the focus comes back', async () => {
   const { page } = await openDashboard(browser, service, '/webhooks');
   const button = (name: string) => page.getByRole('main').getByRole('button', { name, exact: true }).first();
-  const places: [path: string, names: string[]][] = [
+  const pages: [path: string, names: string[]][] = [
     [`/webhooks/${ids.healthy}`, ['Edit', 'Pause', 'Delete', 'Rotate', 'Reveal secret']],
     [`/webhooks/${ids.paused}`, ['Activate']],
     [`/log/${ids.retrying.deliveryId}`, ['Reschedule', 'Cancel']],
     [`/log/${ids.delivered.deliveryId}`, ['Resend']],
     ['/keys', ['Create key', 'Revoke']],
   ];
-  for (const [path, names] of places) {
+  for (const [path, names] of pages) {
     await page.goto(path);
     for (const name of names) {
       await button(name).focus();

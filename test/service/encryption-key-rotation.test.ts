@@ -19,7 +19,7 @@ const setting = (...list: { id: string; key: Buffer }[]) => ({
 });
 const sealedValues = `select id, 'secret' as what, sealed_secret as sealed from webhooks where sealed_secret is not null
   union all select id, 'previous', previous_sealed_secret from webhooks where previous_sealed_secret is not null
-  union all select route, 'answer', sealed_response from idempotency_keys`;
+  union all select route, 'response', sealed_response from idempotency_keys`;
 
 test(
   'keys are changed while events are published; then the new key alone is enough',
@@ -190,7 +190,7 @@ describe('in the database', () => {
       `${sealedValues} order by id, what`,
     );
     return rows
-      .filter(({ what }) => what !== 'answer')
+      .filter(({ what }) => what !== 'response')
       .map(({ id, what, sealed }) => {
         expect(box.open(sealed, id)).toBe(`${what} of ${id}`);
         return sealed.split('.')[0] ?? '';

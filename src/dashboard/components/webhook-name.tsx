@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { webhooksQuery } from '../queries.ts';
 
-/** @example briefUrl('https://your-app.com/hooks/v2/fltr') // 'your-app.com/…/fltr' */
+/** @example briefUrl('https://your-app.com/events/v2/fltr') // 'your-app.com/…/fltr' */
 export function briefUrl(url: string): string {
   if (!URL.canParse(url)) return url;
   const { host, pathname } = new URL(url);
