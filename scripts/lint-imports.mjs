@@ -49,7 +49,7 @@ const rows = {
   'src/deps.ts': `type:*`,
   'src/development-secrets.ts': `
     src/db src/security src/errors.ts type:src/config.ts type:src/setting-schemas.ts  node:*`,
-  'src/listen.ts': `src/api src/embedded src/errors.ts type:src/config.ts  type:express node:*`,
+  'src/listen.ts': `src/api src/errors.ts type:src/config.ts  type:express node:*`,
   'src/app.ts': `*`,
   'src/main.ts': `*`,
 

@@ -93,6 +93,26 @@ export function addWebhookCommands(program: Command): void {
       await client.deleteWebhook(id);
       print(options, { deleted: id }, () => `Deleted ${id}.`);
     });
+  addSecretCommands(webhooks);
+  callAndPrint(
+    apiCommand(webhooks, 'stats <id>').description(
+      'statistics of the last 24 hours: counts, failure rate, response times',
+    ),
+    (client, id) => client.getWebhookStats(id),
+    statsText,
+  );
+  apiCommand(webhooks, 'test <id> <type>')
+    .description('send a test event with the example of a type; exit code 1 unless it is delivered')
+    .action(async (id: string, type: string, options: ApiOptions) => {
+      const { client } = await connect(options);
+      const test = { webhook_id: id, event: type } as Parameters<typeof client.testWebhook>[0];
+      const result = await client.testWebhook(test);
+      print(options, result, ({ attempt }) => attemptText(attempt));
+      if (result.attempt.outcome !== 'delivered') process.exitCode = 1;
+    });
+}
+
+function addSecretCommands(webhooks: Command): void {
   apiCommand(webhooks, 'secret <id>')
     .description('print the signing secret; this is audited')
     .action(async (id: string, options: ApiOptions) => {
@@ -125,22 +145,6 @@ export function addWebhookCommands(program: Command): void {
     (client, id) => client.finishSecretRotation(id),
     (webhook) => webhookText(webhook),
   );
-  callAndPrint(
-    apiCommand(webhooks, 'stats <id>').description(
-      'statistics of the last 24 hours: counts, failure rate, response times',
-    ),
-    (client, id) => client.getWebhookStats(id),
-    statsText,
-  );
-  apiCommand(webhooks, 'test <id> <type>')
-    .description('send a test event with the example of a type; exit code 1 unless it is delivered')
-    .action(async (id: string, type: string, options: ApiOptions) => {
-      const { client } = await connect(options);
-      const test = { webhook_id: id, event: type } as Parameters<typeof client.testWebhook>[0];
-      const result = await client.testWebhook(test);
-      print(options, result, ({ attempt }) => attemptText(attempt));
-      if (result.attempt.outcome !== 'delivered') process.exitCode = 1;
-    });
 }
 
 const list = (text: string | undefined): string[] =>
