@@ -11,7 +11,7 @@ test.each([
   ['2016-12-31T23:59:60Z', '2017-01-01T00:00:00Z'],
   ['2016-12-31T15:59:60.5-08:00', '2017-01-01T00:00:00.5Z'],
   ['2016-12-31t23:59:60z', '2017-01-01T00:00:00Z'],
-])('%s is taken as %s', (text, expected) => {
+])('the time %s is read as %s', (text, expected) => {
   expect(timeSchema.parse(text)).toBe(expected);
   expect(Number.isNaN(Date.parse(expected))).toBe(false);
   const event = { event: 'document.deleted', data: {}, timestamp: text };
@@ -24,10 +24,10 @@ test.each([
 });
 
 test.each(['2024-01-10T12:01:30 01:00', '2024-01-10T12:01:30.5 0100'])(
-  '%j: the blank was a + that a URL did not encode',
+  'a time with a space where a URL did not encode the + is refused with that advice: %j',
   (text) => {
     expect(timeSchema.safeParse(text).error?.issues.map(({ message }) => message)).toEqual([
-      'has a blank in place of the + before its offset; in a URL, + is written %2B',
+      'has a space in place of the + before its offset; in a URL, write + as %2B',
     ]);
   },
 );
@@ -41,7 +41,7 @@ test.each([
   '2024-01-10T12:01:61Z',
   '9999-12-31T23:59:60Z',
   '2024-13-10T12:01:60Z',
-])('%j is no time', (text) => {
+])('%j is not a valid time', (text) => {
   expect(timeSchema.safeParse(text).error?.issues.map(({ message }) => message)).toEqual([
     'must be a time such as 2024-01-10T12:01:30Z or 2024-01-10T13:01:30+01:00',
   ]);
