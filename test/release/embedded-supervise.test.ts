@@ -57,7 +57,7 @@ test('stop sends the signal and leaves nobody behind', async () => {
   expect(groupMembers(child.pid).length).toBeGreaterThanOrEqual(2);
   await child.stop(10_000);
   expect(await child.exited).toEqual({ code: 3, signal: null });
-  expect(log('stops')).toBe('up\nasked\n');
+  expect(log('stops')).toBe('up\nsignaled\n');
   await until(() => groupMembers(child.pid).length === 0);
 });
 
@@ -124,7 +124,7 @@ test('kill -9 of the parent ends its children, with a stop signal first, and als
   await until(() => log('child-0') === 'up\n' && log('child-1') === 'up\n');
   parent.kill('SIGKILL');
   await until(() => !isAlive(politePid));
-  expect(log('child-0')).toBe('up\nasked\n');
+  expect(log('child-0')).toBe('up\nsignaled\n');
   await until(() => !isAlive(deafPid));
   await until(() => groupMembers(politePid).length + groupMembers(deafPid).length === 0);
 });
