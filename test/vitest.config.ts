@@ -19,7 +19,7 @@ const withServers = (
     globalSetup: ['test/kit/global-setup.ts'],
     sequence: { groupOrder: 1 },
     // Such a test waits for half of its time: for a timer, a retry, a process that starts. PostgreSQL has 200 connections.
-    maxWorkers: Math.min(cores + 2, 6),
+    maxWorkers: Math.min(cores + 1, 6),
   },
 });
 
