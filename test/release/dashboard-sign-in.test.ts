@@ -42,7 +42,7 @@ test('the only field of the page has the focus', async () => {
 test('the sign-in page says that a key is wrong and what to do, and then accepts the right one', async () => {
   await tab.page.goto('/');
   await signIn('fltr_wrong');
-  await tab.page.getByRole('alert').getByText('not known').waitFor();
+  await tab.page.getByRole('alert').getByText('This API key is unknown').waitFor();
   expect(await findBarriers(tab.page)).toEqual([]);
   await signIn();
   await heading('Webhooks').waitFor();
