@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { checkAll } from '../../bench/chaos/check.ts';
+import type { Entry } from '../../bench/chaos/check-timelines.ts';
 import type { Facts } from '../../bench/chaos/facts.ts';
 import { actionsOf } from '../../bench/chaos/model.ts';
 import {
@@ -194,6 +195,20 @@ test('the checks of npm run chaos take an end before an hour passed, and its cop
   const live = [accepted, { ...ended, at: hourBefore(ended.at) }, started, made, ended];
   const archived = [accepted, started, made, ended];
   expect(checkAll(factsOf(() => ({ timelines: [{ id: 'dlv_1', live, archived }] })))).toEqual([]);
+});
+
+test('the checks of npm run chaos allow a hold to be left out only if an hour passed between it and the end', () => {
+  const hourBefore = (entry: Entry) => ({
+    ...entry,
+    at: new Date(Date.parse(entry.at) - hourMs).toISOString(),
+  });
+  const [accepted, started, made, ended] = timeline.map((entry) => ({ ...entry }));
+  if (!accepted || !started || !made || !ended) throw new Error('The timeline is another one');
+  const archived = [accepted, { at: at(0.5), type: 'held' }, started, made, ended];
+  const live = [hourBefore(accepted), hourBefore(made), hourBefore(ended), started];
+  expect(checkAll(factsOf(() => ({ timelines: [{ id: 'dlv_1', live, archived }] })))).toEqual([]);
+  const [fault] = checkAll(factsOf(() => ({ timelines: [{ id: 'dlv_1', live: timeline, archived }] })));
+  expect(fault).toContain('differs from the archived one');
 });
 
 test('npm run chaos allows an error in the log for a call whose response is 503', () => {
