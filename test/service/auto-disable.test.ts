@@ -183,7 +183,7 @@ test('no producer can take the id of the event about a failure, and so keep it f
     for (const refused of [single.body, once.body, batch.body.data[1]?.error])
       expect([refused?.code, refused?.errors]).toEqual([
         'validation_failed',
-        [{ pointer: '/id', message: "id must not begin with evt_failed_: such ids are reserved" }],
+        [{ pointer: '/id', message: 'id must not begin with evt_failed_: such ids are reserved' }],
       ]);
   }
   await mine.call('PATCH', `/v1/webhooks/${failing}`, { active: true });
