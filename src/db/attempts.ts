@@ -1,19 +1,8 @@
-import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
+import type { AttemptRow } from '../domain/attempt-result.ts';
 import { findDelivery, type FoundDelivery } from './deliveries-table.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
-export type AttemptRow = {
-  id: string;
-  number: number;
-  startedAt: Date;
-  durationMs: number;
-  statusCode: number | null;
-  outcome: AttemptOutcome;
-  errorCode: AttemptErrorCode | null;
-  /** The wait after it; null: it ended its delivery, or the delivery was held or canceled meanwhile. */
-  waitSeconds: number | null;
-};
 /** The request without its headers, which the log computes again. */
 export type SentRequest = { url: string; format: WebhookFormat; bodyBytes: number };
 export type StoredResponse = { headers: Record<string, string>; body: Buffer; truncated: boolean };

@@ -1,7 +1,7 @@
 import type { DeliveryStatus, WaitReason } from '../contracts/delivery.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { maxUnrecorded } from '../domain/hourly-cap.ts';
-import type { AttemptRow } from './attempts.ts';
+import type { AttemptRow } from '../domain/attempt-result.ts';
 import type { Queryable } from './pool.ts';
 
 /** What an attempt needs. */

@@ -1,7 +1,8 @@
 import type { DeliveryStatus } from '../contracts/delivery.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import { stepCount, stepOf } from '../domain/response-times.ts';
-import type { AttemptRow, SentRequest, StoredResponse } from './attempts.ts';
+import type { AttemptRow } from '../domain/attempt-result.ts';
+import type { SentRequest, StoredResponse } from './attempts.ts';
 import { columns } from './columns.ts';
 import { reconcileRunAfter } from './deliveries-table.ts';
 import type { Queryable } from './pool.ts';

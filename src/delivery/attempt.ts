@@ -1,5 +1,5 @@
 import type { DeliveryStatus, FailureReason } from '../contracts/delivery.ts';
-import type { AttemptRow, StoredAttempt } from '../db/attempts.ts';
+import type { StoredAttempt } from '../db/attempts.ts';
 import { archiveEntries } from '../db/deliveries-table.ts';
 import type { AttemptContext } from '../db/load-attempts.ts';
 import { markEndedRun } from '../db/owners.ts';
@@ -10,6 +10,7 @@ import {
   waitEntry,
   type AttemptInput,
   type AttemptResult,
+  type AttemptRow,
 } from '../domain/attempt-result.ts';
 import { reasonOf } from '../domain/outcome.ts';
 import { isOperational } from '../domain/subscription.ts';

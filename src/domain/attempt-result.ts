@@ -3,7 +3,7 @@ import type { DeliveryStatus, FailureReason, TimelineEntry, WaitReason } from '.
 import { reasonOf } from './outcome.ts';
 import type { StoredEntry } from './timeline.ts';
 
-// All of these types end up in histories: ids and outcomes only, no payload, secret or URL.
+// All of these types but `AttemptRow` end up in histories: ids and outcomes only, no payload, secret or URL.
 
 export type AttemptInput = {
   deliveryId: string;
@@ -27,6 +27,12 @@ export type AttemptFacts = {
   statusCode: number | null;
   outcome: AttemptOutcome;
   errorCode: AttemptErrorCode | null;
+};
+/** One attempt as its row has it. */
+export type AttemptRow = Omit<AttemptFacts, 'startedAt'> & {
+  startedAt: Date;
+  /** The wait after it; null: it ended its delivery, or the delivery was held or canceled meanwhile. */
+  waitSeconds: number | null;
 };
 
 export type AttemptResult =

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
 import type { FailureReason } from '../contracts/delivery.ts';
+import type { AttemptRow } from '../domain/attempt-result.ts';
 import { timeOfId } from '../domain/ids.ts';
 import { traceIdOf } from '../domain/traceparent.ts';
 import type { DeliveryMetrics } from './delivery-metrics.ts';
@@ -14,16 +14,7 @@ type Made = {
     accountId: string;
     traceparent: string | null;
   };
-  row: {
-    id: string;
-    number: number;
-    startedAt: Date;
-    durationMs: number;
-    statusCode: number | null;
-    outcome: AttemptOutcome;
-    errorCode: AttemptErrorCode | null;
-    waitSeconds: number | null;
-  };
+  row: AttemptRow;
   /** Why the attempt ended its delivery failed; null: it did not. */
   reason: FailureReason | null;
 };
