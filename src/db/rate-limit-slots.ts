@@ -1,4 +1,5 @@
 import type { StoredEntry } from '../domain/timeline.ts';
+import { operationalFamilies } from '../domain/subscription.ts';
 import { assignSlots, correctTimes, maxQueueHead, windowMs, type Queued } from '../domain/hourly-cap.ts';
 import { reconcileRunAfter } from './deliveries-table.ts';
 import { opaque } from './opaque.ts';
@@ -38,12 +39,17 @@ const lockQueue = (db: Queryable, webhookId: string) =>
     values: [webhookId],
   });
 
-/** A webhook's log, and its queue without the given deliveries. Call it with the queue locked. */
+/**
+ * A webhook's log, and its queue without the given deliveries. Call it with the queue locked.
+ *
+ * @param before deliveries that wait for their first request of a slot are read only if their id is smaller; null: all
+ */
 async function readQueue(
   db: Queryable,
   webhookId: string,
   { cap, grantMs }: Limits,
   without: readonly string[],
+  before: string | null,
 ): Promise<State> {
   const { rows } = await db.query<{
     now: number;
@@ -55,8 +61,16 @@ async function readQueue(
     name: 'read-queue',
     text: `with clock as materialized (select clock_timestamp() as now),
       head as materialized (
-        select id, next_attempt_at from deliveries
-        where webhook_id = $1 and wait_reason = 'hourly_cap' and not id = any($2) order by id limit $3)
+        (select id, next_attempt_at from deliveries
+          where webhook_id = $1 and wait_reason = 'hourly_cap' and not id = any($2) order by id limit $3)
+        union all
+        (select id, now() from deliveries d
+          where webhook_id = $1 and status = 'pending' and wait_reason is null and not id = any($2) and ($7::text is null or id < $7)
+            and split_part(event_type, '.', 1) <> all($8)
+            and not exists (select 1 from rate_limit_grants g where g.delivery_id = d.id and g.number = d.attempt_count + 1
+              and g.granted_at > now() - make_interval(secs => $5))
+          order by id limit $3)
+        order by id limit $3)
       select ${ms('now')} as now,
         array(select t from (
           select ${ms('started_at')} as t from attempts
@@ -73,7 +87,16 @@ async function readQueue(
           where webhook_id = $1 and wait_reason = 'hourly_cap' order by next_attempt_at desc limit $6) as latest order by t)
         end as tail
       from clock`,
-    values: [webhookId, without, maxQueueHead, windowMs / 1000, grantMs / 1000, cap],
+    values: [
+      webhookId,
+      without,
+      maxQueueHead,
+      windowMs / 1000,
+      grantMs / 1000,
+      cap,
+      before,
+      operationalFamilies,
+    ],
   });
   const [row] = rows;
   if (!row) throw new Error('read-queue returned no row');
@@ -95,7 +118,8 @@ export async function takeSlots(
   return withTransaction(pool, async (client) => {
     await lockQueue(client, webhookId);
     const requesters = requests.map(({ deliveryId }) => deliveryId);
-    const state = await readQueue(client, webhookId, limits, requesters);
+    const last = requesters.toSorted().at(-1) ?? '';
+    const state = await readQueue(client, webhookId, limits, requesters, last);
     const slots = assignSlots({ cap: limits.cap, requesters, ...state });
     const at = new Date(state.now);
     const granted = requests.filter(({ deliveryId }) => slots.get(deliveryId) === null);
@@ -189,7 +213,7 @@ export async function correctQueue(pool: Pool, webhookId: string, { cap, grantMs
       head,
       tail: _tail,
       ...log
-    } = await readQueue(client, webhookId, { cap: Math.max(cap, 1), grantMs }, []);
+    } = await readQueue(client, webhookId, { cap: Math.max(cap, 1), grantMs }, [], null);
     const corrected =
       cap === 0 ? head.map(({ id }) => ({ id, until: log.now })) : correctTimes({ cap, ...log }, head);
     if (corrected.length > 0)

@@ -3,7 +3,8 @@
  *
  * - The log of a webhook is the times of its attempts of the last hour, and of the attempts that were granted and are not
  *   recorded yet.
- * - The queue of a webhook is its deferred deliveries, in order of acceptance.
+ * - The queue of a webhook is its deferred deliveries and those whose attempt is about to request a slot, in order of
+ *   acceptance. So in a burst, or after a release, the oldest go first, in whatever order their workflows start.
  * - While the log has fewer than `cap` entries, there are free slots. They belong to the first deliveries of the queue: the
  *   attempt of one of these is granted.
  * - Each further slot becomes free an hour after the oldest entry of the log that occupies one. So the time of each delivery
@@ -29,7 +30,7 @@ export const maxUnrecorded = 500;
 /** How many deliveries from the head of a queue are read; of those behind it only the latest times are. */
 export const maxQueueHead = 1000;
 
-/** A delivery that waits for its slot; `until`: the time that its row has, in ms since 1970. */
+/** A delivery that waits for its slot; `until`: the time that its row has, or now, in ms since 1970. */
 export type Queued = { id: string; until: number };
 
 type Log = {

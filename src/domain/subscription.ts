@@ -1,8 +1,8 @@
 // The families of operational events: a webhook gets them only if it names the type or the family.
-const operationalFamilies = new Set(['webhook', 'delivery']);
+export const operationalFamilies = ['webhook', 'delivery'];
 
 export function isOperational(eventType: string): boolean {
-  return operationalFamilies.has(eventType.slice(0, eventType.indexOf('.')));
+  return operationalFamilies.includes(eventType.slice(0, eventType.indexOf('.')));
 }
 
 /**

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { takeSlots } from '../../src/db/rate-limit-slots.ts';
+import { correctQueue, takeSlots, type SlotRequest } from '../../src/db/rate-limit-slots.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 
@@ -9,17 +9,33 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-async function insertDelivery(status: 'pending' | 'held', ownerId: string | null): Promise<string> {
+async function insertDelivery(
+  status: 'pending' | 'held',
+  ownerId: string | null,
+  { webhookId = 'wh_1', eventType = 'document.uploaded' } = {},
+): Promise<string> {
   const id = newId('dlv');
   await database.pool.query(
     `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, owner_id, run_id,
        reconcile_at, held_until)
-     values ($1, 'acc_1', 'wh_1', $2, 'document.uploaded', $3, now(), $4, 'run', case when $4::text is not null then now() end,
+     values ($1, 'acc_1', $5, $2, $6, $3, now(), $4, 'run', case when $4::text is not null then now() end,
        case when $3 = 'held' then now() + interval '1 hour' end)`,
-    [id, newId('evt'), status, ownerId === 'own' ? id : ownerId],
+    [id, newId('evt'), status, ownerId === 'own' ? id : ownerId, webhookId, eventType],
   );
   return id;
 }
+
+const limits = { cap: 1, grantMs: 15_000 };
+
+const requestOf = (deliveryId: string, webhookId: string): SlotRequest => ({
+  deliveryId,
+  number: 1,
+  webhookId,
+  ownerId: deliveryId,
+  runId: 'run',
+  notes: [],
+  entryOf: (at, until) => ({ at: at.toISOString(), type: 'wait', seconds: 1, until: until.toISOString() }),
+});
 
 test('a delivery that was held or moved meanwhile gets no rate-limit slot', async () => {
   const first = await insertDelivery('pending', 'own');
@@ -30,21 +46,8 @@ test('a delivery that was held or moved meanwhile gets no rate-limit slot', asyn
   const slots = await takeSlots(
     database.pool,
     'wh_1',
-    { cap: 1, grantMs: 15_000 },
-    ids.map((deliveryId) => ({
-      deliveryId,
-      number: 1,
-      webhookId: 'wh_1',
-      ownerId: deliveryId,
-      runId: 'run',
-      notes: [],
-      entryOf: (at, until) => ({
-        at: at.toISOString(),
-        type: 'wait',
-        seconds: 1,
-        until: until.toISOString(),
-      }),
-    })),
+    limits,
+    ids.map((deliveryId) => requestOf(deliveryId, 'wh_1')),
   );
   expect(slots.map(({ is }) => is)).toEqual(['granted', 'deferred', 'changed', 'changed']);
   const { rows } = await database.pool.query<{ waits: boolean; entries: number }>(
@@ -53,4 +56,54 @@ test('a delivery that was held or moved meanwhile gets no rate-limit slot', asyn
     [ids],
   );
   expect(rows).toEqual([false, true, false, false].map((waits) => ({ waits, entries: waits ? 1 : 0 })));
+});
+
+test('a free slot belongs to the oldest delivery, also if a younger one requests it first', async () => {
+  const webhookId = 'wh_2';
+  const insert = (owner: string | null, eventType?: string) =>
+    insertDelivery('pending', owner, { webhookId, ...(eventType !== undefined && { eventType }) });
+  // Events of the service itself do not count.
+  await insert('own', 'webhook.disabled');
+  const [first, second, third] = [await insert('own'), await insert(null), await insert('own')];
+  const request = async (deliveryId: string) => {
+    const [slot] = await takeSlots(database.pool, webhookId, limits, [requestOf(deliveryId, webhookId)]);
+    return slot?.is;
+  };
+  const cancel = (id: string) =>
+    database.pool.query(
+      `update deliveries set status = 'canceled', ended_at = now(), reconcile_at = null where id = $1`,
+      [id],
+    );
+  const isDue = async (id: string) => {
+    await correctQueue(database.pool, webhookId, limits);
+    const { rows } = await database.pool.query<{ isDue: boolean }>(
+      `select next_attempt_at <= clock_timestamp() as "isDue" from deliveries where id = $1`,
+      [id],
+    );
+    return rows[0]?.isDue;
+  };
+  expect(await request(third)).toBe('deferred');
+  expect(await isDue(third)).toBe(false);
+  // A slot that the older ones do not use is the younger one's.
+  await cancel(second);
+  expect(await isDue(third)).toBe(false);
+  await cancel(first);
+  expect(await isDue(third)).toBe(true);
+  expect(await request(third)).toBe('granted');
+  const [fourth, fifth] = [await insert('own'), await insert('own')];
+  expect([await request(fifth), await request(fourth)]).toEqual(['deferred', 'deferred']);
+});
+
+test('an attempt that was granted a slot occupies it once', async () => {
+  const webhookId = 'wh_3';
+  const ids = [
+    await insertDelivery('pending', 'own', { webhookId }),
+    await insertDelivery('pending', 'own', { webhookId }),
+  ];
+  for (const id of ids) {
+    const slots = await takeSlots(database.pool, webhookId, { ...limits, cap: 2 }, [
+      requestOf(id, webhookId),
+    ]);
+    expect(slots.map(({ is }) => is)).toEqual(['granted']);
+  }
 });
