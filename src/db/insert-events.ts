@@ -1,7 +1,7 @@
 import type { DeliveryStatus } from '../contracts/delivery.ts';
 import { columns } from './columns.ts';
 import { reconcileStartAfter, type Startable } from './deliveries-table.ts';
-import type { Queryable } from './pool.ts';
+import { onlyRow, type Queryable } from './pool.ts';
 
 /** `accountNumber` and `keyNumber` count from 1; null: no key is checked. */
 type EventToInsert = {
@@ -141,7 +141,6 @@ export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<I
       ...deliveryColumns.values(deliveries),
     ],
   });
-  const [row] = rows;
-  if (!row) throw new Error('insert-events returned no row');
+  const row = onlyRow(rows, 'insert-events');
   return { ...row, eventKeys: row.eventKeys && new Set(row.eventKeys) };
 }

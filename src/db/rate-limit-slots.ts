@@ -2,7 +2,7 @@ import type { StoredEntry } from '../domain/timeline.ts';
 import { assignSlots, correctTimes, maxQueueHead, windowMs, type Queued } from '../domain/hourly-cap.ts';
 import { reconcileRunAfter } from './deliveries-table.ts';
 import { opaque } from './opaque.ts';
-import { withTransaction, type Pool, type Queryable } from './pool.ts';
+import { onlyRow, withTransaction, type Pool, type Queryable } from './pool.ts';
 
 /** An attempt of a webhook that is near its cap, to be granted or deferred. */
 export type SlotRequest = {
@@ -75,9 +75,7 @@ async function readQueue(
       from clock`,
     values: [webhookId, without, maxQueueHead, windowMs / 1000, grantMs / 1000, cap],
   });
-  const [row] = rows;
-  if (!row) throw new Error('read-queue returned no row');
-  const { ids, times, ...state } = row;
+  const { ids, times, ...state } = onlyRow(rows, 'read-queue');
   return { ...state, head: ids.map((id, index) => ({ id, until: times[index] ?? state.now })) };
 }
 

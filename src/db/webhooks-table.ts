@@ -1,6 +1,6 @@
 import { wipeResponsesOf } from './idempotency-keys.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
-import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
+import { onlyRow, withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 
 export type WebhookRow = {
   id: string;
@@ -63,9 +63,7 @@ export async function insertWebhook(
       webhook.format,
     ],
   );
-  const [row] = rows;
-  if (!row) throw new Error('insert returned no row');
-  return row;
+  return onlyRow(rows, 'insert');
 }
 
 export async function findWebhook(db: Queryable, accountId: string, id: string): Promise<WebhookRow | null> {

@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fillLog, type FilledLog } from '../../bench/log-fill.ts';
 import type { DeliveryStatus } from '../../src/contracts/delivery.ts';
-import { insertAccountKey, listAccountKeys, revokeAccountKey } from '../../src/db/account-keys.ts';
 import { readAccountStats } from '../../src/db/account-stats.ts';
-import { findApiKey, findNamedKey } from '../../src/db/api-keys-table.ts';
+import {
+  findApiKey,
+  findNamedKey,
+  insertAccountKey,
+  listAccountKeys,
+  revokeAccountKey,
+} from '../../src/db/api-keys-table.ts';
 import { listAttempts } from '../../src/db/attempts.ts';
 import { markEndedRun } from '../../src/db/owners.ts';
 import { recordAttempts } from '../../src/db/record-attempts.ts';
@@ -224,7 +229,13 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
   'its keys, further down': (pool) => listAccountKeys(pool, log.accountId, keyId, 51),
   'a new key': (pool) =>
     withTransaction(pool, (client) =>
-      insertAccountKey(client, log.accountId, { name: '', hint: '', digest: digestOfKey('new'), scopes: [] }),
+      insertAccountKey(client, {
+        accountId: log.accountId,
+        name: '',
+        hint: '',
+        digest: digestOfKey('new'),
+        scopes: [],
+      }),
     ),
   'a key that is revoked': (pool) => revokeAccountKey(pool, log.accountId, 'key_none'),
   'statistics of all webhooks': (pool) => readAccountStats(pool, log.accountId, new Date()),
