@@ -33,11 +33,7 @@ export const summaryColumns = `id, account_id as "accountId", webhook_id as "web
 /** `traceparent`: its event's. */
 export type FoundDelivery = DeliveryRow & { traceparent: string | null };
 
-export async function findDelivery(
-  db: Queryable,
-  accountId: string,
-  id: string,
-): Promise<FoundDelivery | null> {
+export async function findDelivery(db: Queryable, accountId: string, id: string) {
   const { rows } = await db.query<FoundDelivery>(
     `select ${summaryColumns}, timeline,
        (select traceparent from events e where e.account_id = d.account_id and e.id = d.event_id) as traceparent

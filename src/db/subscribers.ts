@@ -13,17 +13,10 @@ export type Subscribers = {
 };
 
 /** Reads accounts' webhooks together with their versions; an account that does not exist is left out. */
-export async function loadSubscribers(
-  db: Queryable,
-  accountIds: readonly string[],
-): Promise<Map<string, Subscribers>> {
-  const { rows } = await db.query<{
-    accountId: string;
-    version: string;
-    id: string | null;
-    events: string[];
-    active: boolean;
-  }>({
+export async function loadSubscribers(db: Queryable, accountIds: readonly string[]) {
+  const { rows } = await db.query<
+    Omit<Subscriber, 'id'> & { accountId: string; version: string; id: string | null }
+  >({
     name: 'load-subscribers',
     text: `select a.id as "accountId", a.webhooks_version as version, w.id, w.events, w.active
       from accounts a left join webhooks w on w.account_id = a.id and w.deleted_at is null

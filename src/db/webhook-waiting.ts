@@ -9,13 +9,10 @@ const countOf = (status: keyof WebhookWaiting): string =>
      select 1 from deliveries d where d.webhook_id = w.id and d.status = '${status}' limit $2) as counted) as ${status}`;
 
 /** How many deliveries of each webhook have not ended, by their state. */
-export async function readWebhookWaiting(
-  db: Queryable,
-  webhookIds: readonly string[],
-): Promise<Map<string, WebhookWaiting>> {
+export async function readWebhookWaiting(db: Queryable, webhookIds: readonly string[]) {
   const { rows } = await db.query<WebhookWaiting & { id: string }>(
     `select w.id, ${countOf('pending')}, ${countOf('retrying')}, ${countOf('held')} from unnest($1::text[]) as w(id)`,
     [webhookIds, mostCounted],
   );
-  return new Map(rows.map(({ id, ...waiting }) => [id, waiting]));
+  return new Map<string, WebhookWaiting>(rows.map(({ id, ...waiting }) => [id, waiting]));
 }
