@@ -2,25 +2,32 @@ import type { DeliveryStatus, DeliverySummary, WaitReason } from '../contracts/d
 import type { StoredEntry } from '../domain/timeline.ts';
 import type { Queryable } from './pool.ts';
 
-/** `migrations/0001_initial.sql` has the legal states and the meaning of each column. */
-export type DeliveryRow = {
+/** The columns with which a workflow is started. */
+type StartColumns = {
   id: string;
   accountId: string;
   webhookId: string;
   eventId: string;
   eventType: string;
+  attemptCount: number;
+  retriesUsed: number;
+  nextAttemptAt: Date | null;
+  waitReason: WaitReason | null;
+  runId: string | null;
+};
+
+/** `bodyBytes`: of its event, where known: a group has all its bodies in memory. */
+export type Startable = StartColumns & { bodyBytes?: number };
+
+/** `migrations/0001_initial.sql` has the legal states and the meaning of each column. */
+export type DeliveryRow = StartColumns & {
   status: DeliveryStatus;
   reason: string | null;
   createdAt: Date;
-  nextAttemptAt: Date | null;
-  waitReason: WaitReason | null;
   endedAt: Date | null;
-  attemptCount: number;
-  retriesUsed: number;
   lastStatusCode: number | null;
   lastErrorCode: string | null;
   ownerId: string | null;
-  runId: string | null;
   timeline: StoredEntry[];
 };
 
@@ -60,24 +67,6 @@ export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
   };
 }
 
-/** The columns with which a workflow is started. */
-export type Startable = Pick<
-  DeliveryRow,
-  | 'id'
-  | 'accountId'
-  | 'webhookId'
-  | 'eventId'
-  | 'eventType'
-  | 'attemptCount'
-  | 'retriesUsed'
-  | 'nextAttemptAt'
-  | 'waitReason'
-  | 'runId'
-> & {
-  /** Of its event, where known: a group has all its bodies in memory. */
-  bodyBytes?: number;
-};
-
 /** Accepted deliveries whose workflow is not started, counted up to `most`. */
 export async function countNotStarted(db: Queryable, most: number): Promise<number> {
   const { rows } = await db.query<{ count: number }>(
@@ -93,11 +82,7 @@ export async function countNotStarted(db: Queryable, most: number): Promise<numb
 }
 
 /** Adds entries to a delivery's timeline, unless it has them already. */
-export async function archiveEntries(
-  db: Queryable,
-  deliveryId: string,
-  entries: readonly StoredEntry[],
-): Promise<void> {
+export async function archiveEntries(db: Queryable, deliveryId: string, entries: readonly StoredEntry[]) {
   if (entries.length === 0) return;
   await db.query(
     `update deliveries set timeline = timeline || (

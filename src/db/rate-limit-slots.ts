@@ -45,13 +45,7 @@ async function readQueue(
   { cap, grantMs }: Limits,
   without: readonly string[],
 ): Promise<State> {
-  const { rows } = await db.query<{
-    now: number;
-    used: number[];
-    ids: string[];
-    times: number[];
-    tail: number[];
-  }>({
+  const { rows } = await db.query<Omit<State, 'head'> & { ids: string[]; times: number[] }>({
     name: 'read-queue',
     text: `with clock as materialized (select clock_timestamp() as now),
       head as materialized (
@@ -183,13 +177,10 @@ export async function checkQueue(db: Queryable, webhookId: string): Promise<void
 export async function correctQueue(pool: Pool, webhookId: string, { cap, grantMs }: Limits): Promise<void> {
   await withTransaction(pool, async (client) => {
     await lockQueue(client, webhookId);
-    const {
-      head,
-      tail: _tail,
-      ...log
-    } = await readQueue(client, webhookId, { cap: Math.max(cap, 1), grantMs }, []);
+    const limits = { cap: Math.max(cap, 1), grantMs };
+    const { head, now, used } = await readQueue(client, webhookId, limits, []);
     const corrected =
-      cap === 0 ? head.map(({ id }) => ({ id, until: log.now })) : correctTimes({ cap, ...log }, head);
+      cap === 0 ? head.map(({ id }) => ({ id, until: now })) : correctTimes({ cap, now, used }, head);
     if (corrected.length > 0)
       await client.query(
         `update deliveries d set next_attempt_at = g.until, reconcile_at = g.until

@@ -11,7 +11,7 @@ import {
 } from '../db/owners.ts';
 import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
 import { claimQueues, correctQueue, type Limits } from '../db/rate-limit-slots.ts';
-import { endTerminated, expireDelivery } from '../db/stop-delivery.ts';
+import { endCanceled, expireDelivery } from '../db/stop-delivery.ts';
 import { claimWebhooksToSync, syncDeliveries } from '../db/sync-deliveries.ts';
 import { isGroupId } from '../domain/ids.ts';
 import { isTemporalUnavailable } from '../temporal/client.ts';
@@ -166,7 +166,7 @@ async function ensureRunning(deps: Deps, delivery: Due, endAt: number): Promise<
   }
   if (run && now.runId === run.runId && (run.status === 'TERMINATED' || run.status === 'CANCELLED')) {
     log.warn({ delivery: id }, 'the workflow was terminated in Temporal: the delivery ends canceled');
-    return endTerminated(pool, [id]);
+    return endCanceled(pool, [id], 'terminated');
   }
   const runId = await startDelivery(deps, { ...now, runId: run?.runId ?? now.runId }, deadlineOf(endAt));
   if (runId !== null) await markRunning(pool, delivery, runId);
@@ -190,7 +190,7 @@ async function reconcileGroup(
   }
   if (run.status === 'TERMINATED') {
     log.warn({ workflow: groupId }, 'the workflow was terminated in Temporal: its deliveries end canceled');
-    return endTerminated(pool, ids);
+    return endCanceled(pool, ids, 'terminated');
   }
   await moveToOwn(pool, ids, groupId);
 }

@@ -21,7 +21,8 @@ import {
   reopenDelivery,
 } from '../../src/db/deliveries-table.ts';
 import { listDeliveries } from '../../src/db/delivery-log.ts';
-import { acceptEvents, type NewEvent } from '../../src/db/accept-events.ts';
+import { acceptEvents } from '../../src/db/accept-events.ts';
+import type { NewEvent } from '../../src/db/insert-events.ts';
 import { findEvent, hasBody, listEvents } from '../../src/db/event-log.ts';
 import { emitFailureDigests, notifyFailed } from '../../src/db/failed-deliveries.ts';
 import { loadAttempts } from '../../src/db/load-attempts.ts';
@@ -45,7 +46,7 @@ import {
   writeRun,
 } from '../../src/db/owners.ts';
 import { checkQueue, claimQueues, correctQueue, takeSlots } from '../../src/db/rate-limit-slots.ts';
-import { cancelDelivery, endTerminated, expireDelivery, stopOrGoOn } from '../../src/db/stop-delivery.ts';
+import { cancelDelivery, endCanceled, expireDelivery, stopOrGoOn } from '../../src/db/stop-delivery.ts';
 import { claimWebhooksToSync } from '../../src/db/sync-deliveries.ts';
 import { readWaiting } from '../../src/db/waiting.ts';
 import { readCap, readStats } from '../../src/db/read-stats.ts';
@@ -384,7 +385,7 @@ test('assigning, starting, attempting, deferring and signaling read little', asy
     for (const id of [first, second, third]) await reopenDelivery(pool, { id, attemptCount: 1 }, 'own');
     await stopOrGoOn(pool, { deliveryId: first, ownerId: first, notes: [] });
     await cancelDelivery(pool, { deliveryId: second, entries: [], isByRun: true });
-    await endTerminated(pool, [third]);
+    await endCanceled(pool, [third], 'terminated');
   });
   expect(plans.length).toBeGreaterThan(20);
   expect(wholeReads(plans)).toEqual([]);
