@@ -36,7 +36,7 @@ export type ActivityDeps = AttemptDeps & {
   /** Called when deliveries wait for their own workflow. */
   wakeStarts: () => void;
   /** Signals a delivery's owner, whichever it is by now. */
-  passOnSignal: (signal: GroupSignal) => Promise<void>;
+  passOnSignal: (signal: GroupSignal) => Promise<unknown>;
 };
 
 /** The side effects that workflows call, built from what they need. */

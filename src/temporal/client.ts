@@ -5,6 +5,7 @@ import {
   defaultGrpcRetryOptions,
   isGrpcServiceError,
   makeGrpcRetryInterceptor,
+  WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
@@ -121,6 +122,23 @@ export function isTemporalUnavailable(error: unknown): boolean {
       return true;
   return false;
 }
+
+/** What a call returns, or `fallback` where it fails in the expected way. */
+export async function withFallback<Result, Fallback>(
+  isExpected: (error: unknown) => boolean,
+  fallback: Fallback,
+  call: () => Promise<Result>,
+): Promise<Result | Fallback> {
+  try {
+    return await call();
+  } catch (error) {
+    if (isExpected(error)) return fallback;
+    throw error;
+  }
+}
+
+export const isAlreadyStarted = (error: unknown): boolean =>
+  error instanceof WorkflowExecutionAlreadyStartedError;
 
 export const isNotFound = (error: unknown): boolean =>
   grpcCode(error) === NOT_FOUND || (error instanceof Error && error.name === 'WorkflowNotFoundError');
