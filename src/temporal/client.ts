@@ -207,10 +207,7 @@ function sayWhy(error: unknown, { lastFault, namespace }: Temporal): string {
 /**
  * Prepares the namespace as soon as Temporal is there; `done` resolves then, or fails with what a person must do.
  */
-export function prepareNamespace(
-  temporal: Temporal,
-  log: Logger,
-): { done: Promise<void>; close(): Promise<void> } {
+export function prepareNamespace(temporal: Temporal, log: Logger) {
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
   const { close } = every(
     2000,
