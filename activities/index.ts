@@ -1,8 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import { rescheduleDelivery } from '../src/db/reschedule-delivery.ts';
 import { evaluateWebhooks } from '../src/db/evaluate-webhooks.ts';
-import { archiveEntries } from '../src/db/deliveries-table.ts';
+import { archiveEntries, rescheduleDelivery } from '../src/db/deliveries-table.ts';
 import { endRecovery, setRecoveryStatus } from '../src/db/recoveries-table.ts';
 import type { Retention } from '../src/db/retention.ts';
 import { cancelDelivery } from '../src/db/stop-delivery.ts';

@@ -1,7 +1,6 @@
 import type { Stats } from '../contracts/stats.ts';
 import type { Queryable } from './pool.ts';
-import { lastDay, nothingWaits, showAll, showCounts } from './read-stats.ts';
-import { readWebhookWaiting } from './webhook-waiting.ts';
+import { lastDay, nothingWaits, readWebhookWaiting, showAll, showCounts } from './read-stats.ts';
 
 /** Webhooks in one response, which has an entry for each hour of each. */
 export const maxWebhooksInStats = 1000;

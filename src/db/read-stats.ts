@@ -1,7 +1,6 @@
-import type { WebhookStats } from '../contracts/webhook.ts';
+import type { WebhookStats, WebhookWaiting } from '../contracts/webhook.ts';
 import { percentile, stepCount } from '../domain/response-times.ts';
 import type { Queryable } from './pool.ts';
-import { readWebhookWaiting } from './webhook-waiting.ts';
 
 type Counts = { attempts: number; delivered: number; failed: number };
 type HourRow = Counts & { hour: Date; durations: number[] };
@@ -36,6 +35,22 @@ export async function readStats(db: Queryable, webhookId: string, now: Date): Pr
       response_ms: percentiles(byHour.get(at)?.durations ?? []),
     })),
   };
+}
+
+/** Each count stops here, so that a client that polls does not read a million rows. */
+const mostCounted = 1000;
+
+const countOf = (status: keyof WebhookWaiting): string =>
+  `(select count(*)::int from (
+     select 1 from deliveries d where d.webhook_id = w.id and d.status = '${status}' limit $2) as counted) as ${status}`;
+
+/** How many deliveries of each webhook have not ended, by their state. */
+export async function readWebhookWaiting(db: Queryable, webhookIds: readonly string[]) {
+  const { rows } = await db.query<WebhookWaiting & { id: string }>(
+    `select w.id, ${countOf('pending')}, ${countOf('retrying')}, ${countOf('held')} from unnest($1::text[]) as w(id)`,
+    [webhookIds, mostCounted],
+  );
+  return new Map<string, WebhookWaiting>(rows.map(({ id, ...waiting }) => [id, waiting]));
 }
 
 export const nothingWaits = { pending: 0, retrying: 0, held: 0 };

@@ -12,13 +12,14 @@ import {
 import { listAttempts } from '../../src/db/attempts.ts';
 import { markEndedRun } from '../../src/db/owners.ts';
 import { recordAttempts } from '../../src/db/record-attempts.ts';
-import { rescheduleDelivery, showRescheduled } from '../../src/db/reschedule-delivery.ts';
 import { evaluateWebhooks } from '../../src/db/evaluate-webhooks.ts';
 import {
   archiveEntries,
   countNotStarted,
   findDelivery,
   reopenDelivery,
+  rescheduleDelivery,
+  showRescheduled,
 } from '../../src/db/deliveries-table.ts';
 import { listDeliveries } from '../../src/db/delivery-log.ts';
 import { acceptEvents } from '../../src/db/accept-events.ts';
