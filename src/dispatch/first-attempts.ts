@@ -6,9 +6,8 @@ export function createFirstAttempts() {
   return {
     /** Call it before the start; `until` resolves when they are made, or after so many milliseconds from its call. */
     watch(workflowId: string) {
-      const made = new Promise<void>((resolve) => {
-        watched.set(workflowId, resolve);
-      });
+      const { promise: made, resolve } = Promise.withResolvers<void>();
+      watched.set(workflowId, resolve);
       const forget = () => void watched.delete(workflowId);
       return {
         forget,
