@@ -1,5 +1,5 @@
 import { idFloor } from '../domain/ids.ts';
-import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
+import type { DeliveryStatus } from '../contracts/delivery.ts';
 import { summaryColumns, toSummary, type DeliveryRow } from './deliveries-table.ts';
 import type { Queryable } from './pool.ts';
 
@@ -25,11 +25,7 @@ const hasKind = `(d.status <> 'pending' or d.last_status_code is not null)`;
  * The delivery log, newest first. Ids sort by time, so a time range is a range of ids. However large the log, and however
  * rarely a filter matches, only the newest rows and a page of each existing kind are read.
  */
-export async function listDeliveries(
-  db: Queryable,
-  accountId: string,
-  filter: DeliveryFilter,
-): Promise<DeliverySummary[]> {
+export async function listDeliveries(db: Queryable, accountId: string, filter: DeliveryFilter) {
   const { eventType, status, code: codes, limit } = filter;
   const isFiltered = eventType !== undefined || status !== undefined || codes !== undefined;
   const newest = scanNewest(accountId, filter, isFiltered ? scanSize : limit);

@@ -76,11 +76,7 @@ export type AttemptToLoad = { deliveryId: string; number: number };
  *
  * @param cap attempts an hour; 0: no cap
  */
-export async function loadAttempts(
-  db: Queryable,
-  attempts: readonly AttemptToLoad[],
-  cap: number,
-): Promise<AttemptContext[]> {
+export async function loadAttempts(db: Queryable, attempts: readonly AttemptToLoad[], cap: number) {
   const { rows } = await db.query<Row>({
     name: 'load-attempts',
     text: loadStatement,
