@@ -1,8 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import { rescheduleDelivery } from '../src/db/reschedule-delivery.ts';
 import { evaluateWebhooks } from '../src/db/evaluate-webhooks.ts';
-import { archiveEntries } from '../src/db/deliveries-table.ts';
+import { archiveEntries, rescheduleDelivery } from '../src/db/deliveries-table.ts';
 import { endRecovery, setRecoveryStatus } from '../src/db/recoveries-table.ts';
 import type { Retention } from '../src/db/retention.ts';
 import { cancelDelivery } from '../src/db/stop-delivery.ts';
@@ -36,7 +35,7 @@ export type ActivityDeps = AttemptDeps & {
   /** Called when deliveries wait for their own workflow. */
   wakeStarts: () => void;
   /** Signals a delivery's owner, whichever it is by now. */
-  passOnSignal: (signal: GroupSignal) => Promise<void>;
+  passOnSignal: (signal: GroupSignal) => Promise<unknown>;
 };
 
 /** The side effects that workflows call, built from what they need. */

@@ -191,9 +191,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
           minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
           wakeDispatcher,
           wakeStarts,
-          passOnSignal: async ({ deliveryId, name, request }) => {
-            await signalOwner(signals, deliveryId, name, request);
-          },
+          passOnSignal: ({ deliveryId, ...signal }) => signalOwner(signals, deliveryId, signal),
           retention: { payloadDays: config.FLTR_PAYLOAD_RETENTION_DAYS, days: config.FLTR_RETENTION_DAYS },
         },
         log,

@@ -48,12 +48,9 @@ export async function deliverGroup({ deliveries, schedule }: DeliverGroupInput):
       scheduledSeconds: schedule[0] ?? null,
       startedAt: startTime.toISOString(),
     });
-    const ended = new Set(
-      attempts.filter(({ result }) => result?.next === 'end').map(({ deliveryId }) => deliveryId),
-    );
-    const failed = new Set(
-      attempts.filter(({ result }) => result?.next === 'fail').map(({ deliveryId }) => deliveryId),
-    );
+    const idsWith = (next: 'end' | 'fail') =>
+      new Set(attempts.filter(({ result }) => result?.next === next).map(({ deliveryId }) => deliveryId));
+    const [ended, failed] = [idsWith('end'), idsWith('fail')];
     await Promise.all(
       deliveries.filter(({ id }) => failed.has(id)).map((each) => showFailed(each, schedule)),
     );

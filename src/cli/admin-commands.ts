@@ -55,7 +55,7 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
         const accountId = await accountOfKey(pool, options);
         const chosen = scopesOf(options.scopes, accountId === null);
         const key = newApiKey();
-        const id = await insertApiKey(pool, {
+        const { id } = await insertApiKey(pool, {
           accountId,
           name: nameFor(options.name),
           hint: hintOfKey(key),

@@ -64,6 +64,7 @@ export const updateWebhookSchema = z
   })
   .refine((patch) => Object.keys(patch).length > 0, 'must change at least one field')
   .meta({ id: 'UpdateWebhook' });
+export type WebhookChange = z.output<typeof updateWebhookSchema>;
 
 export const webhookSchema = z
   .object({

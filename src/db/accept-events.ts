@@ -4,27 +4,10 @@ import { membersOf } from '../domain/json-text.ts';
 import { createPauses } from '../domain/pauses.ts';
 import { isSameJson } from '../domain/same-json.ts';
 import { loadKnownEvents, type KnownEvent } from './event-log.ts';
-import { insertEvents, type DeliveryToInsert } from './insert-events.ts';
+import { insertEvents, type DeliveryToInsert, type NewEvent } from './insert-events.ts';
 import type { Queryable } from './pool.ts';
 import type { ReserveOwners } from './reserve-owners.ts';
 import { loadSubscribers, type SubscriberCache, type Subscribers } from './subscribers.ts';
-
-/** `timestamp` null: the producer gave none, so `body` holds the time of acceptance. */
-export type NewEvent = {
-  accountId: string;
-  id: string;
-  type: string;
-  timestamp: string | null;
-  acceptedTimestamp: string;
-  /** The trace that it belongs to, as version 00. */
-  traceparent?: string | null;
-  /** The bytes that every attempt sends. */
-  body: Buffer;
-  /** An event about this webhook is not for it: no loops. */
-  exceptWebhookId?: string;
-  /** The key that must still be valid for publishing when the event is written; undefined: the caller has checked. */
-  apiKeyId?: string;
-};
 
 export type Acceptance =
   | { kind: 'accepted'; event: AcceptedEvent }
@@ -86,10 +69,7 @@ async function acceptRound(
 ): Promise<Item[]> {
   const accountIds = new Set(items.map(({ event }) => event.accountId));
   const subscribers = cache ? await cache.get(accountIds) : await loadSubscribers(db, [...accountIds]);
-  const accounts = [...subscribers].map(([id, { version }]) => ({
-    id,
-    webhooksVersion: version,
-  }));
+  const accounts = [...subscribers].map(([id, { version }]) => ({ id, webhooksVersion: version }));
   // Of one id given twice, the first event is written.
   const firsts = new Map<string, Item>();
   for (const item of items) {
@@ -123,10 +103,8 @@ async function acceptRound(
     else again.push(item);
   }
   if (unknown.length > 0) {
-    const known = await loadKnownEvents(
-      db,
-      unknown.map(({ event }) => event),
-    );
+    const events = unknown.map(({ event }) => event);
+    const known = await loadKnownEvents(db, events);
     for (const item of unknown) {
       await rest();
       const { event, key, index } = item;
@@ -135,10 +113,8 @@ async function acceptRound(
       if (!stored) again.push(item);
       else if (!isKnownEvent(event, stored)) acceptances[index] = { kind: 'conflict', id: event.id };
       else {
-        acceptances[index] = {
-          kind: 'duplicate',
-          event: { id: event.id, duplicate: true, deliveries: stored.deliveries },
-        };
+        const accepted = { id: event.id, duplicate: true, deliveries: stored.deliveries };
+        acceptances[index] = { kind: 'duplicate', event: accepted };
       }
     }
   }

@@ -1,19 +1,12 @@
 import type { Stats } from '../contracts/stats.ts';
 import type { Queryable } from './pool.ts';
-import { failureRateOf, lastDay, nothingWaits } from './read-stats.ts';
-import { readWebhookWaiting } from './webhook-waiting.ts';
+import { lastDay, nothingWaits, readWebhookWaiting, showAll, showCounts } from './read-stats.ts';
 
 /** Webhooks in one response, which has an entry for each hour of each. */
 export const maxWebhooksInStats = 1000;
 
-type HourRow = {
-  webhookId: string;
-  /** Null, as are the counts, where the webhook had no traffic. */
-  hour: Date | null;
-  attempts: number;
-  delivered: number;
-  failed: number;
-};
+/** `hour` null, as are the counts: the webhook had no traffic. */
+type HourRow = { webhookId: string; hour: Date | null; attempts: number; delivered: number; failed: number };
 
 /** The last 24 hours of an account's webhooks, the newest webhook first, those without traffic included. */
 export async function readAccountStats(db: Queryable, accountId: string, now: Date): Promise<Stats> {
@@ -28,39 +21,19 @@ export async function readAccountStats(db: Queryable, accountId: string, now: Da
      order by w.id desc`,
     [accountId, since, until, maxWebhooksInStats],
   );
-  const webhooks = new Map<string, HourRow[]>();
-  for (const row of rows) {
-    const known = webhooks.get(row.webhookId) ?? [];
-    webhooks.set(row.webhookId, row.hour === null ? known : [...known, row]);
-  }
+  const webhooks = Map.groupBy(rows, ({ webhookId }) => webhookId);
   const waiting = await readWebhookWaiting(db, [...webhooks.keys()]);
   return {
     since: since.toISOString(),
     until: until.toISOString(),
-    data: [...webhooks].map(([id, ofWebhook]) => ({
-      ...toStats(id, ofWebhook, hours),
-      waiting: waiting.get(id) ?? nothingWaits,
-    })),
-  };
-}
-
-function toStats(webhookId: string, rows: readonly HourRow[], hours: readonly number[]) {
-  const byHour = new Map(rows.map((row) => [row.hour?.getTime(), row]));
-  const hourly = hours.map((at) => {
-    const { attempts, delivered, failed } = byHour.get(at) ?? { attempts: 0, delivered: 0, failed: 0 };
-    const failed_attempts = attempts - delivered;
-    return { hour: new Date(at).toISOString(), attempts, failed_attempts, delivered, failed };
-  });
-  const sum = (field: 'attempts' | 'failed_attempts' | 'delivered' | 'failed') =>
-    hourly.reduce((total, hour) => total + hour[field], 0);
-  const [delivered, failed] = [sum('delivered'), sum('failed')];
-  return {
-    webhook_id: webhookId,
-    attempts: sum('attempts'),
-    failed_attempts: sum('failed_attempts'),
-    delivered,
-    failed,
-    failure_rate: failureRateOf(delivered, failed),
-    hourly,
+    data: [...webhooks].map(([id, ofWebhook]) => {
+      const byHour = new Map(ofWebhook.map((row) => [row.hour?.getTime(), row]));
+      return {
+        webhook_id: id,
+        ...showAll(ofWebhook.filter(({ hour }) => hour !== null)),
+        hourly: hours.map((at) => ({ hour: new Date(at).toISOString(), ...showCounts(byHour.get(at)) })),
+        waiting: waiting.get(id) ?? nothingWaits,
+      };
+    }),
   };
 }

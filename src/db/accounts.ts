@@ -1,5 +1,5 @@
 import { newId } from '../domain/ids.ts';
-import type { Queryable } from './pool.ts';
+import { onlyRow, type Queryable } from './pool.ts';
 
 export type Account = { id: string; name: string; createdAt: Date };
 
@@ -8,9 +8,7 @@ export async function createAccount(db: Queryable, name: string): Promise<Accoun
     `insert into accounts (id, name) values ($1, $2) returning id, name, created_at as "createdAt"`,
     [newId('acc'), name],
   );
-  const [account] = rows;
-  if (!account) throw new Error('insert returned no row');
-  return account;
+  return onlyRow(rows, 'insert');
 }
 
 /** Makes the account of that id where it is missing: the development account, at each start. */

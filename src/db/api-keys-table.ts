@@ -1,5 +1,5 @@
 import { newId } from '../domain/ids.ts';
-import type { Client, Queryable } from './pool.ts';
+import { onlyRow, type Client, type Queryable } from './pool.ts';
 
 /** FLTR_ENV. Production accepts no key that a start in development created, whatever the database holds. */
 export type Environment = 'development' | 'production';
@@ -8,21 +8,32 @@ export type Environment = 'development' | 'production';
 export type ApiKey = { id: string; accountId: string | null; scopes: string[] };
 export type ApiKeyRow = ApiKey & { name: string; hint: string; createdAt: Date; revokedAt: Date | null };
 
-export type NewKey = {
-  accountId: string | null;
-  name: string;
-  hint: string;
-  digest: Buffer;
-  scopes: readonly string[];
-};
+type NewKey = Pick<ApiKeyRow, 'accountId' | 'name' | 'hint'> & { digest: Buffer; scopes: readonly string[] };
 
-export async function insertApiKey(db: Queryable, key: NewKey): Promise<string> {
-  const id = newId('key');
-  await db.query(
-    `insert into api_keys (id, account_id, name, hint, digest, scopes) values ($1, $2, $3, $4, $5, $6)`,
-    [id, key.accountId, key.name, key.hint, key.digest, key.scopes],
+const columns = `id, account_id as "accountId", scopes, name, hint, created_at as "createdAt", revoked_at as "revokedAt"`;
+
+export async function insertApiKey(db: Queryable, key: NewKey): Promise<ApiKeyRow> {
+  const { rows } = await db.query<ApiKeyRow>(
+    `insert into api_keys (id, account_id, name, hint, digest, scopes) values ($1, $2, $3, $4, $5, $6)
+     returning ${columns}`,
+    [newId('key'), key.accountId, key.name, key.hint, key.digest, key.scopes],
   );
-  return id;
+  return onlyRow(rows, 'insert');
+}
+
+export const maxValidKeys = 100;
+
+/**
+ * Inserts a key, or returns null where the account has as many as it may. The account's row is locked, so that concurrent
+ * calls are counted one after the other.
+ */
+export async function insertAccountKey(client: Client, key: NewKey): Promise<ApiKeyRow | null> {
+  await client.query(`select 1 from accounts where id = $1 for no key update`, [key.accountId]);
+  const { rows } = await client.query<{ count: number }>(
+    `select count(*)::int as count from api_keys where account_id = $1 and revoked_at is null`,
+    [key.accountId],
+  );
+  return onlyRow(rows, 'count').count >= maxValidKeys ? null : insertApiKey(client, key);
 }
 
 /**
@@ -52,11 +63,7 @@ export async function replaceDevelopmentKey(client: Client, key: NewKey): Promis
 const isValid = `revoked_at is null and ($2 = 'development' or not is_development)`;
 
 /** Looked up by digest, so that the time it takes reveals nothing about the key. */
-export async function findApiKey(
-  db: Queryable,
-  digest: Buffer,
-  environment: Environment,
-): Promise<ApiKey | null> {
+export async function findApiKey(db: Queryable, digest: Buffer, environment: Environment) {
   const { rows } = await db.query<ApiKey>({
     name: 'find-api-key',
     text: `select id, account_id as "accountId", scopes from api_keys where digest = $1 and ${isValid}`,
@@ -68,11 +75,7 @@ export async function findApiKey(
 export type NamedKey = ApiKey & { name: string; accountName: string | null };
 
 /** A valid key by its id, with its name and its account's. */
-export async function findNamedKey(
-  db: Queryable,
-  id: string,
-  environment: Environment,
-): Promise<NamedKey | null> {
+export async function findNamedKey(db: Queryable, id: string, environment: Environment) {
   const { rows } = await db.query<NamedKey>({
     name: 'find-named-key',
     text: `select k.id, k.account_id as "accountId", k.scopes, k.name, a.name as "accountName"
@@ -83,9 +86,21 @@ export async function findNamedKey(
 }
 
 export async function listApiKeys(db: Queryable): Promise<ApiKeyRow[]> {
+  const { rows } = await db.query<ApiKeyRow>(`select ${columns} from api_keys order by created_at, id`);
+  return rows;
+}
+
+/** An account's keys, newest first, revoked ones included; `before`: the last id of the previous page. */
+export async function listAccountKeys(
+  db: Queryable,
+  accountId: string,
+  before: string | null,
+  limit: number,
+) {
   const { rows } = await db.query<ApiKeyRow>(
-    `select id, account_id as "accountId", scopes, name, hint, created_at as "createdAt", revoked_at as "revokedAt"
-     from api_keys order by created_at, id`,
+    `select ${columns} from api_keys where account_id = $1 and ($2::text is null or id < $2)
+     order by account_id desc, id desc limit $3`,
+    [accountId, before, limit],
   );
   return rows;
 }
@@ -97,4 +112,14 @@ export async function revokeApiKey(db: Queryable, id: string): Promise<boolean> 
     [id],
   );
   return rowCount === 1;
+}
+
+/** Revokes a valid key and returns its scopes; null: the account has no such key. */
+export async function revokeAccountKey(db: Queryable, accountId: string, id: string) {
+  const { rows } = await db.query<Pick<ApiKey, 'scopes'>>(
+    `update api_keys set revoked_at = now() where id = $1 and account_id = $2 and revoked_at is null
+     returning scopes`,
+    [id, accountId],
+  );
+  return rows[0]?.scopes ?? null;
 }

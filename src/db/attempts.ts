@@ -1,6 +1,6 @@
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import type { AttemptRow } from '../domain/attempt-result.ts';
-import { findDelivery, type FoundDelivery } from './deliveries-table.ts';
+import { findDelivery } from './deliveries-table.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
 /** The request without its headers, which the log computes again. */
@@ -32,11 +32,7 @@ export async function listAttempts(db: Queryable, deliveryId: string): Promise<S
 }
 
 /** A delivery and its attempts, as of one moment. */
-export function findDeliveryWithAttempts(
-  pool: Pool,
-  accountId: string,
-  id: string,
-): Promise<{ delivery: FoundDelivery; attempts: StoredAttempt[] } | null> {
+export function findDeliveryWithAttempts(pool: Pool, accountId: string, id: string) {
   return withTransaction(pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
     const delivery = await findDelivery(client, accountId, id);

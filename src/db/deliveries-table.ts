@@ -2,25 +2,32 @@ import type { DeliveryStatus, DeliverySummary, WaitReason } from '../contracts/d
 import type { StoredEntry } from '../domain/timeline.ts';
 import type { Queryable } from './pool.ts';
 
-/** `migrations/0001_initial.sql` has the legal states and the meaning of each column. */
-export type DeliveryRow = {
+/** The columns with which a workflow is started. */
+type StartColumns = {
   id: string;
   accountId: string;
   webhookId: string;
   eventId: string;
   eventType: string;
+  attemptCount: number;
+  retriesUsed: number;
+  nextAttemptAt: Date | null;
+  waitReason: WaitReason | null;
+  runId: string | null;
+};
+
+/** `bodyBytes`: of its event, where known: a group has all its bodies in memory. */
+export type Startable = StartColumns & { bodyBytes?: number };
+
+/** `migrations/0001_initial.sql` has the legal states and the meaning of each column. */
+export type DeliveryRow = StartColumns & {
   status: DeliveryStatus;
   reason: string | null;
   createdAt: Date;
-  nextAttemptAt: Date | null;
-  waitReason: WaitReason | null;
   endedAt: Date | null;
-  attemptCount: number;
-  retriesUsed: number;
   lastStatusCode: number | null;
   lastErrorCode: string | null;
   ownerId: string | null;
-  runId: string | null;
   timeline: StoredEntry[];
 };
 
@@ -33,11 +40,7 @@ export const summaryColumns = `id, account_id as "accountId", webhook_id as "web
 /** `traceparent`: its event's. */
 export type FoundDelivery = DeliveryRow & { traceparent: string | null };
 
-export async function findDelivery(
-  db: Queryable,
-  accountId: string,
-  id: string,
-): Promise<FoundDelivery | null> {
+export async function findDelivery(db: Queryable, accountId: string, id: string) {
   const { rows } = await db.query<FoundDelivery>(
     `select ${summaryColumns}, timeline,
        (select traceparent from events e where e.account_id = d.account_id and e.id = d.event_id) as traceparent
@@ -64,24 +67,6 @@ export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
   };
 }
 
-/** The columns with which a workflow is started. */
-export type Startable = Pick<
-  DeliveryRow,
-  | 'id'
-  | 'accountId'
-  | 'webhookId'
-  | 'eventId'
-  | 'eventType'
-  | 'attemptCount'
-  | 'retriesUsed'
-  | 'nextAttemptAt'
-  | 'waitReason'
-  | 'runId'
-> & {
-  /** Of its event, where known: a group has all its bodies in memory. */
-  bodyBytes?: number;
-};
-
 /** Accepted deliveries whose workflow is not started, counted up to `most`. */
 export async function countNotStarted(db: Queryable, most: number): Promise<number> {
   const { rows } = await db.query<{ count: number }>(
@@ -97,11 +82,7 @@ export async function countNotStarted(db: Queryable, most: number): Promise<numb
 }
 
 /** Adds entries to a delivery's timeline, unless it has them already. */
-export async function archiveEntries(
-  db: Queryable,
-  deliveryId: string,
-  entries: readonly StoredEntry[],
-): Promise<void> {
+export async function archiveEntries(db: Queryable, deliveryId: string, entries: readonly StoredEntry[]) {
   if (entries.length === 0) return;
   await db.query(
     `update deliveries set timeline = timeline || (
@@ -109,6 +90,31 @@ export async function archiveEntries(
        where not timeline @> jsonb_build_array(entry))
      where id = $1 and not timeline @> $2::jsonb`,
     [deliveryId, JSON.stringify(entries)],
+  );
+}
+
+/** Writes a new time for the next attempt of a delivery that waits; a second run of the activity changes nothing. */
+export async function rescheduleDelivery(
+  db: Queryable,
+  { deliveryId, until, entries }: { deliveryId: string; until: Date; entries: readonly StoredEntry[] },
+): Promise<void> {
+  const { rowCount } = await db.query(
+    `update deliveries d set next_attempt_at = $2, wait_reason = 'rescheduled',
+       reconcile_at = greatest(now(), $2::timestamptz) + ${reconcileRunAfter},
+       timeline = case when d.timeline @> $3::jsonb then d.timeline else d.timeline || $3::jsonb end
+     where id = $1 and status in ('pending', 'retrying') and owner_id = id`,
+    [deliveryId, until, JSON.stringify(entries)],
+  );
+  // It was held or canceled at this moment: the run finds out when it next reads the row.
+  if (rowCount === 0) await archiveEntries(db, deliveryId, entries);
+}
+
+/** Shows the new time at once and gives up the rate-limit slot. The workflow applies it. */
+export async function showRescheduled(db: Queryable, id: string, until: Date): Promise<void> {
+  await db.query(
+    `update deliveries set next_attempt_at = $2, wait_reason = 'rescheduled'
+     where id = $1 and status in ('pending', 'retrying') and owner_id is not null`,
+    [id, until],
   );
 }
 

@@ -1,5 +1,5 @@
 import { idFloor } from '../domain/ids.ts';
-import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
+import type { DeliveryStatus } from '../contracts/delivery.ts';
 import { summaryColumns, toSummary, type DeliveryRow } from './deliveries-table.ts';
 import type { Queryable } from './pool.ts';
 
@@ -25,25 +25,17 @@ const hasKind = `(d.status <> 'pending' or d.last_status_code is not null)`;
  * The delivery log, newest first. Ids sort by time, so a time range is a range of ids. However large the log, and however
  * rarely a filter matches, only the newest rows and a page of each existing kind are read.
  */
-export async function listDeliveries(
-  db: Queryable,
-  accountId: string,
-  filter: DeliveryFilter,
-): Promise<DeliverySummary[]> {
+export async function listDeliveries(db: Queryable, accountId: string, filter: DeliveryFilter) {
   const { eventType, status, code: codes, limit } = filter;
   const isFiltered = eventType !== undefined || status !== undefined || codes !== undefined;
-  let rows = await run(db, scanNewest(accountId, filter, isFiltered ? scanSize : limit));
-  if (isFiltered && rows.length < limit) rows = await run(db, mergeKinds(accountId, filter));
+  const newest = scanNewest(accountId, filter, isFiltered ? scanSize : limit);
+  let { rows } = await db.query<LogRow>(newest);
+  if (isFiltered && rows.length < limit) ({ rows } = await db.query<LogRow>(mergeKinds(accountId, filter)));
   return rows.map(toSummary);
 }
 
-type Statement = { text: string; values: unknown[] };
-
 type LogRow = Omit<DeliveryRow, 'timeline'>;
-
-async function run(db: Queryable, { text, values }: Statement): Promise<LogRow[]> {
-  return (await db.query<LogRow>(text, values)).rows;
-}
+type Statement = { text: string; values: unknown[] };
 
 /** Collects the values of a statement; `add` returns the parameter of a value. */
 function collect(): { values: unknown[]; add: (value: unknown) => string } {
@@ -66,11 +58,7 @@ function scanNewest(accountId: string, filter: DeliveryFilter, size: number): St
   const account = add(accountId);
   const range = idRange(filter);
   const [column, scope] = scopeOf(filter, account, add);
-  const wanted = conditions(filter, add, {
-    status: 'd.status',
-    eventType: 'd.event_type',
-    code: 'd.last_status_code',
-  });
+  const wanted = conditions(filter, add, 'd', 'd.last_status_code');
   const text = `select ${summaryColumns} from (
       select * from deliveries d
       where (d.${column}, d.id) >= (${scope}, ${add(range.from)}) and (d.${column}, d.id) < (${scope}, ${add(range.to)})
@@ -91,7 +79,7 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
   const [from, to] = [add(range.from), add(range.to)];
   const limit = add(filter.limit);
   const [column, scope] = scopeOf(filter, account, add);
-  const wanted = conditions(filter, add, { status: 'k.status', eventType: 'k.event_type', code: 'k.code' });
+  const wanted = conditions(filter, add, 'k', 'k.code');
   const ofScope = `from deliveries d where d.${column} = ${scope} and ${hasKind}
     ${filter.status === undefined ? '' : `and d.status = ${add(filter.status)}`}`;
   const kind = `d.status, d.event_type, ${code}`;
@@ -133,22 +121,21 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
   return { text, values };
 }
 
-function scopeOf(
-  { webhookId }: DeliveryFilter,
-  account: string,
-  add: (value: unknown) => string,
-): [string, string] {
-  return webhookId === undefined ? ['account_id', account] : ['webhook_id', add(webhookId)];
+function scopeOf({ webhookId }: DeliveryFilter, account: string, add: (value: unknown) => string) {
+  return webhookId === undefined
+    ? (['account_id', account] as const)
+    : (['webhook_id', add(webhookId)] as const);
 }
 
 function conditions(
   { eventType, status, code: codes }: DeliveryFilter,
   add: (value: unknown) => string,
-  column: { status: string; eventType: string; code: string },
+  table: string,
+  codeColumn: string,
 ): string[] {
   return [
-    ...(status === undefined ? [] : [`${column.status} = ${add(status)}`]),
-    ...(eventType === undefined ? [] : [`${column.eventType} = ${add(eventType)}`]),
-    ...(codes === undefined ? [] : [`${column.code} between ${add(codes[0])} and ${add(codes[1])}`]),
+    ...(status === undefined ? [] : [`${table}.status = ${add(status)}`]),
+    ...(eventType === undefined ? [] : [`${table}.event_type = ${add(eventType)}`]),
+    ...(codes === undefined ? [] : [`${codeColumn} between ${add(codes[0])} and ${add(codes[1])}`]),
   ];
 }

@@ -22,11 +22,7 @@ const batchSize = 500;
  *
  * @returns `next`: the last id of the batch; null: there are no more
  */
-export async function evaluateWebhooks(
-  pool: Pool,
-  after: string,
-  minEnded: number,
-): Promise<{ next: string | null; disabled: number }> {
+export async function evaluateWebhooks(pool: Pool, after: string, minEnded: number) {
   const evaluated = await withTransaction(pool, async (client) => {
     const { rows } = await client.query<Candidate>(
       `select w.id, w.account_id as "accountId", w.activation, coalesce(s.delivered, 0)::int as delivered,
@@ -48,33 +44,19 @@ export async function evaluateWebhooks(
     const recovered = judged.filter(({ verdict, isWarned }) => verdict === 'ok' && isWarned);
     const due = judged.filter(({ isSecretDue }) => isSecretDue);
     await client.query(
-      `update webhooks w set active = false, updated_at = now(), sync_at = now(), sync_until = ${syncUntil}, disabled_at = now(), disabled_ended = g.ended,
-         disabled_failed = g.failed
+      `update webhooks w set active = false, updated_at = now(), sync_at = now(), sync_until = ${syncUntil},
+         disabled_at = now(), disabled_ended = g.ended, disabled_failed = g.failed
        from unnest($1::text[], $2::int[], $3::int[]) as g(id, ended, failed) where w.id = g.id`,
-      [
-        disabled.map(({ id }) => id),
-        disabled.map((row) => row.delivered + row.failed),
-        disabled.map((row) => row.failed),
-      ],
+      [idsOf(disabled), disabled.map(endedOf), disabled.map(({ failed }) => failed)],
     );
-    await client.query(`update webhooks set warned_at = now() where id = any($1)`, [
-      warned.map(({ id }) => id),
-    ]);
-    await client.query(`update webhooks set warned_at = null where id = any($1)`, [
-      recovered.map(({ id }) => id),
-    ]);
-    await client.query(`update webhooks set secret_due_at = now() where id = any($1)`, [
-      due.map(({ id }) => id),
-    ]);
+    await client.query(`update webhooks set warned_at = now() where id = any($1)`, [idsOf(warned)]);
+    await client.query(`update webhooks set warned_at = null where id = any($1)`, [idsOf(recovered)]);
+    await client.query(`update webhooks set secret_due_at = now() where id = any($1)`, [idsOf(due)]);
     await client.query(
       `insert into audit_records (id, account_id, actor, action, target)
        select id, account_id, 'auto-disable', 'webhook.disabled', webhook_id
        from unnest($1::text[], $2::text[], $3::text[]) as g(id, account_id, webhook_id)`,
-      [
-        disabled.map(() => newId('aud')),
-        disabled.map(({ accountId }) => accountId),
-        disabled.map(({ id }) => id),
-      ],
+      [disabled.map(() => newId('aud')), disabled.map(({ accountId }) => accountId), idsOf(disabled)],
     );
     await acceptOperationalEvents(client, [
       ...disabled.map((row) => eventOf('webhook.disabled', row)),
@@ -82,14 +64,18 @@ export async function evaluateWebhooks(
       ...due.map((row) => eventOf('webhook.secret_due', row)),
     ]);
     const next = rows.length === batchSize ? (rows.at(-1)?.id ?? null) : null;
-    return { next, disabledIds: disabled.map(({ id }) => id) };
+    return { next, disabledIds: idsOf(disabled) };
   });
   for (const id of evaluated.disabledIds) await syncDeliveries(pool, id);
   return { next: evaluated.next, disabled: evaluated.disabledIds.length };
 }
 
+const idsOf = (rows: readonly Candidate[]) => rows.map(({ id }) => id);
+
+const endedOf = ({ delivered, failed }: Candidate) => delivered + failed;
+
 function eventOf(type: OperationalEvent['type'], row: Candidate): OperationalEvent {
-  const ended = row.delivered + row.failed;
+  const ended = endedOf(row);
   const counts =
     type === 'webhook.secret_due' ? {} : { ended, failed: row.failed, failure_rate: row.failed / ended };
   return {

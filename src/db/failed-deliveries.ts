@@ -97,12 +97,9 @@ async function count(client: Client, failed: readonly FailedDelivery[]): Promise
  */
 export async function emitFailureDigests(pool: Pool): Promise<{ written: number; hasMore: boolean }> {
   return withTransaction(pool, async (client) => {
-    const { rows } = await client.query<{
-      accountId: string;
-      webhookId: string;
-      minute: Date;
-      failed: number;
-    }>(
+    const { rows } = await client.query<
+      Pick<FailedDelivery, 'accountId' | 'webhookId'> & { minute: Date; failed: number }
+    >(
       `delete from failure_counts f using (
          select webhook_id, minute from failure_counts where minute < now() - ${afterMinute}
          order by minute limit $1 for update skip locked) as due

@@ -1,21 +1,27 @@
 import type { DeliveryStatus } from '../contracts/delivery.ts';
 import { columns } from './columns.ts';
 import { reconcileStartAfter, type Startable } from './deliveries-table.ts';
-import type { Queryable } from './pool.ts';
+import { onlyRow, type Queryable } from './pool.ts';
+
+/** `timestamp` null: the producer gave none, so `body` holds the time of acceptance. */
+export type NewEvent = {
+  accountId: string;
+  id: string;
+  type: string;
+  timestamp: string | null;
+  acceptedTimestamp: string;
+  /** The trace that it belongs to, as version 00. */
+  traceparent?: string | null;
+  /** The bytes that every attempt sends. */
+  body: Buffer;
+  /** An event about this webhook is not for it: no loops. */
+  exceptWebhookId?: string;
+  /** The key that must still be valid for publishing when the event is written; undefined: the caller has checked. */
+  apiKeyId?: string;
+};
 
 /** `accountNumber` and `keyNumber` count from 1; null: no key is checked. */
-type EventToInsert = {
-  event: {
-    accountId: string;
-    id: string;
-    type: string;
-    acceptedTimestamp: string;
-    traceparent?: string | null;
-    body: Buffer;
-  };
-  accountNumber: number;
-  keyNumber: number | null;
-};
+type EventToInsert = { event: NewEvent; accountNumber: number; keyNumber: number | null };
 
 export type DeliveryToInsert = Startable & {
   status: Extract<DeliveryStatus, 'pending' | 'held'>;
@@ -141,7 +147,6 @@ export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<I
       ...deliveryColumns.values(deliveries),
     ],
   });
-  const [row] = rows;
-  if (!row) throw new Error('insert-events returned no row');
+  const row = onlyRow(rows, 'insert-events');
   return { ...row, eventKeys: row.eventKeys && new Set(row.eventKeys) };
 }

@@ -38,10 +38,8 @@ export type AttemptContext = {
   isNearCap: boolean;
 };
 
-type Recorded = { attemptId: string | null } & {
-  [K in Exclude<keyof AttemptRow, 'id' | 'number'>]: AttemptRow[K] | null;
-};
-type Row = Omit<AttemptContext, 'recorded'> & Recorded;
+/** `attemptId` null, as are the attempt's other columns: it is not recorded. */
+type Row = Omit<AttemptContext, 'recorded'> & Omit<AttemptRow, 'id'> & { attemptId: string | null };
 
 const loadStatement = `
   with found as materialized (
@@ -78,11 +76,7 @@ export type AttemptToLoad = { deliveryId: string; number: number };
  *
  * @param cap attempts an hour; 0: no cap
  */
-export async function loadAttempts(
-  db: Queryable,
-  attempts: readonly AttemptToLoad[],
-  cap: number,
-): Promise<AttemptContext[]> {
+export async function loadAttempts(db: Queryable, attempts: readonly AttemptToLoad[], cap: number) {
   const { rows } = await db.query<Row>({
     name: 'load-attempts',
     text: loadStatement,
@@ -92,21 +86,16 @@ export async function loadAttempts(
 }
 
 function toContext(row: Row): AttemptContext {
-  const { attemptId, startedAt, durationMs, statusCode, outcome, errorCode, waitSeconds, ...context } = row;
-  const isRecorded = attemptId !== null && startedAt !== null && durationMs !== null && outcome !== null;
-  return {
-    ...context,
-    recorded: isRecorded
-      ? {
-          id: attemptId,
-          number: row.number,
-          startedAt,
-          durationMs,
-          statusCode,
-          outcome,
-          errorCode,
-          waitSeconds,
-        }
-      : null,
-  };
+  const {
+    attemptId: id,
+    startedAt,
+    durationMs,
+    statusCode,
+    outcome,
+    errorCode,
+    waitSeconds,
+    ...context
+  } = row;
+  const result = { startedAt, durationMs, statusCode, outcome, errorCode, waitSeconds };
+  return { ...context, recorded: id === null ? null : { id, number: row.number, ...result } };
 }

@@ -61,6 +61,13 @@ function withSessionSettings(databaseUrl: string): { connectionString: string; o
   };
 }
 
+/** The row of a statement that always returns one. */
+export function onlyRow<Row>(rows: readonly Row[], statement: string): Row {
+  const [row] = rows;
+  if (!row) throw new Error(`${statement} returned no row`);
+  return row;
+}
+
 /**
  * Runs `run` in a transaction. After a deadlock or a serialization failure it runs again, so it must have no effects outside
  * of the transaction that a second run would repeat.

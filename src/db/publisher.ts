@@ -1,19 +1,11 @@
-import { acceptEvents, type Acceptance, type NewEvent } from './accept-events.ts';
+import { acceptEvents, type Acceptance } from './accept-events.ts';
 import { createBatcher } from './batcher.ts';
+import type { NewEvent } from './insert-events.ts';
 import type { Pool } from './pool.ts';
 import type { ReserveOwners } from './reserve-owners.ts';
 import { createSubscriberCache } from './subscribers.ts';
 
-export type Publisher = {
-  /**
-   * Accepts one request's events, together with what others publish at that moment: one statement, which is committed
-   * before this resolves. Results are in the order of `events`; null where too many events are waiting already, so that
-   * nothing was accepted.
-   */
-  publish(events: readonly NewEvent[]): Promise<Acceptance[] | null>;
-  /** Whether there is such an account. */
-  hasAccount(accountId: string): Promise<boolean>;
-};
+export type Publisher = ReturnType<typeof createPublisher>;
 
 /** The most events of requests that share a statement; a request with more has its own. One runs at a time: the next is larger. */
 const eventsPerStatement = 512;
@@ -21,8 +13,13 @@ const concurrentStatements = 1;
 /** The most events that wait in one process: seconds of work, and a limit of memory. */
 export const maxUnwritten = { events: 20_000, bytes: 64 * 1024 * 1024 };
 
-export function createPublisher(pool: Pool, reserveOwners: ReserveOwners): Publisher {
+export function createPublisher(pool: Pool, reserveOwners: ReserveOwners) {
   const cache = createSubscriberCache(pool);
+  /**
+   * Accepts one request's events, together with what others publish at that moment: one statement, which is committed
+   * before this resolves. Results are in the order of `events`; null where too many events are waiting already, so that
+   * nothing was accepted.
+   */
   const publish = createBatcher<readonly NewEvent[], Acceptance[] | null>({
     maxSize: eventsPerStatement,
     concurrency: concurrentStatements,
@@ -41,6 +38,7 @@ export function createPublisher(pool: Pool, reserveOwners: ReserveOwners): Publi
   });
   return {
     publish,
-    hasAccount: async (accountId) => (await cache.get([accountId])).has(accountId),
+    /** Whether there is such an account. */
+    hasAccount: async (accountId: string) => (await cache.get([accountId])).has(accountId),
   };
 }

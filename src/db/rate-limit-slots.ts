@@ -3,7 +3,7 @@ import { operationalFamilies } from '../domain/subscription.ts';
 import { assignSlots, correctTimes, maxQueueHead, windowMs, type Queued } from '../domain/hourly-cap.ts';
 import { reconcileRunAfter } from './deliveries-table.ts';
 import { opaque } from './opaque.ts';
-import { withTransaction, type Pool, type Queryable } from './pool.ts';
+import { onlyRow, withTransaction, type Pool, type Queryable } from './pool.ts';
 
 /** An attempt of a webhook that is near its cap, to be granted or deferred. */
 export type SlotRequest = {
@@ -51,13 +51,7 @@ async function readQueue(
   without: readonly string[],
   before: string | null,
 ): Promise<State> {
-  const { rows } = await db.query<{
-    now: number;
-    used: number[];
-    ids: string[];
-    times: number[];
-    tail: number[];
-  }>({
+  const { rows } = await db.query<Omit<State, 'head'> & { ids: string[]; times: number[] }>({
     name: 'read-queue',
     text: `with clock as materialized (select clock_timestamp() as now),
       head as materialized (
@@ -98,9 +92,7 @@ async function readQueue(
       operationalFamilies,
     ],
   });
-  const [row] = rows;
-  if (!row) throw new Error('read-queue returned no row');
-  const { ids, times, ...state } = row;
+  const { ids, times, ...state } = onlyRow(rows, 'read-queue');
   return { ...state, head: ids.map((id, index) => ({ id, until: times[index] ?? state.now })) };
 }
 
@@ -209,13 +201,10 @@ export async function checkQueue(db: Queryable, webhookId: string): Promise<void
 export async function correctQueue(pool: Pool, webhookId: string, { cap, grantMs }: Limits): Promise<void> {
   await withTransaction(pool, async (client) => {
     await lockQueue(client, webhookId);
-    const {
-      head,
-      tail: _tail,
-      ...log
-    } = await readQueue(client, webhookId, { cap: Math.max(cap, 1), grantMs }, [], null);
+    const limits = { cap: Math.max(cap, 1), grantMs };
+    const { head, now, used } = await readQueue(client, webhookId, limits, [], null);
     const corrected =
-      cap === 0 ? head.map(({ id }) => ({ id, until: log.now })) : correctTimes({ cap, ...log }, head);
+      cap === 0 ? head.map(({ id }) => ({ id, until: now })) : correctTimes({ cap, now, used }, head);
     if (corrected.length > 0)
       await client.query(
         `update deliveries d set next_attempt_at = g.until, reconcile_at = g.until

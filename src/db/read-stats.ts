@@ -1,9 +1,9 @@
-import type { WebhookStats } from '../contracts/webhook.ts';
+import type { WebhookStats, WebhookWaiting } from '../contracts/webhook.ts';
 import { percentile, stepCount } from '../domain/response-times.ts';
 import type { Queryable } from './pool.ts';
-import { readWebhookWaiting } from './webhook-waiting.ts';
 
-type HourRow = { hour: Date; attempts: number; delivered: number; failed: number; durations: number[] };
+type Counts = { attempts: number; delivered: number; failed: number };
+type HourRow = Counts & { hour: Date; durations: number[] };
 
 const sums = Array.from({ length: stepCount }, (_, step) => `sum(durations[${step + 1}])::int`).join(', ');
 
@@ -17,43 +17,59 @@ export async function readStats(db: Queryable, webhookId: string, now: Date): Pr
     [webhookId, since, until],
   );
   const waiting = (await readWebhookWaiting(db, [webhookId])).get(webhookId);
-  const byHour = new Map(rows.map((row) => [row.hour.getTime(), row]));
-  const sum = (field: 'attempts' | 'delivered' | 'failed') =>
-    rows.reduce((total, row) => total + row[field], 0);
-  const [attempts, delivered, failed] = [sum('attempts'), sum('delivered'), sum('failed')];
-  const all = rows.reduce<number[]>(
-    (total, { durations }) => durations.map((count, step) => count + (total[step] ?? 0)),
+  const durations = rows.reduce<number[]>(
+    (total, row) => row.durations.map((count, step) => count + (total[step] ?? 0)),
     [],
   );
+  const byHour = new Map(rows.map((row) => [row.hour.getTime(), row]));
   return {
     webhook_id: webhookId,
     since: since.toISOString(),
     until: until.toISOString(),
-    attempts,
-    failed_attempts: attempts - delivered,
-    delivered,
-    failed,
-    failure_rate: failureRateOf(delivered, failed),
+    ...showAll(rows),
     waiting: waiting ?? nothingWaits,
-    response_ms: percentiles(all),
-    hourly: hours.map((at) => {
-      const row = byHour.get(at);
-      return {
-        hour: new Date(at).toISOString(),
-        attempts: row?.attempts ?? 0,
-        failed_attempts: (row?.attempts ?? 0) - (row?.delivered ?? 0),
-        delivered: row?.delivered ?? 0,
-        failed: row?.failed ?? 0,
-        response_ms: percentiles(row?.durations ?? []),
-      };
-    }),
+    response_ms: percentiles(durations),
+    hourly: hours.map((at) => ({
+      hour: new Date(at).toISOString(),
+      ...showCounts(byHour.get(at)),
+      response_ms: percentiles(byHour.get(at)?.durations ?? []),
+    })),
   };
+}
+
+/** Each count stops here, so that a client that polls does not read a million rows. */
+const mostCounted = 1000;
+
+const countOf = (status: keyof WebhookWaiting): string =>
+  `(select count(*)::int from (
+     select 1 from deliveries d where d.webhook_id = w.id and d.status = '${status}' limit $2) as counted) as ${status}`;
+
+/** How many deliveries of each webhook have not ended, by their state. */
+export async function readWebhookWaiting(db: Queryable, webhookIds: readonly string[]) {
+  const { rows } = await db.query<WebhookWaiting & { id: string }>(
+    `select w.id, ${countOf('pending')}, ${countOf('retrying')}, ${countOf('held')} from unnest($1::text[]) as w(id)`,
+    [webhookIds, mostCounted],
+  );
+  return new Map<string, WebhookWaiting>(rows.map(({ id, ...waiting }) => [id, waiting]));
 }
 
 export const nothingWaits = { pending: 0, retrying: 0, held: 0 };
 
-export const failureRateOf = (delivered: number, failed: number): number | null =>
-  delivered + failed === 0 ? null : failed / (delivered + failed);
+export function showCounts(
+  { attempts, delivered, failed }: Counts = { attempts: 0, delivered: 0, failed: 0 },
+) {
+  return { attempts, failed_attempts: attempts - delivered, delivered, failed };
+}
+
+/** The sums of all rows, and the share of the ended deliveries that failed. */
+export function showAll(rows: readonly Counts[]) {
+  const sum = (field: keyof Counts) => rows.reduce((total, row) => total + row[field], 0);
+  const [delivered, failed] = [sum('delivered'), sum('failed')];
+  return {
+    ...showCounts({ attempts: sum('attempts'), delivered, failed }),
+    failure_rate: delivered + failed === 0 ? null : failed / (delivered + failed),
+  };
+}
 
 /** The 24 hours that end with this minute, and the start of each hour they overlap. */
 export function lastDay(now: Date): { since: Date; until: Date; hours: number[] } {

@@ -130,10 +130,7 @@ const recordStatement = `with given as (
  *
  * @returns the state of each delivery after it, by id; without those whose attempt was recorded already
  */
-export async function recordAttempts(
-  db: Queryable,
-  unordered: readonly AttemptRecord[],
-): Promise<Map<string, DeliveryStatus>> {
+export async function recordAttempts(db: Queryable, unordered: readonly AttemptRecord[]) {
   // One order for all, so that two statements that write the same rows wait for each other and do not deadlock.
   const records = unordered.toSorted((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1));
   const { rows } = await db.query<{ id: string; status: DeliveryStatus }>({

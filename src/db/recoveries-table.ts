@@ -20,7 +20,7 @@ export type RecoveryRow = {
   outcome: Recovery['outcome'];
 };
 
-const columns = `id, account_id as "accountId", webhook_id as "webhookId", status, dry_run as "isDryRun", total, done, failed,
+export const recoveryColumns = `id, account_id as "accountId", webhook_id as "webhookId", status, dry_run as "isDryRun", total, done, failed,
   since, until, kind, created_at as "createdAt", ended_at as "endedAt"`;
 /** Of one that has not ended. */
 const noOutcome = `null::jsonb as outcome`;
@@ -56,24 +56,20 @@ export async function readClock(db: Queryable): Promise<Date> {
   return rows[0]?.now ?? new Date();
 }
 
-export async function findRecovery(
-  db: Queryable,
-  accountId: string,
-  id: string,
-): Promise<RecoveryRow | null> {
+export async function findRecovery(db: Queryable, accountId: string, id: string) {
   const { rows } = await db.query<RecoveryRow>(
-    `select ${columns}, ${outcome} from recoveries where id = $1 and account_id = $2`,
+    `select ${recoveryColumns}, ${outcome} from recoveries where id = $1 and account_id = $2`,
     [id, accountId],
   );
   return rows[0] ?? null;
 }
 
-type Call = { webhookId: string; since: Date; requestedUntil: Date | null; kind: RecoveryKind | null };
+type Call = Pick<RecoveryRow, 'webhookId' | 'since' | 'kind'> & { requestedUntil: Date | null };
 
 /** The recovery of the same call, if it has not ended. */
 export async function findUnderWay(db: Queryable, call: Call): Promise<RecoveryRow | null> {
   const { rows } = await db.query<RecoveryRow>(
-    `select ${columns}, ${noOutcome} from recoveries
+    `select ${recoveryColumns}, ${noOutcome} from recoveries
      where webhook_id = $1 and since = $2 and requested_until is not distinct from $3 and kind is not distinct from $4
        and status in ('running', 'paused')`,
     [call.webhookId, call.since, call.requestedUntil, call.kind],
@@ -81,15 +77,11 @@ export async function findUnderWay(db: Queryable, call: Call): Promise<RecoveryR
   return rows[0] ?? null;
 }
 
-export type NewRecovery = Call & {
-  accountId: string;
-  requestedBy: string;
-  isDryRun: boolean;
-  until: Date;
-  filters: readonly string[];
-  total: number;
-  createdAt: Date;
-};
+export type NewRecovery = Call &
+  Pick<RecoveryRow, 'accountId' | 'isDryRun' | 'until' | 'total' | 'createdAt'> & {
+    requestedBy: string;
+    filters: readonly string[];
+  };
 
 /** A dry run is completed at once. Null: a recovery of the same call has not ended. */
 export async function insertRecovery(db: Queryable, recovery: NewRecovery): Promise<RecoveryRow | null> {
@@ -98,7 +90,7 @@ export async function insertRecovery(db: Queryable, recovery: NewRecovery): Prom
        total, created_at, ended_at, check_at)
      values ($1, $2, $3, $4, case when $5 then 'completed' else 'running' end, $5, $6, $7, $8, $9, $10, $11, $12,
        case when $5 then $12::timestamptz end, case when not $5 then now() + interval '10 seconds' end)
-     on conflict do nothing returning ${columns}, ${noOutcome}`,
+     on conflict do nothing returning ${recoveryColumns}, ${noOutcome}`,
     [
       newId('rec'),
       recovery.accountId,
@@ -118,11 +110,7 @@ export async function insertRecovery(db: Queryable, recovery: NewRecovery): Prom
 }
 
 /** Sets what the workflow reports, unless the recovery has ended. */
-export async function setRecoveryStatus(
-  db: Queryable,
-  id: string,
-  status: 'running' | 'paused',
-): Promise<void> {
+export async function setRecoveryStatus(db: Queryable, id: string, status: 'running' | 'paused') {
   await db.query(`update recoveries set status = $2 where id = $1 and status in ('running', 'paused')`, [
     id,
     status,
@@ -130,11 +118,7 @@ export async function setRecoveryStatus(
 }
 
 /** Ends a recovery once. If its webhook was deleted, the remaining deliveries count as failed. */
-export async function endRecovery(
-  db: Queryable,
-  id: string,
-  status: 'completed' | 'canceled',
-): Promise<void> {
+export async function endRecovery(db: Queryable, id: string, status: 'completed' | 'canceled') {
   await db.query(
     `update recoveries r set status = $2, ended_at = date_trunc('milliseconds', clock_timestamp()), check_at = null,
        page = null,

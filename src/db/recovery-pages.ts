@@ -1,19 +1,12 @@
 import { newId, timeOfId } from '../domain/ids.ts';
 import { filtersThatMatch, isOperational } from '../domain/subscription.ts';
-import type { StoredEntry } from '../domain/timeline.ts';
 import type { RecoveryKind } from '../contracts/recovery.ts';
 import { columns } from './columns.ts';
 import type { Queryable } from './pool.ts';
-import type { RecoveryRow } from './recoveries-table.ts';
+import { recoveryColumns, type NewRecovery, type RecoveryRow } from './recoveries-table.ts';
 
 /** The events of a recovery, and which of their deliveries it sends. */
-type Window = {
-  accountId: string;
-  webhookId: string;
-  since: Date;
-  until: Date;
-  kind: RecoveryKind | null;
-  filters: readonly string[];
+type Window = Pick<NewRecovery, 'accountId' | 'webhookId' | 'since' | 'until' | 'kind' | 'filters'> & {
   /** Deliveries that ended later are not sent again. */
   endedBefore: Date;
   /** Days that ended deliveries are kept; 0: forever. */
@@ -40,14 +33,7 @@ function wants(window: Pick<Window, 'kind' | 'filters'>, eventType: string, kind
   );
 }
 
-const windowValues = ({ accountId, webhookId, since, until, endedBefore, retentionDays }: Window) => [
-  accountId,
-  webhookId,
-  since,
-  until,
-  endedBefore,
-  retentionDays,
-];
+const valuesOf = (w: Window) => [w.accountId, w.webhookId, w.since, w.until, w.endedBefore, w.retentionDays];
 
 /** How many deliveries a recovery with that window would send again. */
 export async function countRecoverable(db: Queryable, window: Window): Promise<number> {
@@ -55,7 +41,7 @@ export async function countRecoverable(db: Queryable, window: Window): Promise<n
     `select e.type, count(*) filter (where ${isFailed})::int as failed,
        count(*) filter (where ${isMissed})::int as missed
      ${inWindow} group by e.type`,
-    windowValues(window),
+    valuesOf(window),
   );
   return rows.reduce(
     (sum, { type, failed, missed }) =>
@@ -75,13 +61,13 @@ export type RecoveryToRun = Omit<RecoveryRow, 'outcome'> & {
   isWebhookDeleted: boolean;
 };
 
-export async function loadRecovery(db: Queryable, id: string): Promise<RecoveryToRun | null> {
+export async function loadRecovery(db: Queryable, id: string) {
   const { rows } = await db.query<RecoveryToRun>(
-    `select r.id, r.account_id as "accountId", r.webhook_id as "webhookId", r.requested_by as "requestedBy", r.status,
-       r.dry_run as "isDryRun", r.total, r.done, r.failed, r.since, r.until, r.kind, r.filters,
-       r.created_at as "createdAt", r.ended_at as "endedAt", r.cursor_at::text as "cursorAt", r.cursor_id as "cursorId",
-       r.page_number as "pageNumber", r.page, w.active as "isActive", w.deleted_at is not null as "isWebhookDeleted"
-     from recoveries r join webhooks w on w.id = r.webhook_id where r.id = $1`,
+    `select ${recoveryColumns}, requested_by as "requestedBy", filters, cursor_at::text as "cursorAt",
+       cursor_id as "cursorId", page_number as "pageNumber", page, "isActive", "isWebhookDeleted"
+     from recoveries join (
+       select id as webhook_id, active as "isActive", deleted_at is not null as "isWebhookDeleted" from webhooks
+     ) as w using (webhook_id) where id = $1`,
     [id],
   );
   return rows[0] ?? null;
@@ -94,12 +80,7 @@ const scanSize = 2000;
  * Reads on, oldest first, and makes the deliveries to be sent again the recovery's page: at most `size`, or none where the
  * events that were read have none. Where another process was faster, nothing changes.
  */
-export async function claimPage(
-  db: Queryable,
-  recovery: RecoveryToRun,
-  size: number,
-  retentionDays: number,
-): Promise<{ isEnd: boolean }> {
+export async function claimPage(db: Queryable, recovery: RecoveryToRun, size: number, retentionDays: number) {
   const window = { ...recovery, endedBefore: recovery.createdAt, retentionDays };
   const { rows: scanned } = await db.query<{
     id: string;
@@ -114,7 +95,7 @@ export async function claimPage(
      ${inWindow} and e.created_at >= greatest($3, $7::timestamptz)
        and ($7::timestamptz is null or (e.created_at, e.id) > ($7, $8))
      order by e.created_at, e.id limit $9`,
-    [...windowValues(window), recovery.cursorAt, recovery.cursorId, scanSize],
+    [...valuesOf(window), recovery.cursorAt, recovery.cursorId, scanSize],
   );
   const items: PageItem[] = [];
   let last: { id: string; at: string } | undefined;
@@ -142,28 +123,21 @@ export async function claimPage(
   return { isEnd: false };
 }
 
+/** The request to send a delivery again, in its timeline. */
+export const recoverEntry = ({ requestedBy: by }: RecoveryToRun, at: Date) =>
+  ({ at: at.toISOString(), type: 'signal', name: 'recover', by, outside: true }) as const;
+
 /**
  * Inserts the deliveries that a page's events never had, for the dispatcher. Their timeline says who requested them.
  * Returns how many of those events have a delivery now, whoever created it.
  */
 export async function insertMissed(
   db: Queryable,
-  {
-    id,
-    accountId,
-    webhookId,
-    requestedBy,
-  }: Pick<RecoveryToRun, 'id' | 'accountId' | 'webhookId' | 'requestedBy'>,
+  recovery: RecoveryToRun,
   items: readonly PageItem[],
 ): Promise<number> {
   if (items.length === 0) return 0;
-  const requestedAt = (at: Date): StoredEntry => ({
-    at: at.toISOString(),
-    type: 'signal',
-    name: 'recover',
-    by: requestedBy,
-    outside: true,
-  });
+  const { accountId, webhookId } = recovery;
   const missed = columns<PageItem>(
     't',
     {
@@ -171,7 +145,7 @@ export async function insertMissed(
       event_id: ['text', ({ eventId }) => eventId],
       event_type: ['text', ({ eventType }) => eventType],
       created_at: ['timestamptz', ({ deliveryId }) => timeOfId(deliveryId)],
-      timeline: ['jsonb', ({ deliveryId }) => JSON.stringify([requestedAt(timeOfId(deliveryId))])],
+      timeline: ['jsonb', ({ deliveryId }) => JSON.stringify([recoverEntry(recovery, timeOfId(deliveryId))])],
     },
     4,
   );
@@ -180,7 +154,7 @@ export async function insertMissed(
      select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.timeline, $3 from ${missed.table}
      join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null
      on conflict (account_id, event_id, webhook_id) do nothing`,
-    [accountId, webhookId, id, ...missed.values(items)],
+    [accountId, webhookId, recovery.id, ...missed.values(items)],
   );
   const { rowCount } = await db.query(
     `select 1 from deliveries where account_id = $1 and event_id = any($2) and webhook_id = $3`,
@@ -200,7 +174,7 @@ export async function countForRecovery(db: Queryable, id: string, deliveryId: st
 /** Counts a page once, however often it ran. */
 export async function finishPage(
   db: Queryable,
-  { id, pageNumber }: Pick<RecoveryToRun, 'id' | 'pageNumber'>,
+  { id, pageNumber }: RecoveryToRun,
   { done, failed }: { done: number; failed: number },
 ): Promise<void> {
   await db.query(

@@ -4,20 +4,49 @@ import type { Box } from './encryption-keys.ts';
 import { responseContext } from './idempotency-keys.ts';
 import { withTransaction, type Pool } from './pool.ts';
 
-type Reencrypted = { secrets: number; previousSecrets: number; responses: number; removedKeys: string[] };
-
 const batchSize = 200;
 /** A process that still encrypts with another key adds values in each round. */
 const maxRounds = 5;
+
+/** A column of sealed values. `key`: the columns of its table's primary key, all of type text. */
+type SealedColumn = {
+  table: string;
+  key: readonly string[];
+  column: string;
+  contextOf(key: readonly string[]): string;
+  /** The value in words. */
+  describe(key: readonly string[]): string;
+};
+
+const secretOfWebhook = {
+  table: 'webhooks',
+  key: ['id'],
+  contextOf: ([id = '']) => id,
+  describe: ([id]) => `The secret of ${id}`,
+} satisfies Partial<SealedColumn>;
+
+const columns = {
+  secrets: { ...secretOfWebhook, column: 'sealed_secret' },
+  previousSecrets: { ...secretOfWebhook, column: 'previous_sealed_secret' },
+  responses: {
+    table: 'idempotency_keys',
+    key: ['api_key_id', 'route', 'key'],
+    column: 'sealed_response',
+    contextOf: ([apiKeyId = '', route = '', key = '']) => responseContext(apiKeyId, route, key),
+    describe: ([apiKeyId]) => `The response stored for an Idempotency-Key of ${apiKeyId}`,
+  },
+} satisfies Record<string, SealedColumn>;
+const names = Object.keys(columns) as (keyof typeof columns)[];
 
 /**
  * Encrypts again, with the current key, everything that another key encrypted, and removes the other keys. Each value is
  * replaced only if it is still the one that was read, so the service may keep running, and the next run continues an
  * interrupted one.
  *
+ * @returns how many values of each kind were replaced, and the ids of the keys that were removed
  * @throws StartError when a value cannot be opened, or another process still encrypts with another key
  */
-export async function reencrypt(pool: Pool, box: Box, actor: string): Promise<Reencrypted> {
+export async function reencrypt(pool: Pool, box: Box, actor: string) {
   const counts = { secrets: 0, previousSecrets: 0, responses: 0 };
   // A secret that no longer signs needs no new key.
   await pool.query(
@@ -25,107 +54,57 @@ export async function reencrypt(pool: Pool, box: Box, actor: string): Promise<Re
      where previous_secret_until <= now()`,
   );
   for (let round = 1; round <= maxRounds; round += 1) {
-    const secrets = await reencryptSecrets(pool, box, 'sealed_secret');
-    const previousSecrets = await reencryptSecrets(pool, box, 'previous_sealed_secret');
-    const responses = await reencryptResponses(pool, box);
-    counts.secrets += secrets.replaced;
-    counts.previousSecrets += previousSecrets.replaced;
-    counts.responses += responses.replaced;
-    if (secrets.found + previousSecrets.found + responses.found === 0) {
-      return { ...counts, removedKeys: await removeOtherKeys(pool, box, actor) };
+    let found = 0;
+    for (const name of names) {
+      const column = await reencryptColumn(pool, box, columns[name]);
+      counts[name] += column.replaced;
+      found += column.found;
     }
+    if (found === 0) return { ...counts, removedKeys: await removeOtherKeys(pool, box, actor) };
   }
   throw new StartError(
     `A process of the service still encrypts with another key than "${box.currentKeyId}". Restart every process with this key first in FLTR_ENCRYPTION_KEYS, then run this again.`,
   );
 }
 
-type Round = { found: number; replaced: number };
-
-async function reencryptSecrets(
-  pool: Pool,
-  box: Box,
-  column: 'sealed_secret' | 'previous_sealed_secret',
-): Promise<Round> {
-  return inBatches(async (after: string) => {
-    const { rows } = await pool.query<{ id: string; sealed: string }>(
-      `select id, ${column} as sealed from webhooks
-       where ${column} is not null and split_part(${column}, '.', 1) <> $1 and id > $2 order by id limit $3`,
-      [box.currentKeyId, after, batchSize],
+/** Batch after batch; each begins where the one before ended. */
+async function reencryptColumn(pool: Pool, box: Box, sealedColumn: SealedColumn) {
+  const { table, key, column } = sealedColumn;
+  const keyColumns = key.join(', ');
+  const all = { found: 0, replaced: 0 };
+  for (let after: readonly string[] | undefined = key.map(() => ''); after;) {
+    const { rows }: { rows: { values: string[]; sealed: string }[] } = await pool.query(
+      `select array[${keyColumns}] as values, ${column} as sealed from ${table}
+       where ${column} is not null and split_part(${column}, '.', 1) <> $1
+         and (${keyColumns}) > (${key.map((_, index) => `$${index + 3}`).join(', ')})
+       order by ${keyColumns} limit $2`,
+      [box.currentKeyId, batchSize, ...after],
     );
+    const arrays = [...key, 'was', 'sealed'].map((_, index) => `$${index + 1}::text[]`);
     const updated = await pool.query(
-      `update webhooks set ${column} = renewed.sealed
-       from unnest($1::text[], $2::text[], $3::text[]) as renewed(id, was, sealed)
-       where webhooks.id = renewed.id and ${column} = renewed.was`,
+      `update ${table} as stored set ${column} = renewed.sealed
+       from unnest(${arrays.join(', ')}) as renewed(${keyColumns}, was, sealed)
+       where ${key.map((name) => `stored.${name} = renewed.${name}`).join(' and ')} and stored.${column} = renewed.was`,
       [
-        rows.map(({ id }) => id),
+        ...key.map((_, index) => rows.map(({ values }) => values[index])),
         rows.map(({ sealed }) => sealed),
-        rows.map(({ id, sealed }) => renew(box, sealed, id, `The secret of ${id}`)),
+        rows.map(({ values, sealed }) => renew(box, sealed, sealedColumn, values)),
       ],
     );
-    return { found: rows.length, replaced: updated.rowCount ?? 0, next: rows.at(-1)?.id };
-  }, '');
-}
-
-type StoredResponse = { apiKeyId: string; route: string; key: string; sealed: string };
-
-async function reencryptResponses(pool: Pool, box: Box): Promise<Round> {
-  return inBatches(
-    async (after: Omit<StoredResponse, 'sealed'>) => {
-      const { rows } = await pool.query<StoredResponse>(
-        `select api_key_id as "apiKeyId", route, key, sealed_response as sealed from idempotency_keys
-         where split_part(sealed_response, '.', 1) <> $1 and (api_key_id, route, key) > ($2, $3, $4)
-         order by api_key_id, route, key limit $5`,
-        [box.currentKeyId, after.apiKeyId, after.route, after.key, batchSize],
-      );
-      const updated = await pool.query(
-        `update idempotency_keys as stored set sealed_response = renewed.sealed
-         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
-           as renewed(api_key_id, route, key, was, sealed)
-         where stored.api_key_id = renewed.api_key_id and stored.route = renewed.route and stored.key = renewed.key
-           and stored.sealed_response = renewed.was`,
-        [
-          rows.map(({ apiKeyId }) => apiKeyId),
-          rows.map(({ route }) => route),
-          rows.map(({ key }) => key),
-          rows.map(({ sealed }) => sealed),
-          rows.map(({ apiKeyId, route, key, sealed }) =>
-            renew(
-              box,
-              sealed,
-              responseContext(apiKeyId, route, key),
-              `The response stored for an Idempotency-Key of ${apiKeyId}`,
-            ),
-          ),
-        ],
-      );
-      return { found: rows.length, replaced: updated.rowCount ?? 0, next: rows.at(-1) };
-    },
-    { apiKeyId: '', route: '', key: '' },
-  );
-}
-
-/** Runs batch after batch; each begins where the one before ended. */
-async function inBatches<Position>(
-  run: (after: Position) => Promise<Round & { next: Position | undefined }>,
-  start: Position,
-): Promise<Round> {
-  const all = { found: 0, replaced: 0 };
-  for (let after: Position | undefined = start; after !== undefined;) {
-    const batch: Round & { next: Position | undefined } = await run(after);
-    all.found += batch.found;
-    all.replaced += batch.replaced;
-    after = batch.next;
+    all.found += rows.length;
+    all.replaced += updated.rowCount ?? 0;
+    after = rows.at(-1)?.values;
   }
   return all;
 }
 
-function renew(box: Box, sealed: string, context: string, what: string): string {
+function renew(box: Box, sealed: string, column: SealedColumn, key: readonly string[]): string {
+  const context = column.contextOf(key);
   try {
     return box.seal(box.open(sealed, context), context);
   } catch {
     throw new StartError(
-      `${what} cannot be decrypted: it was changed in the database. Restore it from a backup or delete it, then run this again.`,
+      `${column.describe(key)} cannot be decrypted: it was changed in the database. Restore it from a backup or delete it, then run this again.`,
     );
   }
 }

@@ -25,6 +25,14 @@ const payloadHours = ({ payloadDays }: Retention) => payloadDays * 24;
 const endedHours = ({ days }: Retention) => days * 24;
 
 /**
+ * Deletes a batch of a table's rows. `key`: its primary key. `found`: the condition, and the order of an index. `also`: what
+ * goes with them.
+ */
+const deleteOld = (table: string, key: readonly string[], found: string, also = ''): string =>
+  `with old as (select ${key.join(', ')} from ${table} where ${found} limit $2 for update skip locked) ${also}
+   delete from ${table} as t using old where ${key.map((column) => `t.${column} = old.${column}`).join(' and ')}`;
+
+/**
  * The removals, in this order. A batch locks only its own rows and skips locked ones. Waiting deliveries stay, however old they
  * are. Rows that must not exist are looked up one by one, because `not exists` may read the whole table.
  */
@@ -56,12 +64,12 @@ const steps: readonly Step[] = [
     tables: ['deliveries', 'attempts'],
     hours: endedHours,
     ids: 'dlv',
-    sql: `with old as (
-        select id from deliveries
-        where id < $3 and ended_at < $1 and status in ('delivered', 'failed', 'canceled')
-        order by id limit $2 for update skip locked
-      ), their_attempts as (delete from attempts a using old where a.delivery_id = old.id)
-      delete from deliveries d using old where d.id = old.id`,
+    sql: deleteOld(
+      'deliveries',
+      ['id'],
+      `id < $3 and ended_at < $1 and status in ('delivered', 'failed', 'canceled') order by id`,
+      ', their_attempts as (delete from attempts a using old where a.delivery_id = old.id)',
+    ),
   },
   {
     name: 'events',
@@ -81,60 +89,47 @@ const steps: readonly Step[] = [
     name: 'recoveries',
     tables: ['recoveries'],
     hours: endedHours,
-    sql: `with old as (select id from recoveries where ended_at < $1 limit $2 for update skip locked)
-      delete from recoveries r using old where r.id = old.id`,
+    sql: deleteOld('recoveries', ['id'], 'ended_at < $1'),
   },
   {
     name: 'deleted webhooks',
     tables: ['webhooks', 'rate_limit_queues'],
     hours: endedHours,
-    sql: `with old as (
-        select id from webhooks w where deleted_at < $1
-          and not exists (select 1 from deliveries d where d.webhook_id = w.id)
-          and not exists (select 1 from recoveries r where r.webhook_id = w.id)
-        limit $2 for update skip locked
-      ), their_queues as (delete from rate_limit_queues q using old where q.webhook_id = old.id)
-      delete from webhooks w using old where w.id = old.id`,
+    sql: deleteOld(
+      'webhooks',
+      ['id'],
+      `deleted_at < $1 and not exists (select 1 from deliveries d where d.webhook_id = webhooks.id)
+         and not exists (select 1 from recoveries r where r.webhook_id = webhooks.id)`,
+      ', their_queues as (delete from rate_limit_queues q using old where q.webhook_id = old.id)',
+    ),
   },
   {
     name: 'grants under the hourly cap',
     tables: ['rate_limit_grants'],
     // They count for minutes.
     hours: () => 1,
-    sql: `with old as (
-        select delivery_id, number from rate_limit_grants where granted_at < $1 limit $2 for update skip locked)
-      delete from rate_limit_grants g using old where g.delivery_id = old.delivery_id and g.number = old.number`,
+    sql: deleteOld('rate_limit_grants', ['delivery_id', 'number'], 'granted_at < $1'),
   },
   {
     name: 'webhook statistics',
     tables: ['webhook_stats'],
     // Nothing looks back further than 24 hours.
     hours: () => 48,
-    sql: `with old as (
-        select webhook_id, minute, activation from webhook_stats where minute < $1
-        order by minute limit $2 for update skip locked)
-      delete from webhook_stats s using old
-      where s.webhook_id = old.webhook_id and s.minute = old.minute and s.activation = old.activation`,
+    sql: deleteOld('webhook_stats', ['webhook_id', 'minute', 'activation'], 'minute < $1 order by minute'),
   },
   {
     name: 'audit records',
     tables: ['audit_records'],
     hours: endedHours,
     ids: 'aud',
-    sql: `with old as (
-        select id from audit_records where id < $3 and created_at < $1 order by id limit $2 for update skip locked)
-      delete from audit_records a using old where a.id = old.id`,
+    sql: deleteOld('audit_records', ['id'], 'id < $3 and created_at < $1 order by id'),
   },
   {
     name: 'idempotency keys',
     tables: ['idempotency_keys'],
     // As long as a key counts.
     hours: () => 24,
-    sql: `with old as (
-        select api_key_id, route, key from idempotency_keys where created_at < $1
-        order by created_at limit $2 for update skip locked)
-      delete from idempotency_keys i using old
-      where i.api_key_id = old.api_key_id and i.route = old.route and i.key = old.key`,
+    sql: deleteOld('idempotency_keys', ['api_key_id', 'route', 'key'], 'created_at < $1 order by created_at'),
   },
 ];
 
@@ -156,12 +151,7 @@ export function nextStep(name: string | null): string | null {
 }
 
 /** Runs one batch of a step; returns how many rows it removed. */
-export async function removeOld(
-  db: Queryable,
-  name: string,
-  retention: Retention,
-  limit: number,
-): Promise<number> {
+export async function removeOld(db: Queryable, name: string, retention: Retention, limit: number) {
   const step = steps.find((each) => each.name === name);
   const hours = step?.hours(retention) ?? 0;
   if (!step || hours === 0) return 0;

@@ -38,11 +38,7 @@ export async function rotateSecret(
 }
 
 /** Wipes the previous secret. `hasEnded`: it signed until now. Null: there is no such webhook. */
-export async function endOverlap(
-  db: Queryable,
-  accountId: string,
-  webhookId: string,
-): Promise<(WebhookRow & { hasEnded: boolean }) | null> {
+export async function endOverlap(db: Queryable, accountId: string, webhookId: string) {
   const { rows } = await db.query<WebhookRow & { hasEnded: boolean }>(
     `update webhooks set previous_sealed_secret = null, previous_secret_until = null,
        updated_at = case when was_running then now() else updated_at end

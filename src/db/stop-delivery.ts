@@ -73,7 +73,8 @@ export async function stopOrGoOn(pool: Pool, { deliveryId, ownerId, notes }: Run
   });
 }
 
-async function endCanceled(db: Queryable, ids: readonly string[], reason: string): Promise<void> {
+/** `reason`: such as `terminated`, by an operator in Temporal. */
+export async function endCanceled(db: Queryable, ids: readonly string[], reason: string): Promise<void> {
   await db.query(
     `update deliveries set status = 'canceled', reason = $2, ended_at = ended.at, next_attempt_at = null, wait_reason = null,
        held_until = null, reconcile_at = null,
@@ -113,11 +114,6 @@ export async function cancelDelivery(
     [deliveryId, JSON.stringify(entries)],
   );
   return written.rows[0]?.endedAt ?? null;
-}
-
-/** Deliveries whose workflow an operator terminated in Temporal end canceled. */
-export async function endTerminated(db: Queryable, ids: readonly string[]): Promise<void> {
-  await endCanceled(db, ids, 'terminated');
 }
 
 /** Ends a held delivery as failed when its time is over. False: it is no longer held, or is checked again later. */

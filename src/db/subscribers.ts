@@ -12,40 +12,28 @@ export type Subscribers = {
   of(eventType: string): readonly Subscriber[];
 };
 
+/** `id` null, as is what follows: the account has no webhook. */
+type Row = { accountId: string; version: string; id: string | null; events: string[]; active: boolean };
+
 /** Reads accounts' webhooks together with their versions; an account that does not exist is left out. */
-export async function loadSubscribers(
-  db: Queryable,
-  accountIds: readonly string[],
-): Promise<Map<string, Subscribers>> {
-  const { rows } = await db.query<{
-    accountId: string;
-    version: string;
-    id: string | null;
-    events: string[];
-    active: boolean;
-  }>({
+export async function loadSubscribers(db: Queryable, accountIds: readonly string[]) {
+  const { rows } = await db.query<Row>({
     name: 'load-subscribers',
     text: `select a.id as "accountId", a.webhooks_version as version, w.id, w.events, w.active
       from accounts a left join webhooks w on w.account_id = a.id and w.deleted_at is null
       where a.id = any($1) order by w.id`,
     values: [accountIds],
   });
-  const found = new Map<string, { version: string; webhooks: Subscriber[] }>();
-  for (const { accountId, version, id, events, active } of rows) {
-    const account = found.get(accountId) ?? { version, webhooks: [] };
-    found.set(accountId, account);
-    if (id !== null) account.webhooks.push({ id, events, active });
-  }
-  return new Map(
-    [...found].map(([accountId, { version, webhooks }]) => [accountId, toSubscribers(version, webhooks)]),
-  );
+  const byAccount = Map.groupBy(rows, ({ accountId }) => accountId);
+  return new Map([...byAccount].map(([accountId, ofAccount]) => [accountId, toSubscribers(ofAccount)]));
 }
 
-function toSubscribers(version: string, webhooks: readonly Subscriber[]): Subscribers {
+function toSubscribers(rows: readonly Row[]): Subscribers {
+  const webhooks = rows.flatMap(({ id, events, active }) => (id === null ? [] : [{ id, events, active }]));
   // There are few types, so the webhooks of each are found once.
   const byType = new Map<string, readonly Subscriber[]>();
   return {
-    version,
+    version: rows[0]?.version ?? '',
     count: webhooks.length,
     of(eventType) {
       const known = byType.get(eventType);
@@ -58,12 +46,7 @@ function toSubscribers(version: string, webhooks: readonly Subscriber[]): Subscr
   };
 }
 
-export type SubscriberCache = {
-  /** Those of each account that exists; they may be outdated. */
-  get(accountIds: Iterable<string>): Promise<Map<string, Subscribers>>;
-  /** For an account whose version the inserting statement found outdated. */
-  forget(accountId: string): void;
-};
+export type SubscriberCache = ReturnType<typeof createSubscriberCache>;
 
 /** Cached webhooks in one process; each account counts as one more. */
 const maxCached = 100_000;
@@ -71,13 +54,14 @@ const maxCached = 100_000;
 /**
  * Caches accounts' webhooks. Never read it inside a transaction, whose changes may be rolled back.
  */
-export function createSubscriberCache(db: Queryable): SubscriberCache {
+export function createSubscriberCache(db: Queryable) {
   const cached = new LRUCache<string, Subscribers>({
     maxSize: maxCached,
     sizeCalculation: ({ count }) => count + 1,
   });
   return {
-    async get(accountIds) {
+    /** Those of each account that exists; they may be outdated. */
+    async get(accountIds: Iterable<string>) {
       const found = new Map<string, Subscribers>();
       const missing: string[] = [];
       for (const accountId of accountIds) {
@@ -92,6 +76,7 @@ export function createSubscriberCache(db: Queryable): SubscriberCache {
       }
       return found;
     },
-    forget: (accountId) => void cached.delete(accountId),
+    /** For an account whose version the inserting statement found outdated. */
+    forget: (accountId: string) => void cached.delete(accountId),
   };
 }

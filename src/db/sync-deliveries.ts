@@ -66,11 +66,7 @@ function stepOf({ active, isDeleted, heldAction }: State): Step {
  * @param most the maximum of rows
  * @returns how many rows were changed, and whether that was all
  */
-export async function syncDeliveries(
-  pool: Pool,
-  webhookId: string,
-  most = maxInCall,
-): Promise<{ changed: number; isDone: boolean }> {
+export async function syncDeliveries(pool: Pool, webhookId: string, most = maxInCall) {
   let changed = 0;
   while (changed < most) {
     const step = await withTransaction(pool, (client) => syncStep(client, webhookId));
@@ -82,7 +78,7 @@ export async function syncDeliveries(
   return { changed, isDone: false };
 }
 
-async function syncStep(db: Queryable, webhookId: string): Promise<{ changed: number; isDone: boolean }> {
+async function syncStep(db: Queryable, webhookId: string) {
   const { rows } = await db.query<State>(
     `select active, deleted_at is not null as "isDeleted", held_action as "heldAction" from webhooks
      where id = $1 for update`,

@@ -1,6 +1,6 @@
 import { timeOfId } from '../domain/ids.ts';
 import { dueConditions } from './owners.ts';
-import type { Queryable } from './pool.ts';
+import { onlyRow, type Queryable } from './pool.ts';
 
 type Row = {
   pending: number;
@@ -41,9 +41,7 @@ export async function readWaiting(db: Queryable, most: number) {
       ) as counted`,
     values: [most],
   });
-  const [row] = rows;
-  if (!row) throw new Error('read-waiting returned no row');
-  const { lagSeconds, oldestId, ...counts } = row;
+  const { lagSeconds, oldestId, ...counts } = onlyRow(rows, 'read-waiting');
   const oldestMs = oldestId === null ? 0 : Date.now() - timeOfId(oldestId).getTime();
   return {
     ...counts,

@@ -1,6 +1,8 @@
+import type { WebhookChange } from '../contracts/webhook.ts';
+import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { wipeResponsesOf } from './idempotency-keys.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
-import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
+import { onlyRow, withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 
 export type WebhookRow = {
   id: string;
@@ -9,7 +11,7 @@ export type WebhookRow = {
   events: string[];
   description: string | null;
   active: boolean;
-  format: 'fltr' | 'slack';
+  format: WebhookFormat;
   warnedAt: Date | null;
   disabledAt: Date | null;
   disabledEnded: number | null;
@@ -38,17 +40,13 @@ type NewWebhook = Pick<
  * Inserts a webhook, or returns null where the account has as many as it may. The account's row is locked, so that concurrent
  * calls are counted one after the other.
  */
-export async function insertWebhook(
-  client: Client,
-  webhook: NewWebhook,
-  maxPerAccount: number,
-): Promise<WebhookRow | null> {
+export async function insertWebhook(client: Client, webhook: NewWebhook, maxPerAccount: number) {
   await client.query(`select 1 from accounts where id = $1 for update`, [webhook.accountId]);
   const counted = await client.query<{ count: number }>(
     `select count(*)::int as count from webhooks where account_id = $1 and deleted_at is null`,
     [webhook.accountId],
   );
-  if ((counted.rows[0]?.count ?? 0) >= maxPerAccount) return null;
+  if (onlyRow(counted.rows, 'count').count >= maxPerAccount) return null;
   const { rows } = await client.query<WebhookRow>(
     `insert into webhooks (id, account_id, url, events, description, active, sealed_secret, format)
      values ($1, $2, $3, $4, $5, $6, $7, $8) returning ${webhookColumns}`,
@@ -63,12 +61,10 @@ export async function insertWebhook(
       webhook.format,
     ],
   );
-  const [row] = rows;
-  if (!row) throw new Error('insert returned no row');
-  return row;
+  return onlyRow(rows, 'insert');
 }
 
-export async function findWebhook(db: Queryable, accountId: string, id: string): Promise<WebhookRow | null> {
+export async function findWebhook(db: Queryable, accountId: string, id: string) {
   const { rows } = await db.query<WebhookRow>(
     `select ${webhookColumns} from webhooks where id = $1 and account_id = $2 and deleted_at is null`,
     [id, accountId],
@@ -77,12 +73,7 @@ export async function findWebhook(db: Queryable, accountId: string, id: string):
 }
 
 /** Newest first; `before`: the last id of the previous page. */
-export async function listWebhooks(
-  db: Queryable,
-  accountId: string,
-  before: string | null,
-  limit: number,
-): Promise<WebhookRow[]> {
+export async function listWebhooks(db: Queryable, accountId: string, before: string | null, limit: number) {
   const { rows } = await db.query<WebhookRow>(
     `select ${webhookColumns} from webhooks
      where account_id = $1 and deleted_at is null and ($2::text is null or id < $2)
@@ -92,26 +83,11 @@ export async function listWebhooks(
   return rows;
 }
 
-type Patch = {
-  url?: string | undefined;
-  events?: string[] | undefined;
-  description?: string | null | undefined;
-  active?: boolean | undefined;
-  format?: WebhookRow['format'] | undefined;
-  /** What happens to held deliveries when the webhook is activated. */
-  held?: 'deliver' | 'discard' | undefined;
-};
-
 /**
  * Changes a webhook. When it becomes inactive, waiting deliveries become held; when it becomes active, held ones are delivered,
  * oldest first. The reconciler changes the deliveries that are too many for a call.
  */
-export async function updateWebhook(
-  pool: Pool,
-  accountId: string,
-  id: string,
-  patch: Patch,
-): Promise<WebhookRow | null> {
+export async function updateWebhook(pool: Pool, accountId: string, id: string, patch: WebhookChange) {
   const updated = await withTransaction(pool, async (client) => {
     const before = await client.query<{ active: boolean }>(
       `select active from webhooks where id = $1 and account_id = $2 and deleted_at is null for update`,

@@ -35,10 +35,7 @@ export function createStatements({ pool, limits, wakeDispatcher }: StatementDeps
         const byWebhook = Map.groupBy(requests, ({ webhookId }) => webhookId);
         for (const [webhookId, ofWebhook] of byWebhook) {
           const decided = await takeSlots(pool, webhookId, limits, ofWebhook);
-          decided.forEach((slot, index) => {
-            const request = ofWebhook[index];
-            if (request) slots.set(request, slot);
-          });
+          ofWebhook.forEach((request, index) => slots.set(request, decided[index] ?? { is: 'changed' }));
         }
         return requests.map((request) => slots.get(request) ?? { is: 'changed' });
       },

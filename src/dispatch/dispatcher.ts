@@ -33,17 +33,10 @@ type Deps = StartDeps & {
 /** A workflow whose deliveries name it as their owner, since `assignedAt` (ms since 1970), and which is to be started. */
 type Start = { workflowId: string; deliveries: Startable[]; assignedAt: number };
 
-export type Dispatcher = {
-  /** Chooses owners for deliveries that are about to be inserted, as far as there is capacity. Never waits. */
-  reserve(deliveries: readonly Startable[]): Reservation;
-  /** Deliveries without an owner may have been committed. */
-  wake(): void;
-  /** Waits for the starts in flight; begins no more. */
-  close(): Promise<void>;
-};
+export type Dispatcher = ReturnType<typeof createDispatcher>;
 
 /** Assigns owners to deliveries and starts their workflows. How, and how fast, stands in `limits.ts`. */
-export function createDispatcher(deps: Deps): Dispatcher {
+export function createDispatcher(deps: Deps) {
   const { pool, log, deliveriesPerWorkflow, firstAttempts, mayShare } = deps;
   const most = deliveriesPerWorkflow === 1 ? maxStartsUngrouped : maxStarts;
   const inFlight = new Set<Promise<void>>();
@@ -106,11 +99,8 @@ export function createDispatcher(deps: Deps): Dispatcher {
   /** Workflows for deliveries, at most `capacity`: each has its own if there are enough, else all share. */
   const form = (deliveries: readonly Startable[], capacity: number): Start[] => {
     const assignedAt = Date.now();
-    if (deliveries.length <= capacity || deliveriesPerWorkflow === 1)
-      return deliveries
-        .slice(0, capacity)
-        .map((delivery) => ({ workflowId: delivery.id, deliveries: [delivery], assignedAt }));
-    return formGroups(deliveries, deliveriesPerWorkflow, capacity).map((group) => ({
+    const isOwn = deliveries.length <= capacity || deliveriesPerWorkflow === 1;
+    return formGroups(deliveries, isOwn ? 1 : deliveriesPerWorkflow, capacity).map((group) => ({
       workflowId: group.length === 1 ? (group[0]?.id ?? '') : newId('grp'),
       deliveries: group,
       assignedAt,
@@ -153,11 +143,13 @@ export function createDispatcher(deps: Deps): Dispatcher {
   );
 
   return {
-    wake() {
+    /** Deliveries without an owner may have been committed. */
+    wake(): void {
       hasUnowned = true;
       loop.wake();
     },
-    reserve(deliveries) {
+    /** Chooses owners for deliveries that are about to be inserted, as far as there is capacity. Never waits. */
+    reserve(deliveries: readonly Startable[]): Reservation {
       const mine = deliveries.filter(isFirst);
       const capacity = hasUnowned || formed.length > 0 ? 0 : Math.max(0, free());
       let starts: Start[] = [];
@@ -194,7 +186,8 @@ export function createDispatcher(deps: Deps): Dispatcher {
         },
       };
     },
-    async close() {
+    /** Waits for the starts in flight; begins no more. */
+    async close(): Promise<void> {
       isClosed = true;
       formed.length = 0;
       await loop.close();

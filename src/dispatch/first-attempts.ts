@@ -1,21 +1,17 @@
-/** Knows when the first attempts of a workflow that this process started have been made, by this process. */
-export type FirstAttempts = {
-  /** Call it before the start; `until` resolves when they are made, or after so many milliseconds from its call. */
-  watch(workflowId: string): { until(milliseconds: number): Promise<void>; forget(): void };
-  made(workflowId: string): void;
-};
+export type FirstAttempts = ReturnType<typeof createFirstAttempts>;
 
-export function createFirstAttempts(): FirstAttempts {
+/** Knows when the first attempts of a workflow that this process started have been made, by this process. */
+export function createFirstAttempts() {
   const watched = new Map<string, () => void>();
   return {
-    watch(workflowId) {
-      const made = new Promise<void>((resolve) => {
-        watched.set(workflowId, resolve);
-      });
+    /** Call it before the start; `until` resolves when they are made, or after so many milliseconds from its call. */
+    watch(workflowId: string) {
+      const { promise: made, resolve } = Promise.withResolvers<void>();
+      watched.set(workflowId, resolve);
       const forget = () => void watched.delete(workflowId);
       return {
         forget,
-        async until(milliseconds) {
+        async until(milliseconds: number): Promise<void> {
           let timer: NodeJS.Timeout | undefined;
           const late = new Promise<void>((resolve) => {
             timer = setTimeout(resolve, milliseconds);
@@ -26,6 +22,6 @@ export function createFirstAttempts(): FirstAttempts {
         },
       };
     },
-    made: (workflowId) => watched.get(workflowId)?.(),
+    made: (workflowId: string) => watched.get(workflowId)?.(),
   };
 }

@@ -11,11 +11,10 @@ import {
 } from '../db/owners.ts';
 import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
 import { claimQueues, correctQueue, type Limits } from '../db/rate-limit-slots.ts';
-import { endTerminated, expireDelivery } from '../db/stop-delivery.ts';
+import { endCanceled, expireDelivery } from '../db/stop-delivery.ts';
 import { claimWebhooksToSync, syncDeliveries } from '../db/sync-deliveries.ts';
 import { isGroupId } from '../domain/ids.ts';
 import { isTemporalUnavailable } from '../temporal/client.ts';
-import { signalNames } from '../../workflows/contract.ts';
 import { every, type Loop } from '../every.ts';
 import {
   checkGroupSeconds,
@@ -28,7 +27,14 @@ import {
   pollMs,
   startWithinMs,
 } from './limits.ts';
-import { describeWorkflow, signalWorkflow, startDelivery, startGroup, type StartDeps } from './start.ts';
+import {
+  describeWorkflow,
+  signalWorkflow,
+  startDelivery,
+  startGroup,
+  wakeSignal,
+  type StartDeps,
+} from './start.ts';
 
 type Deps = StartDeps & {
   pool: Pool;
@@ -160,13 +166,12 @@ async function ensureRunning(deps: Deps, delivery: Due, endAt: number): Promise<
     if (now.runId !== run.runId) await writeRun(pool, id, run.runId);
     if (!delivery.isDue) return checkAgain(pool, [delivery], checkRunningSeconds);
     // It may wait for a time that counts no longer. Where it has ended meanwhile, its row is checked again soon.
-    const wake = { by: 'service' };
-    const isWoken = await signalWorkflow(temporal(), deadlineOf(endAt), id, signalNames.wake, wake);
+    const isWoken = await signalWorkflow(temporal(), deadlineOf(endAt), id, wakeSignal);
     return checkAgain(pool, [delivery], isWoken ? checkWokenSeconds : checkSoonSeconds);
   }
   if (run && now.runId === run.runId && (run.status === 'TERMINATED' || run.status === 'CANCELLED')) {
     log.warn({ delivery: id }, 'the workflow was terminated in Temporal: the delivery ends canceled');
-    return endTerminated(pool, [id]);
+    return endCanceled(pool, [id], 'terminated');
   }
   const runId = await startDelivery(deps, { ...now, runId: run?.runId ?? now.runId }, deadlineOf(endAt));
   if (runId !== null) await markRunning(pool, delivery, runId);
@@ -190,7 +195,7 @@ async function reconcileGroup(
   }
   if (run.status === 'TERMINATED') {
     log.warn({ workflow: groupId }, 'the workflow was terminated in Temporal: its deliveries end canceled');
-    return endTerminated(pool, ids);
+    return endCanceled(pool, ids, 'terminated');
   }
   await moveToOwn(pool, ids, groupId);
 }
@@ -206,7 +211,6 @@ async function ensureStopped(deps: Deps, delivery: Due, endAt: number): Promise<
   const run = await describeWorkflow(temporal(), deadlineOf(endAt), ownerId);
   if (run?.status !== 'RUNNING') return dropOwner(pool, id, ownerId);
   // A group's attempt is short, and its record sees the new state.
-  if (!isGroupId(ownerId))
-    await signalWorkflow(temporal(), deadlineOf(endAt), ownerId, signalNames.wake, { by: 'service' });
+  if (!isGroupId(ownerId)) await signalWorkflow(temporal(), deadlineOf(endAt), ownerId, wakeSignal);
   return checkAgain(pool, [delivery], checkGroupSeconds);
 }

@@ -1,4 +1,3 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
 import {
@@ -8,9 +7,14 @@ import {
   type RecoveryRow,
   type RecoveryToCheck,
 } from '../db/recoveries-table.ts';
-import type { SignalRequest } from '../domain/delivery-run.ts';
 import { every, type Loop } from '../every.ts';
-import { isTemporalUnavailable, within, type Temporal } from '../temporal/client.ts';
+import {
+  isAlreadyStarted,
+  isTemporalUnavailable,
+  withFallback,
+  within,
+  type Temporal,
+} from '../temporal/client.ts';
 import {
   recoverySignalNames,
   taskQueue,
@@ -45,37 +49,28 @@ function startOptions({ id, accountId, webhookId, status }: Startable) {
 
 /** Starts the workflow, where none was before. @throws where Temporal cannot be reached: the reconciler starts it then */
 export async function startRecovery({ pool, temporal }: Deps, recovery: Startable): Promise<void> {
-  try {
-    await within(temporal, callTimeoutMs, () =>
+  await withFallback(isAlreadyStarted, null, () =>
+    within(temporal, callTimeoutMs, () =>
       temporal.client.workflow.start('recoverWebhook', startOptions(recovery)),
-    );
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-  }
+    ),
+  );
   await setRecoveryCheck(pool, recovery.id, checkRunningSeconds);
 }
 
 /** Signals the workflow, starting it first where it was not yet. False where it has ended. */
-export async function signalRecovery(
+export function signalRecovery(
   temporal: Temporal,
   recovery: Startable,
   signal: RecoverySignal,
   by: string,
 ): Promise<boolean> {
-  const request: SignalRequest = { by };
-  try {
+  const options = { ...startOptions(recovery), signal: recoverySignalNames[signal], signalArgs: [{ by }] };
+  return withFallback(isAlreadyStarted, false, async () => {
     await within(temporal, callTimeoutMs, () =>
-      temporal.client.workflow.signalWithStart('recoverWebhook', {
-        ...startOptions(recovery),
-        signal: recoverySignalNames[signal],
-        signalArgs: [request],
-      }),
+      temporal.client.workflow.signalWithStart('recoverWebhook', options),
     );
     return true;
-  } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
-    throw error;
-  }
+  });
 }
 
 /** Makes sure that each recovery that has not ended has its workflow. Every process runs one. */

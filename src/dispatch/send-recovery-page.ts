@@ -6,6 +6,7 @@ import {
   finishPage,
   insertMissed,
   loadRecovery,
+  recoverEntry,
   type RecoveryToRun,
 } from '../db/recovery-pages.ts';
 import { endRecovery, setRecoveryStatus } from '../db/recoveries-table.ts';
@@ -72,8 +73,6 @@ async function resendFailed(pool: Pool, recovery: RecoveryToRun, deliveryId: str
     await countForRecovery(pool, recovery.id, deliveryId);
     return true;
   }
-  const at = new Date().toISOString();
-  const requested = { at, type: 'signal', name: 'recover', by: recovery.requestedBy, outside: true } as const;
-  await reopenDelivery(pool, row, 'none', [requested], recovery.id);
+  await reopenDelivery(pool, row, 'none', [recoverEntry(recovery, new Date())], recovery.id);
   return true;
 }

@@ -2,11 +2,11 @@ import { reopenDelivery, type DeliveryRow } from '../db/deliveries-table.ts';
 import { assignOwners, moveToOwn, readClaimed, type Claimed } from '../db/owners.ts';
 import type { Pool } from '../db/pool.ts';
 import { cancelDelivery as cancelRow } from '../db/stop-delivery.ts';
-import type { SignalName, SignalRequest } from '../domain/delivery-run.ts';
+import type { SignalRequest } from '../domain/delivery-run.ts';
 import { isGroupId } from '../domain/ids.ts';
 import { signalNames } from '../../workflows/contract.ts';
 import { callTimeoutMs, startWithinMs } from './limits.ts';
-import { signalGroup, signalWorkflow, startDelivery, type StartDeps } from './start.ts';
+import { signalGroup, signalWorkflow, startDelivery, type Signal, type StartDeps } from './start.ts';
 
 export type SignalDeps = StartDeps & { pool: Pool };
 
@@ -20,12 +20,7 @@ const maxRounds = 4;
  * @returns false where the delivery does not wait any longer
  * @throws where Temporal cannot be reached
  */
-export async function signalOwner(
-  deps: SignalDeps,
-  deliveryId: string,
-  name: SignalName,
-  request: SignalRequest,
-): Promise<boolean> {
+export async function signalOwner(deps: SignalDeps, deliveryId: string, signal: Signal): Promise<boolean> {
   const { pool } = deps;
   for (let round = 0; round < maxRounds; round += 1) {
     const row = await readClaimed(pool, deliveryId);
@@ -34,40 +29,30 @@ export async function signalOwner(
     if (ownerId === null) {
       const assigned = await assignOwners(pool, [{ id: deliveryId, ownerId: deliveryId, isQueued: false }]);
       if (assigned.length === 0) continue;
-      await startDelivery(deps, row, Date.now() + startWithinMs, { name, request });
+      await startDelivery(deps, row, Date.now() + startWithinMs, signal);
       return true;
     }
-    if (await signalWorkflowOf(deps, row, ownerId, name, request)) return true;
+    if (await signalWorkflowOf(deps, row, ownerId, signal)) return true;
     if (isGroupId(ownerId)) {
       // It has ended: what it did not attempt is left to the delivery's own workflow.
       await moveToOwn(pool, [deliveryId], ownerId);
       continue;
     }
-    if (await startAgain(deps, row, { name, request })) return true;
+    if (await startAgain(deps, row, signal)) return true;
   }
   return false;
 }
 
 /** False where it has ended. */
-function signalWorkflowOf(
-  deps: SignalDeps,
-  row: Claimed,
-  ownerId: string,
-  name: SignalName,
-  request: SignalRequest,
-): Promise<boolean> {
+function signalWorkflowOf(deps: SignalDeps, row: Claimed, ownerId: string, signal: Signal): Promise<boolean> {
   const deadline = Date.now() + callTimeoutMs;
   return isGroupId(ownerId)
-    ? signalGroup(deps, ownerId, row, deadline, { deliveryId: row.id, name, request })
-    : signalWorkflow(deps.temporal(), deadline, ownerId, name, request);
+    ? signalGroup(deps, ownerId, row, deadline, signal)
+    : signalWorkflow(deps.temporal(), deadline, ownerId, signal);
 }
 
 /** Its own workflow does not run. That its row still waits is read after that was known: so no run has ended it. */
-async function startAgain(
-  deps: SignalDeps,
-  seen: Claimed,
-  signal: { name: SignalName; request: SignalRequest },
-): Promise<boolean> {
+async function startAgain(deps: SignalDeps, seen: Claimed, signal: Signal): Promise<boolean> {
   const row = await readClaimed(deps.pool, seen.id);
   const isWaiting = row?.status === 'pending' || row?.status === 'retrying';
   if (!row || !isWaiting || row.ownerId !== row.id || row.attemptCount !== seen.attemptCount) return false;
@@ -81,19 +66,17 @@ async function startAgain(
  * @returns false where the delivery has changed meanwhile in a way that does not allow it
  */
 export async function retryDelivery(deps: SignalDeps, row: DeliveryRow, by: string): Promise<boolean> {
-  const request: SignalRequest = { by, at: new Date().toISOString(), attemptsSeen: row.attemptCount };
+  const request = { by, at: new Date().toISOString(), attemptsSeen: row.attemptCount };
+  const signal: Signal = { name: signalNames.retryNow, request };
   if (row.status === 'failed' || row.status === 'delivered') {
     const reopened = await reopenDelivery(deps.pool, row, 'own');
     if (reopened) {
       // A run that is about to end receives the signal, and begins again.
-      await startDelivery(deps, reopened, Date.now() + startWithinMs, {
-        name: signalNames.retryNow,
-        request,
-      });
+      await startDelivery(deps, reopened, Date.now() + startWithinMs, signal);
       return true;
     }
   }
-  return signalOwner(deps, row.id, signalNames.retryNow, request);
+  return signalOwner(deps, row.id, signal);
 }
 
 /** Makes the next attempt happen at another time. False where the delivery does not wait any longer. */
@@ -103,7 +86,7 @@ export function rescheduleDelivery(
   request: SignalRequest & { until: string },
 ): Promise<boolean> {
   const at = new Date().toISOString();
-  return signalOwner(deps, deliveryId, signalNames.reschedule, { ...request, at });
+  return signalOwner(deps, deliveryId, { name: signalNames.reschedule, request: { ...request, at } });
 }
 
 /**
@@ -114,13 +97,14 @@ export function rescheduleDelivery(
 export async function cancelDelivery(deps: SignalDeps, deliveryId: string, by: string): Promise<boolean> {
   const { pool } = deps;
   const at = new Date().toISOString();
+  const signal: Signal = { name: signalNames.cancel, request: { by, at } };
   for (let round = 0; round < maxRounds; round += 1) {
     const row = await readClaimed(pool, deliveryId);
     if (!row || row.status === 'delivered' || row.status === 'failed' || row.status === 'canceled')
       return false;
     const { ownerId } = row;
     if (row.status !== 'held' && ownerId !== null) {
-      if (await signalWorkflowOf(deps, row, ownerId, signalNames.cancel, { by, at })) return true;
+      if (await signalWorkflowOf(deps, row, ownerId, signal)) return true;
       const now = await readClaimed(pool, deliveryId);
       if (now?.ownerId !== ownerId) continue;
     }

@@ -1,6 +1,4 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { Startable } from '../db/deliveries-table.ts';
-import type { SignalName, SignalRequest } from '../domain/delivery-run.ts';
 import {
   signalNames,
   groupSignalName,
@@ -9,7 +7,13 @@ import {
   type GroupSignal,
 } from '../../workflows/contract.ts';
 import { deliveryStart, groupStart } from '../../workflows/delivery-start.ts';
-import { isNotFound, type Caller } from '../temporal/client.ts';
+import { isAlreadyStarted, isNotFound, withFallback, type Caller } from '../temporal/client.ts';
+
+/** A signal to the workflow that owns a delivery. */
+export type Signal = Pick<GroupSignal, 'name' | 'request'>;
+
+/** The service has changed the delivery's row. */
+export const wakeSignal: Signal = { name: signalNames.wake, request: { by: 'service' } };
 
 export type StartDeps = {
   /** The worker's own connection where there is one: what is started on it begins in this process, at once. */
@@ -53,23 +57,20 @@ export async function startDelivery(
   deps: StartDeps,
   row: Startable,
   deadline: number,
-  signal?: { name: SignalName; request: SignalRequest },
+  signal?: Signal,
 ): Promise<string | null> {
   const caller = deps.temporal();
-  const { client, isWorkers } = caller;
+  const { client, connection, isWorkers } = caller;
   const options = { ...deliveryStart(row), args: [inputOf(row, deps)] as [DeliverEventInput] };
   if (signal) {
-    const handle = await caller.connection.withDeadline(deadline, () =>
-      client.workflow.signalWithStart('deliverEvent', {
-        ...options,
-        signal: signal.name,
-        signalArgs: [signal.request],
-      }),
+    const { name, request } = signal;
+    const handle = await connection.withDeadline(deadline, () =>
+      client.workflow.signalWithStart('deliverEvent', { ...options, signal: name, signalArgs: [request] }),
     );
     return handle.signaledRunId;
   }
   try {
-    const handle = await caller.connection.withDeadline(deadline, () =>
+    const handle = await connection.withDeadline(deadline, () =>
       client.workflow.start('deliverEvent', {
         ...options,
         workflowIdReusePolicy: isFirstRun(row) ? 'REJECT_DUPLICATE' : 'ALLOW_DUPLICATE',
@@ -79,8 +80,8 @@ export async function startDelivery(
     deps.onStarted('own');
     return handle.firstExecutionRunId;
   } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    await signalWorkflow(caller, deadline, row.id, signalNames.wake, { by: 'service' });
+    if (!isAlreadyStarted(error)) throw error;
+    await signalWorkflow(caller, deadline, row.id, wakeSignal);
     return null;
   }
 }
@@ -91,22 +92,13 @@ export async function startGroup(
   groupId: string,
   rows: readonly Startable[],
   deadline: number,
-): Promise<boolean> {
-  const caller = deps.temporal();
-  const { client, isWorkers } = caller;
-  try {
-    await caller.connection.withDeadline(deadline, () =>
-      client.workflow.start('deliverGroup', {
-        ...groupOptions(deps, groupId, rows),
-        requestEagerStart: isWorkers,
-      }),
-    );
+): Promise<void> {
+  const { client, connection, isWorkers } = deps.temporal();
+  const options = { ...groupOptions(deps, groupId, rows), requestEagerStart: isWorkers };
+  await withFallback(isAlreadyStarted, undefined, async () => {
+    await connection.withDeadline(deadline, () => client.workflow.start('deliverGroup', options));
     deps.onStarted('group');
-    return true;
-  } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
-    throw error;
-  }
+  });
 }
 
 function groupOptions({ scheduleSeconds }: StartDeps, groupId: string, rows: readonly Startable[]) {
@@ -130,61 +122,43 @@ function groupOptions({ scheduleSeconds }: StartDeps, groupId: string, rows: rea
  *
  * @returns false where the group has ended
  */
-export async function signalGroup(
+export function signalGroup(
   deps: StartDeps,
   groupId: string,
   row: Startable,
   deadline: number,
-  signal: GroupSignal,
+  signal: Signal,
 ): Promise<boolean> {
-  const caller = deps.temporal();
-  try {
-    await caller.connection.withDeadline(deadline, () =>
-      caller.client.workflow.signalWithStart('deliverGroup', {
-        ...groupOptions(deps, groupId, [row]),
-        signal: groupSignalName,
-        signalArgs: [signal],
-      }),
-    );
+  const { client, connection } = deps.temporal();
+  const signalArgs: [GroupSignal] = [{ deliveryId: row.id, ...signal }];
+  const options = { ...groupOptions(deps, groupId, [row]), signal: groupSignalName, signalArgs };
+  return withFallback(isAlreadyStarted, false, async () => {
+    await connection.withDeadline(deadline, () => client.workflow.signalWithStart('deliverGroup', options));
     return true;
-  } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
-    throw error;
-  }
+  });
 }
 
 /** Signals a delivery's own workflow. False where none runs. */
-export async function signalWorkflow(
-  caller: Caller,
+export function signalWorkflow(
+  { client, connection }: Caller,
   deadline: number,
   workflowId: string,
-  name: SignalName,
-  request: SignalRequest,
+  { name, request }: Signal,
 ): Promise<boolean> {
-  try {
-    await caller.connection.withDeadline(deadline, () =>
-      caller.client.workflow.getHandle(workflowId).signal(name, request),
+  return withFallback(isNotFound, false, async () => {
+    await connection.withDeadline(deadline, () =>
+      client.workflow.getHandle(workflowId).signal(name, request),
     );
     return true;
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw error;
-  }
+  });
 }
 
 /** A workflow's latest run; null: Temporal knows none. */
-export async function describeWorkflow(
-  caller: Caller,
-  deadline: number,
-  workflowId: string,
-): Promise<{ status: string; runId: string } | null> {
-  try {
-    const { status, runId } = await caller.connection.withDeadline(deadline, () =>
-      caller.client.workflow.getHandle(workflowId).describe(),
+export function describeWorkflow({ client, connection }: Caller, deadline: number, workflowId: string) {
+  return withFallback(isNotFound, null, async () => {
+    const { status, runId } = await connection.withDeadline(deadline, () =>
+      client.workflow.getHandle(workflowId).describe(),
     );
     return { status: status.name, runId };
-  } catch (error) {
-    if (isNotFound(error)) return null;
-    throw error;
-  }
+  });
 }

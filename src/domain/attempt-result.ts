@@ -57,33 +57,18 @@ type RecordedResult =
       seconds: number | null;
     };
 
-type RecordedAttempt = Omit<AttemptFacts, 'startedAt'> & {
-  startedAt: Date;
-  /** Of the wait that it began; null: it began none. */
-  waitSeconds: number | null;
-};
-
 /**
  * What the workflow learns of an attempt that was recorded.
  *
  * @param status the state that its delivery has since
  * @example resultOf({ ...attempt, outcome: 'retry', waitSeconds: 60 }, 'retrying') // { next: 'wait', attempt, seconds: 60 }
  */
-export function resultOf(recorded: RecordedAttempt, status: DeliveryStatus): RecordedResult {
-  const {
-    id,
-    number,
-    startedAt,
-    durationMs,
-    statusCode,
-    outcome,
-    errorCode,
-    waitSeconds: seconds,
-  } = recorded;
+export function resultOf(recorded: AttemptRow, status: DeliveryStatus): RecordedResult {
+  const { id, number, durationMs, statusCode, outcome, errorCode, waitSeconds: seconds } = recorded;
   const attempt: AttemptFacts = {
     id,
     number,
-    startedAt: startedAt.toISOString(),
+    startedAt: recorded.startedAt.toISOString(),
     durationMs,
     // A response that is not valid HTTP counts for none.
     statusCode: errorCode === 'malformed_response' ? null : statusCode,

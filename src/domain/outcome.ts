@@ -39,50 +39,38 @@ function codeOfStatus(statusCode: number): AttemptErrorCode {
   return 'unexpected_status';
 }
 
+type Describe = (statusCode: number | null, detail: string | null) => string;
+
+const descriptions: Record<AttemptErrorCode, Describe> = {
+  client_error: (status) => `Response ${status}: the receiver refuses the request, so it is not retried.`,
+  server_error: (status) => `Response ${status}: a fault at the receiver.`,
+  redirect: (status) =>
+    `Response ${status}: redirects are not followed. Set the webhook's URL to the final address.`,
+  unexpected_status: (status) =>
+    `Response ${status}: no status that a receiver may end a request with. Respond with a 2xx status.`,
+  dns_not_found: () => 'Name look-up: no such host. Check the host name in the URL.',
+  dns_failure: () => 'Name look-up failed: no name server gave a valid response.',
+  connection_refused: () => 'Connect: refused. Nothing listens at that host and port.',
+  connection_reset: (_, detail) => detail ?? 'The receiver reset the connection before it responded.',
+  connection_closed: (_, detail) => detail ?? 'The receiver closed the connection before it responded.',
+  host_unreachable: () => 'Connect: the host or its network cannot be reached.',
+  tls_certificate: (_, detail) => detail ?? 'TLS: the certificate is not valid.',
+  tls_failure: (_, detail) => detail ?? 'TLS: the handshake failed.',
+  timeout_dns: () => 'Name look-up took longer than the time limit.',
+  timeout_connect: () => 'Connect: no connection within the time limit.',
+  timeout_tls: () => 'TLS: the handshake did not end within the time limit.',
+  timeout_response: () => 'Read: connected, but no status and headers came within the time limit.',
+  malformed_response: (_, detail) => `The response is not valid HTTP${detail === null ? '' : `: ${detail}`}.`,
+  network_failure: () => 'The connection failed.',
+  blocked_address: () =>
+    'The host leads to an address that webhooks may not be sent to (private, local or reserved).',
+};
+
 /** The error in words that the webhook's owner understands, without the address; `detail` is the attempt's. */
 export function describeAttemptError(
   code: AttemptErrorCode,
   statusCode: number | null,
   detail: string | null = null,
 ): string {
-  switch (code) {
-    case 'client_error':
-      return `Response ${statusCode}: the receiver refuses the request, so it is not retried.`;
-    case 'server_error':
-      return `Response ${statusCode}: a fault at the receiver.`;
-    case 'redirect':
-      return `Response ${statusCode}: redirects are not followed. Set the webhook's URL to the final address.`;
-    case 'unexpected_status':
-      return `Response ${statusCode}: no status that a receiver may end a request with. Respond with a 2xx status.`;
-    case 'dns_not_found':
-      return 'Name look-up: no such host. Check the host name in the URL.';
-    case 'dns_failure':
-      return 'Name look-up failed: no name server gave a valid response.';
-    case 'connection_refused':
-      return 'Connect: refused. Nothing listens at that host and port.';
-    case 'connection_reset':
-      return detail ?? 'The receiver reset the connection before it responded.';
-    case 'connection_closed':
-      return detail ?? 'The receiver closed the connection before it responded.';
-    case 'host_unreachable':
-      return 'Connect: the host or its network cannot be reached.';
-    case 'tls_certificate':
-      return detail ?? 'TLS: the certificate is not valid.';
-    case 'tls_failure':
-      return detail ?? 'TLS: the handshake failed.';
-    case 'timeout_dns':
-      return 'Name look-up took longer than the time limit.';
-    case 'timeout_connect':
-      return 'Connect: no connection within the time limit.';
-    case 'timeout_tls':
-      return 'TLS: the handshake did not end within the time limit.';
-    case 'timeout_response':
-      return 'Read: connected, but no status and headers came within the time limit.';
-    case 'malformed_response':
-      return `The response is not valid HTTP${detail === null ? '' : `: ${detail}`}.`;
-    case 'network_failure':
-      return 'The connection failed.';
-    case 'blocked_address':
-      return 'The host leads to an address that webhooks may not be sent to (private, local or reserved).';
-  }
+  return descriptions[code](statusCode, detail);
 }

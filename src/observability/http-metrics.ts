@@ -3,9 +3,7 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 /** `route`: its template, never the path of a request. `status`: its class, or `aborted`. */
 type Handled = { method: string; route: string; status: string };
 
-export type HttpMetrics = { handled(request: Handled, milliseconds: number): void };
-
-export function createHttpMetrics(registry: Registry): HttpMetrics {
+export function createHttpMetrics(registry: Registry) {
   const requests = new Counter({
     name: 'fltr_http_requests_total',
     help: 'HTTP requests by route, method and status class; `aborted`: the client closed the connection.',
@@ -28,7 +26,7 @@ export function createHttpMetrics(registry: Registry): HttpMetrics {
     };
   };
   return {
-    handled(request, milliseconds) {
+    handled(request: Handled, milliseconds: number): void {
       const name = `${request.method} ${request.route} ${request.status}`;
       const observe = known.get(name) ?? resolve(request);
       known.set(name, observe);

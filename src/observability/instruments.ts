@@ -1,42 +1,30 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 
-type Named = { registry: Registry; name: string; help: string };
+/** The one label of a metric, with its values. Each exists from the start, at 0, so that `rate` sees the first increase. */
+type Label<Value extends string> = Readonly<Record<string, readonly Value[]>>;
 
-/** Adds `count`, by default 1. */
-export type Count = (count?: number) => void;
-
-export function counter({ registry, name, help }: Named): Count {
-  const made = new Counter({ name, help, registers: [registry] });
-  return (count = 1) => made.inc(count);
-}
-
-type Labelled<Value extends string> = Named & { label: string; values: readonly Value[] };
-
-/** A counter with one label. Every value exists from the start, at 0, so that `rate` sees the first increase. */
-export function counterBy<Value extends string>({
-  registry,
-  name,
-  help,
-  label,
-  values,
-}: Labelled<Value>): (value: Value, count?: number) => void {
-  const made = new Counter({ name, help, labelNames: [label], registers: [registry] });
-  // Resolved once: looking labels up costs more than counting.
-  const children = new Map(values.map((value) => [value, made.labels(value)]));
-  for (const child of children.values()) child.inc(0);
-  return (value, count = 1) => children.get(value)?.inc(count);
-}
-
-export function histogramBy<Value extends string>({
-  registry,
-  name,
-  help,
-  label,
-  values,
-  buckets,
-}: Labelled<Value> & { buckets: number[] }): (value: Value, seconds: number) => void {
-  const made = new Histogram({ name, help, labelNames: [label], buckets, registers: [registry] });
-  for (const value of values) made.zero({ [label]: value });
-  const children = new Map(values.map((value) => [value, made.labels(value)]));
-  return (value, seconds) => children.get(value)?.observe(seconds);
+/** Makes metrics of a registry. The children of a label are resolved once: looking labels up costs more than counting. */
+export function instrumentsOf(registry: Registry) {
+  const registers = [registry];
+  return {
+    counter(name: string, help: string) {
+      const made = new Counter({ name, help, registers });
+      return (count = 1): void => made.inc(count);
+    },
+    counterBy<Value extends string>(name: string, help: string, label: Label<Value>) {
+      const made = new Counter({ name, help, labelNames: Object.keys(label), registers });
+      const values = Object.values(label).flat();
+      const children = new Map(values.map((value) => [value, made.labels(value)]));
+      for (const child of children.values()) child.inc(0);
+      return (value: Value, count = 1): void => children.get(value)?.inc(count);
+    },
+    histogramBy<Value extends string>(name: string, help: string, label: Label<Value>, buckets: number[]) {
+      const labelNames = Object.keys(label);
+      const made = new Histogram({ name, help, labelNames, buckets, registers });
+      const values = Object.values(label).flat();
+      for (const value of values) for (const labelName of labelNames) made.zero({ [labelName]: value });
+      const children = new Map(values.map((value) => [value, made.labels(value)]));
+      return (value: Value, seconds: number): void => children.get(value)?.observe(seconds);
+    },
+  };
 }

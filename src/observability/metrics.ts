@@ -1,21 +1,13 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { createDeliveryMetrics, type DeliveryMetrics } from './delivery-metrics.ts';
-import { createHttpMetrics, type HttpMetrics } from './http-metrics.ts';
-import { createPublishMetrics, type PublishMetrics } from './publish-metrics.ts';
+import { createDeliveryMetrics } from './delivery-metrics.ts';
+import { createHttpMetrics } from './http-metrics.ts';
+import { createPublishMetrics } from './publish-metrics.ts';
 import { watchState, type StateSources } from './state-metrics.ts';
 
-export type Metrics = {
-  publish: PublishMetrics;
-  delivery: DeliveryMetrics;
-  http: HttpMetrics;
-  /** Adds gauges of the state that processes share. */
-  watch(sources: StateSources): void;
-  /** Everything, in Prometheus' text format. */
-  read(): Promise<string>;
-};
+export type Metrics = ReturnType<typeof createMetrics>;
 
 /** The metrics of one service, in a registry of its own. No label holds an id, a URL or an account: each has few known values. */
-export function createMetrics(): Metrics {
+export function createMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   let state: ReturnType<typeof watchState> | null = null;
@@ -23,10 +15,12 @@ export function createMetrics(): Metrics {
     publish: createPublishMetrics(registry),
     delivery: createDeliveryMetrics(registry),
     http: createHttpMetrics(registry),
-    watch(sources) {
+    /** Adds gauges of the state that processes share. */
+    watch(sources: StateSources): void {
       state = watchState(registry, sources);
     },
-    async read() {
+    /** Everything, in Prometheus' text format. */
+    async read(): Promise<string> {
       await state?.refresh();
       return registry.metrics();
     },

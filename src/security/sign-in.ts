@@ -1,11 +1,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { digestOfKey } from './api-keys.ts';
 
-export type SignIn = {
-  readonly token: string;
-  /** The digest of the key that the token stands for; null for another token, a used or an expired one. */
-  redeem(given: string): Buffer | null;
-};
+export type SignIn = ReturnType<typeof createSignIn>;
 
 const keepMs = 86_400_000;
 
@@ -14,14 +10,15 @@ const keepMs = 86_400_000;
  *
  * @example createSignIn(digestOfKey(key)).token // 43 characters
  */
-export function createSignIn(keyDigest: Buffer, keepForMs = keepMs): SignIn {
+export function createSignIn(keyDigest: Buffer, keepForMs = keepMs) {
   const token = randomBytes(32).toString('base64url');
   const digest = digestOfKey(token);
   const until = performance.now() + keepForMs;
   let isUsed = false;
   return {
     token,
-    redeem(given) {
+    /** The digest of the key that the token stands for; null for another token, a used or an expired one. */
+    redeem(given: string): Buffer | null {
       if (isUsed || performance.now() >= until || !timingSafeEqual(digestOfKey(given), digest)) return null;
       isUsed = true;
       return keyDigest;

@@ -5,6 +5,7 @@ import {
   defaultGrpcRetryOptions,
   isGrpcServiceError,
   makeGrpcRetryInterceptor,
+  WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
@@ -122,6 +123,23 @@ export function isTemporalUnavailable(error: unknown): boolean {
   return false;
 }
 
+/** What a call returns, or `fallback` where it fails in the expected way. */
+export async function withFallback<Result, Fallback>(
+  isExpected: (error: unknown) => boolean,
+  fallback: Fallback,
+  call: () => Promise<Result>,
+): Promise<Result | Fallback> {
+  try {
+    return await call();
+  } catch (error) {
+    if (isExpected(error)) return fallback;
+    throw error;
+  }
+}
+
+export const isAlreadyStarted = (error: unknown): boolean =>
+  error instanceof WorkflowExecutionAlreadyStartedError;
+
 export const isNotFound = (error: unknown): boolean =>
   grpcCode(error) === NOT_FOUND || (error instanceof Error && error.name === 'WorkflowNotFoundError');
 
@@ -189,10 +207,7 @@ function sayWhy(error: unknown, { lastFault, namespace }: Temporal): string {
 /**
  * Prepares the namespace as soon as Temporal is there; `done` resolves then, or fails with what a person must do.
  */
-export function prepareNamespace(
-  temporal: Temporal,
-  log: Logger,
-): { done: Promise<void>; close(): Promise<void> } {
+export function prepareNamespace(temporal: Temporal, log: Logger) {
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
   const { close } = every(
     2000,

@@ -20,7 +20,7 @@ import {
   type GroupAttempt,
   type RescheduleInput,
 } from '../../workflows/contract.ts';
-import { isNotFound, isTemporalUnavailable, within, type Temporal } from './client.ts';
+import { isNotFound, isTemporalUnavailable, withFallback, within, type Temporal } from './client.ts';
 
 type History = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>;
 type HistoryEvent = NonNullable<History['events']>[number];
@@ -99,18 +99,11 @@ function runsOf({ id, ownerId, runId, timeline }: DeliveryRow): {
   return { outside, runs };
 }
 
-async function fetchHistory(
-  temporal: Temporal,
-  { workflowId, runId }: Pick<ArchivedRun, 'workflowId' | 'runId'>,
-): Promise<History | null> {
-  try {
-    return await within(temporal, 5000, () =>
-      temporal.client.workflow.getHandle(workflowId, runId).fetchHistory(),
-    );
-  } catch (error) {
-    if (isNotFound(error)) return null;
-    throw error;
-  }
+function fetchHistory(temporal: Temporal, { workflowId, runId }: ArchivedRun): Promise<History | null> {
+  const { client } = temporal;
+  return withFallback(isNotFound, null, () =>
+    within(temporal, 5000, () => client.workflow.getHandle(workflowId, runId).fetchHistory()),
+  );
 }
 
 /** What one run's history says of a delivery. */

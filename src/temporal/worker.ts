@@ -7,14 +7,7 @@ import { taskQueue } from '../../workflows/contract.ts';
 import { readWorkflowBundle } from './bundle-workflows.ts';
 import type { Caller, TemporalAddress } from './client.ts';
 
-export type RunningWorker = {
-  /** Resolves when it first polls for work. */
-  ready: Promise<void>;
-  /** Its own connection, for starting what this process is to do; null while it has none. */
-  caller(): Caller | null;
-  /** Lets the attempts under way end, at most the grace time; what does not end is attempted again elsewhere. */
-  close(): Promise<void>;
-};
+export type RunningWorker = ReturnType<typeof startWorker>;
 
 type Options = {
   address: TemporalAddress;
@@ -82,22 +75,12 @@ export function installRuntime(log: Logger, metricsAddress: string | undefined):
 }
 
 /** A worker that connects as soon as Temporal is there, and again whenever it stopped by itself. */
-export function startWorker({
-  address,
-  namespace,
-  ready,
-  activities,
-  maxCachedWorkflows,
-  hasStackTraces,
-  log,
-}: Options): RunningWorker {
+export function startWorker(options: Options) {
+  const { address, namespace, ready, maxCachedWorkflows, log } = options;
   let isClosing = false;
   let worker: Worker | null = null;
   let caller: Caller | null = null;
-  let markReady: () => void = () => undefined;
-  const firstReady = new Promise<void>((resolve) => {
-    markReady = resolve;
-  });
+  const { promise: firstReady, resolve: markReady } = Promise.withResolvers<void>();
 
   const runOnce = async (): Promise<void> => {
     const connection = await NativeConnection.connect(address);
@@ -106,8 +89,8 @@ export function startWorker({
         connection,
         namespace,
         taskQueue,
-        workflowBundle: await readWorkflowBundle(hasStackTraces),
-        activities: createActivities(activities),
+        workflowBundle: await readWorkflowBundle(options.hasStackTraces),
+        activities: createActivities(options.activities),
         ...workerTuning,
         maxCachedWorkflows,
       });
@@ -134,9 +117,12 @@ export function startWorker({
     { after: ready, maxPauseMs: 2000 },
   );
   return {
+    /** Resolves when it first polls for work. */
     ready: firstReady,
+    /** Its own connection, for starting what this process is to do; null while it has none. */
     caller: () => caller,
-    async close() {
+    /** Lets the attempts under way end, at most the grace time; what does not end is attempted again elsewhere. */
+    async close(): Promise<void> {
       isClosing = true;
       const closed = loop.close();
       if (worker?.getState() === 'RUNNING') worker.shutdown();

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { acceptEvents, type NewEvent } from '../../src/db/accept-events.ts';
+import { acceptEvents } from '../../src/db/accept-events.ts';
+import type { NewEvent } from '../../src/db/insert-events.ts';
 import { createAccount } from '../../src/db/accounts.ts';
 import type { Startable } from '../../src/db/deliveries-table.ts';
 import { createPublisher, maxUnwritten } from '../../src/db/publisher.ts';

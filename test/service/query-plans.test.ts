@@ -1,22 +1,29 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fillLog, type FilledLog } from '../../bench/log-fill.ts';
 import type { DeliveryStatus } from '../../src/contracts/delivery.ts';
-import { insertAccountKey, listAccountKeys, revokeAccountKey } from '../../src/db/account-keys.ts';
 import { readAccountStats } from '../../src/db/account-stats.ts';
-import { findApiKey, findNamedKey } from '../../src/db/api-keys-table.ts';
+import {
+  findApiKey,
+  findNamedKey,
+  insertAccountKey,
+  listAccountKeys,
+  revokeAccountKey,
+} from '../../src/db/api-keys-table.ts';
 import { listAttempts } from '../../src/db/attempts.ts';
 import { markEndedRun } from '../../src/db/owners.ts';
 import { recordAttempts } from '../../src/db/record-attempts.ts';
-import { rescheduleDelivery, showRescheduled } from '../../src/db/reschedule-delivery.ts';
 import { evaluateWebhooks } from '../../src/db/evaluate-webhooks.ts';
 import {
   archiveEntries,
   countNotStarted,
   findDelivery,
   reopenDelivery,
+  rescheduleDelivery,
+  showRescheduled,
 } from '../../src/db/deliveries-table.ts';
 import { listDeliveries } from '../../src/db/delivery-log.ts';
-import { acceptEvents, type NewEvent } from '../../src/db/accept-events.ts';
+import { acceptEvents } from '../../src/db/accept-events.ts';
+import type { NewEvent } from '../../src/db/insert-events.ts';
 import { findEvent, hasBody, listEvents } from '../../src/db/event-log.ts';
 import { emitFailureDigests, notifyFailed } from '../../src/db/failed-deliveries.ts';
 import { loadAttempts } from '../../src/db/load-attempts.ts';
@@ -40,7 +47,7 @@ import {
   writeRun,
 } from '../../src/db/owners.ts';
 import { checkQueue, claimQueues, correctQueue, takeSlots } from '../../src/db/rate-limit-slots.ts';
-import { cancelDelivery, endTerminated, expireDelivery, stopOrGoOn } from '../../src/db/stop-delivery.ts';
+import { cancelDelivery, endCanceled, expireDelivery, stopOrGoOn } from '../../src/db/stop-delivery.ts';
 import { claimWebhooksToSync } from '../../src/db/sync-deliveries.ts';
 import { readWaiting } from '../../src/db/waiting.ts';
 import { readCap, readStats } from '../../src/db/read-stats.ts';
@@ -224,7 +231,13 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
   'its keys, further down': (pool) => listAccountKeys(pool, log.accountId, keyId, 51),
   'a new key': (pool) =>
     withTransaction(pool, (client) =>
-      insertAccountKey(client, log.accountId, { name: '', hint: '', digest: digestOfKey('new'), scopes: [] }),
+      insertAccountKey(client, {
+        accountId: log.accountId,
+        name: '',
+        hint: '',
+        digest: digestOfKey('new'),
+        scopes: [],
+      }),
     ),
   'a key that is revoked': (pool) => revokeAccountKey(pool, log.accountId, 'key_none'),
   'statistics of all webhooks': (pool) => readAccountStats(pool, log.accountId, new Date()),
@@ -373,7 +386,7 @@ test('assigning, starting, attempting, deferring and signaling read little', asy
     for (const id of [first, second, third]) await reopenDelivery(pool, { id, attemptCount: 1 }, 'own');
     await stopOrGoOn(pool, { deliveryId: first, ownerId: first, notes: [] });
     await cancelDelivery(pool, { deliveryId: second, entries: [], isByRun: true });
-    await endTerminated(pool, [third]);
+    await endCanceled(pool, [third], 'terminated');
   });
   expect(plans.length).toBeGreaterThan(20);
   expect(wholeReads(plans)).toEqual([]);

@@ -11,8 +11,13 @@ import { eventTypes, operationalTypes } from '../../contracts/event-types.ts';
 import { idPattern, idSchema } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import { findDeliveryWithAttempts, type StoredAttempt } from '../../db/attempts.ts';
-import { showRescheduled } from '../../db/reschedule-delivery.ts';
-import { findDelivery, toSummary, type DeliveryRow, type FoundDelivery } from '../../db/deliveries-table.ts';
+import {
+  findDelivery,
+  showRescheduled,
+  toSummary,
+  type DeliveryRow,
+  type FoundDelivery,
+} from '../../db/deliveries-table.ts';
 import { listDeliveries } from '../../db/delivery-log.ts';
 import { hasBody } from '../../db/event-log.ts';
 import { checkQueue } from '../../db/rate-limit-slots.ts';

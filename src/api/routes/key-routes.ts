@@ -2,8 +2,14 @@ import { z } from 'zod';
 import { createdKeySchema, createKeySchema, keySchema, scopes, type Key } from '../../contracts/key.ts';
 import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
-import { insertAccountKey, listAccountKeys, maxValidKeys, revokeAccountKey } from '../../db/account-keys.ts';
-import type { ApiKey, ApiKeyRow } from '../../db/api-keys-table.ts';
+import {
+  insertAccountKey,
+  listAccountKeys,
+  maxValidKeys,
+  revokeAccountKey,
+  type ApiKey,
+  type ApiKeyRow,
+} from '../../db/api-keys-table.ts';
 import { insertAuditRecord } from '../../db/audit-records.ts';
 import { withTransaction } from '../../db/pool.ts';
 import { ApiError } from '../../errors.ts';
@@ -67,7 +73,8 @@ export const keyRoutes = [
       requireScopesOf(caller, body.scopes, 'A key gives only scopes that it has itself');
       const key = newApiKey();
       const row = await withTransaction(deps.pool, async (client) => {
-        const inserted = await insertAccountKey(client, accountId, {
+        const inserted = await insertAccountKey(client, {
+          accountId,
           name: body.name,
           hint: hintOfKey(key),
           digest: digestOfKey(key),

@@ -5,7 +5,8 @@ import {
   publishEventSchema,
   type AcceptedEvent,
 } from '../../contracts/event.ts';
-import { acceptEvents, type Acceptance, type NewEvent } from '../../db/accept-events.ts';
+import { acceptEvents, type Acceptance } from '../../db/accept-events.ts';
+import type { NewEvent } from '../../db/insert-events.ts';
 import type { Deps } from '../../deps.ts';
 import { createPauses } from '../../domain/pauses.ts';
 import { ApiError, type ErrorCode } from '../../errors.ts';

@@ -6,7 +6,8 @@ import {
   type AcceptedEvent,
   type PublishEvent,
 } from '../../contracts/event.ts';
-import { acceptEvents, type Acceptance, type NewEvent } from '../../db/accept-events.ts';
+import { acceptEvents, type Acceptance } from '../../db/accept-events.ts';
+import type { NewEvent } from '../../db/insert-events.ts';
 import type { ApiKey } from '../../db/api-keys-table.ts';
 import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
