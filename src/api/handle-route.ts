@@ -10,7 +10,7 @@ import type { Caller, KeyCache } from './key-cache.ts';
 import { parseJson } from './parse-json.ts';
 import { faultInWords } from './fault-words.ts';
 import { fault, toFieldErrors, validationError } from './problem-details.ts';
-import { countFailures, countFor, type RateLimits } from './request-limits.ts';
+import { countFailures, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
 import { isPublishing, type Route } from './route.ts';
 import { sendResponse } from './send-response.ts';
@@ -44,7 +44,7 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
   const respond = async (request: Request, response: Response, caller: Caller): Promise<void> => {
     response.locals['isPrivate'] = true;
     requireScope(caller.key, route.scope);
-    if (route.isTestEvent) await limits.testEvents?.(request, response);
+    if (route.isTestEvent) limits.testEvents(response, caller.key);
     const reservation = bodyMemory.open(caller.key.accountId ?? caller.key.id);
     try {
       await run(request, response, caller, await readBody(request, response, reservation));
@@ -85,8 +85,7 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
     response.locals['isPublishing'] = isPublishing(route);
     return countFailures(limits, request, response, async () => {
       const caller = await identify(request);
-      countFor(response, caller.key);
-      await limit?.(request, response);
+      limit(response, caller.key);
       try {
         await respond(request, response, caller);
       } catch (error) {

@@ -29,7 +29,7 @@ export function createApi(deps: Deps): Express {
   app.disable('etag');
   app.use(begin(deps));
   const shared = {
-    limits: createRateLimits(deps.config, deps.log),
+    limits: createRateLimits(deps.config),
     keys: createKeyCache(deps.pool, deps.config.FLTR_ENV),
     bodyMemory: createBodyMemory(),
   };
