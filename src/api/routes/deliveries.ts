@@ -25,10 +25,10 @@ import { readStory } from '../../temporal/history.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
 import { fault, validationError } from '../problem-details.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 
-const tag = 'Deliveries';
+const defineRoute = routesWithTag('Deliveries');
 const maxAheadMs = 30 * 86_400_000;
 
 const time = timeSchema.transform((text) => new Date(text)).optional();
@@ -100,11 +100,7 @@ async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: bool
 }
 
 export const deliveryRoutes = [
-  defineRoute({
-    method: 'get',
-    path: '/v1/deliveries',
-    operationId: 'listDeliveries',
-    tag,
+  defineRoute('get', '/v1/deliveries', 'listDeliveries', {
     summary: 'List deliveries, newest first',
     scope: 'webhooks:read',
     query: z.strictObject({
@@ -156,11 +152,7 @@ export const deliveryRoutes = [
       };
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/deliveries/{id}',
-    operationId: 'getDelivery',
-    tag,
+  defineRoute('get', '/v1/deliveries/{id}', 'getDelivery', {
     summary: 'Get a delivery with its attempts and its timeline',
     description:
       "The timeline is built from the history of the delivery's workflow. Once the history is past its retention, or while Temporal is unavailable, it comes from the archive and is the same.",
@@ -172,11 +164,7 @@ export const deliveryRoutes = [
       return { status: 200, body: await toDelivery(deps, found.delivery, found.attempts) };
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/deliveries/{id}/retry',
-    operationId: 'retryDelivery',
-    tag,
+  defineRoute('post', '/v1/deliveries/{id}/retry', 'retryDelivery', {
     summary: 'Attempt a delivery now',
     description:
       'A waiting delivery makes its next attempt now. A failed one starts again with one attempt and a fresh schedule. A delivered one needs `force=true`.',
@@ -197,11 +185,7 @@ export const deliveryRoutes = [
       return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/deliveries/{id}/cancel',
-    operationId: 'cancelDelivery',
-    tag,
+  defineRoute('post', '/v1/deliveries/{id}/cancel', 'cancelDelivery', {
     summary: 'Cancel a waiting delivery',
     scope: 'webhooks:write',
     replies: { 202: { description: 'Requested', schema: deliverySummarySchema } },
@@ -215,11 +199,7 @@ export const deliveryRoutes = [
       return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
     },
   }),
-  defineRoute({
-    method: 'patch',
-    path: '/v1/deliveries/{id}',
-    operationId: 'rescheduleDelivery',
-    tag,
+  defineRoute('patch', '/v1/deliveries/{id}', 'rescheduleDelivery', {
     summary: 'Reschedule the next attempt of a waiting delivery',
     description: 'At most 30 days ahead. The hourly cap applies at that time too.',
     scope: 'webhooks:write',

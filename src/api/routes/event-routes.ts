@@ -7,9 +7,9 @@ import { membersOf } from '../../domain/json-text.ts';
 import { ApiError } from '../../errors.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
 
-const tag = 'Events';
+const defineRoute = routesWithTag('Events');
 
 /** A time as cursors hold it. PostgreSQL would refuse an invalid date, and the year 0. */
 const createdAtPattern = {
@@ -19,11 +19,7 @@ const createdAtPattern = {
 };
 
 export const eventRoutes = [
-  defineRoute({
-    method: 'get',
-    path: '/v1/events',
-    operationId: 'listEvents',
-    tag,
+  defineRoute('get', '/v1/events', 'listEvents', {
     summary: 'List events, newest first, with their deliveries',
     scope: 'webhooks:read',
     query: z.strictObject(pageQuery),
@@ -37,11 +33,7 @@ export const eventRoutes = [
       return { status: 200, body };
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/events/{id}',
-    operationId: 'getEvent',
-    tag,
+  defineRoute('get', '/v1/events/{id}', 'getEvent', {
     summary: 'Get an event with its data and its deliveries',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The event', schema: eventSchema } },

@@ -10,9 +10,9 @@ import { ApiError } from '../../errors.ts';
 import { digestOfKey, hintOfKey, newApiKey } from '../../security/api-keys.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
 
-const tag = 'Keys';
+const defineRoute = routesWithTag('Keys');
 
 function toKey(row: ApiKeyRow, caller: ApiKey): Key {
   return {
@@ -34,11 +34,7 @@ function requireScopesOf(caller: ApiKey, needed: readonly string[], rule: string
 }
 
 export const keyRoutes = [
-  defineRoute({
-    method: 'get',
-    path: '/v1/keys',
-    operationId: 'listKeys',
-    tag,
+  defineRoute('get', '/v1/keys', 'listKeys', {
     summary: "List the account's API keys, newest first, including revoked ones",
     scope: 'webhooks:read',
     query: z.strictObject(pageQuery),
@@ -50,11 +46,7 @@ export const keyRoutes = [
       return { status: 200, body: toPage('keys', rows, query.limit, ({ id }) => [id], toItem) };
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/keys',
-    operationId: 'createKey',
-    tag,
+  defineRoute('post', '/v1/keys', 'createKey', {
     summary: 'Create an API key for the account',
     description: `The response holds the key, which is stored only as a digest. A key cannot give a scope that it does not have. An account has at most ${maxValidKeys} valid keys. Audited.`,
     scope: 'webhooks:write',
@@ -90,11 +82,7 @@ export const keyRoutes = [
       return { status: 201, body: { id, key, ...rest } };
     },
   }),
-  defineRoute({
-    method: 'delete',
-    path: '/v1/keys/{id}',
-    operationId: 'revokeKey',
-    tag,
+  defineRoute('delete', '/v1/keys/{id}', 'revokeKey', {
     summary: 'Revoke an API key of the account',
     description:
       'Takes effect at once and ends its sessions. A key may revoke itself, and keys whose scopes it has. Audited.',

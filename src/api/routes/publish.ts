@@ -18,9 +18,9 @@ import { decode } from '../parse-json.ts';
 import { fault, validationError } from '../problem-details.ts';
 import { validate } from '../request-body.ts';
 import { respondOnce } from '../respond-once.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
 
-export const tag = 'Events';
+const defineRoute = routesWithTag('Events');
 export const exampleEvent = {
   event: 'document.processed' as const,
   data: eventTypeExamples['document.processed'].data,
@@ -152,11 +152,7 @@ export async function publish(
 }
 
 export const publishRoutes = [
-  defineRoute({
-    method: 'post',
-    path: '/v1/events',
-    operationId: 'publishEvent',
-    tag,
+  defineRoute('post', '/v1/events', 'publishEvent', {
     summary: 'Publish an event',
     description:
       'Responds once the event and its deliveries are committed. The same `id` again gets `duplicate: true`, and nothing is sent.',

@@ -18,10 +18,10 @@ import { startRecovery, signalRecovery } from '../../dispatch/recovery-workflow.
 import type { RecoverySignal } from '../../../workflows/contract.ts';
 import { accountOf } from '../auth.ts';
 import { fault, validationError } from '../problem-details.ts';
-import { defineRoute, type Context, type Reply } from '../route.ts';
+import { routesWithTag, type Context, type Reply } from '../route.ts';
 import { requireWebhook } from './webhook-view.ts';
 
-const tag = 'Recoveries';
+const defineRoute = routesWithTag('Recoveries');
 
 async function requireRecovery({ pool }: Deps, accountId: string, id: string): Promise<RecoveryRow> {
   const recovery = await findRecovery(pool, accountId, id);
@@ -87,11 +87,7 @@ async function signalOf(
 }
 
 export const recoveryRoutes = [
-  defineRoute({
-    method: 'post',
-    path: '/v1/webhooks/{id}/recover',
-    operationId: 'recoverWebhook',
-    tag,
+  defineRoute('post', '/v1/webhooks/{id}/recover', 'recoverWebhook', {
     summary: 'Send failed and missed events again',
     description:
       'A durable job over the events accepted from `since` until `until`, oldest first: at most 50 a second, and within the hourly cap. The same call while its job is running returns that job. Deliveries that another call or a manual retry sends in the meantime are not sent twice.',
@@ -143,11 +139,7 @@ export const recoveryRoutes = [
       );
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/recoveries/{id}',
-    operationId: 'getRecovery',
-    tag,
+  defineRoute('get', '/v1/recoveries/{id}', 'getRecovery', {
     summary: 'Get the progress of a recovery',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The recovery', schema: recoverySchema } },
@@ -170,11 +162,7 @@ export const recoveryRoutes = [
       ],
     ] as const
   ).map(([signal, summary, description]) =>
-    defineRoute({
-      method: 'post',
-      path: `/v1/recoveries/{id}/${signal}`,
-      operationId: `${signal}Recovery`,
-      tag,
+    defineRoute('post', `/v1/recoveries/{id}/${signal}`, `${signal}Recovery`, {
       summary,
       description,
       scope: 'webhooks:write',

@@ -24,11 +24,11 @@ import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
 import { validationError } from '../problem-details.ts';
 import { respondOnce } from '../respond-once.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 import { noSuchWebhook, requireWebhook, toWebhook } from './webhook-view.ts';
 
-const tag = 'Webhooks';
+const defineRoute = routesWithTag('Webhooks');
 
 function requireTarget({ guard }: Deps, url: string): void {
   const verdict = guard.checkUrl(url);
@@ -38,11 +38,7 @@ function requireTarget({ guard }: Deps, url: string): void {
 }
 
 export const webhookRoutes = [
-  defineRoute({
-    method: 'post',
-    path: '/v1/webhooks',
-    operationId: 'createWebhook',
-    tag,
+  defineRoute('post', '/v1/webhooks', 'createWebhook', {
     summary: 'Create a webhook',
     description: 'The response holds the secret that signs every request to this webhook.',
     scope: 'webhooks:write',
@@ -87,11 +83,7 @@ export const webhookRoutes = [
       });
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/webhooks',
-    operationId: 'listWebhooks',
-    tag,
+  defineRoute('get', '/v1/webhooks', 'listWebhooks', {
     summary: 'List webhooks, newest first',
     scope: 'webhooks:read',
     query: z.strictObject(pageQuery),
@@ -102,11 +94,7 @@ export const webhookRoutes = [
       return { status: 200, body: toPage('webhooks', rows, query.limit, ({ id }) => [id], toWebhook) };
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/webhooks/test',
-    operationId: 'testWebhook',
-    tag,
+  defineRoute('post', '/v1/webhooks/test', 'testWebhook', {
     summary: 'Send a test event now',
     description:
       "Makes one signed attempt with the type's example and responds with its outcome. The receiver sees `X-FLTR-Test: true`. A test event is not retried, not logged, and does not count toward the hourly cap. At most 60 a minute per account.",
@@ -131,11 +119,7 @@ export const webhookRoutes = [
       return { status: 200, body: { webhook_id: webhook.id, event_id: eventId, event: body.event, attempt } };
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/webhooks/{id}',
-    operationId: 'getWebhook',
-    tag,
+  defineRoute('get', '/v1/webhooks/{id}', 'getWebhook', {
     summary: 'Get a webhook',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The webhook', schema: webhookSchema } },
@@ -148,11 +132,7 @@ export const webhookRoutes = [
       };
     },
   }),
-  defineRoute({
-    method: 'patch',
-    path: '/v1/webhooks/{id}',
-    operationId: 'updateWebhook',
-    tag,
+  defineRoute('patch', '/v1/webhooks/{id}', 'updateWebhook', {
     summary: 'Change a webhook',
     description:
       'A new URL also applies to waiting deliveries. `active: false` holds waiting and new deliveries; `active: true` delivers the held ones, oldest first.',
@@ -168,11 +148,7 @@ export const webhookRoutes = [
       return { status: 200, body: toWebhook(row) };
     },
   }),
-  defineRoute({
-    method: 'delete',
-    path: '/v1/webhooks/{id}',
-    operationId: 'deleteWebhook',
-    tag,
+  defineRoute('delete', '/v1/webhooks/{id}', 'deleteWebhook', {
     summary: 'Delete a webhook',
     description:
       'Its secrets are wiped and its waiting deliveries are canceled. The log keeps its deliveries.',

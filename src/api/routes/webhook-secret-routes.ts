@@ -12,10 +12,10 @@ import { isOverlap } from '../../domain/signing-secrets.ts';
 import { ApiError } from '../../errors.ts';
 import { accountOf } from '../auth.ts';
 import { respondOnce } from '../respond-once.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
 import { noSuchWebhook, requireWebhook, toWebhook } from './webhook-view.ts';
 
-const tag = 'Webhooks';
+const defineRoute = routesWithTag('Webhooks');
 
 const rotationUnderWay = (until: Date) =>
   new ApiError(
@@ -24,11 +24,7 @@ const rotationUnderWay = (until: Date) =>
   );
 
 export const webhookSecretRoutes = [
-  defineRoute({
-    method: 'get',
-    path: '/v1/webhooks/{id}/secret',
-    operationId: 'getWebhookSecret',
-    tag,
+  defineRoute('get', '/v1/webhooks/{id}/secret', 'getWebhookSecret', {
     summary: "Read a webhook's secret",
     description: 'Audited. Needs a write scope, because whoever has the secret can forge requests.',
     scope: 'webhooks:write',
@@ -51,11 +47,7 @@ export const webhookSecretRoutes = [
       };
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/webhooks/{id}/rotate-secret',
-    operationId: 'rotateWebhookSecret',
-    tag,
+  defineRoute('post', '/v1/webhooks/{id}/rotate-secret', 'rotateWebhookSecret', {
     summary: 'Give a webhook a new secret',
     description: [
       'The response holds the new secret. For `overlap_seconds` the previous secret stays valid: `X-FLTR-Signature` uses the previous secret, and `webhook-signature` lists one signature for each of the two. After the overlap only the new secret signs, also retries of earlier events.',
@@ -97,11 +89,7 @@ export const webhookSecretRoutes = [
       });
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/webhooks/{id}/rotate-secret/finish',
-    operationId: 'finishSecretRotation',
-    tag,
+  defineRoute('post', '/v1/webhooks/{id}/rotate-secret/finish', 'finishSecretRotation', {
     summary: 'End the overlap now',
     description:
       'From now on only the new secret signs, and the previous one is wiped. Without an overlap nothing changes, and the response is the same. Audited when it ended an overlap.',
