@@ -13,7 +13,7 @@ import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
 import { membersOf } from '../../domain/json-text.ts';
 import { wireBodyOf, wireTimestamp } from '../../domain/wire-body.ts';
-import { ApiError } from '../../errors.ts';
+import { ApiError, unavailable } from '../../errors.ts';
 import { decode } from '../parse-json.ts';
 import { fault, validationError } from '../problem-details.ts';
 import { validate } from '../request-body.ts';
@@ -28,13 +28,8 @@ export const exampleEvent = {
 
 /** @throws ApiError unavailable */
 export function requireCapacity({ backlog }: Deps): void {
-  if (backlog.isFull()) {
-    throw new ApiError(
-      'unavailable',
-      'Too many accepted deliveries wait to be started. Publish again later.',
-      { retryAfterSeconds: 10, limit: 'backlog' },
-    );
-  }
+  if (backlog.isFull())
+    throw unavailable('Too many accepted deliveries wait to be started. Publish again later.', 10, 'backlog');
 }
 
 /** The account that a request publishes for. @throws ApiError */
@@ -96,9 +91,7 @@ export function acceptedOf(acceptance: Acceptance | undefined): AcceptedEvent {
     case 'key_refused':
       throw new ApiError('unauthorized', 'This API key was revoked, or may not publish any longer.');
     case 'contended':
-      throw new ApiError('unavailable', 'The webhooks of the account are being changed. Publish again.', {
-        retryAfterSeconds: 1,
-      });
+      throw unavailable('The webhooks of the account are being changed. Publish again.', 1);
     case undefined:
       throw new Error('An event has no acceptance');
   }
@@ -134,19 +127,11 @@ export async function publish(
   confirmKey: () => Promise<void>,
 ): Promise<Acceptance[]> {
   const acceptances = events.length === 0 ? [] : await publisher.publish(events);
-  if (acceptances === null) {
-    throw new ApiError('unavailable', 'Too many events wait to be written. Publish again.', {
-      retryAfterSeconds: 1,
-      limit: 'memory',
-    });
-  }
+  if (acceptances === null)
+    throw unavailable('Too many events wait to be written. Publish again.', 1, 'memory');
   if (acceptances.every(({ kind }) => kind === 'key_refused')) {
     await confirmKey();
-    if (events.length > 0) {
-      throw new ApiError('unavailable', 'The API key was changed during the request. Publish again.', {
-        retryAfterSeconds: 1,
-      });
-    }
+    if (events.length > 0) throw unavailable('The API key was changed during the request. Publish again.', 1);
   }
   return acceptances;
 }

@@ -12,7 +12,7 @@ import {
   type RecoveryRow,
 } from '../../db/recoveries-table.ts';
 import type { Deps } from '../../deps.ts';
-import { ApiError } from '../../errors.ts';
+import { ApiError, unavailable } from '../../errors.ts';
 import { isTemporalUnavailable } from '../../temporal/client.ts';
 import { startRecovery, signalRecovery } from '../../dispatch/recovery-workflow.ts';
 import type { RecoverySignal } from '../../../workflows/contract.ts';
@@ -132,11 +132,7 @@ export const recoveryRoutes = [
         if (!isDryRun) await start(deps, row);
         return toReply(row);
       }
-      throw new ApiError(
-        'unavailable',
-        'The recoveries of this webhook are being changed. Send the request again.',
-        { retryAfterSeconds: 1 },
-      );
+      throw unavailable('The recoveries of this webhook are being changed. Send the request again.', 1);
     },
   }),
   defineRoute('get', '/v1/recoveries/{id}', 'getRecovery', {
