@@ -75,6 +75,12 @@ export function bodyTooLarge(maxBytes: number): ApiError {
   return new ApiError('body_too_large', `The body may have at most ${maxBytes} bytes.`);
 }
 
+/** @throws ApiError not_found where there is no such thing */
+export function requireFound<Found>(found: Found | null | false, what: string): Found {
+  if (!found) throw new ApiError('not_found', `There is no such ${what}.`);
+  return found;
+}
+
 /** Any error as one for the caller: never a stack, never a statement. */
 function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;

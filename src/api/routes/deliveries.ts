@@ -10,6 +10,7 @@ import {
 import { eventTypes, operationalTypes } from '../../contracts/event-types.ts';
 import { idPattern, idSchema } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
+import type { ApiKey } from '../../db/api-keys-table.ts';
 import { findDeliveryWithAttempts, type StoredAttempt } from '../../db/attempts.ts';
 import { showRescheduled } from '../../db/reschedule-delivery.ts';
 import { findDelivery, toSummary, type DeliveryRow, type FoundDelivery } from '../../db/deliveries-table.ts';
@@ -24,7 +25,7 @@ import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../dispatc
 import { readStory } from '../../temporal/history.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { fault, validationError } from '../problem-details.ts';
+import { fault, requireFound, validationError } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 
@@ -33,12 +34,8 @@ const maxAheadMs = 30 * 86_400_000;
 
 const time = timeSchema.transform((text) => new Date(text)).optional();
 
-const noSuchDelivery = () => new ApiError('not_found', 'There is no such delivery.');
-
-async function requireDelivery({ pool }: Deps, accountId: string, id: string): Promise<FoundDelivery> {
-  const delivery = await findDelivery(pool, accountId, id);
-  if (!delivery) throw noSuchDelivery();
-  return delivery;
+async function requireDelivery({ pool }: Deps, key: ApiKey, id: string): Promise<FoundDelivery> {
+  return requireFound(await findDelivery(pool, accountOf(key), id), 'delivery');
 }
 
 async function toDelivery(
@@ -160,8 +157,8 @@ export const deliveryRoutes = [
     replies: { 200: { description: 'The delivery', schema: deliverySchema } },
     async handle({ deps, key, id }) {
       const found = await findDeliveryWithAttempts(deps.pool, accountOf(key), id);
-      if (!found) throw noSuchDelivery();
-      return { status: 200, body: await toDelivery(deps, found.delivery, found.attempts) };
+      const { delivery, attempts } = requireFound(found, 'delivery');
+      return { status: 200, body: await toDelivery(deps, delivery, attempts) };
     },
   }),
   defineRoute('post', '/v1/deliveries/{id}/retry', 'retryDelivery', {
@@ -178,11 +175,11 @@ export const deliveryRoutes = [
     replies: { 202: { description: 'Requested', schema: deliverySummarySchema } },
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id, query }) {
-      const row = await requireDelivery(deps, accountOf(key), id);
+      const row = await requireDelivery(deps, key, id);
       await requireRetryable(deps, row, query.force === 'true');
       if (!(await retryDelivery(deps.signals, row, key.id))) throw changedMeanwhile();
       deps.log.info({ delivery: id, by: key.id, action: 'retry' }, 'requested for a delivery');
-      return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
+      return { status: 202, body: toSummary(await requireDelivery(deps, key, id)) };
     },
   }),
   defineRoute('post', '/v1/deliveries/{id}/cancel', 'cancelDelivery', {
@@ -191,12 +188,12 @@ export const deliveryRoutes = [
     replies: { 202: { description: 'Requested', schema: deliverySummarySchema } },
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id }) {
-      const row = await requireDelivery(deps, accountOf(key), id);
+      const row = await requireDelivery(deps, key, id);
       if (row.endedAt) throw new ApiError('delivery_state_conflict', `It has ended: ${row.status}.`);
       if (!(await cancelDelivery(deps.signals, id, key.id))) throw changedMeanwhile();
       await checkQueue(deps.pool, row.webhookId);
       deps.log.info({ delivery: id, by: key.id, action: 'cancel' }, 'requested for a delivery');
-      return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
+      return { status: 202, body: toSummary(await requireDelivery(deps, key, id)) };
     },
   }),
   defineRoute('patch', '/v1/deliveries/{id}', 'rescheduleDelivery', {
@@ -208,7 +205,7 @@ export const deliveryRoutes = [
     replies: { 200: { description: 'The delivery as it is now', schema: deliverySummarySchema } },
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id, body }) {
-      const row = await requireDelivery(deps, accountOf(key), id);
+      const row = await requireDelivery(deps, key, id);
       const until = new Date(body.next_attempt_at);
       const aheadMs = until.getTime() - Date.now();
       if (aheadMs < 0 || aheadMs > maxAheadMs) {
@@ -222,7 +219,7 @@ export const deliveryRoutes = [
       await showRescheduled(deps.pool, id, until);
       await checkQueue(deps.pool, row.webhookId);
       deps.log.info({ delivery: id, by: key.id, action: 'reschedule' }, 'requested for a delivery');
-      return { status: 200, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
+      return { status: 200, body: toSummary(await requireDelivery(deps, key, id)) };
     },
   }),
 ];

@@ -4,9 +4,9 @@ import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import { findEvent, listEvents } from '../../db/event-log.ts';
 import { membersOf } from '../../domain/json-text.ts';
-import { ApiError } from '../../errors.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
+import { requireFound } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
 
 const defineRoute = routesWithTag('Events');
@@ -38,8 +38,7 @@ export const eventRoutes = [
     scope: 'webhooks:read',
     replies: { 200: { description: 'The event', schema: eventSchema } },
     async handle({ deps, key, id }) {
-      const event = await findEvent(deps.pool, accountOf(key), id);
-      if (!event) throw new ApiError('not_found', 'There is no such event.');
+      const event = requireFound(await findEvent(deps.pool, accountOf(key), id), 'event');
       const body = event.body?.toString() ?? null;
       // The text as it was published: JSON.parse drops digits of long numbers.
       const data = body === null ? 'null' : membersOf(body).find(([name]) => name === 'data')?.[1];

@@ -4,12 +4,12 @@ import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import { insertAccountKey, listAccountKeys, maxValidKeys, revokeAccountKey } from '../../db/account-keys.ts';
 import type { ApiKey, ApiKeyRow } from '../../db/api-keys-table.ts';
-import { insertAuditRecord } from '../../db/audit-records.ts';
 import { withTransaction } from '../../db/pool.ts';
 import { ApiError } from '../../errors.ts';
 import { digestOfKey, hintOfKey, newApiKey } from '../../security/api-keys.ts';
-import { accountOf } from '../auth.ts';
+import { accountOf, audit } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
+import { requireFound } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
 
 const defineRoute = routesWithTag('Keys');
@@ -70,12 +70,7 @@ export const keyRoutes = [
             'key_limit_reached',
             `An account may have ${maxValidKeys} valid keys. Revoke one that is no longer needed.`,
           );
-        await insertAuditRecord(client, {
-          accountId,
-          actor: caller.id,
-          action: 'key.created',
-          target: inserted.id,
-        });
+        await audit(client, caller, 'key.created', inserted.id);
         return inserted;
       });
       const { id, ...rest } = toKey(row, caller);
@@ -89,13 +84,11 @@ export const keyRoutes = [
     scope: 'webhooks:write',
     replies: { 204: { description: 'Revoked' } },
     async handle({ deps, key, id }) {
-      const accountId = accountOf(key);
       await withTransaction(deps.pool, async (client) => {
-        const revoked = await revokeAccountKey(client, accountId, id);
-        if (!revoked) throw new ApiError('not_found', 'There is no such valid key.');
+        const revoked = requireFound(await revokeAccountKey(client, accountOf(key), id), 'valid key');
         if (id !== key.id)
           requireScopesOf(key, revoked, 'A key revokes only keys whose scopes it has itself');
-        await insertAuditRecord(client, { accountId, actor: key.id, action: 'key.revoked', target: id });
+        await audit(client, key, 'key.revoked', id);
       });
       return { status: 204 };
     },

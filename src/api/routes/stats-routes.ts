@@ -14,7 +14,7 @@ export const statsRoutes = [
     scope: 'webhooks:read',
     replies: { 200: { description: 'The last 24 hours', schema: webhookStatsSchema } },
     async handle({ deps, key, id }) {
-      await requireWebhook(deps, accountOf(key), id);
+      await requireWebhook(deps, key, id);
       return { status: 200, body: await readStats(deps.pool, id, new Date()) };
     },
   }),

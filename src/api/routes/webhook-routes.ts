@@ -22,11 +22,11 @@ import { ApiError } from '../../errors.ts';
 import { findHostFault } from '../../outbound/host-faults.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { validationError } from '../problem-details.ts';
+import { requireFound, validationError } from '../problem-details.ts';
 import { respondOnce } from '../respond-once.ts';
 import { routesWithTag } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
-import { noSuchWebhook, requireWebhook, toWebhook } from './webhook-view.ts';
+import { requireWebhook, toWebhook } from './webhook-view.ts';
 
 const defineRoute = routesWithTag('Webhooks');
 
@@ -104,7 +104,7 @@ export const webhookRoutes = [
     bodyExample: { webhook_id: 'wh_01k', event: 'document.processed' },
     replies: { 200: { description: 'The attempt, whatever its outcome', schema: testResultSchema } },
     async handle({ deps, key, body }) {
-      const webhook = await requireWebhook(deps, accountOf(key), body.webhook_id);
+      const webhook = await requireWebhook(deps, key, body.webhook_id);
       const eventId = newId('evt');
       const wire = wireBody({
         id: eventId,
@@ -124,7 +124,7 @@ export const webhookRoutes = [
     scope: 'webhooks:read',
     replies: { 200: { description: 'The webhook', schema: webhookSchema } },
     async handle({ deps, key, id }) {
-      const webhook = toWebhook(await requireWebhook(deps, accountOf(key), id));
+      const webhook = toWebhook(await requireWebhook(deps, key, id));
       const limit = deps.config.FLTR_DELIVERIES_PER_HOUR;
       return {
         status: 200,
@@ -142,8 +142,7 @@ export const webhookRoutes = [
     replies: { 200: { description: 'The webhook as it is now', schema: webhookSchema } },
     async handle({ deps, key, id, body }) {
       if (body.url !== undefined) requireTarget(deps, body.url);
-      const row = await updateWebhook(deps.pool, accountOf(key), id, body);
-      if (!row) throw noSuchWebhook();
+      const row = requireFound(await updateWebhook(deps.pool, accountOf(key), id, body), 'webhook');
       if (body.active === true) deps.wakeDispatcher();
       return { status: 200, body: toWebhook(row) };
     },
@@ -155,7 +154,7 @@ export const webhookRoutes = [
     scope: 'webhooks:write',
     replies: { 204: { description: 'Deleted' } },
     async handle({ deps, key, id }) {
-      if (!(await deleteWebhook(deps.pool, accountOf(key), id))) throw noSuchWebhook();
+      requireFound(await deleteWebhook(deps.pool, accountOf(key), id), 'webhook');
       return { status: 204 };
     },
   }),
