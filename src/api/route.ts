@@ -9,7 +9,6 @@ export type Reply = {
   body?: unknown;
   /** The body as JSON, in place of `body`. */
   json?: string;
-  headers?: Record<string, string>;
   isReplay?: boolean;
 };
 

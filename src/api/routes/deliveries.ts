@@ -32,7 +32,11 @@ import { toAttempt } from './attempt-view.ts';
 const defineRoute = routesWithTag('Deliveries');
 const maxAheadMs = 30 * 86_400_000;
 
-const time = timeSchema.transform((text) => new Date(text)).optional();
+const time = (description: string) =>
+  timeSchema
+    .transform((text) => new Date(text))
+    .optional()
+    .meta({ description, type: 'string', format: 'date-time' });
 
 async function requireDelivery({ pool }: Deps, key: ApiKey, id: string): Promise<FoundDelivery> {
   return requireFound(await findDelivery(pool, accountOf(key), id), 'delivery');
@@ -71,29 +75,26 @@ async function toDelivery(
   return { ...summary, attempts, timeline: story.timeline, workflow: { id: workflowId, run_id: runId, url } };
 }
 
+const conflict = (detail: string) => new ApiError('delivery_state_conflict', detail);
 const changedMeanwhile = () =>
-  new ApiError(
-    'delivery_state_conflict',
-    'It was changed during the request. Read it, then send the request again.',
-  );
+  conflict('It was changed during the request. Read it, then send the request again.');
 
 /** Whether a delivery's state and its webhook allow another attempt. @throws ApiError */
 async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: boolean): Promise<void> {
   const webhook = await findWebhook(pool, row.accountId, row.webhookId);
-  const refuse = (detail: string) => new ApiError('delivery_state_conflict', detail);
   if (row.status === 'delivered' && !isForced) {
-    throw refuse('It was delivered. Add ?force=true to send it again.');
+    throw conflict('It was delivered. Add ?force=true to send it again.');
   }
-  if (!webhook) throw refuse('Its webhook was deleted.');
-  if (row.status === 'canceled') throw refuse('It was canceled. Publish the event under a new id instead.');
+  if (!webhook) throw conflict('Its webhook was deleted.');
+  if (row.status === 'canceled') throw conflict('It was canceled. Publish the event under a new id instead.');
   if (!webhook.active)
-    throw refuse(
+    throw conflict(
       row.status === 'held'
         ? 'Its webhook is not active. Activate the webhook: its held deliveries are then delivered.'
         : 'Its webhook is not active. Activate the webhook, then retry.',
     );
   if (!(await hasBody(pool, row.accountId, row.eventId)))
-    throw refuse("Its event's data is past its retention, so it cannot be sent again.");
+    throw conflict("Its event's data is past its retention, so it cannot be sent again.");
 }
 
 export const deliveryRoutes = [
@@ -105,12 +106,8 @@ export const deliveryRoutes = [
       webhook_id: idSchema.optional(),
       event: z.enum([...eventTypes, ...operationalTypes]).optional(),
       status: z.enum(deliveryStatuses).optional(),
-      since: time.meta({
-        description: 'Accepted at or after this time.',
-        type: 'string',
-        format: 'date-time',
-      }),
-      until: time.meta({ description: 'Accepted before this time.', type: 'string', format: 'date-time' }),
+      since: time('Accepted at or after this time.'),
+      until: time('Accepted before this time.'),
       code: z
         .string()
         .regex(/^([1-5]\d\d|[1-5]xx)$/, 'must be a status such as 404, or a class such as 5xx')
@@ -125,7 +122,7 @@ export const deliveryRoutes = [
       200: { description: 'A page of the log', schema: pageOf(deliverySummarySchema, 'DeliveryPage') },
     },
     async handle({ deps, key, query }) {
-      const [before] = fromCursor('deliveries', query.cursor, [idPattern]) ?? [];
+      const [before = null] = fromCursor('deliveries', query.cursor, [idPattern]) ?? [];
       const low = query.code === undefined ? 0 : Number(query.code.replace('xx', '00'));
       const rows = await listDeliveries(deps.pool, accountOf(key), {
         webhookId: query.webhook_id,
@@ -134,19 +131,10 @@ export const deliveryRoutes = [
         since: query.since,
         until: query.until,
         code: query.code === undefined ? undefined : [low, query.code.endsWith('xx') ? low + 99 : low],
-        before: before ?? null,
+        before,
         limit: query.limit + 1,
       });
-      return {
-        status: 200,
-        body: toPage(
-          'deliveries',
-          rows,
-          query.limit,
-          ({ id }) => [id],
-          (row) => row,
-        ),
-      };
+      return { status: 200, body: toPage('deliveries', rows, query.limit, ({ id }) => [id]) };
     },
   }),
   defineRoute('get', '/v1/deliveries/{id}', 'getDelivery', {
@@ -189,7 +177,7 @@ export const deliveryRoutes = [
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id }) {
       const row = await requireDelivery(deps, key, id);
-      if (row.endedAt) throw new ApiError('delivery_state_conflict', `It has ended: ${row.status}.`);
+      if (row.endedAt) throw conflict(`It has ended: ${row.status}.`);
       if (!(await cancelDelivery(deps.signals, id, key.id))) throw changedMeanwhile();
       await checkQueue(deps.pool, row.webhookId);
       deps.log.info({ delivery: id, by: key.id, action: 'cancel' }, 'requested for a delivery');
@@ -212,7 +200,7 @@ export const deliveryRoutes = [
         throw validationError([fault('/next_attempt_at', 'must be in the future, at most 30 days ahead')]);
       }
       if (row.status !== 'pending' && row.status !== 'retrying') {
-        throw new ApiError('delivery_state_conflict', `It is not waiting for an attempt: ${row.status}.`);
+        throw conflict(`It is not waiting for an attempt: ${row.status}.`);
       }
       const request = { by: key.id, until: until.toISOString() };
       if (!(await rescheduleDelivery(deps.signals, id, request))) throw changedMeanwhile();

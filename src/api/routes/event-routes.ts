@@ -28,8 +28,7 @@ export const eventRoutes = [
       const [createdAt, id] = fromCursor('events', query.cursor, [createdAtPattern, idPattern]) ?? [];
       const before = createdAt === undefined || id === undefined ? null : { createdAt, id };
       const rows = await listEvents(deps.pool, accountOf(key), before, query.limit + 1);
-      const positionOf = (row: (typeof rows)[number]) => [row.created_at, row.id];
-      const body = toPage('events', rows, query.limit, positionOf, (row) => row);
+      const body = toPage('events', rows, query.limit, (event) => [event.created_at, event.id]);
       return { status: 200, body };
     },
   }),

@@ -40,10 +40,10 @@ export const keyRoutes = [
     query: z.strictObject(pageQuery),
     replies: { 200: { description: 'A page of keys', schema: pageOf(keySchema, 'KeyPage') } },
     async handle({ deps, key, query }) {
-      const [before] = fromCursor('keys', query.cursor, [idPattern]) ?? [];
-      const rows = await listAccountKeys(deps.pool, accountOf(key), before ?? null, query.limit + 1);
-      const toItem = (row: ApiKeyRow) => toKey(row, key);
-      return { status: 200, body: toPage('keys', rows, query.limit, ({ id }) => [id], toItem) };
+      const [before = null] = fromCursor('keys', query.cursor, [idPattern]) ?? [];
+      const rows = await listAccountKeys(deps.pool, accountOf(key), before, query.limit + 1);
+      const keys = rows.map((row) => toKey(row, key));
+      return { status: 200, body: toPage('keys', keys, query.limit, ({ id }) => [id]) };
     },
   }),
   defineRoute('post', '/v1/keys', 'createKey', {

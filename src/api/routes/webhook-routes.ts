@@ -10,6 +10,7 @@ import {
   testWebhookSchema,
   updateWebhookSchema,
   webhookSchema,
+  type Webhook,
 } from '../../contracts/webhook.ts';
 import { readCap } from '../../db/read-stats.ts';
 import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks-table.ts';
@@ -89,9 +90,10 @@ export const webhookRoutes = [
     query: z.strictObject(pageQuery),
     replies: { 200: { description: 'A page of webhooks', schema: pageOf(webhookSchema, 'WebhookPage') } },
     async handle({ deps, key, query }) {
-      const [before] = fromCursor('webhooks', query.cursor, [idPattern]) ?? [];
-      const rows = await listWebhooks(deps.pool, accountOf(key), before ?? null, query.limit + 1);
-      return { status: 200, body: toPage('webhooks', rows, query.limit, ({ id }) => [id], toWebhook) };
+      const [before = null] = fromCursor('webhooks', query.cursor, [idPattern]) ?? [];
+      const rows = await listWebhooks(deps.pool, accountOf(key), before, query.limit + 1);
+      const positionOf = ({ webhook_id: id }: Webhook) => [id];
+      return { status: 200, body: toPage('webhooks', rows.map(toWebhook), query.limit, positionOf) };
     },
   }),
   defineRoute('post', '/v1/webhooks/test', 'testWebhook', {
