@@ -38,7 +38,7 @@ function requireOwnPage(headers: IncomingHttpHeaders): void {
     );
 }
 
-export type SessionOfKey = { key: NamedKey; expiresAt: Date };
+type SessionOfKey = { key: NamedKey; expiresAt: Date };
 
 /** The session of a request; undefined where it has none. @throws ApiError */
 export async function sessionOf(
