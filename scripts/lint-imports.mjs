@@ -30,7 +30,7 @@ const rows = {
   'src/api': `
     src/delivery src/dispatch src/temporal src/db src/outbound src/security src/observability src/domain src/contracts
     src/errors.ts type:src/config.ts type:src/deps.ts src/package-root.ts type:workflows/contract.ts
-    express express-rate-limit helmet lru-cache zod @asteasolutions/zod-to-openapi type:pino node:*`,
+    express helmet ipaddr.js lru-cache zod @asteasolutions/zod-to-openapi type:pino node:*`,
   'src/embedded': `@temporalio/client pg node:*`,
   'src/cli': `
     src/client src/db src/embedded src/security src/domain src/contracts src/errors.ts src/config.ts

@@ -57,6 +57,7 @@ export type FieldError = { pointer: string; message: string };
 
 /** An error meant for the caller of the API. `retryAfterSeconds` becomes the `Retry-After` header. */
 export class ApiError extends Error {
+  override readonly name = 'ApiError';
   readonly code: ErrorCode;
   readonly errors: FieldError[] | undefined;
   readonly retryAfterSeconds: number | undefined;
@@ -66,14 +67,9 @@ export class ApiError extends Error {
   constructor(
     code: ErrorCode,
     detail: string,
-    options: {
-      errors?: FieldError[];
-      retryAfterSeconds?: number;
-      limit?: 'backlog' | 'memory' | 'bodies';
-    } = {},
+    options: Partial<Pick<ApiError, 'errors' | 'retryAfterSeconds' | 'limit'>> = {},
   ) {
     super(detail);
-    this.name = 'ApiError';
     this.code = code;
     this.errors = options.errors;
     this.retryAfterSeconds = options.retryAfterSeconds;
@@ -85,10 +81,11 @@ export class ApiError extends Error {
   }
 }
 
+/** For a request that did nothing, and that may succeed after so many seconds. `limit`: the one that was reached. */
+export const unavailable = (detail: string, retryAfterSeconds: number, limit?: ApiError['limit']): ApiError =>
+  new ApiError('unavailable', detail, { retryAfterSeconds, limit });
+
 /** Stops a command with a message for its user, without a stack. */
 export class StartError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'StartError';
-  }
+  override readonly name = 'StartError';
 }

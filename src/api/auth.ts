@@ -1,4 +1,5 @@
 import { findApiKey, type ApiKey, type Environment } from '../db/api-keys-table.ts';
+import { insertAuditRecord } from '../db/audit-records.ts';
 import type { Queryable } from '../db/pool.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey, type Scope } from '../security/api-keys.ts';
@@ -41,4 +42,9 @@ export function accountOf(key: ApiKey): string {
     );
   }
   return key.accountId;
+}
+
+/** Records what was done with an account's key. */
+export function audit(db: Queryable, key: ApiKey, action: string, target: string): Promise<void> {
+  return insertAuditRecord(db, { accountId: accountOf(key), actor: key.id, action, target });
 }

@@ -37,10 +37,8 @@ export function parseBatch(body: Buffer): unknown {
     body,
     offsetOf: (offset) => offsetInBody(items, offset),
   });
-  return withItems(
-    parsed,
-    items.map(({ start, end }) => ({ body, start, end })),
-  );
+  const withBody = items.map((item) => ({ ...item, body }));
+  return withItems(parsed, withBody);
 }
 
 /** Every array in the outline is an array of the body, so its numbers are indexes of `items`. */

@@ -1,4 +1,4 @@
-import { ApiError } from '../errors.ts';
+import { unavailable } from '../errors.ts';
 
 /** What request bodies may use together, and those of one account, so that no client uses it all, however slowly it sends. */
 const limits = { bytes: 128 * 1024 * 1024, bytesPerOwner: 32 * 1024 * 1024 };
@@ -23,10 +23,10 @@ export function createBodyMemory(max: typeof limits = limits) {
         /** @throws ApiError unavailable */
         add(bytes) {
           if (total + bytes > max.bytes || (owners.get(owner) ?? 0) + bytes > max.bytesPerOwner)
-            throw new ApiError(
-              'unavailable',
+            throw unavailable(
               'Too many bytes of requests are being received right now. Send the request again.',
-              { retryAfterSeconds: 1, limit: 'bodies' },
+              1,
+              'bodies',
             );
           reserved += bytes;
           change(owner, bytes);

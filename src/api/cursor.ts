@@ -4,23 +4,19 @@ import { fault } from './problem-details.ts';
 type ListName = 'webhooks' | 'events' | 'deliveries' | 'keys';
 
 /**
- * A page of a list. `rows` has one row more than the page where another page follows.
+ * A page of a list. `items` has one item more than the page where another page follows.
  *
- * @param positionOf what the cursor of a page that ends with this row holds
+ * @param positionOf what the cursor of a page that ends with this item holds
  */
-export function toPage<Row, Item>(
+export function toPage<Item>(
   list: ListName,
-  rows: readonly Row[],
+  items: readonly Item[],
   limit: number,
-  positionOf: (row: Row) => readonly string[],
-  toItem: (row: Row) => Item,
+  positionOf: (item: Item) => readonly string[],
 ): { data: Item[]; next_cursor: string | null } {
-  const page = rows.slice(0, limit);
-  const last = rows.length > limit ? page.at(-1) : undefined;
-  return {
-    data: page.map(toItem),
-    next_cursor: last === undefined ? null : toCursor(list, positionOf(last)),
-  };
+  const data = items.slice(0, limit);
+  const last = items.length > limit ? data.at(-1) : undefined;
+  return { data, next_cursor: last === undefined ? null : toCursor(list, positionOf(last)) };
 }
 
 /** An opaque cursor: version, the list it belongs to, and where the page ended. */

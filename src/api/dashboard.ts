@@ -40,22 +40,15 @@ function isPage({ method, path, headers }: Request): boolean {
 
 function sendPage(folder: string, response: Response): Promise<void> {
   const headers = { ...Object.fromEntries(pageHeaders), 'Cache-Control': 'no-store' };
+  const options = { root: folder, headers, cacheControl: false };
   return new Promise((resolve, reject) => {
-    response.sendFile(
-      'index.html',
-      { root: folder, headers, cacheControl: false },
-      (error?: Error & { code?: string }) => {
-        // The client may have disconnected.
-        if (error === undefined || response.headersSent || error.code === 'ECONNABORTED') resolve();
-        else if (error.code !== 'ENOENT') reject(error);
-        else
-          reject(
-            new ApiError(
-              'not_found',
-              'The dashboard is not built. Run `npm run build`, then load this page again.',
-            ),
-          );
-      },
-    );
+    response.sendFile('index.html', options, (error?: Error & { code?: string }) => {
+      // The client may have disconnected.
+      if (error === undefined || response.headersSent || error.code === 'ECONNABORTED') resolve();
+      else reject(error.code === 'ENOENT' ? notBuilt() : error);
+    });
   });
 }
+
+const notBuilt = () =>
+  new ApiError('not_found', 'The dashboard is not built. Run `npm run build`, then load this page again.');

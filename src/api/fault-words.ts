@@ -12,8 +12,13 @@ const types: Record<string, string> = {
   array: 'a list',
 };
 
-const counted = (count: unknown, one: string, many: string): string =>
-  Number(count) === 1 ? one : `${Number(count).toLocaleString('en')} ${many}`;
+function sizeInWords(origin: string, size: number, bound: 'at least' | 'at most'): string {
+  const count = size.toLocaleString('en');
+  if (origin === 'string')
+    return `must have ${bound} ${size === 1 ? 'one character' : `${count} characters`}`;
+  if (origin === 'array') return `must name ${bound} ${size === 1 ? 'one' : count}`;
+  return `must be ${count} or ${bound === 'at least' ? 'more' : 'less'}`;
+}
 
 /**
  * What is wrong with a field, in plain words that follow its name.
@@ -27,16 +32,9 @@ export function faultInWords(issue: Issue): string {
       return `must be ${types[issue.expected] ?? `of the type ${issue.expected}`}`;
     case 'too_small':
       if (issue.origin === 'string' && issue.minimum === 1) return 'must not be empty';
-      if (issue.origin === 'string')
-        return `must have at least ${counted(issue.minimum, 'one character', 'characters')}`;
-      if (issue.origin === 'array')
-        return `must name at least ${counted(issue.minimum, 'one', '')}`.trimEnd();
-      return `must be ${Number(issue.minimum).toLocaleString('en')} or more`;
+      return sizeInWords(issue.origin, Number(issue.minimum), 'at least');
     case 'too_big':
-      if (issue.origin === 'string')
-        return `must have at most ${counted(issue.maximum, 'one character', 'characters')}`;
-      if (issue.origin === 'array') return `must name at most ${counted(issue.maximum, 'one', '')}`.trimEnd();
-      return `must be ${Number(issue.maximum).toLocaleString('en')} or less`;
+      return sizeInWords(issue.origin, Number(issue.maximum), 'at most');
     case 'invalid_format':
       return issue.format === 'datetime'
         ? 'must be a time such as 2026-01-10T12:00:00Z'

@@ -1,5 +1,4 @@
 import type { Request, RequestHandler, Response } from 'express';
-import type { z } from 'zod';
 import { idPattern } from '../contracts/id.ts';
 import { traceparentPattern } from '../contracts/trace-context.ts';
 import type { Deps } from '../deps.ts';
@@ -8,9 +7,8 @@ import { authenticate, requireScope } from './auth.ts';
 import type { BodyMemory } from './body-memory.ts';
 import type { Caller, KeyCache } from './key-cache.ts';
 import { parseJson } from './parse-json.ts';
-import { faultInWords } from './fault-words.ts';
-import { fault, toFieldErrors, validationError } from './problem-details.ts';
-import { countFailures, countFor, type RateLimits } from './request-limits.ts';
+import { fault, validationError } from './problem-details.ts';
+import { countFailures, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
 import { isPublishing, type Route } from './route.ts';
 import { sendResponse } from './send-response.ts';
@@ -41,43 +39,36 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
     const key = await authenticate(deps.pool, headers.authorization, deps.config.FLTR_ENV);
     return { key, confirm: () => Promise.resolve() };
   };
-  const respond = async (request: Request, response: Response, caller: Caller): Promise<void> => {
+  const respond = async (request: Request, response: Response, { key, confirm }: Caller): Promise<void> => {
     response.locals['isPrivate'] = true;
-    requireScope(caller.key, route.scope);
-    if (route.isTestEvent) await limits.testEvents?.(request, response);
-    const reservation = bodyMemory.open(caller.key.accountId ?? caller.key.id);
+    requireScope(key, route.scope);
+    if (route.isTestEvent) limits.testEvents(response, key);
+    const reservation = bodyMemory.open(key.accountId ?? key.id);
     try {
-      await run(request, response, caller, await readBody(request, response, reservation));
+      const rawBody = await readBody(request, response, reservation);
+      const { id } = request.params;
+      if (typeof id === 'string' && !idPattern.test(id))
+        throw new ApiError('not_found', 'Nothing has this id.');
+      const { status, body, json, isReplay } = await route.handle({
+        deps,
+        key,
+        confirmKey: confirm,
+        id: typeof id === 'string' ? id : '',
+        query: route.query ? validate(route.query, request.query, '#query') : undefined,
+        body: route.body ? validate(route.body, readBodyOf(route, rawBody)) : undefined,
+        rawBody,
+        idempotencyKey: route.takesIdempotencyKey ? readIdempotencyKey(request) : undefined,
+        requestId: String(response.locals['requestId']),
+        traceparent: readTraceparent(request),
+      });
+      sendResponse(response, {
+        status,
+        body: json ?? (body === undefined ? undefined : JSON.stringify(body)),
+        headers: isReplay ? { 'Idempotent-Replayed': 'true' } : {},
+      });
     } finally {
       reservation.release();
     }
-  };
-  const run = async (
-    request: Request,
-    response: Response,
-    caller: Caller,
-    rawBody: Buffer,
-  ): Promise<void> => {
-    const { id } = request.params;
-    if (typeof id === 'string' && !idPattern.test(id))
-      throw new ApiError('not_found', 'Nothing has this id.');
-    const { status, body, json, headers, isReplay } = await route.handle({
-      deps,
-      key: caller.key,
-      confirmKey: caller.confirm,
-      id: typeof id === 'string' ? id : '',
-      query: route.query ? readQuery(route.query, request.query) : undefined,
-      body: route.body ? validate(route.body, readBodyOf(route, rawBody)) : undefined,
-      rawBody,
-      idempotencyKey: route.takesIdempotencyKey ? readIdempotencyKey(request) : undefined,
-      requestId: String(response.locals['requestId']),
-      traceparent: readTraceparent(request),
-    });
-    sendResponse(response, {
-      status,
-      body: json ?? (body === undefined ? undefined : JSON.stringify(body)),
-      headers: isReplay === true ? { ...headers, 'Idempotent-Replayed': 'true' } : (headers ?? {}),
-    });
   };
 
   return (request, response) => {
@@ -85,8 +76,7 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
     response.locals['isPublishing'] = isPublishing(route);
     return countFailures(limits, request, response, async () => {
       const caller = await identify(request);
-      countFor(response, caller.key);
-      await limit?.(request, response);
+      limit(response, caller.key);
       try {
         await respond(request, response, caller);
       } catch (error) {
@@ -100,12 +90,6 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
 
 function readBodyOf({ bodyMayBeEmpty, parse = parseJson }: Route, rawBody: Buffer): unknown {
   return bodyMayBeEmpty && rawBody.length === 0 ? {} : parse(rawBody);
-}
-
-function readQuery(schema: z.ZodType, query: unknown): unknown {
-  const parsed = schema.safeParse(query, { error: faultInWords });
-  if (parsed.success) return parsed.data;
-  throw validationError(toFieldErrors(parsed.error, '#query'));
 }
 
 function readTraceparent({ headers: { traceparent } }: Request): string | null {

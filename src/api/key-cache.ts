@@ -10,10 +10,7 @@ export type Caller = {
   confirm(): Promise<void>;
 };
 
-export type KeyCache = {
-  /** @throws ApiError unauthorized */
-  identify(authorization: string | undefined, scope: Scope): Promise<Caller>;
-};
+export type KeyCache = ReturnType<typeof createKeyCache>;
 
 const maxKeys = 10_000;
 
@@ -21,7 +18,7 @@ const maxKeys = 10_000;
  * Caches keys by their digests, for calls whose statement checks the key again, so that revoking a key takes effect at once.
  * A call that runs no such statement must `confirm` the key before it responds.
  */
-export function createKeyCache(db: Queryable, environment: Environment): KeyCache {
+export function createKeyCache(db: Queryable, environment: Environment) {
   const cached = new LRUCache<string, ApiKey>({ max: maxKeys });
 
   async function read(digest: Buffer): Promise<ApiKey> {
@@ -33,7 +30,8 @@ export function createKeyCache(db: Queryable, environment: Environment): KeyCach
   }
 
   return {
-    async identify(authorization, scope) {
+    /** @throws ApiError unauthorized */
+    async identify(authorization: string | undefined, scope: Scope): Promise<Caller> {
       const digest = digestOfAuthorization(authorization);
       const known = cached.get(digest.toString('latin1'));
       return {

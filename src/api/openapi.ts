@@ -56,10 +56,8 @@ function generate(): Document {
     '/openapi.json': 'This document',
   })) {
     const content = { 'application/json': { schema: z.object({}).loose() } };
-    const responses =
-      path === '/readyz'
-        ? { 200: { description: 'Yes', content }, 503: { description: 'No', content } }
-        : { 200: { description: 'Yes', content } };
+    const unready = path === '/readyz' ? { 503: { description: 'No', content } } : {};
+    const responses = { 200: { description: 'Yes', content }, ...unready };
     registry.registerPath({ method: 'get', path, summary, tags: ['Health'], security: [], responses });
   }
   return new OpenApiGeneratorV31(registry.definitions).generateDocument({
@@ -97,9 +95,7 @@ function toOperation(route: Route): RouteConfig {
     path: route.path,
     operationId: route.operationId,
     summary: route.summary,
-    description: [route.description, `Scope: \`${route.scope}\`.`]
-      .filter((text) => text !== undefined)
-      .join('\n\n'),
+    description: `${route.description ? `${route.description}\n\n` : ''}Scope: \`${route.scope}\`.`,
     tags: [route.tag],
     request: {
       ...(hasId ? { params: z.object({ id: z.string().regex(idPattern) }) } : {}),

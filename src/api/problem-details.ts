@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 import { subjectOf, type Problem } from '../contracts/problem.ts';
 import { isDatabaseUnavailable } from '../db/pool.ts';
-import { ApiError, errorCatalogue, type FieldError } from '../errors.ts';
+import { ApiError, errorCatalogue, unavailable, type FieldError } from '../errors.ts';
 import type { PublishMetrics } from '../observability/publish-metrics.ts';
 import { SenderBusy } from '../outbound/sender-busy.ts';
 import { isTemporalUnavailable } from '../temporal/client.ts';
@@ -75,31 +75,27 @@ export function bodyTooLarge(maxBytes: number): ApiError {
   return new ApiError('body_too_large', `The body may have at most ${maxBytes} bytes.`);
 }
 
+/** @throws ApiError not_found where there is no such thing */
+export function requireFound<Found>(found: Found | null | false, what: string): Found {
+  if (!found) throw new ApiError('not_found', `There is no such ${what}.`);
+  return found;
+}
+
 /** Any error as one for the caller: never a stack, never a statement. */
 function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (isDatabaseUnavailable(error))
-    return new ApiError('unavailable', 'The database is not available right now. Send the request again.', {
-      retryAfterSeconds: 2,
-    });
+    return unavailable('The database is not available right now. Send the request again.', 2);
   if (isTemporalUnavailable(error))
-    return new ApiError('unavailable', 'Temporal cannot be reached right now. Send the request again.', {
-      retryAfterSeconds: 2,
-    });
+    return unavailable('Temporal cannot be reached right now. Send the request again.', 2);
   if (error instanceof SenderBusy)
-    return new ApiError(
-      'unavailable',
+    return unavailable(
       'Too many requests to this receiver are running. Send the request again.',
-      {
-        retryAfterSeconds: error.seconds,
-      },
+      error.seconds,
     );
-  const type = (error as { type?: unknown } | null)?.type;
-  const status = (error as { status?: unknown } | null)?.status;
-  if (type === 'entity.too.large') {
-    const { limit } = error as { limit?: number };
-    return bodyTooLarge(limit ?? 0);
-  }
+  // Express and its parsers describe a client's mistake with these.
+  const { type, status, limit = 0 } = (error ?? {}) as { type?: unknown; status?: unknown; limit?: number };
+  if (type === 'entity.too.large') return bodyTooLarge(limit);
   if (typeof status === 'number' && status >= 400 && status <= 499) {
     return new ApiError('bad_request', 'The request could not be read. Check its encoding and its length.');
   }
@@ -112,10 +108,7 @@ function toApiError(error: unknown): ApiError {
 /** The last middleware, for every error of every route. `publish` counts requests that published nothing. */
 export function problemHandler(log: Logger, publish?: Pick<PublishMetrics, 'refused'>): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
-    if (response.headersSent) {
-      next(error);
-      return;
-    }
+    if (response.headersSent) return next(error);
     const problem = toApiError(error);
     const requestId = String(response.locals['requestId'] ?? '');
     if (response.locals['isPublishing'] === true) publish?.refused(problem.limit ?? problem.code);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
 import express, { type Request, type Response } from 'express';
 import type { z } from 'zod';
 import { ApiError } from '../errors.ts';
@@ -12,17 +13,12 @@ import { bodyTooLarge, fault, toFieldErrors, validationError } from './problem-d
  * @throws ApiError unavailable, before the body is read where its length is known, or as `express.raw` does
  */
 export function createBodyReader(maxBytes: number) {
-  const raw = express.raw({ type: () => true, limit: maxBytes });
+  const readRaw = promisify(express.raw({ type: () => true, limit: maxBytes }));
   return async (request: Request, response: Response, reservation: Reservation): Promise<Buffer> => {
     if (request.headers['content-encoding'] === undefined) return readPlain(request, maxBytes, reservation);
     // Its decompressed size is not known.
     reservation.add(maxBytes);
-    await new Promise<void>((resolve, reject) => {
-      raw(request, response, (error?: unknown) => {
-        if (error === undefined) resolve();
-        else reject(error);
-      });
-    });
+    await readRaw(request, response);
     return Buffer.isBuffer(request.body) ? request.body : empty;
   };
 }

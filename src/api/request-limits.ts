@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
-import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
-import type { Logger } from 'pino';
+import ipaddr from 'ipaddr.js';
+import { LRUCache } from 'lru-cache';
 import type { Config } from '../config.ts';
+import type { ApiKey } from '../db/api-keys-table.ts';
 import { ApiError } from '../errors.ts';
-import { createHitStore } from './hit-store.ts';
+import { parseIp } from '../outbound/judge-ip.ts';
 
 const windowMs = 60_000;
 const maxClients = 100_000;
@@ -12,64 +14,49 @@ const failuresPerMinute = 300;
 /** An account's limit, as a multiple of that of one key: an account can make keys, so their limit alone bounds nothing. */
 const accountFactor = 10;
 /** Each is a request to a URL that the account chose, which no other limit counts. */
-export const testEventsPerMinute = 60;
+const testEventsPerMinute = 60;
 
-/** @throws ApiError rate_limited */
-type Limit = (request: Request, response: Response) => Promise<void>;
-/** Null: no limit. */
-export type RateLimits = Record<'api' | 'publish' | 'testEvents' | 'failedAuthentication', Limit | null>;
-
-/** Sets who a call counts for. A service key has no account, and counts by itself. */
-export function countFor(response: Response, key: { id: string; accountId: string | null }): void {
-  response.locals['keyId'] = key.id;
-  response.locals['accountId'] = key.accountId ?? key.id;
-}
+type Key = Pick<ApiKey, 'id' | 'accountId'>;
+export type RateLimits = ReturnType<typeof createRateLimits>;
 
 /**
  * What one process counts: the calls of each key and of each account, publishing separately, an account's test events, and
  * the calls without a valid key of each address. A valid key is never refused because of its address: behind a proxy, all
  * clients share one.
+ *
+ * @returns functions that throw ApiError rate_limited
  */
-export function createRateLimits(config: Config, log: Logger): RateLimits {
-  const keyOf = (_request: Request, response: Response) => String(response.locals['keyId']);
-  const accountOf = (_request: Request, response: Response) => String(response.locals['accountId']);
-  const addressOf = ({ ip }: Request) => ipKeyGenerator(ip ?? '');
-  const ofKeys = (name: string, perMinute: number): Limit | null => {
-    const ofKey = limit({ name, perMinute, what: 'such calls for a key', clientOf: keyOf, log });
-    const ofAccount = limit({
-      name: `${name}-account`,
-      perMinute: perMinute * accountFactor,
-      what: 'such calls for an account, with all its keys',
-      clientOf: accountOf,
-      log,
-    });
-    return (
-      ofKey &&
-      (async (request, response) => {
-        // A call that the key's limit refuses does not count for the account, so one faulty program does not block the others.
-        await ofKey(request, response);
-        await ofAccount?.(request, response);
-      })
-    );
+export function createRateLimits(config: Config) {
+  const ofKeys = (name: string, perMinute: number) => {
+    const ofKey = createLimit(name, perMinute, 'such calls for a key');
+    const what = 'such calls for an account, with all its keys';
+    const ofAccount = createLimit(`${name}-account`, perMinute * accountFactor, what);
+    return (response: Response, key: Key): void => {
+      response.locals['keyId'] = key.id;
+      // A call that the key's limit refuses does not count for the account, so one faulty program does not block the others.
+      ofKey(response, key.id);
+      ofAccount(response, ownerOf(key));
+    };
   };
+  const testEvents = createLimit('test-events', testEventsPerMinute, 'test events for an account');
+  const failed = 'calls without a valid key for an address';
+  const failures = createLimit('failed-authentication', failuresPerMinute, failed);
   return {
     api: ofKeys('api', config.FLTR_API_REQUESTS_PER_MINUTE),
     publish: ofKeys('publish', config.FLTR_PUBLISH_REQUESTS_PER_MINUTE),
-    testEvents: limit({
-      name: 'test-events',
-      perMinute: testEventsPerMinute,
-      what: 'test events for an account',
-      clientOf: accountOf,
-      log,
-    }),
-    failedAuthentication: limit({
-      name: 'failed-authentication',
-      perMinute: failuresPerMinute,
-      what: 'calls without a valid key for an address',
-      clientOf: addressOf,
-      log,
-    }),
+    testEvents: (response: Response, key: Key) => testEvents(response, ownerOf(key)),
+    failedAuthentication: ({ ip = '' }: Request, response: Response) => failures(response, networkOf(ip)),
   };
+}
+
+/** A service key has no account, and counts by itself. */
+const ownerOf = ({ id, accountId }: Key): string => accountId ?? id;
+
+/** What an address counts for. A client often has all IPv6 addresses of a network. */
+function networkOf(ip: string): string {
+  const address = parseIp(ip.replace(/%.*/, ''));
+  if (address?.kind() !== 'ipv6') return String(address ?? ip);
+  return `${String(ipaddr.IPv6.networkAddressFromCIDR(`${String(address)}/56`))}/56`;
 }
 
 /** Runs a call. Without a valid key, it counts for its address. */
@@ -82,47 +69,49 @@ export async function countFailures(
   try {
     await run();
   } catch (error) {
-    if (error instanceof ApiError && error.code === 'unauthorized')
-      await failedAuthentication?.(request, response);
+    if (error instanceof ApiError && error.code === 'unauthorized') failedAuthentication(request, response);
     throw error;
   }
 }
 
-type LimitOptions = {
-  name: string;
-  perMinute: number;
-  /** What is counted, and for whom. */
-  what: string;
-  clientOf: (request: Request, response: Response) => string;
-  log: Logger;
-};
+/**
+ * Counts a client's calls, and refuses more than so many a minute; 0: no limit. The headers are those of the IETF's draft
+ * "RateLimit header fields for HTTP", version 8. `what` is counted, and for whom.
+ */
+function createLimit(name: string, perMinute: number, what: string) {
+  const count = createCallCounter(windowMs, maxClients);
+  return (response: Response, client: string): void => {
+    if (perMinute === 0) return;
+    const { calls, endsAt } = count(client);
+    const seconds = Math.max(1, Math.ceil((endsAt - Date.now()) / 1000));
+    const digest = createHash('sha256').update(client).digest('hex').slice(0, 12);
+    const partition = Buffer.from(digest).toString('base64');
+    response.append('RateLimit', `"${name}"; r=${Math.max(0, perMinute - calls)}; t=${seconds}`);
+    response.append('RateLimit-Policy', `"${name}"; q=${perMinute}; w=${windowMs / 1000}; pk=:${partition}:`);
+    if (calls <= perMinute) return;
+    const detail = `The limit is ${perMinute} ${what} a minute. Wait, then go on.`;
+    throw new ApiError('rate_limited', detail, { retryAfterSeconds: seconds });
+  };
+}
 
-function limit({ name, perMinute, what, clientOf, log }: LimitOptions): Limit | null {
-  if (perMinute === 0) return null;
-  const store = createHitStore(windowMs, maxClients);
-  const middleware = rateLimit({
-    windowMs,
-    limit: perMinute,
-    identifier: name,
-    keyGenerator: clientOf,
-    store,
-    standardHeaders: 'draft-8',
-    legacyHeaders: false,
-    logger: log,
-    handler: (request, response, next) => {
-      const fullAt = store.get(clientOf(request, response))?.resetTime.getTime() ?? 0;
-      next(
-        new ApiError('rate_limited', `The limit is ${perMinute} ${what} a minute. Wait, then go on.`, {
-          retryAfterSeconds: Math.max(1, Math.ceil((fullAt - Date.now()) / 1000)),
-        }),
-      );
-    },
+/**
+ * Counts each client's calls in a window that begins with its first one, for at most so many clients: one more, and the one
+ * whose window began first is forgotten. A stranger with many addresses costs no more memory than that.
+ */
+export function createCallCounter(windowMs: number, maxClients: number) {
+  // `max` in place of `maxSize` would reserve the memory for all of them at once.
+  const windows = new LRUCache<string, { calls: number; endsAt: number }>({
+    maxSize: maxClients,
+    sizeCalculation: () => 1,
   });
-  return (request, response) =>
-    new Promise((resolve, reject) => {
-      void middleware(request, response, (error?: unknown) => {
-        if (error === undefined) resolve();
-        else reject(error);
-      });
-    });
+  return (client: string) => {
+    // `get` would change the order, which is that in which windows began.
+    let window = windows.peek(client);
+    if (window === undefined || window.endsAt <= Date.now()) {
+      window = { calls: 0, endsAt: Date.now() + windowMs };
+      windows.set(client, window);
+    }
+    window.calls += 1;
+    return window;
+  };
 }

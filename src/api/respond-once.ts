@@ -20,12 +20,7 @@ type Options<Body> = {
  * @throws ApiError idempotency_key_reused, webhook_deleted
  */
 export async function respondOnce<Body>(
-  {
-    deps: { pool, secretBox },
-    key,
-    idempotencyKey,
-    rawBody,
-  }: Pick<Context<unknown, unknown>, 'deps' | 'key' | 'idempotencyKey' | 'rawBody'>,
+  { deps: { pool, secretBox }, key, idempotencyKey, rawBody }: Context<unknown, unknown>,
   { keeping, ...options }: Options<Body>,
   run: (client: Client) => Promise<{ status: number; body: Body }>,
 ): Promise<{ status: number; body: Body; isReplay: boolean }> {

@@ -29,9 +29,9 @@ export async function responseText({
 }
 
 function nameOf({ length }: Buffer, type: string, codings: readonly string[]): string {
-  const mediaType = /^[\w.+-]+\/[\w.+-]+/.exec(type)?.[0];
+  const mediaType = /^[\w.+-]+\/[\w.+-]+/.exec(type) ?? [];
   const known = codings.filter((coding) => /^[\w-]{1,20}$/.test(coding));
-  return `(binary, ${[...(mediaType === undefined ? [] : [mediaType]), ...known].join(', ')}${mediaType === undefined && known.length === 0 ? '' : ', '}${length} bytes)`;
+  return `(binary, ${[...mediaType, ...known, `${length} bytes`].join(', ')})`;
 }
 
 type Decoded = { bytes: Buffer; isCut: boolean };

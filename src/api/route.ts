@@ -9,7 +9,6 @@ export type Reply = {
   body?: unknown;
   /** The body as JSON, in place of `body`. */
   json?: string;
-  headers?: Record<string, string>;
   isReplay?: boolean;
 };
 
@@ -34,11 +33,6 @@ export type Context<Query, Body> = {
 };
 
 type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
-  method: 'get' | 'post' | 'patch' | 'delete';
-  /** As OpenAPI writes it: `/v1/webhooks/{id}`. */
-  path: string;
-  operationId: string;
-  tag: string;
   summary: string;
   description?: string;
   scope: Scope;
@@ -61,15 +55,28 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   handle(context: Context<z.output<Query>, z.output<Body>>): Promise<Reply>;
 };
 
-export type Route = Definition<z.ZodType, z.ZodType>;
+export type Route = Definition<z.ZodType, z.ZodType> & {
+  method: 'get' | 'post' | 'patch' | 'delete';
+  /** As OpenAPI writes it: `/v1/webhooks/{id}`. */
+  path: string;
+  operationId: string;
+  tag: string;
+};
 
-/** One row of the route table, from which both Express's handler and OpenAPI's operation come. */
-export function defineRoute<
-  Query extends z.ZodType = z.ZodUndefined,
-  Body extends z.ZodType = z.ZodUndefined,
->(definition: Definition<Query, Body>): Route {
-  return definition;
-}
+/**
+ * A function that makes rows of the route table, from which both Express's handler and OpenAPI's operation come. The API
+ * reference lists them under the tag.
+ *
+ * @example routesWithTag('Keys')('get', '/v1/keys', 'listKeys', { summary: 'List the keys', … })
+ */
+export const routesWithTag =
+  (tag: string) =>
+  <Query extends z.ZodType = z.ZodUndefined, Body extends z.ZodType = z.ZodUndefined>(
+    method: Route['method'],
+    path: string,
+    operationId: string,
+    definition: Definition<Query, Body>,
+  ): Route => ({ ...definition, method, path, operationId, tag });
 
 /** Publishing has its own rate limit, and its keys are cached. */
 export const isPublishing = ({ scope }: Pick<Route, 'scope'>): boolean => scope === 'events:write';

@@ -24,12 +24,9 @@ import { addSessionRoutes, sessionPath } from './session-routes.ts';
 const openPaths = [...probePaths, '/openapi.json', docsPath];
 
 export function createApi(deps: Deps): Express {
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag');
-  app.use(begin(deps));
+  const app = newApp(deps);
   const shared = {
-    limits: createRateLimits(deps.config, deps.log),
+    limits: createRateLimits(deps.config),
     keys: createKeyCache(deps.pool, deps.config.FLTR_ENV),
     bodyMemory: createBodyMemory(),
   };
@@ -51,10 +48,7 @@ export function createApi(deps: Deps): Express {
 
 /** The probes of a process without the API. */
 export function createProbes(deps: ProbeDeps): Express {
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag');
-  app.use(begin(deps));
+  const app = newApp(deps);
   addProbes(app, deps);
   app.use(() => {
     throw new ApiError('not_found', `A worker has only ${probePaths.join(', ')}.`);
@@ -62,6 +56,9 @@ export function createProbes(deps: ProbeDeps): Express {
   app.use(problemHandler(deps.log));
   return app;
 }
+
+const newApp = (deps: Parameters<typeof begin>[0]): Express =>
+  express().disable('x-powered-by').disable('etag').use(begin(deps));
 
 /** How long a client may take to send the headers, to send the request, and until its next request. */
 const defaultWaits = {

@@ -8,7 +8,7 @@ import { digestOfKey } from '../security/api-keys.ts';
 import { accountOf, requireKey } from './auth.ts';
 import type { BodyMemory } from './body-memory.ts';
 import { parseJson } from './parse-json.ts';
-import { countFailures, countFor, type RateLimits } from './request-limits.ts';
+import { countFailures, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
 import { sendResponse } from './send-response.ts';
 import { openSession, sealSession, sessionCookie, sessionOfCookies } from './session-cookie.ts';
@@ -38,7 +38,7 @@ function requireOwnPage(headers: IncomingHttpHeaders): void {
     );
 }
 
-export type SessionOfKey = { key: NamedKey; expiresAt: Date };
+type SessionOfKey = { key: NamedKey; expiresAt: Date };
 
 /** The session of a request; undefined where it has none. @throws ApiError */
 export async function sessionOf(
@@ -117,8 +117,7 @@ export function addSessionRoutes(
     handle(async (request, response) => {
       const found = await keyFor(await readSignIn(request, response));
       const { id } = found;
-      countFor(response, found);
-      await limits.api?.(request, response);
+      limits.api(response, found);
       const key = requireKey(await findNamedKey(pool, id, config.FLTR_ENV));
       const { sealed, expiresAt } = sealSession(secretBox, id);
       respond(response, 200, toSession({ key, expiresAt }), sessionCookie(sealed, isSecure));
@@ -129,8 +128,7 @@ export function addSessionRoutes(
     handle(async (request, response) => {
       const session = await sessionOf(deps, request.headers);
       if (!session) throw new ApiError('unauthorized', 'Nobody is signed in.');
-      countFor(response, session.key);
-      await limits.api?.(request, response);
+      limits.api(response, session.key);
       respond(response, 200, toSession(session));
     }),
   );

@@ -3,6 +3,7 @@ import { toJson } from './raw-json.ts';
 
 /** An error response, which is an RFC 9457 problem with a stable `code`, or a missing or unusable response. */
 export class FltrWebhooksError extends Error {
+  override readonly name = 'FltrWebhooksError';
   /** HTTP status; 0 if there was no response. */
   readonly status: number;
   /**
@@ -24,7 +25,6 @@ export class FltrWebhooksError extends Error {
     },
   ) {
     super(message, { cause: of.cause });
-    this.name = 'FltrWebhooksError';
     this.status = of.status;
     this.code = of.code;
     this.errors = of.errors ?? [];

@@ -2,11 +2,11 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 
 /** Why a request was not verified, as a `code` and as a message that says what to check. */
 export class WebhookVerificationError extends Error {
+  override readonly name = 'WebhookVerificationError';
   readonly code: VerificationFailure;
 
   constructor(code: VerificationFailure, message: string) {
     super(message);
-    this.name = 'WebhookVerificationError';
     this.code = code;
   }
 }

@@ -6,8 +6,7 @@ export const deliveryStatuses = ['pending', 'retrying', 'delivered', 'failed', '
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
 
 /** What a delivery waits for: its next attempt as scheduled, a slot under the hourly cap, or a time that was requested. */
-export const waitReasons = ['retry', 'hourly_cap', 'rescheduled'] as const;
-export type WaitReason = (typeof waitReasons)[number];
+export type WaitReason = 'retry' | 'hourly_cap' | 'rescheduled';
 
 /** Why an attempt ended its delivery as failed. A held one that is kept too long is `expired`. */
 export const failureReasons = ['client_error', 'blocked_address', 'retries_exhausted'] as const;
@@ -16,7 +15,7 @@ export type FailureReason = (typeof failureReasons)[number];
 const at = z.iso.datetime();
 
 /** One entry of a delivery's timeline, oldest first. */
-export const timelineEntrySchema = z
+const timelineEntrySchema = z
   .discriminatedUnion('type', [
     z.object({ at, type: z.literal('accepted') }),
     z.object({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** How an event is written for a webhook. */
-export const webhookFormats = ['fltr', 'slack'] as const;
+const webhookFormats = ['fltr', 'slack'] as const;
 export type WebhookFormat = (typeof webhookFormats)[number];
 
 export const webhookFormatSchema = z

@@ -15,7 +15,7 @@ export const eventFilters = [
   'delivery.*',
   ...operationalTypes,
 ] as const;
-export const eventFilterSchema = z.enum(eventFilters).meta({
+const eventFilterSchema = z.enum(eventFilters).meta({
   id: 'EventFilter',
   description:
     'A type, `document.*`, `dataset.*`, or `*` for all seven; events of the service itself by name, or as `webhook.*`, `delivery.*`.',

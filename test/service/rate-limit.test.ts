@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
-import { createHitStore } from '../../src/api/hit-store.ts';
 import { openApiDocument } from '../../src/api/openapi.ts';
+import { createCallCounter } from '../../src/api/request-limits.ts';
 import { startReceiver, type Receiver } from '../kit/receiver.ts';
 import { atOnce, call, startService, until, type ApiResponse, type Service } from '../kit/service.ts';
 
@@ -223,21 +223,23 @@ test('calls without a valid key: 300 a minute from one address get 401, more get
 });
 
 test("the rate limit's counts take bounded memory, and begin anew with each window", () => {
-  const store = createHitStore(60_000, 3);
-  for (const client of ['a', 'b', 'a', 'c', 'd', 'd']) store.increment(client);
-  // The window of `a` began first.
-  expect(['a', 'b', 'c', 'd'].map((client) => store.get(client)?.totalHits)).toEqual([undefined, 1, 1, 2]);
-  for (let index = 0; index < 100_000; index += 1) store.increment(`stranger ${index}`);
-  expect(store.get('stranger 99996')).toBeUndefined();
-  expect(store.get('stranger 99997')?.totalHits).toBe(1);
+  const count = createCallCounter(60_000, 3);
+  const callsOf = (clients: string[]) => clients.map((client) => count(client).calls);
+  expect(callsOf(['a', 'b', 'a', 'c', 'd', 'd'])).toEqual([1, 1, 2, 1, 1, 2]);
+  // The window of `a` began first. The others go on, and `a` takes the place of `b`.
+  expect(callsOf(['b', 'c', 'd', 'a'])).toEqual([2, 2, 3, 1]);
+  expect(callsOf(['c', 'd', 'a', 'b'])).toEqual([3, 4, 2, 1]);
+  for (let index = 0; index < 100_000; index += 1) count(`stranger ${index}`);
+  expect(callsOf(['stranger 99997', 'stranger 99996'])).toEqual([2, 1]);
 
   vi.useFakeTimers({ toFake: ['Date'] });
   onTestFinished(() => void vi.useRealTimers());
-  const short = createHitStore(100, 3);
-  expect([short.increment('a').totalHits, short.increment('a').totalHits]).toEqual([1, 2]);
-  vi.advanceTimersByTime(100);
-  expect(short.get('a')).toBeUndefined();
-  expect(short.increment('a').totalHits).toBe(1);
+  const short = createCallCounter(100, 3);
+  expect([short('a').calls, short('a').calls]).toEqual([1, 2]);
+  vi.advanceTimersByTime(99);
+  expect(short('a').calls).toBe(3);
+  vi.advanceTimersByTime(1);
+  expect(short('a').calls).toBe(1);
 });
 
 test('each call that wants a key documents its 429', () => {

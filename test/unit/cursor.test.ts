@@ -9,13 +9,7 @@ const anything = { test: () => true };
 
 /** The cursor of a page that ends at `position`. */
 function cursorOf(list: (typeof lists)[number], position: readonly string[]): string {
-  const page = toPage(
-    list,
-    [1, 2],
-    1,
-    () => position,
-    (row) => row,
-  );
+  const page = toPage(list, [1, 2], 1, () => position);
   expect(page.data).toEqual([1]);
   return page.next_cursor ?? '';
 }
@@ -89,13 +83,7 @@ test('a page says that another follows where one row more is there, and holds no
       fc.uniqueArray(fc.nat(), { maxLength: 12 }),
       fc.integer({ min: 1, max: 10 }),
       (rows, limit) => {
-        const page = toPage(
-          'events',
-          rows.slice(0, limit + 1),
-          limit,
-          (row) => [String(row)],
-          (row) => row,
-        );
+        const page = toPage('events', rows.slice(0, limit + 1), limit, (row) => [String(row)]);
         expect(page.data).toEqual(rows.slice(0, limit));
         if (rows.length <= limit) expect(page.next_cursor).toBeNull();
         else

@@ -10,6 +10,7 @@ import {
 import { eventTypes, operationalTypes } from '../../contracts/event-types.ts';
 import { idPattern, idSchema } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
+import type { ApiKey } from '../../db/api-keys-table.ts';
 import { findDeliveryWithAttempts, type StoredAttempt } from '../../db/attempts.ts';
 import {
   findDelivery,
@@ -29,21 +30,21 @@ import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../dispatc
 import { readStory } from '../../temporal/history.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { fault, validationError } from '../problem-details.ts';
-import { defineRoute } from '../route.ts';
+import { fault, requireFound, validationError } from '../problem-details.ts';
+import { routesWithTag } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 
-const tag = 'Deliveries';
+const defineRoute = routesWithTag('Deliveries');
 const maxAheadMs = 30 * 86_400_000;
 
-const time = timeSchema.transform((text) => new Date(text)).optional();
+const time = (description: string) =>
+  timeSchema
+    .transform((text) => new Date(text))
+    .optional()
+    .meta({ description, type: 'string', format: 'date-time' });
 
-const noSuchDelivery = () => new ApiError('not_found', 'There is no such delivery.');
-
-async function requireDelivery({ pool }: Deps, accountId: string, id: string): Promise<FoundDelivery> {
-  const delivery = await findDelivery(pool, accountId, id);
-  if (!delivery) throw noSuchDelivery();
-  return delivery;
+async function requireDelivery({ pool }: Deps, key: ApiKey, id: string): Promise<FoundDelivery> {
+  return requireFound(await findDelivery(pool, accountOf(key), id), 'delivery');
 }
 
 async function toDelivery(
@@ -79,37 +80,30 @@ async function toDelivery(
   return { ...summary, attempts, timeline: story.timeline, workflow: { id: workflowId, run_id: runId, url } };
 }
 
+const conflict = (detail: string) => new ApiError('delivery_state_conflict', detail);
 const changedMeanwhile = () =>
-  new ApiError(
-    'delivery_state_conflict',
-    'It was changed during the request. Read it, then send the request again.',
-  );
+  conflict('It was changed during the request. Read it, then send the request again.');
 
 /** Whether a delivery's state and its webhook allow another attempt. @throws ApiError */
 async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: boolean): Promise<void> {
   const webhook = await findWebhook(pool, row.accountId, row.webhookId);
-  const refuse = (detail: string) => new ApiError('delivery_state_conflict', detail);
   if (row.status === 'delivered' && !isForced) {
-    throw refuse('It was delivered. Add ?force=true to send it again.');
+    throw conflict('It was delivered. Add ?force=true to send it again.');
   }
-  if (!webhook) throw refuse('Its webhook was deleted.');
-  if (row.status === 'canceled') throw refuse('It was canceled. Publish the event under a new id instead.');
+  if (!webhook) throw conflict('Its webhook was deleted.');
+  if (row.status === 'canceled') throw conflict('It was canceled. Publish the event under a new id instead.');
   if (!webhook.active)
-    throw refuse(
+    throw conflict(
       row.status === 'held'
         ? 'Its webhook is not active. Activate the webhook: its held deliveries are then delivered.'
         : 'Its webhook is not active. Activate the webhook, then retry.',
     );
   if (!(await hasBody(pool, row.accountId, row.eventId)))
-    throw refuse("Its event's data is past its retention, so it cannot be sent again.");
+    throw conflict("Its event's data is past its retention, so it cannot be sent again.");
 }
 
 export const deliveryRoutes = [
-  defineRoute({
-    method: 'get',
-    path: '/v1/deliveries',
-    operationId: 'listDeliveries',
-    tag,
+  defineRoute('get', '/v1/deliveries', 'listDeliveries', {
     summary: 'List deliveries, newest first',
     scope: 'webhooks:read',
     query: z.strictObject({
@@ -117,12 +111,8 @@ export const deliveryRoutes = [
       webhook_id: idSchema.optional(),
       event: z.enum([...eventTypes, ...operationalTypes]).optional(),
       status: z.enum(deliveryStatuses).optional(),
-      since: time.meta({
-        description: 'Accepted at or after this time.',
-        type: 'string',
-        format: 'date-time',
-      }),
-      until: time.meta({ description: 'Accepted before this time.', type: 'string', format: 'date-time' }),
+      since: time('Accepted at or after this time.'),
+      until: time('Accepted before this time.'),
       code: z
         .string()
         .regex(/^([1-5]\d\d|[1-5]xx)$/, 'must be a status such as 404, or a class such as 5xx')
@@ -137,7 +127,7 @@ export const deliveryRoutes = [
       200: { description: 'A page of the log', schema: pageOf(deliverySummarySchema, 'DeliveryPage') },
     },
     async handle({ deps, key, query }) {
-      const [before] = fromCursor('deliveries', query.cursor, [idPattern]) ?? [];
+      const [before = null] = fromCursor('deliveries', query.cursor, [idPattern]) ?? [];
       const low = query.code === undefined ? 0 : Number(query.code.replace('xx', '00'));
       const rows = await listDeliveries(deps.pool, accountOf(key), {
         webhookId: query.webhook_id,
@@ -146,26 +136,13 @@ export const deliveryRoutes = [
         since: query.since,
         until: query.until,
         code: query.code === undefined ? undefined : [low, query.code.endsWith('xx') ? low + 99 : low],
-        before: before ?? null,
+        before,
         limit: query.limit + 1,
       });
-      return {
-        status: 200,
-        body: toPage(
-          'deliveries',
-          rows,
-          query.limit,
-          ({ id }) => [id],
-          (row) => row,
-        ),
-      };
+      return { status: 200, body: toPage('deliveries', rows, query.limit, ({ id }) => [id]) };
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/deliveries/{id}',
-    operationId: 'getDelivery',
-    tag,
+  defineRoute('get', '/v1/deliveries/{id}', 'getDelivery', {
     summary: 'Get a delivery with its attempts and its timeline',
     description:
       "The timeline is built from the history of the delivery's workflow. Once the history is past its retention, or while Temporal is unavailable, it comes from the archive and is the same.",
@@ -173,15 +150,11 @@ export const deliveryRoutes = [
     replies: { 200: { description: 'The delivery', schema: deliverySchema } },
     async handle({ deps, key, id }) {
       const found = await findDeliveryWithAttempts(deps.pool, accountOf(key), id);
-      if (!found) throw noSuchDelivery();
-      return { status: 200, body: await toDelivery(deps, found.delivery, found.attempts) };
+      const { delivery, attempts } = requireFound(found, 'delivery');
+      return { status: 200, body: await toDelivery(deps, delivery, attempts) };
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/deliveries/{id}/retry',
-    operationId: 'retryDelivery',
-    tag,
+  defineRoute('post', '/v1/deliveries/{id}/retry', 'retryDelivery', {
     summary: 'Attempt a delivery now',
     description:
       'A waiting delivery makes its next attempt now. A failed one starts again with one attempt and a fresh schedule. A delivered one needs `force=true`.',
@@ -195,36 +168,28 @@ export const deliveryRoutes = [
     replies: { 202: { description: 'Requested', schema: deliverySummarySchema } },
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id, query }) {
-      const row = await requireDelivery(deps, accountOf(key), id);
+      const row = await requireDelivery(deps, key, id);
       await requireRetryable(deps, row, query.force === 'true');
       if (!(await retryDelivery(deps.signals, row, key.id))) throw changedMeanwhile();
       deps.log.info({ delivery: id, by: key.id, action: 'retry' }, 'requested for a delivery');
-      return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
+      return { status: 202, body: toSummary(await requireDelivery(deps, key, id)) };
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/deliveries/{id}/cancel',
-    operationId: 'cancelDelivery',
-    tag,
+  defineRoute('post', '/v1/deliveries/{id}/cancel', 'cancelDelivery', {
     summary: 'Cancel a waiting delivery',
     scope: 'webhooks:write',
     replies: { 202: { description: 'Requested', schema: deliverySummarySchema } },
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id }) {
-      const row = await requireDelivery(deps, accountOf(key), id);
-      if (row.endedAt) throw new ApiError('delivery_state_conflict', `It has ended: ${row.status}.`);
+      const row = await requireDelivery(deps, key, id);
+      if (row.endedAt) throw conflict(`It has ended: ${row.status}.`);
       if (!(await cancelDelivery(deps.signals, id, key.id))) throw changedMeanwhile();
       await checkQueue(deps.pool, row.webhookId);
       deps.log.info({ delivery: id, by: key.id, action: 'cancel' }, 'requested for a delivery');
-      return { status: 202, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
+      return { status: 202, body: toSummary(await requireDelivery(deps, key, id)) };
     },
   }),
-  defineRoute({
-    method: 'patch',
-    path: '/v1/deliveries/{id}',
-    operationId: 'rescheduleDelivery',
-    tag,
+  defineRoute('patch', '/v1/deliveries/{id}', 'rescheduleDelivery', {
     summary: 'Reschedule the next attempt of a waiting delivery',
     description: 'At most 30 days ahead. The hourly cap applies at that time too.',
     scope: 'webhooks:write',
@@ -233,21 +198,21 @@ export const deliveryRoutes = [
     replies: { 200: { description: 'The delivery as it is now', schema: deliverySummarySchema } },
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id, body }) {
-      const row = await requireDelivery(deps, accountOf(key), id);
+      const row = await requireDelivery(deps, key, id);
       const until = new Date(body.next_attempt_at);
       const aheadMs = until.getTime() - Date.now();
       if (aheadMs < 0 || aheadMs > maxAheadMs) {
         throw validationError([fault('/next_attempt_at', 'must be in the future, at most 30 days ahead')]);
       }
       if (row.status !== 'pending' && row.status !== 'retrying') {
-        throw new ApiError('delivery_state_conflict', `It is not waiting for an attempt: ${row.status}.`);
+        throw conflict(`It is not waiting for an attempt: ${row.status}.`);
       }
       const request = { by: key.id, until: until.toISOString() };
       if (!(await rescheduleDelivery(deps.signals, id, request))) throw changedMeanwhile();
       await showRescheduled(deps.pool, id, until);
       await checkQueue(deps.pool, row.webhookId);
       deps.log.info({ delivery: id, by: key.id, action: 'reschedule' }, 'requested for a delivery');
-      return { status: 200, body: toSummary(await requireDelivery(deps, row.accountId, id)) };
+      return { status: 200, body: toSummary(await requireDelivery(deps, key, id)) };
     },
   }),
 ];

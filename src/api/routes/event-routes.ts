@@ -4,12 +4,12 @@ import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import { findEvent, listEvents } from '../../db/event-log.ts';
 import { membersOf } from '../../domain/json-text.ts';
-import { ApiError } from '../../errors.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { defineRoute } from '../route.ts';
+import { requireFound } from '../problem-details.ts';
+import { routesWithTag } from '../route.ts';
 
-const tag = 'Events';
+const defineRoute = routesWithTag('Events');
 
 /** A time as cursors hold it. PostgreSQL would refuse an invalid date, and the year 0. */
 const createdAtPattern = {
@@ -19,11 +19,7 @@ const createdAtPattern = {
 };
 
 export const eventRoutes = [
-  defineRoute({
-    method: 'get',
-    path: '/v1/events',
-    operationId: 'listEvents',
-    tag,
+  defineRoute('get', '/v1/events', 'listEvents', {
     summary: 'List events, newest first, with their deliveries',
     scope: 'webhooks:read',
     query: z.strictObject(pageQuery),
@@ -32,22 +28,16 @@ export const eventRoutes = [
       const [createdAt, id] = fromCursor('events', query.cursor, [createdAtPattern, idPattern]) ?? [];
       const before = createdAt === undefined || id === undefined ? null : { createdAt, id };
       const rows = await listEvents(deps.pool, accountOf(key), before, query.limit + 1);
-      const positionOf = (row: (typeof rows)[number]) => [row.created_at, row.id];
-      const body = toPage('events', rows, query.limit, positionOf, (row) => row);
+      const body = toPage('events', rows, query.limit, (event) => [event.created_at, event.id]);
       return { status: 200, body };
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/events/{id}',
-    operationId: 'getEvent',
-    tag,
+  defineRoute('get', '/v1/events/{id}', 'getEvent', {
     summary: 'Get an event with its data and its deliveries',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The event', schema: eventSchema } },
     async handle({ deps, key, id }) {
-      const event = await findEvent(deps.pool, accountOf(key), id);
-      if (!event) throw new ApiError('not_found', 'There is no such event.');
+      const event = requireFound(await findEvent(deps.pool, accountOf(key), id), 'event');
       const body = event.body?.toString() ?? null;
       // The text as it was published: JSON.parse drops digits of long numbers.
       const data = body === null ? 'null' : membersOf(body).find(([name]) => name === 'data')?.[1];

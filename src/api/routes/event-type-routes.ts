@@ -5,7 +5,9 @@ import {
   eventTypeInfoSchema,
   eventTypes,
 } from '../../contracts/event-types.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
+
+const defineRoute = routesWithTag('Event types');
 
 const infos = eventTypes.map((event) => {
   const { description, timestamp, data } = eventTypeExamples[event];
@@ -18,11 +20,7 @@ const infos = eventTypes.map((event) => {
 });
 
 export const eventTypeRoutes = [
-  defineRoute({
-    method: 'get',
-    path: '/v1/event-types',
-    operationId: 'listEventTypes',
-    tag: 'Event types',
+  defineRoute('get', '/v1/event-types', 'listEventTypes', {
     summary: 'List the event types, each with the JSON Schema of its data and an example',
     scope: 'webhooks:read',
     replies: {

@@ -10,15 +10,15 @@ import {
   type ApiKey,
   type ApiKeyRow,
 } from '../../db/api-keys-table.ts';
-import { insertAuditRecord } from '../../db/audit-records.ts';
 import { withTransaction } from '../../db/pool.ts';
 import { ApiError } from '../../errors.ts';
 import { digestOfKey, hintOfKey, newApiKey } from '../../security/api-keys.ts';
-import { accountOf } from '../auth.ts';
+import { accountOf, audit } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { defineRoute } from '../route.ts';
+import { requireFound } from '../problem-details.ts';
+import { routesWithTag } from '../route.ts';
 
-const tag = 'Keys';
+const defineRoute = routesWithTag('Keys');
 
 function toKey(row: ApiKeyRow, caller: ApiKey): Key {
   return {
@@ -40,27 +40,19 @@ function requireScopesOf(caller: ApiKey, needed: readonly string[], rule: string
 }
 
 export const keyRoutes = [
-  defineRoute({
-    method: 'get',
-    path: '/v1/keys',
-    operationId: 'listKeys',
-    tag,
+  defineRoute('get', '/v1/keys', 'listKeys', {
     summary: "List the account's API keys, newest first, including revoked ones",
     scope: 'webhooks:read',
     query: z.strictObject(pageQuery),
     replies: { 200: { description: 'A page of keys', schema: pageOf(keySchema, 'KeyPage') } },
     async handle({ deps, key, query }) {
-      const [before] = fromCursor('keys', query.cursor, [idPattern]) ?? [];
-      const rows = await listAccountKeys(deps.pool, accountOf(key), before ?? null, query.limit + 1);
-      const toItem = (row: ApiKeyRow) => toKey(row, key);
-      return { status: 200, body: toPage('keys', rows, query.limit, ({ id }) => [id], toItem) };
+      const [before = null] = fromCursor('keys', query.cursor, [idPattern]) ?? [];
+      const rows = await listAccountKeys(deps.pool, accountOf(key), before, query.limit + 1);
+      const keys = rows.map((row) => toKey(row, key));
+      return { status: 200, body: toPage('keys', keys, query.limit, ({ id }) => [id]) };
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/keys',
-    operationId: 'createKey',
-    tag,
+  defineRoute('post', '/v1/keys', 'createKey', {
     summary: 'Create an API key for the account',
     description: `The response holds the key, which is stored only as a digest. A key cannot give a scope that it does not have. An account has at most ${maxValidKeys} valid keys. Audited.`,
     scope: 'webhooks:write',
@@ -85,36 +77,25 @@ export const keyRoutes = [
             'key_limit_reached',
             `An account may have ${maxValidKeys} valid keys. Revoke one that is no longer needed.`,
           );
-        await insertAuditRecord(client, {
-          accountId,
-          actor: caller.id,
-          action: 'key.created',
-          target: inserted.id,
-        });
+        await audit(client, caller, 'key.created', inserted.id);
         return inserted;
       });
       const { id, ...rest } = toKey(row, caller);
       return { status: 201, body: { id, key, ...rest } };
     },
   }),
-  defineRoute({
-    method: 'delete',
-    path: '/v1/keys/{id}',
-    operationId: 'revokeKey',
-    tag,
+  defineRoute('delete', '/v1/keys/{id}', 'revokeKey', {
     summary: 'Revoke an API key of the account',
     description:
       'Takes effect at once and ends its sessions. A key may revoke itself, and keys whose scopes it has. Audited.',
     scope: 'webhooks:write',
     replies: { 204: { description: 'Revoked' } },
     async handle({ deps, key, id }) {
-      const accountId = accountOf(key);
       await withTransaction(deps.pool, async (client) => {
-        const revoked = await revokeAccountKey(client, accountId, id);
-        if (!revoked) throw new ApiError('not_found', 'There is no such valid key.');
+        const revoked = requireFound(await revokeAccountKey(client, accountOf(key), id), 'valid key');
         if (id !== key.id)
           requireScopesOf(key, revoked, 'A key revokes only keys whose scopes it has itself');
-        await insertAuditRecord(client, { accountId, actor: key.id, action: 'key.revoked', target: id });
+        await audit(client, key, 'key.revoked', id);
       });
       return { status: 204 };
     },

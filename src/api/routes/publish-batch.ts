@@ -15,7 +15,7 @@ import { fromKept, toKept, type BatchResult } from '../kept-batch.ts';
 import { maxListedFaults, toProblem } from '../problem-details.ts';
 import { validate } from '../request-body.ts';
 import { respondOnce } from '../respond-once.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
 import {
   acceptedOf,
   accountFor,
@@ -23,17 +23,14 @@ import {
   publish,
   recordAccepted,
   requireCapacity,
-  tag,
   toNewEvent,
   type Source,
 } from './publish.ts';
 
+const defineRoute = routesWithTag('Events');
+
 export const publishBatchRoutes = [
-  defineRoute({
-    method: 'post',
-    path: '/v1/events/batch',
-    operationId: 'publishEvents',
-    tag,
+  defineRoute('post', '/v1/events/batch', 'publishEvents', {
     summary: 'Publish up to 500 events',
     description:
       'Each event is accepted or refused on its own, and `data` holds one result per event, in order. The first 100 faults are listed, of all events together. With an `Idempotency-Key`, a call that is repeated after a lost response gets that response again, and nothing is published twice; an event that was refused stays refused under that key.',

@@ -14,14 +14,14 @@ import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
 import { membersOf } from '../../domain/json-text.ts';
 import { wireBodyOf, wireTimestamp } from '../../domain/wire-body.ts';
-import { ApiError } from '../../errors.ts';
+import { ApiError, unavailable } from '../../errors.ts';
 import { decode } from '../parse-json.ts';
 import { fault, validationError } from '../problem-details.ts';
 import { validate } from '../request-body.ts';
 import { respondOnce } from '../respond-once.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
 
-export const tag = 'Events';
+const defineRoute = routesWithTag('Events');
 export const exampleEvent = {
   event: 'document.processed' as const,
   data: eventTypeExamples['document.processed'].data,
@@ -29,13 +29,8 @@ export const exampleEvent = {
 
 /** @throws ApiError unavailable */
 export function requireCapacity({ backlog }: Deps): void {
-  if (backlog.isFull()) {
-    throw new ApiError(
-      'unavailable',
-      'Too many accepted deliveries wait to be started. Publish again later.',
-      { retryAfterSeconds: 10, limit: 'backlog' },
-    );
-  }
+  if (backlog.isFull())
+    throw unavailable('Too many accepted deliveries wait to be started. Publish again later.', 10, 'backlog');
 }
 
 /** The account that a request publishes for. @throws ApiError */
@@ -97,9 +92,7 @@ export function acceptedOf(acceptance: Acceptance | undefined): AcceptedEvent {
     case 'key_refused':
       throw new ApiError('unauthorized', 'This API key was revoked, or may not publish any longer.');
     case 'contended':
-      throw new ApiError('unavailable', 'The webhooks of the account are being changed. Publish again.', {
-        retryAfterSeconds: 1,
-      });
+      throw unavailable('The webhooks of the account are being changed. Publish again.', 1);
     case undefined:
       throw new Error('An event has no acceptance');
   }
@@ -135,29 +128,17 @@ export async function publish(
   confirmKey: () => Promise<void>,
 ): Promise<Acceptance[]> {
   const acceptances = events.length === 0 ? [] : await publisher.publish(events);
-  if (acceptances === null) {
-    throw new ApiError('unavailable', 'Too many events wait to be written. Publish again.', {
-      retryAfterSeconds: 1,
-      limit: 'memory',
-    });
-  }
+  if (acceptances === null)
+    throw unavailable('Too many events wait to be written. Publish again.', 1, 'memory');
   if (acceptances.every(({ kind }) => kind === 'key_refused')) {
     await confirmKey();
-    if (events.length > 0) {
-      throw new ApiError('unavailable', 'The API key was changed during the request. Publish again.', {
-        retryAfterSeconds: 1,
-      });
-    }
+    if (events.length > 0) throw unavailable('The API key was changed during the request. Publish again.', 1);
   }
   return acceptances;
 }
 
 export const publishRoutes = [
-  defineRoute({
-    method: 'post',
-    path: '/v1/events',
-    operationId: 'publishEvent',
-    tag,
+  defineRoute('post', '/v1/events', 'publishEvent', {
     summary: 'Publish an event',
     description:
       'Responds once the event and its deliveries are committed. The same `id` again gets `duplicate: true`, and nothing is sent.',

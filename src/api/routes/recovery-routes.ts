@@ -1,5 +1,5 @@
 import { recoverWebhookSchema, recoverySchema } from '../../contracts/recovery.ts';
-import { insertAuditRecord } from '../../db/audit-records.ts';
+import type { ApiKey } from '../../db/api-keys-table.ts';
 import { withTransaction } from '../../db/pool.ts';
 import { countRecoverable } from '../../db/recovery-pages.ts';
 import {
@@ -12,42 +12,33 @@ import {
   type RecoveryRow,
 } from '../../db/recoveries-table.ts';
 import type { Deps } from '../../deps.ts';
-import { ApiError } from '../../errors.ts';
+import { ApiError, unavailable } from '../../errors.ts';
 import { isTemporalUnavailable } from '../../temporal/client.ts';
 import { startRecovery, signalRecovery } from '../../dispatch/recovery-workflow.ts';
 import type { RecoverySignal } from '../../../workflows/contract.ts';
-import { accountOf } from '../auth.ts';
-import { fault, validationError } from '../problem-details.ts';
-import { defineRoute, type Context, type Reply } from '../route.ts';
+import { accountOf, audit } from '../auth.ts';
+import { fault, requireFound, validationError } from '../problem-details.ts';
+import { routesWithTag, type Context, type Reply } from '../route.ts';
 import { requireWebhook } from './webhook-view.ts';
 
-const tag = 'Recoveries';
+const defineRoute = routesWithTag('Recoveries');
 
-async function requireRecovery({ pool }: Deps, accountId: string, id: string): Promise<RecoveryRow> {
-  const recovery = await findRecovery(pool, accountId, id);
-  if (!recovery) throw new ApiError('not_found', 'There is no such recovery.');
-  return recovery;
+async function requireRecovery({ pool }: Deps, key: ApiKey, id: string): Promise<RecoveryRow> {
+  return requireFound(await findRecovery(pool, accountOf(key), id), 'recovery');
 }
 
-async function requireActiveWebhook(deps: Deps, accountId: string, id: string) {
-  const webhook = await requireWebhook(deps, accountId, id);
+async function requireActiveWebhook(deps: Deps, key: ApiKey, id: string) {
+  const webhook = await requireWebhook(deps, key, id);
   if (!webhook.active)
     throw new ApiError('webhook_not_active', 'Activate the webhook first: nothing can be sent to it now.');
   return webhook;
 }
 
 /** Writes the recovery and its audit record; its workflow is started afterwards. Null: the same call has begun one. */
-function insert(deps: Deps, recovery: NewRecovery): Promise<RecoveryRow | null> {
-  return withTransaction(deps.pool, async (client) => {
+function insert({ pool }: Deps, key: ApiKey, recovery: NewRecovery): Promise<RecoveryRow | null> {
+  return withTransaction(pool, async (client) => {
     const row = await insertRecovery(client, recovery);
-    if (row) {
-      await insertAuditRecord(client, {
-        accountId: row.accountId,
-        actor: recovery.requestedBy,
-        action: 'recovery.created',
-        target: row.id,
-      });
-    }
+    if (row) await audit(client, key, 'recovery.created', row.id);
     return row;
   });
 }
@@ -71,27 +62,18 @@ async function signalOf(
   { deps, key, id }: Pick<Context<unknown, unknown>, 'deps' | 'key' | 'id'>,
   signal: RecoverySignal,
 ): Promise<Reply> {
-  const row = await requireRecovery(deps, accountOf(key), id);
+  const row = await requireRecovery(deps, key, id);
   const hasEnded = () =>
     new ApiError('recovery_state_conflict', 'It has ended. Create another recovery if you need one.');
   if (row.endedAt) throw hasEnded();
-  if (signal === 'resume') await requireActiveWebhook(deps, row.accountId, row.webhookId);
+  if (signal === 'resume') await requireActiveWebhook(deps, key, row.webhookId);
   if (!(await signalRecovery(deps.temporal, row, signal, key.id))) throw hasEnded();
-  await insertAuditRecord(deps.pool, {
-    accountId: row.accountId,
-    actor: key.id,
-    action: auditedActions[signal],
-    target: id,
-  });
-  return { status: 202, body: toRecovery(await requireRecovery(deps, row.accountId, id)) };
+  await audit(deps.pool, key, auditedActions[signal], id);
+  return { status: 202, body: toRecovery(await requireRecovery(deps, key, id)) };
 }
 
 export const recoveryRoutes = [
-  defineRoute({
-    method: 'post',
-    path: '/v1/webhooks/{id}/recover',
-    operationId: 'recoverWebhook',
-    tag,
+  defineRoute('post', '/v1/webhooks/{id}/recover', 'recoverWebhook', {
     summary: 'Send failed and missed events again',
     description:
       'A durable job over the events accepted from `since` until `until`, oldest first: at most 50 a second, and within the hourly cap. The same call while its job is running returns that job. Deliveries that another call or a manual retry sends in the meantime are not sent twice.',
@@ -105,7 +87,7 @@ export const recoveryRoutes = [
     errors: ['webhook_not_active'],
     async handle({ deps, key, id, body }) {
       const accountId = accountOf(key);
-      const webhook = await requireActiveWebhook(deps, accountId, id);
+      const webhook = await requireActiveWebhook(deps, key, id);
       const { pool, config } = deps;
       const createdAt = await readClock(pool);
       const since = new Date(body.since);
@@ -131,28 +113,20 @@ export const recoveryRoutes = [
           endedBefore: createdAt,
           retentionDays: config.FLTR_RETENTION_DAYS,
         });
-        const row = await insert(deps, { ...window, requestedBy: key.id, isDryRun, total, createdAt });
+        const row = await insert(deps, key, { ...window, requestedBy: key.id, isDryRun, total, createdAt });
         if (!row) continue;
         if (!isDryRun) await start(deps, row);
         return toReply(row);
       }
-      throw new ApiError(
-        'unavailable',
-        'The recoveries of this webhook are being changed. Send the request again.',
-        { retryAfterSeconds: 1 },
-      );
+      throw unavailable('The recoveries of this webhook are being changed. Send the request again.', 1);
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/recoveries/{id}',
-    operationId: 'getRecovery',
-    tag,
+  defineRoute('get', '/v1/recoveries/{id}', 'getRecovery', {
     summary: 'Get the progress of a recovery',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The recovery', schema: recoverySchema } },
     async handle({ deps, key, id }) {
-      return { status: 200, body: toRecovery(await requireRecovery(deps, accountOf(key), id)) };
+      return { status: 200, body: toRecovery(await requireRecovery(deps, key, id)) };
     },
   }),
   ...(
@@ -170,11 +144,7 @@ export const recoveryRoutes = [
       ],
     ] as const
   ).map(([signal, summary, description]) =>
-    defineRoute({
-      method: 'post',
-      path: `/v1/recoveries/{id}/${signal}`,
-      operationId: `${signal}Recovery`,
-      tag,
+    defineRoute('post', `/v1/recoveries/{id}/${signal}`, `${signal}Recovery`, {
       summary,
       description,
       scope: 'webhooks:write',

@@ -3,7 +3,9 @@ import type { Deps } from '../../deps.ts';
 import { disableAbovePercent } from '../../domain/auto-disable.ts';
 import { packageVersion } from '../../package-root.ts';
 import { accountOf } from '../auth.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
+
+const defineRoute = routesWithTag('Settings');
 
 function toSettings({ config, temporalUiUrl }: Deps): Settings {
   return {
@@ -29,11 +31,7 @@ function toSettings({ config, temporalUiUrl }: Deps): Settings {
 }
 
 export const settingsRoutes = [
-  defineRoute({
-    method: 'get',
-    path: '/v1/settings',
-    operationId: 'getSettings',
-    tag: 'Settings',
+  defineRoute('get', '/v1/settings', 'getSettings', {
     summary: 'Get the limits and times that the service uses',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The settings', schema: settingsSchema } },

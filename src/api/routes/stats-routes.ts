@@ -3,30 +3,22 @@ import { webhookStatsSchema } from '../../contracts/webhook.ts';
 import { maxWebhooksInStats, readAccountStats } from '../../db/account-stats.ts';
 import { readStats } from '../../db/read-stats.ts';
 import { accountOf } from '../auth.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
 import { requireWebhook } from './webhook-view.ts';
 
-const tag = 'Webhooks';
+const defineRoute = routesWithTag('Webhooks');
 
 export const statsRoutes = [
-  defineRoute({
-    method: 'get',
-    path: '/v1/webhooks/{id}/stats',
-    operationId: 'getWebhookStats',
-    tag,
+  defineRoute('get', '/v1/webhooks/{id}/stats', 'getWebhookStats', {
     summary: 'The last 24 hours of a webhook: counts, failure rate, response times, by the hour',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The last 24 hours', schema: webhookStatsSchema } },
     async handle({ deps, key, id }) {
-      await requireWebhook(deps, accountOf(key), id);
+      await requireWebhook(deps, key, id);
       return { status: 200, body: await readStats(deps.pool, id, new Date()) };
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/stats',
-    operationId: 'getStats',
-    tag,
+  defineRoute('get', '/v1/stats', 'getStats', {
     summary: 'The last 24 hours of all webhooks: counts and failure rate, by the hour',
     description: `Newest webhook first, including those without traffic; at most the newest ${maxWebhooksInStats}.`,
     scope: 'webhooks:read',

@@ -10,6 +10,7 @@ import {
   testWebhookSchema,
   updateWebhookSchema,
   webhookSchema,
+  type Webhook,
 } from '../../contracts/webhook.ts';
 import { readCap } from '../../db/read-stats.ts';
 import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks-table.ts';
@@ -22,13 +23,13 @@ import { ApiError } from '../../errors.ts';
 import { findHostFault } from '../../outbound/host-faults.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
-import { validationError } from '../problem-details.ts';
+import { requireFound, validationError } from '../problem-details.ts';
 import { respondOnce } from '../respond-once.ts';
-import { defineRoute } from '../route.ts';
+import { routesWithTag } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
-import { noSuchWebhook, requireWebhook, toWebhook } from './webhook-view.ts';
+import { requireWebhook, toWebhook } from './webhook-view.ts';
 
-const tag = 'Webhooks';
+const defineRoute = routesWithTag('Webhooks');
 
 function requireTarget({ guard }: Deps, url: string): void {
   const verdict = guard.checkUrl(url);
@@ -38,11 +39,7 @@ function requireTarget({ guard }: Deps, url: string): void {
 }
 
 export const webhookRoutes = [
-  defineRoute({
-    method: 'post',
-    path: '/v1/webhooks',
-    operationId: 'createWebhook',
-    tag,
+  defineRoute('post', '/v1/webhooks', 'createWebhook', {
     summary: 'Create a webhook',
     description: 'The response holds the secret that signs every request to this webhook.',
     scope: 'webhooks:write',
@@ -87,26 +84,19 @@ export const webhookRoutes = [
       });
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/webhooks',
-    operationId: 'listWebhooks',
-    tag,
+  defineRoute('get', '/v1/webhooks', 'listWebhooks', {
     summary: 'List webhooks, newest first',
     scope: 'webhooks:read',
     query: z.strictObject(pageQuery),
     replies: { 200: { description: 'A page of webhooks', schema: pageOf(webhookSchema, 'WebhookPage') } },
     async handle({ deps, key, query }) {
-      const [before] = fromCursor('webhooks', query.cursor, [idPattern]) ?? [];
-      const rows = await listWebhooks(deps.pool, accountOf(key), before ?? null, query.limit + 1);
-      return { status: 200, body: toPage('webhooks', rows, query.limit, ({ id }) => [id], toWebhook) };
+      const [before = null] = fromCursor('webhooks', query.cursor, [idPattern]) ?? [];
+      const rows = await listWebhooks(deps.pool, accountOf(key), before, query.limit + 1);
+      const positionOf = ({ webhook_id: id }: Webhook) => [id];
+      return { status: 200, body: toPage('webhooks', rows.map(toWebhook), query.limit, positionOf) };
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/webhooks/test',
-    operationId: 'testWebhook',
-    tag,
+  defineRoute('post', '/v1/webhooks/test', 'testWebhook', {
     summary: 'Send a test event now',
     description:
       "Makes one signed attempt with the type's example and responds with its outcome. The receiver sees `X-FLTR-Test: true`. A test event is not retried, not logged, and does not count toward the hourly cap. At most 60 a minute per account.",
@@ -116,7 +106,7 @@ export const webhookRoutes = [
     bodyExample: { webhook_id: 'wh_01k', event: 'document.processed' },
     replies: { 200: { description: 'The attempt, whatever its outcome', schema: testResultSchema } },
     async handle({ deps, key, body }) {
-      const webhook = await requireWebhook(deps, accountOf(key), body.webhook_id);
+      const webhook = await requireWebhook(deps, key, body.webhook_id);
       const eventId = newId('evt');
       const wire = wireBody({
         id: eventId,
@@ -131,16 +121,12 @@ export const webhookRoutes = [
       return { status: 200, body: { webhook_id: webhook.id, event_id: eventId, event: body.event, attempt } };
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/v1/webhooks/{id}',
-    operationId: 'getWebhook',
-    tag,
+  defineRoute('get', '/v1/webhooks/{id}', 'getWebhook', {
     summary: 'Get a webhook',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The webhook', schema: webhookSchema } },
     async handle({ deps, key, id }) {
-      const webhook = toWebhook(await requireWebhook(deps, accountOf(key), id));
+      const webhook = toWebhook(await requireWebhook(deps, key, id));
       const limit = deps.config.FLTR_DELIVERIES_PER_HOUR;
       return {
         status: 200,
@@ -148,11 +134,7 @@ export const webhookRoutes = [
       };
     },
   }),
-  defineRoute({
-    method: 'patch',
-    path: '/v1/webhooks/{id}',
-    operationId: 'updateWebhook',
-    tag,
+  defineRoute('patch', '/v1/webhooks/{id}', 'updateWebhook', {
     summary: 'Change a webhook',
     description:
       'A new URL also applies to waiting deliveries. `active: false` holds waiting and new deliveries; `active: true` delivers the held ones, oldest first.',
@@ -162,24 +144,19 @@ export const webhookRoutes = [
     replies: { 200: { description: 'The webhook as it is now', schema: webhookSchema } },
     async handle({ deps, key, id, body }) {
       if (body.url !== undefined) requireTarget(deps, body.url);
-      const row = await updateWebhook(deps.pool, accountOf(key), id, body);
-      if (!row) throw noSuchWebhook();
+      const row = requireFound(await updateWebhook(deps.pool, accountOf(key), id, body), 'webhook');
       if (body.active === true) deps.wakeDispatcher();
       return { status: 200, body: toWebhook(row) };
     },
   }),
-  defineRoute({
-    method: 'delete',
-    path: '/v1/webhooks/{id}',
-    operationId: 'deleteWebhook',
-    tag,
+  defineRoute('delete', '/v1/webhooks/{id}', 'deleteWebhook', {
     summary: 'Delete a webhook',
     description:
       'Its secrets are wiped and its waiting deliveries are canceled. The log keeps its deliveries.',
     scope: 'webhooks:write',
     replies: { 204: { description: 'Deleted' } },
     async handle({ deps, key, id }) {
-      if (!(await deleteWebhook(deps.pool, accountOf(key), id))) throw noSuchWebhook();
+      requireFound(await deleteWebhook(deps.pool, accountOf(key), id), 'webhook');
       return { status: 204 };
     },
   }),

@@ -4,18 +4,18 @@ import {
   webhookSchema,
   webhookSecretSchema,
 } from '../../contracts/webhook.ts';
-import { insertAuditRecord } from '../../db/audit-records.ts';
 import { withTransaction } from '../../db/pool.ts';
 import { endOverlap, rotateSecret } from '../../db/secret-rotation.ts';
 import { newSecret } from '../../domain/signature.ts';
 import { isOverlap } from '../../domain/signing-secrets.ts';
 import { ApiError } from '../../errors.ts';
-import { accountOf } from '../auth.ts';
+import { accountOf, audit } from '../auth.ts';
+import { requireFound } from '../problem-details.ts';
 import { respondOnce } from '../respond-once.ts';
-import { defineRoute } from '../route.ts';
-import { noSuchWebhook, requireWebhook, toWebhook } from './webhook-view.ts';
+import { routesWithTag } from '../route.ts';
+import { requireWebhook, toWebhook } from './webhook-view.ts';
 
-const tag = 'Webhooks';
+const defineRoute = routesWithTag('Webhooks');
 
 const rotationUnderWay = (until: Date) =>
   new ApiError(
@@ -24,22 +24,17 @@ const rotationUnderWay = (until: Date) =>
   );
 
 export const webhookSecretRoutes = [
-  defineRoute({
-    method: 'get',
-    path: '/v1/webhooks/{id}/secret',
-    operationId: 'getWebhookSecret',
-    tag,
+  defineRoute('get', '/v1/webhooks/{id}/secret', 'getWebhookSecret', {
     summary: "Read a webhook's secret",
     description: 'Audited. Needs a write scope, because whoever has the secret can forge requests.',
     scope: 'webhooks:write',
     replies: { 200: { description: 'The secret', schema: webhookSecretSchema } },
     async handle({ deps, key, id }) {
       const { pool, secretBox } = deps;
-      const accountId = accountOf(key);
-      const row = await requireWebhook(deps, accountId, id);
+      const row = await requireWebhook(deps, key, id);
       const { previousSealedSecret: previous, previousSecretUntil: until } = row;
       const isRunning = previous !== null && isOverlap(until, new Date());
-      await insertAuditRecord(pool, { accountId, actor: key.id, action: 'webhook.secret_read', target: id });
+      await audit(pool, key, 'webhook.secret_read', id);
       return {
         status: 200,
         body: {
@@ -51,11 +46,7 @@ export const webhookSecretRoutes = [
       };
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/webhooks/{id}/rotate-secret',
-    operationId: 'rotateWebhookSecret',
-    tag,
+  defineRoute('post', '/v1/webhooks/{id}/rotate-secret', 'rotateWebhookSecret', {
     summary: 'Give a webhook a new secret',
     description: [
       'The response holds the new secret. For `overlap_seconds` the previous secret stays valid: `X-FLTR-Signature` uses the previous secret, and `webhook-signature` lists one signature for each of the two. After the overlap only the new secret signs, also retries of earlier events.',
@@ -72,57 +63,38 @@ export const webhookSecretRoutes = [
     errors: ['rotation_under_way', 'webhook_deleted'],
     async handle(context) {
       const { deps, key, id, body } = context;
-      const accountId = accountOf(key);
       // The id is part of it: the same key for another webhook is another request.
       const route = `rotateWebhookSecret ${id}`;
       return respondOnce(context, { route, webhookId: id }, async (client) => {
         const secret = newSecret();
-        const rotated = await rotateSecret(client, {
-          accountId,
+        const found = await rotateSecret(client, {
+          accountId: accountOf(key),
           webhookId: id,
           sealedSecret: deps.secretBox.seal(secret, id),
           overlapSeconds: body.overlap_seconds,
           endsOverlap: body.end_overlap,
         });
-        if (!rotated) throw noSuchWebhook();
+        const rotated = requireFound(found, 'webhook');
         if ('overlapUntil' in rotated) throw rotationUnderWay(rotated.overlapUntil);
-        await insertAuditRecord(client, {
-          accountId,
-          actor: key.id,
-          action: 'webhook.secret_rotated',
-          target: id,
-        });
+        await audit(client, key, 'webhook.secret_rotated', id);
         const { webhook_id, url, events, ...rest } = toWebhook(rotated.webhook);
         return { status: 200, body: { webhook_id, url, events, secret, ...rest } };
       });
     },
   }),
-  defineRoute({
-    method: 'post',
-    path: '/v1/webhooks/{id}/rotate-secret/finish',
-    operationId: 'finishSecretRotation',
-    tag,
+  defineRoute('post', '/v1/webhooks/{id}/rotate-secret/finish', 'finishSecretRotation', {
     summary: 'End the overlap now',
     description:
       'From now on only the new secret signs, and the previous one is wiped. Without an overlap nothing changes, and the response is the same. Audited when it ended an overlap.',
     scope: 'webhooks:write',
     replies: { 200: { description: 'The webhook as it is now', schema: webhookSchema } },
     async handle({ deps, key, id }) {
-      const accountId = accountOf(key);
       const row = await withTransaction(deps.pool, async (client) => {
-        const ended = await endOverlap(client, accountId, id);
-        if (ended?.hasEnded) {
-          await insertAuditRecord(client, {
-            accountId,
-            actor: key.id,
-            action: 'webhook.secret_overlap_ended',
-            target: id,
-          });
-        }
+        const ended = await endOverlap(client, accountOf(key), id);
+        if (ended?.hasEnded) await audit(client, key, 'webhook.secret_overlap_ended', id);
         return ended;
       });
-      if (!row) throw noSuchWebhook();
-      return { status: 200, body: toWebhook(row) };
+      return { status: 200, body: toWebhook(requireFound(row, 'webhook')) };
     },
   }),
 ];

@@ -1,8 +1,10 @@
 import type { Webhook } from '../../contracts/webhook.ts';
+import type { ApiKey } from '../../db/api-keys-table.ts';
 import { findWebhook, type WebhookRow } from '../../db/webhooks-table.ts';
 import type { Deps } from '../../deps.ts';
 import { isOverlap, isSecretDue } from '../../domain/signing-secrets.ts';
-import { ApiError } from '../../errors.ts';
+import { accountOf } from '../auth.ts';
+import { requireFound } from '../problem-details.ts';
 
 /** A webhook as the API shows it. */
 export function toWebhook(row: WebhookRow): Webhook {
@@ -33,11 +35,7 @@ export function toWebhook(row: WebhookRow): Webhook {
   };
 }
 
-export const noSuchWebhook = () => new ApiError('not_found', 'There is no such webhook.');
-
 /** @throws ApiError not_found */
-export async function requireWebhook({ pool }: Deps, accountId: string, id: string): Promise<WebhookRow> {
-  const webhook = await findWebhook(pool, accountId, id);
-  if (!webhook) throw noSuchWebhook();
-  return webhook;
+export async function requireWebhook({ pool }: Deps, key: ApiKey, id: string): Promise<WebhookRow> {
+  return requireFound(await findWebhook(pool, accountOf(key), id), 'webhook');
 }
