@@ -36,9 +36,11 @@ export function addRecoverCommands(program: Command): void {
   apiCommand(recoveries, 'resume <id>', 'continue a paused recovery').action(
     callAndPrint((client, id: string) => client.resumeRecovery(id), recoveryText),
   );
-  apiCommand(recoveries, 'cancel <id>', 'cancel a recovery; what it has not resent is not sent').action(
-    callAndPrint((client, id: string) => client.cancelRecovery(id), recoveryText),
-  );
+  apiCommand(
+    recoveries,
+    'cancel <id>',
+    'cancel a recovery; deliveries that it has already resent continue',
+  ).action(callAndPrint((client, id: string) => client.cancelRecovery(id), recoveryText));
 }
 
 async function recover(client: FltrWebhooks, webhook: string, options: RecoverOptions): Promise<Recovery> {
