@@ -227,7 +227,7 @@ export async function startProduct(
   } catch (error) {
     throw new Error(`The product did not start:\n${logEnd(folders[0] ?? dataDir, role)}`, { cause: error });
   }
-  const databaseUrl = serversUrl ?? (await readServiceFile(dataDir))?.databaseUrl ?? '';
+  const databaseUrl = serversUrl ?? readServiceFile(dataDir)?.databaseUrl ?? '';
   pool = createPool({ databaseUrl, maxConnections: 4, onError: () => undefined });
   const pids = services.map(({ pid }) => pid);
   return {

@@ -6,7 +6,7 @@ import { choosePort } from '../src/embedded/free-port.ts';
 import { logSizeBytes, logTail } from '../src/embedded/log-file.ts';
 import { readStateFile, writeStateFile } from '../src/embedded/state-file.ts';
 import { startChild, type Child } from '../src/embedded/supervise.ts';
-import { minimalEnv } from '../src/embedded/temporal.ts';
+import { temporalEnv } from '../src/embedded/temporal.ts';
 import {
   createTemporal,
   isNotFound,
@@ -60,7 +60,7 @@ export async function startTemporalServer(options: Options): Promise<TemporalSer
   const logFile = join(folder, 'server.log');
   const portsFile = join(folder, 'ports.json');
   const { server, sqlTool } = await findServerPrograms({ env, report });
-  const childEnv = minimalEnv(env, folder);
+  const childEnv = temporalEnv(env, folder);
   await prepareDatabases({ sqlTool, databaseUrl, env: childEnv });
 
   const deadline = Date.now() + READY_TIMEOUT_MS;

@@ -76,6 +76,10 @@ const mostCounted = 100_000;
 export async function startApp({ config, role, log, report, onFatal }: Options): Promise<App> {
   const stops: { name: string; stop: () => Promise<void> | void }[] = [];
   let embedded: Embedded | null = null;
+  const stopLater = <Part extends { close(): Promise<void> | void }>(name: string, part: Part): Part => {
+    stops.push({ name, stop: () => part.close() });
+    return part;
+  };
   const stop = async (): Promise<void> => {
     for (const part of stops.splice(0).toReversed()) {
       try {
@@ -132,9 +136,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
 
     const address = await connectionOptions(config, temporalAddress);
     const temporal = createTemporal(address, config.TEMPORAL_NAMESPACE);
-    stops.push({ name: 'temporal client', stop: () => temporal.connection.close() });
-    const namespaceReady = prepareNamespace(temporal, log);
-    stops.push({ name: 'namespace', stop: namespaceReady.close });
+    stopLater('temporal client', temporal.connection);
+    const namespaceReady = stopLater('namespace', prepareNamespace(temporal, log));
     // It waits for Temporal as long as it takes; what it cannot mend by waiting ends the service.
     namespaceReady.done.catch(onFatal);
     if (embedded?.temporalAddress !== undefined) await namespaceReady.done;
@@ -149,7 +152,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       timeoutMs: config.FLTR_ATTEMPT_TIMEOUT_MS,
       connectionsPerOrigin: 2 * maxConcurrentAttempts,
     });
-    stops.push({ name: 'sender', stop: () => sender.close() });
+    stopLater('sender', sender);
 
     const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
     const permits = createPermits();
@@ -196,15 +199,12 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         },
         log,
       });
-      stops.push({ name: 'worker', stop: worker.close });
+      stopLater('worker', worker);
       if (embedded?.temporalAddress !== undefined) await worker.ready;
-      const schedules = keepSchedules(
-        temporal,
-        namespaceReady.done,
-        schedulesOf(config.FLTR_AUTO_DISABLE_EVERY_SECONDS),
-        (error) => log.warn({ err: error }, 'the schedules could not be made; tried again'),
-      );
-      stops.push({ name: 'schedules', stop: schedules.close });
+      const wanted = schedulesOf(config.FLTR_AUTO_DISABLE_EVERY_SECONDS);
+      const onError = (error: unknown) =>
+        log.warn({ err: error }, 'the schedules could not be made; tried again');
+      stopLater('schedules', keepSchedules(temporal, namespaceReady.done, wanted, onError));
     }
     dispatcher = createDispatcher({
       ...signals,
@@ -213,7 +213,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       firstAttempts,
       onQueued: wakeStarts,
     });
-    stops.push({ name: 'dispatcher', stop: dispatcher.close });
+    stopLater('dispatcher', dispatcher);
     reconciler = startReconciler({
       ...signals,
       log,
@@ -221,14 +221,11 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       wakeDispatcher: dispatcher.wake,
       metrics: metrics.delivery,
     });
-    stops.push({ name: 'reconciler', stop: reconciler.close });
-    const recoveries = startRecoveryReconciler({ pool, temporal, log });
-    stops.push({ name: 'recoveries', stop: recoveries.close });
-    const digests = startFailureDigests({ pool, log, wakeDispatcher });
-    stops.push({ name: 'failure digests', stop: digests.close });
+    stopLater('reconciler', reconciler);
+    stopLater('recoveries', startRecoveryReconciler({ pool, temporal, log }));
+    stopLater('failure digests', startFailureDigests({ pool, log, wakeDispatcher }));
 
-    const backlog = hasApi ? watchBacklog(pool, config.FLTR_MAX_BACKLOG, log) : null;
-    if (backlog) stops.push({ name: 'backlog', stop: backlog.close });
+    const backlog = hasApi ? stopLater('backlog', watchBacklog(pool, config.FLTR_MAX_BACKLOG, log)) : null;
     metrics.watch({
       connections: pool,
       maxConnections,
@@ -242,8 +239,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       const watched = { config, log, pool, temporal, metrics, isStopping: () => isStopping };
       const probes = createProbes({ ...watched, needsTemporal: true });
       const wanted = { name: 'FLTR_WORKER_PORT', host: config.HOST, port: config.FLTR_WORKER_PORT } as const;
-      const server = await listen(probes, wanted);
-      stops.push({ name: 'probes', stop: server.close });
+      stopLater('probes', await listen(probes, wanted));
     }
     if (backlog) {
       const deps: Deps = {

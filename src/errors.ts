@@ -55,20 +55,23 @@ export const errorCatalogue = {
 export type ErrorCode = keyof typeof errorCatalogue;
 export type FieldError = { pointer: string; message: string };
 
-/** An error meant for the caller of the API. `retryAfterSeconds` becomes the `Retry-After` header. */
+type ApiErrorOptions = {
+  errors?: FieldError[];
+  /** For the `Retry-After` header. */
+  retryAfterSeconds?: number;
+  /** Which limit was reached, for the metrics. */
+  limit?: 'backlog' | 'memory' | 'bodies';
+};
+
+/** An error meant for the caller of the API. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly code: ErrorCode;
-  readonly errors: FieldError[] | undefined;
-  readonly retryAfterSeconds: number | undefined;
-  /** Which limit was reached, for the metrics. */
-  readonly limit: 'backlog' | 'memory' | 'bodies' | undefined;
+  readonly errors: ApiErrorOptions['errors'];
+  readonly retryAfterSeconds: ApiErrorOptions['retryAfterSeconds'];
+  readonly limit: ApiErrorOptions['limit'];
 
-  constructor(
-    code: ErrorCode,
-    detail: string,
-    options: Partial<Pick<ApiError, 'errors' | 'retryAfterSeconds' | 'limit'>> = {},
-  ) {
+  constructor(code: ErrorCode, detail: string, options: ApiErrorOptions = {}) {
     super(detail);
     this.code = code;
     this.errors = options.errors;

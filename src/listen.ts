@@ -11,21 +11,14 @@ const drainMs = 10_000;
 /** @throws StartError if the role cannot listen on one of its ports */
 export async function requirePorts(config: Config, role: 'up' | 'api' | 'worker'): Promise<void> {
   const { HOST, PORT, FLTR_WORKER_PORT, FLTR_TEMPORAL_METRICS_ADDRESS: temporalMetrics } = config;
-  const addresses = [
-    ...(role === 'worker' ? [] : [{ name: 'PORT', hostName: 'HOST', host: HOST, port: PORT }]),
-    ...(role === 'worker' && FLTR_WORKER_PORT !== undefined
-      ? [{ name: 'FLTR_WORKER_PORT', hostName: 'HOST', host: HOST, port: FLTR_WORKER_PORT }]
-      : []),
-    ...(role !== 'api' && temporalMetrics
-      ? [
-          {
-            ...temporalMetrics,
-            name: 'FLTR_TEMPORAL_METRICS_ADDRESS',
-            hostName: 'FLTR_TEMPORAL_METRICS_ADDRESS',
-          },
-        ]
-      : []),
-  ];
+  const name = role === 'worker' ? 'FLTR_WORKER_PORT' : 'PORT';
+  const port = role === 'worker' ? FLTR_WORKER_PORT : PORT;
+  const addresses: Address[] = [];
+  if (port !== undefined) addresses.push({ name, hostName: 'HOST', host: HOST, port });
+  if (role !== 'api' && temporalMetrics) {
+    const setting = 'FLTR_TEMPORAL_METRICS_ADDRESS';
+    addresses.push({ ...temporalMetrics, name: setting, hostName: setting });
+  }
   for (const address of addresses) {
     const code = await findPortFault(address.host, address.port);
     if (code !== null) throw new StartError(describePortFault(code, address));

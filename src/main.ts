@@ -71,8 +71,7 @@ async function serve(role: Role): Promise<void> {
   app = await startApp({ config, role, log, report, onFatal });
   const { apiUrl, databaseUrl } = app;
   if (role === 'up' && apiUrl !== null && config.FLTR_ENV === 'development') {
-    if (app.hasEmbedded)
-      await writeServiceFile(config.FLTR_DATA_DIR, { pid: process.pid, apiUrl, databaseUrl });
+    if (app.hasEmbedded) writeServiceFile(config.FLTR_DATA_DIR, { pid: process.pid, apiUrl, databaseUrl });
     console.log(banner(app));
   } else {
     log.info({ role, api: apiUrl, temporal: app.temporalAddress }, 'ready');
@@ -83,7 +82,7 @@ async function serve(role: Role): Promise<void> {
 const withDatabase: WithDatabase = async (run) => {
   const config = readConfig();
   const { DATABASE_URL, FLTR_DATA_DIR } = config;
-  const databaseUrl = DATABASE_URL ?? (await readServiceFile(FLTR_DATA_DIR))?.databaseUrl;
+  const databaseUrl = DATABASE_URL ?? readServiceFile(FLTR_DATA_DIR)?.databaseUrl;
   if (databaseUrl === undefined) {
     throw wrongUse(
       `No database found. Set DATABASE_URL, or start the service (\`npm start\`) in the folder that contains ${FLTR_DATA_DIR}.`,
@@ -104,18 +103,16 @@ const program = new Command('fltr-webhooks')
   .addHelpText('after', exitCodesHelp)
   // Set before the commands are created, which inherit it.
   .exitOverride();
-program
-  .command('up')
-  .description('run the whole service; starts PostgreSQL and Temporal if none is configured')
-  .action(() => serve('up'));
-program
-  .command('api')
-  .description('run only the API and the dashboard')
-  .action(() => serve('api'));
-program
-  .command('worker')
-  .description('run only a worker')
-  .action(() => serve('worker'));
+const roles: Record<Role, string> = {
+  up: 'run the whole service; starts PostgreSQL and Temporal if none is configured',
+  api: 'run only the API and the dashboard',
+  worker: 'run only a worker',
+};
+for (const [role, description] of Object.entries(roles))
+  program
+    .command(role)
+    .description(description)
+    .action(() => serve(role as Role));
 program
   .command('migrate')
   .description('migrate the database to the current schema')
@@ -130,14 +127,9 @@ program
   .description('list all settings with default and meaning')
   .action(() => {
     readConfig();
+    const rows = settingsTable();
     console.log(
-      table(
-        settingsTable().map(({ name, meaning, ...row }) => ({
-          name,
-          default: row.default || '(unset)',
-          meaning,
-        })),
-      ),
+      table(rows.map((row) => ({ name: row.name, default: row.default || '(unset)', meaning: row.meaning }))),
     );
   });
 addAdminCommands(program, withDatabase);

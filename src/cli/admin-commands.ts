@@ -7,6 +7,7 @@ import { insertAuditRecord } from '../db/audit-records.ts';
 import type { Pool } from '../db/pool.ts';
 import { digestOfKey, hintOfKey, newApiKey, scopes } from '../security/api-keys.ts';
 import { notFound, wrongUse } from './exit-codes.ts';
+import { listOf } from './text-output.ts';
 import { table } from './table.ts';
 
 /** Opens the database, runs a function, and closes it. */
@@ -80,7 +81,7 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
           scopes: row.scopes.join(','),
           name: row.name,
           created: row.createdAt.toISOString(),
-          revoked: row.revokedAt?.toISOString() ?? '',
+          revoked: row.revokedAt?.toISOString() ?? null,
         }));
         console.log(table(lines));
       }),
@@ -118,8 +119,7 @@ async function accountOfKey(
 }
 
 function scopesOf(list: string | undefined, isService: boolean): string[] {
-  const chosen =
-    list?.split(',').map((scope) => scope.trim()) ?? (isService ? ['events:write'] : [...scopes]);
+  const chosen = list === undefined ? (isService ? ['events:write'] : [...scopes]) : listOf(list);
   const unknown = chosen.filter((scope) => !scopes.some((known) => known === scope));
   if (unknown.length > 0)
     throw wrongUse(`Unknown scope: ${unknown.join(', ')}. Scopes: ${scopes.join(', ')}.`);

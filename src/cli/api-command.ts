@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { FltrWebhooks } from '../client/fltr-webhooks.ts';
+import { everyItem, FltrWebhooks, type Page, type PageQuery } from '../client/fltr-webhooks.ts';
 import { indentJson } from '../client/raw-json.ts';
 import { readConfig } from '../config.ts';
 import { notAllowed, wrongUse } from './exit-codes.ts';
@@ -12,9 +12,10 @@ export type ApiOptions = { apiUrl?: string; key?: string; json?: boolean };
 type Connection = { client: FltrWebhooks; url: string };
 
 /** Adds a command that calls the API of a running service, with the options for its address and key. */
-export function apiCommand(parent: Command, nameAndArguments: string): Command {
+export function apiCommand(parent: Command, nameAndArguments: string, description: string): Command {
   return parent
     .command(nameAndArguments)
+    .description(description)
     .option(
       '--api-url <url>',
       'address of the service (FLTR_API_URL; default: the service running from this data folder)',
@@ -26,7 +27,7 @@ export function apiCommand(parent: Command, nameAndArguments: string): Command {
 /** Connects to the service of the options or settings, otherwise to the one running from the data folder. @throws Error */
 export async function connect(options: ApiOptions): Promise<Connection> {
   const { FLTR_API_URL, FLTR_API_KEY, FLTR_DATA_DIR, FLTR_DEV_KEY } = readConfig();
-  const url = options.apiUrl ?? FLTR_API_URL ?? (await readServiceFile(FLTR_DATA_DIR))?.apiUrl;
+  const url = options.apiUrl ?? FLTR_API_URL ?? readServiceFile(FLTR_DATA_DIR)?.apiUrl;
   if (url === undefined) {
     throw wrongUse(
       `No service found. Set --api-url or FLTR_API_URL, or start the service (\`npm start\`) in the folder that contains ${FLTR_DATA_DIR}.`,
@@ -59,22 +60,46 @@ async function readDevelopmentKey(dataDir: string): Promise<string | undefined> 
   }
 }
 
-/** Sets the action of a command with an id: one API call, whose response is printed. */
-export function callAndPrint<T>(
-  command: Command,
-  call: (client: FltrWebhooks, id: string) => Promise<T>,
+/**
+ * The action of a command that makes API calls and prints the response.
+ *
+ * @param call gets the command's arguments, then its options
+ * @param isFailure whether the exit code is 1
+ */
+export function callAndPrint<Args extends unknown[], T>(
+  call: (client: FltrWebhooks, ...args: Args) => Promise<T>,
   describe: (response: T) => string,
-): void {
-  command.action(async (id: string, options: ApiOptions) => {
+  isFailure: (response: T) => boolean = () => false,
+): (...args: unknown[]) => Promise<void> {
+  return async (...args) => {
+    const options = args.at(-2) as ApiOptions;
     const { client } = await connect(options);
-    print(options, await call(client, id), describe);
-  });
+    const response = await call(client, ...(args.slice(0, -1) as Args));
+    print(options, response, describe);
+    if (isFailure(response)) process.exitCode = 1;
+  };
+}
+
+export async function listAll<Item>(list: (page: PageQuery) => Promise<Page<Item>>): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const item of everyItem((page) => list({ limit: 100, ...page }))) all.push(item);
+  return all;
+}
+
+/** Without the values that were not given. */
+export function given<T extends object>(values: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
 }
 
 /** Prints a response as JSON or as text. */
 export function print<T>({ json }: ApiOptions, response: T, describe: (response: T) => string): void {
   const text = json ? indentJson(printableJson(response)) : printableLines(describe(response));
   if (text !== '') console.log(text);
+}
+
+/** The value of an option; `@path` reads a file, `@-` standard input, without white space around it. @throws Error */
+export async function readValue(value: string): Promise<string> {
+  return value.startsWith('@') ? (await readText(value.slice(1))).toString().trim() : value;
 }
 
 /** Reads a file, or standard input for `-`. @throws Error */

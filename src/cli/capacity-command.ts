@@ -5,15 +5,8 @@ import type { CapacityInput } from './capacity-load.ts';
 import { wrongUse } from './exit-codes.ts';
 import { table } from './table.ts';
 
-type Options = {
-  eventsPerSecond: string;
-  fanout: string;
-  failing: string;
-  retentionDays: string;
-  eventBytes: string;
-  processes?: string;
-  json?: boolean;
-};
+type Numbers = Record<'eventsPerSecond' | 'fanout' | 'failing' | 'retentionDays' | 'eventBytes', string>;
+type Options = Numbers & { processes?: string; json?: true };
 
 /** `capacity`: needs neither settings nor a database. */
 export function addCapacityCommand(program: Command): void {

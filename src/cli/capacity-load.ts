@@ -15,23 +15,7 @@ export type CapacityInput = {
 };
 
 /** The average resources that a load needs; `ours` is the service's own database. */
-export type CapacityLoad = {
-  deliveriesPerSecond: number;
-  attemptsPerSecond: number;
-  deliveriesPerWorkflow: number;
-  workflowStartsPerSecond: number;
-  waitingWorkflows: number;
-  historyWritesPerSecond: number;
-  historyShards: number;
-  transactionsPerSecond: { ours: number; temporal: number };
-  gibPerDay: { ours: number; temporal: number };
-  gibKept: { ours: number; temporal: number };
-  cores: Parts;
-  processesNeeded: number;
-  webhooksNeeded: number;
-  actionsPerSecond: number;
-  actionsPerMonth: number;
-};
+export type CapacityLoad = ReturnType<typeof loadWith>;
 
 const GIB = 2 ** 30;
 const DAY_SECONDS = 86_400;
@@ -51,7 +35,7 @@ export function loadOf(input: CapacityInput, costs: CapacityCosts): CapacityLoad
   return loadWith(input, processes, costs);
 }
 
-function loadWith(input: CapacityInput, processes: number, costs: CapacityCosts): CapacityLoad {
+function loadWith(input: CapacityInput, processes: number, costs: CapacityCosts) {
   const { eventsPerSecond, retentionDays } = input;
   const { waitsSeconds, burstGroup, utilization } = costs;
   const deliveries = eventsPerSecond * input.fanout;

@@ -6,7 +6,7 @@ import {
   type TimelineEntry,
 } from '../contracts/delivery.ts';
 import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
-import { apiCommand, callAndPrint, connect, print, type ApiOptions } from './api-command.ts';
+import { apiCommand, callAndPrint, given } from './api-command.ts';
 import { deliveryTable, fields, pageText } from './text-output.ts';
 import { printable } from './printable.ts';
 import { attemptText } from './webhook-commands.ts';
@@ -29,56 +29,50 @@ export function addFilters(command: Command): Command {
 }
 
 /** The API validates the values. */
-export function toQuery({ webhook, event, status, code, since, until }: Filters): DeliveryQuery {
-  const query = { webhook_id: webhook, event, status, code, since, until };
-  return Object.fromEntries(
-    Object.entries(query).filter(([, value]) => value !== undefined),
-  ) as DeliveryQuery;
-}
+export const toQuery = ({ webhook, event, status, code, since, until }: Filters): DeliveryQuery =>
+  given({ webhook_id: webhook, event, status, code, since, until }) as DeliveryQuery;
 
 /** `deliveries`: the log, and actions on a delivery. */
 export function addDeliveryCommands(program: Command): void {
   const deliveries = program
     .command('deliveries')
     .description('list, show, retry, cancel and reschedule deliveries');
-  addFilters(apiCommand(deliveries, 'list'))
-    .description('list deliveries, newest first')
+  addFilters(apiCommand(deliveries, 'list', 'list deliveries, newest first'))
     .option('--since <time>', 'accepted at or after this time, such as 2026-01-10T12:00:00Z')
     .option('--until <time>', 'accepted before this time')
     .option('--limit <number>', 'number of deliveries, 1 to 100', '20')
     .option('--cursor <cursor>', 'continue from this cursor')
-    .action(async (options: ApiOptions & Filters & { limit: string; cursor?: string }) => {
-      const { client } = await connect(options);
-      const page = await client.listDeliveries({
-        ...toQuery(options),
-        limit: Number(options.limit),
-        ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
-      });
-      print(options, page, pageText(deliveryTable));
-    });
-  callAndPrint(
-    apiCommand(deliveries, 'show <id>').description('show a delivery with its attempts and timeline'),
-    (client, id) => client.getDelivery(id),
-    deliveryText,
+    .action(
+      callAndPrint(
+        (client, { limit, cursor, ...filters }: Filters & { limit: string; cursor?: string }) =>
+          client.listDeliveries({ ...toQuery(filters), limit: Number(limit), ...given({ cursor }) }),
+        pageText(deliveryTable),
+      ),
+    );
+  apiCommand(deliveries, 'show <id>', 'show a delivery with its attempts and timeline').action(
+    callAndPrint((client, id: string) => client.getDelivery(id), deliveryText),
   );
-  apiCommand(deliveries, 'retry <id>')
-    .description('attempt a delivery now; a failed one starts over')
+  apiCommand(deliveries, 'retry <id>', 'attempt a delivery now; a failed one starts over')
     .option('--force', 'resend even if it was delivered')
-    .action(async (id: string, options: ApiOptions & { force?: boolean }) => {
-      const { client } = await connect(options);
-      print(options, await client.retryDelivery(id, { force: options.force === true }), statusText);
-    });
-  callAndPrint(
-    apiCommand(deliveries, 'cancel <id>').description('cancel a waiting delivery'),
-    (client, id) => client.cancelDelivery(id),
-    statusText,
+    .action(
+      callAndPrint(
+        (client, id: string, options: { force?: true }) => client.retryDelivery(id, options),
+        statusText,
+      ),
+    );
+  apiCommand(deliveries, 'cancel <id>', 'cancel a waiting delivery').action(
+    callAndPrint((client, id: string) => client.cancelDelivery(id), statusText),
   );
-  apiCommand(deliveries, 'reschedule <id> <time>')
-    .description('change the time of the next attempt, such as 2026-01-10T12:00:00Z')
-    .action(async (id: string, time: string, options: ApiOptions) => {
-      const { client } = await connect(options);
-      print(options, await client.rescheduleDelivery(id, { next_attempt_at: time }), statusText);
-    });
+  apiCommand(
+    deliveries,
+    'reschedule <id> <time>',
+    'change the time of the next attempt, such as 2026-01-10T12:00:00Z',
+  ).action(
+    callAndPrint(
+      (client, id: string, time: string) => client.rescheduleDelivery(id, { next_attempt_at: time }),
+      statusText,
+    ),
+  );
 }
 
 const statusText = ({ id, status, next_attempt_at }: DeliverySummary): string =>

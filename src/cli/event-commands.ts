@@ -1,13 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
+import type { DeliverySummary } from '../contracts/delivery.ts';
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { indentJson, JsonText } from '../client/raw-json.ts';
-import { apiCommand, callAndPrint, connect, print, readText, type ApiOptions } from './api-command.ts';
+import {
+  apiCommand,
+  callAndPrint,
+  connect,
+  given,
+  print,
+  readValue,
+  type ApiOptions,
+} from './api-command.ts';
 import { membersOf } from '../domain/json-text.ts';
 import { notFound, wrongUse } from './exit-codes.ts';
-import { deliveryLine, pageText } from './text-output.ts';
+import { countsText, deliveryLine, pageText } from './text-output.ts';
 import { printable, printableJsonText } from './printable.ts';
 import { addSendBatchCommand } from './send-batch-command.ts';
 import { table } from './table.ts';
@@ -17,68 +25,50 @@ type SendOptions = ApiOptions & { data: string; id?: string; timestamp?: string;
 /** `events`, and `trigger`, which publishes an example and waits for its deliveries. */
 export function addEventCommands(program: Command): void {
   const events = program.command('events').description('publish, list and show events');
-  apiCommand(events, 'send <type>')
-    .description('publish an event')
+  apiCommand(events, 'send <type>', 'publish an event')
     .requiredOption('--data <json>', 'data as JSON; @file reads a file, @- standard input')
     .option('--id <id>', 'event id, on which receivers deduplicate (default: a new one)')
     .option('--timestamp <time>', 'time of the event (default: now)')
     .option('--account <id>', 'with a service key: the account of the event')
     .action(async (type: string, options: SendOptions) => {
+      const { id, timestamp, account: account_id } = options;
       const data = await readData(options.data);
       const { client } = await connect(options);
-      const event = {
-        event: type,
-        data,
-        ...(options.id === undefined ? {} : { id: options.id }),
-        ...(options.timestamp === undefined ? {} : { timestamp: options.timestamp }),
-        ...(options.account === undefined ? {} : { account_id: options.account }),
-      } as EventToPublish;
+      const event = { event: type, data, ...given({ id, timestamp, account_id }) } as EventToPublish;
       print(options, await client.publishEvent(event), acceptedText);
     });
   addSendBatchCommand(events);
-  apiCommand(events, 'list')
-    .description('list events, newest first')
+  apiCommand(events, 'list', 'list events, newest first')
     .option('--limit <number>', 'number of events, 1 to 100', '20')
     .option('--cursor <cursor>', 'continue from this cursor')
-    .action(async (options: ApiOptions & { limit: string; cursor?: string }) => {
-      const { client } = await connect(options);
-      const page = await client.listEvents({
-        limit: Number(options.limit),
-        ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
-      });
-      print(options, page, pageText(eventTable));
-    });
-  callAndPrint(
-    apiCommand(events, 'show <id>').description('show an event with its data and deliveries'),
-    (client, id) => client.getEvent(id).then(withDataText),
-    (event) =>
-      [
-        printable(`${event.event}  ${event.id}  ${event.timestamp}`),
-        event.body === null
-          ? 'The data was removed after its retention period.'
-          : printableJsonText(indentJson(dataOf(event.body))),
-        deliveriesText(event.deliveries),
-      ].join('\n'),
+    .action(
+      callAndPrint(
+        (client, { limit, cursor }: { limit: string; cursor?: string }) =>
+          client.listEvents({ limit: Number(limit), ...given({ cursor }) }),
+        pageText(eventTable),
+      ),
+    );
+  apiCommand(events, 'show <id>', 'show an event with its data and deliveries').action(
+    callAndPrint((client, id: string) => client.getEvent(id).then(withDataText), eventText),
   );
-  apiCommand(events, 'types')
-    .description('list the event types')
-    .action(async (options: ApiOptions) => {
-      const { client } = await connect(options);
-      print(options, await client.listEventTypes(), ({ data }) =>
-        table(data.map(({ event, description }) => ({ type: event, description }))),
-      );
-    });
-  apiCommand(program, 'trigger <type>')
-    .description(
-      'publish the example of a type and wait for its deliveries; exit code 1 unless all are delivered',
-    )
+  apiCommand(events, 'types', 'list the event types').action(
+    callAndPrint(
+      (client) => client.listEventTypes(),
+      ({ data }) => table(data.map(({ event, description }) => ({ type: event, description }))),
+    ),
+  );
+  apiCommand(
+    program,
+    'trigger <type>',
+    'publish the example of a type and wait for its deliveries; exit code 1 unless all are delivered',
+  )
     .option('--wait <seconds>', 'maximum time to wait', '30')
     .option('--webhook <id>', 'only wait for the delivery to this webhook')
     .action(trigger);
 }
 
 async function readData(text: string): Promise<JsonText> {
-  const json = text.startsWith('@') ? (await readText(text.slice(1))).toString() : text;
+  const json = await readValue(text);
   try {
     JSON.parse(json);
     return new JsonText(json);
@@ -92,6 +82,16 @@ const withDataText = <Event extends { body: string | null }>(event: Event) =>
   event.body === null ? event : { ...event, data: new JsonText(dataOf(event.body)) };
 
 const dataOf = (body: string): string => membersOf(body).find(([name]) => name === 'data')?.[1] ?? '{}';
+
+type Event = Awaited<ReturnType<FltrWebhooks['getEvent']>>;
+
+function eventText({ event, id, timestamp, body, deliveries }: Event): string {
+  const data =
+    body === null
+      ? 'The data was removed after its retention period.'
+      : printableJsonText(indentJson(dataOf(body)));
+  return [printable(`${event}  ${id}  ${timestamp}`), data, deliveriesText(deliveries)].join('\n');
+}
 
 function deliveriesText(deliveries: AcceptedEvent['deliveries']): string {
   if (deliveries.length === 0) return 'No webhook is subscribed to it.';
@@ -108,20 +108,12 @@ function acceptedText({ id, duplicate, deliveries }: AcceptedEvent): string {
 function eventTable(events: readonly EventSummary[]): string {
   if (events.length === 0) return 'No events.';
   return table(
-    events.map(({ id, event, created_at, deliveries }) => ({
-      id,
-      event,
-      accepted: created_at,
-      deliveries: countsText(deliveries.map(({ status }) => status)),
-    })),
+    events.map(({ id, event, created_at, deliveries }) => {
+      const counts: Record<string, number> = {};
+      for (const { status } of deliveries) counts[status] = (counts[status] ?? 0) + 1;
+      return { id, event, accepted: created_at, deliveries: countsText(counts) };
+    }),
   );
-}
-
-/** @example countsText(['delivered', 'held', 'delivered']) // '2 delivered, 1 held' */
-function countsText(statuses: readonly DeliveryStatus[]): string {
-  const counts = new Map<DeliveryStatus, number>();
-  for (const status of statuses) counts.set(status, (counts.get(status) ?? 0) + 1);
-  return [...counts].map(([status, count]) => `${count} ${status}`).join(', ') || '-';
 }
 
 const pollMs = 250;
@@ -152,12 +144,13 @@ async function trigger(
 
 function outcomesText({ deliveries }: { deliveries: readonly DeliverySummary[] }): string {
   if (deliveries.length === 0) return 'No webhook is subscribed to it.';
+  const lines = deliveries.map(deliveryLine);
   const held = deliveries.filter(({ status }) => status === 'held').length;
-  const notes =
-    held === 0
-      ? []
-      : [`${held} held because the webhook is not active. To wait for one webhook only, use --webhook <id>.`];
-  return [...deliveries.map(deliveryLine), ...notes].join('\n');
+  if (held > 0)
+    lines.push(
+      `${held} held because the webhook is not active. To wait for one webhook only, use --webhook <id>.`,
+    );
+  return lines.join('\n');
 }
 
 /** Each delivery after its first attempt, or as it is at the deadline. */
@@ -169,12 +162,7 @@ async function outcomesOf(
   const outcomes: DeliverySummary[] = [];
   for (const { id } of deliveries) {
     for (;;) {
-      const {
-        attempts,
-        timeline: _timeline,
-        workflow: _workflow,
-        ...delivery
-      } = await client.getDelivery(id);
+      const { attempts, timeline: _t, workflow: _w, ...delivery } = await client.getDelivery(id);
       const last = attempts.at(-1);
       if (delivery.status !== 'pending' || Date.now() >= deadline) {
         outcomes.push({

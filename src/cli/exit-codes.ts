@@ -16,6 +16,18 @@ Exit codes:
   4  no valid key, or a key without the required scope
   5  the service or its database is unavailable or overloaded (429, 503)`;
 
+const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
+  0: exitCodes.unavailable,
+  400: exitCodes.wrongUse,
+  401: exitCodes.notAllowed,
+  403: exitCodes.notAllowed,
+  404: exitCodes.notFound,
+  413: exitCodes.wrongUse,
+  422: exitCodes.wrongUse,
+  429: exitCodes.unavailable,
+  503: exitCodes.unavailable,
+};
+
 /** An error with an exit code. */
 class CommandError extends StartError {
   readonly exitCode: ExitCode;
@@ -41,21 +53,5 @@ export function exitCodeOf(error: unknown): ExitCode {
 function exitCodeOfResponse({ status, code }: FltrWebhooksError): ExitCode {
   // The response came from elsewhere: a proxy, or another service at that address.
   if (code === 'unexpected_response' || code === 'malformed_response') return exitCodes.unavailable;
-  switch (status) {
-    case 0:
-    case 429:
-    case 503:
-      return exitCodes.unavailable;
-    case 401:
-    case 403:
-      return exitCodes.notAllowed;
-    case 404:
-      return exitCodes.notFound;
-    case 400:
-    case 413:
-    case 422:
-      return exitCodes.wrongUse;
-    default:
-      return exitCodes.failed;
-  }
+  return exitCodeOfStatus[status] ?? exitCodes.failed;
 }

@@ -4,10 +4,11 @@ import { newId } from '../domain/ids.ts';
 import { attemptHeaders } from '../domain/request-headers.ts';
 import { newSecret } from '../domain/signature.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
-import { apiCommand, connect, readText, type ApiOptions } from './api-command.ts';
+import { apiCommand, connect, readValue, type ApiOptions } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
 import { follow } from './follow.ts';
 import { printable, printableJson } from './printable.ts';
+import { listOf } from './text-output.ts';
 
 type Options = ApiOptions & { forwardTo: string; events: string; secret?: string };
 
@@ -16,8 +17,11 @@ const attemptTimeoutMs = 5000;
 
 /** `listen`: forwards the account's events to a receiver on this machine, as the service would send them, without a tunnel. */
 export function addListenCommand(program: Command): void {
-  apiCommand(program, 'listen')
-    .description("forward the account's events, signed, to a receiver on this machine until Ctrl-C")
+  apiCommand(
+    program,
+    'listen',
+    "forward the account's events, signed, to a receiver on this machine until Ctrl-C",
+  )
     .requiredOption('--forward-to <url>', 'URL of the receiver, such as http://localhost:5000/webhooks/fltr')
     .option('--events <list>', 'comma-separated event types, document.*, dataset.* or *', '*')
     .option(
@@ -27,7 +31,7 @@ export function addListenCommand(program: Command): void {
     .action(async (options: Options) => {
       if (!URL.canParse(options.forwardTo))
         throw wrongUse(`--forward-to must be a URL such as http://localhost:5000/webhooks/fltr.`);
-      const filters = new Set(options.events.split(',').map((filter) => filter.trim()));
+      const filters = new Set(listOf(options.events));
       const secret = await secretOf(options);
       const { client, url } = await connect(options);
       console.error(`Forwarding events of ${url} to ${options.forwardTo}, once each, without retries.`);
@@ -48,7 +52,7 @@ export function addListenCommand(program: Command): void {
 
 async function secretOf({ secret }: Options): Promise<string> {
   if (secret === undefined) return newSecret();
-  const text = secret.startsWith('@') ? (await readText(secret.slice(1))).toString().trim() : secret;
+  const text = await readValue(secret);
   if (!text.startsWith('whsec_'))
     throw wrongUse('--secret must be a complete secret: whsec_ followed by base64.');
   return text;
@@ -77,25 +81,19 @@ async function forward(
     secrets: { body: secret, standard: [secret] },
   });
   const startedAt = performance.now();
-  const durationMs = () => Math.round(performance.now() - startedAt);
+  const result = (status_code: number | null, error: string | null): Result => ({
+    status_code,
+    duration_ms: Math.round(performance.now() - startedAt),
+    error,
+  });
   try {
     const signal = AbortSignal.timeout(attemptTimeoutMs);
-    const response = await fetch(to, {
-      method: 'POST',
-      headers,
-      body: new Uint8Array(body),
-      redirect: 'manual',
-      signal,
-    });
+    const response = await fetch(to, { method: 'POST', headers, body, redirect: 'manual', signal });
     await response.arrayBuffer();
-    return { status_code: response.status, duration_ms: durationMs(), error: null };
+    return result(response.status, null);
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    return {
-      status_code: null,
-      duration_ms: durationMs(),
-      error: cause instanceof Error ? cause.message : String(cause),
-    };
+    return result(null, cause instanceof Error ? cause.message : String(cause));
   }
 }
 

@@ -2,53 +2,54 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
 import { recoveryKinds, type Recovery, type RecoveryKind } from '../contracts/recovery.ts';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
-import { apiCommand, callAndPrint, connect, print, type ApiOptions } from './api-command.ts';
-import { fields } from './text-output.ts';
+import { apiCommand, callAndPrint, given, type ApiOptions } from './api-command.ts';
+import { countsText, fields } from './text-output.ts';
 
 type RecoverOptions = ApiOptions & {
   since: string;
   until?: string;
-  only?: string;
-  dryRun?: boolean;
+  only?: RecoveryKind;
+  dryRun?: true;
   wait: boolean;
 };
 
 /** `recover`, with its progress, and `recoveries` to control one. */
 export function addRecoverCommands(program: Command): void {
-  apiCommand(program, 'recover <webhook>')
-    .description('resend the failed deliveries of a webhook, and the events that it missed')
+  apiCommand(
+    program,
+    'recover <webhook>',
+    'resend the failed deliveries of a webhook, and the events that it missed',
+  )
     .requiredOption('--since <time>', 'events accepted at or after this time, such as 2026-01-10T12:00:00Z')
     .option('--until <time>', 'events accepted before this time (default: now)')
     .addOption(new Option('--only <kind>', 'only one of the two (default: both)').choices(recoveryKinds))
     .option('--dry-run', 'only count the deliveries')
     .option('--no-wait', 'do not wait until it has ended')
-    .action(async (webhook: string, options: RecoverOptions) => {
-      const { client } = await connect(options);
-      const recovery = await client.recoverWebhook(webhook, {
-        since: options.since,
-        ...(options.until === undefined ? {} : { until: options.until }),
-        ...(options.only === undefined ? {} : { only: options.only as RecoveryKind }),
-        ...(options.dryRun ? { dry_run: true } : {}),
-      });
-      if (recovery.dry_run)
-        return print(options, recovery, ({ total }) => `${total} would be resent. Nothing was sent.`);
-      const ended = options.wait ? await waitForEnd(client, recovery, options.json !== true) : recovery;
-      print(options, ended, recoveryText);
-      if (ended.failed > 0) process.exitCode = 1;
-    });
+    .action(callAndPrint(recover, recoveredText, ({ dry_run, failed }) => !dry_run && failed > 0));
   const recoveries = program.command('recoveries').description('show, pause, resume and cancel recoveries');
-  callAndPrint(apiCommand(recoveries, 'show <id>'), (client, id) => client.getRecovery(id), recoveryText);
-  callAndPrint(apiCommand(recoveries, 'pause <id>'), (client, id) => client.pauseRecovery(id), recoveryText);
-  callAndPrint(
-    apiCommand(recoveries, 'resume <id>'),
-    (client, id) => client.resumeRecovery(id),
-    recoveryText,
+  apiCommand(recoveries, 'show <id>', 'show a recovery').action(
+    callAndPrint((client, id: string) => client.getRecovery(id), recoveryText),
   );
-  callAndPrint(
-    apiCommand(recoveries, 'cancel <id>'),
-    (client, id) => client.cancelRecovery(id),
-    recoveryText,
+  apiCommand(recoveries, 'pause <id>', 'pause a recovery').action(
+    callAndPrint((client, id: string) => client.pauseRecovery(id), recoveryText),
   );
+  apiCommand(recoveries, 'resume <id>', 'continue a paused recovery').action(
+    callAndPrint((client, id: string) => client.resumeRecovery(id), recoveryText),
+  );
+  apiCommand(
+    recoveries,
+    'cancel <id>',
+    'cancel a recovery; deliveries that it has already resent continue',
+  ).action(callAndPrint((client, id: string) => client.cancelRecovery(id), recoveryText));
+}
+
+async function recover(client: FltrWebhooks, webhook: string, options: RecoverOptions): Promise<Recovery> {
+  const { since, until, only, dryRun, wait, json } = options;
+  const recovery = await client.recoverWebhook(webhook, {
+    since,
+    ...given({ until, only, dry_run: dryRun }),
+  });
+  return recovery.dry_run || !wait ? recovery : waitForEnd(client, recovery, !json);
 }
 
 const pollMs = 500;
@@ -70,17 +71,15 @@ async function waitForEnd(client: FltrWebhooks, started: Recovery, isShown: bool
 }
 
 /** @example bar({ total: 10, done: 5, … }) // '[###############...............]  50 %  5 of 10, running' */
-function bar({
-  total,
-  done,
-  failed,
-  status,
-}: Pick<Recovery, 'total' | 'done' | 'failed' | 'status'>): string {
+function bar({ total, done, failed, status }: Recovery): string {
   const share = total === 0 ? 1 : Math.min(1, (done + failed) / total);
   const filled = Math.round(share * barWidth);
   const text = `${'#'.repeat(filled)}${'.'.repeat(barWidth - filled)}`;
   return `[${text}] ${String(Math.floor(share * 100)).padStart(3)} %  ${done + failed} of ${total}, ${status}`;
 }
+
+const recoveredText = (recovery: Recovery): string =>
+  recovery.dry_run ? `${recovery.total} would be resent. Nothing was sent.` : recoveryText(recovery);
 
 function recoveryText(recovery: Recovery): string {
   const { id, status, total, done, failed, outcome, since, until, webhook_id } = recovery;
@@ -91,15 +90,8 @@ function recoveryText(recovery: Recovery): string {
     total,
     resent: done,
     'not resent': failed,
-    outcome: outcome ? outcomeText(outcome) : undefined,
+    outcome: outcome ? countsText(outcome) : undefined,
     since,
     until,
   });
 }
-
-/** @example outcomeText({ delivered: 8, failed: 1, canceled: 0, waiting: 0 }) // '8 delivered, 1 failed' */
-const outcomeText = (outcome: NonNullable<Recovery['outcome']>): string =>
-  Object.entries(outcome)
-    .filter(([, count]) => count > 0)
-    .map(([state, count]) => `${count} ${state}`)
-    .join(', ') || '-';

@@ -10,18 +10,18 @@ type Results = Awaited<ReturnType<FltrWebhooks['publishEvents']>>['data'];
 
 /** `events send-batch`: publishes the events of a file in as few requests as the API allows. */
 export function addSendBatchCommand(events: Command): void {
-  apiCommand(events, 'send-batch <file>')
-    .description(
-      'publish the events of a file, one JSON object per line: {"event": …, "data": …, "id"?: …}; - reads standard input',
-    )
-    .action(async (file: string, options: ApiOptions) => {
-      const batches = toBatches((await readText(file)).toString());
-      const { client } = await connect(options);
-      const results: Results = [];
-      for (const batch of batches) results.push(...(await client.publishEvents(batch)).data);
-      print(options, { data: results }, () => resultsText(results));
-      if (results.some(({ status }) => status !== 202)) process.exitCode = 1;
-    });
+  apiCommand(
+    events,
+    'send-batch <file>',
+    'publish the events of a file, one JSON object per line: {"event": …, "data": …, "id"?: …}; - reads standard input',
+  ).action(async (file: string, options: ApiOptions) => {
+    const batches = toBatches((await readText(file)).toString());
+    const { client } = await connect(options);
+    const results: Results = [];
+    for (const batch of batches) results.push(...(await client.publishEvents(batch)).data);
+    print(options, { data: results }, () => resultsText(results));
+    if (results.some(({ status }) => status !== 202)) process.exitCode = 1;
+  });
 }
 
 function toBatches(text: string): JsonText[][] {

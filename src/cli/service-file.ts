@@ -1,5 +1,6 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readStateFile, writeStateFile } from '../embedded/state-file.ts';
 
 /** How other commands on this machine reach a running `up`. */
 export type ServiceFile = { pid: number; apiUrl: string; databaseUrl: string };
@@ -7,18 +8,10 @@ export type ServiceFile = { pid: number; apiUrl: string; databaseUrl: string };
 const pathIn = (dataDir: string) => join(dataDir, 'service.json');
 
 /** Mode 0600: it contains the database password. */
-export async function writeServiceFile(dataDir: string, service: ServiceFile): Promise<void> {
-  await writeFile(pathIn(dataDir), `${JSON.stringify(service)}\n`, { mode: 0o600 });
-}
+export const writeServiceFile = (dataDir: string, service: ServiceFile): void =>
+  writeStateFile(pathIn(dataDir), service);
 
-export async function removeServiceFile(dataDir: string): Promise<void> {
-  await rm(pathIn(dataDir), { force: true });
-}
+export const removeServiceFile = (dataDir: string): Promise<void> => rm(pathIn(dataDir), { force: true });
 
-export async function readServiceFile(dataDir: string): Promise<ServiceFile | null> {
-  try {
-    return JSON.parse(await readFile(pathIn(dataDir), 'utf8')) as ServiceFile;
-  } catch {
-    return null;
-  }
-}
+export const readServiceFile = (dataDir: string): ServiceFile | undefined =>
+  readStateFile(pathIn(dataDir)) as ServiceFile | undefined;

@@ -6,8 +6,7 @@ import { deliveryLine } from './text-output.ts';
 import { printableJson } from './printable.ts';
 
 export function addTailCommand(program: Command): void {
-  addFilters(apiCommand(program, 'tail'))
-    .description('follow the delivery log until Ctrl-C, one line per change')
+  addFilters(apiCommand(program, 'tail', 'follow the delivery log until Ctrl-C, one line per change'))
     .option('--last <number>', 'start with this many existing deliveries, 0 to 100', '10')
     .action(async (options: ApiOptions & Filters & { last: string }) => {
       const { client } = await connect(options);

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
-import type { WebhookWaiting } from '../contracts/webhook.ts';
+import type { WebhookStats } from '../contracts/webhook.ts';
 import type { Page } from '../client/fltr-webhooks.ts';
 import { printable } from './printable.ts';
 import { table } from './table.ts';
@@ -48,11 +48,11 @@ export function deliveryTable(deliveries: readonly DeliverySummary[]): string {
       id: delivery.id,
       status: delivery.status,
       response: lastResponse(delivery),
-      attempts: String(delivery.attempt_count),
+      attempts: delivery.attempt_count,
       event: delivery.event,
       webhook: delivery.webhook_id,
       created: delivery.created_at,
-      'next attempt': delivery.next_attempt_at ?? '',
+      'next attempt': delivery.next_attempt_at,
     })),
   );
 }
@@ -73,9 +73,21 @@ export function fields(values: Record<string, string | number | boolean | null |
 export const percent = (rate: number | null): string =>
   rate === null ? '-' : `${(rate * 100).toFixed(1)} %`;
 
-/** @example waitingText({ pending: 0, retrying: 83, held: 0 }) // '83 retrying' */
-export const waitingText = (waiting: WebhookWaiting): string =>
-  Object.entries(waiting)
+/** @example countsText({ pending: 0, retrying: 83, held: 2 }) // '83 retrying, 2 held' */
+export const countsText = (counts: Readonly<Record<string, number>>): string =>
+  Object.entries(counts)
     .filter(([, count]) => count > 0)
     .map(([state, count]) => `${count} ${state}`)
     .join(', ') || '-';
+
+type Counts = Pick<WebhookStats, 'attempts' | 'failed_attempts' | 'delivered' | 'failed'>;
+
+export const countFields = ({ attempts, failed_attempts, delivered, failed }: Counts) => ({
+  attempts,
+  'failed attempts': failed_attempts,
+  delivered,
+  failed,
+});
+
+/** @example listOf('document.*, dataset.created') // ['document.*', 'dataset.created'] */
+export const listOf = (text: string): string[] => text.split(',').map((part) => part.trim());

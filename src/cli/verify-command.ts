@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { indentJson } from '../client/raw-json.ts';
 import { verify, verifyBody, WebhookVerificationError } from '../client/verify.ts';
-import { readText } from './api-command.ts';
+import { readText, readValue } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
 import { printable, printableJson } from './printable.ts';
 
@@ -33,9 +33,7 @@ export function addVerifyCommand(program: Command): void {
     .action(async (options: Options) => {
       const body = await readText(options.body);
       const headers = Object.fromEntries(options.header.map(toHeader));
-      const secret = options.secret.startsWith('@')
-        ? (await readText(options.secret.slice(1))).toString().trim()
-        : options.secret;
+      const secret = await readValue(options.secret);
       const verdicts = check({ body, headers, secret, ...timesOf(options) });
       const isValid = verdicts.every(({ is_valid }) => is_valid);
       console.log(
@@ -56,10 +54,7 @@ function toHeader(line: string): [string, string] {
 }
 
 function timesOf({ at, toleranceSeconds }: Options): { at: Date; toleranceSeconds: number } {
-  const times = {
-    at: at === undefined ? new Date() : new Date(at),
-    toleranceSeconds: Number(toleranceSeconds),
-  };
+  const times = { at: new Date(at ?? Date.now()), toleranceSeconds: Number(toleranceSeconds) };
   if (Number.isNaN(times.at.getTime())) throw wrongUse('--at must be a time such as 2026-01-10T12:00:00Z.');
   if (!(times.toleranceSeconds >= 0)) throw wrongUse('--tolerance-seconds must be a number of seconds.');
   return times;

@@ -3,13 +3,12 @@ import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import { join, resolve } from 'node:path';
 import { isAlive, startTicks } from './processes.ts';
 
-type Holder = { pid: number; startTicks?: string };
+type Holder = { pid: number; startTicks?: string | undefined };
 
 function parseHolder(text: string): Holder | undefined {
   try {
     const { pid, startTicks } = JSON.parse(text) as Partial<Holder>;
-    if (typeof pid !== 'number') return undefined;
-    return startTicks === undefined ? { pid } : { pid, startTicks };
+    return typeof pid === 'number' ? { pid, startTicks } : undefined;
   } catch {
     return undefined;
   }
@@ -30,26 +29,19 @@ function readIfPresent(file: string): string | undefined {
   }
 }
 
-/** A hard link appears atomically with its content, and only if the name is free. */
-function tryLink(draft: string, file: string): boolean {
+/** False if it fails with `code`. */
+function succeeds(change: () => void, code: 'EEXIST' | 'ENOENT'): boolean {
   try {
-    linkSync(draft, file);
+    change();
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if ((error as NodeJS.ErrnoException).code === code) return false;
     throw error;
   }
 }
 
-function tryRename(from: string, to: string): boolean {
-  try {
-    renameSync(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
-}
+/** A hard link appears atomically with its content, and only if the name is free. */
+const tryLink = (draft: string, file: string) => succeeds(() => linkSync(draft, file), 'EEXIST');
 
 /** Locks the data folder until `release()` or the end of this process. Throws if another live process holds the lock. */
 export function lockDataDir(dataDir: string): { release(): void } {
@@ -57,20 +49,14 @@ export function lockDataDir(dataDir: string): { release(): void } {
   const file = join(folder, 'run.pid');
   const draft = `${file}.${randomUUID()}`;
   const ticks = startTicks(process.pid);
-  const own = JSON.stringify({
-    pid: process.pid,
-    ...(ticks === undefined ? {} : { startTicks: ticks }),
-    id: randomUUID(),
-  });
+  const own = JSON.stringify({ pid: process.pid, startTicks: ticks, id: randomUUID() });
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     writeFileSync(draft, own, { mode: 0o600 });
   } catch (error) {
     const { message } = error as Error;
-    throw new Error(
-      `Cannot write to the data folder ${folder} (${message}). Set FLTR_DATA_DIR to another folder.`,
-      { cause: error },
-    );
+    const remedy = 'Set FLTR_DATA_DIR to another folder.';
+    throw new Error(`Cannot write to the data folder ${folder} (${message}). ${remedy}`, { cause: error });
   }
   try {
     while (!tryLink(draft, file)) {
@@ -85,7 +71,7 @@ export function lockDataDir(dataDir: string): { release(): void } {
       }
       // Two processes may take over at once: if the moved lock is not the stale one, it is restored.
       const stale = `${draft}.stale`;
-      if (!tryRename(file, stale)) continue;
+      if (!succeeds(() => renameSync(file, stale), 'ENOENT')) continue;
       if (readIfPresent(stale) !== current) tryLink(stale, file);
       rmSync(stale, { force: true });
     }

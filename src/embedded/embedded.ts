@@ -1,8 +1,9 @@
 import { lockDataDir } from './data-dir-lock.ts';
 import { findTemporal, userCacheDir } from './find-temporal.ts';
-import { keepRunning, type RunningServer } from './keep-running.ts';
-import { postgresLogFile, startEmbeddedPostgres, type EmbeddedPostgres } from './postgres.ts';
-import { startEmbeddedTemporal, temporalLogFile, type EmbeddedTemporal } from './temporal.ts';
+import { keepRunning, type KeepOptions, type RunningServer } from './keep-running.ts';
+import { postgresLogFile, startEmbeddedPostgres } from './postgres.ts';
+import type { Child } from './supervise.ts';
+import { startEmbeddedTemporal, temporalLogFile } from './temporal.ts';
 
 export type Embedded = {
   databaseUrl: string | undefined;
@@ -24,30 +25,29 @@ type Options = {
   onFatal: (error: Error) => void;
 };
 
+type Kept<T> = Omit<KeepOptions<T>, 'report' | 'onFatal'>;
+
 /** Starts the needed servers in the data folder, and restarts a server that ends at the same address. */
 export async function startEmbedded(options: Options): Promise<Embedded> {
   const { dataDir, env, report, onFatal } = options;
   const lock = lockDataDir(dataDir);
   const servers: Pick<RunningServer<unknown>, 'stop' | 'kill'>[] = [];
   try {
-    const postgres = async (): Promise<EmbeddedPostgres> => {
-      const server = await keepRunning({
+    const keep = async <T extends Child>(server: Kept<T>): Promise<T> => {
+      const running = await keepRunning({ ...server, report, onFatal });
+      servers.push(running);
+      return running.first;
+    };
+    const postgres = () =>
+      keep({
         name: 'PostgreSQL',
         start: () => startEmbeddedPostgres({ dataDir, env, report }),
         addressOf: ({ url }) => new URL(url).host,
         logFile: postgresLogFile(dataDir),
-        report,
-        onFatal,
       });
-      servers.push(server);
-      return server.first;
-    };
-    const temporal = async (): Promise<EmbeddedTemporal> => {
-      const { path: executable } = await findTemporal({
-        env,
-        cacheDir: userCacheDir(env, process.platform),
-        report,
-      });
+    const temporal = async () => {
+      const cacheDir = userCacheDir(env, process.platform);
+      const { path: executable } = await findTemporal({ env, cacheDir, report });
       const { namespace, searchAttributes } = options;
       const start = (isRestart: boolean) =>
         startEmbeddedTemporal({
@@ -60,16 +60,8 @@ export async function startEmbedded(options: Options): Promise<Embedded> {
           searchAttributes,
           keepPorts: isRestart,
         });
-      const server = await keepRunning({
-        name: 'Temporal',
-        start,
-        addressOf: ({ address }) => address,
-        logFile: temporalLogFile(dataDir),
-        report,
-        onFatal,
-      });
-      servers.push(server);
-      return server.first;
+      const logFile = temporalLogFile(dataDir);
+      return keep({ name: 'Temporal', start, addressOf: ({ address }) => address, logFile });
     };
     const [database, temporalServer] = await Promise.allSettled([
       options.needsPostgres ? postgres() : undefined,

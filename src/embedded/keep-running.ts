@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ChildExit } from './supervise.ts';
+import type { Child } from './supervise.ts';
 
-type Server = { exited: Promise<ChildExit>; stop(graceMs?: number): Promise<void>; kill(): void };
+type Server = Omit<Child, 'pid'>;
 
 export type RunningServer<T> = {
   /** The first start; restarts use the same address. */
@@ -10,7 +10,7 @@ export type RunningServer<T> = {
   kill(): void;
 };
 
-type Options<T> = {
+export type KeepOptions<T> = {
   name: string;
   start: (isRestart: boolean) => Promise<T>;
   addressOf: (server: T) => string;
@@ -31,16 +31,9 @@ const maxRestarts = 5;
  * Starts a server, and restarts it at its address whenever it ends by itself. Gives up after too many restarts in a row,
  * or if its address is in use.
  */
-export async function keepRunning<T extends Server>({
-  name,
-  start,
-  addressOf,
-  logFile,
-  report,
-  onFatal,
-  stableAfterMs = 30_000,
-  pauseMs = 1000,
-}: Options<T>): Promise<RunningServer<T>> {
+export async function keepRunning<T extends Server>(options: KeepOptions<T>): Promise<RunningServer<T>> {
+  const { name, start, addressOf, logFile, report, onFatal } = options;
+  const { stableAfterMs = 30_000, pauseMs = 1000 } = options;
   const first = await start(false);
   const stopping = new AbortController();
   let current = first;

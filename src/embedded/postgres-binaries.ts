@@ -46,9 +46,7 @@ export function linkLibraries(root: string): void {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
       throw new Error(
         `PostgreSQL's library link ${link} is missing and cannot be created. Run npm rebuild.`,
-        {
-          cause: error,
-        },
+        { cause: error },
       );
     }
   }

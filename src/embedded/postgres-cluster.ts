@@ -65,7 +65,7 @@ export async function createCluster(options: NewCluster): Promise<void> {
     env,
     logFile,
     stopSignal: 'SIGINT',
-    ...runAs,
+    runAs,
   });
   const tooLong = setTimeout(() => initdb.kill(), INITDB_TIMEOUT_MS);
   const { code } = await initdb.exited;

@@ -1,31 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { ensureDatabase } from './ensure-database.ts';
 import { choosePort } from './free-port.ts';
-import { logSizeBytes, logTail } from './log-file.ts';
 import { findPostgresBinaries, postgresProgram, reachableBinaries } from './postgres-binaries.ts';
 import { clearOrphan, createCluster, hasCluster } from './postgres-cluster.ts';
 import { chooseLocation, recordedLocation, setAside } from './postgres-location.ts';
 import type { ClusterLocation } from './postgres-location.ts';
-import { waitUntilReady } from './postgres-ready.ts';
+import { minimalEnv } from './programs.ts';
+import { startServer } from './start-server.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
-import { startChild } from './supervise.ts';
-import type { ChildExit } from './supervise.ts';
+import { startChild, type Child } from './supervise.ts';
 
 const HOST = '127.0.0.1';
 /** Both the superuser and the database. */
 const NAME = 'fltr';
 const READY_TIMEOUT_MS = 60_000;
-const STOP_GRACE_MS = 15_000;
 
-export type EmbeddedPostgres = {
-  url: string;
-  pid: number;
-  exited: Promise<ChildExit>;
-  stop(graceMs?: number): Promise<void>;
-  kill(): void;
-};
+export type EmbeddedPostgres = Child & { url: string };
 
 type EmbeddedPostgresOptions = {
   dataDir: string;
@@ -57,6 +49,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const location = chooseLocation({ dataDir, recorded: known?.location, sharedDir, report });
   const { clusterDir, runAs } = location;
   const native = reachableBinaries(findPostgresBinaries(), runAs, sharedDir, report);
+  // No PG… variables either, which would change the programs' behavior.
   const env = minimalEnv(options.env);
 
   await clearOrphan(clusterDir, report);
@@ -73,37 +66,32 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     await createCluster({ ...access, clusterDir, native, runAs, user: NAME, env, logFile });
   }
 
-  const deadline = Date.now() + READY_TIMEOUT_MS;
-  for (;;) {
-    const port = await choosePort(HOST, access.port === undefined ? [] : [access.port]);
-    const logStart = logSizeBytes(logFile);
-    const child = startChild({
-      name: 'postgres',
-      command: postgresProgram(native, 'postgres'),
-      args: serverArguments(clusterDir, port, options.settings),
-      cwd: native,
-      env,
-      logFile,
-      stopSignal: 'SIGINT',
-      ...runAs,
-    });
-    const url = `postgres://${NAME}:${access.password}@${HOST}:${port}/${NAME}`;
-    const failure = await waitUntilReady(child, url, deadline);
-    if (failure === undefined) {
-      writeStateFile(accessFile, { ...access, port });
-      const stop = (graceMs = STOP_GRACE_MS): Promise<void> => child.stop(graceMs);
-      return { url, pid: child.pid, exited: child.exited, stop, kill: () => child.kill() };
-    }
-    await child.stop(STOP_GRACE_MS);
-    const tail = logTail(logFile, logStart);
+  const { port, ...server } = await startServer({
+    name: 'PostgreSQL',
+    logFile,
+    timeoutMs: READY_TIMEOUT_MS,
     // The port was taken in between, or backends of a postmaster that was just killed are still running.
-    const isTemporary =
-      /address already in use|pre-existing shared memory block|could not create any TCP/i.test(tail);
-    if (!isTemporary || Date.now() > deadline) {
-      throw new Error(`PostgreSQL did not start: ${failure}. The end of ${logFile}:\n${tail}`);
-    }
-    await sleep(500);
-  }
+    temporaryFault: /address already in use|pre-existing shared memory block|could not create any TCP/i,
+    start: async () => {
+      const port = await choosePort(HOST, access.port === undefined ? [] : [access.port]);
+      const child = startChild({
+        name: 'postgres',
+        command: postgresProgram(native, 'postgres'),
+        args: serverArguments(clusterDir, port, options.settings),
+        cwd: native,
+        env,
+        logFile,
+        stopSignal: 'SIGINT',
+        runAs,
+      });
+      return { child, at: { port, url: `postgres://${NAME}:${access.password}@${HOST}:${port}/${NAME}` } };
+    },
+    isReady: ({ url }) => ensureDatabase(url).then(() => true),
+    // 28…: wrong password.
+    isFinal: (error) => Boolean((error as { code?: string }).code?.startsWith('28')),
+  });
+  writeStateFile(accessFile, { ...access, port });
+  return server;
 }
 
 function parseAccess(state: Record<string, unknown> | undefined): Access | undefined {
@@ -123,12 +111,6 @@ function newAccess(dataDir: string, { clusterDir }: ClusterLocation, report: (li
   }
   const location = recordedLocation(dataDir, clusterDir);
   return { password: randomBytes(24).toString('base64url'), port: undefined, location };
-}
-
-/** Excludes the service's variables, which contain secrets, and PG… variables, which would change the programs' behavior. */
-function minimalEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept = ['PATH', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'SystemRoot'];
-  return Object.fromEntries(kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }
 
 function serverArguments(clusterDir: string, port: number, own: Record<string, string> = {}): string[] {

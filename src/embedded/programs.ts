@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, type ExecFileException } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -20,6 +20,12 @@ export function which(program: string, env: NodeJS.ProcessEnv): string | undefin
     });
 }
 
+/** The variables that programs need to run: none of the service's, which contain secrets. */
+export function minimalEnv(env: NodeJS.ProcessEnv, more: readonly string[] = []): NodeJS.ProcessEnv {
+  const kept = ['PATH', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'SystemRoot', ...more];
+  return Object.fromEntries(kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+}
+
 /** Runs a short program. The error has the last line of its stderr, or that it was not found or timed out. */
 export async function runBounded(
   command: string,
@@ -29,24 +35,13 @@ export async function runBounded(
   cwd?: string,
 ): Promise<{ stdout: string }> {
   try {
-    return await run(command, args, {
-      env,
-      timeout: timeoutMs,
-      killSignal: 'SIGKILL',
-      ...(cwd === undefined ? {} : { cwd }),
-    });
+    return await run(command, args, { env, timeout: timeoutMs, killSignal: 'SIGKILL', cwd });
   } catch (error) {
-    const { killed, stderr, message, code } = error as Error & {
-      killed?: boolean;
-      stderr?: string;
-      code?: unknown;
-    };
-    const lastLine = stderr?.trim().split('\n').at(-1) || message.split('\n')[0];
-    const reason = killed
-      ? `timeout after ${timeoutMs / 1000} s`
-      : code === 'ENOENT'
-        ? 'not found'
-        : lastLine;
+    const { killed, stderr, message, code } = error as ExecFileException;
+    const lines = String(stderr ?? '').trim();
+    const lastLine = lines.split('\n').at(-1) || message.split('\n')[0];
+    const known = code === 'ENOENT' ? 'not found' : lastLine;
+    const reason = killed ? `timeout after ${timeoutMs / 1000} s` : known;
     throw new Error(`${[command, ...args].join(' ')}: ${reason}`, { cause: error });
   }
 }

@@ -7,17 +7,19 @@ export type ChildExit = { code: number | null; signal: NodeJS.Signals | null };
 export type Child = {
   pid: number;
   exited: Promise<ChildExit>;
-  stop(graceMs: number): Promise<void>;
+  /** Sends the stop signal, and SIGKILL after `graceMs` (15 s). */
+  stop(graceMs?: number): Promise<void>;
   kill(): void;
 };
+
+export const STOP_GRACE_MS = 15_000;
 
 type StartChildOptions = {
   command: string;
   args: string[];
   cwd?: string;
   env: NodeJS.ProcessEnv;
-  uid?: number;
-  gid?: number;
+  runAs?: { uid: number; gid: number } | undefined;
   logFile: string;
   name: string;
   stopSignal: 'SIGINT' | 'SIGTERM';
@@ -62,9 +64,8 @@ export function startChild(options: StartChildOptions): Child {
       env: options.env,
       stdio: ['pipe', log, log],
       windowsHide: true,
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      ...(options.uid === undefined ? {} : { uid: options.uid }),
-      ...(options.gid === undefined ? {} : { gid: options.gid }),
+      cwd: options.cwd,
+      ...options.runAs,
     },
   );
   closeSync(log);
@@ -94,7 +95,7 @@ export function startChild(options: StartChildOptions): Child {
   return {
     pid,
     exited,
-    async stop(graceMs) {
+    async stop(graceMs = STOP_GRACE_MS) {
       if (!running) return;
       child.kill(stopSignal);
       const deadline = setTimeout(killGroup, graceMs);

@@ -1,26 +1,19 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { choosePort } from './free-port.ts';
-import { logSizeBytes, logTail } from './log-file.ts';
+import { prepareNamespace } from './prepare-namespace.ts';
 import { commandLine, isAlive, stopProcess } from './processes.ts';
+import { minimalEnv } from './programs.ts';
+import { startServer } from './start-server.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
-import { startChild } from './supervise.ts';
-import type { ChildExit } from './supervise.ts';
-import { waitUntilReady } from './temporal-ready.ts';
+import { startChild, STOP_GRACE_MS, type Child } from './supervise.ts';
 
 const HOST = '127.0.0.1';
 const PREFERRED_PORT = 7233;
 const READY_TIMEOUT_MS = 90_000;
-const STOP_GRACE_MS = 15_000;
+const ANNOUNCE_TIMEOUT_MS = 10_000;
 
-export type EmbeddedTemporal = {
-  address: string;
-  uiUrl: string;
-  pid: number;
-  exited: Promise<ChildExit>;
-  stop(graceMs?: number): Promise<void>;
-  kill(): void;
-};
+export type EmbeddedTemporal = Child & { address: string; uiUrl: string };
 
 type EmbeddedTemporalOptions = {
   dataDir: string;
@@ -51,40 +44,39 @@ export async function startEmbeddedTemporal(options: EmbeddedTemporalOptions): P
   await clearOrphan(pidFile, dbFile, options.report);
   if (!existsSync(dbFile)) options.report(`Temporal: creating the database ${dbFile} …`);
 
-  const deadline = Date.now() + READY_TIMEOUT_MS;
-  for (;;) {
-    const ports = await choosePorts(readStateFile(portsFile), options);
-    const logStart = logSizeBytes(logFile);
-    const child = startChild({
-      name: 'temporal',
-      command: options.executable,
-      args: serverArguments(options, dbFile, ports),
-      cwd: folder,
-      env: minimalEnv(options.env, folder),
-      logFile,
-      stopSignal: 'SIGTERM',
-    });
-    writeFileSync(pidFile, `${child.pid}\n`, { mode: 0o600 });
-    void child.exited.then(() => rmSync(pidFile, { force: true }));
-    const address = `${HOST}:${ports.port}`;
-    const failure = await waitUntilReady(
-      child,
-      { ...options, address, output: () => logTail(logFile, logStart, 1_000) },
-      deadline,
-    );
-    if (failure === undefined) {
-      writeStateFile(portsFile, ports);
-      const stop = (graceMs = STOP_GRACE_MS): Promise<void> => child.stop(graceMs);
-      const uiUrl = `http://${HOST}:${ports.uiPort}`;
-      return { address, uiUrl, pid: child.pid, exited: child.exited, stop, kill: () => child.kill() };
-    }
-    await child.stop(STOP_GRACE_MS);
-    const tail = logTail(logFile, logStart);
+  const { ports, ...server } = await startServer({
+    name: 'Temporal',
+    logFile,
+    timeoutMs: READY_TIMEOUT_MS,
     // Another process took one of the ports (some internal ports are chosen at random).
-    if (!/address already in use|can't (set|bind) .*port/i.test(tail) || Date.now() > deadline) {
-      throw new Error(`Temporal did not start: ${failure}. The end of ${logFile}:\n${tail}`);
-    }
-  }
+    temporaryFault: /address already in use|can't (set|bind) .*port/i,
+    start: async () => {
+      const ports = await choosePorts(readStateFile(portsFile), options);
+      const child = startChild({
+        name: 'temporal',
+        command: options.executable,
+        args: serverArguments(options, dbFile, ports),
+        cwd: folder,
+        env: temporalEnv(options.env, folder),
+        logFile,
+        stopSignal: 'SIGTERM',
+      });
+      writeFileSync(pidFile, `${child.pid}\n`, { mode: 0o600 });
+      void child.exited.then(() => rmSync(pidFile, { force: true }));
+      const urls = { address: `${HOST}:${ports.port}`, uiUrl: `http://${HOST}:${ports.uiPort}` };
+      return { child, at: { ...urls, ports, startedAt: Date.now() } };
+    },
+    isReady: async ({ address, startedAt }, output) => {
+      // Another server may have taken the port and would respond in place of ours, which is about to exit. Ours prints its
+      // address when it has bound it; in case another version does not, after a timeout it only needs to be running.
+      const isAnnounced = /^\W*(temporal )?server:/im.test(output());
+      if (!isAnnounced && Date.now() - startedAt < ANNOUNCE_TIMEOUT_MS) return false;
+      await prepareNamespace(address, options);
+      return true;
+    },
+  });
+  writeStateFile(portsFile, ports);
+  return server;
 }
 
 async function clearOrphan(pidFile: string, dbFile: string, report: (line: string) => void): Promise<void> {
@@ -143,10 +135,9 @@ function serverArguments(options: EmbeddedTemporalOptions, dbFile: string, ports
   return ['server', 'start-dev', ...flags.flat()];
 }
 
-/** Excludes the service's secrets, TEMPORAL_… variables, and the user's CLI configuration (HOME). */
-export function minimalEnv(env: NodeJS.ProcessEnv, home: string): NodeJS.ProcessEnv {
-  const kept = ['PATH', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'SystemRoot', 'APPDATA', 'LOCALAPPDATA'];
-  const pairs = kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
+/** Excludes TEMPORAL_… variables too, and the user's CLI configuration (HOME). */
+export function temporalEnv(env: NodeJS.ProcessEnv, home: string): NodeJS.ProcessEnv {
+  const kept = minimalEnv(env, ['APPDATA', 'LOCALAPPDATA']);
   // GOGC saves garbage collection; GOMEMLIMIT bounds the memory, which would otherwise grow with waiting deliveries.
-  return { ...Object.fromEntries(pairs), HOME: home, GOGC: '400', GOMEMLIMIT: '1GiB' };
+  return { ...kept, HOME: home, GOGC: '400', GOMEMLIMIT: '1GiB' };
 }

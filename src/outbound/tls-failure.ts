@@ -20,72 +20,46 @@ export type TlsFailure = {
 const certificateCode =
   /^(CERT_|CRL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|ERROR_IN_CERT_|ERR_TLS_CERT_|UNSPECIFIED$)/;
 
-const certificateFaults: readonly (readonly [RegExp, string])[] = [
-  [
-    // OpenSSL says so where the receiver sent no certificate but its own.
-    /^UNABLE_TO_VERIFY_LEAF_SIGNATURE$/,
+/** Each a pattern of an error's code or message, without regard to case, and what it means. The first that fits counts. */
+const certificateFaults: Readonly<Record<string, string>> = {
+  // OpenSSL says so where the receiver sent no certificate but its own.
+  '^UNABLE_TO_VERIFY_LEAF_SIGNATURE$':
     'the certificate chain is incomplete. The receiver must send its intermediate certificates too (the "full chain"), and a public authority must have issued them. Browsers often hide this fault.',
-  ],
-  [
-    /^UNABLE_TO_GET_ISSUER_CERT|^SELF_SIGNED_CERT_IN_CHAIN$|^CERT_UNTRUSTED$/,
+  '^UNABLE_TO_GET_ISSUER_CERT|^SELF_SIGNED_CERT_IN_CHAIN$|^CERT_UNTRUSTED$':
     'the certificate was not issued by a public certificate authority, or an intermediate certificate is missing from its chain. Use a certificate of a public authority, with its full chain.',
-  ],
-  [
-    /^DEPTH_ZERO_SELF_SIGNED_CERT$/,
+  '^DEPTH_ZERO_SELF_SIGNED_CERT$':
     'the certificate is self-signed. Use one that a public certificate authority issued.',
-  ],
-  [
-    /^CERT_HAS_EXPIRED$/,
+  '^CERT_HAS_EXPIRED$':
     'the certificate, or an intermediate one in its chain, has expired. Renew it, and check that the receiver uses the new one.',
-  ],
-  [
-    /^CERT_NOT_YET_VALID$/,
+  '^CERT_NOT_YET_VALID$':
     'the certificate is not valid yet. Check the date from which it is valid, and the clock of the machine that made it.',
-  ],
-  [
-    /too weak|MD_TOO_WEAK|KEY_TOO_SMALL/i,
+  'too weak|MD_TOO_WEAK|KEY_TOO_SMALL':
     'the certificate, or one in its chain, has too weak a key or signature (such as SHA-1). Replace it with a current one.',
-  ],
-  [
-    /subtree|name constraint|unsupported name/i,
+  'subtree|name constraint|unsupported name':
     'an authority in the certificate chain may not issue certificates for this host name (name constraints). Get the certificate from another authority.',
-  ],
-  [
-    /^INVALID_PURPOSE$|certificate purpose/i,
+  '^INVALID_PURPOSE$|certificate purpose':
     'the certificate is not meant for servers. Use one whose purpose includes server authentication.',
-  ],
-  [/REVOKED|revoked/, 'the certificate was revoked. Replace it.'],
-];
+  REVOKED: 'the certificate was revoked. Replace it.',
+};
 
-const refusesName =
-  'the receiver has no certificate for this host name. Check the host name in the URL, and that the receiver is set up for it.';
 const wantsCertificate = 'the receiver requires a client certificate, and this service sends none.';
 
 // OpenSSL 3.2 gave some of these another beginning, so the ends are looked at.
-const handshakeFaults: readonly (readonly [RegExp, string])[] = [
-  [
-    /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|UNKNOWN_PROTOCOL|BAD_RECORD_TYPE|RECORD_LAYER_FAILURE/,
+const handshakeFaults: Readonly<Record<string, string>> = {
+  'WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|UNKNOWN_PROTOCOL|BAD_RECORD_TYPE|RECORD_LAYER_FAILURE':
     'what listens at that port does not speak TLS: perhaps it is plain HTTP. Check the port in the URL.',
-  ],
-  [
-    /PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|LEGACY_RENEGOTIATION/,
+  'PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|LEGACY_RENEGOTIATION':
     'the receiver supports only outdated TLS versions. TLS 1.2 or newer is required.',
-  ],
-  [
-    /CERTIFICATE_REQUIRED|ALERT_(BAD_CERTIFICATE|NO_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_UNKNOWN|UNKNOWN_CA|ACCESS_DENIED)$/,
+  'CERTIFICATE_REQUIRED|ALERT_(BAD_CERTIFICATE|NO_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_UNKNOWN|UNKNOWN_CA|ACCESS_DENIED)$':
     wantsCertificate,
-  ],
-  [/UNRECOGNIZED_NAME/, refusesName],
-  [/NO_APPLICATION_PROTOCOL/, 'the receiver does not accept HTTP/1.1, which every request uses. Enable it.'],
-  [
-    /TOO_SMALL|TOO_WEAK|WRONG_SIGNATURE_TYPE|BAD_ECPOINT|DH_KEY/,
+  UNRECOGNIZED_NAME:
+    'the receiver has no certificate for this host name. Check the host name in the URL, and that the receiver is set up for it.',
+  NO_APPLICATION_PROTOCOL: 'the receiver does not accept HTTP/1.1, which every request uses. Enable it.',
+  'TOO_SMALL|TOO_WEAK|WRONG_SIGNATURE_TYPE|BAD_ECPOINT|DH_KEY':
     'the receiver uses too weak a key. Replace its certificate or Diffie-Hellman parameters with current ones.',
-  ],
-  [
-    /ALERT_HANDSHAKE_FAILURE|ALERT_INSUFFICIENT_SECURITY|NO_SHARED_CIPHER|NO_CIPHERS/,
+  'ALERT_HANDSHAKE_FAILURE|ALERT_INSUFFICIENT_SECURITY|NO_SHARED_CIPHER|NO_CIPHERS':
     'the receiver refused the handshake: it has no TLS version or cipher in common with this service, or it requires a client certificate.',
-  ],
-];
+};
 
 /**
  * Why TLS failed, in words, from Node's error; null where it is another error.
@@ -97,22 +71,26 @@ const handshakeFaults: readonly (readonly [RegExp, string])[] = [
 export function describeTlsFailure(error: TlsError, host: string): TlsFailure | null {
   const { code, message, certificate, hasServerHello = false } = error;
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || code === 'HOSTNAME_MISMATCH')
-    return certificateFailure(otherName(certificate, host));
+    return toFailure('tls_certificate', otherName(certificate, host));
   if (certificateCode.test(code)) {
-    const known = certificateFaults.find(([fault]) => fault.test(code) || fault.test(message));
-    return certificateFailure(known?.[1] ?? `the certificate is not valid (${printable(message)}).`);
+    const known = findFault(certificateFaults, code, message);
+    return toFailure('tls_certificate', known ?? `the certificate is not valid (${printable(message)}).`);
   }
   if (!code.startsWith('ERR_SSL_') && !code.startsWith('ERR_TLS_')) return null;
-  if (code.endsWith('ALERT_HANDSHAKE_FAILURE') && hasServerHello) return handshakeFailure(wantsCertificate);
-  const known = handshakeFaults.find(([fault]) => fault.test(code));
-  return handshakeFailure(known?.[1] ?? `the handshake failed (${reasonOf(code)}).`);
+  const known =
+    code.endsWith('ALERT_HANDSHAKE_FAILURE') && hasServerHello
+      ? wantsCertificate
+      : findFault(handshakeFaults, code);
+  return toFailure('tls_failure', known ?? `the handshake failed (${reasonOf(code)}).`);
 }
 
-const certificateFailure = (fault: string): TlsFailure => ({
-  code: 'tls_certificate',
+const findFault = (faults: Readonly<Record<string, string>>, ...texts: string[]): string | undefined =>
+  Object.entries(faults).find(([pattern]) => texts.some((text) => new RegExp(pattern, 'i').test(text)))?.[1];
+
+const toFailure = (code: TlsFailure['code'], fault: string): TlsFailure => ({
+  code,
   detail: `TLS: ${fault}`,
 });
-const handshakeFailure = (fault: string): TlsFailure => ({ code: 'tls_failure', detail: `TLS: ${fault}` });
 
 const maxNames = 5;
 
