@@ -62,6 +62,12 @@ export function attemptText({ status_code: status, error }: AttemptResult): stri
   return error === null ? 'no response' : errorText(error.code);
 }
 
+/** HTTP headers, a line each. */
+export const headersText = (headers: Record<string, string>): string =>
+  Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('\n');
+
 /** @example durationOf('2026-01-10T12:00:00.000Z', '2026-01-10T12:00:00.240Z') // '240 ms' */
 export function durationOf(from: string, to: string): string {
   return formatDuration(Date.parse(to) - Date.parse(from));

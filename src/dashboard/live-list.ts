@@ -1,17 +1,18 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
 import type { Page } from '../client/fltr-webhooks.ts';
 import { liveMs } from './queries.ts';
 
 type Loaded<Row> = { rows: Row[]; nextCursor: string | null };
 type List<Row> = (page: { limit: number; cursor?: string }) => Promise<Page<Row>>;
 
-type LiveList<Row> = {
+type Options<Row> = {
   queryKey: readonly unknown[];
   list: List<Row>;
   /** The sort key; the list is in descending order. */
   orderOf: (row: Row) => string;
-  isLive: boolean;
 };
+export type LiveList<Row> = ReturnType<typeof useLiveList<Row>>;
 
 const firstPageSize = 50;
 const pageSize = 100;
@@ -19,7 +20,8 @@ const pageSize = 100;
 const maxPagesToCatchUp = 10;
 
 /** A list, newest first. The first page is refetched; older pages stay as they were loaded. */
-export function useLiveList<Row>({ queryKey, list, orderOf, isLive }: LiveList<Row>) {
+export function useLiveList<Row>({ queryKey, list, orderOf }: Options<Row>) {
+  const [isLive, setLive] = useState(true);
   const client = useQueryClient();
   const query = useQuery({
     queryKey,
@@ -44,7 +46,9 @@ export function useLiveList<Row>({ queryKey, list, orderOf, isLive }: LiveList<R
   });
   const nextCursor = query.data?.nextCursor ?? null;
   return {
-    rows: query.data?.rows,
+    ...useStableRows(query.data?.rows, orderOf, JSON.stringify(queryKey)),
+    isLive,
+    setLive,
     error: query.error ?? more.error,
     /** The rows belong to the previous filters. */
     isStale: query.isPlaceholderData,
@@ -85,4 +89,30 @@ function mergeNewest<Row>(
   if (orderOf(oldest) > orderOf(newest)) return now;
   const older = known.rows.filter((row) => orderOf(row) < orderOf(oldest));
   return older.length === 0 ? now : { rows: [...now.rows, ...older], nextCursor: known.nextCursor };
+}
+
+/**
+ * Hides rows that arrive while the page is scrolled down, so that the visible rows do not move.
+ *
+ * @param listKey identifies the list; a change shows all rows again
+ */
+function useStableRows<Row>(
+  rows: readonly Row[] | undefined,
+  orderOf: (row: Row) => string,
+  listKey: string,
+): { rows: readonly Row[] | undefined; newCount: number } {
+  const [isScrolled, setScrolled] = useState(() => scrollY > 0);
+  const [frozen, setFrozen] = useState<{ listKey: string; newest: string } | null>(null);
+  useEffect(() => {
+    const onScroll = () => setScrolled(scrollY > 0);
+    addEventListener('scroll', onScroll, { passive: true });
+    return () => removeEventListener('scroll', onScroll);
+  }, []);
+  const [newest] = rows ?? [];
+  const isFrozen = frozen?.listKey === listKey;
+  if (!isScrolled && frozen !== null) setFrozen(null);
+  if (isScrolled && !isFrozen && newest !== undefined) setFrozen({ listKey, newest: orderOf(newest) });
+  if (!isScrolled || !isFrozen) return { rows, newCount: 0 };
+  const newCount = Math.max(0, rows?.findIndex((row) => orderOf(row) <= frozen.newest) ?? 0);
+  return { rows: rows?.slice(newCount), newCount };
 }

@@ -32,3 +32,6 @@ export function toDeliveryQuery({ last, since, until, ...filters }: LogSearch): 
     Object.entries(query).filter(([, value]) => value !== undefined),
   ) as DeliveryQuery;
 }
+
+export const isFiltered = (search: LogSearch): boolean =>
+  Object.values(search).some((value) => value !== undefined);

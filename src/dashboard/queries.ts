@@ -1,6 +1,7 @@
 import { QueryClient, queryOptions } from '@tanstack/react-query';
 import { FltrWebhooksError } from '../client/request.ts';
 import { everyItem } from '../client/fltr-webhooks.ts';
+import type { EventSummary } from '../contracts/event.ts';
 import { api, readSession } from './session-api.ts';
 
 /** Only network errors and 5xx responses are retried: a refusal would be repeated. */
@@ -72,3 +73,26 @@ export const keysQuery = queryOptions({
   queryKey: ['keys'],
   queryFn: () => all(everyItem((page) => api.listKeys({ limit: 100, ...page }))),
 });
+
+/** Refetched until the delivery has ended. */
+export const deliveryQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['deliveries', 'one', id],
+    queryFn: () => api.getDelivery(id),
+    refetchInterval: ({ state }) => (state.data && state.data.ended_at === null ? liveMs : false),
+  });
+
+const hasEnded = ({ status }: EventSummary['deliveries'][number]): boolean =>
+  status === 'delivered' || status === 'failed' || status === 'canceled';
+
+/** Refetched until all deliveries of the event have ended. */
+export const eventQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['events', 'one', id],
+    queryFn: () => api.getEvent(id),
+    refetchInterval: ({ state }) => (state.data && !state.data.deliveries.every(hasEnded) ? liveMs : false),
+  });
+
+/** For `changes` of a submission: what shows a webhook, and what shows a delivery. */
+export const webhookKeys = ['webhooks', 'stats', 'deliveries'];
+export const deliveryKeys = ['deliveries', 'events'];

@@ -31,6 +31,9 @@ export function webhookStateOf(
 export const failedShare = ({ attempts, failed_attempts: failed }: Hour): number | null =>
   attempts === 0 ? null : failed / attempts;
 
+/** At least half failed. */
+export const isMostlyFailing = (share: number | null): boolean => share !== null && share >= 0.5;
+
 /** The API stops counting here. */
 const maxCount = 1000;
 

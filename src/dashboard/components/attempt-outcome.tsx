@@ -1,5 +1,5 @@
 import type { Attempt } from '../../contracts/attempt.ts';
-import { attemptText } from '../delivery-text.ts';
+import { attemptText, headersText } from '../delivery-text.ts';
 import { formatMs } from '../format.ts';
 import { CodeBlock } from './code-block.tsx';
 import { indentJson } from '../../client/raw-json.ts';
@@ -29,9 +29,6 @@ export function AttemptOutcome({ attempt }: { attempt: Attempt }) {
 type ResponseProps = { response: NonNullable<Attempt['response']>; number: number };
 
 function Response({ response, number }: ResponseProps) {
-  const headers = Object.entries(response.headers)
-    .map(([name, value]) => `${name}: ${value}`)
-    .join('\n');
   return (
     <>
       {response.body === '' ? (
@@ -45,7 +42,11 @@ function Response({ response, number }: ResponseProps) {
       )}
       <details>
         <summary>Response headers</summary>
-        <CodeBlock name={`Response headers of attempt ${number}`} label="Response headers" text={headers} />
+        <CodeBlock
+          name={`Response headers of attempt ${number}`}
+          label="Response headers"
+          text={headersText(response.headers)}
+        />
       </details>
     </>
   );

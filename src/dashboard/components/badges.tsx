@@ -1,10 +1,11 @@
-import type { DeliveryStatus } from '../../contracts/delivery.ts';
+import { deliveryStatuses, type DeliveryStatus } from '../../contracts/delivery.ts';
+import type { EventSummary } from '../../contracts/event.ts';
 import type { Webhook } from '../../contracts/webhook.ts';
 import { webhookStateOf } from '../webhook-state.ts';
 
 type Tone = 'good' | 'bad' | 'busy' | 'idle' | 'warn';
 
-export const toneOfDelivery: Record<DeliveryStatus, Tone> = {
+const toneOfDelivery: Record<DeliveryStatus, Tone> = {
   pending: 'busy',
   retrying: 'warn',
   delivered: 'good',
@@ -19,6 +20,19 @@ export function Badge({ tone, children }: { tone: Tone; children: string }) {
 
 export function DeliveryBadge({ status }: { status: DeliveryStatus }) {
   return <Badge tone={toneOfDelivery[status]}>{status}</Badge>;
+}
+
+/** The number of an event's deliveries per status. */
+export function StatusCounts({ deliveries }: Pick<EventSummary, 'deliveries'>) {
+  if (deliveries.length === 0) return <span className="muted">none</span>;
+  return (
+    <span className="status-counts numeric">
+      {deliveryStatuses.map((status) => {
+        const count = deliveries.filter((each) => each.status === status).length;
+        return count > 0 && <Badge key={status} tone={toneOfDelivery[status]}>{`${count} ${status}`}</Badge>;
+      })}
+    </span>
+  );
 }
 
 const toneOfWebhook = {

@@ -1,8 +1,15 @@
 import { useQuery } from '@tanstack/react-query';
 import { useId, useState } from 'react';
-import { families, isCovered, operationalFilters, toggleFilter, typesOf } from '../event-filters.ts';
-import type { EventFilter } from '../event-filters.ts';
+import {
+  families,
+  isCovered,
+  operationalFilters,
+  toggleFilter,
+  typesOf,
+  type EventFilter,
+} from '../event-filters.ts';
 import { eventTypesQuery } from '../queries.ts';
+import { DescribedCheck } from './choices.tsx';
 
 type Props = {
   selected: readonly EventFilter[];
@@ -17,12 +24,12 @@ export function EventPicker({ selected, onChange, error }: Props) {
   // Evaluated once: deselecting the last filter must not close the list.
   const [isOpenInitially] = useState(() => selected.some((filter) => filter in operationalFilters));
   const choice = (filter: EventFilter, description: string) => (
-    <EventChoice
+    <DescribedCheck
       key={filter}
-      filter={filter}
-      description={description}
-      isSelected={selected.includes(filter)}
-      isCovered={isCovered(selected, filter)}
+      label={filter}
+      hint={description}
+      isChecked={selected.includes(filter) || isCovered(selected, filter)}
+      isDisabled={isCovered(selected, filter) && !selected.includes(filter)}
       onToggle={() => onChange(toggleFilter(selected, filter))}
     />
   );
@@ -59,37 +66,5 @@ export function EventPicker({ selected, onChange, error }: Props) {
         </div>
       </details>
     </fieldset>
-  );
-}
-
-type ChoiceProps = {
-  filter: string;
-  description: string;
-  isSelected: boolean;
-  isCovered: boolean;
-  onToggle: () => void;
-};
-
-function EventChoice({ filter, description, isSelected, isCovered, onToggle }: ChoiceProps) {
-  const id = useId();
-  return (
-    <div className="choice">
-      <input
-        id={id}
-        type="checkbox"
-        aria-describedby={`${id}-hint`}
-        checked={isSelected || isCovered}
-        disabled={isCovered && !isSelected}
-        onChange={onToggle}
-      />
-      <div className="choice-text">
-        <label htmlFor={id} className="mono">
-          {filter}
-        </label>
-        <span id={`${id}-hint`} className="hint">
-          {description}
-        </span>
-      </div>
-    </div>
   );
 }

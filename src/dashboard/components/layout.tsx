@@ -1,8 +1,9 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
 import { signOut } from '../session-api.ts';
 import { sessionQuery } from '../queries.ts';
-import { ThemeButton } from './theme-button.tsx';
+import { Button } from './button.tsx';
 
 const navigation = [
   { to: '/webhooks', label: 'Webhooks' },
@@ -53,14 +54,39 @@ export function Layout() {
             {session?.account_name}
           </span>
           <ThemeButton />
-          <button type="button" className="button button-small" onClick={() => void leaveSession()}>
+          <Button look="small" onClick={() => void leaveSession()}>
             Sign out
-          </button>
+          </Button>
         </div>
       </header>
       <main id="content" tabIndex={-1}>
         <Outlet />
       </main>
     </div>
+  );
+}
+
+const isDarkNow = (): boolean => {
+  const chosen = document.documentElement.dataset['theme'];
+  return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+};
+
+/** Switches between light and dark; the browser remembers it. */
+function ThemeButton() {
+  const [isDark, setDark] = useState(isDarkNow);
+  const change = () => {
+    const theme = isDark ? 'light' : 'dark';
+    document.documentElement.dataset['theme'] = theme;
+    try {
+      localStorage.setItem('fltr-theme', theme);
+    } catch {
+      // Without storage, the choice lasts until the page is left.
+    }
+    setDark(!isDark);
+  };
+  return (
+    <Button look="small" onClick={change}>
+      {isDark ? 'Light' : 'Dark'}
+    </Button>
   );
 }

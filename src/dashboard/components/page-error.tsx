@@ -1,8 +1,9 @@
 import { Link, useRouter } from '@tanstack/react-router';
 import { FltrWebhooksError } from '../../client/request.ts';
-import { EmptyState } from './empty-state.tsx';
+import { Button } from './button.tsx';
 import { PageHeader } from './page-header.tsx';
 import { describeError, Problem } from './problem-notice.tsx';
+import { EmptyState } from './section.tsx';
 
 /** It does not exist, or belongs to another account. */
 export const isMissing = (error: unknown): boolean =>
@@ -15,9 +16,7 @@ export function PageError({ error }: { error: unknown }) {
       <PageHeader title="This page could not be shown" />
       <Problem error={error} />
       <p>
-        <button type="button" className="button" onClick={() => void router.invalidate()}>
-          Try again
-        </button>
+        <Button onClick={() => void router.invalidate()}>Try again</Button>
       </p>
       <p className="muted">{describeError(error).hint}</p>
     </main>

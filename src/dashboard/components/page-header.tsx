@@ -24,3 +24,16 @@ export function PageHeader({ title, eyebrow, subtitle, actions }: Props) {
     </header>
   );
 }
+
+/** A page of one column. */
+export function Page({ children, ...header }: Props & { children: ReactNode }) {
+  return (
+    <>
+      <PageHeader {...header} />
+      <div className="stack">{children}</div>
+    </>
+  );
+}
+
+/** In place of a page's content while it loads. */
+export const Placeholder = () => <div className="card placeholder" aria-busy="true" />;

@@ -1,17 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
+import type { Scope } from '../../contracts/key.ts';
 import { sessionQuery } from '../queries.ts';
 
-type Scope = 'webhooks:read' | 'webhooks:write' | 'events:write';
-
-/** Whether the session's key has the scope. */
-export function useHasScope(scope: Scope): boolean {
-  const { data: session } = useQuery(sessionQuery);
-  return session?.scopes.includes(scope) ?? false;
-}
-
-/** Why a button that needs the scope is disabled; undefined if it is not. */
+/** Why a button that needs the scope is disabled; undefined if the session's key has it. */
 export function useScopeReason(scope: Scope): string | undefined {
-  return useHasScope(scope) ? undefined : `Your key lacks the scope ${scope}.`;
+  const { data: session } = useQuery(sessionQuery);
+  return session?.scopes.includes(scope) ? undefined : `Your key lacks the scope ${scope}.`;
 }
 
 /** Explains disabled buttons to a session without the scope. */

@@ -3,7 +3,8 @@ import { eventTypes, type EventType } from '../../contracts/event-types.ts';
 import { api } from '../session-api.ts';
 import { isSubscribed } from '../event-filters.ts';
 import { AttemptOutcome } from './attempt-outcome.tsx';
-import { Field } from './field.tsx';
+import { Button } from './button.tsx';
+import { SelectField } from './field.tsx';
 import { Problem } from './problem-notice.tsx';
 import { useScopeReason } from './scope.tsx';
 import { useSubmission } from '../submission.ts';
@@ -22,24 +23,10 @@ export function TestEvent({ webhookId, events }: Props) {
   return (
     <div className="stack-small">
       <div className="row row-end">
-        <Field label="Event type">
-          {(control) => (
-            <select {...control} value={type} onChange={({ target }) => setType(target.value as EventType)}>
-              {eventTypes.map((each) => (
-                <option key={each}>{each}</option>
-              ))}
-            </select>
-          )}
-        </Field>
-        <button
-          type="button"
-          className="button"
-          disabled={test.isPending || reason !== undefined}
-          title={reason}
-          onClick={() => test.mutate()}
-        >
+        <SelectField label="Event type" value={type} options={eventTypes} onChange={setType} />
+        <Button disabledReason={reason} disabled={test.isPending} onClick={() => test.mutate()}>
           {test.isPending ? 'Sending …' : 'Send test event'}
-        </button>
+        </Button>
       </div>
       <p className="hint">
         A test event has the header <code>X-FLTR-Test: true</code>. It is not retried, does not appear in the

@@ -1,9 +1,10 @@
-import { useEffect, useRef, useState, type FormEvent } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { Webhook } from '../../contracts/webhook.ts';
 import type { EventFilter } from '../event-filters.ts';
+import { Button } from './button.tsx';
 import { Choices } from './choices.tsx';
 import { EventPicker } from './event-picker.tsx';
-import { Field } from './field.tsx';
+import { Form, InputField } from './field.tsx';
 import { fieldError, Problem } from './problem-notice.tsx';
 
 export type WebhookDraft = {
@@ -36,10 +37,6 @@ export function WebhookForm(props: Props) {
   const [draft, setDraft] = useState(initial);
   const form = useRef<HTMLFormElement>(null);
   const change = (part: Partial<WebhookDraft>) => setDraft({ ...draft, ...part });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    onSubmit({ ...draft, url: draft.url.trim() });
-  };
   useEffect(() => {
     if (error) form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
   }, [error]);
@@ -49,36 +46,25 @@ export function WebhookForm(props: Props) {
     description: fieldError(error, '/description'),
   };
   return (
-    <form ref={form} className="form" onSubmit={submit} noValidate>
-      <Field
+    <Form ref={form} onSubmit={() => onSubmit({ ...draft, url: draft.url.trim() })} noValidate>
+      <InputField
         label="URL"
         error={errors.url}
         hint="Events are sent to this URL by POST. Production accepts https only; development also accepts http to localhost."
-      >
-        {(control) => (
-          <input
-            {...control}
-            type="url"
-            autoComplete="off"
-            spellCheck={false}
-            placeholder="https://your-app.com/webhooks/fltr"
-            value={draft.url}
-            onChange={({ target }) => change({ url: target.value })}
-          />
-        )}
-      </Field>
+        type="url"
+        spellCheck={false}
+        placeholder="https://your-app.com/webhooks/fltr"
+        value={draft.url}
+        onChange={(url) => change({ url })}
+      />
       <EventPicker selected={draft.events} onChange={(events) => change({ events })} error={errors.events} />
-      <Field label="Description" error={errors.description} hint="Optional, for your own reference.">
-        {(control) => (
-          <input
-            {...control}
-            type="text"
-            autoComplete="off"
-            value={draft.description}
-            onChange={({ target }) => change({ description: target.value })}
-          />
-        )}
-      </Field>
+      <InputField
+        label="Description"
+        error={errors.description}
+        hint="Optional, for your own reference."
+        value={draft.description}
+        onChange={(description) => change({ description })}
+      />
       <Choices
         legend="Format"
         name="format"
@@ -88,14 +74,9 @@ export function WebhookForm(props: Props) {
       />
       {children}
       {Object.values(errors).every((each) => each === undefined) && <Problem error={error} />}
-      <button
-        type="submit"
-        className="button button-primary"
-        disabled={isPending || disabledReason !== undefined}
-        title={disabledReason}
-      >
+      <Button look="primary" type="submit" disabled={isPending} disabledReason={disabledReason}>
         {submitLabel}
-      </button>
-    </form>
+      </Button>
+    </Form>
   );
 }

@@ -2,12 +2,11 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import type { Webhook } from '../../contracts/webhook.ts';
 import { isMissing, NotFound } from '../components/page-error.tsx';
-import { PageHeader } from '../components/page-header.tsx';
+import { Page, Placeholder } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
 import { ScopeNote } from '../components/scope.tsx';
 import { Badge, DeliveryBadge } from '../components/badges.tsx';
-import { deliveryQuery, eventQuery } from '../delivery-queries.ts';
-import { webhooksQuery } from '../queries.ts';
+import { deliveryQuery, eventQuery, webhooksQuery } from '../queries.ts';
 import { DeliveryAttempts } from './delivery/delivery-attempts.tsx';
 import { DeliveryDetails } from './delivery/delivery-details.tsx';
 import { DeliveryActions } from './delivery/delivery-actions.tsx';
@@ -23,48 +22,45 @@ export function DeliveryPage() {
   const event = useQuery({ ...eventQuery(delivery?.event_id ?? ''), enabled: delivery !== undefined });
   const blockedReason = delivery && webhooks.data && blockedReasonOf(delivery.webhook_id, webhooks.data);
   return (
-    <>
-      <PageHeader
-        eyebrow={<Link to="/log">Delivery log</Link>}
-        title={delivery?.event ?? 'Delivery'}
-        subtitle={
-          <span className="row">
-            {delivery && <DeliveryBadge status={delivery.status} />}
-            {!delivery && !error && <Badge tone="idle">…</Badge>}
-            <code className="break">{id}</code>
-          </span>
-        }
-        actions={
-          <>
-            {delivery && !webhooks.isPending && (
-              <DeliveryActions delivery={delivery} blockedReason={blockedReason} />
-            )}
-          </>
-        }
-      />
-      <div className="stack">
-        {isMissing(error) ? (
-          <NotFound to="/log" label="Delivery log" />
-        ) : (
-          <Problem error={error ?? event.error} />
-        )}
-        <ScopeNote scope="webhooks:write" action="retry, cancel or reschedule it" />
-        {delivery && !webhooks.isPending ? (
-          <>
-            {blockedReason !== undefined && delivery.status !== 'canceled' && (
-              <p className="notice">{blockedReason}</p>
-            )}
-            <div className="columns">
-              <DeliveryDetails delivery={delivery} />
-              <DeliveryTimeline delivery={delivery} />
-            </div>
-            <DeliveryAttempts delivery={delivery} body={event.data?.body} />
-          </>
-        ) : (
-          error === null && <div className="card placeholder" aria-busy="true" />
-        )}
-      </div>
-    </>
+    <Page
+      eyebrow={<Link to="/log">Delivery log</Link>}
+      title={delivery?.event ?? 'Delivery'}
+      subtitle={
+        <span className="row">
+          {delivery && <DeliveryBadge status={delivery.status} />}
+          {!delivery && !error && <Badge tone="idle">…</Badge>}
+          <code className="break">{id}</code>
+        </span>
+      }
+      actions={
+        <>
+          {delivery && !webhooks.isPending && (
+            <DeliveryActions delivery={delivery} blockedReason={blockedReason} />
+          )}
+        </>
+      }
+    >
+      {isMissing(error) ? (
+        <NotFound to="/log" label="Delivery log" />
+      ) : (
+        <Problem error={error ?? event.error} />
+      )}
+      <ScopeNote scope="webhooks:write" action="retry, cancel or reschedule it" />
+      {delivery && !webhooks.isPending ? (
+        <>
+          {blockedReason !== undefined && delivery.status !== 'canceled' && (
+            <p className="notice">{blockedReason}</p>
+          )}
+          <div className="columns">
+            <DeliveryDetails delivery={delivery} />
+            <DeliveryTimeline delivery={delivery} />
+          </div>
+          <DeliveryAttempts delivery={delivery} body={event.data?.body} />
+        </>
+      ) : (
+        error === null && <Placeholder />
+      )}
+    </Page>
   );
 }
 

@@ -1,16 +1,23 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
+import { useState } from 'react';
+import { indentJson } from '../../client/raw-json.ts';
 import { eventTypes } from '../../contracts/event-types.ts';
-import { CopyButton } from '../components/copy-button.tsx';
+import type { EventSummary } from '../../contracts/event.ts';
+import type { Webhook } from '../../contracts/webhook.ts';
+import { CopyButton } from '../components/button.tsx';
+import { CodeBlock } from '../components/code-block.tsx';
+import { Switch } from '../components/field.tsx';
 import { isMissing, NotFound } from '../components/page-error.tsx';
-import { PageHeader } from '../components/page-header.tsx';
+import { Page, Placeholder } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
+import { Facts, Section } from '../components/section.tsx';
 import { At } from '../components/time.tsx';
-import { eventQuery } from '../delivery-queries.ts';
-import { webhooksQuery } from '../queries.ts';
+import { WebhookLink } from '../components/webhook-name.tsx';
+import { isSubscribed } from '../event-filters.ts';
+import { formatCount } from '../format.ts';
+import { eventQuery, webhooksQuery } from '../queries.ts';
 import { EventDeliveries } from './event/event-deliveries.tsx';
-import { NotSentTo } from './event/not-sent-to.tsx';
-import { EventPayload } from './event/event-payload.tsx';
 
 const route = getRouteApi('/signed-in/events/$id');
 
@@ -22,51 +29,101 @@ export function EventPage() {
   // Operational events cannot be published.
   const type = eventTypes.find((each) => each === event?.event);
   return (
-    <>
-      <PageHeader
-        eyebrow={<Link to="/events">Events</Link>}
-        title={event?.event ?? 'Event'}
-        subtitle={
-          <span className="row">
-            <code className="break">{id}</code> <CopyButton text={id} />
-          </span>
-        }
-        actions={
-          <>
-            {type && (
-              <Link to="/events/send" search={{ event: type, copy: id }} className="button">
-                Send a copy
-              </Link>
-            )}
-          </>
-        }
+    <Page
+      eyebrow={<Link to="/events">Events</Link>}
+      title={event?.event ?? 'Event'}
+      subtitle={
+        <span className="row">
+          <code className="break">{id}</code> <CopyButton text={id} />
+        </span>
+      }
+      actions={
+        <>
+          {type && (
+            <Link to="/events/send" search={{ event: type, copy: id }} className="button">
+              Send a copy
+            </Link>
+          )}
+        </>
+      }
+    >
+      {isMissing(error) ? <NotFound to="/events" label="Events" /> : <Problem error={error} />}
+      {event && !webhooks.isPending ? (
+        <>
+          <Section title="Details">
+            <Facts
+              facts={{ Timestamp: <At at={event.timestamp} />, Accepted: <At at={event.created_at} /> }}
+            />
+          </Section>
+          <EventDeliveries event={event} />
+          <NotSentTo event={event} webhooks={webhooks.data ?? []} />
+          <Payload body={event.body} />
+        </>
+      ) : (
+        error === null && <Placeholder />
+      )}
+    </Page>
+  );
+}
+
+type NotSentProps = { event: EventSummary; webhooks: readonly Webhook[] };
+
+/** The account's other webhooks, and why the event was not sent to them. */
+function NotSentTo({ event, webhooks }: NotSentProps) {
+  const others = webhooks.filter(
+    ({ webhook_id: id }) => !event.deliveries.some((delivery) => delivery.webhook_id === id),
+  );
+  if (others.length === 0) return null;
+  return (
+    <details className="card">
+      <summary>
+        Not sent to {others.length === 1 ? '1 webhook' : `${others.length} webhooks`}, and why
+      </summary>
+      <ul className="plain-list">
+        {others.map((webhook) => (
+          <li key={webhook.webhook_id}>
+            <WebhookLink webhookId={webhook.webhook_id} />
+            <span className="muted small">{reasonOf(webhook, event)}</span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+function reasonOf({ created_at: createdAt, events }: Webhook, event: EventSummary): string {
+  const isNow = isSubscribed(events, event.event);
+  if (createdAt > event.created_at)
+    return isNow
+      ? 'Created after the event. Use “Recover” on its page to send missed events.'
+      : 'Created after the event, and not subscribed to this type.';
+  return isNow
+    ? 'Not subscribed to this type when the event was accepted. Use “Recover” on its page to send missed events.'
+    : `Not subscribed to this type, only to ${events.join(', ')}.`;
+}
+
+/** The body of all attempts, formatted or exactly as sent. */
+function Payload({ body }: { body: string | null }) {
+  const [isPretty, setPretty] = useState(true);
+  if (body === null)
+    return (
+      <Section title="Payload" className="card stack">
+        <p className="muted">
+          The payload was removed after its retention period. The deliveries are still listed.
+        </p>
+      </Section>
+    );
+  const bytes = formatCount(new TextEncoder().encode(body).length);
+  return (
+    <Section
+      title="Payload"
+      className="card stack"
+      beside={<Switch label="Formatted" isOn={isPretty} onChange={setPretty} />}
+    >
+      <CodeBlock
+        label={`${bytes} bytes, ${isPretty ? 'formatted' : 'as sent and signed'}`}
+        text={isPretty ? indentJson(body) : body}
       />
-      <div className="stack">
-        {isMissing(error) ? <NotFound to="/events" label="Events" /> : <Problem error={error} />}
-        {event && !webhooks.isPending && (
-          <>
-            <section className="card" aria-labelledby="details">
-              <h2 id="details">Details</h2>
-              <dl className="facts">
-                <dt>Timestamp</dt>
-                <dd>
-                  <At at={event.timestamp} />
-                </dd>
-                <dt>Accepted</dt>
-                <dd>
-                  <At at={event.created_at} />
-                </dd>
-              </dl>
-            </section>
-            <EventDeliveries event={event} />
-            <NotSentTo event={event} />
-            <EventPayload body={event.body} />
-          </>
-        )}
-        {(!event || webhooks.isPending) && error === null && (
-          <div className="card placeholder" aria-busy="true" />
-        )}
-      </div>
-    </>
+    </Section>
   );
 }

@@ -1,29 +1,35 @@
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link, Navigate, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { api } from '../session-api.ts';
-import { EmptyState } from '../components/empty-state.tsx';
-import { useStableRows } from '../components/stable-rows.ts';
-import { LoadMore } from '../components/load-more.tsx';
+import type { EventSummary } from '../../contracts/event.ts';
+import { StatusCounts } from '../components/badges.tsx';
+import { Button } from '../components/button.tsx';
+import { Field, Form, Switch } from '../components/field.tsx';
+import { LiveRows } from '../components/live-rows.tsx';
+import { isMissing } from '../components/page-error.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
-import { Switch } from '../components/switch.tsx';
-import { orderOfEvent } from '../delivery-queries.ts';
+import { EmptyState } from '../components/section.tsx';
+import type { Column } from '../components/table.tsx';
+import { Ago } from '../components/time.tsx';
 import { useLiveList } from '../live-list.ts';
-import { EventSearch } from './events/event-search.tsx';
-import { EventTable } from './events/event-table.tsx';
+import { eventQuery } from '../queries.ts';
+import { api } from '../session-api.ts';
 
 const route = getRouteApi('/signed-in/events');
 
 export function EventsPage() {
   const { id } = route.useSearch();
-  const [isLive, setLive] = useState(true);
   const list = useLiveList({
     queryKey: ['events', 'list'],
     list: (page) => api.listEvents(page),
-    orderOf: orderOfEvent,
-    isLive,
+    orderOf: ({ created_at: createdAt, id: eventId }) => `${createdAt} ${eventId}`,
   });
-  const { shown, newCount, showNew } = useStableRows(list.rows, orderOfEvent, 'events');
+  const sendLink = (
+    <Link to="/events/send" className="button button-primary">
+      Send an event
+    </Link>
+  );
   return (
     <>
       <PageHeader
@@ -31,43 +37,87 @@ export function EventsPage() {
         subtitle="All published events. An event is immutable once it is accepted."
         actions={
           <>
-            <Switch label="Live" isOn={isLive} onChange={setLive} />
-            <Link to="/events/send" className="button button-primary">
-              Send an event
-            </Link>
+            <Switch label="Live" isOn={list.isLive} onChange={list.setLive} />
+            {sendLink}
           </>
         }
       />
       <EventSearch key={id} id={id} />
-      <Problem error={list.error} />
-      {newCount > 0 && (
-        <button type="button" className="button button-primary new-rows" onClick={showNew}>
-          {newCount} new
-        </button>
-      )}
-      {shown?.length === 0 ? (
-        <EmptyState title="No events yet">
-          <p>
-            Your application publishes an event when something happens, for example when a document was
-            processed. It is delivered to every webhook that subscribes to its type. Try it with an example:
-          </p>
-          <Link to="/events/send" className="button button-primary">
-            Send an event
-          </Link>
-        </EmptyState>
-      ) : (
-        <>
-          <EventTable events={shown} hasMore={list.hasMore} />
-          {shown && (
-            <LoadMore
-              hasMore={list.hasMore}
-              isLoading={list.isLoadingMore}
-              loadMore={list.loadMore}
-              total={`${shown.length} in total`}
-            />
-          )}
-        </>
-      )}
+      <LiveRows
+        list={list}
+        caption="Events, newest first"
+        className="event-table"
+        columns={columns}
+        empty={
+          <EmptyState title="No events yet">
+            <p>
+              Your application publishes an event when something happens, for example when a document was
+              processed. It is delivered to every webhook that subscribes to its type. Try it with an example:
+            </p>
+            {sendLink}
+          </EmptyState>
+        }
+      />
     </>
+  );
+}
+
+const columns: Column<EventSummary>[] = [
+  {
+    name: 'Event',
+    isRowHeader: true,
+    cell: ({ id, event, created_at: createdAt }) => (
+      <>
+        <Link to="/events/$id" params={{ id }} className="row-link">
+          {event}
+        </Link>
+        <span className="narrow-line muted small">
+          <Ago at={createdAt} /> · <code>{id}</code>
+        </span>
+      </>
+    ),
+  },
+  { name: 'Id', cell: ({ id }) => <code>{id}</code> },
+  { name: 'Accepted', className: 'numeric', cell: ({ created_at: at }) => <Ago at={at} /> },
+  { name: 'Deliveries', cell: ({ deliveries }) => <StatusCounts deliveries={deliveries} /> },
+];
+
+/** Opens the event with the id in the URL, or reports that there is none. */
+function EventSearch({ id }: { id: string | undefined }) {
+  const [text, setText] = useState(id ?? '');
+  const navigate = useNavigate();
+  const found = useQuery({ ...eventQuery(id ?? ''), enabled: id !== undefined });
+  if (id !== undefined && found.data) return <Navigate to="/events/$id" params={{ id }} replace />;
+  const missing = isMissing(found.error)
+    ? `No event with the id ${id} was found in this account. It may have been removed after its retention period. Ids are case-sensitive.`
+    : undefined;
+  return (
+    <search>
+      <Form
+        aria-label="Find an event by id"
+        className="find"
+        onSubmit={() => void navigate({ to: '/events', search: { id: text.trim() || undefined } })}
+      >
+        <Field label="Find by id" error={missing}>
+          {(control) => (
+            <div className="find-line">
+              <input
+                {...control}
+                autoComplete="off"
+                spellCheck={false}
+                placeholder="evt_…"
+                maxLength={200}
+                value={text}
+                onChange={({ target }) => setText(target.value)}
+              />
+              <Button type="submit" disabled={found.isFetching && id !== undefined}>
+                Find
+              </Button>
+            </div>
+          )}
+        </Field>
+        {missing === undefined && <Problem error={found.error} />}
+      </Form>
+    </search>
   );
 }

@@ -1,60 +1,126 @@
-import { getRouteApi } from '@tanstack/react-router';
-import { useState } from 'react';
-import { api } from '../session-api.ts';
-import { useStableRows } from '../components/stable-rows.ts';
-import { LoadMore } from '../components/load-more.tsx';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import type { DeliverySummary } from '../../contracts/delivery.ts';
+import { DeliveryBadge } from '../components/badges.tsx';
+import { CodeBlock } from '../components/code-block.tsx';
+import { Switch } from '../components/field.tsx';
+import { LiveRows } from '../components/live-rows.tsx';
 import { PageHeader } from '../components/page-header.tsx';
-import { Problem } from '../components/problem-notice.tsx';
-import { Switch } from '../components/switch.tsx';
-import { orderOfDelivery } from '../delivery-queries.ts';
+import { EmptyState } from '../components/section.tsx';
+import type { Column } from '../components/table.tsx';
+import { Ago, Countdown } from '../components/time.tsx';
+import { WebhookName } from '../components/webhook-name.tsx';
+import { durationOf, lastResponse } from '../delivery-text.ts';
 import { useLiveList } from '../live-list.ts';
-import { toDeliveryQuery } from '../log-search.ts';
-import { EmptyLog } from './log/empty-log.tsx';
+import { isFiltered, toDeliveryQuery } from '../log-search.ts';
+import { api } from '../session-api.ts';
 import { LogFilters } from './log/log-filters.tsx';
-import { LogTable } from './log/log-table.tsx';
 
 const route = getRouteApi('/signed-in/log');
 
 export function LogPage() {
   const search = route.useSearch();
-  const [isLive, setLive] = useState(true);
-  const listKey = JSON.stringify(search);
   const log = useLiveList({
     queryKey: ['deliveries', 'log', search],
     list: (page) => api.listDeliveries({ ...toDeliveryQuery(search), ...page }),
-    orderOf: orderOfDelivery,
-    isLive,
+    // The ids sort by time.
+    orderOf: ({ id }) => id,
   });
-  const { shown, newCount, showNew } = useStableRows(log.rows, orderOfDelivery, listKey);
   return (
     <>
       <PageHeader
         title="Delivery log"
         subtitle="All deliveries: one per event and webhook."
-        actions={<Switch label="Live" isOn={isLive} onChange={setLive} />}
+        actions={<Switch label="Live" isOn={log.isLive} onChange={log.setLive} />}
       />
       <LogFilters search={search} />
-      <Problem error={log.error} />
-      {newCount > 0 && (
-        <button type="button" className="button button-primary new-rows" onClick={showNew}>
-          {newCount} new
-        </button>
-      )}
-      {shown?.length === 0 && !log.isStale ? (
-        <EmptyLog isFiltered={Object.values(search).some((value) => value !== undefined)} />
-      ) : (
-        <>
-          <LogTable deliveries={shown} isStale={log.isStale} hasMore={log.hasMore} />
-          {shown && (
-            <LoadMore
-              hasMore={log.hasMore}
-              isLoading={log.isLoadingMore}
-              loadMore={log.loadMore}
-              total={`${shown.length} in total`}
-            />
-          )}
-        </>
-      )}
+      <LiveRows
+        list={log}
+        caption="Deliveries, newest first"
+        className="log-table"
+        columns={columns}
+        empty={isFiltered(search) ? <NoMatch /> : <NoDeliveries />}
+      />
     </>
+  );
+}
+
+const columns: Column<DeliverySummary>[] = [
+  {
+    name: 'Status',
+    cell: ({ status, created_at: createdAt }) => (
+      <>
+        <DeliveryBadge status={status} />
+        <span className="narrow-line muted small">
+          <Ago at={createdAt} />
+        </span>
+      </>
+    ),
+  },
+  {
+    name: 'Event',
+    isRowHeader: true,
+    cell: (delivery) => (
+      <>
+        <Link to="/log/$id" params={{ id: delivery.id }} className="row-link">
+          {delivery.event}
+        </Link>
+        <span className="narrow-line muted small">
+          <WebhookName webhookId={delivery.webhook_id} /> · {lastResponse(delivery)}
+        </span>
+      </>
+    ),
+  },
+  {
+    name: 'Webhook',
+    cell: ({ webhook_id: id }) => (
+      <span title={id}>
+        <WebhookName webhookId={id} />
+      </span>
+    ),
+  },
+  { name: 'Attempts', className: 'numeric', cell: ({ attempt_count: count }) => count },
+  { name: 'Last response', className: 'numeric', cell: lastResponse },
+  { name: 'Accepted', className: 'numeric', cell: ({ created_at: at }) => <Ago at={at} /> },
+  { name: 'Duration / next', className: 'numeric', cell: durationOrNext },
+];
+
+function durationOrNext(delivery: DeliverySummary): React.ReactNode {
+  if (delivery.ended_at !== null) return durationOf(delivery.created_at, delivery.ended_at);
+  if (delivery.next_attempt_at !== null) return <Countdown to={delivery.next_attempt_at} />;
+  return delivery.status === 'held' ? 'when active' : 'now';
+}
+
+function NoMatch() {
+  return (
+    <EmptyState title="No deliveries match these filters">
+      <p>Try a wider time range, or another status or code.</p>
+      <Link to="/log" search={{}} className="button">
+        Clear filters
+      </Link>
+    </EmptyState>
+  );
+}
+
+const publishLine = `curl -X POST ${location.origin}/v1/events \\
+  -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
+  -d '{"event": "document.deleted", "data": {"document_id": "doc_1", "dataset_id": "ds_1"}}'`;
+
+function NoDeliveries() {
+  return (
+    <EmptyState title="No deliveries yet">
+      <p>
+        Each published event becomes one delivery per webhook that subscribes to its type. This log shows the
+        status of each delivery, and why it failed.
+      </p>
+      <div className="row">
+        <Link to="/events/send" className="button button-primary">
+          Send an event
+        </Link>
+        <Link to="/webhooks/new" className="button">
+          Create webhook
+        </Link>
+      </div>
+      <CodeBlock label="Or with curl, with an API key in $KEY" text={publishLine} />
+    </EmptyState>
   );
 }

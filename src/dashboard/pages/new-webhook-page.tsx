@@ -1,8 +1,8 @@
-import { Toast } from '@base-ui/react/toast';
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api } from '../session-api.ts';
+import { Check } from '../components/choices.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { ScopeNote, useScopeReason } from '../components/scope.tsx';
 import { WebhookForm, type WebhookDraft } from '../components/webhook-form.tsx';
@@ -16,7 +16,6 @@ export function NewWebhookPage() {
   const queryClient = useQueryClient();
   const [isActive, setActive] = useState(true);
   const navigate = useNavigate();
-  const { add } = Toast.useToastManager();
   const { keyOf } = useContentKey(() => crypto.randomUUID());
   const creation = useSubmission({
     mutationFn: ({ description, ...draft }: WebhookDraft) => {
@@ -25,10 +24,10 @@ export function NewWebhookPage() {
     },
     async onSuccess({ webhook_id: id, secret }) {
       storeUnreadSecret(queryClient, id, secret);
-      add({ title: 'The webhook was created' });
       await navigate({ to: '/webhooks/$id', params: { id }, replace: true });
-      await queryClient.invalidateQueries({ queryKey: ['webhooks'] });
     },
+    done: 'The webhook was created',
+    changes: ['webhooks'],
     gcTime: 0,
   });
   return (
@@ -47,13 +46,12 @@ export function NewWebhookPage() {
           disabledReason={reason}
           onSubmit={(draft) => creation.mutate(draft)}
         >
-          <label className="choice">
-            <input type="checkbox" checked={isActive} onChange={({ target }) => setActive(target.checked)} />
-            <span className="choice-text">
-              Active
-              <span className="hint">If not active, its deliveries are held until you activate it.</span>
-            </span>
-          </label>
+          <Check
+            label="Active"
+            hint="If not active, its deliveries are held until you activate it."
+            isChecked={isActive}
+            onChange={setActive}
+          />
         </WebhookForm>
         <ScopeNote scope="webhooks:write" action="create a webhook" />
       </div>

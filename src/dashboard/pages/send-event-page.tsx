@@ -1,9 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { PageHeader } from '../components/page-header.tsx';
+import { Page, Placeholder } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
-import { eventQuery } from '../delivery-queries.ts';
-import { eventTypesQuery } from '../queries.ts';
+import { eventQuery, eventTypesQuery } from '../queries.ts';
 import { SendForm } from './send-event/send-form.tsx';
 
 const route = getRouteApi('/signed-in/events/send');
@@ -20,20 +19,17 @@ export function SendEventPage() {
   const copied = useQuery({ ...eventQuery(copy ?? ''), enabled: copy !== undefined });
   const isReady = types.data && (copy === undefined || copied.data || copied.error);
   return (
-    <>
-      <PageHeader
-        eyebrow={<Link to="/events">Events</Link>}
-        title="Send an event"
-        subtitle="Publishes a real event: it is delivered, with retries, to every webhook that subscribes to its type."
-      />
-      <div className="stack">
-        <Problem error={types.error ?? copied.error} />
-        {isReady ? (
-          <SendForm key={copy} types={types.data.data} event={event} data={dataOf(copied.data?.body)} />
-        ) : (
-          types.error === null && <div className="card placeholder" aria-busy="true" />
-        )}
-      </div>
-    </>
+    <Page
+      eyebrow={<Link to="/events">Events</Link>}
+      title="Send an event"
+      subtitle="Publishes a real event: it is delivered, with retries, to every webhook that subscribes to its type."
+    >
+      <Problem error={types.error ?? copied.error} />
+      {isReady ? (
+        <SendForm key={copy} types={types.data.data} event={event} data={dataOf(copied.data?.body)} />
+      ) : (
+        types.error === null && <Placeholder />
+      )}
+    </Page>
   );
 }

@@ -1,9 +1,10 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
-import { useEffect, useRef, useState, type FormEvent } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { signIn } from '../session-api.ts';
 import { FltrWebhooksError } from '../../client/request.ts';
-import { Field } from '../components/field.tsx';
+import { Button } from '../components/button.tsx';
+import { Form, InputField } from '../components/field.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
 import { sessionQuery } from '../queries.ts';
@@ -34,10 +35,6 @@ export function SignInPage() {
     history.replaceState(history.state, '', location.pathname + location.search);
     mutate({ token });
   }, [mutate]);
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    mutate({ key: key.trim() });
-  };
   return (
     <main className="standalone">
       <PageHeader
@@ -45,25 +42,21 @@ export function SignInPage() {
         title="Sign in"
         subtitle="Use an API key of your account. The browser does not store the key."
       />
-      <form className="card form" onSubmit={submit}>
-        <Field label="API key" hint="It starts with fltr_ and was shown once, when it was created.">
-          {(control) => (
-            <input
-              {...control}
-              type="password"
-              ref={field}
-              autoComplete="off"
-              required
-              value={key}
-              onChange={({ target }) => setKey(target.value)}
-            />
-          )}
-        </Field>
+      <Form className="card form" onSubmit={() => mutate({ key: key.trim() })}>
+        <InputField
+          label="API key"
+          hint="It starts with fltr_ and was shown once, when it was created."
+          type="password"
+          ref={field}
+          required
+          value={key}
+          onChange={setKey}
+        />
         <SignInProblem error={entry.error} />
-        <button type="submit" className="button button-primary" disabled={entry.isPending}>
+        <Button look="primary" type="submit" disabled={entry.isPending}>
           Sign in
-        </button>
-      </form>
+        </Button>
+      </Form>
       <p className="muted">
         No key? <code>npm start</code> prints one, with a one-time sign-in link. In production:{' '}
         <code>fltr-webhooks keys create --account …</code>

@@ -1,27 +1,25 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import type { Webhook } from '../../contracts/webhook.ts';
-import { CopyButton } from '../components/copy-button.tsx';
+import { CopyButton } from '../components/button.tsx';
 import { isMissing, NotFound } from '../components/page-error.tsx';
-import { PageHeader } from '../components/page-header.tsx';
+import { Page, PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
 import { ScopeNote } from '../components/scope.tsx';
 import { WebhookBadge } from '../components/badges.tsx';
+import { Facts, Section } from '../components/section.tsx';
 import { TestEvent } from '../components/test-event.tsx';
+import { At } from '../components/time.tsx';
 import { headingOf } from '../format.ts';
 import { useUnreadSecret } from '../unread-secret.ts';
 import { webhookQuery, webhookStatsQuery } from '../queries.ts';
-import { ActivateDialog } from './webhook/activate-dialog.tsx';
-import { DeleteWebhook } from './webhook/delete-webhook.tsx';
-import { EditDialog } from './webhook/edit-dialog.tsx';
-import { Configuration } from './webhook/configuration.tsx';
-import { WebhookNotices } from './webhook/webhook-notices.tsx';
 import { LatestDeliveries } from './webhook/latest-deliveries.tsx';
 import { NewSecretCard } from './webhook/new-secret-card.tsx';
-import { PauseButton } from './webhook/pause-button.tsx';
 import { RecoveryCard } from './webhook/recovery-card.tsx';
 import { SecretCard } from './webhook/secret-card.tsx';
 import { Traffic } from './webhook/traffic.tsx';
+import { WebhookActions } from './webhook/webhook-actions.tsx';
+import { WebhookNotices } from './webhook/webhook-notices.tsx';
 
 const route = getRouteApi('/signed-in/webhooks/$id');
 
@@ -50,49 +48,65 @@ function BackLink() {
 }
 
 function WebhookDetails({ webhook }: { webhook: Webhook }) {
-  const { webhook_id: id, url, events, active } = webhook;
+  const { webhook_id: id, url, events } = webhook;
   const { data: stats } = useQuery(webhookStatsQuery(id));
   const { secret, forget } = useUnreadSecret(id);
   return (
-    <>
-      <PageHeader
-        eyebrow={<BackLink />}
-        title={headingOf(url)}
-        subtitle={
-          <div className="row">
-            <WebhookBadge webhook={webhook} hourly={stats?.hourly} />
-            <code>{id}</code>
-            <CopyButton text={id} label="Copy id" />
-          </div>
-        }
-        actions={
-          <>
-            <EditDialog webhook={webhook} />
-            {active ? <PauseButton webhook={webhook} /> : <ActivateDialog webhook={webhook} />}
-            <DeleteWebhook webhook={webhook} />
-          </>
-        }
-      />
-      <div className="stack">
-        <ScopeNote scope="webhooks:write" action="change this webhook" />
-        {secret && <NewSecretCard webhookId={id} events={events} secret={secret} onSaved={forget} />}
-        <WebhookNotices webhook={webhook} />
-        <Traffic webhook={webhook} />
-        <LatestDeliveries webhookId={id} />
-        <div className="columns">
-          <Configuration webhook={webhook} />
-          <SecretCard webhook={webhook} />
+    <Page
+      eyebrow={<BackLink />}
+      title={headingOf(url)}
+      subtitle={
+        <div className="row">
+          <WebhookBadge webhook={webhook} hourly={stats?.hourly} />
+          <code>{id}</code>
+          <CopyButton text={id} label="Copy id" />
         </div>
-        <div className="columns">
-          {!secret && (
-            <section className="card" aria-labelledby="test-title">
-              <h2 id="test-title">Send a test event</h2>
-              <TestEvent webhookId={id} events={events} />
-            </section>
-          )}
-          <RecoveryCard webhook={webhook} />
-        </div>
+      }
+      actions={<WebhookActions webhook={webhook} />}
+    >
+      <ScopeNote scope="webhooks:write" action="change this webhook" />
+      {secret && <NewSecretCard webhookId={id} events={events} secret={secret} onSaved={forget} />}
+      <WebhookNotices webhook={webhook} />
+      <Traffic webhook={webhook} />
+      <LatestDeliveries webhookId={id} />
+      <div className="columns">
+        <Configuration webhook={webhook} />
+        <SecretCard webhook={webhook} />
       </div>
-    </>
+      <div className="columns">
+        {!secret && (
+          <Section title="Send a test event">
+            <TestEvent webhookId={id} events={events} />
+          </Section>
+        )}
+        <RecoveryCard webhook={webhook} />
+      </div>
+    </Page>
+  );
+}
+
+const formatTexts: Record<Webhook['format'], string> = {
+  fltr: 'FLTR: the event as JSON',
+  slack: 'Slack: {"text": …}',
+};
+
+function Configuration({ webhook }: { webhook: Webhook }) {
+  return (
+    <Section title="Configuration">
+      <Facts
+        facts={{
+          URL: webhook.url,
+          Description: webhook.description ?? <span className="muted">none</span>,
+          Events: webhook.events.map((event) => (
+            <code key={event} className="event-name">
+              {event}
+            </code>
+          )),
+          Format: formatTexts[webhook.format],
+          Created: <At at={webhook.created_at} />,
+          Updated: <At at={webhook.updated_at} />,
+        }}
+      />
+    </Section>
   );
 }

@@ -1,12 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import type { Webhook } from '../../contracts/webhook.ts';
+import { Button } from '../components/button.tsx';
 import { CodeBlock } from '../components/code-block.tsx';
-import { EmptyState } from '../components/empty-state.tsx';
-import { Field } from '../components/field.tsx';
+import { InputField } from '../components/field.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
 import { ScopeNote, useScopeReason } from '../components/scope.tsx';
+import { EmptyState } from '../components/section.tsx';
 import { settingsQuery, webhooksQuery } from '../queries.ts';
 import { WebhookTable } from './webhooks/webhook-table.tsx';
 
@@ -30,9 +31,9 @@ export function WebhooksPage() {
               Create webhook
             </Link>
           ) : (
-            <button type="button" className="button button-primary" disabled title={reason}>
+            <Button look="primary" disabledReason={reason}>
               Create webhook
-            </button>
+            </Button>
           )
         }
       />
@@ -64,22 +65,14 @@ function Filter({ filter }: { filter: string }) {
   const navigate = useNavigate();
   return (
     <search className="filter-text">
-      <Field label="Filter by URL, description or event">
-        {(control) => (
-          <input
-            {...control}
-            type="search"
-            value={filter}
-            onChange={({ target }) =>
-              void navigate({
-                to: '/webhooks',
-                search: target.value === '' ? {} : { filter: target.value },
-                replace: true,
-              })
-            }
-          />
-        )}
-      </Field>
+      <InputField
+        label="Filter by URL, description or event"
+        type="search"
+        value={filter}
+        onChange={(text) =>
+          void navigate({ to: '/webhooks', search: text === '' ? {} : { filter: text }, replace: true })
+        }
+      />
     </search>
   );
 }

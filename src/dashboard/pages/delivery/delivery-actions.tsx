@@ -1,11 +1,14 @@
 import { Toast } from '@base-ui/react/toast';
-import { useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
 import type { Delivery } from '../../../contracts/delivery.ts';
-import { api } from '../../session-api.ts';
-import { ConfirmButton } from '../../components/confirm-button.tsx';
-import { describeError } from '../../components/problem-notice.tsx';
+import { Button } from '../../components/button.tsx';
+import { ConfirmButton, Modal, useDialog } from '../../components/dialog.tsx';
+import { Form, InputField } from '../../components/field.tsx';
+import { describeError, fieldError, Problem } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
-import { RescheduleDialog } from './reschedule-dialog.tsx';
+import { fromLocalInput, toLocalInput } from '../../local-time.ts';
+import { deliveryKeys } from '../../queries.ts';
+import { api } from '../../session-api.ts';
 import { useSubmission } from '../../submission.ts';
 
 type Props = {
@@ -17,18 +20,11 @@ type Props = {
 /** The manual actions that the delivery's status allows. */
 export function DeliveryActions({ delivery: { id, status }, blockedReason }: Props) {
   const toasts = Toast.useToastManager();
-  const client = useQueryClient();
-  const reason = useScopeReason('webhooks:write');
-  const done = async (title: string): Promise<void> => {
-    toasts.add({ title });
-    await Promise.all([
-      client.invalidateQueries({ queryKey: ['deliveries'] }),
-      client.invalidateQueries({ queryKey: ['events'] }),
-    ]);
-  };
+  const reason = useScopeReason('webhooks:write') ?? blockedReason;
   const retry = useSubmission({
     mutationFn: () => api.retryDelivery(id),
-    onSuccess: () => done('The delivery is being retried'),
+    done: 'The delivery is being retried',
+    changes: deliveryKeys,
     onError: (error) =>
       toasts.add({
         title: 'The delivery was not retried',
@@ -36,53 +32,87 @@ export function DeliveryActions({ delivery: { id, status }, blockedReason }: Pro
         timeout: 0,
       }),
   });
-  const retryReason = reason ?? blockedReason;
   const isWaiting = status === 'pending' || status === 'retrying';
   return (
     <>
       {(isWaiting || status === 'failed') && (
-        <button
-          type="button"
-          className="button button-primary"
-          disabled={retryReason !== undefined || retry.isPending}
-          title={retryReason}
+        <Button
+          look="primary"
+          disabledReason={reason}
+          disabled={retry.isPending}
           onClick={() => retry.mutate()}
         >
           Retry now
-        </button>
+        </Button>
       )}
       {status === 'delivered' && (
         <ConfirmButton
           label="Resend"
           title="Resend this delivery?"
           action="Resend the delivery"
-          disabledReason={retryReason}
-          run={async () => {
-            await api.retryDelivery(id, { force: true });
-            await done('The delivery is being resent');
-          }}
+          disabledReason={blockedReason}
+          run={() => api.retryDelivery(id, { force: true })}
+          done="The delivery is being resent"
+          changes={deliveryKeys}
         >
           <p>
             It was already delivered. A receiver that deduplicates on the event id will ignore the request.
           </p>
         </ConfirmButton>
       )}
-      {isWaiting && <RescheduleDialog id={id} disabledReason={reason} onDone={done} />}
+      {isWaiting && <RescheduleDialog id={id} />}
       {(isWaiting || status === 'held') && (
         <ConfirmButton
           label="Cancel"
           title="Cancel this delivery?"
           action="Cancel the delivery"
           isDanger
-          disabledReason={reason}
-          run={async () => {
-            await api.cancelDelivery(id);
-            await done('The delivery was canceled');
-          }}
+          run={() => api.cancelDelivery(id)}
+          done="The delivery was canceled"
+          changes={deliveryKeys}
         >
           <p>A canceled delivery cannot be retried. To send the same data later, publish a new event.</p>
         </ConfirmButton>
       )}
     </>
+  );
+}
+
+const inMinutes = (minutes: number): string =>
+  toLocalInput(new Date(Date.now() + minutes * 60_000).toISOString());
+
+function RescheduleDialog({ id }: { id: string }) {
+  const [text, setText] = useState('');
+  const at = fromLocalInput(text);
+  const dialog = useDialog({
+    mutationFn: (next: string) => api.rescheduleDelivery(id, { next_attempt_at: next }),
+    done: 'The next attempt was rescheduled',
+    changes: deliveryKeys,
+    onToggle: () => setText(inMinutes(60)),
+  });
+  const problem = fieldError(dialog.error, '/next_attempt_at');
+  return (
+    <Modal dialog={dialog} label="Reschedule" title="Reschedule the next attempt">
+      <Form onSubmit={() => at !== undefined && dialog.mutate(at)}>
+        <InputField
+          label="Next attempt"
+          hint="In your time zone, at most 30 days ahead. The hourly cap still applies."
+          error={problem}
+          type="datetime-local"
+          required
+          value={text}
+          min={inMinutes(0)}
+          max={inMinutes(30 * 24 * 60 - 1)}
+          onChange={setText}
+        />
+        {problem === undefined && <Problem error={dialog.error} />}
+        <div className="dialog-actions">
+          <Button onClick={() => dialog.toggle(false)}>Back</Button>
+          <Button look="primary" type="submit" disabled={dialog.isPending}>
+            Reschedule
+          </Button>
+        </div>
+      </Form>
+    </Modal>
   );
 }

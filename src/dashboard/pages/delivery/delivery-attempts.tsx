@@ -3,8 +3,10 @@ import type { Delivery } from '../../../contracts/delivery.ts';
 import { AttemptOutcome } from '../../components/attempt-outcome.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { indentJson } from '../../../client/raw-json.ts';
+import { Section } from '../../components/section.tsx';
 import { At } from '../../components/time.tsx';
 import { textFor } from '../../../domain/slack-text.ts';
+import { headersText } from '../../delivery-text.ts';
 import { formatCount } from '../../format.ts';
 
 type Props = {
@@ -16,8 +18,7 @@ type Props = {
 /** The attempts of a delivery, newest first, each with its request and response. */
 export function DeliveryAttempts({ delivery: { attempts }, body }: Props) {
   return (
-    <section aria-labelledby="attempts" className="stack">
-      <h2 id="attempts">Attempts</h2>
+    <Section title="Attempts" className="stack">
       {attempts.length === 0 && <p className="muted">No attempts yet.</p>}
       {attempts.toReversed().map((attempt) => (
         <article key={attempt.id} className="card stack" id={`attempt-${attempt.number}`}>
@@ -35,21 +36,22 @@ export function DeliveryAttempts({ delivery: { attempts }, body }: Props) {
           </div>
         </article>
       ))}
-    </section>
+    </Section>
   );
 }
 
 function Request({ attempt: { number, request }, body }: { attempt: Attempt; body: Props['body'] }) {
   const { url, format, body_bytes: bytes } = request;
-  const headers = Object.entries(request.headers)
-    .map(([name, value]) => `${name}: ${value}`)
-    .join('\n');
   return (
     <section className="stack" aria-label={`Request of attempt ${number}`}>
       <p>
         {request.method} <code className="break">{url}</code>
       </p>
-      <CodeBlock label="Request headers" name={`Request headers of attempt ${number}`} text={headers} />
+      <CodeBlock
+        label="Request headers"
+        name={`Request headers of attempt ${number}`}
+        text={headersText(request.headers)}
+      />
       <p className="hint">
         The request also had <code>X-FLTR-Signature</code> and <code>webhook-signature</code>, which are not
         stored.

@@ -1,13 +1,13 @@
 import type { Delivery, TimelineEntry } from '../../../contracts/delivery.ts';
 import { useQuery } from '@tanstack/react-query';
+import { Section } from '../../components/section.tsx';
 import { At, span } from '../../components/time.tsx';
 import { attemptText, formatDuration, reasonText } from '../../delivery-text.ts';
 import { sessionQuery } from '../../queries.ts';
 
 export function DeliveryTimeline({ delivery: { timeline, attempts } }: { delivery: Delivery }) {
   return (
-    <section className="card" aria-labelledby="timeline">
-      <h2 id="timeline">Timeline</h2>
+    <Section title="Timeline">
       <ol className="timeline">
         {timeline.map((entry, index) => (
           // Entries are only appended, so the index identifies an entry.
@@ -19,7 +19,7 @@ export function DeliveryTimeline({ delivery: { timeline, attempts } }: { deliver
           </li>
         ))}
       </ol>
-    </section>
+    </Section>
   );
 }
 
@@ -34,11 +34,9 @@ function Entry({ entry, attempts }: { entry: TimelineEntry; attempts: Delivery['
     case 'accepted':
       return 'Accepted';
     case 'started':
-      return entry.workflow_id === undefined ? (
-        'Workflow started'
-      ) : (
-        <Started workflowId={entry.workflow_id} />
-      );
+      return entry.workflow_id?.startsWith('grp_')
+        ? 'Group started for the first attempt'
+        : 'Workflow started';
     case 'attempt':
       return (
         <>
@@ -63,10 +61,6 @@ function Entry({ entry, attempts }: { entry: TimelineEntry; attempts: Delivery['
         </>
       );
   }
-}
-
-function Started({ workflowId }: { workflowId: string }) {
-  return workflowId.startsWith('grp_') ? 'Group started for the first attempt' : 'Workflow started';
 }
 
 function Wait({ entry }: { entry: Extract<TimelineEntry, { type: 'wait' }> }) {

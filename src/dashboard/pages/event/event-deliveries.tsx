@@ -2,61 +2,54 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { EventSummary } from '../../../contracts/event.ts';
 import { DeliveryBadge } from '../../components/badges.tsx';
+import { Section } from '../../components/section.tsx';
+import { Table, type Column } from '../../components/table.tsx';
 import { Countdown } from '../../components/time.tsx';
 import { WebhookLink } from '../../components/webhook-name.tsx';
 import { statusText } from '../../delivery-text.ts';
-import { deliveryQuery } from '../../delivery-queries.ts';
+import { deliveryQuery } from '../../queries.ts';
 
 /** Details are loaded for this many deliveries: each is a request that reads a workflow history. */
 const maxDetailed = 20;
 
+type EventDelivery = EventSummary['deliveries'][number];
+
+const columns: Column<EventDelivery>[] = [
+  { name: 'Webhook', isRowHeader: true, cell: ({ webhook_id: id }) => <WebhookLink webhookId={id} /> },
+  { name: 'Status', cell: ({ status }) => <DeliveryBadge status={status} /> },
+  {
+    name: 'Details',
+    cell: (delivery, index) => <Details delivery={delivery} isDetailed={index < maxDetailed} />,
+  },
+  {
+    name: 'Delivery',
+    cell: ({ id }) => (
+      <Link to="/log/$id" params={{ id }} className="nowrap">
+        View delivery
+        <span className="visually-hidden"> ({id})</span>
+      </Link>
+    ),
+  },
+];
+
 export function EventDeliveries({ event: { deliveries } }: { event: Pick<EventSummary, 'deliveries'> }) {
   return (
-    <section className="stack" aria-labelledby="deliveries">
-      <h2 id="deliveries">Deliveries</h2>
+    <Section title="Deliveries" className="stack">
       {deliveries.length === 0 ? (
         <p className="muted">None. No webhook was subscribed to this type when the event was accepted.</p>
       ) : (
-        <div className="table-wrap">
-          <table>
-            <caption className="visually-hidden">Deliveries of this event</caption>
-            <thead>
-              <tr>
-                <th scope="col">Webhook</th>
-                <th scope="col">Status</th>
-                <th scope="col">Details</th>
-                <th scope="col">Delivery</th>
-              </tr>
-            </thead>
-            <tbody>
-              {deliveries.map((delivery, index) => (
-                <tr key={delivery.id}>
-                  <th scope="row">
-                    <WebhookLink webhookId={delivery.webhook_id} />
-                  </th>
-                  <td>
-                    <DeliveryBadge status={delivery.status} />
-                  </td>
-                  <td>
-                    <Details delivery={delivery} isDetailed={index < maxDetailed} />
-                  </td>
-                  <td>
-                    <Link to="/log/$id" params={{ id: delivery.id }} className="nowrap">
-                      View delivery
-                      <span className="visually-hidden"> ({delivery.id})</span>
-                    </Link>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          caption="Deliveries of this event"
+          columns={columns}
+          rows={deliveries}
+          keyOf={({ id }) => id}
+        />
       )}
-    </section>
+    </Section>
   );
 }
 
-type DetailsProps = { delivery: EventSummary['deliveries'][number]; isDetailed: boolean };
+type DetailsProps = { delivery: EventDelivery; isDetailed: boolean };
 
 function Details({ delivery: { id, status }, isDetailed }: DetailsProps) {
   const isPlain = status === 'delivered' || status === 'held';

@@ -1,84 +1,113 @@
-import { Toast } from '@base-ui/react/toast';
-import { useQueryClient } from '@tanstack/react-query';
-import { useState, type FormEvent } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { scopes, type Scope } from '../../../contracts/key.ts';
-import { api } from '../../session-api.ts';
-import { Modal } from '../../components/dialog.tsx';
-import { Field } from '../../components/field.tsx';
+import { Button } from '../../components/button.tsx';
+import { DescribedCheck } from '../../components/choices.tsx';
+import { CodeBlock } from '../../components/code-block.tsx';
+import { Modal, useDialog } from '../../components/dialog.tsx';
+import { Form, InputField } from '../../components/field.tsx';
 import { fieldError, Problem } from '../../components/problem-notice.tsx';
-import { useScopeReason } from '../../components/scope.tsx';
-import { keysQuery } from '../../queries.ts';
-import { NewKey } from './new-key.tsx';
-import { ScopeChoice } from './scope-choice.tsx';
-import { useSubmission } from '../../submission.ts';
+import { sessionQuery } from '../../queries.ts';
+import { api } from '../../session-api.ts';
 
 export function CreateKey() {
-  const [isOpen, setOpen] = useState(false);
   const [name, setName] = useState('');
   const [chosen, setChosen] = useState<readonly Scope[]>([]);
-  const reason = useScopeReason('webhooks:write');
-  const toasts = Toast.useToastManager();
-  const client = useQueryClient();
-  const create = useSubmission({
+  const dialog = useDialog({
     mutationFn: () =>
       api.createKey({ name: name.trim(), scopes: scopes.filter((each) => chosen.includes(each)) }),
-    async onSuccess() {
-      toasts.add({ title: 'The key was created' });
-      await client.invalidateQueries({ queryKey: keysQuery.queryKey });
+    done: 'The key was created',
+    changes: ['keys'],
+    staysOpen: true,
+    onToggle() {
+      setName('');
+      setChosen([]);
     },
   });
-  const open = (isNowOpen: boolean) => {
-    create.reset();
-    setName('');
-    setChosen([]);
-    setOpen(isNowOpen);
-  };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    create.mutate();
-  };
-  const nameError = fieldError(create.error, '/name');
+  const close = () => dialog.toggle(false);
   return (
-    <Modal
-      title={create.data ? 'Your new key' : 'Create an API key'}
-      trigger="Create key"
-      disabledReason={reason}
-      isOpen={isOpen}
-      onOpenChange={open}
-    >
-      {create.data ? (
-        <NewKey apiKey={create.data.key} onSaved={() => open(false)} />
+    <Modal dialog={dialog} label="Create key" title={dialog.data ? 'Your new key' : 'Create an API key'}>
+      {dialog.data ? (
+        <NewKey apiKey={dialog.data.key} onSaved={close} />
       ) : (
-        <form className="form" onSubmit={submit}>
-          <Field label="Name" hint="What the key is used for." error={nameError}>
-            {(control) => (
-              <input
-                {...control}
-                required
-                maxLength={100}
-                autoComplete="off"
-                placeholder="Producer in production"
-                value={name}
-                onChange={({ target }) => setName(target.value)}
-              />
-            )}
-          </Field>
+        <Form onSubmit={() => dialog.mutate()}>
+          <InputField
+            label="Name"
+            hint="What the key is used for."
+            error={fieldError(dialog.error, '/name')}
+            required
+            maxLength={100}
+            placeholder="Producer in production"
+            value={name}
+            onChange={setName}
+          />
           <ScopeChoice chosen={chosen} onChange={setChosen} />
-          <Problem error={create.error} />
+          <Problem error={dialog.error} />
           <div className="dialog-actions">
-            <button type="button" className="button" onClick={() => open(false)}>
-              Back
-            </button>
-            <button
+            <Button onClick={close}>Back</Button>
+            <Button
+              look="primary"
               type="submit"
-              className="button button-primary"
-              disabled={create.isPending || chosen.length === 0 || name.trim() === ''}
+              disabled={dialog.isPending || chosen.length === 0 || name.trim() === ''}
             >
               Create
-            </button>
+            </Button>
           </div>
-        </form>
+        </Form>
       )}
     </Modal>
+  );
+}
+
+const meanings: Record<Scope, string> = {
+  'webhooks:read':
+    'Read webhooks, deliveries, events, keys and settings, but no secrets. Required for this dashboard.',
+  'webhooks:write':
+    'Create, change and delete webhooks, read their secrets, retry deliveries, create and revoke keys.',
+  'events:write': 'Publish events. Sufficient for a producer.',
+};
+
+type ChoiceProps = { chosen: readonly Scope[]; onChange: (chosen: Scope[]) => void };
+
+/** A key can only be given scopes that the session's key has. */
+function ScopeChoice({ chosen, onChange }: ChoiceProps) {
+  const { data: session } = useQuery(sessionQuery);
+  return (
+    <fieldset>
+      <legend>Scopes</legend>
+      {scopes.map((scope) => {
+        const isOwn = session?.scopes.includes(scope) ?? false;
+        const isChosen = chosen.includes(scope);
+        const refusal = isOwn ? '' : ' Your key does not have this scope, so it cannot grant it.';
+        return (
+          <DescribedCheck
+            key={scope}
+            label={scope}
+            hint={meanings[scope] + refusal}
+            isChecked={isChosen}
+            isDisabled={!isOwn}
+            onToggle={() => onChange(isChosen ? chosen.filter((each) => each !== scope) : [...chosen, scope])}
+          />
+        );
+      })}
+    </fieldset>
+  );
+}
+
+function NewKey({ apiKey, onSaved }: { apiKey: string; onSaved: () => void }) {
+  return (
+    <div className="stack">
+      <p className="notice notice-warn">Copy the key now and store it safely. It is not shown again.</p>
+      <CodeBlock label="API key" text={apiKey} />
+      <CodeBlock
+        label="Try it"
+        text={`curl ${location.origin}/v1/event-types -H "Authorization: Bearer ${apiKey}"`}
+      />
+      <div className="dialog-actions">
+        <Button look="primary" onClick={onSaved}>
+          I have saved it
+        </Button>
+      </div>
+    </div>
   );
 }

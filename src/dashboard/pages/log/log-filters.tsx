@@ -1,87 +1,147 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { Field } from '../../components/field.tsx';
-import { briefUrl } from '../../components/webhook-name.tsx';
+import { useState } from 'react';
 import { deliveryStatuses } from '../../../contracts/delivery.ts';
-import { logEventTypes, type LogSearch } from '../../log-search.ts';
+import { Form, InputField, SelectField } from '../../components/field.tsx';
+import { briefUrl } from '../../components/webhook-name.tsx';
+import { fromLocalInput, toLocalInput } from '../../local-time.ts';
+import { codePattern, isFiltered, logEventTypes, type LogSearch } from '../../log-search.ts';
 import { webhooksQuery } from '../../queries.ts';
-import { CodeFilter } from './code-filter.tsx';
-import { TimeFilter } from './time-filter.tsx';
+
+const all = ['', 'All'] as const;
 
 /** The filters are in the URL, so that a filtered log can be bookmarked and shared. */
 export function LogFilters({ search }: { search: LogSearch }) {
   const navigate = useNavigate();
   const { data: webhooks = [] } = useQuery(webhooksQuery);
-  const change = (patch: { [Name in keyof LogSearch]?: LogSearch[Name] }) =>
+  const change = (patch: Partial<LogSearch>) =>
     void navigate({ to: '/log', search: { ...search, ...patch }, resetScroll: false });
-  const { webhook_id: webhookId } = search;
-  const isFiltered = Object.values(search).some((value) => value !== undefined);
-  const isUnknown = webhookId !== undefined && !webhooks.some((each) => each.webhook_id === webhookId);
+  const { webhook_id: webhookId = '', event = '', status = '' } = search;
+  const names = webhooks.map(({ webhook_id: id, url }) => [id, briefUrl(url)] as const);
+  const isUnknown = webhookId !== '' && !names.some(([id]) => id === webhookId);
   return (
     <search>
-      <form aria-label="Log filters" className="filters" onSubmit={(e) => e.preventDefault()}>
-        <Field label="Webhook">
-          {(control) => (
-            <select
-              {...control}
-              value={webhookId ?? ''}
-              onChange={({ target }) => change({ webhook_id: target.value || undefined })}
-            >
-              <option value="">All</option>
-              {isUnknown && <option value={webhookId}>{webhookId}</option>}
-              {webhooks.map(({ webhook_id: id, url }) => (
-                <option key={id} value={id}>
-                  {briefUrl(url)}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
-        <Field label="Event type">
-          {(control) => (
-            <select
-              {...control}
-              value={search.event ?? ''}
-              onChange={({ target }) =>
-                change({ event: logEventTypes.find((type) => type === target.value) })
-              }
-            >
-              <Options values={logEventTypes} />
-            </select>
-          )}
-        </Field>
-        <Field label="Status">
-          {(control) => (
-            <select
-              {...control}
-              value={search.status ?? ''}
-              onChange={({ target }) =>
-                change({ status: deliveryStatuses.find((status) => status === target.value) })
-              }
-            >
-              <Options values={deliveryStatuses} />
-            </select>
-          )}
-        </Field>
+      <Form aria-label="Log filters" className="filters">
+        <SelectField
+          label="Webhook"
+          value={webhookId}
+          options={[all, ...(isUnknown ? [webhookId] : []), ...names]}
+          onChange={(id) => change({ webhook_id: id || undefined })}
+        />
+        <SelectField
+          label="Event type"
+          value={event}
+          options={[all, ...logEventTypes]}
+          onChange={(type) => change({ event: type || undefined })}
+        />
+        <SelectField
+          label="Status"
+          value={status}
+          options={[all, ...deliveryStatuses]}
+          onChange={(chosen) => change({ status: chosen || undefined })}
+        />
         <CodeFilter code={search.code} onChange={(code) => change({ code })} />
         <TimeFilter search={search} onChange={change} />
-        {isFiltered && (
+        {isFiltered(search) && (
           <Link to="/log" search={{}} className="button filters-clear">
             Clear
           </Link>
         )}
-      </form>
+      </Form>
     </search>
   );
 }
 
-function Options({ values }: { values: readonly string[] }) {
+/** Null if the text is not a complete code. */
+function readCode(text: string): string | undefined | null {
+  const code = text.trim().toLowerCase();
+  if (code === '') return undefined;
+  return codePattern.test(code) ? code : null;
+}
+
+type CodeProps = { code: string | undefined; onChange: (code: string | undefined) => void };
+
+/** Filters by the status code of the last response; applied as soon as the code is complete. */
+function CodeFilter({ code, onChange }: CodeProps) {
+  const [text, setText] = useState(code ?? '');
+  const [applied, setApplied] = useState(code);
+  // Changed from outside, for example by clearing the filters.
+  if (applied !== code) {
+    setApplied(code);
+    if (readCode(text) !== code) setText(code ?? '');
+  }
+  return (
+    <InputField
+      label="Code"
+      error={readCode(text) === null ? 'Enter a code such as 404 or a class such as 5xx.' : undefined}
+      list="codes"
+      inputMode="text"
+      placeholder="404 or 5xx"
+      maxLength={3}
+      value={text}
+      onChange={(typed) => {
+        setText(typed);
+        const next = readCode(typed);
+        if (next !== null) onChange(next);
+      }}
+    >
+      <datalist id="codes">
+        {['2xx', '4xx', '5xx', '400', '401', '404', '410', '500', '503'].map((each) => (
+          <option key={each}>{each}</option>
+        ))}
+      </datalist>
+    </InputField>
+  );
+}
+
+const periods = [
+  ['', 'Any time'],
+  ['1h', 'Last hour'],
+  ['24h', 'Last 24 hours'],
+  ['7d', 'Last 7 days'],
+  ['range', 'Custom range'],
+] as const;
+
+type Times = Pick<LogSearch, 'last' | 'since' | 'until'>;
+
+function TimeFilter({ search, onChange }: { search: Times; onChange: (times: Times) => void }) {
+  const { last, since, until } = search;
+  const [isRange, setRange] = useState(false);
+  const showsRange = last === undefined && (isRange || since !== undefined || until !== undefined);
+  const choose = (period: (typeof periods)[number][0]) => {
+    setRange(period === 'range');
+    onChange({
+      last: period === '' || period === 'range' ? undefined : period,
+      since: undefined,
+      until: undefined,
+    });
+  };
+  const isReversed = since !== undefined && until !== undefined && until <= since;
   return (
     <>
-      <option value="">All</option>
-      {values.map((value) => (
-        <option key={value}>{value}</option>
-      ))}
+      <SelectField
+        label="Accepted"
+        value={showsRange ? 'range' : (last ?? '')}
+        options={periods}
+        onChange={choose}
+      />
+      {showsRange && (
+        <div className="time-range">
+          <InputField
+            label="From"
+            type="datetime-local"
+            value={toLocalInput(since)}
+            onChange={(text) => onChange({ since: fromLocalInput(text), until })}
+          />
+          <InputField
+            label="To"
+            error={isReversed ? 'Must be after “From”.' : undefined}
+            type="datetime-local"
+            value={toLocalInput(until)}
+            onChange={(text) => onChange({ since, until: fromLocalInput(text) })}
+          />
+        </div>
+      )}
     </>
   );
 }

@@ -1,5 +1,6 @@
 import { useRef } from 'react';
 import { FltrWebhooksError } from '../../../client/request.ts';
+import { Button } from '../../components/button.tsx';
 import { Field } from '../../components/field.tsx';
 import { lineAt, positionOf } from './json-position.ts';
 
@@ -67,9 +68,9 @@ export function JsonEditor({ text, onChange, syntaxError, problem, onReset }: Pr
       </Field>
       {onReset && (
         <div>
-          <button type="button" className="button button-small" onClick={onReset}>
+          <Button look="small" onClick={onReset}>
             Restore the example
-          </button>
+          </Button>
         </div>
       )}
     </div>

@@ -1,16 +1,16 @@
-import { useQueryClient } from '@tanstack/react-query';
-import { useState, type FormEvent } from 'react';
+import { useState } from 'react';
+import { newEventId } from '../../../client/event-id.ts';
 import type { EventToPublish } from '../../../client/fltr-webhooks.ts';
 import { indentJson, JsonText } from '../../../client/raw-json.ts';
 import type { EventType } from '../../../contracts/event-types.ts';
-import { api } from '../../session-api.ts';
-import { Field } from '../../components/field.tsx';
+import { Button } from '../../components/button.tsx';
+import { Form, InputField, SelectField } from '../../components/field.tsx';
 import { fieldError, Problem } from '../../components/problem-notice.tsx';
 import { ScopeNote, useScopeReason } from '../../components/scope.tsx';
 import { findSyntaxError, JsonEditor } from './json-editor.tsx';
-import { SentEvent } from './sent-event.tsx';
-import { Subscribers } from './subscribers.tsx';
-import { newEventId } from '../../../client/event-id.ts';
+import { SentEvent, Subscribers } from './sent-event.tsx';
+import { deliveryKeys } from '../../queries.ts';
+import { api } from '../../session-api.ts';
 import { useContentKey, useSubmission } from '../../submission.ts';
 
 type Props = {
@@ -30,7 +30,6 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
     data === null ? {} : { [firstType]: indentJson(data) },
   );
   const reason = useScopeReason('events:write');
-  const client = useQueryClient();
   // The id if the field is empty: submitting the same form again sends the same event.
   const generatedId = useContentKey(newEventId);
   const info = types.find((each) => each.event === type);
@@ -39,20 +38,14 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
   const send = useSubmission({
     mutationFn: (event: EventToPublish) => api.publishEvent(event),
     // No toast: it would cover the result below.
-    async onSuccess() {
-      await Promise.all([
-        client.invalidateQueries({ queryKey: ['events'] }),
-        client.invalidateQueries({ queryKey: ['deliveries'] }),
-      ]);
-    },
+    changes: deliveryKeys,
   });
   const change = (draft: string | undefined) => {
     send.reset();
     setDrafts({ ...drafts, [type]: draft });
   };
   const syntaxError = findSyntaxError(text);
-  const submit = (submitted: FormEvent) => {
-    submitted.preventDefault();
+  const submit = () => {
     if (syntaxError !== undefined) return;
     const eventId = id.trim() || generatedId.keyOf({ event: type, data: text });
     send.mutate({ event: type, data: new JsonText(text), id: eventId });
@@ -61,23 +54,17 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
   const isMarked = idError !== undefined || fieldError(send.error, '/data') !== undefined;
   return (
     <>
-      <form className="card form" onSubmit={submit}>
-        <Field label="Type" hint={info?.description}>
-          {(control) => (
-            <select
-              {...control}
-              value={type}
-              onChange={({ target }) => {
-                send.reset();
-                setType(types.find((each) => each.event === target.value)?.event ?? type);
-              }}
-            >
-              {types.map((each) => (
-                <option key={each.event}>{each.event}</option>
-              ))}
-            </select>
-          )}
-        </Field>
+      <Form className="card form" onSubmit={submit}>
+        <SelectField
+          label="Type"
+          hint={info?.description}
+          value={type}
+          options={types.map((each) => each.event)}
+          onChange={(chosen) => {
+            send.reset();
+            setType(chosen);
+          }}
+        />
         <JsonEditor
           text={text}
           onChange={change}
@@ -85,53 +72,42 @@ export function SendForm({ types, event: firstType = 'document.processed', data 
           problem={send.error}
           onReset={text === example ? undefined : () => change(undefined)}
         />
-        <Field
+        <InputField
           label="Id (optional)"
           hint="Receivers deduplicate on it. Publishing the same event again with the same id has no effect."
           error={idError}
-        >
-          {(control) => (
-            <input
-              {...control}
-              autoComplete="off"
-              spellCheck={false}
-              placeholder="Generated if empty"
-              value={id}
-              onChange={({ target }) => {
-                send.reset();
-                setId(target.value);
-              }}
-            />
-          )}
-        </Field>
+          spellCheck={false}
+          placeholder="Generated if empty"
+          value={id}
+          onChange={(typed) => {
+            send.reset();
+            setId(typed);
+          }}
+        />
         <Subscribers type={type} />
         {!isMarked && <Problem error={send.error} />}
         <ScopeNote scope="events:write" action="send events" />
         <div className="row">
-          <button
+          <Button
+            look="primary"
             type="submit"
-            className="button button-primary"
-            title={reason ?? (send.data && 'Sent. Change the event, or choose “Send another”.')}
-            disabled={
-              reason !== undefined || send.isPending || send.data !== undefined || syntaxError !== undefined
-            }
+            disabledReason={reason ?? (send.data && 'Sent. Change the event, or choose “Send another”.')}
+            disabled={send.isPending || syntaxError !== undefined}
           >
             Send event
-          </button>
+          </Button>
           {send.data && (
-            <button
-              type="button"
-              className="button"
+            <Button
               onClick={() => {
                 generatedId.renew();
                 send.reset();
               }}
             >
               Send another
-            </button>
+            </Button>
           )}
         </div>
-      </form>
+      </Form>
       {send.data && <SentEvent key={send.submittedAt} accepted={send.data} />}
     </>
   );

@@ -1,5 +1,7 @@
 import { useEffect, useRef } from 'react';
+import { Button } from '../../components/button.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
+import { Section } from '../../components/section.tsx';
 import { TestEvent } from '../../components/test-event.tsx';
 
 const verifyLines = `import { createHmac, timingSafeEqual } from 'node:crypto';
@@ -17,8 +19,12 @@ export function NewSecretCard({ webhookId, events, secret, onSaved }: Props) {
   useEffect(() => section.current?.focus(), []);
   return (
     <>
-      <section ref={section} tabIndex={-1} className="card stack-small" aria-labelledby="new-secret-title">
-        <h2 id="new-secret-title">Webhook created: save its secret</h2>
+      <Section
+        ref={section}
+        tabIndex={-1}
+        className="card stack-small"
+        title="Webhook created: save its secret"
+      >
         <p>
           Store it where your receiver reads it, such as <code>WEBHOOK_SECRET</code>. It is shown once here.
           You can reveal it again below; each reveal is recorded in the audit log.
@@ -36,15 +42,14 @@ export function NewSecretCard({ webhookId, events, secret, onSaved }: Props) {
           </div>
         </details>
         <div>
-          <button type="button" className="button button-primary" onClick={onSaved}>
+          <Button look="primary" onClick={onSaved}>
             I have saved it
-          </button>
+          </Button>
         </div>
-      </section>
-      <section className="card" aria-labelledby="test-title">
-        <h2 id="test-title">Try it</h2>
+      </Section>
+      <Section title="Try it">
         <TestEvent webhookId={webhookId} events={events} />
-      </section>
+      </Section>
     </>
   );
 }

@@ -4,17 +4,18 @@ import type { Webhook, WebhookStats } from '../../../contracts/webhook.ts';
 import { AttemptChart } from '../../components/attempt-chart.tsx';
 import { Problem } from '../../components/problem-notice.tsx';
 import { ResponseChart } from '../../components/response-chart.tsx';
+import { Section } from '../../components/section.tsx';
+import { WaitingLinks } from '../../components/webhook-name.tsx';
 import { formatCount, formatMs, formatShare } from '../../format.ts';
 import { webhookStatsQuery } from '../../queries.ts';
-import { failedShare } from '../../webhook-state.ts';
-import { WaitingLinks } from '../../components/waiting-links.tsx';
+import { failedShare, isMostlyFailing } from '../../webhook-state.ts';
 
 export function Traffic({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, hourly_cap: cap } = webhook;
   const { data: stats, error } = useQuery(webhookStatsQuery(id));
   const used =
     cap === undefined ? '–' : cap ? `${formatCount(cap.used)} of ${formatCount(cap.limit)}` : 'no cap';
-  const figures: [string, ReactNode][] = [
+  const figures: [name: string, value: ReactNode][] = [
     ['Waiting now', stats && <WaitingLinks id={id} waiting={stats.waiting} />],
     ['Attempts', stats && formatCount(stats.attempts)],
     ['Failed attempts', stats && <FailedAttempts stats={stats} />],
@@ -27,8 +28,7 @@ export function Traffic({ webhook }: { webhook: Webhook }) {
     ['Hourly cap used', used],
   ];
   return (
-    <section className="stack-small" aria-labelledby="traffic-title">
-      <h2 id="traffic-title">Last 24 hours</h2>
+    <Section title="Last 24 hours" className="stack-small">
       <Problem error={error} />
       <dl className="tiles">
         {figures.map(([name, value]) => (
@@ -42,18 +42,16 @@ export function Traffic({ webhook }: { webhook: Webhook }) {
         <div className="card chart-card">{stats && <AttemptChart hourly={stats.hourly} />}</div>
         <div className="card chart-card">{stats && <ResponseChart hourly={stats.hourly} />}</div>
       </div>
-    </section>
+    </Section>
   );
 }
 
 function FailedAttempts({ stats }: { stats: WebhookStats }) {
   const share = failedShare(stats);
   return (
-    <span className={share !== null && share >= 0.5 ? 'bad' : undefined}>
-      {withShare(stats.failed_attempts, share)}
+    <span className={isMostlyFailing(share) ? 'bad' : undefined}>
+      {formatCount(stats.failed_attempts)}
+      {share !== null && ` (${formatShare(share)})`}
     </span>
   );
 }
-
-const withShare = (count: number, share: number | null): string =>
-  share === null ? formatCount(count) : `${formatCount(count)} (${formatShare(share)})`;

@@ -1,86 +1,87 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
+import type { Stats } from '../../../contracts/stats.ts';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { Sparkline } from '../../components/attempt-chart.tsx';
 import { Problem } from '../../components/problem-notice.tsx';
-import { SkeletonRows } from '../../components/skeleton-rows.tsx';
+import { Table, type Column } from '../../components/table.tsx';
 import { WebhookBadge } from '../../components/badges.tsx';
 import { Day } from '../../components/time.tsx';
 import { formatShare, withoutScheme } from '../../format.ts';
 import { statsQuery } from '../../queries.ts';
-import { failedShare } from '../../webhook-state.ts';
-import { WaitingLinks } from '../../components/waiting-links.tsx';
+import { failedShare, isMostlyFailing } from '../../webhook-state.ts';
+import { WaitingLinks } from '../../components/webhook-name.tsx';
 
-/** `webhooks`: undefined while loading. */
-export function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] | undefined }) {
-  const { data: stats, error } = useQuery(statsQuery);
-  return (
-    <>
-      <Problem error={error} />
-      <div className="table-wrap">
-        <table className="webhook-table">
-          <caption className="visually-hidden">Webhooks, newest first</caption>
-          <thead>
-            <tr>
-              <th scope="col">URL</th>
-              <th scope="col">State</th>
-              <th scope="col" className="wide-only">
-                Events
-              </th>
-              <th scope="col">Waiting</th>
-              <th scope="col">Failed, 24 h</th>
-              <th scope="col" className="wide-only">
-                Attempts, 24 h
-              </th>
-              <th scope="col" className="wide-only">
-                Created
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {webhooks?.map((webhook) => (
-              <Row
-                key={webhook.webhook_id}
-                webhook={webhook}
-                stats={stats?.data.find((each) => each.webhook_id === webhook.webhook_id)}
-              />
-            )) ?? <SkeletonRows rows={5} columns={7} />}
-          </tbody>
-        </table>
-      </div>
-    </>
-  );
-}
+type Row = { webhook: Webhook; stats: Stats['data'][number] | undefined };
 
-type Stats = Awaited<ReturnType<NonNullable<typeof statsQuery.queryFn>>>['data'][number];
-
-function Row({ webhook, stats }: { webhook: Webhook; stats: Stats | undefined }) {
-  const { webhook_id: id, url, description, events, created_at: createdAt } = webhook;
-  const share = stats ? failedShare(stats) : null;
-  return (
-    <tr>
-      <th scope="row">
+const columns: Column<Row>[] = [
+  {
+    name: 'URL',
+    isRowHeader: true,
+    cell: ({ webhook: { webhook_id: id, url, description } }) => (
+      <>
         <Link to="/webhooks/$id" params={{ id }} className="clamped" title={url}>
           {withoutScheme(url)}
         </Link>
         {description && <div className="muted small clamped">{description}</div>}
-      </th>
-      <td>
-        <WebhookBadge webhook={webhook} hourly={stats?.hourly} />
-      </td>
-      <td className="wide-only">
-        <EventList events={events} />
-      </td>
-      <td className="small">{stats ? <WaitingLinks id={id} waiting={stats.waiting} /> : '\u00a0'}</td>
-      <td className={share !== null && share >= 0.5 ? 'numeric bad' : 'numeric'}>
-        {stats ? formatShare(share) : '\u00a0'}
-      </td>
-      <td className="wide-only sparkline-cell">{stats && <Sparkline hourly={stats.hourly} />}</td>
-      <td className="wide-only nowrap">
-        <Day at={createdAt} />
-      </td>
-    </tr>
+      </>
+    ),
+  },
+  {
+    name: 'State',
+    cell: ({ webhook, stats }) => <WebhookBadge webhook={webhook} hourly={stats?.hourly} />,
+  },
+  { name: 'Events', isWideOnly: true, cell: ({ webhook: { events } }) => <EventList events={events} /> },
+  {
+    name: 'Waiting',
+    className: 'small',
+    cell: ({ webhook: { webhook_id: id }, stats }) =>
+      stats ? <WaitingLinks id={id} waiting={stats.waiting} /> : '\u00a0',
+  },
+  {
+    name: 'Failed, 24 h',
+    className: 'numeric',
+    cell: ({ stats }) => (stats ? <FailedShare stats={stats} /> : '\u00a0'),
+  },
+  {
+    name: 'Attempts, 24 h',
+    className: 'sparkline-cell',
+    isWideOnly: true,
+    cell: ({ stats }) => stats && <Sparkline hourly={stats.hourly} />,
+  },
+  {
+    name: 'Created',
+    className: 'nowrap',
+    isWideOnly: true,
+    cell: ({ webhook: { created_at: at } }) => <Day at={at} />,
+  },
+];
+
+/** `webhooks`: undefined while loading. */
+export function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] | undefined }) {
+  const { data: stats, error } = useQuery(statsQuery);
+  const rows = webhooks?.map((webhook) => ({
+    webhook,
+    stats: stats?.data.find((each) => each.webhook_id === webhook.webhook_id),
+  }));
+  return (
+    <>
+      <Problem error={error} />
+      <Table
+        caption="Webhooks, newest first"
+        className="webhook-table"
+        columns={columns}
+        rows={rows}
+        keyOf={({ webhook }) => webhook.webhook_id}
+        skeletonRows={5}
+      />
+    </>
   );
+}
+
+function FailedShare({ stats }: { stats: NonNullable<Row['stats']> }) {
+  const share = failedShare(stats);
+  return <span className={isMostlyFailing(share) ? 'bad' : undefined}>{formatShare(share)}</span>;
 }
 
 const shownEvents = 2;
