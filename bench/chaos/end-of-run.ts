@@ -48,9 +48,12 @@ function waitingOf(
   // Once its time has come it is one of those that wait for the cap, and uses one of its slots.
   const isFar = ({ id, waitReason }: DeliveryRow) =>
     waitReason !== 'hourly_cap' && model.actions.get(id)?.isFar === true;
+  // Rescheduled during an attempt, a run waits when the attempt is over.
+  const isAttempted = ({ waitReason, isRescheduled }: DeliveryRow) =>
+    waitReason === 'rescheduled' && !isRescheduled;
   return {
-    moving: open.filter((row) => !isLater(row)),
-    deferred: open.filter((row) => isLater(row) && !isFar(row)),
+    moving: open.filter((row) => !isLater(row) || isAttempted(row)),
+    deferred: open.filter((row) => isLater(row) && !isFar(row) && !isAttempted(row)),
   };
 }
 

@@ -13,6 +13,8 @@ export type DeliveryRow = {
   nextAttemptAt: number | null;
   endedAt: number | null;
   attemptCount: number;
+  /** Its run has written that it waits for a requested time. A call alone only shows that time in the row. */
+  isRescheduled: boolean;
 };
 export type AttemptRow = {
   id: string;
@@ -33,7 +35,7 @@ export async function readDeliveries(pool: Pool): Promise<DeliveryRow[]> {
     `select id, event_id as "eventId", event_type as "eventType", webhook_id as "webhookId", status, reason,
        wait_reason as "waitReason",
        ${milliseconds('next_attempt_at')} as "nextAttemptAt", ${milliseconds('ended_at')} as "endedAt",
-       attempt_count as "attemptCount"
+       attempt_count as "attemptCount", timeline @> '[{"type": "wait", "reason": "rescheduled"}]' as "isRescheduled"
      from deliveries order by id`,
   );
   return rows;
