@@ -60,7 +60,7 @@ type ApiErrorOptions = {
   /** For the `Retry-After` header. */
   retryAfterSeconds?: number;
   /** Which limit was reached, for the metrics. */
-  limit?: 'backlog' | 'memory' | 'bodies';
+  limit?: 'backlog' | 'memory' | 'bodies' | undefined;
 };
 
 /** An error meant for the caller of the API. */

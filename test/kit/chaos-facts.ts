@@ -37,6 +37,7 @@ export const delivery = (more: Partial<DeliveryRow> = {}): DeliveryRow => ({
   nextAttemptAt: null,
   endedAt: now,
   attemptCount: 1,
+  isRescheduled: false,
   ...more,
 });
 export const attempt = (more: Partial<AttemptRow> = {}): AttemptRow => ({
