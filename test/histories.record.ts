@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import proto from '@temporalio/proto';
 import { test } from 'vitest';
 import { taskQueue } from '../workflows/contract.ts';
-import { publishOne, readDelivery, waitForStatus, workflowStatus } from './kit/delivery.ts';
-import { startReceiver } from './kit/receiver.ts';
-import { openAccount, type Account } from './kit/recovery.ts';
+import { publishOne, readDelivery, waitForStatus, workflowStatus } from './kit/deliveries.ts';
+import { startReceiver } from './kit/test-receiver.ts';
+import { openAccount, type Account } from './kit/recoveries.ts';
 import { startService, until, type Service } from './kit/service.ts';
 
 // Run by hand: FLTR_RECORD_HISTORIES=1 npx vitest run --config test/vitest.config.ts

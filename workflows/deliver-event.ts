@@ -15,7 +15,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { ApplicationFailureCategory } from '@temporalio/common';
-import type { Activities } from '../activities/index.ts';
+import type { Activities } from '../activities/activities.ts';
 import type { AttemptResult } from '../src/domain/attempt-result.ts';
 import {
   beginRun,

@@ -10,7 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { Activities } from '../activities/index.ts';
+import type { Activities } from '../activities/activities.ts';
 import { activityOptions, localActivityOptions } from './activity-options.ts';
 import {
   groupSignalName,

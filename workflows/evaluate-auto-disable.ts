@@ -1,5 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/index.ts';
+import type { Activities } from '../activities/activities.ts';
 import { activityOptions } from './activity-options.ts';
 
 const { evaluateAutoDisable: evaluateBatch } = proxyActivities<Activities>(activityOptions);

@@ -9,7 +9,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities } from '../activities/index.ts';
+import type { Activities } from '../activities/activities.ts';
 import type { SignalRequest } from '../src/domain/delivery-run.ts';
 import { activityOptions } from './activity-options.ts';
 import { recoverySignalNames, type RecoverWebhookInput, type RecoverWebhookResult } from './contract.ts';

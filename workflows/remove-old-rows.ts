@@ -1,5 +1,5 @@
 import { continueAsNew, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
-import type { Activities } from '../activities/index.ts';
+import type { Activities } from '../activities/activities.ts';
 import { activityOptions } from './activity-options.ts';
 import type { RemoveOldRowsInput, RemoveOldRowsResult } from './contract.ts';
 

@@ -8,7 +8,7 @@ import { createApi, type Api } from './api-calls.ts';
 import { newModel, type Disturbance, type Model } from './model.ts';
 import type { OldRow } from './old-rows.ts';
 import type { Role } from '../../src/app.ts';
-import { createProcesses, type Processes, type Start } from './processes.ts';
+import { createProcesses, type Processes, type Start } from './service-processes.ts';
 import { startReceivers, type Receivers } from './receivers.ts';
 import type { Scenario } from './scenario.ts';
 import type { Servers } from './servers.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { z } from 'zod';
-import type { Attempt } from '../contracts/attempt.ts';
+import type { Attempt } from '../contracts/attempt-schema.ts';
 import type {
   createWebhookSchema,
   updateWebhookSchema,

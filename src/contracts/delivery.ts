@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { attemptOutcomes, attemptSchema } from './attempt.ts';
+import { attemptOutcomes, attemptSchema } from './attempt-schema.ts';
 import { timeSchema } from './time.ts';
 
 export const deliveryStatuses = ['pending', 'retrying', 'delivered', 'failed', 'held', 'canceled'] as const;

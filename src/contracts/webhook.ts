@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { attemptSchema } from './attempt.ts';
+import { attemptSchema } from './attempt-schema.ts';
 import { eventTypes, operationalTypes } from './event-types.ts';
 import { idSchema } from './id.ts';
 import { visibleText } from './visible-text.ts';

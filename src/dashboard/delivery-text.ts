@@ -1,4 +1,4 @@
-import type { Attempt, AttemptErrorCode } from '../contracts/attempt.ts';
+import type { Attempt, AttemptErrorCode } from '../contracts/attempt-schema.ts';
 import type { DeliverySummary, FailureReason } from '../contracts/delivery.ts';
 import { duration } from './components/time.tsx';
 

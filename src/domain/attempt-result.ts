@@ -1,4 +1,4 @@
-import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
+import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt-schema.ts';
 import type { DeliveryStatus, FailureReason, TimelineEntry, WaitReason } from '../contracts/delivery.ts';
 import { reasonOf } from './outcome.ts';
 import type { StoredEntry } from './timeline.ts';

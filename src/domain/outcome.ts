@@ -1,4 +1,4 @@
-import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt.ts';
+import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt-schema.ts';
 import type { FailureReason } from '../contracts/delivery.ts';
 
 /** What came of one request: a response, or why there was none. */

@@ -4,7 +4,7 @@ import {
   attemptOutcomes,
   type AttemptErrorCode,
   type AttemptOutcome,
-} from '../contracts/attempt.ts';
+} from '../contracts/attempt-schema.ts';
 import { failureReasons, type FailureReason } from '../contracts/delivery.ts';
 import { instrumentsOf } from './instruments.ts';
 

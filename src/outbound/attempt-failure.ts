@@ -1,4 +1,4 @@
-import type { AttemptErrorCode } from '../contracts/attempt.ts';
+import type { AttemptErrorCode } from '../contracts/attempt-schema.ts';
 import type { BrokenResponse } from './broken-head.ts';
 import type { Phase } from './progress.ts';
 import { describeTlsFailure, type TlsError } from './tls-failure.ts';

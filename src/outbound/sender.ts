@@ -1,4 +1,4 @@
-import type { AttemptErrorCode } from '../contracts/attempt.ts';
+import type { AttemptErrorCode } from '../contracts/attempt-schema.ts';
 import type { AddressGuard } from './address-guard.ts';
 import { assertHeaders } from './assert-headers.ts';
 import { AttemptFailure, classifyFailure, describeFailure } from './attempt-failure.ts';

@@ -1,4 +1,4 @@
-import type { AttemptErrorCode } from '../contracts/attempt.ts';
+import type { AttemptErrorCode } from '../contracts/attempt-schema.ts';
 
 export type TlsError = {
   /** Node's name for OpenSSL's reason: `CERT_HAS_EXPIRED`, `ERR_SSL_…`, `UNSPECIFIED`. */

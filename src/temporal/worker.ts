@@ -1,7 +1,7 @@
 import { Client } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { createActivities, type ActivityDeps } from '../../activities/index.ts';
+import { createActivities, type ActivityDeps } from '../../activities/activities.ts';
 import { every } from '../every.ts';
 import { taskQueue } from '../../workflows/contract.ts';
 import { readWorkflowBundle } from './bundle-workflows.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { inject } from 'vitest';
 import { createPool, type Pool } from '../../src/db/pool.ts';
-import { openClient } from './client.ts';
+import { openClient } from './database-client.ts';
 
 /** In another database, so that what is set for the one under test does not count for it. */
 export async function asAdmin(statement: string): Promise<void> {

@@ -1,9 +1,9 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { launchBrowser } from '../kit/browser.ts';
-import { heading, openDashboard, readClipboard, untilFocused } from '../kit/dashboard.ts';
-import { waitForStatus } from '../kit/delivery.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { heading, openDashboard, readClipboard, untilFocused } from '../kit/open-dashboard.ts';
+import { waitForStatus } from '../kit/deliveries.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

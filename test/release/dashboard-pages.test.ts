@@ -5,9 +5,9 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { eventTypeExamples } from '../../src/contracts/event-types.ts';
 import { findBarriers, launchBrowser } from '../kit/browser.ts';
 import { insertPast } from '../kit/dashboard-data.ts';
-import { heading, openDashboard, scrolled, untilFocused } from '../kit/dashboard.ts';
-import { waitForStatus } from '../kit/delivery.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { heading, openDashboard, scrolled, untilFocused } from '../kit/open-dashboard.ts';
+import { waitForStatus } from '../kit/deliveries.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 vi.setConfig({ testTimeout: 180_000 });

@@ -10,8 +10,8 @@ import {
   untilCount,
   untilFocused,
   untilRefused,
-} from '../kit/dashboard.ts';
-import { startReceiver, type Received, type Receiver } from '../kit/receiver.ts';
+} from '../kit/open-dashboard.ts';
+import { startReceiver, type Received, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

@@ -4,7 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { routes } from '../../src/api/routes/route-table.ts';
 import { launchBrowser, openTab } from '../kit/browser.ts';
-import { startReceiver } from '../kit/receiver.ts';
+import { startReceiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, type Service } from '../kit/service.ts';
 
 let service: Service;

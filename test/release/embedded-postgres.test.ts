@@ -28,7 +28,7 @@ import {
 import { startEmbeddedPostgres } from '../../src/embedded/postgres.ts';
 import type { EmbeddedPostgres } from '../../src/embedded/postgres.ts';
 import { isAlive } from '../../src/embedded/processes.ts';
-import { openClient } from '../kit/client.ts';
+import { openClient } from '../kit/database-client.ts';
 import { isListening } from '../kit/listening.ts';
 import { until } from '../kit/service.ts';
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Delivery } from '../../src/contracts/delivery.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { blocksOf, difference, onlyBlock, openShell, type Block } from '../kit/guides.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 /**

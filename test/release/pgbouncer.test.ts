@@ -5,7 +5,7 @@ import { sessionSettings } from '../../src/db/pool.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { startPgBouncer } from '../kit/pgbouncer.ts';
 import { startProcess } from '../kit/process.ts';
-import { startReceiver } from '../kit/receiver.ts';
+import { startReceiver } from '../kit/test-receiver.ts';
 import { startService, until, untilReady, type Service } from '../kit/service.ts';
 
 let service: Service;

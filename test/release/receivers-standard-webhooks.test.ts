@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventTypeExamples } from '../../src/contracts/event-types.ts';
 import { signStandard } from '../../src/domain/signature.ts';
 import { packageRoot } from '../../src/package-root.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 
 const run = promisify(execFile);

@@ -11,7 +11,7 @@ import { packageRoot } from '../../src/package-root.ts';
 import { runInProcess } from '../kit/command.ts';
 import { call, until } from '../kit/service.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
-import { startReceiver } from '../kit/receiver.ts';
+import { startReceiver } from '../kit/test-receiver.ts';
 
 let folder: string;
 let port: number;

@@ -12,9 +12,9 @@ import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/embedded
 import { packageRoot } from '../../src/package-root.ts';
 import { createTemporal, type Temporal } from '../../src/temporal/client.ts';
 import { searchAttributes } from '../../workflows/contract.ts';
-import { openClient } from '../kit/client.ts';
-import { publishOne, readDelivery } from '../kit/delivery.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { openClient } from '../kit/database-client.ts';
+import { publishOne, readDelivery } from '../kit/deliveries.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 
 /** The visibility schema of Temporal 1.29, the oldest that the files are for. */

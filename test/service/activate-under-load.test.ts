@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventTypeExamples, eventTypes } from '../../src/contracts/event-types.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { atOnce, call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;

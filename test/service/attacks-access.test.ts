@@ -10,7 +10,7 @@ import { revokeApiKey } from '../../src/db/api-keys-table.ts';
 import type { Queryable } from '../../src/db/pool.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { digestOfKey, newApiKey } from '../../src/security/api-keys.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;

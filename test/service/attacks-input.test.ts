@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { routes } from '../../src/api/routes/route-table.ts';
 import type { Route } from '../../src/api/route.ts';
 import { eventTypeExamples, eventTypes } from '../../src/contracts/event-types.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, type Service } from '../kit/service.ts';
 
 let service: Service;

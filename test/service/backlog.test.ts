@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseMetrics, sumOf } from '../kit/metrics.ts';
+import { parseMetrics, sumOf } from '../kit/read-metrics.ts';
 import { startProcess } from '../kit/process.ts';
 import { startRawReceiver } from '../kit/raw-receiver.ts';
 import { startService, until, untilReady, type Service } from '../kit/service.ts';

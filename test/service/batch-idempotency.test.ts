@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fromKept, toKept, type BatchResult } from '../../src/api/kept-batch.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;

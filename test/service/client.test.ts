@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { everyItem, FltrWebhooks, FltrWebhooksError } from '../../src/client/index.ts';
-import { startReceiver } from '../kit/receiver.ts';
+import { startReceiver } from '../kit/test-receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 
 let service: Service;

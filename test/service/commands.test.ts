@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { verify } from '../../src/client/index.ts';
 import { runInProcess } from '../kit/command.ts';
 import { startProcess } from '../kit/process.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 
 /** The commands that call the API, against the real service. */

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { isGroupId } from '../../src/domain/ids.ts';
-import { openClient } from '../kit/client.ts';
+import { openClient } from '../kit/database-client.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, until, untilReady, type Service } from '../kit/service.ts';
 
 const size = 12;

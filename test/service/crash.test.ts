@@ -8,7 +8,7 @@ import { findTemporal, userCacheDir } from '../../src/embedded/find-temporal.ts'
 import { startEmbeddedTemporal } from '../../src/embedded/temporal.ts';
 import { searchAttributes } from '../../workflows/contract.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 
 let service: Service;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { withTransaction } from '../../src/db/pool.ts';
-import { openClient } from '../kit/client.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { openClient } from '../kit/database-client.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;

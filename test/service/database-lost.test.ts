@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { asAdmin } from '../kit/database.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startPublishers, type Publishers } from '../kit/publishers.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, until, type Service } from '../kit/service.ts';
 
 let service: Service;

@@ -1,7 +1,7 @@
 import { defaultPayloadConverter } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { publishOne, readDelivery, waitForStatus, workflowStatus } from '../kit/delivery.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { publishOne, readDelivery, waitForStatus, workflowStatus } from '../kit/deliveries.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;

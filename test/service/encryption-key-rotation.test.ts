@@ -9,7 +9,7 @@ import { rotateSecret } from '../../src/db/secret-rotation.ts';
 import { createSecretBox, type SecretBox } from '../../src/security/secret-box.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
-import { startReceiver } from '../kit/receiver.ts';
+import { startReceiver } from '../kit/test-receiver.ts';
 import { startService, until } from '../kit/service.ts';
 
 const newKey = () => randomBytes(32);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBodyMemory } from '../../src/api/body-memory.ts';
 import { bodyFor } from '../../src/domain/wire-body.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;

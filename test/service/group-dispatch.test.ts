@@ -3,8 +3,8 @@ import type { Delivery } from '../../src/contracts/delivery.ts';
 import { isGroupId } from '../../src/domain/ids.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
 import { findDelivery } from '../../src/db/deliveries-table.ts';
-import { readDelivery, waitForStatus, workflowStatus } from '../kit/delivery.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { readDelivery, waitForStatus, workflowStatus } from '../kit/deliveries.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 
 let statusFor: (path: string, count: number) => number | Promise<number> = () => 200;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, until, untilReady, type Service } from '../kit/service.ts';
 
 let service: Service;

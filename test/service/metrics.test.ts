@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import { readConfig } from '../../src/config.ts';
-import { waitForStatus } from '../kit/delivery.ts';
-import { parseMetrics, sumOf, type Sample } from '../kit/metrics.ts';
+import { waitForStatus } from '../kit/deliveries.ts';
+import { parseMetrics, sumOf, type Sample } from '../kit/read-metrics.ts';
 import { startProcess } from '../kit/process.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, until, untilReady, type Service } from '../kit/service.ts';
 
 const token = 'a-token-for-the-metrics';

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import { packageRoot } from '../../src/package-root.ts';
-import { waitForStatus } from '../kit/delivery.ts';
-import { parseMetrics, type Sample } from '../kit/metrics.ts';
+import { waitForStatus } from '../kit/deliveries.ts';
+import { parseMetrics, type Sample } from '../kit/read-metrics.ts';
 import { startProcess } from '../kit/process.ts';
-import { startReceiver } from '../kit/receiver.ts';
+import { startReceiver } from '../kit/test-receiver.ts';
 import { startService, untilReady } from '../kit/service.ts';
 
 const read = (name: string) => readFileSync(join(packageRoot, 'docs/observability', name), 'utf8');

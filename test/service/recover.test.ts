@@ -6,8 +6,8 @@ import { insertRecovery, readClock } from '../../src/db/recoveries-table.ts';
 import { findWebhook } from '../../src/db/webhooks-table.ts';
 import { workflowBundlePath } from '../../src/temporal/bundle-workflows.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
-import { countDeliveries, openAccount, waitForDeliveries, type Account } from '../kit/recovery.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
+import { countDeliveries, openAccount, waitForDeliveries, type Account } from '../kit/recoveries.ts';
 import { startService, until, untilReady, type Service } from '../kit/service.ts';
 
 // What limits many failures at once, and many questions, is not what is tried here.

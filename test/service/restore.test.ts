@@ -6,7 +6,7 @@ import { copyDatabase } from '../kit/database.ts';
 import { blocksOf } from '../kit/guides.ts';
 import { createNamespace } from '../kit/namespace.ts';
 import { startProcess } from '../kit/process.ts';
-import { startReceiver } from '../kit/receiver.ts';
+import { startReceiver } from '../kit/test-receiver.ts';
 import { call, startService, until, untilReady } from '../kit/service.ts';
 
 // docs/operating.md: PostgreSQL alone is enough; Temporal's data is made anew from it.

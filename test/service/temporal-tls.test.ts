@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
-import { startReceiver, type Receiver } from '../kit/receiver.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 import { startTemporalProxy, type TemporalProxy } from '../kit/temporal-proxy.ts';
 

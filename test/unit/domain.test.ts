@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { newEventId } from '../../src/client/event-id.ts';
-import { attemptErrorCodes } from '../../src/contracts/attempt.ts';
+import { attemptErrorCodes } from '../../src/contracts/attempt-schema.ts';
 import { idFloor, newId, timeOfId } from '../../src/domain/ids.ts';
 import { describeAttemptError, judgeAttempt, reasonOf } from '../../src/domain/outcome.ts';
 import { waitSeconds } from '../../src/domain/retry-schedule.ts';

@@ -1,4 +1,4 @@
-import type { Attempt } from '../../contracts/attempt.ts';
+import type { Attempt } from '../../contracts/attempt-schema.ts';
 import type { StoredAttempt } from '../../db/attempts.ts';
 import { describeAttemptError } from '../../domain/outcome.ts';
 import { unsignedHeaders } from '../../domain/request-headers.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Attempt } from '../../contracts/attempt.ts';
+import type { Attempt } from '../../contracts/attempt-schema.ts';
 import { eventTypeExamples } from '../../contracts/event-types.ts';
 import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';

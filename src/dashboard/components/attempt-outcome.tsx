@@ -1,4 +1,4 @@
-import type { Attempt } from '../../contracts/attempt.ts';
+import type { Attempt } from '../../contracts/attempt-schema.ts';
 import { attemptText, headersText } from '../delivery-text.ts';
 import { formatMs } from '../format.ts';
 import { CodeBlock } from './code-block.tsx';

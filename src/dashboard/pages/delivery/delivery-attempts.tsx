@@ -1,4 +1,4 @@
-import type { Attempt } from '../../../contracts/attempt.ts';
+import type { Attempt } from '../../../contracts/attempt-schema.ts';
 import type { Delivery } from '../../../contracts/delivery.ts';
 import { AttemptOutcome } from '../../components/attempt-outcome.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
