@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { launchBrowser } from '../kit/browser.ts';
 import { insertPast } from '../kit/dashboard-data.ts';
 import { describedAs, heading, openDashboard, scrolled, untilCount } from '../kit/open-dashboard.ts';
-import { readDelivery, waitForStatus } from '../kit/deliveries.ts';
+import { readDelivery, waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 

@@ -2,7 +2,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { launchBrowser } from '../kit/browser.ts';
 import { heading, openDashboard, readClipboard, untilFocused } from '../kit/open-dashboard.ts';
-import { waitForStatus } from '../kit/deliveries.ts';
+import { waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 

@@ -6,7 +6,7 @@ import { eventTypeExamples } from '../../src/contracts/event-types.ts';
 import { findBarriers, launchBrowser } from '../kit/browser.ts';
 import { insertPast } from '../kit/dashboard-data.ts';
 import { heading, openDashboard, scrolled, untilFocused } from '../kit/open-dashboard.ts';
-import { waitForStatus } from '../kit/deliveries.ts';
+import { waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 

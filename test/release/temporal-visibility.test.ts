@@ -13,7 +13,7 @@ import { packageRoot } from '../../src/package-root.ts';
 import { createTemporal, type Temporal } from '../../src/temporal/client.ts';
 import { searchAttributes } from '../../workflows/contract.ts';
 import { openClient } from '../kit/database-client.ts';
-import { publishOne, readDelivery } from '../kit/deliveries.ts';
+import { publishOne, readDelivery } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Attempt } from '../../src/contracts/attempt-schema.ts';
 import { createAddressGuard, type AddressGuard } from '../../src/outbound/address-guard.ts';
 import { createSender, type SenderOptions } from '../../src/outbound/sender.ts';
-import { publishOne, waitForStatus } from '../kit/deliveries.ts';
+import { publishOne, waitForStatus } from '../kit/delivery-steps.ts';
 import { startNameServer } from '../kit/name-server.ts';
 import { makeCertificate, startRawReceiver, startReceiver } from '../kit/raw-receiver.ts';
 import { call, startService, until, type Service } from '../kit/service.ts';

@@ -5,7 +5,7 @@ import { evaluateWebhooks } from '../../src/db/evaluate-webhooks.ts';
 import { judgeWebhook } from '../../src/domain/auto-disable.ts';
 import { percentile, stepOf } from '../../src/domain/response-times.ts';
 import { ensureSchedules } from '../../src/temporal/schedules.ts';
-import { waitForStatus } from '../kit/deliveries.ts';
+import { waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Delivery } from '../../src/contracts/delivery.ts';
 import { findDelivery, type DeliveryRow } from '../../src/db/deliveries-table.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
-import { publishOne, readDelivery, waitForStatus, workflowStatus } from '../kit/deliveries.ts';
+import { publishOne, readDelivery, waitForStatus, workflowStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
-import { readDelivery, waitForStatus, workflowStatus } from '../kit/deliveries.ts';
+import { readDelivery, waitForStatus, workflowStatus } from '../kit/delivery-steps.ts';
 import { makeCertificate, startRawReceiver, startReceiver } from '../kit/raw-receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 

@@ -3,7 +3,7 @@ import type { Delivery } from '../../src/contracts/delivery.ts';
 import { isGroupId } from '../../src/domain/ids.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
 import { findDelivery } from '../../src/db/deliveries-table.ts';
-import { readDelivery, waitForStatus, workflowStatus } from '../kit/deliveries.ts';
+import { readDelivery, waitForStatus, workflowStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 

@@ -3,7 +3,7 @@ import { findDelivery } from '../../src/db/deliveries-table.ts';
 import { windowMs } from '../../src/domain/hourly-cap.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
 import { startProcess } from '../kit/process.ts';
-import { publishOne, readDelivery, waitForStatus } from '../kit/deliveries.ts';
+import { publishOne, readDelivery, waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, until, untilReady, type Service } from '../kit/service.ts';
 

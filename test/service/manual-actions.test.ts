@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { findDelivery } from '../../src/db/deliveries-table.ts';
 import { decidePermit } from '../../src/delivery/permits.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
-import { publishOne, readDelivery, waitForStatus, workflowStatus } from '../kit/deliveries.ts';
+import { publishOne, readDelivery, waitForStatus, workflowStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, until, type Service } from '../kit/service.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import { readConfig } from '../../src/config.ts';
-import { waitForStatus } from '../kit/deliveries.ts';
+import { waitForStatus } from '../kit/delivery-steps.ts';
 import { parseMetrics, sumOf, type Sample } from '../kit/read-metrics.ts';
 import { startProcess } from '../kit/process.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import { packageRoot } from '../../src/package-root.ts';
-import { waitForStatus } from '../kit/deliveries.ts';
+import { waitForStatus } from '../kit/delivery-steps.ts';
 import { parseMetrics, type Sample } from '../kit/read-metrics.ts';
 import { startProcess } from '../kit/process.ts';
 import { startReceiver } from '../kit/test-receiver.ts';

@@ -4,7 +4,7 @@ import { reconcileDue } from '../../src/dispatch/reconcile.ts';
 import { newId } from '../../src/domain/ids.ts';
 import type { Caller } from '../../src/temporal/client.ts';
 import { taskQueue } from '../../workflows/contract.ts';
-import { publishOne, waitForStatus } from '../kit/deliveries.ts';
+import { publishOne, waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, type Service } from '../kit/service.ts';
 

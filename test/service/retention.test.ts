@@ -5,7 +5,7 @@ import { keptTables, nextStep, removeOld, tablesWithRemoval } from '../../src/db
 import { idFloor, type IdPrefix } from '../../src/domain/ids.ts';
 import { ensureSchedules } from '../../src/temporal/schedules.ts';
 import { taskQueue } from '../../workflows/contract.ts';
-import { publishOne, waitForStatus } from '../kit/deliveries.ts';
+import { publishOne, waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, until, type Service } from '../kit/service.ts';
 

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isSecretDue, signingSecrets } from '../../src/domain/signing-secrets.ts';
-import { waitForStatus } from '../kit/deliveries.ts';
+import { waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Received, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { waitForStatus } from '../kit/deliveries.ts';
+import { waitForStatus } from '../kit/delivery-steps.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, untilReady, type Service } from '../kit/service.ts';

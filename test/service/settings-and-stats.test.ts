@@ -6,7 +6,7 @@ import type { Settings } from '../../src/contracts/settings.ts';
 import type { Stats } from '../../src/contracts/stats.ts';
 import type { WebhookStats } from '../../src/contracts/webhook.ts';
 import { packageRoot } from '../../src/package-root.ts';
-import { waitForStatus } from '../kit/deliveries.ts';
+import { waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, type Service } from '../kit/service.ts';
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { routes } from '../../src/api/routes/route-table.ts';
 import { revokeApiKey } from '../../src/db/api-keys-table.ts';
 import { digestOfKey, scopes } from '../../src/security/api-keys.ts';
-import { publishOne, waitForStatus } from '../kit/deliveries.ts';
+import { publishOne, waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, type Service } from '../kit/service.ts';
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { traceparentPattern } from '../../src/contracts/trace-context.ts';
 import { toTraceparent, traceIdOf, traceparentOfAttempt } from '../../src/domain/traceparent.ts';
-import { readDelivery, waitForStatus } from '../kit/deliveries.ts';
+import { readDelivery, waitForStatus } from '../kit/delivery-steps.ts';
 import { startProcess } from '../kit/process.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, until, untilReady, type Service } from '../kit/service.ts';
