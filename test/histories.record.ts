@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import proto from '@temporalio/proto';
 import { test } from 'vitest';
 import { taskQueue } from '../workflows/contract.ts';
-import { publishOne, readDelivery, waitForStatus, workflowStatus } from './kit/deliveries.ts';
+import { publishOne, readDelivery, waitForStatus, workflowStatus } from './kit/delivery-steps.ts';
 import { startReceiver } from './kit/test-receiver.ts';
 import { openAccount, type Account } from './kit/recoveries.ts';
 import { startService, until, type Service } from './kit/service.ts';
