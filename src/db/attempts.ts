@@ -1,7 +1,7 @@
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import type { AttemptRow } from '../domain/attempt-result.ts';
 import { findDelivery } from './deliveries-table.ts';
-import { withTransaction, type Pool, type Queryable } from './pool.ts';
+import { withSnapshot, type Pool, type Queryable } from './pool.ts';
 
 /** The request without its headers, which the log computes again. */
 export type SentRequest = { url: string; format: WebhookFormat; bodyBytes: number };
@@ -33,8 +33,7 @@ export async function listAttempts(db: Queryable, deliveryId: string): Promise<S
 
 /** A delivery and its attempts, as of one moment. */
 export function findDeliveryWithAttempts(pool: Pool, accountId: string, id: string) {
-  return withTransaction(pool, async (client) => {
-    await client.query('set transaction isolation level repeatable read, read only');
+  return withSnapshot(pool, async (client) => {
     const delivery = await findDelivery(client, accountId, id);
     return delivery && { delivery, attempts: await listAttempts(client, id) };
   });

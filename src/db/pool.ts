@@ -76,6 +76,14 @@ export function withTransaction<T>(pool: Pool, run: (client: Client) => Promise<
   return repeatOnConflict(() => runTransaction(pool, run));
 }
 
+/** Runs several reads that see the database as of one moment. */
+export function withSnapshot<T>(pool: Pool, run: (client: Client) => Promise<T>): Promise<T> {
+  return withTransaction(pool, async (client) => {
+    await client.query('set transaction isolation level repeatable read, read only');
+    return run(client);
+  });
+}
+
 async function runTransaction<T>(pool: Pool, run: (client: Client) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   try {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { reservePort } from '../../bench/reserve-port.ts';
 import { asAdmin } from '../kit/database.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startPublishers, type Publishers } from '../kit/publishers.ts';
@@ -156,4 +157,59 @@ test('with a read-only database the response is 503 and the service not ready, u
       (status) => status < 300,
     );
   }
+});
+
+test('batches of the same events at two processes, webhooks that keep changing, a cut connection: each is written once', async () => {
+  const ports = [service.env['PORT'], String(await reservePort())];
+  await Promise.all(ports.map((port) => up({ ...service.env, PORT: port ?? '' })));
+  const receiver = await receive();
+  await service.newWebhook(receiver.url);
+  const ids = Array.from({ length: 120 }, (_, index) => `evt_batch_${index}`);
+  const changes = { areGoing: true };
+  // An event whose webhooks change in every round is refused alone, with 503.
+  const change = async () => {
+    while (changes.areGoing)
+      await service.pool
+        .query(`update accounts set webhooks_version = webhooks_version + 1`)
+        .catch(() => undefined);
+  };
+  const statuses = new Set<number>();
+  const publish = async (port: string | undefined, order: readonly string[]) => {
+    let open = order;
+    await until(
+      async () => {
+        const events = open.map((id) => ({
+          id,
+          event: 'document.deleted',
+          data: { document_id: 'd', dataset_id: 's' },
+        }));
+        const { status, body } = await call<{ data?: { status: number }[] }>(
+          `http://127.0.0.1:${port}`,
+          service.key,
+          'POST',
+          '/v1/events/batch',
+          { events },
+        );
+        const results = body.data?.map((result) => result.status) ?? open.map(() => status);
+        for (const each of results) statuses.add(each);
+        open = open.filter((_, index) => results[index] !== 202);
+        return open.length;
+      },
+      (count) => count === 0,
+    );
+  };
+  const changing = [change(), change()];
+  const published = ports.flatMap((port) => [publish(port, ids), publish(port, ids.toReversed())]);
+  await delay(100);
+  await cutConnections();
+  await delay(1000);
+  changes.areGoing = false;
+  await Promise.all([...published, ...changing]);
+  expect([...statuses].filter((status) => status !== 202 && status !== 503)).toEqual([]);
+  const received = () => new Set(receiver.requests.map(({ headers }) => headers['webhook-id'])).size;
+  await until(received, (count) => count === ids.length);
+  const { rows } = await service.pool.query<{ events: number; deliveries: number }>(
+    `select (select count(*)::int from events) as events, (select count(*)::int from deliveries) as deliveries`,
+  );
+  expect(rows).toEqual([{ events: ids.length, deliveries: ids.length }]);
 });

@@ -1,6 +1,7 @@
 import { statsSchema } from '../../contracts/stats.ts';
 import { webhookStatsSchema } from '../../contracts/webhook.ts';
 import { maxWebhooksInStats, readAccountStats } from '../../db/account-stats.ts';
+import { withSnapshot } from '../../db/pool.ts';
 import { readStats } from '../../db/read-stats.ts';
 import { accountOf } from '../auth.ts';
 import { routesWithTag } from '../route.ts';
@@ -15,7 +16,10 @@ export const statsRoutes = [
     replies: { 200: { description: 'The last 24 hours', schema: webhookStatsSchema } },
     async handle({ deps, key, id }) {
       await requireWebhook(deps, key, id);
-      return { status: 200, body: await readStats(deps.pool, id, new Date()) };
+      return {
+        status: 200,
+        body: await withSnapshot(deps.pool, (client) => readStats(client, id, new Date())),
+      };
     },
   }),
   defineRoute('get', '/v1/stats', 'getStats', {
@@ -24,7 +28,10 @@ export const statsRoutes = [
     scope: 'webhooks:read',
     replies: { 200: { description: 'The last 24 hours', schema: statsSchema } },
     async handle({ deps, key }) {
-      return { status: 200, body: await readAccountStats(deps.pool, accountOf(key), new Date()) };
+      const body = await withSnapshot(deps.pool, (client) =>
+        readAccountStats(client, accountOf(key), new Date()),
+      );
+      return { status: 200, body };
     },
   }),
 ];
