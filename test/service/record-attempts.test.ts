@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { findDeliveryWithAttempts, listAttempts } from '../../src/db/attempts.ts';
 import { recordAttempts, type AttemptRecord } from '../../src/db/record-attempts.ts';
-import type { Pool } from '../../src/db/pool.ts';
+import { withSnapshot, type Pool } from '../../src/db/pool.ts';
+import { readStats } from '../../src/db/read-stats.ts';
 import { entriesOfResult, resultOf } from '../../src/domain/attempt-result.ts';
 import { newId } from '../../src/domain/ids.ts';
 import type { DeliveryStatus } from '../../src/contracts/delivery.ts';
@@ -102,16 +103,30 @@ test('of two runs that record the same attempt at the same moment, one does', as
   expect(rows).toEqual(recorded);
 });
 
-test('a delivery is read with its attempts as of one moment, also where one is recorded between the two reads', async () => {
-  const { pool } = database;
-  const client = await pool.connect();
+/** A pool on whose next connection an attempt is recorded after each read of that table. */
+async function recordingAfter(table: string): Promise<Pool> {
+  const client = await database.pool.connect();
   const query = async (text: string, values?: unknown[]) => {
     const result = await client.query(text, values);
-    if (text.includes('from deliveries')) await recordAttempts(pool, [retry()]);
+    if (text.includes(`from ${table}`)) await recordAttempts(database.pool, [retry()]);
     return result;
   };
   const connect = () => Promise.resolve({ query, release: () => client.release() });
-  const found = await findDeliveryWithAttempts({ connect } as unknown as Pool, 'acc_1', id);
+  return { connect } as unknown as Pool;
+}
+
+test('a delivery is read with its attempts as of one moment, also where one is recorded between the two reads', async () => {
+  const found = await findDeliveryWithAttempts(await recordingAfter('deliveries'), 'acc_1', id);
   expect([found?.delivery.attemptCount, found?.attempts.length]).toEqual([0, 0]);
-  expect((await findDeliveryWithAttempts(pool, 'acc_1', id))?.attempts).toHaveLength(1);
+  expect((await findDeliveryWithAttempts(database.pool, 'acc_1', id))?.attempts).toHaveLength(1);
+});
+
+test('statistics are of one moment, also where an attempt is recorded between the reads', async () => {
+  const read = async (pool: Pool) => {
+    const stats = await withSnapshot(pool, (client) => readStats(client, 'wh_1', new Date()));
+    return [stats.attempts, stats.waiting.retrying];
+  };
+  const [attempts = 0, retrying = 0] = await read(database.pool);
+  expect(await read(await recordingAfter('webhook_stats'))).toEqual([attempts, retrying]);
+  expect(await read(database.pool)).toEqual([attempts + 1, retrying + 1]);
 });
