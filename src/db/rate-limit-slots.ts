@@ -42,7 +42,7 @@ const lockQueue = (db: Queryable, webhookId: string) =>
 /**
  * A webhook's log, and its queue without the given deliveries. Call it with the queue locked.
  *
- * @param before deliveries that wait for their first request of a slot are read only if their id is smaller; null: all
+ * @param before of the deliveries that have not requested a slot yet, only those with a smaller id are read; null: all
  */
 async function readQueue(
   db: Queryable,
