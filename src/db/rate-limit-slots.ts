@@ -40,7 +40,8 @@ const lockQueue = (db: Queryable, webhookId: string) =>
   });
 
 /**
- * A webhook's log, and its queue without the given deliveries. Call it with the queue locked.
+ * A webhook's log, and its queue without the given deliveries. Call it with the queue locked. A delivery whose attempt is
+ * granted and not recorded yet is in the log, and no longer in the queue.
  *
  * @param before of the deliveries that have not requested a slot yet, only those with a smaller id are read; null: all
  */
@@ -54,15 +55,20 @@ async function readQueue(
   const { rows } = await db.query<Omit<State, 'head'> & { ids: string[]; times: number[] }>({
     name: 'read-queue',
     text: `with clock as materialized (select clock_timestamp() as now),
+      granted as materialized (
+        select delivery_id as id, granted_at from clock, rate_limit_grants g
+        where webhook_id = $1 and granted_at > now - make_interval(secs => $5) and not delivery_id = any($2)
+          and not exists (select 1 from attempts a where a.delivery_id = g.delivery_id and a.number = g.number)),
       head as materialized (
         (select id, next_attempt_at from deliveries
-          where webhook_id = $1 and wait_reason = 'hourly_cap' and not id = any($2) order by id limit $3)
+          where webhook_id = $1 and wait_reason = 'hourly_cap' and not id = any($2)
+            and id not in (select id from granted)
+          order by id limit $3)
         union all
-        (select id, now() from deliveries d
-          where webhook_id = $1 and status = 'pending' and wait_reason is null and not id = any($2) and ($7::text is null or id < $7)
+        (select id, now() from deliveries
+          where webhook_id = $1 and status = 'pending' and wait_reason is null and not id = any($2)
+            and id not in (select id from granted) and ($7::text is null or id < $7)
             and split_part(event_type, '.', 1) <> all($8)
-            and not exists (select 1 from rate_limit_grants g where g.delivery_id = d.id and g.number = d.attempt_count + 1
-              and g.granted_at > now() - make_interval(secs => $5))
           order by id limit $3)
         order by id limit $3)
       select ${ms('now')} as now,
@@ -70,9 +76,7 @@ async function readQueue(
           select ${ms('started_at')} as t from attempts
           where webhook_id = $1 and counts_for_cap and started_at > now - make_interval(secs => $4)
           union all
-          select ${ms('granted_at')} from rate_limit_grants g
-          where webhook_id = $1 and granted_at > now - make_interval(secs => $5) and not delivery_id = any($2)
-            and not exists (select 1 from attempts a where a.delivery_id = g.delivery_id and a.number = g.number)
+          select ${ms('granted_at')} from granted
         ) as log order by t) as used,
         array(select id from head order by id) as ids,
         array(select ${ms('next_attempt_at')} from head order by id) as times,

@@ -107,3 +107,37 @@ test('an attempt that was granted a slot occupies it once', async () => {
     expect(slots.map(({ is }) => is)).toEqual(['granted']);
   }
 });
+
+test('a deferred delivery whose attempt is under way keeps its time, and no other waits for it twice', async () => {
+  const webhookId = 'wh_4';
+  const [first, second, third] = [
+    await insertDelivery('pending', 'own', { webhookId }),
+    await insertDelivery('pending', 'own', { webhookId }),
+    await insertDelivery('pending', 'own', { webhookId }),
+  ];
+  const request = (id: string) => takeSlots(database.pool, webhookId, limits, [requestOf(id, webhookId)]);
+  await request(first);
+  await request(second);
+  await request(third);
+  // An hour later: the second is granted its attempt, which takes a while.
+  await database.pool.query(
+    `update deliveries set next_attempt_at = next_attempt_at - interval '1 hour' where webhook_id = $1`,
+    [webhookId],
+  );
+  await database.pool.query(`delete from rate_limit_grants where webhook_id = $1`, [webhookId]);
+  await database.pool.query(
+    `update deliveries set status = 'canceled', ended_at = now(), reconcile_at = null where id = $1`,
+    [first],
+  );
+  expect(await request(second)).toEqual([{ is: 'granted' }]);
+  await correctQueue(database.pool, webhookId, limits);
+  const { rows } = await database.pool.query<{ id: string; hours: number }>(
+    `select id, round(extract(epoch from next_attempt_at - now()) / 3600)::int as hours from deliveries
+     where id = any($1) order by id`,
+    [[second, third]],
+  );
+  expect(rows).toEqual([
+    { id: second, hours: 0 },
+    { id: third, hours: 1 },
+  ]);
+});
