@@ -56,6 +56,8 @@ const folder = mkdtempSync(join(tmpdir(), 'fltr-run-'));
 const countsPath = join(folder, 'counts.json');
 const isTested = run(bin('vitest'), ['run', '--config', 'test/vitest.config.ts', ...process.argv.slice(2)], {
   FLTR_TEST_COUNTS: countsPath,
+  // The service is started many times, and compiled once.
+  NODE_COMPILE_CACHE: join(folder, 'compiled'),
   ...(failed.includes('build') ? {} : { FLTR_TEST_IS_BUILT: '1' }),
 });
 let counts = { passed: 0, failed: 1, skipped: 0 };

@@ -18,6 +18,8 @@ const withServers = (
     env,
     globalSetup: ['test/kit/global-setup.ts'],
     sequence: { groupOrder: 1 },
+    // Importing the service takes longer than most tests.
+    isolate: false,
     // Such a test waits for half of its time: for a timer, a retry, a process that starts. PostgreSQL has 200 connections.
     maxWorkers: Math.min(cores + 1, 6),
   },

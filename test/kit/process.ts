@@ -13,10 +13,12 @@ export type ServiceProcess = {
   exited(timeoutMs?: number): Promise<number | null>;
 };
 
-/** What finds programs, and the copy of Temporal in the user's cache folder. */
+/** What finds programs, the copy of Temporal in the user's cache folder, and compiled code. */
 export function inherited(): NodeJS.ProcessEnv {
-  const { PATH, HOME, XDG_CACHE_HOME } = process.env;
-  return { PATH, HOME, ...(XDG_CACHE_HOME === undefined ? {} : { XDG_CACHE_HOME }) };
+  const names = ['PATH', 'HOME', 'XDG_CACHE_HOME', 'NODE_COMPILE_CACHE'];
+  return Object.fromEntries(
+    names.flatMap((name) => (name in process.env ? [[name, process.env[name]]] : [])),
+  );
 }
 
 /** `fltr-webhooks <command>` as a process of its own, as users start it. */
