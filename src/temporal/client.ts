@@ -61,6 +61,9 @@ export type Temporal = Caller & {
   lastFault(): string | null;
 };
 
+/** After a long outage, gRPC's own limit would be two minutes. */
+const maxReconnectMs = 5000;
+
 /** A client that connects when it is first used: publishing works while Temporal is away. */
 export function createTemporal(options: TemporalAddress, namespace: string): Temporal {
   let lastFault: string | null = null;
@@ -76,7 +79,8 @@ export function createTemporal(options: TemporalAddress, namespace: string): Tem
     return retry.retryableDecider(attempt, status);
   };
   const interceptors = [makeGrpcRetryInterceptor({ ...retry, retryableDecider })];
-  const connection = Connection.lazy({ ...options, connectTimeout: 5000, interceptors });
+  const channelArgs = { 'grpc.max_reconnect_backoff_ms': maxReconnectMs };
+  const connection = Connection.lazy({ ...options, channelArgs, connectTimeout: 5000, interceptors });
   return {
     connection,
     namespace,
