@@ -28,5 +28,11 @@ function toLiteral(value: Value): string {
   if (value === null) return 'NULL';
   if (value instanceof Date) return `"${value.toISOString()}"`;
   if (Buffer.isBuffer(value)) return String.raw`"\\x${value.toString('hex')}"`;
-  return `"${String(value).replace(/["\\]/g, String.raw`\$&`)}"`;
+  const text = String(value);
+  // As JSON does it, which is several times faster, where JSON escapes nothing else.
+  return escapedInJson.test(text) ? `"${text.replace(/["\\]/g, String.raw`\$&`)}"` : JSON.stringify(text);
 }
+
+/** Control characters and surrogates. */
+// oxlint-disable-next-line no-control-regex -- they are what is looked for
+const escapedInJson = /[\u0000-\u001f\ud800-\udfff]/;

@@ -31,7 +31,17 @@ test('columns are the parameters of a table, and its values', async () => {
     'unnest($2::text[], $3::int[], $4::float8[], $5::bool[], $6::timestamptz[], $7::bytea[], $8::jsonb[])' +
       ' as g(name, count, half, "isNew", at, data, json)',
   );
-  const names = ['plain', '', 'NULL', '{a,"b"}', String.raw`\n \\ "`, 'two\nlines\t', ' é’ 😀 ', null];
+  const names = [
+    'plain',
+    '',
+    'NULL',
+    '{a,"b"}',
+    String.raw`\n \\ "`,
+    'two\nlines\t',
+    ' é’ 😀 ',
+    '"\u007f\u2028" 😀\\\n',
+    null,
+  ];
   const rows = names.map((name, index): Row => {
     const isEven = index % 2 === 0;
     return {
