@@ -63,18 +63,29 @@ export async function publishWithKey(world: World, type: number, times: number):
   }
 }
 
-export async function publishBatch(world: World, count: number): Promise<void> {
+/** A batch, the same call `times` times; with an Idempotency-Key, a repeated call gets the first response. */
+export async function publishBatch(
+  world: World,
+  { count, times, withKey }: { count: number; times: number; withKey: boolean },
+): Promise<void> {
   const events = Array.from({ length: count }, (_, index) => newEvent(world, index));
-  const response = await world.api<{ data: ({ status: number } & Accepted)[] }>('POST', '/v1/events/batch', {
-    body: { events: events.map(({ body }) => body) },
-    expect: [207],
-    isRepeatable: true,
-  });
-  for (const [index, result] of (response?.body.data ?? []).entries()) {
-    const event = events[index]?.event;
-    if (result.status === 202 && event) accept(world, event, result, false);
-    else if (result.status !== 503)
-      world.model.faults.push(`An event of a batch got the result ${JSON.stringify(result)}`);
+  for (let time = 0; time < times; time += 1) {
+    const response = await world.api<{ data: ({ status: number } & Accepted)[] }>(
+      'POST',
+      '/v1/events/batch',
+      {
+        body: { events: events.map(({ body }) => body) },
+        headers: withKey ? { 'idempotency-key': `key-${events[0]?.event.id}` } : {},
+        expect: [207],
+        isRepeatable: true,
+      },
+    );
+    for (const [index, result] of (response?.body.data ?? []).entries()) {
+      const event = events[index]?.event;
+      if (result.status === 202 && event) accept(world, event, result, withKey);
+      else if (result.status !== 503 || withKey)
+        world.model.faults.push(`An event of a batch got the result ${JSON.stringify(result)}`);
+    }
   }
 }
 

@@ -32,7 +32,7 @@ export async function perform(world: World, command: Command): Promise<void> {
     case 'publishWithKey':
       return publishWithKey(world, command.type, command.times);
     case 'publishBatch':
-      return publishBatch(world, command.count);
+      return publishBatch(world, command);
     case 'publishMeanwhile':
       return world.inBackground('publishing', publishMany(world, command));
     case 'createWebhook':

@@ -12,7 +12,7 @@ type Status = DeliveryRow['status'];
 export type Command =
   | { do: 'publish'; type: number; times: number }
   | { do: 'publishWithKey'; type: number; times: number }
-  | { do: 'publishBatch'; count: number }
+  | { do: 'publishBatch'; count: number; times: number; withKey: boolean }
   | { do: 'publishMeanwhile'; publishers: number; each: number; withKey: boolean; everyMs: number }
   | { do: 'createWebhook'; filters: number; active: boolean; behaviour: Behaviour }
   | { do: 'setActive'; webhook: number; active: boolean; discard: boolean }
@@ -61,7 +61,10 @@ type Fields<Do extends CommandName> = {
 const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } = {
   publish: { weight: 8, fields: { type: number(1), times: fc.constantFrom(1, 1, 1, 2) } },
   publishWithKey: { weight: 5, fields: { type: number(1), times: fc.constantFrom(1, 2, 3) } },
-  publishBatch: { weight: 8, fields: { count: number(16, 1) } },
+  publishBatch: {
+    weight: 8,
+    fields: { count: number(16, 1), times: fc.constantFrom(1, 1, 2), withKey: fc.boolean() },
+  },
   publishMeanwhile: {
     weight: 10,
     fields: {

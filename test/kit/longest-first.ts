@@ -3,17 +3,18 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The files that take longest: started first, none of them runs on alone at the end. */
 const longest = [
+  'chaos',
+  'openapi-fuzz',
+  'dashboard-pages',
   'start',
   'recover',
   'temporal-tls',
-  'dashboard-pages',
-  'torture',
   'crash',
-  'group-dispatch',
-  'openapi-fuzz',
   'bench',
+  'group-dispatch',
   'many-processes',
-  'chaos',
+  'torture',
+  'temporal-outage',
   'receivers-examples',
   'dashboard-deliveries',
   'hourly-cap',

@@ -52,6 +52,15 @@ test('a webhook is read, listed, changed and deleted, and its secret is in none 
   });
   expect(patched.body).toMatchObject({ events: ['dataset.*'], description: null, url });
   for (const { text } of [one, list, patched]) expect(text).not.toContain('whsec_');
+  for (const host of ['{host}', '*.example.com', 'a..b']) {
+    const refused = await service.call<{ errors: { pointer: string }[] }>('PATCH', `/v1/webhooks/${id}`, {
+      url: `https://${host}/`,
+      description: 'second',
+    });
+    expect(refused.status).toBe(422);
+    expect(refused.body.errors.map(({ pointer }) => pointer)).toEqual(['/url']);
+  }
+  expect((await service.call<Webhook>('GET', `/v1/webhooks/${id}`)).body).toMatchObject(patched.body);
   expect((await service.call('GET', `/v1/webhooks/${id}/secret`)).body).toEqual({
     webhook_id: id,
     secret,

@@ -174,6 +174,17 @@ test('the log is filtered by webhook, type, status, time and code, and paged', a
   expect(await ids(`?since=${newest}`)).toEqual([busy]);
   expect(await ids(`?until=${middle}`)).toEqual([ok]);
   expect(await ids(`?since=${middle}&until=${newest}`)).toEqual([notFound]);
+  // The same moments, written in other ways: lower case, with an offset whose + is encoded.
+  const inOffset = `${new Date(Date.parse(middle) + 3_600_000).toISOString().slice(0, -1)}%2B01:00`;
+  expect(await ids(`?since=${inOffset}&until=${newest.toLowerCase()}`)).toEqual([notFound]);
+  const space = await mine.call<{ errors: { detail: string }[] }>(
+    'GET',
+    `/v1/deliveries?since=${inOffset.replace('%2B', '+')}`,
+  );
+  expect([space.status, JSON.stringify(space.body.errors)]).toEqual([
+    422,
+    expect.stringContaining('write + as %2B'),
+  ]);
   const first = await list('?limit=2');
   expect(await ids(`?limit=2&cursor=${first.next_cursor}`)).toEqual([ok]);
   for (const query of [

@@ -11,9 +11,9 @@ const reconnectMs = 12_000;
 test('after a long outage of Temporal the service connects again within seconds', async () => {
   const port = await reservePort();
   const { connection } = createTemporal({ address: `127.0.0.1:${port}`, tls: false }, 'default');
-  let isOver = false;
+  const over = new AbortController();
   const calls = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const call = () => connection.workflowService.getSystemInfo({});
       await connection.withDeadline(Date.now() + 2000, call).catch(() => undefined);
     }
@@ -25,7 +25,7 @@ test('after a long outage of Temporal the service connects again within seconds'
   try {
     expect(await Promise.race([connected, delay(reconnectMs, 'not connected')])).toBe('connected');
   } finally {
-    isOver = true;
+    over.abort();
     await calls;
     await connection.close();
     server.close();

@@ -191,7 +191,8 @@ export const deliveryRoutes = [
   }),
   defineRoute('patch', '/v1/deliveries/{id}', 'rescheduleDelivery', {
     summary: 'Reschedule the next attempt of a waiting delivery',
-    description: 'At most 30 days ahead. The hourly cap applies at that time too.',
+    description:
+      'At most 30 days ahead. The hourly cap applies at that time too. While an attempt is under way, the time counts only if that attempt is to be retried.',
     scope: 'webhooks:write',
     body: rescheduleSchema,
     bodyExample: { next_attempt_at: timeToCome },
