@@ -68,7 +68,16 @@ export type DeliveryRun = {
   retrySeen: number;
 };
 
-type Requests = { isCancel: boolean; isWake: boolean; isRetry: boolean; rescheduleTo: string | null };
+/**
+ * `retry`: `next`: the next attempt that is made serves it, also one under way. `another`: requested by hand during an
+ * attempt, so it is for one after that. A deferral by the hourly cap serves it too.
+ */
+type Requests = {
+  isCancel: boolean;
+  isWake: boolean;
+  retry: 'none' | 'next' | 'another';
+  rescheduleTo: string | null;
+};
 
 export type Action =
   /** `of`: attempts in all, as scheduled. */
@@ -96,7 +105,7 @@ export type RunInput =
 
 export type RunStep = { run: DeliveryRun; entries: StoredEntry[] };
 
-const noRequests: Requests = { isCancel: false, isWake: false, isRetry: false, rescheduleTo: null };
+const noRequests: Requests = { isCancel: false, isWake: false, retry: 'none', rescheduleTo: null };
 
 /**
  * The first state of a run.
@@ -155,13 +164,15 @@ function onSignal(run: DeliveryRun, { at, name, request }: RunInput & { type: 's
   let { retrySeen } = run;
   if (name === 'cancel') requests.isCancel = true;
   else if (name === 'wake') requests.isWake = true;
-  else if (name === 'reschedule') requests.rescheduleTo = until;
-  else {
+  else if (name === 'reschedule') {
+    requests.rescheduleTo = until;
+    requests.retry = 'none';
+  } else {
     const seen = typeof request?.attemptsSeen === 'number' ? request.attemptsSeen : undefined;
     retrySeen = Math.max(retrySeen, seen ?? run.attempts);
-    // One that was requested during an attempt by somebody who knew how many there were has had that attempt.
-    const isWanted = seen === undefined || (run.action.type === 'wait' && seen >= run.attempts);
-    requests.isRetry ||= isWanted;
+    if (seen === undefined && run.action.type === 'attempt') requests.retry = 'another';
+    // Otherwise an attempt was made since it was requested.
+    else if (requests.retry === 'none' && (seen ?? run.attempts) >= run.attempts) requests.retry = 'next';
   }
   const next = { ...run, requests, retrySeen };
   const by = typeof request?.by === 'string' ? request.by.slice(0, 100) : 'temporal';
@@ -177,19 +188,25 @@ function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'resul
   switch (result.next) {
     case 'wait': {
       const { number } = result.attempt;
-      // A retry that was requested between the attempt's record and this result.
-      const isRetry = run.requests.isRetry || run.retrySeen >= number;
-      const requests = { ...run.requests, isRetry };
+      // By hand during the attempt, or between the attempt's record and this result.
+      const isRetry = run.requests.retry === 'another' || run.retrySeen >= number;
+      const requests: Requests = { ...run.requests, retry: isRetry ? 'next' : 'none' };
       const made = { ...run, requests, attempts: number, retriesUsed: run.retriesUsed + 1 };
       const { seconds } = result;
       const until = endOfWait(result.attempt, seconds);
       return decide(made, { type: 'wait', until, reason: 'retry', seconds });
     }
-    case 'defer':
-      return decide(run, { type: 'wait', until: result.until, reason: result.reason });
+    case 'defer': {
+      const requests: Requests =
+        result.reason === 'hourly_cap' ? { ...run.requests, retry: 'none' } : run.requests;
+      return decide({ ...run, requests }, { type: 'wait', until: result.until, reason: result.reason });
+    }
     case 'busy': {
       const until = new Date(Date.parse(at) + result.seconds * 1000).toISOString();
-      return decide(run, { type: 'wait', until, reason: 'busy', seconds: result.seconds });
+      const wait: Action = { type: 'wait', until, reason: 'busy', seconds: result.seconds };
+      // A retry is still wanted, but not at once: that would be busy again.
+      const { isCancel, isWake, rescheduleTo } = run.requests;
+      return isCancel || isWake || rescheduleTo !== null ? decide(run, wait) : withAction(run, wait);
     }
     case 'stop': {
       const { attempt } = result;
@@ -217,9 +234,10 @@ function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'resul
 
 /** What is requested goes before what would come next. */
 function decide(run: DeliveryRun, otherwise: Action): DeliveryRun {
-  const { isCancel, isWake, isRetry, rescheduleTo } = run.requests;
+  const { isCancel, isWake, retry, rescheduleTo } = run.requests;
+  const isRetry = retry !== 'none';
   if (isCancel) return withAction(run, { type: 'cancel' });
-  if (isWake) return withAction(run, attemptAction(run, 'wake'));
+  if (isWake) return withAction(run, attemptAction(run, isRetry ? 'requested' : 'wake'));
   if (rescheduleTo !== null) {
     const requests = { ...run.requests, rescheduleTo: null };
     return { ...run, requests, action: { type: 'reschedule', until: rescheduleTo } };
@@ -228,10 +246,11 @@ function decide(run: DeliveryRun, otherwise: Action): DeliveryRun {
   return withAction(run, otherwise);
 }
 
-/** An attempt meets what was requested before it. */
+/** An attempt reads the row, so it serves a wake. */
 function withAction(run: DeliveryRun, action: Action): DeliveryRun {
-  const requests =
-    action.type === 'attempt' ? { ...run.requests, isWake: false, isRetry: false } : run.requests;
+  if (action.type !== 'attempt') return { ...run, action };
+  const { retry } = run.requests;
+  const requests: Requests = { ...run.requests, isWake: false, retry: retry === 'none' ? 'none' : 'next' };
   return { ...run, action, requests };
 }
 

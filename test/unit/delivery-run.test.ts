@@ -86,6 +86,32 @@ test('a signal during a wait ends it; one during an attempt is decided after it'
   expect(play(begin(), signal('retryNow', {}), wait(1)).action).toMatchObject({ type: 'attempt', number: 2 });
 });
 
+test('a retry that is requested while another request is acted on is made', () => {
+  const until = timeAt(5000);
+  const retry = signal('retryNow', { by: 'k', attemptsSeen: 1 });
+  const waiting = play(begin(), wait(1));
+  // While the time that was requested before is written.
+  const rescheduling = play(waiting, signal('reschedule', { by: 'k', until }), retry);
+  expect(rescheduling.action).toMatchObject({ type: 'reschedule' });
+  const rescheduled: RunInput = { type: 'rescheduled', at: timeAt(3), until };
+  expect(play(rescheduling, rescheduled).action).toMatchObject({ type: 'attempt', trigger: 'requested' });
+  // While the row is read again.
+  const notDue = result({ next: 'defer', at: timeAt(3), until, reason: 'rescheduled' });
+  expect(play(waiting, signal('wake'), retry, notDue).action).toMatchObject({
+    type: 'attempt',
+    trigger: 'requested',
+  });
+  // While it waits for a permit, woken in between.
+  const busy = play(waiting, retry, result({ next: 'busy', seconds: 2 }));
+  expect(busy.action).toMatchObject({ type: 'wait', reason: 'busy' });
+  expect(play(busy, signal('wake')).action).toMatchObject({ type: 'attempt', trigger: 'requested' });
+  // The hourly cap applies to it, and a time that is requested later counts.
+  const capped = result({ next: 'defer', at: timeAt(3), until, reason: 'hourly_cap' });
+  expect(play(waiting, retry, capped).action).toMatchObject({ type: 'wait', reason: 'hourly_cap' });
+  const later = signal('reschedule', { by: 'k', until });
+  expect(play(busy, later, rescheduled).action).toMatchObject({ type: 'wait', reason: 'rescheduled' });
+});
+
 test('a retry that was requested after the end was recorded begins again, with a fresh schedule', () => {
   const last = play(begin({ attempts: 3, retriesUsed: 3 }), signal('retryNow', { by: 'k', attemptsSeen: 4 }));
   const failed = result({ next: 'fail', attempt: attempt(4, 'failed'), reason: 'retries_exhausted' });
@@ -179,7 +205,7 @@ const signals = fc.oneof(
   fc.nat(5000).map((seconds) => signal('reschedule', { by: 'k', until: timeAt(seconds) })),
 );
 
-test('whatever happens: attempts count up by one, a canceled run makes no further attempt, the end comes last', () => {
+test('whatever happens: attempts count up by one, none is made after a cancel, no retry is lost, the end comes last', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.array(signals, { maxLength: 3 }), results), { maxLength: 40 }),
@@ -188,12 +214,24 @@ test('whatever happens: attempts count up by one, a canceled run makes no furthe
         const entries: StoredEntry[] = [];
         let made = 0;
         let isCanceled = false;
+        // As many attempts serve the retry that was requested last.
+        let servedBy = 0;
         const apply = (next: RunInput) => {
+          if (next.type === 'signal' && next.name === 'reschedule') servedBy = 0;
+          if (next.type === 'signal' && next.name === 'retryNow') {
+            const seen = next.request?.attemptsSeen;
+            const isByHand = seen === undefined && run.action.type === 'attempt';
+            if (isByHand || (seen ?? made) >= made) servedBy = Math.max(servedBy, made + (isByHand ? 2 : 1));
+          }
+          if (next.type === 'result' && next.result.next === 'defer' && next.result.reason === 'hourly_cap')
+            servedBy = 0;
           const step = stepRun(run, next);
           run = step.run;
           entries.push(...step.entries);
+          if (run.action.type === 'wait' && run.action.reason !== 'busy')
+            expect(servedBy).toBeLessThanOrEqual(made);
         };
-        for (const [requests, of] of steps) {
+        for (const [index, [requests, of]] of steps.entries()) {
           const wasCanceled = isCanceled;
           for (const request of requests) {
             const before = run.action;
@@ -207,7 +245,11 @@ test('whatever happens: attempts count up by one, a canceled run makes no furthe
             expect(current.number).toBe(made + 1);
             // One that is under way is not called off, and no other one begins.
             expect(wasCanceled).toBe(false);
-            const outcome = of(current.number);
+            // Only a run that was woken may find that it is not due.
+            const isDue = current.trigger !== 'wake' || index % 2 === 0;
+            const outcome: AttemptResult = isDue
+              ? of(current.number)
+              : { next: 'defer', at: timeAt(3), until: timeAt(3600), reason: 'rescheduled' };
             if ('attempt' in outcome && outcome.attempt) made += 1;
             apply(result(outcome));
           } else if (current.type === 'wait') apply({ type: 'timer', at: timeAt(50) });
