@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { evaluateWebhooks } from '../src/db/evaluate-webhooks.ts';
 import { archiveEntries, rescheduleDelivery } from '../src/db/deliveries-table.ts';
+import { moveToOwn } from '../src/db/owners.ts';
 import { endRecovery, setRecoveryStatus } from '../src/db/recoveries-table.ts';
 import type { Retention } from '../src/db/retention.ts';
 import { cancelDelivery } from '../src/db/stop-delivery.ts';
@@ -58,7 +59,12 @@ export function createActivities(deps: ActivityDeps) {
       return rescheduleDelivery(pool, { deliveryId, until: new Date(until), entries });
     }),
     passOnSignals: withHeartbeat(async ({ signals }: PassOnInput): Promise<void> => {
-      for (const signal of signals) await deps.passOnSignal(signal);
+      const groupId = Context.current().info.workflowExecution?.workflowId ?? '';
+      for (const signal of signals) {
+        // The group's attempts are over: a delivery that it still owned would get it to signal itself, without end.
+        await moveToOwn(pool, [signal.deliveryId], groupId);
+        await deps.passOnSignal(signal);
+      }
     }),
     evaluateAutoDisable: withHeartbeat(async ({ after }: EvaluateInput): Promise<EvaluateResult> => {
       const result = await evaluateWebhooks(pool, after, deps.minEndedToDisable);
