@@ -5,11 +5,13 @@ import { LongestFirst } from './kit/longest-first.ts';
 
 const cores = availableParallelism();
 
+type Options = { env?: Record<string, string>; exclude?: string[]; isolate?: boolean };
+
 /** A project whose files share one PostgreSQL and one Temporal. */
 const withServers = (
   name: string,
   include: string[],
-  env: Record<string, string> = {},
+  { env = {}, exclude = [], isolate = false }: Options = {},
 ): TestProjectInlineConfiguration => ({
   extends: true,
   test: {
@@ -18,25 +20,30 @@ const withServers = (
     env,
     globalSetup: ['test/kit/global-setup.ts'],
     sequence: { groupOrder: 1 },
+    exclude,
     // Importing the service takes longer than most tests.
-    isolate: false,
+    isolate,
     // Such a test waits for half of its time: for a timer, a retry, a process that starts. PostgreSQL has 200 connections.
     maxWorkers: Math.min(cores + 1, 6),
   },
 });
+
+/** Files that install the Temporal SDK's runtime, which a process does once: each needs a process of its own. */
+const ownRuntime = ['histories', 'stack-traces'].map((name) => `test/service/${name}.test.ts`);
 
 const projects: TestProjectInlineConfiguration[] = [
   {
     extends: true,
     test: { name: 'unit', include: ['test/unit/*.test.ts'], maxWorkers: cores, isolate: false },
   },
-  withServers('service', ['test/service/*.test.ts']),
+  withServers('service', ['test/service/*.test.ts'], { exclude: ownRuntime }),
+  withServers('runtime', ownRuntime, { isolate: true }),
   withServers('release', ['test/release/*.test.ts']),
   // Where no two deliveries share a workflow: what depends on who owns a delivery.
   withServers(
     'ungrouped',
     ['backlog', 'crash', 'publish-together', 'reconcile'].map((name) => `test/service/${name}.test.ts`),
-    { FLTR_DELIVERIES_PER_WORKFLOW: '1' },
+    { env: { FLTR_DELIVERIES_PER_WORKFLOW: '1' } },
   ),
 ];
 

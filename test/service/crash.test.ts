@@ -49,6 +49,18 @@ async function start(command: string, env: Record<string, string> = {}): Promise
 /** Not again where no two deliveries share a workflow: these are about one delivery, which has its own in any case. */
 const testOnce = test.skipIf(process.env['FLTR_DELIVERIES_PER_WORKFLOW'] === '1');
 
+/** Starts an API and a worker, and publishes one event; returns the worker once it has sent the first request. */
+async function startAndPublish(receiver: Receiver): Promise<ServiceProcess> {
+  const [, worker] = await Promise.all([start('api'), start('worker')]);
+  await service.newWebhook(receiver.url);
+  await service.publish();
+  await until(
+    () => receiver.requests.length,
+    (count) => count === 1,
+  );
+  return worker;
+}
+
 type Row = { id: string; status: string; attempt_count: number };
 const rows = async () =>
   (await service.pool.query<Row>(`select id, status, attempt_count from deliveries order by id`)).rows;
@@ -125,13 +137,7 @@ testOnce(
     const receiver = await receive((_request, response, all) => {
       if (all.length > 1) response.end('ok');
     });
-    const [, worker] = await Promise.all([start('api'), start('worker')]);
-    await service.newWebhook(receiver.url);
-    await service.publish();
-    await until(
-      () => receiver.requests.length,
-      (count) => count === 1,
-    );
+    const worker = await startAndPublish(receiver);
     worker.kill('SIGKILL');
     await worker.exited();
     await start('worker');
@@ -164,13 +170,7 @@ testOnce('kill -9 of the worker and the API during a wait: the timer goes on wit
 
 testOnce('a worker that is stopped ends its attempt first', async () => {
   const receiver = await receive((_request, response) => void delay(1500).then(() => response.end('ok')));
-  const [, worker] = await Promise.all([start('api'), start('worker')]);
-  await service.newWebhook(receiver.url);
-  await service.publish();
-  await until(
-    () => receiver.requests.length,
-    (count) => count === 1,
-  );
+  const worker = await startAndPublish(receiver);
   worker.kill('SIGTERM');
   expect(await worker.exited()).toBe(0);
   await start('worker');
