@@ -61,7 +61,8 @@ export function createActivities(deps: ActivityDeps) {
     passOnSignals: withHeartbeat(async ({ signals }: PassOnInput): Promise<void> => {
       const groupId = Context.current().info.workflowExecution?.workflowId ?? '';
       for (const signal of signals) {
-        // The group's attempts are over: a delivery that it still owned would get it to signal itself, without end.
+        // Where the group still owns the delivery, the signal would come back to this group, again and again. Its attempts are
+        // over, so the delivery moves to its own workflow first.
         await moveToOwn(pool, [signal.deliveryId], groupId);
         await deps.passOnSignal(signal);
       }

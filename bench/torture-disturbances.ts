@@ -78,10 +78,11 @@ export function startDisturbances({ call, pool, webhooks, accepted }: Options): 
   };
 }
 
-/** Processes that use a core each, as a busy machine's do. */
+/** Processes that use a core each, as a busy machine's do. They end with this process, however it ends. */
 export function startBusyLoops(count: number): { stop(): void } {
+  const loop = 'const { ppid } = process; while (process.ppid === ppid);';
   const loops: ChildProcess[] = Array.from({ length: count }, () =>
-    spawn(process.execPath, ['-e', 'for (;;) {}'], { stdio: 'ignore' }),
+    spawn(process.execPath, ['-e', loop], { stdio: 'ignore' }),
   );
-  return { stop: () => loops.forEach((loop) => loop.kill('SIGKILL')) };
+  return { stop: () => loops.forEach((child) => child.kill('SIGKILL')) };
 }

@@ -283,7 +283,7 @@ async function countSecondWorkflows(
 if (process.argv[1] === import.meta.filename) {
   const args = process.argv.slice(2);
   const temporal = args.includes('--temporal=postgresql') ? 'postgresql' : 'dev';
-  const busyLoops = Number(/--busy=(\d+)/.exec(args.join(' '))?.[1] ?? 0);
+  const busyLoops = Number(/--busy=(\d+)/.exec(args.join(' '))?.[1] ?? 1);
   const [deliveries = 10_000, webhooks = 200, kills = 10] = args
     .filter((arg) => !arg.startsWith('--'))
     .map(Number);

@@ -69,8 +69,11 @@ export type DeliveryRun = {
 };
 
 /**
- * `retry`: `next`: the next attempt that is made serves it, also one under way. `another`: requested by hand during an
- * attempt, so it is for one after that. A deferral by the hourly cap serves it too.
+ * What signals have requested and the run has not done yet.
+ *
+ * `retry`: `none`: no retry is requested. `next`: one is, and the next attempt is it; so is the one under way. `another`: a
+ * retry was requested by hand during an attempt, so the attempt under way is not it. A retry that the hourly cap defers
+ * counts as done: the delivery waits for its rate-limit slot.
  */
 type Requests = {
   isCancel: boolean;

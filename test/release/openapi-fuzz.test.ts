@@ -73,7 +73,7 @@ async function fuzz(config: string[], options: string[]): Promise<string> {
   writeFileSync(configPath, [...acceptance, ...config].join('\n'));
   const args = [
     ['-m', 'schemathesis.cli', '--config-file', configPath, 'run', `${service.apiUrl}/openapi.json`],
-    ['--header', `Authorization: Bearer ${service.key}`, '--checks', 'all', '--max-examples', '30'],
+    ['--header', `Authorization: Bearer ${service.key}`, '--checks', 'all', '--max-examples', '15'],
     ['--seed', '1', '--generation-database', 'none', '--request-timeout', '20'],
     ['--no-color', '--warnings', 'off', ...options],
   ].flat();

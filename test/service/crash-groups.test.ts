@@ -167,25 +167,62 @@ test('kill -9 between record and the start of its own workflow: what failed goes
   }
 });
 
-test('a group that was assigned and never started is started by the reconciler, under its own id', async () => {
-  const receiver = await receive();
+/** As a crash between the commit and the start leaves them: assigned to a group that Temporal does not know. */
+async function assignToUnknownGroup(receiver: Receiver, reconciledIn: string): Promise<Row[]> {
   child.kill('SIGKILL');
   await child.exited();
   await start({ TEMPORAL_ADDRESS: service.env['TEMPORAL_ADDRESS'] ?? '' });
   await burst(receiver);
-  const assigned = await until(rows, (list) => list.length === size);
-  const groups = new Set(assigned.map(({ owner_id: id }) => id));
   await all('delivered');
-  // As a crash between the commit and the start leaves them: assigned, and Temporal knows of nothing.
   await service.pool.query(
-    `update deliveries set status = 'pending', owner_id = 'grp_never_started', run_id = null, ended_at = null,
-       attempt_count = 0, reconcile_at = now(), timeline = '[]'`,
+    `update deliveries set status = 'pending', owner_id = $1, run_id = null, ended_at = null, attempt_count = 0,
+       reconcile_at = now() + $2::interval, timeline = '[]'`,
+    [unknownGroup, reconciledIn],
   );
   await service.pool.query('delete from attempts');
   receiver.requests.length = 0;
+  return rows();
+}
+const unknownGroup = 'grp_never_started';
+
+test('a group that was assigned and never started is started by the reconciler, under its own id', async () => {
+  const receiver = await receive();
+  await assignToUnknownGroup(receiver, '0 s');
   const again = await all('delivered');
-  expect(groups.has('grp_never_started')).toBe(false);
-  expect(new Set(again.map(({ owner_id: id }) => id))).toEqual(new Set(['grp_never_started']));
+  expect(new Set(again.map(({ owner_id: id }) => id))).toEqual(new Set([unknownGroup]));
   await delay(1000);
   expect(requestsBy(receiver)).toEqual(Array(size).fill(1));
+});
+
+test('retries start a group that was never started, and all of its deliveries are delivered once', async () => {
+  let respond: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    respond = resolve;
+  });
+  let isGated = false;
+  const receiver = await receive((_request, response) => {
+    void (isGated ? gate : Promise.resolve()).then(() => response.end('ok'));
+  });
+  const deliveries = await assignToUnknownGroup(receiver, '10 s');
+  isGated = true;
+  const [first, second] = deliveries.map(({ id }) => id);
+  const retry = (id = '') => service.call('POST', `/v1/deliveries/${id}/retry`);
+  // It starts the group, with this delivery alone.
+  expect((await retry(first)).status).toBe(202);
+  await until(
+    () => receiver.requests.length,
+    (count) => count === 1,
+  );
+  // The group owns this one too, but does not attempt it.
+  expect((await retry(second)).status).toBe(202);
+  respond();
+  const after = await all('delivered');
+  await delay(1000);
+  expect(requestsBy(receiver)).toEqual(Array(size).fill(1));
+  expect(after.map(({ owner_id: id }) => id)).toEqual([
+    unknownGroup,
+    ...deliveries.slice(1).map(({ id }) => id),
+  ]);
+  const { historyLength } = await service.temporal.client.workflow.getHandle(unknownGroup).describe();
+  expect(historyLength).toBeLessThan(30);
 });
