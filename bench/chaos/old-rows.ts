@@ -20,7 +20,9 @@ const prefixLength = 'dlv_'.length + 10;
 export async function removeOldRows(world: World): Promise<void> {
   const { pool, servers, namespace, oldRows } = world;
   if (!(await passHours(world, days * 24))) return;
-  const ended = (await readDeliveries(pool)).filter(({ endedAt }) => endedAt !== null);
+  // What an earlier step made old and nothing has removed since is old enough.
+  const isOld = new Set(oldRows.map((old) => old.newId));
+  const ended = (await readDeliveries(pool)).filter(({ id, endedAt }) => endedAt !== null && !isOld.has(id));
   const attempts = await readAttempts(pool);
   const made = idFloor('dlv', new Date(Date.now() - days * 86_400_000)).slice(0, prefixLength);
   const renamed = new Map(ended.map(({ id }) => [id, made + newId('dlv').slice(prefixLength)]));
