@@ -251,6 +251,8 @@ test('whatever happens: attempts count up by one, none is made after a cancel, n
               ? of(current.number)
               : { next: 'defer', at: timeAt(3), until: timeAt(3600), reason: 'rescheduled' };
             if ('attempt' in outcome && outcome.attempt) made += 1;
+            // No request was sent: the next one comes after whatever was requested meanwhile.
+            else servedBy = Math.min(servedBy, made + 1);
             apply(result(outcome));
           } else if (current.type === 'wait') apply({ type: 'timer', at: timeAt(50) });
           else if (current.type === 'reschedule')
