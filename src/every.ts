@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type Loop = {
@@ -28,14 +27,28 @@ export function every(
   onError: (error: unknown) => void,
   { after, maxPauseMs = 10_000 }: Options = {},
 ): Loop {
-  const stop = new AbortController();
-  let pause = new AbortController();
+  const stopped = Promise.withResolvers<void>();
+  let isStopped = false;
   let isWoken = false;
+  let endPause = (): void => undefined;
+  // Without an AbortController: each wake would make an error, and loops are woken with every commit.
+  const pause = (milliseconds: number): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  const stop = (): void => {
+    isStopped = true;
+    stopped.resolve();
+    endPause();
+  };
   const loop = async (): Promise<void> => {
-    const begin = after?.catch(() => stop.abort());
-    if (begin) await Promise.race([begin, once(stop.signal, 'abort')]);
+    if (after) await Promise.race([after.catch(stop), stopped.promise]);
     let waitMs = pauseMs;
-    while (!stop.signal.aborted) {
+    while (!isStopped) {
       isWoken = false;
       try {
         const next = await run();
@@ -45,24 +58,19 @@ export function every(
         waitMs = Math.min(Math.max(waitMs, pauseMs, 500) * 2, maxPauseMs);
         onError(error);
       }
-      if (isWoken || waitMs === 0) {
-        // Others run in between.
-        await delay(0);
-        continue;
-      }
-      pause = new AbortController();
-      const signal = AbortSignal.any([stop.signal, pause.signal]);
-      await delay(waitMs, undefined, { signal }).catch(() => undefined);
+      // Others run in between.
+      if (isWoken || waitMs === 0) await delay(0);
+      else if (!isStopped) await pause(waitMs);
     }
   };
   const running = loop();
   return {
     wake() {
       isWoken = true;
-      pause.abort();
+      endPause();
     },
     async close() {
-      stop.abort();
+      stop();
       await running;
     },
   };

@@ -24,9 +24,15 @@ export function requireSingleHeaders({ rawHeaders }: Request): void {
  */
 export function createHostCheck({ FLTR_ENV, HOST }: Pick<Config, 'FLTR_ENV' | 'HOST'>) {
   const own = hostnameOf(HOST.includes(':') && !HOST.startsWith('[') ? `[${HOST}]` : HOST);
+  /** The last one: nearly all requests have the same. */
+  let accepted: string | undefined;
   return ({ headers: { host } }: Pick<Request, 'headers'>): void => {
     // Every browser sends it.
-    if (FLTR_ENV === 'production' || host === undefined || isOwnHost(hostnameOf(host), own)) return;
+    if (FLTR_ENV === 'production' || host === undefined || host === accepted) return;
+    if (isOwnHost(hostnameOf(host), own)) {
+      accepted = host;
+      return;
+    }
     throw new ApiError(
       'host_refused',
       'In development the service responds to localhost, to loopback addresses, and to the name in HOST. To call it by another name, set HOST to that name, or let the proxy in front of it send "Host: localhost".',
