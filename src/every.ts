@@ -34,6 +34,7 @@ export function every(
   // Without an AbortController: each wake would make an error, and loops are woken with every commit.
   const pause = (milliseconds: number): Promise<void> =>
     new Promise((resolve) => {
+      if (isStopped) return resolve();
       const timer = setTimeout(resolve, milliseconds);
       endPause = () => {
         clearTimeout(timer);
@@ -48,7 +49,8 @@ export function every(
   const loop = async (): Promise<void> => {
     if (after) await Promise.race([after.catch(stop), stopped.promise]);
     let waitMs = pauseMs;
-    while (!isStopped) {
+    for (;;) {
+      if (isStopped) return;
       isWoken = false;
       try {
         const next = await run();
@@ -60,7 +62,7 @@ export function every(
       }
       // Others run in between.
       if (isWoken || waitMs === 0) await delay(0);
-      else if (!isStopped) await pause(waitMs);
+      else await pause(waitMs);
     }
   };
   const running = loop();
