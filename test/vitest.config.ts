@@ -24,7 +24,7 @@ const withServers = (
     // Importing the service takes longer than most tests.
     isolate,
     // Such a test waits for half of its time: for a timer, a retry, a process that starts. PostgreSQL has 200 connections.
-    maxWorkers: Math.min(cores + 2, 6),
+    maxWorkers: Math.min(cores + 1, 6),
   },
 });
 
