@@ -214,12 +214,18 @@ export async function until<T>(
   }
 }
 
-/** Waits until the API of a process that was just started is ready. */
-export async function untilReady(apiUrl: string): Promise<void> {
-  const isReady = () =>
-    fetch(`${apiUrl}/readyz`).then(
-      ({ ok }) => ok,
-      () => false,
+/** Waits until the API of a process that was just started is ready. The output of `child`, the process, says why it never is. */
+export async function untilReady(
+  apiUrl: string,
+  child?: { isRunning(): boolean; output(): string },
+): Promise<void> {
+  const isReady = async () => {
+    if (child?.isRunning() === false) throw new Error(`It has ended: ${child.output()}`);
+    const check = await fetch(`${apiUrl}/readyz`).catch(() => null);
+    return (
+      check?.ok === true ||
+      `${check?.status}: ${(await check?.text()) ?? 'no response'} ${child?.output() ?? ''}`
     );
-  await until(isReady, Boolean);
+  };
+  await until(isReady, (result) => result === true);
 }
