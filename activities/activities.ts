@@ -22,7 +22,7 @@ import type {
   RescheduleInput,
   SetRecoveryStatusInput,
 } from '../workflows/contract.ts';
-import { createAttemptDelivery, createAttemptGroup } from './attempt-deliveries.ts';
+import { createAttemptDelivery, createAttemptGroup, currentRun } from './attempt-deliveries.ts';
 import { createRemoveOldBatch } from './remove-old-batch.ts';
 
 export type ActivityDeps = AttemptDeps & {
@@ -59,13 +59,11 @@ export function createActivities(deps: ActivityDeps) {
       return rescheduleDelivery(pool, { deliveryId, until: new Date(until), entries });
     }),
     passOnSignals: withHeartbeat(async ({ signals }: PassOnInput): Promise<void> => {
-      const groupId = Context.current().info.workflowExecution?.workflowId ?? '';
-      for (const signal of signals) {
-        // Where the group still owns the delivery, the signal would come back to this group, again and again. Its attempts are
-        // over, so the delivery moves to its own workflow first.
-        await moveToOwn(pool, [signal.deliveryId], groupId);
-        await deps.passOnSignal(signal);
-      }
+      // If the group still owned a delivery, its signal would come back to this group, again and again. The group's attempts
+      // are over, so these deliveries move to their own workflows first.
+      const ids = signals.map(({ deliveryId }) => deliveryId);
+      await moveToOwn(pool, ids, currentRun().workflowId);
+      for (const signal of signals) await deps.passOnSignal(signal);
     }),
     evaluateAutoDisable: withHeartbeat(async ({ after }: EvaluateInput): Promise<EvaluateResult> => {
       const result = await evaluateWebhooks(pool, after, deps.minEndedToDisable);

@@ -90,7 +90,7 @@ export function createAttemptGroup({ pool, makeAttempt, permits, onFirstAttempts
 }
 
 /** The workflow's run that called this activity. */
-function currentRun(): { workflowId: string; runId: string } {
+export function currentRun(): { workflowId: string; runId: string } {
   const { workflowExecution } = Context.current().info;
   if (!workflowExecution) throw new Error('This activity is called by workflows only');
   const { workflowId, runId } = workflowExecution;

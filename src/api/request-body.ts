@@ -34,7 +34,6 @@ function readPlain(request: Request, maxBytes: number, reservation: Reservation)
     const chunks: Buffer[] = [];
     let length = 0;
     let isKept = true;
-    let hasEnded = false;
     request.on('data', (chunk: Buffer) => {
       length += chunk.length;
       // The rest is read and dropped: a client that is still sending would not see the response.
@@ -55,13 +54,13 @@ function readPlain(request: Request, maxBytes: number, reservation: Reservation)
       }
     });
     request.on('end', () => {
-      hasEnded = true;
       if (length > maxBytes) reject(bodyTooLarge(maxBytes));
       else resolve(chunks.length === 1 ? (chunks[0] ?? empty) : Buffer.concat(chunks));
     });
     const endsEarly = () => {
       // Every request closes, and an error with its stack trace is expensive.
-      if (!hasEnded) reject(new ApiError('bad_request', 'The request ended before its body did.'));
+      if (!request.readableEnded)
+        reject(new ApiError('bad_request', 'The request ended before its body did.'));
     };
     request.on('error', endsEarly);
     request.on('close', endsEarly);

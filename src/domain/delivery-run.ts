@@ -71,9 +71,9 @@ export type DeliveryRun = {
 /**
  * What signals have requested and the run has not done yet.
  *
- * `retry`: `none`: no retry is requested. `next`: one is, and the next attempt is it; so is the one under way. `another`: a
- * retry was requested by hand during an attempt, so the attempt under way is not it. A retry that the hourly cap defers
- * counts as done: the delivery waits for its rate-limit slot.
+ * `retry`: `none`: no retry is requested. `next`: one is; the attempt under way, or else the next one, counts as this retry.
+ * `another`: one was requested by hand during an attempt, so only a later attempt counts. A retry that the hourly cap defers
+ * is done: the delivery waits for its rate-limit slot.
  */
 type Requests = {
   isCancel: boolean;

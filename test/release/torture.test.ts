@@ -10,7 +10,7 @@ test(
       deliveries: 400,
       webhooks: 20,
       kills: 4,
-      // No busy loops, as `npm run torture` has them: the other tests that run meanwhile keep the machine busy.
+      // Without the busy loop of `npm run torture`: the other tests keep the machine busy.
       print: (line) => lines.push(line),
     });
     expect(isPassed(result), [...lines, JSON.stringify(result)].join('\n')).toBe(true);

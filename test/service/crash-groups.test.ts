@@ -29,7 +29,7 @@ afterEach(async () => {
 /** The whole service, as one process. */
 async function start(env: Record<string, string> = {}): Promise<void> {
   child = startProcess(['up'], { ...service.env, ...env });
-  await untilReady(service.apiUrl);
+  await untilReady(service.apiUrl, child);
 }
 async function killAndRestart(): Promise<void> {
   child.kill('SIGKILL');

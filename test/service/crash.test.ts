@@ -9,7 +9,7 @@ import { startEmbeddedTemporal } from '../../src/embedded/temporal.ts';
 import { searchAttributes } from '../../workflows/contract.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
-import { startService, until, type Service } from '../kit/service.ts';
+import { startService, until, untilReady, type Service } from '../kit/service.ts';
 
 let service: Service;
 let processes: ServiceProcess[];
@@ -33,16 +33,7 @@ async function start(command: string, env: Record<string, string> = {}): Promise
   const child = startProcess([command], { ...service.env, ...env });
   processes.push(child);
   if (command === 'worker') return child;
-  await until(
-    () =>
-      child.isRunning()
-        ? fetch(`${service.apiUrl}/readyz`).then(
-            ({ ok }) => ok,
-            () => false,
-          )
-        : Promise.reject(new Error(child.output())),
-    Boolean,
-  );
+  await untilReady(service.apiUrl, child);
   return child;
 }
 

@@ -8,7 +8,7 @@ import { asAdmin } from '../kit/database.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startPublishers, type Publishers } from '../kit/publishers.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
-import { call, startService, until, type Service } from '../kit/service.ts';
+import { call, startService, until, untilReady, type Service } from '../kit/service.ts';
 
 let service: Service;
 let processes: ServiceProcess[];
@@ -31,12 +31,7 @@ async function receive(): Promise<Receiver> {
 async function up(env: Record<string, string> = service.env): Promise<ServiceProcess> {
   const child = startProcess(['up'], env);
   processes.push(child);
-  const ready = () =>
-    fetch(`http://127.0.0.1:${env['PORT']}/readyz`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  await until(() => (child.isRunning() ? ready() : Promise.reject(new Error(child.output()))), Boolean);
+  await untilReady(`http://127.0.0.1:${env['PORT']}`, child);
   return child;
 }
 

@@ -136,9 +136,8 @@ test(
     expect(publishing.statuses.filter((status) => status !== 202)).toEqual([]);
     await until(counts, ({ delivered }) => delivered === published);
     const idsOf = (header: string) => new Set(receiver.requests.map(({ headers }) => headers[header])).size;
-    expect(idsOf('webhook-id')).toBe(published);
-    // A process that stops ends its attempts first. Where the machine is too slow for that, a few are made again elsewhere.
-    expect(idsOf('x-fltr-delivery')).toBeLessThanOrEqual(published + 5);
+    // Where the machine is too slow for Temporal's time limits, a request is made again; it is the same attempt.
+    expect([idsOf('webhook-id'), idsOf('x-fltr-delivery')]).toEqual([published, published]);
   },
 );
 

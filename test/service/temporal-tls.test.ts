@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
-import { startService, until, type Service } from '../kit/service.ts';
+import { startService, until, untilReady, type Service } from '../kit/service.ts';
 import { startTemporalProxy, type TemporalProxy } from '../kit/temporal-proxy.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fltr-tls-'));
@@ -122,16 +122,7 @@ async function start(roles: Role[], settings: Record<string, string>): Promise<v
   processes = roles.map((role) => startProcess([role], env));
   const [child] = processes;
   if (!child) return;
-  await until(
-    () =>
-      child.isRunning()
-        ? fetch(`${service.apiUrl}/readyz`).then(
-            ({ ok }) => ok,
-            () => false,
-          )
-        : Promise.reject(new Error(child.output())),
-    Boolean,
-  );
+  await untilReady(service.apiUrl, child);
 }
 
 async function stopAll(): Promise<void> {
