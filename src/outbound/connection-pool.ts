@@ -39,8 +39,8 @@ type ConnectionPoolOptions = {
 const maxOfTests = 4;
 
 /**
- * Keeps connections alive between attempts. The `Agent` of node:http is used for each connection alone: it shares its
- * sockets out to nobody in particular, and a request that waits in it would open a connection after its deadline.
+ * Keeps connections alive between attempts. It does not use the `Agent` of node:http, which shares its sockets out to nobody
+ * in particular; a request that waits in it would open a connection after its deadline.
  *
  * Many accounts may have receivers at one origin. An account has half of its connections at most, its test events a few
  * beside these, and one that becomes free goes to who has the fewest: an account whose receivers hang leaves half to others.

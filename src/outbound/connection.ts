@@ -1,4 +1,3 @@
-import { Agent } from 'node:http';
 import type { Socket } from 'node:net';
 import { AttemptFailure, classifyFailure } from './attempt-failure.ts';
 import { exchange, type HttpResponse, type OutboundRequest } from './exchange.ts';
@@ -35,7 +34,7 @@ const noticeMs = 250;
 const maxRoundTripMs = 1_000;
 
 /**
- * Keeps a socket that is already connected and judged alive between requests. Its `Agent` can never open another one.
+ * Keeps a socket that is already connected and judged alive between requests. It never opens another one.
  *
  * A receiver may end an idle connection at the moment at which a request is on its way: it closes it, or it writes a 400
  * or a 408 and closes it. A close belongs to the idle time when it comes within about a round trip; later, the receiver
@@ -53,14 +52,14 @@ export function createConnection(origin: string, socket: Socket): Connection {
   /** What came of a response whose status and headers are not complete. */
   let head: Buffer[] | undefined;
 
-  const agent = Object.assign(new Agent({ keepAlive: true, maxSockets: 1 }), {
-    createConnection: () => socket,
-    // Called after each response that leaves the connection open.
-    keepSocketAlive: () => {
-      socket.unref();
-      socket.setTimeout(idleMs);
-      return idleMs > 0;
-    },
+  // Emitted by node:http after each response that leaves the connection open.
+  socket.on('free', () => {
+    socket.unref();
+    if (idleMs > 0) socket.setTimeout(idleMs);
+    else socket.destroy();
+  });
+  socket.on('timeout', () => {
+    if (!isUnderWay) socket.destroy();
   });
   socket.on('error', () => {});
 
@@ -85,7 +84,9 @@ export function createConnection(origin: string, socket: Socket): Connection {
     head = [];
     try {
       if (!socket.writable) throw new AttemptFailure('connection_closed');
-      const { response, closing } = await exchange(agent, outbound, progress, {
+      socket.ref();
+      socket.setTimeout(0);
+      const { response, closing } = await exchange(socket, outbound, progress, {
         onSocket: watch,
         onHead: (keepAlive) => {
           quickestMs = Math.min(quickestMs, performance.now() - sentAt);

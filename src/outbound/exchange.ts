@@ -1,4 +1,5 @@
-import { request as httpRequest, type Agent, type IncomingMessage } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { AttemptFailure, classifyFailure, parserReason } from './attempt-failure.ts';
 import { readBrokenHead } from './broken-head.ts';
 import type { Progress } from './progress.ts';
@@ -29,7 +30,7 @@ const maxHeaderBytes = 64 * 1024;
 const maxInterimResponses = 32;
 
 /**
- * One request and its final response, on a socket of `agent`. Interim responses (1xx) are passed over. It has no time
+ * One request and its final response, on a connected socket. Interim responses (1xx) are passed over. It has no time
  * limit of its own: it ends when `progress` does, with the part of the body that has come.
  *
  * Responses are parsed leniently, as browsers and curl do: folded headers, bare line feeds, `Content-Length` beside
@@ -44,7 +45,7 @@ const maxInterimResponses = 32;
  * response.statusCode; // 200
  */
 export function exchange(
-  agent: Agent,
+  socket: Socket,
   { url, headers, body }: OutboundRequest,
   progress: Progress,
   { onSocket, onHead, readHead }: Listeners,
@@ -57,13 +58,15 @@ export function exchange(
     let isDone = false;
 
     const sent = httpRequest({
-      agent,
+      createConnection: () => socket,
       method: 'POST',
       path: url.pathname + url.search,
       headers: headerLines(url.host, headers, body.length),
       insecureHTTPParser: true,
       maxHeaderSize: maxHeaderBytes,
     });
+    // Without an `Agent`, node:http would end the connection after the response.
+    sent.shouldKeepAlive = true;
 
     const fail = (error: Error): void => {
       if (isDone) return;

@@ -109,6 +109,14 @@ const counts = async () => {
   );
   return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
 };
+/** Deliveries with more than one attempt, and how each attempt ended. */
+const repeated = async () => {
+  const { rows } = await service.pool.query<Record<string, unknown>>(
+    `select delivery_id, jsonb_agg(to_jsonb(a) - 'request_headers' - 'response_headers' order by number) as attempts
+     from attempts a group by delivery_id having count(*) > 1`,
+  );
+  return rows;
+};
 const newWebhook = () =>
   call(running[0]?.apiUrl ?? '', service.key, 'POST', '/v1/webhooks', { url: receiver.url, events: ['*'] });
 
@@ -135,6 +143,7 @@ test(
     endWatch();
     expect(publishing.statuses.filter((status) => status !== 202)).toEqual([]);
     await until(counts, ({ delivered }) => delivered === published);
+    expect(await repeated()).toEqual([]);
     const idsOf = (header: string) => new Set(receiver.requests.map(({ headers }) => headers[header])).size;
     // Where the machine is too slow for Temporal's time limits, a request is made again; it is the same attempt.
     expect([idsOf('webhook-id'), idsOf('x-fltr-delivery')]).toEqual([published, published]);
