@@ -102,20 +102,20 @@ const recordStatement = `with given as (
     from given g
     -- An attempt that is recorded already adds nothing.
     where d.id = g.delivery_id and d.attempt_count < g.number
-    returning d.id, d.status, g.number
+    returning d.status as status_after, g.*
   ), inserted as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
       wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap, url, format, body_bytes, error_detail)
-    select g.id, delivery_id, g.number, started_at, duration_ms, status_code, outcome, error_code,
-      case when u.status = 'retrying' then wait_seconds end, response_headers, response_body, response_truncated,
+    select id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
+      case when status_after = 'retrying' then wait_seconds end, response_headers, response_body, response_truncated,
       webhook_id, counts_for_cap, url, format, body_bytes, error_detail
-    from given g join updated u on u.id = g.delivery_id and u.number = g.number
+    from updated
   ), counted as (
     insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)
     select g.webhook_id, date_trunc('minute', g.started_at + make_interval(secs => g.duration_ms / 1000.0)), g.activation,
       count(*), count(*) filter (where g.outcome = 'delivered'), count(*) filter (where g.outcome = 'failed'),
       array[${stepCounts}]
-    from given g join updated u on u.id = g.delivery_id and u.number = g.number
+    from updated g
     group by 1, 2, 3 order by 1, 2, 3
     on conflict (webhook_id, minute, activation) do update set
       attempts = s.attempts + excluded.attempts, delivered = s.delivered + excluded.delivered,
@@ -123,7 +123,7 @@ const recordStatement = `with given as (
   ), freed as (
     delete from rate_limit_grants l using given g where l.delivery_id = g.delivery_id and l.number = g.number
   )
-  select id, status from updated`;
+  select delivery_id as id, status_after as status from updated`;
 
 /**
  * Writes attempts, and the new state of each delivery, in one statement. An attempt that is recorded already adds nothing.
