@@ -9,16 +9,16 @@ import { isTemporalUnavailable } from '../temporal/client.ts';
 import { every } from '../every.ts';
 import type { FirstAttempts } from './first-attempts.ts';
 import {
-  leastFormedGroup,
   maxFlightForOthersMs,
   maxFlightMs,
-  maxFormedGroups,
   maxStarts,
   maxStartsUngrouped,
+  maxWaitingGroups,
   pollMs,
   startWithinMs,
 } from './limits.ts';
 import { startDelivery, startGroup, type StartDeps } from './start.ts';
+import { createWaitingGroups, type Start } from './waiting-groups.ts';
 
 type Deps = StartDeps & {
   pool: Pool;
@@ -30,9 +30,6 @@ type Deps = StartDeps & {
   onQueued: () => void;
 };
 
-/** A workflow whose deliveries name it as their owner, since `assignedAt` (ms since 1970), and which is to be started. */
-type Start = { workflowId: string; deliveries: Startable[]; assignedAt: number };
-
 export type Dispatcher = ReturnType<typeof createDispatcher>;
 
 /** Assigns owners to deliveries and starts their workflows. How, and how fast, stands in `limits.ts`. */
@@ -42,8 +39,7 @@ export function createDispatcher(deps: Deps) {
   const inFlight = new Set<Promise<void>>();
   /** Reserved by inserts that are not committed yet. */
   let reserved = 0;
-  /** Groups that are formed and wait for capacity. */
-  const formed: Start[] = [];
+  const waiting = createWaitingGroups(deliveriesPerWorkflow);
   let pausedUntil = 0;
   let isClosed = false;
   /** Whether rows without an owner were left behind at the last look, or have been committed since. */
@@ -68,7 +64,7 @@ export function createDispatcher(deps: Deps) {
         if (!isPaused())
           log.warn('Temporal is unavailable: the reconciler starts waiting deliveries when it is back');
         pausedUntil = Date.now() + 1000;
-        formed.length = 0;
+        waiting.clear();
       } else {
         log.error(
           { err: error, workflow: workflowId },
@@ -86,22 +82,21 @@ export function createDispatcher(deps: Deps) {
     });
     inFlight.add(flight);
   };
-  /** Uses the free capacity: for groups that are formed, then for rows that have no owner. */
+  /** Uses the free capacity: for groups that wait, then for rows that have no owner. */
   const fill = (): void => {
     while (free() > 0) {
-      const next = formed.shift();
+      const next = waiting.next();
       if (!next) break;
       start(next);
     }
     if (free() > 0 && hasUnowned) loop.wake();
   };
 
-  /** Workflows for deliveries, at most `capacity`: each has its own if there are enough, else all share. */
-  const form = (deliveries: readonly Startable[], capacity: number): Start[] => {
+  /** Workflows for deliveries, at most `count`: each has its own, or all share. */
+  const form = (deliveries: readonly Startable[], count: number, isOwn: boolean): Start[] => {
     const assignedAt = Date.now();
-    const isOwn = deliveries.length <= capacity || deliveriesPerWorkflow === 1;
-    return formGroups(deliveries, isOwn ? 1 : deliveriesPerWorkflow, capacity).map((group) => ({
-      workflowId: group.length === 1 ? (group[0]?.id ?? '') : newId('grp'),
+    return formGroups(deliveries, isOwn ? 1 : deliveriesPerWorkflow, count).map((group) => ({
+      workflowId: isOwn ? (group[0]?.id ?? '') : newId('grp'),
       deliveries: group,
       assignedAt,
     }));
@@ -117,7 +112,8 @@ export function createDispatcher(deps: Deps) {
     const { starts, queued, isFull } = await withTransaction(pool, async (client) => {
       const rows = await lockUnowned(client, limit);
       const first = rows.filter(isFirst);
-      const chosen = form(first, capacity);
+      const isOwn = deliveriesPerWorkflow === 1 || first.length <= capacity;
+      const chosen = form(first, capacity, isOwn);
       const later = rows.filter((row) => !isFirst(row));
       const assignments: Assignment[] = [
         ...chosen.flatMap(({ workflowId, deliveries }) =>
@@ -151,37 +147,38 @@ export function createDispatcher(deps: Deps) {
     /** Chooses owners for deliveries that are about to be inserted, as far as there is capacity. Never waits. */
     reserve(deliveries: readonly Startable[]): Reservation {
       const mine = deliveries.filter(isFirst);
-      const capacity = hasUnowned || formed.length > 0 ? 0 : Math.max(0, free());
-      let starts: Start[] = [];
-      if (capacity > 0) starts = form(mine, capacity);
-      else if (!isPaused() && mine.length >= leastFormedGroup && deliveriesPerWorkflow > 1)
-        starts = form(mine, maxFormedGroups - formed.length).filter(
-          ({ deliveries: group }) => group.length >= leastFormedGroup,
-        );
-      // Groups that wait for capacity reserve none.
-      const count = capacity > 0 ? starts.length : 0;
+      const capacity = hasUnowned || waiting.count() > 0 ? 0 : Math.max(0, free());
+      // Rows without an owner are older: they go first.
+      const mayWait = !hasUnowned && !isPaused() && deliveriesPerWorkflow > 1;
+      const joining = mayWait ? waiting.join(mine) : null;
+      const others = mine.slice(joining?.deliveries.length ?? 0);
+      const isOwn = deliveriesPerWorkflow === 1 || others.length <= capacity;
+      const starts = form(others, capacity + (mayWait ? maxWaitingGroups - waiting.count() : 0), isOwn);
+      // What waits for capacity reserves none.
+      const count = Math.min(starts.length, capacity);
       reserved += count;
       const owners = new Map(
-        starts.flatMap(({ workflowId, deliveries: owned }) => owned.map(({ id }) => [id, workflowId])),
+        [...starts, ...(joining ? [joining] : [])].flatMap(({ workflowId, deliveries: owned }) =>
+          owned.map(({ id }) => [id, workflowId]),
+        ),
       );
-      const release = () => {
-        reserved -= count;
-      };
       return {
         ownerIds: deliveries.map(({ id }) => owners.get(id) ?? null),
         committed(inserted) {
-          release();
+          reserved -= count;
           const byId = new Set(inserted.map(({ id }) => id));
-          const assignedAt = Date.now();
-          for (const { workflowId, deliveries: owned } of starts) {
-            const committed = owned.filter(({ id }) => byId.has(id));
-            if (committed.length > 0) formed.push({ workflowId, deliveries: committed, assignedAt });
+          const committedOf = (owned: readonly Startable[]) => owned.filter(({ id }) => byId.has(id));
+          joining?.end(committedOf(joining.deliveries));
+          for (const each of starts) {
+            const committed = committedOf(each.deliveries);
+            if (committed.length > 0) waiting.add({ ...each, deliveries: committed, assignedAt: Date.now() });
           }
           if (inserted.some(({ id }) => !owners.has(id))) hasUnowned = true;
           fill();
         },
         release() {
-          release();
+          reserved -= count;
+          joining?.end([]);
           fill();
         },
       };
@@ -189,7 +186,7 @@ export function createDispatcher(deps: Deps) {
     /** Waits for the starts in flight; begins no more. */
     async close(): Promise<void> {
       isClosed = true;
-      formed.length = 0;
+      waiting.clear();
       await loop.close();
       while (inFlight.size > 0) await Promise.all(inFlight);
     },

@@ -1,16 +1,19 @@
 /**
  * How deliveries get their workflows, and the numbers that bound it.
  *
- * Whoever accepts, releases or reopens deliveries only writes rows. A row without an owner is assigned one by the dispatcher
- * of some process, which then starts that workflow. There are two ways:
+ * Whoever accepts, releases or reopens deliveries only writes rows. Publishing writes each row with its owner; to all other
+ * rows the dispatcher of some process assigns one. That process then starts the workflow. There are two kinds:
  *
  * - Own workflow. While fewer than `maxStarts` starts are in flight, each delivery gets a workflow of its own, at once.
  * - Group. What is accepted while all of them are in flight shares workflows for its first attempt. So an idle service has
  *   no groups, and a burst large ones: a group costs the engine about as much as a single delivery does.
  *
+ * A group that waits for capacity takes in what is published meanwhile, until it is full.
+ *
  * A start is in flight until the first attempts of its workflow are made, or until `maxFlightMs` have passed since Temporal
  * acknowledged it, so that a receiver that hangs holds up nobody. This is what paces the service: it starts no more than it
- * can attempt. Waiting deliveries stay in PostgreSQL, oldest first; in memory there are at most `maxFormedGroups` groups.
+ * can attempt. In memory there are at most `maxWaitingGroups` groups; all other deliveries wait in PostgreSQL without an
+ * owner, oldest first, and before them no new group is formed.
  *
  * Deliveries to webhooks that hang or fail, those whose first attempt is over, and those that a group did not deliver get
  * workflows of their own. They are queued for the reconciler, which starts `maxReconciledAtOnce` at once, so that they
@@ -20,21 +23,18 @@
  * after the assignment the reconciler of any process takes over. The first is shorter than the second, and the limit goes
  * with the call to Temporal as a fixed time: so no two processes start the same run, however long one of them is stopped.
  */
-export const maxStarts = 4;
+export const maxStarts = 3;
 
 /** The same where no two deliveries share a workflow: as many as a small server takes without falling behind. */
 export const maxStartsUngrouped = 32;
 
 export const maxFlightMs = 250;
 
-/** Where other processes make the attempts, this process does not learn of them: four starts in so long keep a small server busy. */
+/** Where other processes make the attempts, this process does not learn of them: three starts in so long keep a small server busy. */
 export const maxFlightForOthersMs = 100;
 
-/** Deliveries that are accepted together and fill at least this much of a group form groups at once, before there is capacity. */
-export const leastFormedGroup = 16;
-
 /** Groups whose owner is written and whose start waits for capacity: about a second's work. */
-export const maxFormedGroups = 32;
+export const maxWaitingGroups = 32;
 
 /** How often the dispatcher looks for rows that other processes left without an owner. */
 export const pollMs = 1000;

@@ -83,6 +83,30 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     expect(found).toEqual([workflow.id]);
   });
 
+  test('a burst of single publishes writes each delivery twice: with its owner, and with its outcome', async () => {
+    await service.newWebhook(`${receiver.url}/each`);
+    const writes = async () => {
+      const { rows } = await service.pool.query<{ inserted: number; updated: number }>(
+        `select n_tup_ins::int as inserted, n_tup_upd::int as updated from pg_stat_user_tables where relname = 'deliveries'`,
+      );
+      return rows[0] ?? { inserted: 0, updated: 0 };
+    };
+    const before = await writes();
+    const published = await Promise.all(Array.from({ length: 200 }, () => service.publish()));
+    const ids = published.flatMap(({ deliveries }) => deliveries.map(({ id }) => id));
+    for (const id of ids) await waitForStatus(service, id, 'delivered', 1);
+    expect(counts.get('/each')).toBe(200);
+    // PostgreSQL counts at most a second late.
+    const after = await until(
+      writes,
+      ({ inserted, updated }) => inserted + updated >= before.inserted + before.updated + 400,
+    );
+    expect({ inserted: after.inserted - before.inserted, updated: after.updated - before.updated }).toEqual({
+      inserted: 200,
+      updated: perWorkflow > 1 ? 200 : expect.any(Number),
+    });
+  });
+
   test('a failed first attempt goes on in a workflow of its own: it retries, fails, takes signals', async () => {
     statusFor = (path, count) =>
       path.startsWith('/gone') ? 404 : path.startsWith('/down') && count === 1 ? 503 : 200;

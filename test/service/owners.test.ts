@@ -96,6 +96,7 @@ test('what is queued is due at once, and does not stand in the way of other chec
 
 test.each([
   ['an_owner_is_reconciled', `owner_id = id`],
+  ['an_owner_is_its_workflow_or_a_group', `owner_id = 'dlv_of_another', reconcile_at = now()`],
   ['a_wait_has_a_reason', `owner_id = id, reconcile_at = now(), next_attempt_at = now()`],
   ['a_retry_has_a_time', `status = 'retrying', owner_id = id, reconcile_at = now()`],
   ['a_time_has_an_owner', `next_attempt_at = now(), wait_reason = 'retry'`],

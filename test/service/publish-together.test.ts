@@ -49,7 +49,7 @@ function watchReservations() {
   const reserveOwners: ReserveOwners = (deliveries) => {
     const reservation: (typeof reservations)[number] = { wanted: idsOf(deliveries), committed: null };
     return {
-      ownerIds: deliveries.map(({ id }, index) => (index % 3 === 2 ? null : `wf-${id}`)),
+      ownerIds: deliveries.map(({ id }, index) => (index % 3 === 2 ? null : `grp_${id}`)),
       committed: (inserted) => void reservations.push({ ...reservation, committed: idsOf(inserted) }),
       release: () => void reservations.push(reservation),
     };
@@ -75,7 +75,7 @@ test('owners are reserved before the insert, stand in the rows, and what was com
   const [first, , third] = deliveries.map(({ id }) => id);
   expect(reservations).toEqual([{ wanted: [first, third], committed: [first, third] }]);
   const rows = await ownersOf(deliveries.map(({ id }) => id));
-  expect(rows.map(([, ownerId]) => ownerId)).toEqual([`wf-${first}`, null, `wf-${third}`, null]);
+  expect(rows.map(([, ownerId]) => ownerId)).toEqual([`grp_${first}`, null, `grp_${third}`, null]);
 
   // Nothing new: nothing is started. Of two, the new one alone.
   await publish([newEvent(accountId, { id: 'one' })]);

@@ -252,7 +252,7 @@ test('2,500 old rows are removed in batches, and locked ones are skipped', async
   );
   await service.pool.query(
     `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, ended_at, owner_id)
-     select $3 || lpad(n::text, 8, '0'), $1, 'wh_1', 'evt_' || n, 'document.deleted', 'delivered', $2, $2, ''
+     select $3 || lpad(n::text, 8, '0'), $1, 'wh_1', 'evt_' || n, 'document.deleted', 'delivered', $2, $2, null
      from generate_series(1, 2500) as n`,
     [service.accountId, daysAgo(91), idFloor('dlv', daysAgo(91)).slice(0, -8)],
   );

@@ -174,6 +174,7 @@ create table deliveries (
   constraint a_wait_has_a_reason check ((next_attempt_at is null) = (wait_reason is null)),
   constraint only_a_waiting_delivery_has_a_time check (next_attempt_at is null or status in ('pending', 'retrying')),
   constraint a_retry_has_a_time check (status <> 'retrying' or next_attempt_at is not null),
+  constraint an_owner_is_its_workflow_or_a_group check (owner_id = id or owner_id like 'grp\_%'),
   constraint a_time_has_an_owner check (next_attempt_at is null or owner_id is not null),
   constraint an_owner_is_reconciled
     check (status not in ('pending', 'retrying') or (owner_id is null) = (reconcile_at is null)),
