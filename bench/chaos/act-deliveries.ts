@@ -3,6 +3,9 @@ import type { DeliveryRow } from './rows.ts';
 import type { World } from './world.ts';
 
 type Status = DeliveryRow['status'];
+type Chosen = { id: string; attempt_count: number };
+
+const ended: readonly Status[] = ['delivered', 'failed', 'canceled'];
 
 /** `count` deliveries of a state, consecutive in the log's first page from `index` on. */
 async function choose(
@@ -10,17 +13,17 @@ async function choose(
   status: Status,
   index: number,
   count: number,
-): Promise<string[]> {
-  const response = await api<{ data: { id: string }[] }>('GET', `/v1/deliveries?status=${status}&limit=100`, {
+): Promise<Chosen[]> {
+  const response = await api<{ data: Chosen[] }>('GET', `/v1/deliveries?status=${status}&limit=100`, {
     expect: [200],
     patienceMs: 2000,
   });
   const renamed = new Set(oldRows.map(({ newId }) => newId));
-  const ids = (response?.body.data ?? []).map(({ id }) => id).filter((id) => !renamed.has(id));
+  const shown = (response?.body.data ?? []).filter(({ id }) => !renamed.has(id));
   return Array.from(
-    { length: Math.min(count, ids.length) },
-    (_, offset) => ids[(index + offset) % ids.length] ?? '',
-  );
+    { length: Math.min(count, shown.length) },
+    (_, offset) => shown[(index + offset) % shown.length],
+  ).filter((each) => each !== undefined);
 }
 
 /** All at once. 409: its state has changed since, or its webhook is not active. */
@@ -29,14 +32,18 @@ async function onEach(
   status: Status,
   index: number,
   count: number,
-  call: (id: string) => Promise<unknown>,
+  call: (chosen: Chosen) => Promise<unknown>,
 ): Promise<void> {
-  const ids = await choose(world, status, index, count);
-  await Promise.all(ids.map(call));
+  const chosen = await choose(world, status, index, count);
+  await Promise.all(chosen.map(call));
 }
 
 export async function cancel(world: World, status: Status, index: number, count: number): Promise<void> {
-  await cancelAll(world, await choose(world, status, index, count));
+  const chosen = await choose(world, status, index, count);
+  await cancelAll(
+    world,
+    chosen.map(({ id }) => id),
+  );
 }
 
 export async function cancelAll(world: World, ids: readonly string[]): Promise<void> {
@@ -49,10 +56,12 @@ export async function cancelAll(world: World, ids: readonly string[]): Promise<v
 }
 
 export async function retry(world: World, status: Status, index: number, count: number): Promise<void> {
-  await onEach(world, status, index, count, (id) => {
-    actionsOf(world.model, id).retries += 1;
+  await onEach(world, status, index, count, async ({ id, attempt_count: attempts }) => {
+    const actions = actionsOf(world.model, id);
+    actions.retries += 1;
     const force = status === 'delivered' ? '?force=true' : '';
-    return world.api('POST', `/v1/deliveries/${id}/retry${force}`, { expect: [202, 409] });
+    const response = await world.api('POST', `/v1/deliveries/${id}/retry${force}`, { expect: [202, 409] });
+    if (response?.status === 202 && ended.includes(status)) actions.attemptsAtRetry = attempts;
   });
 }
 
@@ -60,7 +69,7 @@ const farMs = 29 * 86_400_000;
 const soonMs = 1000;
 
 export async function reschedule(world: World, status: Status, index: number, isFar: boolean): Promise<void> {
-  await onEach(world, status, index, 1, (id) => {
+  await onEach(world, status, index, 1, ({ id }) => {
     const actions = actionsOf(world.model, id);
     actions.reschedules += 1;
     if (isFar) actions.isFar = true;

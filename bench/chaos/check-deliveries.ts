@@ -81,6 +81,16 @@ function mayBeCanceled(webhook: Webhook | undefined, isCanceled: boolean, reason
   return isCanceled && reason !== 'terminated';
 }
 
+/** A retry that was accepted led to an attempt, unless the delivery was held, canceled or rescheduled since. */
+export function checkRetries({ model, deliveries }: DeliveryFacts): string[] {
+  return deliveries.flatMap(({ id, status, reason, attemptCount }) => {
+    const { attemptsAtRetry = null, isFar = false } = model.actions.get(id) ?? {};
+    if (attemptsAtRetry === null || attemptCount > attemptsAtRetry) return [];
+    const isStopped = status === 'held' || status === 'canceled' || reason === 'expired' || isFar;
+    return isStopped ? [] : [`${id} was retried after attempt ${attemptsAtRetry}, and not attempted since`];
+  });
+}
+
 /** A delivered delivery got a 2xx at its webhook's path, and an event is always sent with the same bytes. */
 export function checkReceived({ model, deliveries, requests }: DeliveryFacts): string[] {
   const faults: string[] = [];

@@ -1,5 +1,11 @@
 import { checkCap } from './check-cap.ts';
-import { checkAcceptance, checkAttempts, checkReceived, checkStates } from './check-deliveries.ts';
+import {
+  checkAcceptance,
+  checkAttempts,
+  checkReceived,
+  checkRetries,
+  checkStates,
+} from './check-deliveries.ts';
 import { checkLogs } from './check-logs.ts';
 import { checkTimelines } from './check-timelines.ts';
 import { checkWorkflows } from './check-workflows.ts';
@@ -11,6 +17,7 @@ export function checkAll(facts: Facts): string[] {
   return [
     ...checkAcceptance(facts),
     ...checkStates(facts),
+    ...checkRetries(facts),
     ...checkReceived(facts),
     ...checkAttempts(facts),
     ...checkCap({ attempts, requests, caps: model.caps, shifts: model.shifts }),

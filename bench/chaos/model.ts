@@ -32,7 +32,14 @@ export type Event = {
 };
 
 /** The manual actions requested of one delivery, whether or not the call succeeded. */
-export type Actions = { retries: number; reschedules: number; isFar: boolean; isCanceled: boolean };
+export type Actions = {
+  retries: number;
+  reschedules: number;
+  isFar: boolean;
+  isCanceled: boolean;
+  /** How many attempts it had when it had ended and a retry was accepted; null: none was. */
+  attemptsAtRetry: number | null;
+};
 
 /** A time in which something was killed, stopped or cut off; `to` is Infinity until it is over. */
 export type Disturbance = {
@@ -72,7 +79,13 @@ export function newModel(cap: number): Model {
 }
 
 export function actionsOf({ actions }: Pick<Model, 'actions'>, deliveryId: string): Actions {
-  const known = actions.get(deliveryId) ?? { retries: 0, reschedules: 0, isFar: false, isCanceled: false };
+  const known = actions.get(deliveryId) ?? {
+    retries: 0,
+    reschedules: 0,
+    isFar: false,
+    isCanceled: false,
+    attemptsAtRetry: null,
+  };
   actions.set(deliveryId, known);
   return known;
 }

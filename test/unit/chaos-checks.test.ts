@@ -67,6 +67,14 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
     () => ({ deliveries: [delivery({ status: 'canceled', reason: 'terminated' })] }),
   ],
   [
+    'a retry that was accepted and led to no attempt',
+    /dlv_1 was retried after attempt 1, and not attempted since/,
+    ({ model }) => {
+      actionsOf(model, 'dlv_1').attemptsAtRetry = 1;
+      return {};
+    },
+  ],
+  [
     'a held delivery that expired too early',
     /expired too early/,
     () => ({ deliveries: [delivery({ status: 'failed', reason: 'expired' })] }),
