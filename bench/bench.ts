@@ -165,7 +165,7 @@ async function postgresVersion(databaseUrl: string): Promise<string> {
   return rows[0]?.server_version ?? '';
 }
 
-async function newDatabase({ databaseUrl }: Servers, name: string): Promise<string> {
+export async function newDatabase({ databaseUrl }: Servers, name: string): Promise<string> {
   await query(databaseUrl, `create database ${name}`);
   return databaseUrl.replace(/[^/]+$/, name);
 }

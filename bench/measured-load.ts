@@ -47,13 +47,19 @@ const stallMs = 30_000;
 const tailMs = 1000;
 let loads = 0;
 
-/** A load on accounts of its own, after a small warm-up of the same kind. */
-export async function runLoad(bench: Bench, product: Product, spec: LoadSpec): Promise<Outcome> {
+/** A load on accounts of its own, or on `targetsFor`, after a small warm-up of the same kind. */
+export async function runLoad(
+  bench: Bench,
+  product: Product,
+  spec: LoadSpec,
+  targetsFor?: (mannerOf: (account: number) => Manner) => Promise<readonly Target[]>,
+): Promise<Outcome> {
   bench.report(`${spec.name}: ${bench.warmUpEvents} events to warm up, then ${spec.events} …`);
   const { accounts = accountCount, mannerOf = () => 'healthy' } = spec;
   const [apiUrl = ''] = product.apiUrls;
-  const newAccounts = (manner: typeof mannerOf) =>
-    newTargets(product.pool, apiUrl, bench.receiverUrl, accounts, manner);
+  const newAccounts =
+    targetsFor ??
+    ((manner: typeof mannerOf) => newTargets(product.pool, apiUrl, bench.receiverUrl, accounts, manner));
   const warmUpPace = 'callers' in spec.pace ? spec.pace : { callers: 32 };
   const warmUp = { ...spec, events: bench.warmUpEvents, pace: warmUpPace };
   await publishAndWait(bench, product, warmUp, await newAccounts(() => 'healthy'));

@@ -12,6 +12,7 @@ import {
 } from './mode.ts';
 import { embedded } from './mode-embedded.ts';
 import { failing } from './mode-failing.ts';
+import { limit } from './mode-limit.ts';
 import { log } from './mode-log.ts';
 import { waiting, waitingSettings } from './mode-waiting.ts';
 import { noFigures, type Part } from './report.ts';
@@ -94,6 +95,10 @@ export const modes: Record<string, Mode> = {
   burst: { summary: 'many events at once: single, in batches, and at 1000/s', run: onServers(burst) },
   ingest: { summary: 'publishing alone, without workers: single and in batches', run: onServers(ingest) },
   baseline: { summary: 'the engine alone: workflows that do nothing', run: onServers(baseline) },
+  limit: {
+    summary: 'a burst and 20 events a second, beside the least that a durable sender in Node does',
+    run: onServers(limit),
+  },
   failing: {
     summary: 'a burst where 30 % of the webhooks fail first and 10 % hang, beside one without',
     run: onServers(failing),

@@ -206,22 +206,27 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         log.warn({ err: error }, 'the schedules could not be made; tried again');
       stopLater('schedules', keepSchedules(temporal, namespaceReady.done, wanted, onError));
     }
-    dispatcher = createDispatcher({
+    const dispatching = createDispatcher({
       ...signals,
       log,
       deliveriesPerWorkflow: config.FLTR_DELIVERIES_PER_WORKFLOW,
       firstAttempts,
       onQueued: wakeStarts,
     });
-    stopLater('dispatcher', dispatcher);
-    reconciler = startReconciler({
+    dispatcher = dispatching;
+    const reconciling = startReconciler({
       ...signals,
       log,
       limits,
-      wakeDispatcher: dispatcher.wake,
+      wakeDispatcher: dispatching.wake,
       metrics: metrics.delivery,
     });
-    stopLater('reconciler', reconciler);
+    reconciler = reconciling;
+    stops.push({
+      name: 'dispatcher and reconciler',
+      // Side by side, because each waits for its calls to Temporal, which may be away.
+      stop: async () => void (await Promise.all([dispatching.close(), reconciling.close()])),
+    });
     stopLater('recoveries', startRecoveryReconciler({ pool, temporal, log }));
     stopLater('failure digests', startFailureDigests({ pool, log, wakeDispatcher }));
 
@@ -251,7 +256,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         guard,
         sender,
         temporal,
-        publisher: createPublisher(pool, dispatcher.reserve),
+        publisher: createPublisher(pool, dispatching.reserve),
         wakeDispatcher,
         signals,
         backlog,

@@ -2,7 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { idFloor, newId } from '../../src/domain/ids.ts';
 import { createTemporal } from '../../src/temporal/client.ts';
 import { shifted } from './model.ts';
-import { readAttempts, readDeliveries, renameDeliveries, type AttemptRow, type DeliveryRow } from './rows.ts';
+import {
+  readAttempts,
+  readDeliveries,
+  readEndedIds,
+  renameDeliveries,
+  type AttemptRow,
+  type DeliveryRow,
+} from './rows.ts';
 import { passHours } from './pass-hours.ts';
 import type { World } from './world.ts';
 
@@ -22,7 +29,8 @@ export async function removeOldRows(world: World): Promise<void> {
   if (!(await passHours(world, days * 24))) return;
   // What an earlier step made old and nothing has removed since is old enough.
   const isOld = new Set(oldRows.map((old) => old.newId));
-  const ended = (await readDeliveries(pool)).filter(({ id, endedAt }) => endedAt !== null && !isOld.has(id));
+  const endedIds = await readEndedIds(pool);
+  const ended = (await readDeliveries(pool)).filter(({ id }) => endedIds.has(id) && !isOld.has(id));
   const attempts = await readAttempts(pool);
   const made = idFloor('dlv', new Date(Date.now() - days * 86_400_000)).slice(0, prefixLength);
   const renamed = new Map(ended.map(({ id }) => [id, made + newId('dlv').slice(prefixLength)]));

@@ -41,6 +41,14 @@ export async function readDeliveries(pool: Pool): Promise<DeliveryRow[]> {
   return rows;
 }
 
+/** Those that have ended and whose owner has nothing more to do. */
+export async function readEndedIds(pool: Pool): Promise<Set<string>> {
+  const { rows } = await pool.query<{ id: string }>(
+    'select id from deliveries where ended_at is not null and reconcile_at is null',
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
 export async function readAttempts(pool: Pool): Promise<AttemptRow[]> {
   const { rows } = await pool.query<Omit<AttemptRow, 'isOperational'> & { eventType: string }>(
     `select d.event_type as "eventType", a.id, a.delivery_id as "deliveryId", d.webhook_id as "webhookId", a.number,
@@ -91,7 +99,10 @@ export async function renameDeliveries(pool: Pool, renamed: ReadonlyMap<string, 
     await client.query('begin');
     const values = [[...renamed.keys()], [...renamed.values()]];
     const from = `unnest($1::text[], $2::text[]) as r(old_id, new_id)`;
-    await client.query(`update deliveries d set id = r.new_id from ${from} where d.id = r.old_id`, values);
+    await client.query(
+      `update deliveries d set id = r.new_id, owner_id = null from ${from} where d.id = r.old_id`,
+      values,
+    );
     for (const table of tables)
       await client.query(
         `update ${table} t set delivery_id = r.new_id from ${from} where t.delivery_id = r.old_id`,
