@@ -82,9 +82,9 @@ export function createDispatcher(deps: Deps) {
     });
     inFlight.add(flight);
   };
-  /** Uses the free capacity: for groups that wait, then for rows that have no owner. */
+  /** Uses the free capacity: for groups that wait, and where there are rows without an owner, the last start for these. */
   const fill = (): void => {
-    while (free() > 0) {
+    while (free() > (hasUnowned ? 1 : 0)) {
       const next = waiting.next();
       if (!next) break;
       start(next);
@@ -132,6 +132,7 @@ export function createDispatcher(deps: Deps) {
     if (isFull) hasUnowned = true;
     for (const next of starts) start(next);
     if (queued > 0) deps.onQueued();
+    fill();
     return hasUnowned && free() > 0;
   };
   const loop = every(pollMs, assign, (error) =>
@@ -148,8 +149,7 @@ export function createDispatcher(deps: Deps) {
     reserve(deliveries: readonly Startable[]): Reservation {
       const mine = deliveries.filter(isFirst);
       const capacity = hasUnowned || waiting.count() > 0 ? 0 : Math.max(0, free());
-      // Rows without an owner are older: they go first.
-      const mayWait = !hasUnowned && !isPaused() && deliveriesPerWorkflow > 1;
+      const mayWait = !isPaused() && deliveriesPerWorkflow > 1;
       const joining = mayWait ? waiting.join(mine) : null;
       const others = mine.slice(joining?.deliveries.length ?? 0);
       const isOwn = deliveriesPerWorkflow === 1 || others.length <= capacity;
@@ -183,10 +183,10 @@ export function createDispatcher(deps: Deps) {
         },
       };
     },
-    /** Waits for the starts in flight; begins no more. */
+    /** Assigns no more owners, starts the groups that wait, and waits for all starts in flight. */
     async close(): Promise<void> {
       isClosed = true;
-      waiting.clear();
+      for (let next = waiting.next(); next; next = waiting.next()) start(next);
       await loop.close();
       while (inFlight.size > 0) await Promise.all(inFlight);
     },

@@ -13,7 +13,7 @@
  * A start is in flight until the first attempts of its workflow are made, or until `maxFlightMs` have passed since Temporal
  * acknowledged it, so that a receiver that hangs holds up nobody. This is what paces the service: it starts no more than it
  * can attempt. In memory there are at most `maxWaitingGroups` groups; all other deliveries wait in PostgreSQL without an
- * owner, oldest first, and before them no new group is formed.
+ * owner, and are assigned one oldest first. While there are any, one of the starts is theirs.
  *
  * Deliveries to webhooks that hang or fail, those whose first attempt is over, and those that a group did not deliver get
  * workflows of their own. They are queued for the reconciler, which starts `maxReconciledAtOnce` at once, so that they

@@ -11,7 +11,7 @@ let running: Part[];
 beforeEach(async () => {
   running = [];
   [service, receiver] = await Promise.all([
-    startService({ LOG_LEVEL: 'warn', FLTR_DRAIN_SECONDS: '1', FLTR_DELIVERIES_PER_HOUR: '0' }, null),
+    startService({ LOG_LEVEL: 'warn', FLTR_DRAIN_SECONDS: '5', FLTR_DELIVERIES_PER_HOUR: '0' }, null),
     startReceiver(),
   ]);
 });
@@ -41,17 +41,25 @@ async function stop(part: Part, signal: NodeJS.Signals): Promise<number | null> 
   return part.child.exited();
 }
 
-/** Asks every process again and again whether it is ready, as a load balancer does. */
+/** Asks every process again and again whether it is ready, as a load balancer does: one question at a time. */
 function watchReadiness(): () => void {
-  const timer = setInterval(() => {
-    for (const part of running.filter(({ role }) => role !== 'worker')) {
-      void fetch(`${part.apiUrl}/readyz`).then(
-        ({ ok }) => (part.isReady = ok),
-        () => (part.isReady = false),
+  let isOver = false;
+  const watch = async (): Promise<void> => {
+    while (!isOver) {
+      const parts = running.filter(({ role }) => role !== 'worker');
+      await Promise.all(
+        parts.map(async (part) => {
+          part.isReady = await fetch(`${part.apiUrl}/readyz`).then(
+            ({ ok }) => ok,
+            () => false,
+          );
+        }),
       );
+      await delay(100);
     }
-  }, 100);
-  return () => clearInterval(timer);
+  };
+  void watch();
+  return () => void (isOver = true);
 }
 
 /** No more is published while so many deliveries wait: what a slow machine delivers later, it is also sent later. */
