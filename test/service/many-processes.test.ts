@@ -43,9 +43,9 @@ async function stop(part: Part, signal: NodeJS.Signals): Promise<number | null> 
 
 /** Asks every process again and again whether it is ready, as a load balancer does: one question at a time. */
 function watchReadiness(): () => void {
-  let isOver = false;
+  const over = new AbortController();
   const watch = async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const parts = running.filter(({ role }) => role !== 'worker');
       await Promise.all(
         parts.map(async (part) => {
@@ -59,7 +59,7 @@ function watchReadiness(): () => void {
     }
   };
   void watch();
-  return () => void (isOver = true);
+  return () => over.abort();
 }
 
 /** No more is published while so many deliveries wait: what a slow machine delivers later, it is also sent later. */
