@@ -62,12 +62,15 @@ async function send(batch: string) {
 
 type Sent = Awaited<ReturnType<typeof send>>;
 
-/**
- * Parsed in one go, a batch stalls the process for as long as it takes itself: 1 to 7 s. Other work on the machine makes all
- * of it slower, so it is compared with itself and with an ordinary batch.
- */
-function expectNoStall({ worstMs, batchMs }: Sent, ordinary: Sent): void {
-  expect(worstMs).toBeLessThan(Math.max(400, batchMs / 2, 3 * ordinary.worstMs));
+/** Parsed in one go, a batch stalls the process for as long as it takes itself: 1 to 7 s. */
+const isStall = ({ worstMs, batchMs }: Sent, ordinary: Sent): boolean =>
+  worstMs >= Math.max(400, batchMs / 2, 3 * ordinary.worstMs);
+
+/** Other work on the machine stalls the process once; the batch itself would stall it each time that it is sent. */
+async function expectNoStall(text: string, first: Sent, ordinary: Sent): Promise<void> {
+  let sent = first;
+  for (let more = 2; more > 0 && isStall(sent, ordinary); more -= 1) sent = await send(text);
+  expect(isStall(sent, ordinary), `${sent.worstMs} ms of ${sent.batchMs}`).toBe(false);
 }
 
 test('no batch stalls the process for longer than one that is valid', { timeout: 120_000 }, async () => {
@@ -105,7 +108,7 @@ test('no batch stalls the process for longer than one that is valid', { timeout:
     expect(results.every((result) => result.status === statusOfEach)).toBe(true);
     expect(results.flatMap(({ error }) => error?.errors ?? []).length).toBeLessThanOrEqual(100);
     expect(response.text.length).toBeLessThan(512 * 1024);
-    expectNoStall(attack, ordinary);
+    await expectNoStall(batch, attack, ordinary);
   }
 });
 
@@ -118,11 +121,12 @@ test('a batch of known events in another order, which takes comparing, stalls no
         `{"id":"known_${index}","event":"document.uploaded","data":{${data},"metadata":{${order.join(',')}}}}`,
     ).join(',')}]}`;
   const first = await send(known(names));
-  const again = await send(known(names.toReversed()));
+  const reversed = known(names.toReversed());
+  const again = await send(reversed);
   const isDuplicate = (result: Result) => (result as { duplicate?: boolean }).duplicate === true;
   expect(first.response.body.data?.some(isDuplicate)).toBe(false);
   expect(again.response.body.data?.every(isDuplicate)).toBe(true);
-  expectNoStall(again, first);
+  await expectNoStall(reversed, again, first);
 });
 
 /** A batch of which the head is sent, and no byte of the body. */
