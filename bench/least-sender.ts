@@ -1,7 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { Pool } from 'undici';
 import { createBatcher } from '../src/db/batcher.ts';
 import { createPool } from '../src/db/pool.ts';
@@ -25,31 +26,34 @@ async function listen({ databaseUrl, receiverUrl }: Sender): Promise<string> {
   const secret = randomBytes(32);
   const receiver = new Pool(receiverUrl, { connections: 32, pipelining: 1 });
 
-  const insert = createBatcher<{ id: string; body: Buffer }, void>({
-    maxSize: 256,
-    concurrency: 1,
-    async run(events) {
-      await pool.query({
-        name: 'insert',
-        text: 'insert into least_events (id, body) select * from unnest($1::text[], $2::bytea[])',
-        values: [events.map(({ id }) => id), events.map(({ body }) => body)],
-      });
-      return events.map(() => undefined);
-    },
-  });
-  const record = createBatcher<{ id: string; statusCode: number }, void>({
-    maxSize: 256,
-    concurrency: 2,
-    async run(outcomes) {
-      await pool.query({
-        name: 'record',
-        text: `update least_events e set status = 'delivered', status_code = o.status_code, ended_at = now()
-          from unnest($1::text[], $2::int[]) as o(id, status_code) where e.id = o.id`,
-        values: [outcomes.map(({ id }) => id), outcomes.map(({ statusCode }) => statusCode)],
-      });
-      return outcomes.map(() => undefined);
-    },
-  });
+  /** A statement that concurrent calls share. */
+  const share = <Row>(
+    concurrency: number,
+    name: string,
+    statement: string,
+    valuesOf: (rows: Row[]) => unknown[],
+  ) =>
+    createBatcher<Row, void>({
+      maxSize: 256,
+      concurrency,
+      async run(rows) {
+        await pool.query({ name, text: statement, values: valuesOf(rows) });
+        return rows.map(() => undefined);
+      },
+    });
+  const insert = share<{ id: string; body: Buffer }>(
+    1,
+    'insert',
+    'insert into least_events (id, body) select * from unnest($1::text[], $2::bytea[])',
+    (events) => [events.map(({ id }) => id), events.map(({ body }) => body)],
+  );
+  const record = share<{ id: string; statusCode: number }>(
+    2,
+    'record',
+    `update least_events e set status = 'delivered', status_code = o.status_code, ended_at = now()
+      from unnest($1::text[], $2::int[]) as o(id, status_code) where e.id = o.id`,
+    (outcomes) => [outcomes.map(({ id }) => id), outcomes.map(({ statusCode }) => statusCode)],
+  );
   const hmac = (...parts: (string | Buffer)[]) =>
     parts.reduce((sum, part) => sum.update(part), createHmac('sha256', secret));
 
@@ -70,30 +74,24 @@ async function listen({ databaseUrl, receiverUrl }: Sender): Promise<string> {
     await response.dump();
     await record({ id, statusCode });
   }
-  async function accept(text: string): Promise<string> {
-    const { id, event, data } = JSON.parse(text) as { id: string; event: string; data: unknown };
+  async function accept(request: string): Promise<string> {
+    const { id, event, data } = JSON.parse(request) as { id: string; event: string; data: unknown };
     const body = Buffer.from(JSON.stringify({ id, event, timestamp: new Date().toISOString(), data }));
     await insert({ id, body });
     void send(id, body).catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
     return JSON.stringify({ id, duplicate: false, deliveries: [{ id, status: 'pending' }] });
   }
   const server = createServer((request, response) => {
-    void readBody(request)
+    void text(request)
       .then(accept)
       .then(
-        (text) => response.writeHead(202, { 'content-type': 'application/json' }).end(text),
+        (accepted) => response.writeHead(202, { 'content-type': 'application/json' }).end(accepted),
         (error: unknown) => response.writeHead(500).end(String(error)),
       );
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString();
 }
 
 const calls = { listen };

@@ -206,26 +206,24 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         log.warn({ err: error }, 'the schedules could not be made; tried again');
       stopLater('schedules', keepSchedules(temporal, namespaceReady.done, wanted, onError));
     }
-    const dispatching = createDispatcher({
+    dispatcher = createDispatcher({
       ...signals,
       log,
       deliveriesPerWorkflow: config.FLTR_DELIVERIES_PER_WORKFLOW,
       firstAttempts,
       onQueued: wakeStarts,
     });
-    dispatcher = dispatching;
-    const reconciling = startReconciler({
+    reconciler = startReconciler({
       ...signals,
       log,
       limits,
-      wakeDispatcher: dispatching.wake,
+      wakeDispatcher: dispatcher.wake,
       metrics: metrics.delivery,
     });
-    reconciler = reconciling;
     stops.push({
       name: 'dispatcher and reconciler',
       // Side by side, because each waits for its calls to Temporal, which may be away.
-      stop: async () => void (await Promise.all([dispatching.close(), reconciling.close()])),
+      stop: async () => void (await Promise.all([dispatcher?.close(), reconciler?.close()])),
     });
     stopLater('recoveries', startRecoveryReconciler({ pool, temporal, log }));
     stopLater('failure digests', startFailureDigests({ pool, log, wakeDispatcher }));
@@ -256,7 +254,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         guard,
         sender,
         temporal,
-        publisher: createPublisher(pool, dispatching.reserve),
+        publisher: createPublisher(pool, dispatcher.reserve),
         wakeDispatcher,
         signals,
         backlog,

@@ -20,10 +20,8 @@ async function choose(
   });
   const renamed = new Set(oldRows.map(({ newId }) => newId));
   const shown = (response?.body.data ?? []).filter(({ id }) => !renamed.has(id));
-  return Array.from(
-    { length: Math.min(count, shown.length) },
-    (_, offset) => shown[(index + offset) % shown.length],
-  ).filter((each) => each !== undefined);
+  const from = index % Math.max(1, shown.length);
+  return [...shown.slice(from), ...shown.slice(0, from)].slice(0, count);
 }
 
 /** All at once. 409: its state has changed since, or its webhook is not active. */

@@ -41,7 +41,7 @@ export async function readDeliveries(pool: Pool): Promise<DeliveryRow[]> {
   return rows;
 }
 
-/** Those that have ended and whose owner has nothing more to do. */
+/** Deliveries that have ended and that the reconciler has nothing more to check of. */
 export async function readEndedIds(pool: Pool): Promise<Set<string>> {
   const { rows } = await pool.query<{ id: string }>(
     'select id from deliveries where ended_at is not null and reconcile_at is null',

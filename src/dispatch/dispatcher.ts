@@ -82,7 +82,8 @@ export function createDispatcher(deps: Deps) {
     });
     inFlight.add(flight);
   };
-  /** Uses the free capacity: for groups that wait, and where there are rows without an owner, the last start for these. */
+
+  /** Starts waiting groups while there is capacity. If there are rows without an owner, one start is kept for them. */
   const fill = (): void => {
     while (free() > (hasUnowned ? 1 : 0)) {
       const next = waiting.next();
@@ -92,10 +93,21 @@ export function createDispatcher(deps: Deps) {
     if (free() > 0 && hasUnowned) loop.wake();
   };
 
-  /** Workflows for deliveries, at most `count`: each has its own, or all share. */
-  const form = (deliveries: readonly Startable[], count: number, isOwn: boolean): Start[] => {
-    const assignedAt = Date.now();
-    return formGroups(deliveries, isOwn ? 1 : deliveriesPerWorkflow, count).map((group) => ({
+  /**
+   * Workflows for deliveries: one for each if there is capacity for all, else groups. At most `capacity` of them, and
+   * `maxWaiting` groups that wait.
+   *
+   * @param assignedAt ms since 1970, before the transaction that writes the owners begins: the reconciler's time counts from there
+   */
+  const form = (
+    deliveries: readonly Startable[],
+    assignedAt: number,
+    capacity: number,
+    maxWaiting = 0,
+  ): Start[] => {
+    const isOwn = deliveriesPerWorkflow === 1 || deliveries.length <= capacity;
+    const most = isOwn ? 1 : deliveriesPerWorkflow;
+    return formGroups(deliveries, most, capacity + maxWaiting).map((group) => ({
       workflowId: isOwn ? (group[0]?.id ?? '') : newId('grp'),
       deliveries: group,
       assignedAt,
@@ -109,11 +121,11 @@ export function createDispatcher(deps: Deps) {
     if (capacity <= 0) return false;
     hasUnowned = false;
     const limit = capacity * deliveriesPerWorkflow;
+    const assignedAt = Date.now();
     const { starts, queued, isFull } = await withTransaction(pool, async (client) => {
       const rows = await lockUnowned(client, limit);
       const first = rows.filter(isFirst);
-      const isOwn = deliveriesPerWorkflow === 1 || first.length <= capacity;
-      const chosen = form(first, capacity, isOwn);
+      const chosen = form(first, assignedAt, capacity);
       const later = rows.filter((row) => !isFirst(row));
       const assignments: Assignment[] = [
         ...chosen.flatMap(({ workflowId, deliveries }) =>
@@ -152,9 +164,9 @@ export function createDispatcher(deps: Deps) {
       const mayWait = !isPaused() && deliveriesPerWorkflow > 1;
       const joining = mayWait ? waiting.join(mine) : null;
       const others = mine.slice(joining?.deliveries.length ?? 0);
-      const isOwn = deliveriesPerWorkflow === 1 || others.length <= capacity;
-      const starts = form(others, capacity + (mayWait ? maxWaitingGroups - waiting.count() : 0), isOwn);
-      // What waits for capacity reserves none.
+      const maxWaiting = mayWait ? maxWaitingGroups - waiting.count() : 0;
+      const starts = form(others, Date.now(), capacity, maxWaiting);
+      // Groups that wait use capacity only when they are started.
       const count = Math.min(starts.length, capacity);
       reserved += count;
       const owners = new Map(
@@ -171,7 +183,7 @@ export function createDispatcher(deps: Deps) {
           joining?.end(committedOf(joining.deliveries));
           for (const each of starts) {
             const committed = committedOf(each.deliveries);
-            if (committed.length > 0) waiting.add({ ...each, deliveries: committed, assignedAt: Date.now() });
+            if (committed.length > 0) waiting.add({ ...each, deliveries: committed });
           }
           if (inserted.some(({ id }) => !owners.has(id))) hasUnowned = true;
           fill();

@@ -8,12 +8,12 @@
  * - Group. What is accepted while all of them are in flight shares workflows for its first attempt. So an idle service has
  *   no groups, and a burst large ones: a group costs the engine about as much as a single delivery does.
  *
- * A group that waits for capacity takes in what is published meanwhile, until it is full.
+ * While a group waits for capacity, newly published deliveries are added to it until it is full.
  *
  * A start is in flight until the first attempts of its workflow are made, or until `maxFlightMs` have passed since Temporal
  * acknowledged it, so that a receiver that hangs holds up nobody. This is what paces the service: it starts no more than it
- * can attempt. In memory there are at most `maxWaitingGroups` groups; all other deliveries wait in PostgreSQL without an
- * owner, and are assigned one oldest first. While there are any, one of the starts is theirs.
+ * can attempt. At most about `maxWaitingGroups` groups wait in memory. All other deliveries wait in PostgreSQL without an
+ * owner; the dispatcher assigns owners to the oldest first, and keeps one start for them while there are any.
  *
  * Deliveries to webhooks that hang or fail, those whose first attempt is over, and those that a group did not deliver get
  * workflows of their own. They are queued for the reconciler, which starts `maxReconciledAtOnce` at once, so that they

@@ -5,12 +5,12 @@ import { isGroupId } from '../domain/ids.ts';
 /** A workflow whose deliveries name it as their owner, since `assignedAt` (ms since 1970), and which is to be started. */
 export type Start = { workflowId: string; deliveries: Startable[]; assignedAt: number };
 
-/** Deliveries that an insert adds to a group. `end`: with those that were committed. */
+/** Deliveries that an insert adds to a group. Call `end` after the insert, with the deliveries that were committed. */
 type Joining = { workflowId: string; deliveries: readonly Startable[]; end(committed: Startable[]): void };
 
 /**
- * The starts that wait for capacity, the oldest first. The last one, if it is a group, takes in more deliveries until it is
- * full. A group is not started while an insert that adds to it is not committed.
+ * The starts that wait for capacity, the oldest first. If the last one is a group, deliveries can be added to it until it is
+ * full. A group is not started while an insert is adding deliveries to it.
  *
  * @param most deliveries that a group may have
  */
@@ -24,10 +24,10 @@ export function createWaitingGroups(most: number) {
       const index = waiting.findIndex(({ joining }) => joining === 0);
       return index < 0 ? undefined : waiting.splice(index, 1)[0];
     },
-    /** As many of the first of `more` as fit join the last group; null: none. */
+    /** Adds the first deliveries of `more` to the last group, as many as fit; null: none. */
     join(more: readonly Startable[]): Joining | null {
       const last = waiting.at(-1);
-      // Two inserts at a time would have to be counted together.
+      // Only one insert at a time adds to a group.
       if (!last || !isGroupId(last.workflowId) || last.joining > 0) return null;
       const room = groupSize([...last.deliveries, ...more], most) - last.deliveries.length;
       if (room <= 0) return null;
@@ -42,7 +42,7 @@ export function createWaitingGroups(most: number) {
         },
       };
     },
-    /** Forgets all: the reconciler starts what has an owner. */
+    /** Removes all. The reconciler starts these workflows later. */
     clear: (): void => void waiting.splice(0),
   };
 }

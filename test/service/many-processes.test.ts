@@ -41,7 +41,7 @@ async function stop(part: Part, signal: NodeJS.Signals): Promise<number | null> 
   return part.child.exited();
 }
 
-/** Asks every process again and again whether it is ready, as a load balancer does: one question at a time. */
+/** Polls the readiness of every process, as a load balancer does: one request to each at a time. */
 function watchReadiness(): () => void {
   const over = new AbortController();
   const watch = async (): Promise<void> => {
@@ -120,7 +120,7 @@ const counts = async () => {
 /** Deliveries with more than one attempt, and how each attempt ended. */
 const repeated = async () => {
   const { rows } = await service.pool.query<Record<string, unknown>>(
-    `select delivery_id, jsonb_agg(to_jsonb(a) - 'request_headers' - 'response_headers' order by number) as attempts
+    `select delivery_id, jsonb_agg(to_jsonb(a) - 'response_headers' order by number) as attempts
      from attempts a group by delivery_id having count(*) > 1`,
   );
   return rows;

@@ -62,11 +62,14 @@ async function send(batch: string) {
 
 type Sent = Awaited<ReturnType<typeof send>>;
 
-/** Parsed in one go, a batch stalls the process for as long as it takes itself: 1 to 7 s. */
+/**
+ * Parsed in one go, a batch stalls the process for as long as it takes itself: 1 to 7 s. Other work on the machine makes all
+ * of it slower, so it is compared with itself and with an ordinary batch.
+ */
 const isStall = ({ worstMs, batchMs }: Sent, ordinary: Sent): boolean =>
   worstMs >= Math.max(400, batchMs / 2, 3 * ordinary.worstMs);
 
-/** Other work on the machine stalls the process once; the batch itself would stall it each time that it is sent. */
+/** Other work on the machine may stall the process once. A batch that stalls it does so each time that it is sent. */
 async function expectNoStall(text: string, first: Sent, ordinary: Sent): Promise<void> {
   let sent = first;
   for (let more = 2; more > 0 && isStall(sent, ordinary); more -= 1) sent = await send(text);
