@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { findStartFacts } from '../src/db/deliveries-table.ts';
 import { moveToOwn } from '../src/db/owners.ts';
 import { isDatabaseUnavailable, type Pool } from '../src/db/pool.ts';
 import type { MakeAttempt } from '../src/delivery/attempt.ts';
@@ -75,7 +76,7 @@ export function createAttemptGroup({ pool, makeAttempt, permits, onFirstAttempts
       deliveries.map(({ id: deliveryId, webhookId }) => attempt({ deliveryId, webhookId, ...first })),
     );
     onFirstAttempts(workflowId);
-    const attempts = outcomes.map((each, index) => {
+    const attempts = outcomes.map((each, index): GroupAttempt => {
       // Only now: run again before all have ended, it would repeat what is on the wire.
       if (each.status === 'rejected') throw each.reason;
       return { deliveryId: deliveries[index]?.id ?? '', result: each.value };
@@ -85,7 +86,17 @@ export function createAttemptGroup({ pool, makeAttempt, permits, onFirstAttempts
       await moveToOwn(pool, left, workflowId);
       wakeStarts();
     }
-    return attempts;
+    const failed = attempts.filter(({ result }) => result?.next === 'fail');
+    if (failed.length === 0) return attempts;
+    const facts = await findStartFacts(
+      pool,
+      failed.map(({ deliveryId }) => deliveryId),
+    );
+    const byId = new Map(facts.map((each) => [each.id, each]));
+    return attempts.map((each) => {
+      const ofFailed = each.result?.next === 'fail' ? byId.get(each.deliveryId) : undefined;
+      return ofFailed ? { ...each, failed: ofFailed } : each;
+    });
   };
 }
 

@@ -12,8 +12,8 @@ export const searchAttributes = {
   FltrAccount: 'Keyword',
   FltrEventType: 'Keyword',
   FltrDelivery: 'KeywordList',
-  FltrEvent: 'KeywordList',
-  FltrWebhook: 'KeywordList',
+  FltrEvent: 'Keyword',
+  FltrWebhook: 'Keyword',
 } as const;
 
 export type DeliverEventInput = RunStart & {
@@ -52,17 +52,25 @@ export type DeliveryFacts = {
 };
 
 /** Deliveries that share a workflow for their first attempt. */
-export type DeliverGroupInput = { deliveries: DeliveryFacts[]; schedule: number[] };
+export type DeliverGroupInput = { deliveries: GroupedDelivery[]; schedule: number[] };
+export type GroupedDelivery = Pick<DeliveryFacts, 'id' | 'webhookId'>;
 export type DeliverGroupResult = { delivered: number; others: number };
 
 export type AttemptGroupInput = {
-  deliveries: Pick<DeliveryFacts, 'id' | 'webhookId'>[];
+  deliveries: GroupedDelivery[];
   scheduledSeconds: number | null;
   /** When the run began, RFC 3339. */
   startedAt: string;
 };
-/** `result` null: the attempt was not made, so the delivery's own workflow makes it. */
-export type GroupAttempt = { deliveryId: string; result: Exclude<AttemptResult, { next: 'busy' }> | null };
+/**
+ * `result` null: the attempt was not made, so the delivery's own workflow makes it. `failed`: the delivery failed; its own
+ * workflow is started with these facts.
+ */
+export type GroupAttempt = {
+  deliveryId: string;
+  result: Exclude<AttemptResult, { next: 'busy' }> | null;
+  failed?: DeliveryFacts;
+};
 
 /** Signals of a group that are for deliveries which go on in workflows of their own. */
 export type PassOnInput = { signals: GroupSignal[] };

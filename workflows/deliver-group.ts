@@ -44,20 +44,15 @@ export async function deliverGroup({ deliveries, schedule }: DeliverGroupInput):
       summary: `first attempts of ${deliveries.length} deliveries`,
     });
     const attempts = await attemptGroup({
-      deliveries: deliveries.map(({ id, webhookId }) => ({ id, webhookId })),
+      deliveries,
       scheduledSeconds: schedule[0] ?? null,
       startedAt: startTime.toISOString(),
     });
-    const idsWith = (next: 'end' | 'fail') =>
-      new Set(attempts.filter(({ result }) => result?.next === next).map(({ deliveryId }) => deliveryId));
-    const [ended, failed] = [idsWith('end'), idsWith('fail')];
-    await Promise.all(
-      deliveries.filter(({ id }) => failed.has(id)).map((each) => showFailed(each, schedule)),
-    );
-    const others = deliveries.filter(({ id }) => !ended.has(id));
+    await Promise.all(attempts.map(({ failed }) => failed && showFailed(failed, schedule)));
+    const others = attempts.filter(({ result }) => result?.next !== 'end');
     // Canceled in the Web UI: so is each delivery that it did not deliver.
     if (isCanceled)
-      for (const { id: deliveryId } of others)
+      for (const { deliveryId } of others)
         signals.push({ deliveryId, name: signalNames.cancel, request: { by: 'temporal' } });
     while (signals.length > 0) {
       const { passOnSignals } = proxyActivities<Activities>({
@@ -66,9 +61,10 @@ export async function deliverGroup({ deliveries, schedule }: DeliverGroupInput):
       });
       await passOnSignals({ signals: signals.splice(0) });
     }
+    const delivered = attempts.length - others.length;
     if (others.length > 0)
-      setCurrentDetails(`${ended.size} delivered, ${others.length} go on in workflows of their own`);
-    return { delivered: ended.size, others: others.length };
+      setCurrentDetails(`${delivered} delivered, ${others.length} go on in workflows of their own`);
+    return { delivered, others: others.length };
   });
 }
 

@@ -78,6 +78,9 @@ from (values
   ('by_keyword_08', 'value', 'keyword08'),
   ('by_keyword_09', 'value', 'keyword09'),
   ('by_keyword_10', 'value', 'keyword10'),
+  ('by_keyword_list_01', 'list', 'keywordlist01'),
+  ('by_keyword_list_02', 'list', 'keywordlist02'),
+  ('by_keyword_list_03', 'list', 'keywordlist03'),
   ('by_text_01', 'text', 'text01'),
   ('by_text_02', 'text', 'text02'),
   ('by_text_03', 'text', 'text03')

@@ -14,15 +14,15 @@
 --
 -- What stays. Start and close times (default_idx), WorkflowId, WorkflowType, ExecutionStatus; ParentWorkflowId and
 -- RootWorkflowId, for the Web UI; TemporalNamespaceDivision, by which schedules, batch jobs and worker deployments are
--- listed; TemporalScheduledById, TemporalSchedulePaused; KeywordList01 to 03, for the service uses all three; and every
--- other custom attribute in use, of whatever namespace.
+-- listed; TemporalScheduledById, TemporalSchedulePaused; and every custom attribute in use, of whatever namespace.
 --
 -- Custom attributes. Temporal puts a namespace's attributes on columns that it picks at random among those of their type
 -- (Keyword01 to Keyword10, ...): which ones, only the namespace knows, and the rows show. In use is a column that any row
 -- has a value in, or that is named like this:
---   PGOPTIONS="-c fltr.columns=Keyword03,Keyword08" psql ...
--- (`temporal operator namespace describe --output json` shows them as customSearchAttributeAliases.) While fewer than the
--- service's two Keyword columns are known, all ten keep their indexes: so run this again after the first deliveries.
+--   PGOPTIONS="-c fltr.columns=Keyword01,Keyword03,Keyword07,Keyword08,KeywordList02" psql ...
+-- (`temporal operator namespace describe --output json` shows them as customSearchAttributeAliases.) The
+-- service uses four Keyword columns and one of KeywordList. While fewer are known, all columns of that type keep their
+-- indexes: so run this again after the first deliveries.
 --
 -- How. With psql (it knows \gexec), in the visibility database, as the owner of the table, also while Temporal runs:
 --   psql --set ON_ERROR_STOP=1 --dbname temporal_visibility --file visibility-lean.sql
@@ -111,10 +111,14 @@ from (values
   ('by_keyword_08', 'keyword08'),
   ('by_keyword_09', 'keyword09'),
   ('by_keyword_10', 'keyword10'),
+  ('by_keyword_list_01', 'keywordlist01'),
+  ('by_keyword_list_02', 'keywordlist02'),
+  ('by_keyword_list_03', 'keywordlist03'),
   ('by_text_01', 'text01'),
   ('by_text_02', 'text02'),
   ('by_text_03', 'text03')
 ) as custom (name, indexed)
 where indexed not in (select indexed from used)
-  and (indexed !~ '^keyword\d' or 2 <= (select count(*) from used where indexed ~ '^keyword\d'))
+  and (indexed !~ '^keyword\d' or 4 <= (select count(*) from used where indexed ~ '^keyword\d'))
+  and (indexed !~ '^keywordlist' or 1 <= (select count(*) from used where indexed ~ '^keywordlist'))
 \gexec

@@ -40,6 +40,18 @@ export const summaryColumns = `id, account_id as "accountId", webhook_id as "web
 /** `traceparent`: its event's. */
 export type FoundDelivery = DeliveryRow & { traceparent: string | null };
 
+/** What the workflows of deliveries are started with, in no order. */
+export async function findStartFacts(db: Queryable, ids: readonly string[]) {
+  const { rows } = await db.query<
+    Pick<StartColumns, 'id' | 'accountId' | 'webhookId' | 'eventId' | 'eventType'>
+  >(
+    `select id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType"
+     from deliveries where id = any($1)`,
+    [ids],
+  );
+  return rows;
+}
+
 export async function findDelivery(db: Queryable, accountId: string, id: string) {
   const { rows } = await db.query<FoundDelivery>(
     `select ${summaryColumns}, timeline,

@@ -42,7 +42,7 @@ function startOptions({ id, accountId, webhookId, status }: Startable) {
     staticSummary: `recover ${webhookId}`,
     typedSearchAttributes: [
       { key: searchKeys.account, value: accountId },
-      { key: searchKeys.webhook, value: [webhookId] },
+      { key: searchKeys.webhook, value: webhookId },
     ],
   };
 }

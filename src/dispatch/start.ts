@@ -102,16 +102,13 @@ export async function startGroup(
 }
 
 function groupOptions({ scheduleSeconds }: StartDeps, groupId: string, rows: readonly Startable[]) {
-  const deliveries = rows.map(({ id, accountId, webhookId, eventId, eventType }) => ({
-    id,
-    accountId,
-    webhookId,
-    eventId,
-    eventType,
-  }));
+  const deliveries = rows.map(({ id, webhookId }) => ({ id, webhookId }));
   const input: DeliverGroupInput = { deliveries, schedule: [...scheduleSeconds] };
   return {
-    ...groupStart(groupId, deliveries),
+    ...groupStart(
+      groupId,
+      rows.map(({ id }) => id),
+    ),
     workflowIdReusePolicy: 'REJECT_DUPLICATE' as const,
     args: [input] as [DeliverGroupInput],
   };

@@ -4,10 +4,10 @@ const maxListBytes = 2000;
 /** All bodies of a group are in memory together. */
 const maxBodyBytes = 2 * 1024 * 1024;
 
-type Groupable = { id: string; eventId: string; webhookId: string; bodyBytes?: number };
+type Groupable = { id: string; bodyBytes?: number };
 
 /**
- * How many of the first deliveries of a queue share a workflow: at most `most`, and as many as fit into its search attributes
+ * How many of the first deliveries of a queue share a workflow: at most `most`, and as many as fit into its search attribute
  * (their ids) and into memory (their bodies).
  *
  * @param most deliveries that a workflow may have
@@ -15,21 +15,14 @@ type Groupable = { id: string; eventId: string; webhookId: string; bodyBytes?: n
  * @example groupSize(queue, 64) // 60
  */
 export function groupSize(queue: readonly Groupable[], most: number): number {
-  const bytesLeft = { id: maxListBytes, eventId: maxListBytes, webhookId: maxListBytes };
-  const seen = new Set<string>();
+  let listBytes = 0;
   let bodyBytes = 0;
   for (const [index, delivery] of queue.entries()) {
     if (index === most) return most;
+    // As JSON: in quotes, with a comma. Ids are ASCII.
+    listBytes += delivery.id.length + 3;
     bodyBytes += delivery.bodyBytes ?? 0;
-    if (bodyBytes > maxBodyBytes && index > 0) return index;
-    for (const name of ['id', 'eventId', 'webhookId'] as const) {
-      const value = delivery[name];
-      if (seen.has(value)) continue;
-      seen.add(value);
-      // As JSON: in quotes, with a comma. Ids are ASCII.
-      bytesLeft[name] -= value.length + 3;
-      if (bytesLeft[name] < 0 && index > 0) return index;
-    }
+    if ((listBytes > maxListBytes || bodyBytes > maxBodyBytes) && index > 0) return index;
   }
   return queue.length;
 }
