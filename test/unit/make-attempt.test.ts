@@ -1,0 +1,100 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { expect, test, vi } from 'vitest';
+import { createAttemptDelivery } from '../../activities/attempt-deliveries.ts';
+import type { Pool } from '../../src/db/pool.ts';
+import { createMakeAttempt, type AttemptDeps } from '../../src/delivery/attempt.ts';
+import { createPermits } from '../../src/delivery/permits.ts';
+import { SenderBusy } from '../../src/outbound/sender-busy.ts';
+import type { Sender } from '../../src/outbound/sender.ts';
+
+/** A pool that loads any delivery to one webhook, and never comes to an end with recording one. */
+function startFake(send: Sender['send'], ownerId: string) {
+  const statements: { name: string; ids: string[] }[] = [];
+  const query = ({ name, values: [ids] }: { name: string; values: [string[]] }) => {
+    statements.push({ name, ids });
+    if (name !== 'load-attempts') return new Promise(() => undefined);
+    const row = { number: 1, status: 'pending', isActive: true, body: Buffer.from('{}'), webhookId: 'wh_1' };
+    const more = { eventType: 'document.deleted', format: 'fltr', attemptId: null };
+    const of = (deliveryId: string) => ({ ...row, deliveryId, ownerId, ...more });
+    return Promise.resolve({ rows: ids.map(of) });
+  };
+  const permits = createPermits();
+  const makeAttempt = createMakeAttempt({
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it uses before it records
+    ...({ pool: { query } as unknown as Pool, sender: { send } } as unknown as AttemptDeps),
+    limits: { cap: 0, grantMs: 0 },
+    permits,
+  });
+  return { makeAttempt, permits, statements };
+}
+
+const requestOf = (deliveryId: string, workflowId: string, isGrouped: boolean) => ({
+  deliveryId,
+  webhookId: 'wh_1',
+  number: 1,
+  scheduledSeconds: 60,
+  trigger: 'due' as const,
+  notes: [],
+  run: { workflowId, runId: 'run_1' },
+  isGrouped,
+});
+const idsOf = (count: number) => Array.from({ length: count }, (_, index) => `dlv_${index}`);
+
+test('a delivery for which the sender has no capacity is postponed without any write', async () => {
+  const environment = new MockActivityEnvironment();
+  const ownerId = environment.context.info.workflowExecution?.workflowId ?? '';
+  const { makeAttempt, statements } = startFake(() => Promise.reject(new SenderBusy()), ownerId);
+  const attempt = createAttemptDelivery({ makeAttempt, onFirstAttempts: () => {} });
+  const { run, isGrouped, ...input } = requestOf('dlv_1', ownerId, false);
+  expect(await environment.run(attempt, input)).toEqual({ next: 'busy', seconds: 5 });
+  expect(statements.map(({ name }) => name)).toEqual(['load-attempts']);
+});
+
+test('a permit covers the request alone: while attempts are being recorded, others are sent', async () => {
+  const startedAt = new Date();
+  const send = vi.fn(() =>
+    Promise.resolve({
+      kind: 'responded' as const,
+      statusCode: 200,
+      headers: {},
+      body: Buffer.alloc(0),
+      truncated: false,
+      startedAt,
+      durationMs: 1,
+    }),
+  );
+  const { makeAttempt, permits } = startFake(send, 'dlv_0');
+  for (const id of idsOf(40)) void makeAttempt(requestOf(id, 'dlv_0', false));
+  await vi.waitFor(() => expect(send).toHaveBeenCalledTimes(40));
+  // Nor does a database that stalls make the webhook look like one that hangs.
+  vi.useFakeTimers({ now: Date.now() + 5000, toFake: ['Date'] });
+  try {
+    expect(permits.mayShare('wh_1')).toBe(true);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('the attempts of a group load together, and load again after a long wait for a permit', async () => {
+  const ends: (() => void)[] = [];
+  const send = vi.fn(() => new Promise<never>((_, reject) => void ends.push(() => reject(new SenderBusy()))));
+  const { makeAttempt, statements } = startFake(send, 'grp_1');
+  const ids = idsOf(40);
+  const attempts = ids.map((id) => makeAttempt(requestOf(id, 'grp_1', true)));
+  await vi.waitFor(() => expect(send).toHaveBeenCalledTimes(20));
+  expect(statements).toEqual([{ name: 'load-attempts', ids }]);
+  // A permit that is free soon: what was loaded is used.
+  ends[0]?.();
+  await vi.waitFor(() => expect(send).toHaveBeenCalledTimes(21));
+  expect(statements).toHaveLength(1);
+  vi.useFakeTimers({ now: Date.now() + 101, toFake: ['Date'] });
+  try {
+    for (const end of ends.slice(1)) end();
+    await vi.waitFor(() => expect(send).toHaveBeenCalledTimes(40));
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(statements.slice(1).flatMap(({ ids: loaded }) => loaded)).toEqual(ids.slice(21));
+  for (const end of ends) end();
+  expect(await Promise.all(attempts)).toEqual(ids.map(() => ({ next: 'busy', seconds: 5 })));
+});
