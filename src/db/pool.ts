@@ -37,7 +37,10 @@ export function createPool({ databaseUrl, maxConnections, onError }: PoolOptions
     application_name: 'fltr-webhooks',
   });
   // Without a listener, an idle connection that PostgreSQL closes would end the process.
-  pool.on('error', onError);
+  pool.on('error', (error) => {
+    // After the pool's end its connections are still closing, while PostgreSQL may be stopping too.
+    if (!pool.ending) onError(error);
+  });
   // The same for a connection in use: the pool listens to idle ones only. Its next statement fails.
   pool.on('connect', (client) => client.on('error', () => undefined));
   // A statement on the pool is a transaction by itself, so it can be repeated after a conflict.
