@@ -1,5 +1,5 @@
 import type { DeliveryStatus } from '../contracts/delivery.ts';
-import { columns } from './columns.ts';
+import { arrayOfUnknownLength, columns } from './columns.ts';
 import { reconcileStartAfter, type Startable } from './deliveries-table.ts';
 import { onlyRow, type Queryable } from './pool.ts';
 
@@ -87,12 +87,12 @@ const statement = `
     select
       array(
         select coalesce(a.webhooks_version = given.version, false)
-        from unnest($1::text[], $2::bigint[]) with ordinality as given(id, version, n)
+        from unnest(${arrayOfUnknownLength(1, 'text')}, $2::bigint[]) with ordinality as given(id, version, n)
         left join accounts a on a.id = given.id order by given.n
       ) as accounts,
       array(
         select coalesce(k.revoked_at is null and 'events:write' = any(k.scopes), false)
-        from unnest($3::text[]) with ordinality as given(id, n) left join api_keys k on k.id = given.id order by given.n
+        from unnest(${arrayOfUnknownLength(3, 'text')}) with ordinality as given(id, n) left join api_keys k on k.id = given.id order by given.n
       ) as keys
   ),
   inserted as (

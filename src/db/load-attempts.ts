@@ -2,6 +2,7 @@ import type { DeliveryStatus, WaitReason } from '../contracts/delivery.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { maxUnrecorded } from '../domain/hourly-cap.ts';
 import type { AttemptRow } from '../domain/attempt-result.ts';
+import { arrayOfUnknownLength } from './columns.ts';
 import type { Queryable } from './pool.ts';
 
 /** What an attempt needs. */
@@ -45,7 +46,7 @@ const loadStatement = `
   with found as materialized (
     select given.number, d.id, d.status, d.account_id, d.event_id, d.event_type, d.webhook_id, d.owner_id, d.next_attempt_at,
       d.wait_reason
-    from unnest($1::text[], $2::int[]) as given(id, number) join deliveries d on d.id = given.id
+    from unnest(${arrayOfUnknownLength(1, 'text')}, $2::int[]) as given(id, number) join deliveries d on d.id = given.id
   ), near as materialized (
     -- The counts per minute show whether a webhook may be near its cap; only then are its attempts counted.
     select w.id,

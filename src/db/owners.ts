@@ -1,3 +1,4 @@
+import { arrayOfUnknownLength } from './columns.ts';
 import {
   reconcileRunAfter,
   reconcileStartAfter,
@@ -36,7 +37,7 @@ export async function assignOwners(db: Queryable, assignments: readonly Assignme
     name: 'assign-owners',
     text: `update deliveries d set owner_id = a.owner_id, run_id = null,
         reconcile_at = case when a.is_queued then now() else now() + ${reconcileStartAfter} end
-      from unnest($1::text[], $2::text[], $3::bool[]) as a(id, owner_id, is_queued)
+      from unnest(${arrayOfUnknownLength(1, 'text')}, $2::text[], $3::bool[]) as a(id, owner_id, is_queued)
       where d.id = a.id and ${opaque(`d.owner_id is null and d.status = 'pending'`)}
       returning d.id`,
     values: [

@@ -3,6 +3,7 @@ import { operationalFamilies } from '../domain/subscription.ts';
 import { assignSlots, correctTimes, maxQueueHead, windowMs, type Queued } from '../domain/hourly-cap.ts';
 import { reconcileRunAfter } from './deliveries-table.ts';
 import { opaque } from './opaque.ts';
+import { arrayOfUnknownLength } from './columns.ts';
 import { onlyRow, withTransaction, type Pool, type Queryable } from './pool.ts';
 
 /** An attempt of a webhook that is near its cap, to be granted or deferred. */
@@ -127,7 +128,7 @@ export async function takeSlots(
       await client.query({
         name: 'grant',
         text: `insert into rate_limit_grants (delivery_id, number, webhook_id, granted_at)
-          select *, $3, $4::timestamptz from unnest($1::text[], $2::int[])
+          select *, $3, $4::timestamptz from unnest(${arrayOfUnknownLength(1, 'text')}, $2::int[])
           on conflict (delivery_id, number) do update set granted_at = excluded.granted_at`,
         values: [
           granted.map(({ deliveryId }) => deliveryId),
@@ -144,7 +145,7 @@ export async function takeSlots(
             owner_id = d.id, run_id = case when g.owner_id = d.id then g.run_id end,
             reconcile_at = case when g.owner_id = d.id then g.until + ${reconcileRunAfter} else now() end,
             timeline = d.timeline || case when d.timeline @> g.notes::jsonb then '[]' else g.notes::jsonb end || g.entry::jsonb
-          from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[])
+          from unnest(${arrayOfUnknownLength(1, 'text')}, $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[])
             as g(delivery_id, until, owner_id, run_id, notes, entry)
           where d.id = g.delivery_id and d.status in ('pending', 'retrying') and d.owner_id = g.owner_id
           returning d.id`,

@@ -28,7 +28,7 @@ const given = columns<Row>(
 
 test('columns are the parameters of a table, and its values', async () => {
   expect(given.table).toBe(
-    'unnest($2::text[], $3::int[], $4::float8[], $5::bool[], $6::timestamptz[], $7::bytea[], $8::jsonb[])' +
+    'unnest((select $2::text[]), $3::int[], $4::float8[], $5::bool[], $6::timestamptz[], $7::bytea[], $8::jsonb[])' +
       ' as g(name, count, half, "isNew", at, data, json)',
   );
   const names = [
