@@ -1,4 +1,4 @@
-# One image for every role: `api`, `worker`, `migrate`, or `up`, which is API and worker in one process.
+# One image for every role: `api`, `worker`, `migrate`, or `up`, which is API and worker, on all cores.
 
 FROM node:26.10.0-bookworm-slim AS dependencies
 WORKDIR /app

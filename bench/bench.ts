@@ -61,7 +61,7 @@ export type Product = {
 };
 
 /** As in docker-compose.yml. */
-export const postgresSettings = { shared_buffers: '256MB', max_wal_size: '4GB', max_connections: '200' };
+export const postgresSettings = { shared_buffers: '256MB', max_wal_size: '4GB', max_connections: '500' };
 const stopGraceMs = 30_000;
 
 /** Runs with a folder, a load generator and a receiver of its own, and removes them afterwards. */

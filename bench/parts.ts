@@ -39,13 +39,16 @@ export async function startDevTemporal(
   });
 }
 
-/** One process of the product, as users start it; it ends when this process does. Its log is `<role>.log` in the folder. */
+/**
+ * The product as users start it, as one process where `FLTR_PROCESSES` says nothing else; it ends when this process does.
+ * Its log is `<role>.log` in the folder.
+ */
 export function startService(role: Role, dataDir: string, settings: Record<string, string>): Child {
   return startChild({
     name: 'fltr-webhooks',
     command: process.execPath,
     args: ['--enable-source-maps', join(packageRoot, 'dist/src/main.js'), role],
-    env: { ...plainEnvironment(), FLTR_DATA_DIR: dataDir, ...settings },
+    env: { ...plainEnvironment(), FLTR_PROCESSES: '1', FLTR_DATA_DIR: dataDir, ...settings },
     logFile: join(dataDir, `${role}.log`),
     stopSignal: 'SIGTERM',
   });

@@ -29,7 +29,7 @@ const rows = {
     @temporalio/client @temporalio/common type:pino node:*`,
   'src/api': `
     src/delivery src/dispatch src/temporal src/db src/outbound src/security src/observability src/domain src/contracts
-    src/errors.ts type:src/config.ts type:src/deps.ts src/package-root.ts type:workflows/contract.ts
+    src/errors.ts type:src/call-counter.ts type:src/config.ts type:src/deps.ts src/package-root.ts type:workflows/contract.ts
     express helmet ipaddr.js lru-cache zod @asteasolutions/zod-to-openapi type:pino node:*`,
   'src/embedded': `@temporalio/client pg node:*`,
   'src/cli': `
@@ -40,6 +40,11 @@ const rows = {
     src/client src/contracts src/domain/slack-text.ts  react react-dom @base-ui/react @tanstack/* zod`,
   'src/dashboard/vite.config.ts': `@vitejs/plugin-react vite node:path`,
 
+  'src/supervisor': `
+    src/app.ts src/call-counter.ts src/config.ts src/db src/development-secrets.ts src/embedded src/errors.ts
+    src/observability src/prepare-database.ts src/require-ports.ts src/security workflows/contract.ts  lru-cache type:pino node:*`,
+
+  'src/call-counter.ts': `lru-cache`,
   'src/errors.ts': ``,
   'src/every.ts': `node:events node:timers/promises`,
   'src/package-root.ts': `node:*`,
@@ -49,7 +54,10 @@ const rows = {
   'src/deps.ts': `type:*`,
   'src/development-secrets.ts': `
     src/db src/security src/errors.ts type:src/config.ts type:src/setting-schemas.ts  node:*`,
-  'src/listen.ts': `src/api src/errors.ts type:src/config.ts  type:express node:*`,
+  'src/prepare-database.ts': `
+    src/db src/development-secrets.ts src/security type:src/config.ts  type:pino`,
+  'src/require-ports.ts': `src/errors.ts type:src/config.ts  node:net`,
+  'src/listen.ts': `src/api src/errors.ts src/require-ports.ts  type:express node:*`,
   'src/app.ts': `*`,
   'src/main.ts': `*`,
 

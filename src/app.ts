@@ -3,11 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createApi, createProbes } from './api/server.ts';
 import { childEnvironment, type Config } from './config.ts';
-import { applySetting } from './db/applied-settings.ts';
-import { checkEncryptionKeys } from './db/encryption-keys.ts';
-import { openDatabase } from './db/open-database.ts';
+import { createCallCounts, type CountCall } from './call-counter.ts';
 import { createPublisher } from './db/publisher.ts';
-import { checkAllQueues } from './db/rate-limit-slots.ts';
+import { readReadiness } from './db/readiness.ts';
 import { readWaiting } from './db/waiting.ts';
 import { createPermits } from './delivery/permits.ts';
 import { grantMs } from './domain/hourly-cap.ts';
@@ -19,16 +17,18 @@ import { startReconciler, type Reconciler } from './dispatch/reconcile.ts';
 import { startFailureDigests } from './dispatch/failure-digests.ts';
 import { startRecoveryReconciler } from './dispatch/recovery-workflow.ts';
 import { signalOwner, type SignalDeps } from './dispatch/signal.ts';
-import { developmentKeyFor, encryptionKeysFor } from './development-secrets.ts';
+import { developmentKeyFor } from './development-secrets.ts';
 import { startEmbedded, type Embedded } from './embedded/embedded.ts';
 import { StartError } from './errors.ts';
 import { createMetrics } from './observability/metrics.ts';
+import type { MetricValues } from './observability/metrics-sum.ts';
 import { createAttemptReporter } from './observability/attempt-reporter.ts';
-import { listen, requirePorts } from './listen.ts';
+import { listen } from './listen.ts';
 import { createAddressGuard } from './outbound/address-guard.ts';
 import { createSender } from './outbound/sender.ts';
+import { maxConnections, prepareDatabase } from './prepare-database.ts';
+import { portOf, requirePorts } from './require-ports.ts';
 import { digestOfKey } from './security/api-keys.ts';
-import { createSecretBox } from './security/secret-box.ts';
 import { createSignIn } from './security/sign-in.ts';
 import {
   connectionOptions,
@@ -49,8 +49,31 @@ type Options = {
   report: (line: string) => void;
   /** The service cannot go on. */
   onFatal: (error: Error) => void;
+  /** Absent: this process is the whole service. */
+  supervisor?: Supervisor;
 };
 
+/** What the processes of one service have in common; their supervisor keeps it. */
+export type Supervisor = {
+  countCall: CountCall;
+  /** Whether it is the token of the sign-in link, which is valid once. */
+  redeem(token: string): Promise<boolean>;
+  /** The metrics of all processes. */
+  readMetrics(): Promise<string>;
+  /** It has started Temporal: the start waits until deliveries are made. */
+  hasTemporal: boolean;
+};
+
+/** One process of the service. */
+export type ServiceApp = App & {
+  /** As `/readyz` says. */
+  isReady(): Promise<boolean>;
+  readMetrics(): Promise<MetricValues>;
+  /** Stops, while another process takes the connections; `stop` makes it end sooner. */
+  retire(): Promise<void>;
+};
+
+/** The service, as whoever started it sees it. */
 export type App = {
   apiUrl: string | null;
   databaseUrl: string;
@@ -67,23 +90,31 @@ export type App = {
   kill(): void;
 };
 
-/** To PostgreSQL, of each process. */
-const maxConnections = 20;
+/** How long a start waits for Temporal, whose fault may be one that waiting does not mend. */
+const temporalWaitMs = 5000;
+/** Of a connection, where several processes share the port: afterwards another process may take its requests. */
+const maxAgeMs = 60_000;
 /** Rows of what waits that the metrics look at. */
 const mostCounted = 100_000;
 
 /** Starts the parts of a role in the order in which they need each other; stopping goes the other way. */
-export async function startApp({ config, role, log, report, onFatal }: Options): Promise<App> {
+export async function startApp(options: Options): Promise<ServiceApp> {
+  const { config, role, log, report, onFatal, supervisor } = options;
   const stops: { name: string; stop: () => Promise<void> | void }[] = [];
   let embedded: Embedded | null = null;
+  let stopped: Promise<void> | null = null;
+  let isReplaced = false;
+  const hurry = Promise.withResolvers<void>();
   const stopLater = <Part extends { close(): Promise<void> | void }>(name: string, part: Part): Part => {
     stops.push({ name, stop: () => part.close() });
     return part;
   };
   const stop = async (): Promise<void> => {
     for (const part of stops.splice(0).toReversed()) {
+      const startedAt = performance.now();
       try {
         await part.stop();
+        log.debug({ part: part.name, ms: Math.round(performance.now() - startedAt) }, 'a part has stopped');
       } catch (error) {
         log.error({ err: error, part: part.name }, 'a part did not stop cleanly');
       }
@@ -91,8 +122,8 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
   };
   try {
     const hasApi = role !== 'worker';
-    await requirePorts(config, role);
-    const metrics = createMetrics();
+    if (!supervisor) await requirePorts(config, role);
+    const metrics = createMetrics(supervisor?.readMetrics);
     const needsPostgres = config.DATABASE_URL === undefined;
     const needsTemporal = config.TEMPORAL_ADDRESS === undefined;
     if (role === 'up' && (needsPostgres || needsTemporal)) {
@@ -117,22 +148,13 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     }
     const temporalUiUrl = config.TEMPORAL_UI_URL ?? embedded?.temporalUiUrl ?? null;
 
-    const pool = await openDatabase({
-      databaseUrl,
-      maxConnections,
-      onError: (error) => log.warn({ err: error }, 'PostgreSQL closed an idle connection'),
-      onMigrated: (migrations) => log.info({ migrations }, 'the database was migrated'),
-    });
+    const { pool, secretBox } = await prepareDatabase(config, databaseUrl, log);
     stops.push({ name: 'pool', stop: () => pool.end() });
-    const secretBox = createSecretBox(await encryptionKeysFor(config));
-    await checkEncryptionKeys(pool, secretBox);
-    await applySetting(pool, 'FLTR_HOLD_HOURS', String(config.FLTR_HOLD_HOURS));
-    if (await applySetting(pool, 'FLTR_DELIVERIES_PER_HOUR', String(config.FLTR_DELIVERIES_PER_HOUR))) {
-      await checkAllQueues(pool);
-    }
     // A worker needs none, and would end the API's where it keeps another one.
     const developmentKey = hasApi ? await developmentKeyFor(config, pool) : null;
-    const signIn = developmentKey === null ? null : createSignIn(digestOfKey(developmentKey));
+    const keyDigest = developmentKey === null ? null : digestOfKey(developmentKey);
+    const ownSignIn = keyDigest && !supervisor ? createSignIn(keyDigest) : null;
+    const redeem = async (token: string) => ((await supervisor?.redeem(token)) ? keyDigest : null);
 
     const address = await connectionOptions(config, temporalAddress);
     const temporal = createTemporal(address, config.TEMPORAL_NAMESPACE);
@@ -140,7 +162,9 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
     const namespaceReady = stopLater('namespace', prepareNamespace(temporal, log));
     // It waits for Temporal as long as it takes; what it cannot mend by waiting ends the service.
     namespaceReady.done.catch(onFatal);
-    if (embedded?.temporalAddress !== undefined) await namespaceReady.done;
+    const hasOwnTemporal = embedded?.temporalAddress !== undefined || supervisor?.hasTemporal === true;
+    if (hasOwnTemporal) await namespaceReady.done;
+    else if (supervisor) await Promise.race([namespaceReady.done, delay(temporalWaitMs)]);
 
     const guard = createAddressGuard({
       production: config.FLTR_ENV === 'production',
@@ -200,7 +224,7 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         log,
       });
       stopLater('worker', worker);
-      if (embedded?.temporalAddress !== undefined) await worker.ready;
+      if (hasOwnTemporal) await worker.ready;
       const wanted = schedulesOf(config.FLTR_AUTO_DISABLE_EVERY_SECONDS);
       const onError = (error: unknown) =>
         log.warn({ err: error }, 'the schedules could not be made; tried again');
@@ -259,21 +283,23 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
         signals,
         backlog,
         temporalUiUrl,
-        signIn,
+        signIn: supervisor ? { redeem } : ownSignIn,
+        countCall: supervisor?.countCall ?? createCallCounts(),
         isStopping: () => isStopping,
       };
       const wanted = { name: 'PORT', host: config.HOST, port: config.PORT } as const;
-      const server = await listen(createApi(deps), wanted);
+      const server = await listen(createApi(deps), { ...wanted, ...(supervisor && { maxAgeMs }) });
       stops.push({
         name: 'api',
         async stop() {
-          isStopping = true;
+          if (isReplaced) await Promise.race([server.drain(), hurry.promise]);
+          isStopping = !isReplaced;
           // Load balancers that ask whether it is ready send their requests elsewhere by then.
-          await delay(config.FLTR_DRAIN_SECONDS * 1000);
+          if (isStopping) await delay(config.FLTR_DRAIN_SECONDS * 1000);
           await server.close();
         },
       });
-      apiUrl = `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${server.port}`;
+      apiUrl = `http://${portOf({ host: config.HOST, port: server.port }, 1).text}`;
     }
     return {
       apiUrl,
@@ -281,9 +307,19 @@ export async function startApp({ config, role, log, report, onFatal }: Options):
       temporalAddress,
       temporalUiUrl,
       developmentKey,
-      signInUrl: apiUrl && signIn && `${apiUrl}/sign-in#token=${signIn.token}`,
+      signInUrl: apiUrl && ownSignIn && `${apiUrl}/sign-in#token=${ownSignIn.token}`,
       hasEmbedded: embedded !== null,
-      stop,
+      isReady: async () => (await readReadiness(pool)) === 'ok',
+      readMetrics: metrics.valuesOfProcess,
+      stop() {
+        isReplaced = false;
+        hurry.resolve();
+        return (stopped ??= stop());
+      },
+      retire() {
+        isReplaced = true;
+        return (stopped ??= stop());
+      },
       kill: () => embedded?.kill(),
     };
   } catch (error) {

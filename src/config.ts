@@ -120,10 +120,15 @@ const settings = {
     default: '64',
     meaning: 'most deliveries that share a workflow for their first attempt in a burst; 1: never',
   },
+  FLTR_PROCESSES: {
+    schema: wholeNumber(1, 64),
+    meaning:
+      'processes that `up` runs behind its port; unset: one for two cores, at most one for each GiB of memory, at most 16',
+  },
   FLTR_MAX_CACHED_WORKFLOWS: {
     schema: wholeNumber(400, 100_000),
     default: '1000',
-    meaning: 'workflows a worker caches, about 0.1 MiB each; the others are in Temporal only',
+    meaning: 'workflows that a process caches, about 0.1 MiB each; the others are in Temporal only',
   },
   FLTR_WORKFLOW_STACK_TRACES: {
     schema: z.stringbool(),
@@ -139,13 +144,14 @@ const settings = {
   FLTR_API_REQUESTS_PER_MINUTE: {
     schema: wholeNumber(0, 1_000_000),
     default: '600',
-    meaning: 'API calls a minute per key, ten times that per account; counted in each process; 0: no limit',
+    meaning:
+      'API calls a minute per key, ten times that per account; counted by each `up` or `api`; 0: no limit',
   },
   FLTR_PUBLISH_REQUESTS_PER_MINUTE: {
     schema: wholeNumber(0, 1_000_000),
     default: '0',
     meaning:
-      'publishing calls a minute per key, ten times that per account; counted in each process; 0: no limit',
+      'publishing calls a minute per key, ten times that per account; counted by each `up` or `api`; 0: no limit',
   },
   FLTR_MAX_BACKLOG: {
     schema: wholeNumber(1, 100_000_000),
@@ -171,7 +177,7 @@ const settings = {
   FLTR_TEMPORAL_METRICS_ADDRESS: {
     schema: ipAndPort,
     meaning:
-      "address of the metrics of Temporal's worker, such as 127.0.0.1:9464, without authentication; unset: none",
+      "address of the metrics of Temporal's worker, such as 127.0.0.1:9464, without authentication; further processes of `up` have the next ports; unset: none",
   },
   FLTR_PAYLOAD_RETENTION_DAYS: {
     schema: wholeNumber(0, 36_500),

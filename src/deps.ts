@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { CountCall } from './call-counter.ts';
 import type { Config } from './config.ts';
 import type { Pool } from './db/pool.ts';
 import type { Publisher } from './db/publisher.ts';
@@ -28,6 +29,8 @@ export type Deps = {
   backlog: Backlog;
   /** Development only: the sign-in link that the start prints. */
   signIn: SignIn | null;
+  /** Counts a call for its rate limit, for all processes of this `up`. */
+  countCall: CountCall;
   /** It is no longer ready, but responds for a while. */
   isStopping: () => boolean;
   /** The address of the Temporal Web UI, for links; null: not known. */

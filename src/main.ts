@@ -29,10 +29,18 @@ import { createPool } from './db/pool.ts';
 import { StartError } from './errors.ts';
 import { createLog } from './observability/log.ts';
 import { packageVersion } from './package-root.ts';
-import { describeNode } from './runtime.ts';
+import { describeNode, machine } from './runtime.ts';
+import { processesFor } from './supervisor/process-count.ts';
+import { isTerminalClosed } from './supervisor/terminal.ts';
 
 /** Runs a role until a signal: the first one stops everything in order, a second one immediately. */
 async function serve(role: Role): Promise<void> {
+  // Not loaded by the other commands.
+  const { default: cluster } = await import('node:cluster');
+  if (cluster.isWorker) {
+    const { runServiceProcess } = await import('./supervisor/service-process.ts');
+    return runServiceProcess();
+  }
   const config = readConfig();
   const log = createLog(config.LOG_LEVEL);
   const report = (line: string) => console.error(line);
@@ -66,9 +74,18 @@ async function serve(role: Role): Promise<void> {
     stopping ??= stop(1);
   };
 
-  // Loaded here because it takes a second, and no other command needs it.
-  const { startApp } = await import('./app.ts');
-  app = await startApp({ config, role, log, report, onFatal });
+  const processes = role === 'up' ? (config.FLTR_PROCESSES ?? processesFor(machine())) : 1;
+  const options = { config, log, report, onFatal };
+  if (processes > 1) {
+    const { startSupervisor } = await import('./supervisor/supervisor.ts');
+    const supervised = await startSupervisor({ ...options, processes });
+    process.on('SIGHUP', (signal) => (isTerminalClosed() ? onSignal(signal) : void supervised.restart()));
+    app = supervised;
+  } else {
+    // Loaded here because it takes a second, and no other command needs it.
+    const { startApp } = await import('./app.ts');
+    app = await startApp({ ...options, role });
+  }
   const { apiUrl, databaseUrl } = app;
   if (role === 'up' && apiUrl !== null && config.FLTR_ENV === 'development') {
     if (app.hasEmbedded) writeServiceFile(config.FLTR_DATA_DIR, { pid: process.pid, apiUrl, databaseUrl });

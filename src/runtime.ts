@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from './package-root.ts';
 
@@ -28,4 +29,14 @@ export function describeNode(version: string, pinned: string = pinnedNode): stri
   return testedMajors.includes(major)
     ? `Running on Node ${version} of this machine. ${advice}`
     : `Node ${version} is not tested with this service (${testedMajors.join(' and ')} are). ${advice}`;
+}
+
+/** The cores and the memory that this process may use: of the machine, or of its container. */
+export function machine(): { cores: number; memoryBytes: number } {
+  // Without a limit it is 0, or a number beyond all memory.
+  const limit = process.constrainedMemory();
+  return {
+    cores: availableParallelism(),
+    memoryBytes: limit > 0 ? Math.min(limit, totalmem()) : totalmem(),
+  };
 }

@@ -42,7 +42,7 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
   const respond = async (request: Request, response: Response, { key, confirm }: Caller): Promise<void> => {
     response.locals['isPrivate'] = true;
     requireScope(key, route.scope);
-    if (route.isTestEvent) limits.testEvents(response, key);
+    if (route.isTestEvent) await limits.testEvents(response, key);
     const reservation = bodyMemory.open(key.accountId ?? key.id);
     try {
       const rawBody = await readBody(request, response, reservation);
@@ -76,7 +76,7 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
     response.locals['isPublishing'] = isPublishing(route);
     return countFailures(limits, request, response, async () => {
       const caller = await identify(request);
-      limit(response, caller.key);
+      await limit(response, caller.key);
       try {
         await respond(request, response, caller);
       } catch (error) {

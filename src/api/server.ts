@@ -26,7 +26,7 @@ const openPaths = [...probePaths, '/openapi.json', docsPath];
 export function createApi(deps: Deps): Express {
   const app = newApp(deps);
   const shared = {
-    limits: createRateLimits(deps.config),
+    limits: createRateLimits(deps.config, deps.countCall),
     keys: createKeyCache(deps.pool, deps.config.FLTR_ENV),
     bodyMemory: createBodyMemory(),
   };

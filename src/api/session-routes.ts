@@ -86,7 +86,7 @@ export function addSessionRoutes(
   const keyFor = async (body: { key?: string | undefined; token?: string | undefined }) => {
     if (body.key !== undefined)
       return requireKey(await findApiKey(pool, digestOfKey(body.key), config.FLTR_ENV));
-    const digest = signIn?.redeem(body.token ?? '') ?? null;
+    const digest = (await signIn?.redeem(body.token ?? '')) ?? null;
     const key = digest && (await findApiKey(pool, digest, config.FLTR_ENV));
     if (!key)
       throw new ApiError(
@@ -117,7 +117,7 @@ export function addSessionRoutes(
     handle(async (request, response) => {
       const found = await keyFor(await readSignIn(request, response));
       const { id } = found;
-      limits.api(response, found);
+      await limits.api(response, found);
       const key = requireKey(await findNamedKey(pool, id, config.FLTR_ENV));
       const { sealed, expiresAt } = sealSession(secretBox, id);
       respond(response, 200, toSession({ key, expiresAt }), sessionCookie(sealed, isSecure));
@@ -128,7 +128,7 @@ export function addSessionRoutes(
     handle(async (request, response) => {
       const session = await sessionOf(deps, request.headers);
       if (!session) throw new ApiError('unauthorized', 'Nobody is signed in.');
-      limits.api(response, session.key);
+      await limits.api(response, session.key);
       respond(response, 200, toSession(session));
     }),
   );

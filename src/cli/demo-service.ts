@@ -47,6 +47,8 @@ export async function spawnDemoService(
       HOST: '127.0.0.1',
       FLTR_DATA_DIR: dataDir,
       FLTR_DEV_KEY: key,
+      // It delivers 21 times.
+      FLTR_PROCESSES: '1',
       LOG_LEVEL: 'error',
     },
     stdio: ['ignore', 'pipe', 'pipe'],

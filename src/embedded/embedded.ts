@@ -18,6 +18,8 @@ type Options = {
   env: NodeJS.ProcessEnv;
   needsPostgres: boolean;
   needsTemporal: boolean;
+  /** That PostgreSQL allows at least. */
+  postgresConnections?: number;
   namespace: string;
   searchAttributes: Record<string, string>;
   report: (line: string) => void;
@@ -41,7 +43,8 @@ export async function startEmbedded(options: Options): Promise<Embedded> {
     const postgres = () =>
       keep({
         name: 'PostgreSQL',
-        start: () => startEmbeddedPostgres({ dataDir, env, report }),
+        start: () =>
+          startEmbeddedPostgres({ dataDir, env, report, minConnections: options.postgresConnections }),
         addressOf: ({ url }) => new URL(url).host,
         logFile: postgresLogFile(dataDir),
       });

@@ -25,6 +25,7 @@ type EmbeddedPostgresOptions = {
   report: (line: string) => void;
   /** Used as root only, for files that PostgreSQL's user has no access to elsewhere. */
   sharedDir?: string;
+  minConnections?: number | undefined;
   /** PostgreSQL settings that override the ones below. */
   settings?: Record<string, string>;
 };
@@ -66,6 +67,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     await createCluster({ ...access, clusterDir, native, runAs, user: NAME, env, logFile });
   }
 
+  const connections = { max_connections: String(Math.max(200, options.minConnections ?? 0)) };
   const { port, ...server } = await startServer({
     name: 'PostgreSQL',
     logFile,
@@ -77,7 +79,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       const child = startChild({
         name: 'postgres',
         command: postgresProgram(native, 'postgres'),
-        args: serverArguments(clusterDir, port, options.settings),
+        args: serverArguments(clusterDir, port, { ...connections, ...options.settings }),
         cwd: native,
         env,
         logFile,
@@ -113,13 +115,12 @@ function newAccess(dataDir: string, { clusterDir }: ClusterLocation, report: (li
   return { password: randomBytes(24).toString('base64url'), port: undefined, location };
 }
 
-function serverArguments(clusterDir: string, port: number, own: Record<string, string> = {}): string[] {
+function serverArguments(clusterDir: string, port: number, own: Record<string, string>): string[] {
   const settings = {
     listen_addresses: HOST,
     port: String(port),
     unix_socket_directories: '',
     shared_buffers: '128MB',
-    max_connections: '200',
     jit: 'off',
     timezone: 'UTC',
     log_timezone: 'UTC',

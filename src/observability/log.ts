@@ -12,7 +12,7 @@ export function createLog(level: string): Logger {
   const secrets = ['authorization', 'secret', 'body', 'data', 'databaseUrl', 'apiKey'];
   return pino({
     level,
-    base: { service: 'fltr-webhooks' },
+    base: { service: 'fltr-webhooks', pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     serializers: { err: errorForLog },
     formatters: { level: (label) => ({ level: label }) },

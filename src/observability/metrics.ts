@@ -1,28 +1,42 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { createDeliveryMetrics } from './delivery-metrics.ts';
 import { createHttpMetrics } from './http-metrics.ts';
+import { aggregationOfDefaults, type MetricValues } from './metrics-sum.ts';
 import { createPublishMetrics } from './publish-metrics.ts';
-import { watchState, type StateSources } from './state-metrics.ts';
+import { watchConnections, watchState, type ConnectionSources, type StateSources } from './state-metrics.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** The metrics of one service, in a registry of its own. No label holds an id, a URL or an account: each has few known values. */
-export function createMetrics() {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+/**
+ * The metrics of one service, in registries of its own. No label holds an id, a URL or an account: each has few known values.
+ * Those of a process are added to those of its siblings; those of the state, which all of them share, are not.
+ *
+ * @param sumOfAll the metrics of this process and its siblings, as text; absent: it has none
+ */
+export function createMetrics(sumOfAll?: () => Promise<string>) {
+  const ofProcess = new Registry();
+  const ofState = new Registry();
+  collectDefaultMetrics({ register: ofProcess });
+  for (const [name, aggregator] of Object.entries(aggregationOfDefaults))
+    Object.assign(ofProcess.getSingleMetric(name) ?? {}, { aggregator });
+  const help = 'Processes of the service that respond here.';
+  new Gauge({ name: 'fltr_processes', help, registers: [ofProcess] }).set(1);
   let state: ReturnType<typeof watchState> | null = null;
   return {
-    publish: createPublishMetrics(registry),
-    delivery: createDeliveryMetrics(registry),
-    http: createHttpMetrics(registry),
-    /** Adds gauges of the state that processes share. */
-    watch(sources: StateSources): void {
-      state = watchState(registry, sources);
+    publish: createPublishMetrics(ofProcess),
+    delivery: createDeliveryMetrics(ofProcess),
+    http: createHttpMetrics(ofProcess),
+    /** Adds gauges of the state that processes share, and of this process's connections. */
+    watch(sources: StateSources & ConnectionSources): void {
+      watchConnections(ofProcess, sources);
+      state = watchState(ofState, sources);
     },
+    /** Those of this process alone, to be added to others. */
+    valuesOfProcess: (): Promise<MetricValues> => ofProcess.getMetricsAsJSON(),
     /** Everything, in Prometheus' text format. */
     async read(): Promise<string> {
       await state?.refresh();
-      return registry.metrics();
+      return `${await (sumOfAll ? sumOfAll() : ofProcess.metrics())}\n${await ofState.metrics()}`;
     },
   };
 }

@@ -12,9 +12,12 @@ export type Waiting = {
   oldestNotStartedSeconds: number;
 };
 
-export type StateSources = {
+export type ConnectionSources = {
   connections: { readonly totalCount: number; readonly idleCount: number; readonly waitingCount: number };
   maxConnections: number;
+};
+
+export type StateSources = {
   readWaiting(): Promise<Waiting>;
   isTemporalReachable(): Promise<boolean>;
   /** Null: this process counts no backlog. */
@@ -26,11 +29,31 @@ const [minPauseMs, pausePerRead] = [5000, 100];
 /** How long a scrape waits for the state; then it gets the last one that was read. */
 const maxWaitMs = 1000;
 
+const gaugesOf =
+  (registry: Registry) =>
+  (name: string, help: string, labelNames: string[] = [], collect?: (this: Gauge) => void) =>
+    new Gauge({ name, help, labelNames, registers: [registry], ...(collect ? { collect } : {}) });
+
+/** Gauges of one process's connections to PostgreSQL. */
+export function watchConnections(
+  registry: Registry,
+  { connections, maxConnections }: ConnectionSources,
+): void {
+  const gauge = gaugesOf(registry);
+  gauge('fltr_postgresql_connections_max', 'The maximum of connections in the pool.').set(maxConnections);
+  gauge('fltr_postgresql_requests_waiting', 'Requests that wait for a connection.', [], function collect() {
+    this.set(connections.waitingCount);
+  });
+  gauge('fltr_postgresql_connections', 'Connections of the pool.', ['state'], function collect() {
+    this.set({ state: 'idle' }, connections.idleCount);
+    this.set({ state: 'used' }, connections.totalCount - connections.idleCount);
+  });
+}
+
 /** Gauges of the state that processes share. `refresh` reads it again if the last read is old enough. */
 export function watchState(registry: Registry, sources: StateSources): { refresh(): Promise<void> } {
-  const { connections, maxConnections, backlog } = sources;
-  const gauge = (name: string, help: string, labelNames: string[] = [], collect?: (this: Gauge) => void) =>
-    new Gauge({ name, help, labelNames, registers: [registry], ...(collect ? { collect } : {}) });
+  const { backlog } = sources;
+  const gauge = gaugesOf(registry);
 
   const waiting = gauge('fltr_deliveries_waiting', 'Waiting deliveries by status, counted up to a limit.', [
     'status',
@@ -45,16 +68,6 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
   );
   const isPostgresqlUp = gauge('fltr_postgresql_up', 'Whether PostgreSQL responded: 1 or 0.');
   const isTemporalUp = gauge('fltr_temporal_up', 'Whether Temporal responded: 1 or 0.');
-  gauge('fltr_postgresql_connections_max', "The maximum of connections in this process's pool.").set(
-    maxConnections,
-  );
-  gauge('fltr_postgresql_requests_waiting', 'Requests that wait for a connection.', [], function collect() {
-    this.set(connections.waitingCount);
-  });
-  gauge('fltr_postgresql_connections', "Connections of this process's pool.", ['state'], function collect() {
-    this.set({ state: 'idle' }, connections.idleCount);
-    this.set({ state: 'used' }, connections.totalCount - connections.idleCount);
-  });
   if (backlog) {
     const help = 'Accepted deliveries whose workflow is not started.';
     gauge('fltr_backlog_deliveries', help, [], function collect() {

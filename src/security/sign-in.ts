@@ -1,7 +1,10 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { digestOfKey } from './api-keys.ts';
 
-export type SignIn = ReturnType<typeof createSignIn>;
+export type SignIn = {
+  /** The digest of the key that the token stands for; null for another token, a used or an expired one. */
+  redeem(given: string): Buffer | null | Promise<Buffer | null>;
+};
 
 const keepMs = 86_400_000;
 
@@ -17,7 +20,6 @@ export function createSignIn(keyDigest: Buffer, keepForMs = keepMs) {
   let isUsed = false;
   return {
     token,
-    /** The digest of the key that the token stands for; null for another token, a used or an expired one. */
     redeem(given: string): Buffer | null {
       if (isUsed || performance.now() >= until || !timingSafeEqual(digestOfKey(given), digest)) return null;
       isUsed = true;

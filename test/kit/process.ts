@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/package-root.ts';
@@ -21,10 +21,10 @@ export function inherited(): NodeJS.ProcessEnv {
   );
 }
 
-/** `fltr-webhooks <command>` as a process of its own, as users start it. */
+/** `fltr-webhooks <command>` as a process of its own, as users start it; several where `FLTR_PROCESSES` says so. */
 export function startProcess(command: string[], env: Record<string, string>): ServiceProcess {
   const child: ChildProcess = spawn(process.execPath, [join(packageRoot, 'dist/src/main.js'), ...command], {
-    env: { ...inherited(), ...env },
+    env: { ...inherited(), FLTR_PROCESSES: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -46,4 +46,13 @@ export function startProcess(command: string[], env: Record<string, string>): Se
       return child.exitCode;
     },
   };
+}
+
+/** The processes of the service that this one runs, where it runs several. */
+export function childrenOf({ pid }: ServiceProcess): number[] {
+  const lines = execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n');
+  return lines.flatMap((line) => {
+    const [, child = '', parent = ''] = /^ *(\d+) +(\d+) .*main\.js up/.exec(line) ?? [];
+    return Number(parent) === pid ? [Number(child)] : [];
+  });
 }

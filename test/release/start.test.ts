@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
+import { isAlive } from '../../src/embedded/processes.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { runInProcess } from '../kit/command.ts';
 import { call, until } from '../kit/service.ts';
-import { startProcess, type ServiceProcess } from '../kit/process.ts';
+import { childrenOf, startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startReceiver } from '../kit/test-receiver.ts';
 
 let folder: string;
@@ -233,38 +234,50 @@ test(
   },
 );
 
-test('a second signal stops at once, and leaves no process behind', async () => {
-  const receiver = await startReceiver(() => undefined);
-  onTestFinished(() => receiver.close());
-  const child = up({ FLTR_ATTEMPT_TIMEOUT_MS: '30000' });
-  await untilReady(child);
-  await api('POST', '/v1/webhooks', { url: receiver.url, events: ['*'] });
-  await api('POST', '/v1/events', {
-    event: 'document.deleted',
-    data: { document_id: 'doc_1', dataset_id: 'ds_1' },
-  });
-  await until(
-    () => receiver.requests.length,
-    (count) => count === 1,
-  );
-  // As npm does: the terminal's Ctrl-C and the one that it passes on are one.
-  child.kill('SIGINT');
-  child.kill('SIGINT');
-  await until(child.output, (output) => output.includes('SIGINT: stopping'));
-  await delay(1000);
-  expect(child.isRunning()).toBe(true);
-  child.kill('SIGINT');
-  // By the signal: one that had waited for the attempt would end with 0.
-  expect(await child.exited()).toBe(130);
-  await until(serversOf, (pids) => pids.length === 0);
-});
+test.each(['1', '2'])(
+  'a second signal stops at once, and leaves no process behind (%s processes)',
+  async (FLTR_PROCESSES) => {
+    const receiver = await startReceiver(() => undefined);
+    onTestFinished(() => receiver.close());
+    const child = up({ FLTR_ATTEMPT_TIMEOUT_MS: '30000', FLTR_PROCESSES });
+    await untilReady(child);
+    await api('POST', '/v1/webhooks', { url: receiver.url, events: ['*'] });
+    await api('POST', '/v1/events', {
+      event: 'document.deleted',
+      data: { document_id: 'doc_1', dataset_id: 'ds_1' },
+    });
+    await until(
+      () => receiver.requests.length,
+      (count) => count === 1,
+    );
+    const children = childrenOf(child);
+    expect(children).toHaveLength(FLTR_PROCESSES === '1' ? 0 : 2);
+    // As npm does: the terminal's Ctrl-C and the one that it passes on are one.
+    child.kill('SIGINT');
+    child.kill('SIGINT');
+    await until(child.output, (output) => output.includes('SIGINT: stopping'));
+    await delay(1000);
+    expect(child.isRunning()).toBe(true);
+    child.kill('SIGINT');
+    // By the signal: one that had waited for the attempt would end with 0.
+    expect(await child.exited()).toBe(130);
+    await until(
+      () => [...serversOf(), ...children.filter(isAlive)],
+      (pids) => pids.length === 0,
+    );
+  },
+);
 
-test.each(['SIGINT', 'SIGTERM'] as const)(
-  'npm start ends clean on %s to npm and all below it',
-  async (signal) => {
+test.each([
+  ['SIGINT', '1'],
+  ['SIGTERM', '1'],
+  ['SIGINT', '2'],
+] as const)(
+  'npm start ends clean on %s to npm and all below it (%s processes)',
+  async (signal, FLTR_PROCESSES) => {
     const npm = spawn('npm', ['start'], {
       cwd: packageRoot,
-      env: { ...process.env, ...env() },
+      env: { ...process.env, ...env({ FLTR_PROCESSES }) },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { openApiDocument } from '../../src/api/openapi.ts';
-import { createCallCounter } from '../../src/api/request-limits.ts';
+import { createCallCounter } from '../../src/call-counter.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { atOnce, call, startService, until, type ApiResponse, type Service } from '../kit/service.ts';
 

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { choosePort } from '../../src/embedded/free-port.ts';
-import { describePortFault } from '../../src/listen.ts';
+import { describePortFault } from '../../src/require-ports.ts';
 import { createTemporal, prepareNamespace } from '../../src/temporal/client.ts';
 import { asAdmin } from '../kit/database.ts';
 import { startProcess } from '../kit/process.ts';

@@ -1,0 +1,42 @@
+import type { Logger } from 'pino';
+import type { Config } from './config.ts';
+import { applySetting } from './db/applied-settings.ts';
+import { checkEncryptionKeys } from './db/encryption-keys.ts';
+import { openDatabase } from './db/open-database.ts';
+import type { Pool } from './db/pool.ts';
+import { checkAllQueues } from './db/rate-limit-slots.ts';
+import { encryptionKeysFor } from './development-secrets.ts';
+import { createSecretBox, type SecretBox } from './security/secret-box.ts';
+
+/** To PostgreSQL, of each process. */
+export const maxConnections = 20;
+
+/**
+ * Connects to the database, migrates it, and makes it agree with the settings.
+ *
+ * @throws StartError, or PostgreSQL's error, where they do not fit together
+ */
+export async function prepareDatabase(
+  config: Config,
+  databaseUrl: string,
+  log: Logger,
+): Promise<{ pool: Pool; secretBox: SecretBox }> {
+  const pool = await openDatabase({
+    databaseUrl,
+    maxConnections,
+    onError: (error) => log.warn({ err: error }, 'PostgreSQL closed an idle connection'),
+    onMigrated: (migrations) => log.info({ migrations }, 'the database was migrated'),
+  });
+  try {
+    const secretBox = createSecretBox(await encryptionKeysFor(config));
+    await checkEncryptionKeys(pool, secretBox);
+    await applySetting(pool, 'FLTR_HOLD_HOURS', String(config.FLTR_HOLD_HOURS));
+    if (await applySetting(pool, 'FLTR_DELIVERIES_PER_HOUR', String(config.FLTR_DELIVERIES_PER_HOUR))) {
+      await checkAllQueues(pool);
+    }
+    return { pool, secretBox };
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+}

@@ -1,0 +1,141 @@
+import { resolve } from 'node:path';
+import type { Logger } from 'pino';
+import type { App } from '../app.ts';
+import { createCallCounts, type CallWindow, type CountedCall } from '../call-counter.ts';
+import { childEnvironment, type Config } from '../config.ts';
+import { readConnectionLimit } from '../db/connection-limit.ts';
+import { developmentKeyFor } from '../development-secrets.ts';
+import { startEmbedded, type Embedded } from '../embedded/embedded.ts';
+import { choosePort } from '../embedded/free-port.ts';
+import { maxConnections, prepareDatabase } from '../prepare-database.ts';
+import { requirePorts } from '../require-ports.ts';
+import { digestOfKey } from '../security/api-keys.ts';
+import { createSignIn } from '../security/sign-in.ts';
+import { searchAttributes } from '../../workflows/contract.ts';
+import { connectionsFor, processesWithin } from './process-count.ts';
+import { startProcessGroup, type ProcessGroup } from './process-group.ts';
+
+type Options = {
+  config: Config;
+  /** How many processes; fewer where PostgreSQL has too few connections for the default. */
+  processes: number;
+  log: Logger;
+  /** Takes a line for the person who waits. */
+  report: (line: string) => void;
+  /** The service cannot go on. */
+  onFatal: (error: Error) => void;
+};
+
+export type SupervisedApp = App & {
+  /** Replaces one process after the other. */
+  restart(): Promise<void>;
+};
+
+/** What a service process may call. */
+export type SupervisorCalls = {
+  countCall(call: CountedCall): CallWindow;
+  redeem(token: string): boolean;
+  readMetrics(): Promise<string>;
+  /** It cannot go on, and neither can the others. */
+  fail(message: string): void;
+};
+
+/**
+ * Runs the service as several processes that share a port. This one serves nothing itself: it has the data folder and the
+ * embedded servers, checks what all processes need, starts them and keeps them running, and keeps what they share: counts of
+ * calls, the sign-in link, the sum of the metrics.
+ */
+export async function startSupervisor(options: Options): Promise<SupervisedApp> {
+  const { config, log, report, onFatal } = options;
+  await requirePorts(config, 'up', options.processes);
+  const { DATABASE_URL, TEMPORAL_ADDRESS } = config;
+  let embedded: Embedded | null = null;
+  let group: ProcessGroup | null = null;
+  const stop = async (): Promise<void> => {
+    await group?.stop();
+    await embedded?.stop();
+  };
+  try {
+    if (DATABASE_URL === undefined || TEMPORAL_ADDRESS === undefined) {
+      embedded = await startEmbedded({
+        dataDir: resolve(config.FLTR_DATA_DIR),
+        env: childEnvironment(),
+        needsPostgres: DATABASE_URL === undefined,
+        needsTemporal: TEMPORAL_ADDRESS === undefined,
+        postgresConnections: connectionsFor(options.processes, maxConnections),
+        namespace: config.TEMPORAL_NAMESPACE,
+        searchAttributes,
+        report,
+        onFatal,
+      });
+    }
+    const databaseUrl = DATABASE_URL ?? embedded?.databaseUrl ?? '';
+    const temporalAddress = TEMPORAL_ADDRESS ?? embedded?.temporalAddress ?? '';
+    const temporalUiUrl = config.TEMPORAL_UI_URL ?? embedded?.temporalUiUrl ?? null;
+    const { developmentKey, connections } = await checkDatabase(config, databaseUrl, log);
+    const signIn = developmentKey === null ? null : createSignIn(digestOfKey(developmentKey));
+    const calls: Omit<SupervisorCalls, 'readMetrics' | 'fail'> = {
+      countCall: createCallCounts(),
+      redeem: (token) => Boolean(signIn?.redeem(token)),
+    };
+    group = await startProcessGroup({
+      count: fitting(options, connections),
+      start: {
+        // One port for all of them, also for one that is started later.
+        port: config.PORT === 0 ? await choosePort(config.HOST, []) : config.PORT,
+        databaseUrl,
+        temporalAddress,
+        temporalUiUrl,
+        hasTemporal: embedded?.temporalAddress !== undefined,
+      },
+      calls,
+      drainMs: config.FLTR_DRAIN_SECONDS * 1000,
+      log,
+      onFatal,
+    });
+    const { apiUrl, restart, kill } = group;
+    return {
+      apiUrl,
+      databaseUrl,
+      temporalAddress,
+      temporalUiUrl,
+      developmentKey,
+      signInUrl: apiUrl && signIn && `${apiUrl}/sign-in#token=${signIn.token}`,
+      hasEmbedded: embedded !== null,
+      restart,
+      stop,
+      kill() {
+        kill();
+        embedded?.kill();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Migrates the database and checks it, once for all processes. */
+async function checkDatabase(config: Config, databaseUrl: string, log: Logger) {
+  const { pool } = await prepareDatabase(config, databaseUrl, log);
+  try {
+    return {
+      developmentKey: await developmentKeyFor(config, pool),
+      connections: await readConnectionLimit(pool),
+    };
+  } finally {
+    await pool.end();
+  }
+}
+
+/** As many processes as the settings say; of the default number, those that PostgreSQL has connections for. */
+function fitting({ config, processes, report }: Options, connections: number): number {
+  if (connectionsFor(processes, maxConnections) <= connections) return processes;
+  const fewer = Math.min(processes, processesWithin(connections, maxConnections));
+  const isDefault = config.FLTR_PROCESSES === undefined;
+  report(
+    `PostgreSQL allows ${connections} connections (max_connections), and ${processes} processes may need ${connectionsFor(processes, maxConnections)}. ` +
+      (isDefault ? `So ${fewer} are started.` : 'Raise it, or lower FLTR_PROCESSES.'),
+  );
+  return isDefault ? fewer : processes;
+}
