@@ -57,11 +57,11 @@ export function treesOf(processes: ProcessTimes, roots: readonly number[]): numb
   return [...members];
 }
 
-/** The children of these that run that command. None where there is no /proc. */
-export function childProcesses(parents: readonly number[], command: string): number[] {
+/** The children of these, by default all, else those that run that command. None where there is no /proc. */
+export function childProcesses(parents: readonly number[], command?: string): number[] {
   if (!existsSync('/proc/stat')) return [];
   return [...readProcesses()].flatMap(([pid, { name, parent }]) =>
-    name === command && parents.includes(parent) ? [pid] : [],
+    (command === undefined || name === command) && parents.includes(parent) ? [pid] : [],
   );
 }
 

@@ -4,9 +4,11 @@ import type { Child } from '../src/embedded/supervise.ts';
 import { reservePort } from './reserve-port.ts';
 import { startTemporalServer } from './temporal-server.ts';
 import { postgresSettings } from './bench.ts';
+import { childProcesses } from './measure.ts';
 import { plainEnvironment, startDevTemporal, startService, untilReady } from './parts.ts';
 
-export type PartName = 'postgresql' | 'temporal' | 'service' | 'worker';
+/** `process`: one of several processes of the service. `restart`: SIGHUP, which replaces each of them. */
+export type PartName = 'postgresql' | 'temporal' | 'service' | 'worker' | 'process' | 'restart';
 export type Parts = {
   apiUrl: string;
   databaseUrl: string;
@@ -64,6 +66,12 @@ export async function startParts(
         await delay(afterMs);
         roles[part] = startRole(part === 'service' ? 'up' : part);
         if (part === 'service') await untilReady(apiUrl);
+        return;
+      }
+      if (part === 'process' || part === 'restart') {
+        const { pid } = roles.service;
+        const [child = pid] = childProcesses([pid]);
+        process.kill(part === 'restart' ? pid : child, part === 'restart' ? 'SIGHUP' : 'SIGKILL');
         return;
       }
       const server = part === 'postgresql' ? postgres : temporal;

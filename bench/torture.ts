@@ -16,6 +16,8 @@ type Options = {
   /** Processes beside it that each use a core all the time. */
   busyLoops?: number;
   temporal?: TemporalKind;
+  /** Of the service. With several, single ones are killed too, and all are replaced. */
+  processes?: number;
   print: (line: string) => void;
 };
 
@@ -38,7 +40,13 @@ export type TortureResult = {
 
 const webhooksPerAccount = 10;
 const publishers = 8;
-const parts: PartName[] = ['service', 'worker', 'temporal', 'postgresql'];
+const partsOf = (processes: number): PartName[] => [
+  ...(processes > 1 ? (['process', 'restart'] as const) : []),
+  'service',
+  'worker',
+  'temporal',
+  'postgresql',
+];
 
 /** Publishes, kills parts at random, waits for every delivery's end, and counts the results. */
 export async function runTorture({
@@ -47,12 +55,14 @@ export async function runTorture({
   kills,
   busyLoops = 0,
   temporal = 'dev',
+  processes = 1,
   print,
 }: Options): Promise<TortureResult> {
   const startedAt = Date.now();
   const dataDir = mkdtempSync(join(tmpdir(), 'fltr-torture-'));
   const receiver = await startTortureReceiver();
   const service = await startParts(dataDir, temporal, {
+    FLTR_PROCESSES: String(processes),
     FLTR_RETRY_SCHEDULE_SECONDS: '1,1,2,2,3,3,5,5',
     FLTR_DELIVERIES_PER_HOUR: '0',
     FLTR_AUTO_DISABLE_MIN_DELIVERIES: '1000000',
@@ -81,15 +91,15 @@ export async function runTorture({
     );
 
     const disturbances = startDisturbances({ call: callApi, pool, webhooks: webhookKeys, accepted });
+    const parts = partsOf(processes);
     let isPublished = false;
     const killing = (async () => {
       for (let count = 0; count < kills; count += 1) {
         await delay(500 + Math.random() * 4000);
         const part = parts[count % parts.length] ?? 'worker';
         const afterMs = Math.round(Math.random() * 2000);
-        print(
-          `  kill -9 ${part}, ${count + 1} of ${kills}; back after ${afterMs} ms${isPublished ? '' : ' (publishing)'}`,
-        );
+        const what = `${part === 'restart' ? 'SIGHUP' : `kill -9 ${part}`}, ${count + 1} of ${kills}`;
+        print(`  ${what}; back after ${afterMs} ms${isPublished ? '' : ' (publishing)'}`);
         await service.killAndRestart(part, afterMs);
       }
     })();
@@ -283,12 +293,13 @@ async function countSecondWorkflows(
 if (process.argv[1] === import.meta.filename) {
   const args = process.argv.slice(2);
   const temporal = args.includes('--temporal=postgresql') ? 'postgresql' : 'dev';
-  const busyLoops = Number(/--busy=(\d+)/.exec(args.join(' '))?.[1] ?? 1);
+  const option = (name: string) => Number(new RegExp(`--${name}=(\\d+)`).exec(args.join(' '))?.[1] ?? 1);
+  const [busyLoops, processes] = [option('busy'), option('processes')];
   const [deliveries = 10_000, webhooks = 200, kills = 10] = args
     .filter((arg) => !arg.startsWith('--'))
     .map(Number);
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const result = await runTorture({ deliveries, webhooks, kills, busyLoops, temporal, print });
+  const result = await runTorture({ deliveries, webhooks, kills, busyLoops, temporal, processes, print });
   print(JSON.stringify(result, null, 2));
   print(isPassed(result) ? 'Passed: everything accepted ended as it should, nothing was lost.' : 'FAILED');
   process.exit(isPassed(result) ? 0 : 1);
