@@ -48,7 +48,8 @@ export async function deliverGroup({ deliveries, schedule }: DeliverGroupInput):
       scheduledSeconds: schedule[0] ?? null,
       startedAt: startTime.toISOString(),
     });
-    await Promise.all(attempts.map(({ failed }) => failed && showFailed(failed, schedule)));
+    const failed = attempts.flatMap((each) => each.failed ?? []);
+    await Promise.all(failed.map((each) => showFailed(each, schedule)));
     const others = attempts.filter(({ result }) => result?.next !== 'end');
     // Canceled in the Web UI: so is each delivery that it did not deliver.
     if (isCanceled)

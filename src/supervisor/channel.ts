@@ -27,6 +27,7 @@ export type Channel<Remote extends Calls> = {
 export function openChannel<Remote extends Calls>(peer: Peer, own: Calls): Channel<Remote> {
   const waiting = new Map<number, (reply: Omit<Reply, 'id'>) => void>();
   let nextId = 1;
+  let hasEnded = false;
   // A message that cannot be sent: the other process has ended, and whoever waits for it learns that.
   const send = (message: Request | Reply): void => peer.send(message, () => undefined);
   const reply = async ({ id, name, input }: Request): Promise<void> => {
@@ -44,10 +45,12 @@ export function openChannel<Remote extends Calls>(peer: Peer, own: Calls): Chann
     else waiting.get(received.id)?.(received);
   });
   peer.onEnd(() => {
+    hasEnded = true;
     for (const resolve of waiting.values()) resolve({ fault: 'The process ended.' });
   });
   return {
     async call(name, input, limitMs) {
+      if (hasEnded) throw new StartError('The process ended.');
       const id = nextId++;
       const { promise, resolve } = Promise.withResolvers<Omit<Reply, 'id'>>();
       const timer = setTimeout(

@@ -96,6 +96,7 @@ export async function startProcessGroup({ count, start, calls, drainMs, log, onF
     for (const old of serving()) {
       // One that has ended meanwhile has a successor already.
       if (state.isStopping || !serving().includes(old)) continue;
+      replaced = old;
       const member = launch(0);
       try {
         await member.start(start);
@@ -105,11 +106,14 @@ export async function startProcessGroup({ count, start, calls, drainMs, log, onF
           { err: error },
           'the restart stopped: a new process did not become ready; the others go on',
         );
+        // The old one may have ended meanwhile.
+        if (!members.has(old)) void revive(1);
         return;
+      } finally {
+        replaced = null;
       }
-      if (!state.isStopping) await old.retire(keepMetrics(old));
+      if (!state.isStopping && members.has(old)) await old.retire(keepMetrics(old));
     }
-    replaced = null;
     if (!state.isStopping) log.info('every process of the service was replaced');
   };
   const kill = (): void => {

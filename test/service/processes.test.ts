@@ -168,6 +168,21 @@ test(
   },
 );
 
+test('a process that dies while its successor starts is replaced once', async () => {
+  const child = await start();
+  const before = childrenOf(child);
+  child.kill('SIGHUP');
+  await until(
+    () => childrenOf(child),
+    (pids) => pids.length === count + 1,
+  );
+  process.kill(before[0] ?? 0, 'SIGKILL');
+  await until(child.output, (output) => output.includes('every process of the service was replaced'));
+  expect(child.output()).toContain('a process of the service ended by itself');
+  expect(childrenOf(child)).toHaveLength(count);
+  expect(childrenOf(child).filter((pid) => before.includes(pid))).toEqual([]);
+});
+
 test('where a new process cannot start, SIGHUP leaves the others as they are', async () => {
   const file = join(service.dataDir, 'keys');
   writeFileSync(file, `one:${randomBytes(32).toString('base64')}`);

@@ -28,13 +28,16 @@ function startFake(send: Sender['send'], ownerId: string) {
   return { makeAttempt, permits, statements };
 }
 
-const requestOf = (deliveryId: string, workflowId: string, isGrouped: boolean) => ({
+const inputOf = (deliveryId: string) => ({
   deliveryId,
   webhookId: 'wh_1',
   number: 1,
   scheduledSeconds: 60,
   trigger: 'due' as const,
   notes: [],
+});
+const requestOf = (deliveryId: string, workflowId: string, isGrouped: boolean) => ({
+  ...inputOf(deliveryId),
   run: { workflowId, runId: 'run_1' },
   isGrouped,
 });
@@ -45,8 +48,7 @@ test('a delivery for which the sender has no capacity is postponed without any w
   const ownerId = environment.context.info.workflowExecution?.workflowId ?? '';
   const { makeAttempt, statements } = startFake(() => Promise.reject(new SenderBusy()), ownerId);
   const attempt = createAttemptDelivery({ makeAttempt, onFirstAttempts: () => {} });
-  const { run, isGrouped, ...input } = requestOf('dlv_1', ownerId, false);
-  expect(await environment.run(attempt, input)).toEqual({ next: 'busy', seconds: 5 });
+  expect(await environment.run(attempt, inputOf('dlv_1'))).toEqual({ next: 'busy', seconds: 5 });
   expect(statements.map(({ name }) => name)).toEqual(['load-attempts']);
 });
 
