@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,18 +6,27 @@ import { join } from 'node:path';
 // Everything that must hold. A check that fails does not keep the others from running.
 const root = join(import.meta.dirname, '..');
 const bin = (name) => join(root, 'node_modules/.bin', name);
+/** Keeps what it found: the next check looks at what has changed. */
+const typesOf = (project, cache) => {
+  const file = `node_modules/.cache/${cache}.tsbuildinfo`;
+  return ['-p', project, '--incremental', '--tsBuildInfoFile', file];
+};
 /** @type {[string, string, string[]][]} */
 const staticChecks = [
-  ['format', bin('prettier'), ['--check', '--log-level', 'warn', '.']],
-  ['types', bin('tsc'), ['-p', 'tsconfig.json']],
+  [
+    'format',
+    bin('prettier'),
+    ['--check', '--cache', '--cache-strategy', 'content', '--log-level', 'warn', '.'],
+  ],
+  ['types', bin('tsc'), typesOf('tsconfig.json', 'types')],
   ['lint', 'npm', ['run', '--silent', 'lint']],
   ['unused code', bin('knip'), []],
-  ['types of the dashboard', bin('tsc'), ['-p', 'src/dashboard/tsconfig.json']],
+  ['types of the dashboard', bin('tsc'), typesOf('src/dashboard/tsconfig.json', 'types-dashboard')],
 ];
 // `npm run check`: what needs no server.
 const isStatic = process.argv[2] === '--static';
-/** @type {typeof staticChecks} */
-const checks = isStatic ? staticChecks : [['build', 'npm', ['run', '--silent', 'build']], ...staticChecks];
+/** @type {typeof staticChecks[number]} */
+const build = ['build', 'npm', ['run', '--silent', 'build']];
 const failed = [];
 const report = (name, isPassed) => {
   console.log(`${isPassed ? 'ok    ' : 'FAILED'} ${name}`);
@@ -40,26 +49,39 @@ function check([name, command, args]) {
   });
 }
 
-const queue = [...checks];
-await Promise.all(
-  Array.from({ length: availableParallelism() }, async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) await check(next);
-  }),
-);
+const queue = [...staticChecks];
+/** One after the other, those that nobody else has begun. */
+async function runQueue() {
+  for (let next = queue.shift(); next; next = queue.shift()) await check(next);
+}
 
-if (isStatic) process.exit(failed.length === 0 ? 0 : 1);
+if (isStatic) {
+  await Promise.all(Array.from({ length: availableParallelism() }, runQueue));
+  process.exit(failed.length === 0 ? 0 : 1);
+}
+
 const run = (command, args, env = {}) =>
-  spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } }).status === 0;
-report('Temporal', run(process.execPath, ['dist/bench/temporal-server-programs.js']));
-
+  new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
+    child.on('error', () => resolve(false));
+    child.on('close', (code) => resolve(code === 0));
+  });
 const folder = mkdtempSync(join(tmpdir(), 'fltr-run-'));
 const countsPath = join(folder, 'counts.json');
-const isTested = run(bin('vitest'), ['run', '--config', 'test/vitest.config.ts', ...process.argv.slice(2)], {
-  FLTR_TEST_COUNTS: countsPath,
-  // The service is started many times, and compiled once.
-  NODE_COMPILE_CACHE: join(folder, 'compiled'),
-  ...(failed.includes('build') ? {} : { FLTR_TEST_IS_BUILT: '1' }),
-});
+
+async function test() {
+  await check(build);
+  report('Temporal', await run(process.execPath, ['dist/bench/temporal-server-programs.js']));
+  return run(bin('vitest'), ['run', '--config', 'test/vitest.config.ts', ...process.argv.slice(2)], {
+    FLTR_TEST_COUNTS: countsPath,
+    // The service is started many times, and compiled once.
+    NODE_COMPILE_CACHE: join(folder, 'compiled'),
+    ...(failed.includes(build[0]) ? {} : { FLTR_TEST_IS_BUILT: '1' }),
+  });
+}
+
+// The checks fill the time in which the first tests wait.
+const [isTested] = await Promise.all([test(), runQueue()]);
 let counts = { passed: 0, failed: 1, skipped: 0 };
 try {
   counts = JSON.parse(readFileSync(countsPath, 'utf8'));
@@ -67,7 +89,8 @@ try {
   console.log('The tests left no counts.');
 }
 rmSync(folder, { recursive: true, force: true });
-const passedCount = counts.passed + checks.length + 1 - failed.length;
+// Beside the static checks: the build, and Temporal.
+const passedCount = counts.passed + staticChecks.length + 2 - failed.length;
 // A run that failed without a failed test, such as by an error outside of any, counts as one.
 const failedCount = Math.max(counts.failed, isTested ? 0 : 1) + failed.length;
 if (failed.length > 0) console.log(`Failed checks: ${failed.join(', ')}`);
