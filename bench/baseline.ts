@@ -12,7 +12,7 @@ import {
 } from '@temporalio/worker';
 import { packageRoot } from '../src/package-root.ts';
 import { bundleOptions, withoutStackTraces } from '../src/temporal/bundle-workflows.ts';
-import { workerTuning } from '../src/temporal/worker.ts';
+import { workerTuning } from '../src/temporal/worker-tuning.ts';
 import { nowMs } from './clock.ts';
 import type { BaselineActivities, BaselineSinks } from './baseline-workflows.ts';
 import { serveCalls } from './remote.ts';

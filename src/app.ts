@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { createApi, createProbes } from './api/server.ts';
 import { childEnvironment, type Config } from './config.ts';
 import { createCallCounts, type CountCall } from './call-counter.ts';
 import { createPublisher } from './db/publisher.ts';
@@ -37,7 +36,8 @@ import {
   prepareNamespace,
 } from './temporal/client.ts';
 import { keepSchedules, schedulesOf } from './temporal/schedules.ts';
-import { installRuntime, maxConcurrentAttempts, startWorker, type RunningWorker } from './temporal/worker.ts';
+import type { RunningWorker } from './temporal/worker.ts';
+import { maxConcurrentAttempts } from './temporal/worker-tuning.ts';
 import { searchAttributes } from '../workflows/contract.ts';
 
 export type Role = 'up' | 'api' | 'worker';
@@ -198,6 +198,8 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       onStarted: metrics.delivery.started,
     };
     if (role !== 'api') {
+      // Loaded here, as the API below, because it takes a third of a second.
+      const { installRuntime, startWorker } = await import('./temporal/worker.ts');
       installRuntime(log, config.FLTR_TEMPORAL_METRICS_ADDRESS?.text);
       worker = startWorker({
         address,
@@ -264,11 +266,13 @@ export async function startApp(options: Options): Promise<ServiceApp> {
     let isStopping = false;
     if (!hasApi && config.FLTR_WORKER_PORT !== undefined) {
       const watched = { config, log, pool, temporal, metrics, isStopping: () => isStopping };
+      const { createProbes } = await import('./api/server.ts');
       const probes = createProbes({ ...watched, needsTemporal: true });
       const wanted = { name: 'FLTR_WORKER_PORT', host: config.HOST, port: config.FLTR_WORKER_PORT } as const;
       stopLater('probes', await listen(probes, wanted));
     }
     if (backlog) {
+      const { createApi } = await import('./api/server.ts');
       const deps: Deps = {
         config,
         log,

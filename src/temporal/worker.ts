@@ -6,6 +6,7 @@ import { every } from '../every.ts';
 import { taskQueue } from '../../workflows/contract.ts';
 import { readWorkflowBundle } from './bundle-workflows.ts';
 import type { Caller, TemporalAddress } from './client.ts';
+import { workerTuning } from './worker-tuning.ts';
 
 export type RunningWorker = ReturnType<typeof startWorker>;
 
@@ -21,20 +22,6 @@ type Options = {
   hasStackTraces: boolean;
   log: Logger;
 };
-
-/** Attempts under way at once in one process, of deliveries that have a workflow of their own. */
-export const maxConcurrentAttempts = 200;
-/** A local attempt holds a workflow task until it ends: as many of these. */
-const maxConcurrentWorkflowTasks = 200;
-
-/** What a worker's rate depends on: the same for the product and for what it is measured against. */
-export const workerTuning = {
-  maxConcurrentActivityTaskExecutions: maxConcurrentAttempts,
-  maxConcurrentLocalActivityExecutions: maxConcurrentWorkflowTasks,
-  maxConcurrentWorkflowTaskExecutions: maxConcurrentWorkflowTasks,
-  shutdownGraceTime: '10 seconds',
-  shutdownForceTime: '20 seconds',
-} as const;
 
 const prometheusAt = (bindAddress: string) => ({
   bindAddress,
