@@ -10,6 +10,8 @@ const disabledFeatures = [
   // Hidden pages of the address bar: with them, a window takes three times as long.
   'WebUIOmniboxPopup',
   'WebUIOmniboxAimPopup',
+  // A process ahead of the next page's.
+  'SpareRendererForSitePerProcess',
   // Playwright's: what behaves differently from one run to the next, or calls other hosts.
   'AvoidUnnecessaryBeforeUnloadCheckSync',
   'DestroyProfileOnBrowserClose',
@@ -39,6 +41,8 @@ export async function launchBrowser(): Promise<Browser> {
       '--headless',
       '--no-sandbox',
       '--disable-gpu',
+      // Without tabs and toolbars, whose animations take longer than the page.
+      '--kiosk',
       '--disable-quic',
       '--no-first-run',
       '--disable-background-networking',
