@@ -7,31 +7,51 @@ export async function readDelivery(service: Service, id: string): Promise<Delive
   return response.body;
 }
 
-/** Waits for a delivery's status, and after an end also for its workflow's, so that both can be compared. */
+type Row = { status: Delivery['status']; attempts: number; workflowId: string };
+
+async function readRow({ pool }: Service, id: string): Promise<Row | undefined> {
+  const { rows } = await pool.query<Row>(
+    `select status, (select count(*)::int from attempts where delivery_id = d.id) as attempts,
+       coalesce(owner_id, id) as "workflowId" from deliveries d where id = $1`,
+    [id],
+  );
+  return rows[0];
+}
+
+/**
+ * Waits for a delivery's status, and after an end also for its workflow's, so that both can be compared. It looks into the
+ * database, because for each response the API reads a workflow's history, and returns what the API shows then.
+ */
 export async function waitForStatus(
   service: Service,
   id: string,
   status: Delivery['status'],
   attempts?: number,
 ): Promise<Delivery> {
-  await until(
+  const row = await until(
+    () => readRow(service, id),
+    (now) => now?.status === status && (attempts === undefined || now.attempts === attempts),
+  );
+  if (status === 'delivered' || status === 'failed') await endOf(service, row?.workflowId ?? id);
+  return until(
     () => readDelivery(service, id),
     (delivery) =>
       delivery.status === status && (attempts === undefined || delivery.attempts.length === attempts),
   );
-  if (status === 'delivered' || status === 'failed') await workflowStatus(service, id);
-  return readDelivery(service, id);
 }
 
-/** How a workflow ended: the delivery's owner, or another one by its id. */
-export async function workflowStatus(service: Service, id: string): Promise<string> {
-  const workflowId = id.startsWith('dlv_') ? (await readDelivery(service, id)).workflow.id : id;
-  const handle = service.temporal.client.workflow.getHandle(workflowId);
+async function endOf({ temporal }: Service, workflowId: string): Promise<string> {
+  const handle = temporal.client.workflow.getHandle(workflowId);
   const description = await until(
     () => handle.describe(),
     ({ status }) => status.name !== 'RUNNING',
   );
   return description.status.name;
+}
+
+/** How a workflow ended: the delivery's owner, or another one by its id. */
+export async function workflowStatus(service: Service, id: string): Promise<string> {
+  return endOf(service, id.startsWith('dlv_') ? (await readDelivery(service, id)).workflow.id : id);
 }
 
 /** Publishes one event to the account's only webhook. Returns the delivery's id. */
