@@ -459,18 +459,18 @@ test('a recovery of 400 deliveries sends each once, at a limited rate', { timeou
 });
 
 test(
-  'a recovery completes after kill -9 of the worker and the API, and nothing is sent twice',
+  'a recovery completes after kill -9 of the service, and nothing is sent twice',
   { timeout: 240_000 },
   async () => {
     const own = await startService({ ...settings, LOG_LEVEL: 'warn' }, null);
-    const children: ServiceProcess[] = [];
+    let child: ServiceProcess;
     const start = async (): Promise<void> => {
-      children.push(startProcess(['api'], own.env), startProcess(['worker'], own.env));
-      await untilReady(own.apiUrl);
+      child = startProcess(['up'], own.env);
+      await untilReady(own.apiUrl, child);
     };
     const kill = async (): Promise<void> => {
-      for (const child of children) child.kill('SIGKILL');
-      await Promise.all(children.splice(0).map((child) => child.exited()));
+      child.kill('SIGKILL');
+      await child.exited();
     };
     onTestFinished(async () => {
       await kill();

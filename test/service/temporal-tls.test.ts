@@ -114,7 +114,7 @@ const right = () => ({
   TEMPORAL_TLS_CLIENT_KEY_PATH: path('client.key'),
 });
 
-type Role = 'api' | 'worker';
+type Role = 'up' | 'api' | 'worker';
 
 /** As processes of their own; the API is the first one. */
 async function start(roles: Role[], settings: Record<string, string>): Promise<void> {
@@ -192,7 +192,7 @@ test.each([
   'with %s the log says what is wrong, and the event is delivered once that is mended',
   async (_, settings: Record<string, string>, reason) => {
     const id = await publishWith(['api', 'worker'], settings, reason);
-    await start(['api', 'worker'], {});
+    await start(['up'], {});
     await until(
       () => statusOf(id),
       (status) => status === 'delivered',
