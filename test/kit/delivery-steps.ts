@@ -40,6 +40,26 @@ export async function waitForStatus(
   );
 }
 
+/** Waits until all of these deliveries have a status, each after so many attempts. */
+export async function waitForAll(
+  { pool }: Service,
+  ids: readonly string[],
+  status: Delivery['status'],
+  attempts: number,
+): Promise<void> {
+  await until(
+    async () =>
+      (
+        await pool.query<{ count: number }>(
+          `select count(*)::int as count from deliveries where id = any($1) and status = $2
+             and (select count(*) from attempts where delivery_id = deliveries.id) = $3`,
+          [ids, status, attempts],
+        )
+      ).rows[0]?.count,
+    (count) => count === ids.length,
+  );
+}
+
 async function endOf({ temporal }: Service, workflowId: string): Promise<string> {
   const handle = temporal.client.workflow.getHandle(workflowId);
   const description = await until(
