@@ -97,29 +97,37 @@ const maxAgeMs = 60_000;
 /** Rows of what waits that the metrics look at. */
 const mostCounted = 100_000;
 
+/** The parts that were started, which `stop` stops in the opposite order. */
+function createStops(log: Logger) {
+  const stops: { name: string; stop: () => Promise<void> | void }[] = [];
+  return {
+    stops,
+    stopLater<Part extends { close(): Promise<void> | void }>(name: string, part: Part): Part {
+      stops.push({ name, stop: () => part.close() });
+      return part;
+    },
+    async stop(): Promise<void> {
+      for (const part of stops.splice(0).toReversed()) {
+        const startedAt = performance.now();
+        try {
+          await part.stop();
+          log.debug({ part: part.name, ms: Math.round(performance.now() - startedAt) }, 'a part has stopped');
+        } catch (error) {
+          log.error({ err: error, part: part.name }, 'a part did not stop cleanly');
+        }
+      }
+    },
+  };
+}
+
 /** Starts the parts of a role in the order in which they need each other; stopping goes the other way. */
 export async function startApp(options: Options): Promise<ServiceApp> {
   const { config, role, log, report, onFatal, supervisor } = options;
-  const stops: { name: string; stop: () => Promise<void> | void }[] = [];
   let embedded: Embedded | null = null;
   let stopped: Promise<void> | null = null;
   let isReplaced = false;
   const hurry = Promise.withResolvers<void>();
-  const stopLater = <Part extends { close(): Promise<void> | void }>(name: string, part: Part): Part => {
-    stops.push({ name, stop: () => part.close() });
-    return part;
-  };
-  const stop = async (): Promise<void> => {
-    for (const part of stops.splice(0).toReversed()) {
-      const startedAt = performance.now();
-      try {
-        await part.stop();
-        log.debug({ part: part.name, ms: Math.round(performance.now() - startedAt) }, 'a part has stopped');
-      } catch (error) {
-        log.error({ err: error, part: part.name }, 'a part did not stop cleanly');
-      }
-    }
-  };
+  const { stops, stopLater, stop } = createStops(log);
   try {
     const hasApi = role !== 'worker';
     if (!supervisor) await requirePorts(config, role);
