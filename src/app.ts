@@ -38,6 +38,7 @@ import {
 import { keepSchedules, schedulesOf } from './temporal/schedules.ts';
 import type { RunningWorker } from './temporal/worker.ts';
 import { maxConcurrentAttempts } from './temporal/worker-tuning.ts';
+import { createStops } from './stops.ts';
 import { searchAttributes } from '../workflows/contract.ts';
 
 export type Role = 'up' | 'api' | 'worker';
@@ -96,29 +97,6 @@ const temporalWaitMs = 5000;
 const maxAgeMs = 60_000;
 /** Rows of what waits that the metrics look at. */
 const mostCounted = 100_000;
-
-/** The parts that were started, which `stop` stops in the opposite order. */
-function createStops(log: Logger) {
-  const stops: { name: string; stop: () => Promise<void> | void }[] = [];
-  return {
-    stops,
-    stopLater<Part extends { close(): Promise<void> | void }>(name: string, part: Part): Part {
-      stops.push({ name, stop: () => part.close() });
-      return part;
-    },
-    async stop(): Promise<void> {
-      for (const part of stops.splice(0).toReversed()) {
-        const startedAt = performance.now();
-        try {
-          await part.stop();
-          log.debug({ part: part.name, ms: Math.round(performance.now() - startedAt) }, 'a part has stopped');
-        } catch (error) {
-          log.error({ err: error, part: part.name }, 'a part did not stop cleanly');
-        }
-      }
-    },
-  };
-}
 
 /** Starts the parts of a role in the order in which they need each other; stopping goes the other way. */
 export async function startApp(options: Options): Promise<ServiceApp> {
