@@ -48,6 +48,7 @@ const rows = {
   'src/errors.ts': ``,
   'src/every.ts': `node:events node:timers/promises`,
   'src/package-root.ts': `node:*`,
+  'src/stops.ts': `type:pino`,
   'src/runtime.ts': `src/package-root.ts  node:*`,
   'src/setting-schemas.ts': `src/outbound  zod node:net`,
   'src/config.ts': `src/setting-schemas.ts src/errors.ts  zod node:fs`,
