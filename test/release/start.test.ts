@@ -275,7 +275,8 @@ test.each([
 ] as const)(
   'npm start ends clean on %s to npm and all below it (%s processes)',
   async (signal, FLTR_PROCESSES) => {
-    const npm = spawn('npm', ['start'], {
+    // Without its build, which has been made: it would remove the files that browsers of other tests load at this moment.
+    const npm = spawn('npm', ['start', '--ignore-scripts'], {
       cwd: packageRoot,
       env: { ...process.env, ...env({ FLTR_PROCESSES }) },
       detached: true,
