@@ -42,8 +42,8 @@ export const capacityCosts = {
   bytesPerRetry: 1000,
   /** Bytes in Temporal's two databases with the indexes that visibility-lean.sql leaves, half of them visibility. */
   temporalBytesPerWorkflow: 19_000,
-  /** Per further delivery of a group: its ids in the history and in three keyword lists. */
-  temporalBytesPerDelivery: 300,
+  /** Per further delivery of a group: its ids and its outcome in the history, its id in a keyword list. */
+  temporalBytesPerDelivery: 150,
   temporalBytesPerRetry: 1500,
 
   /** Cores that one process of the service can use: a main thread, threads for workflows, the SDK's core. */
