@@ -123,12 +123,13 @@ const recordStatement = `with given as (
   ), freed as (
     delete from rate_limit_grants l using given g where l.delivery_id = g.delivery_id and l.number = g.number
   )
-  select delivery_id as id, status_after as status from updated`;
+  select id, status_after as status from updated`;
 
 /**
- * Writes attempts, and the new state of each delivery, in one statement. An attempt that is recorded already adds nothing.
+ * Writes attempts, and the new state of each delivery, in one statement. An attempt adds nothing if another one of its delivery
+ * and number is recorded already, or stands in the same statement, which happens where a process was stopped for a while.
  *
- * @returns the state of each delivery after it, by id; without those whose attempt was recorded already
+ * @returns the state of its delivery after each attempt that was recorded, by the attempt's id
  */
 export async function recordAttempts(db: Queryable, unordered: readonly AttemptRecord[]) {
   // One order for all, so that two statements that write the same rows wait for each other and do not deadlock.

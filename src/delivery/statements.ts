@@ -46,7 +46,7 @@ export function createStatements({ pool, limits, wakeDispatcher }: StatementDeps
       concurrency: 2,
       run: async (records) => {
         const statuses = await recordAttempts(pool, records);
-        return records.map(({ deliveryId }) => statuses.get(deliveryId) ?? null);
+        return records.map(({ id }) => statuses.get(id) ?? null);
       },
     }),
     notifyFailed: createBatcher<FailedDelivery, void>({

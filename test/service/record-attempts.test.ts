@@ -67,15 +67,30 @@ async function resultIn(status: DeliveryStatus) {
 }
 
 test('an attempt that was recorded before its delivery was held has begun a wait, whatever its delivery does since', async () => {
-  expect(await recordAttempts(database.pool, [retry()])).toEqual(new Map([[id, 'retrying']]));
+  const made = retry();
+  expect(await recordAttempts(database.pool, [made])).toEqual(new Map([[made.id, 'retrying']]));
   expect(await resultIn('retrying')).toEqual({ next: 'wait', entries: ['attempt', 'wait'] });
   for (const status of ['held', 'pending', 'canceled', 'failed'] as const)
     expect(await resultIn(status)).toEqual({ next: 'stop', entries: ['attempt', 'wait'] });
 });
 
+test('of two runs that record the same attempt in one statement, one learns that it is recorded, and the other that it is not', async () => {
+  const both = [retry(), { ...retry(), durationMs: 20 }];
+  const recorded = await recordAttempts(database.pool, both);
+  const attempts = await listAttempts(database.pool, id);
+  expect(attempts).toHaveLength(1);
+  expect([...recorded]).toEqual([[attempts[0]?.id, 'retrying']]);
+  const { rows } = await database.pool.query(
+    `select attempt_count, retries_used from deliveries where id = $1`,
+    [id],
+  );
+  expect(rows).toEqual([{ attempt_count: 1, retries_used: 1 }]);
+});
+
 test('one that is recorded while its delivery is held begins no wait, also where the delivery is released since', async () => {
   await hold();
-  expect(await recordAttempts(database.pool, [retry()])).toEqual(new Map([[id, 'held']]));
+  const made = retry();
+  expect(await recordAttempts(database.pool, [made])).toEqual(new Map([[made.id, 'held']]));
   for (const status of ['held', 'pending', 'canceled', 'failed'] as const)
     expect(await resultIn(status)).toEqual({ next: 'stop', entries: ['attempt'] });
 });
