@@ -94,7 +94,7 @@ export function createAttemptGroup({ pool, makeAttempt, permits, onFirstAttempts
     );
     const byId = new Map(facts.map((each) => [each.id, each]));
     return attempts.map((each) => {
-      const ofFailed = each.result?.next === 'fail' ? byId.get(each.deliveryId) : undefined;
+      const ofFailed = byId.get(each.deliveryId);
       return ofFailed ? { ...each, failed: ofFailed } : each;
     });
   };

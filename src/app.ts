@@ -91,7 +91,7 @@ export type App = {
   kill(): void;
 };
 
-/** How long a start waits for Temporal, whose fault may be one that waiting does not mend. */
+/** How long a start waits for Temporal. If the connection's settings are wrong, that is known by then. */
 const temporalWaitMs = 5000;
 /** Of a connection, where several processes share the port: afterwards another process may take its requests. */
 const maxAgeMs = 60_000;

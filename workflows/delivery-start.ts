@@ -26,8 +26,8 @@ export function deliveryStart(delivery: DeliveryFacts) {
 }
 
 /**
- * How a group's workflow is started. It is found by the id of each of its deliveries, and by nothing else: a longer list of
- * search attributes would cost the engine more than the workflow does.
+ * How a group's workflow is started. It is found by the id of each of its deliveries, and by nothing else: Temporal would
+ * write lists of their events and webhooks twice.
  */
 export function groupStart(workflowId: string, deliveryIds: string[]) {
   return {

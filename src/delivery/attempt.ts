@@ -51,39 +51,41 @@ const maxContextAgeMs = 100;
 /** Load → check → sign → send → record, with a permit. A second run of an attempt that was recorded sends nothing. */
 export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
   const { pool, permits, onAttempt, onDeferred } = deps;
+  // With an hourly cap, a permit covers load and record too: `maxUnrecorded` bounds the attempts that a load does not count.
+  const isCapped = deps.limits.cap > 0;
   const { load, takeSlot, record, notifyFailed } = createStatements(deps);
 
   async function makeAttempt(request: AttemptRequest): Promise<AttemptResult | null> {
     // The attempts of a group load together, before they wait for permits: a webhook has few of those.
-    const early = request.isGrouped ? await load(request) : null;
+    const early = request.isGrouped && !isCapped ? await load(request) : null;
     const loadedAt = Date.now();
     const permit = await permits.acquire(request.webhookId, request.isGrouped);
     if ('seconds' in permit) return { next: 'busy', seconds: permit.seconds };
-    let made: StoredAttempt | null = null;
-    let context: AttemptContext | null;
     try {
-      context = early && Date.now() - loadedAt <= maxContextAgeMs ? early : await load(request);
+      const context = early && Date.now() - loadedAt <= maxContextAgeMs ? early : await load(request);
       if (!context) return null;
       const { number, recorded, body } = context;
       if (recorded) return await useRecorded(recorded, context, request);
       const obstacle = await findObstacle(context, request);
       if (obstacle) return obstacle;
       if (body === null) throw new Error(`The payload of ${context.eventId} was removed`);
-      made = { ...(await sendSigned(deps, { ...context, body }, request.scheduledSeconds)), number };
+      const sent = await sendSigned(deps, { ...context, body }, request.scheduledSeconds);
+      const made: StoredAttempt = { ...sent, number };
+      permit.ended({ durationMs: made.durationMs, isFailed: made.outcome !== 'delivered' });
+      if (!isCapped) permit.release();
+      const status = await recordMade(made, context, request);
+      // The wait counts only where the delivery still waits.
+      const waitSeconds = status === 'retrying' ? made.waitSeconds : null;
+      const result = resultOf({ ...made, waitSeconds }, status);
+      onAttempt({ context, row: made, reason: result.next === 'fail' ? result.reason : null });
+      if (result.next === 'fail') await notify(context, result.reason);
+      return result;
     } catch (error) {
       if (error instanceof SenderBusy) return { next: 'busy', seconds: error.seconds };
       throw error;
     } finally {
-      // The next request to this webhook need not wait until this one is recorded.
-      permit.release(made && { durationMs: made.durationMs, isFailed: made.outcome !== 'delivered' });
+      permit.release();
     }
-    const status = await recordMade(made, context, request);
-    // The wait counts only where the delivery still waits.
-    const waitSeconds = status === 'retrying' ? made.waitSeconds : null;
-    const result = resultOf({ ...made, waitSeconds }, status);
-    onAttempt({ context, row: made, reason: result.next === 'fail' ? result.reason : null });
-    if (result.next === 'fail') await notify(context, result.reason);
-    return result;
   }
 
   /** By an earlier run of this activity, which died before it could report it, or by a group. */

@@ -15,8 +15,10 @@ const maxRemembered = 10_000;
 
 /** The right to make one request to a webhook. */
 type Permit = {
-  /** `made`: the request; null: none was made after all. */
-  release(made: { durationMs: number; isFailed: boolean } | null): void;
+  /** The request has ended: it counts for the webhook's health. */
+  ended(made: { durationMs: number; isFailed: boolean }): void;
+  /** The next request may begin. A second call does nothing. */
+  release(): void;
 };
 
 export type Permits = {
@@ -66,16 +68,20 @@ export function createPermits(): Permits {
 
   const grant = (webhookId: string, entry: Entry): Permit => {
     const request = { startedAt: Date.now() };
+    let isReleased = false;
     entry.requests.add(request);
     return {
-      release(made) {
+      ended({ durationMs, isFailed }) {
+        entry.requests.delete(request);
+        entry.averageMs = nextAverageMs(entry.averageMs, durationMs);
+        entry.failedShare = nextFailedShare(entry.failedShare, isFailed);
+      },
+      release() {
+        if (isReleased) return;
+        isReleased = true;
         entry.requests.delete(request);
         entry.underWay -= 1;
         entry.usedAt = Date.now();
-        if (made) {
-          entry.averageMs = nextAverageMs(entry.averageMs, made.durationMs);
-          entry.failedShare = nextFailedShare(entry.failedShare, made.isFailed);
-        }
         if (entry.averageMs > slowMs) {
           // Each decides anew: those for which it would take too long go away.
           for (const wake of entry.queue.splice(0)) wake(false);

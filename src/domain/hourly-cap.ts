@@ -24,7 +24,10 @@ const beyondLimitMs = 10_000;
  */
 export const grantMs = (attemptTimeoutMs: number): number => attemptTimeoutMs + beyondLimitMs;
 
-/** Attempts of one webhook that may run without being recorded yet, in all processes: 20 in each of 25. */
+/**
+ * Attempts of one webhook that may be loaded and not recorded yet, in all processes: 20 in each of 25. With a cap, a permit
+ * is held from load to record, so that no process has more.
+ */
 export const maxUnrecorded = 500;
 
 /** How many deliveries from the head of a queue are read; of those behind it only the latest times are. */

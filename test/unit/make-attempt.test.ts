@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { expect, test, vi } from 'vitest';
 import { createAttemptDelivery } from '../../activities/attempt-deliveries.ts';
@@ -8,7 +9,7 @@ import { SenderBusy } from '../../src/outbound/sender-busy.ts';
 import type { Sender } from '../../src/outbound/sender.ts';
 
 /** A pool that loads any delivery to one webhook, and never comes to an end with recording one. */
-function startFake(send: Sender['send'], ownerId: string) {
+function startFake(send: Sender['send'], ownerId: string, cap = 0) {
   const statements: { name: string; ids: string[] }[] = [];
   const query = ({ name, values: [ids] }: { name: string; values: [string[]] }) => {
     statements.push({ name, ids });
@@ -22,7 +23,7 @@ function startFake(send: Sender['send'], ownerId: string) {
   const makeAttempt = createMakeAttempt({
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it uses before it records
     ...({ pool: { query } as unknown as Pool, sender: { send } } as unknown as AttemptDeps),
-    limits: { cap: 0, grantMs: 0 },
+    limits: { cap, grantMs: 0 },
     permits,
   });
   return { makeAttempt, permits, statements };
@@ -52,30 +53,51 @@ test('a delivery for which the sender has no capacity is postponed without any w
   expect(statements.map(({ name }) => name)).toEqual(['load-attempts']);
 });
 
-test('a permit covers the request alone: while attempts are being recorded, others are sent', async () => {
-  const startedAt = new Date();
-  const send = vi.fn(() =>
+const delivers = () =>
+  vi.fn(() =>
     Promise.resolve({
       kind: 'responded' as const,
       statusCode: 200,
       headers: {},
       body: Buffer.alloc(0),
       truncated: false,
-      startedAt,
+      startedAt: new Date(),
       durationMs: 1,
     }),
   );
+/** What `read` returns five seconds from now. */
+function inFiveSeconds<T>(read: () => T): T {
+  vi.useFakeTimers({ now: Date.now() + 5000, toFake: ['Date'] });
+  try {
+    return read();
+  } finally {
+    vi.useRealTimers();
+  }
+}
+
+test('a permit covers the request alone: while attempts are being recorded, others are sent', async () => {
+  const send = delivers();
   const { makeAttempt, permits } = startFake(send, 'dlv_0');
   for (const id of idsOf(40)) void makeAttempt(requestOf(id, 'dlv_0', false));
   await vi.waitFor(() => expect(send).toHaveBeenCalledTimes(40));
   // Nor does a database that stalls make the webhook look like one that hangs.
-  vi.useFakeTimers({ now: Date.now() + 5000, toFake: ['Date'] });
-  try {
-    expect(permits.mayShare('wh_1')).toBe(true);
-  } finally {
-    vi.useRealTimers();
-  }
+  expect(inFiveSeconds(() => permits.mayShare('wh_1'))).toBe(true);
 });
+
+test.each([true, false])(
+  'with an hourly cap, no more than 20 attempts of a webhook are loaded and not recorded (in a group: %s)',
+  async (isGrouped) => {
+    const send = delivers();
+    const { makeAttempt, permits, statements } = startFake(send, 'grp_1', 1000);
+    for (const id of idsOf(40)) void makeAttempt(requestOf(id, 'grp_1', isGrouped));
+    await vi.waitFor(() => expect(statements.some(({ name }) => name === 'record-attempts')).toBe(true));
+    await delay(100);
+    expect(send).toHaveBeenCalledTimes(20);
+    const loaded = statements.filter(({ name }) => name === 'load-attempts').flatMap(({ ids }) => ids);
+    expect(loaded).toEqual(idsOf(20));
+    expect(inFiveSeconds(() => permits.mayShare('wh_1'))).toBe(true);
+  },
+);
 
 test('the attempts of a group load together, and load again after a long wait for a permit', async () => {
   const ends: (() => void)[] = [];
