@@ -42,7 +42,7 @@ const rows = {
 
   'src/supervisor': `
     src/app.ts src/call-counter.ts src/config.ts src/db src/development-secrets.ts src/embedded src/errors.ts
-    src/observability src/prepare-database.ts src/require-ports.ts src/security workflows/contract.ts  lru-cache type:pino node:*`,
+    src/observability src/prepare-database.ts src/require-ports.ts src/resolve-servers.ts src/security  lru-cache type:pino node:*`,
 
   'src/call-counter.ts': `lru-cache`,
   'src/errors.ts': ``,
@@ -59,6 +59,11 @@ const rows = {
     src/db src/development-secrets.ts src/security type:src/config.ts  type:pino`,
   'src/require-ports.ts': `src/errors.ts type:src/config.ts  node:net`,
   'src/listen.ts': `src/api src/errors.ts src/require-ports.ts  type:express node:*`,
+  'src/resolve-servers.ts': `
+    src/embedded src/config.ts src/errors.ts type:src/app.ts workflows/contract.ts  node:path`,
+  'src/start-delivering.ts': `
+    src/delivery src/dispatch src/temporal src/domain src/observability type:src/db type:src/outbound type:src/security
+    type:src/config.ts type:src/stops.ts  type:pino`,
   'src/app.ts': `*`,
   'src/main.ts': `*`,
 

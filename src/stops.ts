@@ -1,16 +1,21 @@
 import type { Logger } from 'pino';
 
-/** The parts that were started, which `stop` stops in the opposite order. */
+type Stop = () => Promise<void> | void;
+
+export type Stops = ReturnType<typeof createStops>;
+
+/** The parts that were started, which `run` stops in the opposite order. */
 export function createStops(log: Logger) {
-  const stops: { name: string; stop: () => Promise<void> | void }[] = [];
+  const parts: { name: string; stop: Stop }[] = [];
   return {
-    stops,
-    stopLater<Part extends { close(): Promise<void> | void }>(name: string, part: Part): Part {
-      stops.push({ name, stop: () => part.close() });
+    push: (name: string, stop: Stop): void => void parts.push({ name, stop }),
+    /** Closes a part later; returns it. */
+    later<Part extends { close: Stop }>(name: string, part: Part): Part {
+      parts.push({ name, stop: () => part.close() });
       return part;
     },
-    async stop(): Promise<void> {
-      for (const part of stops.splice(0).toReversed()) {
+    async run(): Promise<void> {
+      for (const part of parts.splice(0).toReversed()) {
         const startedAt = performance.now();
         try {
           await part.stop();

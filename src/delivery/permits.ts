@@ -42,6 +42,18 @@ type Entry = Load &
     queue: ((isGranted: boolean) => void)[];
   };
 
+const newEntry = (): Entry => ({
+  underWay: 0,
+  waiting: 0,
+  waitingInGroups: 0,
+  averageMs: 0,
+  failedShare: 0,
+  requests: new Set(),
+  deferredUntil: 0,
+  usedAt: Date.now(),
+  queue: [],
+});
+
 /**
  * Bounds the requests to each webhook in this process, so that a slow receiver cannot use up the capacity for all others.
  * Remembers the webhooks that hang or fail.
@@ -102,17 +114,7 @@ export function createPermits(): Permits {
       return !entry || isHealthy(entry) || Date.now() - entry.usedAt > rememberMs;
     },
     async acquire(webhookId, isGrouped) {
-      const entry = webhooks.get(webhookId) ?? {
-        underWay: 0,
-        waiting: 0,
-        waitingInGroups: 0,
-        averageMs: 0,
-        failedShare: 0,
-        requests: new Set(),
-        deferredUntil: 0,
-        usedAt: Date.now(),
-        queue: [],
-      };
+      const entry = webhooks.get(webhookId) ?? newEntry();
       webhooks.set(webhookId, entry);
       const counter = isGrouped ? 'waitingInGroups' : 'waiting';
       for (;;) {

@@ -1,29 +1,22 @@
-import { resolve } from 'node:path';
 import type { Logger } from 'pino';
-import type { App } from '../app.ts';
+import type { App, StartOptions } from '../app.ts';
 import { createCallCounts, type CallWindow, type CountedCall } from '../call-counter.ts';
-import { childEnvironment, type Config } from '../config.ts';
+import type { Config } from '../config.ts';
 import { readConnectionLimit } from '../db/connection-limit.ts';
 import { developmentKeyFor } from '../development-secrets.ts';
-import { startEmbedded, type Embedded } from '../embedded/embedded.ts';
+import type { Embedded } from '../embedded/embedded.ts';
 import { choosePort } from '../embedded/free-port.ts';
 import { maxConnections, prepareDatabase } from '../prepare-database.ts';
 import { requirePorts } from '../require-ports.ts';
+import { resolveServers } from '../resolve-servers.ts';
 import { digestOfKey } from '../security/api-keys.ts';
 import { createSignIn } from '../security/sign-in.ts';
-import { searchAttributes } from '../../workflows/contract.ts';
 import { connectionsFor, processesWithin } from './process-count.ts';
 import { startProcessGroup, type ProcessGroup } from './process-group.ts';
 
-type Options = {
-  config: Config;
+type Options = StartOptions & {
   /** How many processes; fewer where PostgreSQL has too few connections for the default. */
   processes: number;
-  log: Logger;
-  /** Takes a line for the person who waits. */
-  report: (line: string) => void;
-  /** The service cannot go on. */
-  onFatal: (error: Error) => void;
 };
 
 export type SupervisedApp = App & {
@@ -48,7 +41,6 @@ export type SupervisorCalls = {
 export async function startSupervisor(options: Options): Promise<SupervisedApp> {
   const { config, log, report, onFatal } = options;
   await requirePorts(config, 'up', options.processes);
-  const { DATABASE_URL, TEMPORAL_ADDRESS } = config;
   let embedded: Embedded | null = null;
   let group: ProcessGroup | null = null;
   const stop = async (): Promise<void> => {
@@ -56,22 +48,10 @@ export async function startSupervisor(options: Options): Promise<SupervisedApp> 
     await embedded?.stop();
   };
   try {
-    if (DATABASE_URL === undefined || TEMPORAL_ADDRESS === undefined) {
-      embedded = await startEmbedded({
-        dataDir: resolve(config.FLTR_DATA_DIR),
-        env: childEnvironment(),
-        needsPostgres: DATABASE_URL === undefined,
-        needsTemporal: TEMPORAL_ADDRESS === undefined,
-        postgresConnections: connectionsFor(options.processes, maxConnections),
-        namespace: config.TEMPORAL_NAMESPACE,
-        searchAttributes,
-        report,
-        onFatal,
-      });
-    }
-    const databaseUrl = DATABASE_URL ?? embedded?.databaseUrl ?? '';
-    const temporalAddress = TEMPORAL_ADDRESS ?? embedded?.temporalAddress ?? '';
-    const temporalUiUrl = config.TEMPORAL_UI_URL ?? embedded?.temporalUiUrl ?? null;
+    const postgresConnections = connectionsFor(options.processes, maxConnections);
+    const servers = await resolveServers(config, 'up', { report, onFatal, postgresConnections });
+    const { databaseUrl, temporalAddress, temporalUiUrl } = servers;
+    ({ embedded } = servers);
     const { developmentKey, connections } = await checkDatabase(config, databaseUrl, log);
     const signIn = developmentKey === null ? null : createSignIn(digestOfKey(developmentKey));
     const calls: Omit<SupervisorCalls, 'readMetrics' | 'fail'> = {

@@ -1,0 +1,119 @@
+import type { Logger } from 'pino';
+import type { Config } from './config.ts';
+import type { Pool } from './db/pool.ts';
+import { createPermits } from './delivery/permits.ts';
+import { grantMs } from './domain/hourly-cap.ts';
+import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts';
+import { startFailureDigests } from './dispatch/failure-digests.ts';
+import { createFirstAttempts } from './dispatch/first-attempts.ts';
+import { startReconciler, type Reconciler } from './dispatch/reconcile.ts';
+import { startRecoveryReconciler } from './dispatch/recovery-workflow.ts';
+import { signalOwner, type SignalDeps } from './dispatch/signal.ts';
+import { createAttemptReporter } from './observability/attempt-reporter.ts';
+import type { Metrics } from './observability/metrics.ts';
+import type { Sender } from './outbound/sender.ts';
+import type { SecretBox } from './security/secret-box.ts';
+import type { Stops } from './stops.ts';
+import type { Temporal, TemporalAddress } from './temporal/client.ts';
+import { keepSchedules, schedulesOf } from './temporal/schedules.ts';
+import type { RunningWorker } from './temporal/worker.ts';
+
+type Options = {
+  config: Config;
+  /** Whether this process makes attempts; without a worker, it only starts workflows. */
+  hasWorker: boolean;
+  log: Logger;
+  pool: Pool;
+  secretBox: SecretBox;
+  sender: Sender;
+  metrics: Metrics['delivery'];
+  address: TemporalAddress;
+  temporal: Temporal;
+  /** Resolves when Temporal's namespace can be used. */
+  namespaceReady: Promise<void>;
+  /** Whether this call waits until the worker polls for work. */
+  waitsForWorker: boolean;
+  stops: Stops;
+};
+
+/** Starts what turns accepted deliveries into workflows and attempts: worker, schedules, dispatcher and reconcilers. */
+export async function startDelivering(options: Options) {
+  const { config, hasWorker, log, pool, secretBox, sender, metrics, address, temporal } = options;
+  const { namespaceReady, waitsForWorker, stops } = options;
+  const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
+  const permits = createPermits();
+  const firstAttempts = createFirstAttempts();
+  const limits = {
+    cap: config.FLTR_DELIVERIES_PER_HOUR,
+    grantMs: grantMs(config.FLTR_ATTEMPT_TIMEOUT_MS),
+  };
+  let worker: RunningWorker | null = null;
+  let dispatcher: Dispatcher | null = null;
+  let reconciler: Reconciler | null = null;
+  const wakeDispatcher = () => dispatcher?.wake();
+  const wakeStarts = () => reconciler?.wakeStarts();
+  const signals: SignalDeps = {
+    pool,
+    temporal: () => worker?.caller() ?? temporal,
+    scheduleSeconds,
+    mayShare: permits.mayShare,
+    onStarted: metrics.started,
+  };
+  if (hasWorker) {
+    // Loaded only where it is needed: it takes a third of a second.
+    const { installRuntime, startWorker } = await import('./temporal/worker.ts');
+    installRuntime(log, config.FLTR_TEMPORAL_METRICS_ADDRESS?.text);
+    worker = startWorker({
+      address,
+      namespace: config.TEMPORAL_NAMESPACE,
+      ready: namespaceReady,
+      maxCachedWorkflows: config.FLTR_MAX_CACHED_WORKFLOWS,
+      hasStackTraces: config.FLTR_WORKFLOW_STACK_TRACES ?? config.FLTR_ENV !== 'production',
+      activities: {
+        pool,
+        sender,
+        secretBox,
+        permits,
+        onAttempt: createAttemptReporter(metrics, log),
+        onDeferred: metrics.deferred,
+        onDisabled: metrics.disabled,
+        onFirstAttempts: firstAttempts.made,
+        limits,
+        minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
+        wakeDispatcher,
+        wakeStarts,
+        passOnSignal: ({ deliveryId, ...signal }) => signalOwner(signals, deliveryId, signal),
+        retention: { payloadDays: config.FLTR_PAYLOAD_RETENTION_DAYS, days: config.FLTR_RETENTION_DAYS },
+      },
+      log,
+    });
+    stops.later('worker', worker);
+    if (waitsForWorker) await worker.ready;
+    const wanted = schedulesOf(config.FLTR_AUTO_DISABLE_EVERY_SECONDS);
+    const onError = (error: unknown) =>
+      log.warn({ err: error }, 'the schedules could not be made; tried again');
+    stops.later('schedules', keepSchedules(temporal, namespaceReady, wanted, onError));
+  }
+  dispatcher = createDispatcher({
+    ...signals,
+    log,
+    deliveriesPerWorkflow: config.FLTR_DELIVERIES_PER_WORKFLOW,
+    firstAttempts,
+    onQueued: wakeStarts,
+  });
+  reconciler = startReconciler({
+    ...signals,
+    log,
+    limits,
+    wakeDispatcher: dispatcher.wake,
+    metrics,
+  });
+  stops.push(
+    'dispatcher and reconciler',
+    // Side by side, because each waits for its calls to Temporal, which may be away.
+    async () => void (await Promise.all([dispatcher?.close(), reconciler?.close()])),
+  );
+  stops.later('recoveries', startRecoveryReconciler({ pool, temporal, log }));
+  stops.later('failure digests', startFailureDigests({ pool, log, wakeDispatcher }));
+  return { signals, dispatcher };
+}
