@@ -8,7 +8,7 @@ import { describePortFault } from './require-ports.ts';
 
 /** How long a stopping server waits for its open requests. */
 const drainMs = 10_000;
-/** How long one waits whose connections end by themselves: a little longer than one may be idle. */
+/** How long `drain` waits for connections to end by themselves: a little longer than one may be idle. */
 const idleMs = 70_000;
 
 type ListenOptions = {

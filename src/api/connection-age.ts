@@ -2,8 +2,10 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /**
- * Ends connections with a response that says so, `Connection: close`: the client then opens another one, and no request is
- * lost. From `maxAgeMs` on each connection ends so, absent: none does.
+ * Ends connections with the header `Connection: close` on a response. The client then opens another one, so no request is
+ * lost.
+ *
+ * @param maxAgeMs a connection that is older ends with its next response; by default, none does
  */
 export function limitConnections(server: Server, maxAgeMs = Infinity): { endEach(): void } {
   const openedAt = new WeakMap<Socket, number>();

@@ -9,9 +9,9 @@ export type Metrics = ReturnType<typeof createMetrics>;
 
 /**
  * The metrics of one service, in registries of its own. No label holds an id, a URL or an account: each has few known values.
- * Those of a process are added to those of its siblings; those of the state, which all of them share, are not.
+ * Metrics of a process are added up over all processes of a service; gauges of the shared state are not.
  *
- * @param sumOfAll the metrics of this process and its siblings, as text; absent: it has none
+ * @param sumOfAll reads the metrics of all processes of this service, as text; by default, there is only this process
  */
 export function createMetrics(sumOfAll?: () => Promise<string>) {
   const ofProcess = new Registry();

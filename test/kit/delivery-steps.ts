@@ -1,4 +1,5 @@
 import type { Delivery } from '../../src/contracts/delivery.ts';
+import type { Pool } from '../../src/db/pool.ts';
 import { until, type Service } from './service.ts';
 
 export async function readDelivery(service: Service, id: string): Promise<Delivery> {
@@ -80,4 +81,12 @@ export async function publishOne(service: Service, more: Record<string, unknown>
   const [delivery] = deliveries;
   if (!delivery || deliveries.length !== 1) throw new Error('Exactly one webhook must match');
   return delivery.id;
+}
+
+/** How many deliveries each status has. */
+export async function countByStatus(pool: Pool): Promise<Record<string, number>> {
+  const { rows } = await pool.query<{ status: string; count: number }>(
+    `select status, count(*)::int as count from deliveries group by status`,
+  );
+  return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
+import { countByStatus } from '../kit/delivery-steps.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, until, untilReady, type Service } from '../kit/service.ts';
@@ -111,12 +112,7 @@ function publishOn(everyMs: number): {
   };
 }
 
-const counts = async () => {
-  const { rows } = await service.pool.query<{ status: string; count: number }>(
-    `select status, count(*)::int as count from deliveries group by status`,
-  );
-  return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
-};
+const counts = () => countByStatus(service.pool);
 /** Deliveries with more than one attempt, and how each attempt ended. */
 const repeated = async () => {
   const { rows } = await service.pool.query<Record<string, unknown>>(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isAlive } from '../../src/embedded/processes.ts';
 import { callOn, startLoad } from '../kit/keep-alive.ts';
+import { countByStatus } from '../kit/delivery-steps.ts';
 import { childrenOf, startProcess, type ServiceProcess } from '../kit/process.ts';
 import { parseMetrics, sumOf } from '../kit/read-metrics.ts';
 import { atOnce, startService, until, type Service } from '../kit/service.ts';
@@ -50,12 +51,7 @@ const newWebhook = async (): Promise<void> => {
   const made = await callOn(`${service.apiUrl}/v1/webhooks`, service.key, { method: 'POST', body });
   expect(made.status).toBe(201);
 };
-const countBy = async () => {
-  const { rows } = await service.pool.query<{ status: string; count: number }>(
-    `select status, count(*)::int as count from deliveries group by status`,
-  );
-  return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
-};
+const countBy = () => countByStatus(service.pool);
 /** How many different values the receiver got in that header. */
 const received = (header: string) => new Set(receiver.requests.map(({ headers }) => headers[header])).size;
 
@@ -105,15 +101,20 @@ test('one port leads to all processes: each event is delivered once, and metrics
   expect(responses.filter(({ status }) => status === 429)).toHaveLength(20);
 });
 
+/** `before`: its processes, while they take events. */
+async function startUnderLoad() {
+  const child = await start();
+  await newWebhook();
+  const load = startLoad(service.apiUrl, service.key, () => receiver.requests.length);
+  await load.untilMore(60);
+  return { child, load, before: childrenOf(child) };
+}
+
 test(
   'a process that is killed under load comes back, and all that was accepted is delivered',
   { timeout: 300_000 },
   async () => {
-    const child = await start();
-    await newWebhook();
-    const load = startLoad(service.apiUrl, service.key, () => receiver.requests.length);
-    await load.untilMore(60);
-    const before = childrenOf(child);
+    const { child, load, before } = await startUnderLoad();
     const countedBefore = await read('fltr_events_accepted_total');
     const [killed = 0] = before;
     process.kill(killed, 'SIGKILL');
@@ -146,11 +147,7 @@ test(
   'SIGHUP replaces every process under load: no publish fails, nothing is attempted twice',
   { timeout: 300_000 },
   async () => {
-    const child = await start();
-    await newWebhook();
-    const load = startLoad(service.apiUrl, service.key, () => receiver.requests.length);
-    await load.untilMore(60);
-    const before = childrenOf(child);
+    const { child, load, before } = await startUnderLoad();
     child.kill('SIGHUP');
     await until(child.output, (output) => output.includes('every process of the service was replaced'));
     expect(childrenOf(child).filter((pid) => before.includes(pid))).toEqual([]);
