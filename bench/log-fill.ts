@@ -3,7 +3,7 @@ import { insertApiKey } from '../src/db/api-keys-table.ts';
 import { withTransaction, type Client, type Pool } from '../src/db/pool.ts';
 import { stepCount } from '../src/domain/response-times.ts';
 import { newId } from '../src/domain/ids.ts';
-import { digestOfKey, hintOfKey, newApiKey, scopes } from '../src/security/api-keys.ts';
+import { digestOfKey, hintOfKey, newApiKey, accountScopes } from '../src/security/api-keys.ts';
 
 /** The account with most of the rows; webhooks of it that a filter finds much or nothing of. */
 export type FilledLog = {
@@ -42,7 +42,7 @@ export async function fillLog(pool: Pool, deliveries: number): Promise<FilledLog
   const [accountId = ''] = accountIds;
   const key = newApiKey();
   const digest = digestOfKey(key);
-  await insertApiKey(pool, { accountId, name: 'log', hint: hintOfKey(key), digest, scopes });
+  await insertApiKey(pool, { accountId, name: 'log', hint: hintOfKey(key), digest, scopes: accountScopes });
   const webhooks = accountIds.flatMap((account, accountNumber) =>
     Array.from({ length: accountNumber === 0 ? webhooksOfLargest : webhooksOfSmall }, (_, number) => ({
       id: newId('wh'),

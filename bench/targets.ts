@@ -1,12 +1,18 @@
 import { createAccount } from '../src/db/accounts.ts';
 import { insertApiKey } from '../src/db/api-keys-table.ts';
 import type { Pool } from '../src/db/pool.ts';
-import { digestOfKey, hintOfKey, newApiKey, scopes } from '../src/security/api-keys.ts';
+import { digestOfKey, hintOfKey, newApiKey, accountScopes } from '../src/security/api-keys.ts';
 import { pathOf, type Manner } from './receiver.ts';
 
 async function newKey(pool: Pool, name: string, accountId: string | null): Promise<string> {
   const key = newApiKey();
-  await insertApiKey(pool, { accountId, name, hint: hintOfKey(key), digest: digestOfKey(key), scopes });
+  await insertApiKey(pool, {
+    accountId,
+    name,
+    hint: hintOfKey(key),
+    digest: digestOfKey(key),
+    scopes: accountScopes,
+  });
   return key;
 }
 

@@ -71,7 +71,7 @@ const settings = {
   FLTR_DEV_KEY: {
     schema: z.string().regex(/^[A-Za-z0-9_-]{16,200}$/, 'must be 16 to 200 letters, digits, _ or -'),
     meaning:
-      'development only: API key, with every scope, of the development account; unset: made at the first start and kept in the data folder',
+      'development only: API key of the development account, with every scope of such a key; unset: made at the first start and kept in the data folder',
     isSecret: true,
   },
   FLTR_ENCRYPTION_KEYS: {

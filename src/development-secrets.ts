@@ -7,7 +7,7 @@ import { ensureAccount } from './db/accounts.ts';
 import { replaceDevelopmentKey } from './db/api-keys-table.ts';
 import { withTransaction, type Pool } from './db/pool.ts';
 import { StartError } from './errors.ts';
-import { digestOfKey, hintOfKey, newApiKey, scopes } from './security/api-keys.ts';
+import { digestOfKey, hintOfKey, newApiKey, accountScopes } from './security/api-keys.ts';
 
 const developmentAccount = 'acc_development';
 
@@ -50,7 +50,7 @@ export async function encryptionKeysFor(config: Config): Promise<EncryptionKey[]
 }
 
 /**
- * Makes the development key, with every scope, the only key of its kind, and returns it. Null in production.
+ * Makes the development key, with every scope of an account's key, the only key of its kind, and returns it. Null in production.
  *
  * @throws StartError if the key belongs to another account
  */
@@ -64,7 +64,7 @@ export async function developmentKeyFor(config: Config, pool: Pool): Promise<str
       name: 'development',
       hint: hintOfKey(key),
       digest: digestOfKey(key),
-      scopes,
+      scopes: accountScopes,
     }),
   );
   if (!isReplaced)

@@ -8,8 +8,8 @@ export const errorCatalogue = {
   unauthorized: { status: 401, title: 'A valid API key is required' },
   /** The key lacks the scope that the call needs. */
   missing_scope: { status: 403, title: 'The key lacks a scope' },
-  /** `account_id` was given with a key that is bound to an account. */
-  service_key_required: { status: 403, title: 'Only a service key may name an account' },
+  /** With the key of an account: a call that concerns no single account, or one that names an account. */
+  service_key_required: { status: 403, title: 'A service key is required' },
   /** A call for one account was made with a service key. */
   account_key_required: { status: 403, title: "An account's own key is required" },
   /** The session cookie was sent without the dashboard's header, or by a page of another origin. */

@@ -1,3 +1,4 @@
+import { isServiceScope } from '../contracts/key.ts';
 import { findApiKey, type ApiKey, type Environment } from '../db/api-keys-table.ts';
 import { insertAuditRecord } from '../db/audit-records.ts';
 import type { Queryable } from '../db/pool.ts';
@@ -27,8 +28,10 @@ export async function authenticate(
   return requireKey(await findApiKey(db, digestOfAuthorization(authorization), environment));
 }
 
-/** @throws ApiError missing_scope */
+/** @throws ApiError missing_scope, or service_key_required */
 export function requireScope(key: ApiKey, scope: Scope): void {
+  if (key.accountId !== null && isServiceScope(scope))
+    throw new ApiError('service_key_required', `This call needs a service key with the scope ${scope}.`);
   if (!key.scopes.includes(scope))
     throw new ApiError('missing_scope', `This call needs a key with the scope ${scope}.`);
 }

@@ -5,7 +5,7 @@ import { insertApiKey, listApiKeys, revokeApiKey } from '../db/api-keys-table.ts
 import { nameSchema } from '../contracts/visible-text.ts';
 import { insertAuditRecord } from '../db/audit-records.ts';
 import type { Pool } from '../db/pool.ts';
-import { digestOfKey, hintOfKey, newApiKey, scopes } from '../security/api-keys.ts';
+import { accountScopes, digestOfKey, hintOfKey, newApiKey, scopes } from '../security/api-keys.ts';
 import { notFound, wrongUse } from './exit-codes.ts';
 import { listOf } from './text-output.ts';
 import { table } from './table.ts';
@@ -45,10 +45,10 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
     .command('create')
     .description('create an API key and print it; it is shown only once')
     .option('--account <id>', 'the account that the key belongs to')
-    .option('--service', 'create a service key, which publishes for any account')
+    .option('--service', 'create a service key, which belongs to no account')
     .option(
       '--scopes <list>',
-      `comma-separated scopes: ${scopes.join(', ')} (default: all; for a service key events:write)`,
+      `comma-separated scopes, or all: ${accountScopes.join(', ')}; for a service key ${scopes.join(', ')} (default: all; for a service key events:write)`,
     )
     .option('--name <name>', 'what the key is used for', 'unnamed')
     .action((options: { account?: string; service?: boolean; scopes?: string; name: string }) =>
@@ -119,9 +119,13 @@ async function accountOfKey(
 }
 
 function scopesOf(list: string | undefined, isService: boolean): string[] {
-  const chosen = list === undefined ? (isService ? ['events:write'] : [...scopes]) : listOf(list);
-  const unknown = chosen.filter((scope) => !scopes.some((known) => known === scope));
-  if (unknown.length > 0)
-    throw wrongUse(`Unknown scope: ${unknown.join(', ')}. Scopes: ${scopes.join(', ')}.`);
+  const possible: readonly string[] = isService ? scopes : accountScopes;
+  const chosen =
+    list === 'all' || (list === undefined && !isService) ? [...possible] : listOf(list ?? 'events:write');
+  const unknown = chosen.filter((scope) => !possible.includes(scope));
+  if (unknown.length > 0) {
+    const kind = isService ? 'a service key' : "an account's key";
+    throw wrongUse(`${kind} has no scope ${unknown.join(', ')}. Scopes: ${possible.join(', ')}.`);
+  }
   return chosen;
 }

@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import { nameSchema } from './visible-text.ts';
 
-export const scopes = ['webhooks:read', 'webhooks:write', 'events:write'] as const;
+/** What a key of an account may do, for its account. */
+export const accountScopes = ['webhooks:read', 'webhooks:write', 'events:write'] as const;
+/** What concerns no single account: for service keys only. */
+const serviceScopes = ['event-types:write', 'accounts:read', 'accounts:write'] as const;
+export const scopes = [...accountScopes, ...serviceScopes] as const;
+export type AccountScope = (typeof accountScopes)[number];
 export type Scope = (typeof scopes)[number];
 
-const scopeList = z.array(z.enum(scopes)).min(1).max(scopes.length);
+export const isServiceScope = (scope: Scope): boolean => serviceScopes.some((each) => each === scope);
+
+const scopeList = z.array(z.enum(accountScopes)).min(1).max(accountScopes.length);
 
 export const createKeySchema = z
   .strictObject({
@@ -20,7 +27,7 @@ export const keySchema = z
     id: z.string().meta({ example: 'key_01k' }),
     name: z.string(),
     hint: z.string().meta({ description: 'How the key begins.', example: 'fltr_Zx8a…' }),
-    scopes: z.array(z.enum(scopes)),
+    scopes: z.array(z.enum(accountScopes)),
     created_at: z.iso.datetime(),
     revoked_at: z.iso.datetime().nullable(),
     is_current: z.boolean().meta({ description: 'This call was made with it.' }),

@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 
-export { scopes, type Scope } from '../contracts/key.ts';
+export { accountScopes, scopes, type Scope } from '../contracts/key.ts';
 
 /**
  * A new API key of 256 random bits. It is shown once; only its digest is stored.

@@ -10,7 +10,14 @@ import { createAccount } from '../../src/db/accounts.ts';
 import { insertApiKey } from '../../src/db/api-keys-table.ts';
 import type { Pool } from '../../src/db/pool.ts';
 import { createLog } from '../../src/observability/log.ts';
-import { digestOfKey, hintOfKey, newApiKey, scopes, type Scope } from '../../src/security/api-keys.ts';
+import {
+  accountScopes,
+  digestOfKey,
+  hintOfKey,
+  newApiKey,
+  scopes,
+  type Scope,
+} from '../../src/security/api-keys.ts';
 import type { Temporal } from '../../src/temporal/client.ts';
 import { createMigratedDatabase } from './database.ts';
 import { createNamespace } from './namespace.ts';
@@ -60,6 +67,7 @@ export type Service = {
   accountId: string;
   /** The one-time sign-in link of the development account; null where no API runs. */
   signInUrl: string | null;
+  /** `accountId` null: a service key. Without `scopes`: all that such a key may have. */
   newKey(options: { accountId: string | null; scopes?: readonly Scope[] }): Promise<string>;
   newAccount(): Promise<{ accountId: string; key: string }>;
   call<T = Record<string, never>>(
@@ -119,7 +127,10 @@ export async function startService(
   const { pool } = database;
   const apiUrl = app?.apiUrl ?? `http://127.0.0.1:${port}`;
 
-  const newKey: Service['newKey'] = async ({ accountId, scopes: chosen = scopes }) => {
+  const newKey: Service['newKey'] = async ({
+    accountId,
+    scopes: chosen = accountId === null ? scopes : accountScopes,
+  }) => {
     const key = newApiKey();
     await insertApiKey(pool, {
       accountId,

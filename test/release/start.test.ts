@@ -317,7 +317,12 @@ test('accounts and keys are made from the command line while the service runs', 
   const [key = ''] = /fltr_\S+/.exec(made.output) ?? [];
   expect((await call(`http://127.0.0.1:${port}`, key, 'GET', '/v1/webhooks')).status).toBe(200);
   expect((await call(`http://127.0.0.1:${port}`, key, 'POST', '/v1/webhooks', {})).status).toBe(403);
+  const all = await run('keys', 'create', '--service', '--scopes', 'all', '--name', 'operator');
+  expect(all.code).toBe(0);
   const listed = await run('keys', 'list');
+  expect(listed.output).toMatch(
+    /\(service\) +webhooks:read,webhooks:write,events:write,event-types:write,accounts:read,accounts:write +operator/,
+  );
   expect(listed.output).toContain('reader');
   expect(listed.output).not.toContain(key);
   const [id = ''] = /key_\w+/.exec(made.output) ?? [];
@@ -326,7 +331,8 @@ test('accounts and keys are made from the command line while the service runs', 
   for (const [code, wrong] of [
     [2, ['keys', 'create']],
     [3, ['keys', 'create', '--account', 'acc_no']],
-    [2, ['keys', 'create', '--service', '--scopes', 'all']],
+    [2, ['keys', 'create', '--service', '--scopes', 'everything']],
+    [2, ['keys', 'create', '--account', account, '--scopes', 'accounts:write']],
     [3, ['keys', 'revoke', id]],
   ] as const) {
     const refused = await run(...wrong);

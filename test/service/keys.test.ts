@@ -207,3 +207,13 @@ test('a development key ends when another one replaces it; a key of an account n
   expect((await list(reader)).data[0]?.scopes).toEqual(['webhooks:read']);
   expect(await isValid(first)).toBe(true);
 });
+
+test('no key of an account has a scope of service keys, by whatever way; the database refuses it too', async () => {
+  const { accountId, key } = await service.newAccount();
+  for (const scope of ['event-types:write', 'accounts:read', 'accounts:write'] as const) {
+    expect(outcome(await create(key, 'more', [scope]))).toEqual([422, 'validation_failed']);
+    const inserted = service.newKey({ accountId, scopes: ['webhooks:read', scope] });
+    await expect(inserted).rejects.toThrow('an_account_key_has_its_scopes');
+    await service.newKey({ accountId: null, scopes: [scope] });
+  }
+});

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { routes } from '../../src/api/routes/route-table.ts';
+import { isServiceScope } from '../../src/contracts/key.ts';
 import { revokeApiKey } from '../../src/db/api-keys-table.ts';
-import { digestOfKey, scopes } from '../../src/security/api-keys.ts';
+import { accountScopes, digestOfKey, scopes } from '../../src/security/api-keys.ts';
 import { publishOne, waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, type Service } from '../kit/service.ts';
@@ -93,9 +94,10 @@ test.each(routes.map((route) => [`${route.method.toUpperCase()} ${route.path}`, 
       const refused = await call<{ code: string }>(service.apiUrl, key, ...request);
       expect([refused.status, refused.body.code]).toEqual([401, 'unauthorized']);
     }
+    const isOfService = isServiceScope(scope);
     const key = await service.newKey({
-      accountId: service.accountId,
-      scopes: scopes.filter((other) => other !== scope),
+      accountId: isOfService ? null : service.accountId,
+      scopes: (isOfService ? scopes : accountScopes).filter((other) => other !== scope),
     });
     const refused = await call<{ code: string }>(service.apiUrl, key, ...request);
     expect([refused.status, refused.body.code]).toEqual([403, 'missing_scope']);

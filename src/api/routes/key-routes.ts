@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { createdKeySchema, createKeySchema, keySchema, scopes, type Key } from '../../contracts/key.ts';
+import {
+  accountScopes,
+  createdKeySchema,
+  createKeySchema,
+  keySchema,
+  type Key,
+} from '../../contracts/key.ts';
 import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import {
@@ -25,7 +31,7 @@ function toKey(row: ApiKeyRow, caller: ApiKey): Key {
     id: row.id,
     name: row.name,
     hint: row.hint,
-    scopes: scopes.filter((scope) => row.scopes.includes(scope)),
+    scopes: accountScopes.filter((scope) => row.scopes.includes(scope)),
     created_at: row.createdAt.toISOString(),
     revoked_at: row.revokedAt?.toISOString() ?? null,
     is_current: row.id === caller.id,

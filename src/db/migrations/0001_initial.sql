@@ -7,7 +7,8 @@ create table accounts (
   webhooks_version bigint not null default 0
 );
 
--- Only the SHA-256 digest of a key is stored. account_id null: a service key, which may publish for any account.
+-- Only the SHA-256 digest of a key is stored. account_id null: a service key, which may have scopes that concern no single
+-- account.
 -- is_development: created by a start in development. Production refuses it, and the next development key revokes it.
 create table api_keys (
   id text primary key,
@@ -18,7 +19,9 @@ create table api_keys (
   scopes text[] not null,
   created_at timestamptz not null default now(),
   revoked_at timestamptz,
-  is_development boolean not null default false
+  is_development boolean not null default false,
+  constraint an_account_key_has_its_scopes
+    check (account_id is null or scopes <@ array['webhooks:read', 'webhooks:write', 'events:write'])
 );
 -- The list of an account's keys, newest first: read backward.
 create index api_keys_of_account on api_keys (account_id, id);

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { scopes, type Scope } from '../../../contracts/key.ts';
+import { accountScopes, type AccountScope } from '../../../contracts/key.ts';
 import { Button } from '../../components/button.tsx';
 import { DescribedCheck } from '../../components/choices.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
@@ -12,10 +12,10 @@ import { api } from '../../session-api.ts';
 
 export function CreateKey() {
   const [name, setName] = useState('');
-  const [chosen, setChosen] = useState<readonly Scope[]>([]);
+  const [chosen, setChosen] = useState<readonly AccountScope[]>([]);
   const dialog = useDialog({
     mutationFn: () =>
-      api.createKey({ name: name.trim(), scopes: scopes.filter((each) => chosen.includes(each)) }),
+      api.createKey({ name: name.trim(), scopes: accountScopes.filter((each) => chosen.includes(each)) }),
     done: 'The key was created',
     changes: ['keys'],
     staysOpen: true,
@@ -59,7 +59,7 @@ export function CreateKey() {
   );
 }
 
-const meanings: Record<Scope, string> = {
+const meanings: Record<AccountScope, string> = {
   'webhooks:read':
     'Read webhooks, deliveries, events, keys and settings, but no secrets. Required for this dashboard.',
   'webhooks:write':
@@ -67,7 +67,7 @@ const meanings: Record<Scope, string> = {
   'events:write': 'Publish events. Sufficient for a producer.',
 };
 
-type ChoiceProps = { chosen: readonly Scope[]; onChange: (chosen: Scope[]) => void };
+type ChoiceProps = { chosen: readonly AccountScope[]; onChange: (chosen: AccountScope[]) => void };
 
 /** A key can only be given scopes that the session's key has. */
 function ScopeChoice({ chosen, onChange }: ChoiceProps) {
@@ -75,7 +75,7 @@ function ScopeChoice({ chosen, onChange }: ChoiceProps) {
   return (
     <fieldset>
       <legend>Scopes</legend>
-      {scopes.map((scope) => {
+      {accountScopes.map((scope) => {
         const isOwn = session?.scopes.includes(scope) ?? false;
         const isChosen = chosen.includes(scope);
         const refusal = isOwn ? '' : ' Your key does not have this scope, so it cannot grant it.';
