@@ -12,6 +12,8 @@ export type LoadInput = {
   keys: readonly string[];
   /** With a service key: each event names one of these, in turn. */
   accountIds?: readonly string[];
+  /** The data is the same whatever the type. */
+  eventType?: string;
   /** Event number n has the id `<prefix>_n`. */
   idPrefix: string;
   events: number;
@@ -41,14 +43,17 @@ export const dataBytes = 500;
 const callTimeoutMs = 30_000;
 const openConnections = 64;
 
-function eventText(number: number, { idPrefix, accountIds }: LoadInput): string {
+function eventText(
+  number: number,
+  { idPrefix, eventType = 'document.uploaded', accountIds }: LoadInput,
+): string {
   const data = { document_id: `doc_${number}`, dataset_id: 'ds_bench', metadata: { text: '' } };
   data.metadata.text = 'A document of the load. '
     .repeat(21)
     .slice(0, dataBytes - JSON.stringify(data).length);
   const accountId = accountIds?.[number % accountIds.length];
   return JSON.stringify({
-    event: 'document.uploaded',
+    event: eventType,
     id: `${idPrefix}_${number}`,
     data,
     ...(accountId === undefined ? {} : { account_id: accountId }),

@@ -17,6 +17,8 @@ export type LoadSpec = {
   accounts?: number;
   /** Published with a service key, one event to each account in turn. */
   isByServiceKey?: boolean;
+  /** The type of the events, and what each webhook subscribes to. Without it: one that is built in, and `*`. */
+  types?: { published: string; filters: readonly string[] };
   /** Whether anything is delivered. */
   isPublishOnly?: boolean;
   /** After this long without an arrival, what has not arrived counts as lost. */
@@ -59,7 +61,8 @@ export async function runLoad(
   const [apiUrl = ''] = product.apiUrls;
   const newAccounts =
     targetsFor ??
-    ((manner: typeof mannerOf) => newTargets(product.pool, apiUrl, bench.receiverUrl, accounts, manner));
+    ((manner: typeof mannerOf) =>
+      newTargets(product.pool, apiUrl, bench.receiverUrl, accounts, manner, spec.types?.filters));
   const warmUpPace = 'callers' in spec.pace ? spec.pace : { callers: 32 };
   const warmUp = { ...spec, events: bench.warmUpEvents, pace: warmUpPace };
   await publishAndWait(bench, product, warmUp, await newAccounts(() => 'healthy'));
@@ -82,6 +85,7 @@ async function publishAndWait(
     apiUrls: product.apiUrls,
     keys: isByServiceKey ? [await newServiceKey(product.pool, 'bench')] : targets.map(({ key }) => key),
     ...(isByServiceKey && { accountIds: targets.map(({ accountId }) => accountId) }),
+    ...(spec.types && { eventType: spec.types.published }),
     idPrefix,
     events,
     batch,

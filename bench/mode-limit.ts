@@ -3,7 +3,7 @@ import type { LeastSenderCalls } from './least-sender.ts';
 import { accountCount, figuresOf, runLoad } from './measured-load.ts';
 import { singleBurst, steadyLoad, type OnServers } from './mode.ts';
 import { startRemote } from './remote.ts';
-import type { Part } from './report.ts';
+import { ratio, type Part } from './report.ts';
 
 /** The product beside the least that a durable sender in Node does (`least-sender.ts`), on the same servers, in turn. */
 export const limit: OnServers = async (bench, servers) => {
@@ -41,6 +41,3 @@ export const limit: OnServers = async (bench, servers) => {
   }
   return { parts, more };
 };
-
-const ratio = (one: number | null, other: number | null): number | null =>
-  one === null || other === null || other === 0 ? null : one / other;

@@ -13,9 +13,10 @@ import {
 import { embedded } from './mode-embedded.ts';
 import { failing } from './mode-failing.ts';
 import { limit } from './mode-limit.ts';
+import { defineEventTypes } from './targets.ts';
 import { log } from './mode-log.ts';
 import { waiting, waitingSettings } from './mode-waiting.ts';
-import { noFigures, type Part } from './report.ts';
+import { noFigures, ratio, type Part } from './report.ts';
 
 const burst: OnServers = async (bench, servers) => {
   const product = await startProduct(bench, servers);
@@ -41,21 +42,39 @@ const steady: OnServers = async (bench, servers) => {
   return { parts, more: { baselineLatencyMsP50: baseline.p50, baselineLatencyMsP99: baseline.p99 } };
 };
 
-/** Without workers, so deliveries only wait. Each part has its own database, without the backlog of another. */
+/**
+ * Without workers, so deliveries only wait: with a type that is built in, then with one of its own and 20 filters for each
+ * webhook. Each part has its own database, without the backlog of another.
+ */
 const ingest: OnServers = async (bench, servers) => {
   const parts: Part[] = [];
   for (const [batch, times] of [
     [1, 2],
     [100, 4],
   ] as const) {
-    const product = await startProduct(bench, servers, { role: 'api', database: `ingest_${batch}` });
-    const events = bench.events * times;
-    const name = batch === 1 ? `${events} single` : `${events} in batches of ${batch}`;
-    const spec = { ...singleBurst(bench), name, events, batch, isPublishOnly: true };
-    parts.push(figuresOf(await runLoad(bench, product, spec)));
-    await product.stop();
+    for (const isOwnType of [false, true]) {
+      const database = `ingest_${batch}${isOwnType ? '_own' : ''}`;
+      const product = await startProduct(bench, servers, { role: 'api', database });
+      const events = bench.events * times;
+      const kind = batch === 1 ? `${events} single` : `${events} in batches of ${batch}`;
+      const name = isOwnType ? `${kind}, own type, 20 filters` : kind;
+      const [apiUrl = ''] = product.apiUrls;
+      const filters = isOwnType ? await defineEventTypes(product.pool, apiUrl) : [];
+      const [published] = filters;
+      const types = published === undefined ? {} : { types: { published, filters } };
+      const spec = { ...singleBurst(bench), ...types, name, events, batch, isPublishOnly: true };
+      parts.push(figuresOf(await runLoad(bench, product, spec)));
+      await product.stop();
+    }
   }
-  return { parts, more: {} };
+  const [single, ownSingle, batches, ownBatches] = parts.map(({ cpuMsPerDelivery }) => cpuMsPerDelivery.all);
+  return {
+    parts,
+    more: {
+      ownTypeCpuTimesSingle: ratio(ownSingle, single),
+      ownTypeCpuTimesInBatches: ratio(ownBatches, batches),
+    },
+  };
 };
 
 const processes: OnServers = async (bench, servers) =>
@@ -93,7 +112,10 @@ const baseline: OnServers = async (bench, servers) => {
 export const modes: Record<string, Mode> = {
   steady: { summary: '20 and 150 events a second', run: onServers(steady) },
   burst: { summary: 'many events at once: single, in batches, and at 1000/s', run: onServers(burst) },
-  ingest: { summary: 'publishing alone, without workers: single and in batches', run: onServers(ingest) },
+  ingest: {
+    summary: 'publishing alone, without workers: single and in batches, with a type of its own, too',
+    run: onServers(ingest),
+  },
   baseline: { summary: 'the engine alone: workflows that do nothing', run: onServers(baseline) },
   limit: {
     summary: 'a burst and 20 events a second, beside the least that a durable sender in Node does',

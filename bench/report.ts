@@ -209,3 +209,7 @@ export function headlineOf(all: readonly Part[], headline: Part | undefined): Fi
     isDisturbed: isDisturbed(otherCores),
   };
 }
+
+/** Null where one of the two was not measured. */
+export const ratio = (one: number | null | undefined, other: number | null | undefined): number | null =>
+  typeof one === 'number' && typeof other === 'number' && other !== 0 ? one / other : null;

@@ -28,13 +28,14 @@ export const newServiceKey = (pool: Pool, name: string): Promise<string> => newK
 
 export type Target = AccountKey & { webhookId: string; manner: Manner };
 
-/** Accounts with a key and a webhook (`*`) each; `mannerOf` says how its receiver behaves. */
+/** Accounts with a key and a webhook each; `mannerOf` says how its receiver behaves. */
 export async function newTargets(
   pool: Pool,
   apiUrl: string,
   receiverUrl: string,
   count: number,
   mannerOf: (number: number) => Manner,
+  events: readonly string[] = ['*'],
 ): Promise<Target[]> {
   const targets: Target[] = [];
   for (let number = 0; number < count; number += 1) {
@@ -45,11 +46,30 @@ export async function newTargets(
       account.key,
       'POST',
       '/v1/webhooks',
-      { url: receiverUrl + pathOf[manner], events: ['*'] },
+      { url: receiverUrl + pathOf[manner], events },
     );
     targets.push({ ...account, webhookId, manner });
   }
   return targets;
+}
+
+/** An event type of its own for the load, with a schema of the data that the load sends, and 19 others. */
+export async function defineEventTypes(pool: Pool, apiUrl: string): Promise<string[]> {
+  const key = newApiKey();
+  const scopes = ['event-types:write'];
+  const more = { accountId: null, name: 'bench', hint: hintOfKey(key), digest: digestOfKey(key) };
+  await insertApiKey(pool, { ...more, scopes });
+  const text = { type: 'string', minLength: 1, maxLength: 200, pattern: '^[a-z0-9_]+$' };
+  const schema = {
+    type: 'object',
+    required: ['document_id', 'dataset_id'],
+    properties: { document_id: text, dataset_id: text, metadata: { type: 'object' } },
+    additionalProperties: false,
+  };
+  const names = Array.from({ length: 20 }, (_, number) => `bench.type${number}`);
+  for (const name of names)
+    await callApi(apiUrl, key, 'PUT', `/v1/event-types/${name}`, { description: '', schema });
+  return names;
 }
 
 /** @throws where the response is not a success */

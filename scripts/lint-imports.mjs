@@ -21,6 +21,7 @@ const rows = {
   'src/observability': `src/domain src/contracts src/errors.ts  pino prom-client node:*`,
   'src/outbound': `src/domain src/contracts src/errors.ts  ipaddr.js lru-cache node:*`,
   'src/db': `src/domain src/contracts src/errors.ts src/package-root.ts  lru-cache pg node:*`,
+  'src/event-types': `src/db src/domain src/contracts src/errors.ts  ajv re2js zod node:*`,
   'src/temporal': `
     activities type:src/db src/every.ts src/domain src/contracts src/errors.ts type:src/config.ts src/package-root.ts
     workflows/contract.ts  @temporalio/* type:pino node:*`,
@@ -28,13 +29,13 @@ const rows = {
     src/db src/temporal src/every.ts src/domain src/contracts src/errors.ts workflows/contract.ts workflows/delivery-start.ts
     @temporalio/client @temporalio/common type:pino node:*`,
   'src/api': `
-    src/delivery src/dispatch src/temporal src/db src/outbound src/security src/observability src/domain src/contracts
-    src/errors.ts type:src/call-counter.ts type:src/config.ts type:src/deps.ts src/package-root.ts type:workflows/contract.ts
+    src/delivery src/dispatch src/temporal src/db src/event-types src/outbound src/security src/observability src/domain
+    src/contracts src/errors.ts type:src/call-counter.ts type:src/config.ts type:src/deps.ts src/package-root.ts type:workflows/contract.ts
     express helmet ipaddr.js lru-cache zod @asteasolutions/zod-to-openapi type:pino node:*`,
   'src/embedded': `@temporalio/client pg node:*`,
   'src/cli': `
     src/client src/db src/embedded src/security src/domain src/contracts src/errors.ts src/config.ts
-    src/development-secrets.ts type:src/app.ts  commander lru-cache type:zod node:*`,
+    src/development-secrets.ts type:src/app.ts  commander lru-cache yaml type:zod node:*`,
 
   'src/dashboard': `
     src/client src/contracts src/domain/slack-text.ts  react react-dom @base-ui/react @tanstack/* zod`,

@@ -8,6 +8,8 @@ import { readWaiting } from './db/waiting.ts';
 import type { Deps } from './deps.ts';
 import { watchBacklog } from './dispatch/backlog.ts';
 import { developmentKeyFor } from './development-secrets.ts';
+import { createEventTypes } from './event-types/catalogue.ts';
+import { readEventTypesFile } from './event-types/event-types-file.ts';
 import { createMetrics } from './observability/metrics.ts';
 import type { MetricValues } from './observability/metrics-sum.ts';
 import { listen } from './listen.ts';
@@ -87,6 +89,11 @@ const maxAgeMs = 60_000;
 /** Rows of what waits that the metrics look at. */
 const mostCounted = 100_000;
 
+/** The event types that do not come from the database. @throws StartError */
+function readOwnTypes({ FLTR_EVENT_TYPES_FILE: path, FLTR_BUILT_IN_EVENT_TYPES: hasBuiltIn }: Config) {
+  return { hasBuiltIn, ofFile: path === undefined ? [] : readEventTypesFile(path, hasBuiltIn) };
+}
+
 /** Starts the parts of a role in the order in which they need each other; stopping goes the other way. */
 export async function startApp(options: Options): Promise<ServiceApp> {
   const { config, role, log, report, onFatal, supervisor } = options;
@@ -97,6 +104,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
   try {
     const hasApi = role !== 'worker';
     if (!supervisor) await requirePorts(config, role);
+    const ownTypes = readOwnTypes(config);
     const metrics = createMetrics(supervisor?.readMetrics);
     const servers = await resolveServers(config, role, { report, onFatal });
     const { embedded, databaseUrl, temporalAddress, temporalUiUrl } = servers;
@@ -176,6 +184,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
         sender,
         temporal,
         publisher: createPublisher(pool, dispatcher.reserve),
+        eventTypes: createEventTypes({ db: pool, ...ownTypes }),
         wakeDispatcher: dispatcher.wake,
         signals,
         backlog,

@@ -120,6 +120,15 @@ const settings = {
     default: '64',
     meaning: 'most deliveries that share a workflow for their first attempt in a burst; 1: never',
   },
+  FLTR_EVENT_TYPES_FILE: {
+    schema: z.string().min(1),
+    meaning: 'JSON file of event types, read at start; they count beside those defined through the API',
+  },
+  FLTR_BUILT_IN_EVENT_TYPES: {
+    schema: z.stringbool(),
+    default: 'true',
+    meaning: "FLTR's seven event types; `false` leaves them out",
+  },
   FLTR_PROCESSES: {
     schema: wholeNumber(1, 64),
     meaning:

@@ -5,6 +5,7 @@ import type { Pool } from './db/pool.ts';
 import type { Publisher } from './db/publisher.ts';
 import type { Backlog } from './dispatch/backlog.ts';
 import type { SignalDeps } from './dispatch/signal.ts';
+import type { EventTypes } from './event-types/catalogue.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { AddressGuard } from './outbound/address-guard.ts';
 import type { Sender } from './outbound/sender.ts';
@@ -23,6 +24,7 @@ export type Deps = {
   sender: Sender;
   temporal: Temporal;
   publisher: Publisher;
+  eventTypes: EventTypes;
   /** Call it when deliveries without an owner were committed. */
   wakeDispatcher: () => void;
   signals: SignalDeps;

@@ -26,6 +26,12 @@ export const errorCatalogue = {
   event_id_conflict: { status: 409, title: 'Another event has this id' },
   /** The account has as many webhooks as it may. */
   webhook_limit_reached: { status: 409, title: 'The account has reached its limit of webhooks' },
+  /** The event type belongs to the service itself, or to the file of types. */
+  event_type_reserved: { status: 409, title: 'The event type cannot be changed through the API' },
+  /** A webhook names the event type. */
+  event_type_in_use: { status: 409, title: 'A webhook names the event type' },
+  /** There are as many event types as there may be. */
+  event_type_limit_reached: { status: 409, title: 'There are too many event types' },
   /** The account has as many valid keys as it may. */
   key_limit_reached: { status: 409, title: 'The account has reached its limit of keys' },
   /** The delivery's state does not allow the action. */

@@ -29,7 +29,8 @@ export async function authenticate(
 }
 
 /** @throws ApiError missing_scope, or service_key_required */
-export function requireScope(key: ApiKey, scope: Scope): void {
+export function requireScope(key: ApiKey, scope: Scope | null): void {
+  if (scope === null) return;
   if (key.accountId !== null && isServiceScope(scope))
     throw new ApiError('service_key_required', `This call needs a service key with the scope ${scope}.`);
   if (!key.scopes.includes(scope))

@@ -46,14 +46,14 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
     const reservation = bodyMemory.open(key.accountId ?? key.id);
     try {
       const rawBody = await readBody(request, response, reservation);
-      const { id } = request.params;
+      const { id, name } = request.params;
       if (typeof id === 'string' && !idPattern.test(id))
         throw new ApiError('not_found', 'Nothing has this id.');
       const { status, body, json, isReplay } = await route.handle({
         deps,
         key,
         confirmKey: confirm,
-        id: typeof id === 'string' ? id : '',
+        id: [id ?? name].flat()[0] ?? '',
         query: route.query ? validate(route.query, request.query, '#query') : undefined,
         body: route.body ? validate(route.body, readBodyOf(route, rawBody)) : undefined,
         rawBody,

@@ -31,11 +31,11 @@ export function createKeyCache(db: Queryable, environment: Environment) {
 
   return {
     /** @throws ApiError unauthorized */
-    async identify(authorization: string | undefined, scope: Scope): Promise<Caller> {
+    async identify(authorization: string | undefined, scope: Scope | null): Promise<Caller> {
       const digest = digestOfAuthorization(authorization);
       const known = cached.get(digest.toString('latin1'));
       return {
-        key: known?.scopes.includes(scope) ? known : await read(digest),
+        key: known && (scope === null || known.scopes.includes(scope)) ? known : await read(digest),
         confirm: async () => requireScope(await read(digest), scope),
       };
     },

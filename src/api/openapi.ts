@@ -7,6 +7,13 @@ import {
 import { z } from 'zod';
 import { idPattern } from '../contracts/id.ts';
 import { timeToCome } from '../contracts/delivery.ts';
+import {
+  builtInEventTypes,
+  eventDataSchemas,
+  eventTypeExamples,
+  eventTypeSchema,
+  type EventTypeInfo,
+} from '../contracts/event-types.ts';
 import { problemSchema } from '../contracts/problem.ts';
 import { errorCatalogue, type ErrorCode } from '../errors.ts';
 import { packageVersion } from '../package-root.ts';
@@ -14,18 +21,53 @@ import { isPublishing, type Route } from './route.ts';
 import { routes } from './routes/route-table.ts';
 
 type Document = ReturnType<OpenApiGeneratorV31['generateDocument']>;
-let document: Document | undefined;
+type DocumentedType = Pick<EventTypeInfo, 'event' | 'description' | 'schema' | 'validation' | 'deprecated'>;
+let generated: Document | undefined;
 
-/** The OpenAPI 3.1 document, from the table and the schemas that handle the calls. */
-export function openApiDocument(): Document {
-  document ??= generate();
-  return document;
+/**
+ * The OpenAPI 3.1 document, from the table and the schemas that handle the calls, with the event types that may be published.
+ * The committed document has those that are built in.
+ */
+export function openApiDocument(types: readonly DocumentedType[] = builtInTypes()): Document {
+  generated ??= generate();
+  const { components, ...rest } = generated;
+  const { PublishEvent, ...schemas } = components?.schemas ?? {};
+  // One that is published without any types cannot match a part of an empty list.
+  const oneOf = types.length === 0 ? {} : { oneOf: types.map(toPublished) };
+  return {
+    ...rest,
+    components: { ...components, schemas: { ...schemas, PublishEvent: { ...PublishEvent, ...oneOf } } },
+  };
+}
+
+const builtInTypes = (): DocumentedType[] =>
+  builtInEventTypes.map((event) => ({
+    event,
+    description: eventTypeExamples[event].description,
+    schema: z.toJSONSchema(eventDataSchemas[event]),
+    validation: 'strict',
+    deprecated: false,
+  }));
+
+function toPublished({ event, description, schema, validation, deprecated }: DocumentedType) {
+  const { $schema: _dialect, ...rest } = schema ?? {};
+  // References in a schema lead to its own parts: its id makes it a document of its own.
+  const isOwn = JSON.stringify(rest).includes('"$ref"');
+  const data = { ...(isOwn ? { $id: `urn:fltr-webhooks:event-type:${event}` } : {}), ...rest };
+  return {
+    title: event,
+    description,
+    ...(deprecated ? { deprecated } : {}),
+    properties: { event: { const: event }, ...(validation === 'none' ? {} : { data }) },
+  };
 }
 
 /** The document as it is served: with future times in its examples, which the committed document cannot hold. */
-export function openApiText(now: Date): string {
+export function openApiText(types: readonly DocumentedType[], now: Date): string {
   const later = new Date(now.getTime() + 86_400_000).toISOString();
-  return JSON.stringify(openApiDocument(), (_name, value: unknown) => (value === timeToCome ? later : value));
+  return JSON.stringify(openApiDocument(types), (_name, value: unknown) =>
+    value === timeToCome ? later : value,
+  );
 }
 
 const retryAfter = {
@@ -74,7 +116,7 @@ function generate(): Document {
 }
 
 function toOperation(route: Route): RouteConfig {
-  const hasId = route.path.includes('{id}');
+  const parameters = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
   const responses: RouteConfig['responses'] = {};
   for (const [status, { description, schema }] of Object.entries(route.replies)) {
     responses[status] = schema
@@ -95,10 +137,12 @@ function toOperation(route: Route): RouteConfig {
     path: route.path,
     operationId: route.operationId,
     summary: route.summary,
-    description: `${route.description ? `${route.description}\n\n` : ''}Scope: \`${route.scope}\`.`,
+    description: `${route.description ? `${route.description}\n\n` : ''}${route.scope === null ? 'Any valid key may call it.' : `Scope: \`${route.scope}\`.`}`,
     tags: [route.tag],
     request: {
-      ...(hasId ? { params: z.object({ id: z.string().regex(idPattern) }) } : {}),
+      ...(parameters.length === 0
+        ? {}
+        : { params: z.object(Object.fromEntries(parameters.map((name) => [name, parameterSchema(name)]))) }),
       ...(route.query ? { query: route.query as z.ZodObject } : {}),
       ...headersOf(route),
       ...(route.body
@@ -118,6 +162,8 @@ function toOperation(route: Route): RouteConfig {
     responses,
   };
 }
+
+const parameterSchema = (name: string) => (name === 'id' ? z.string().regex(idPattern) : eventTypeSchema);
 
 function headersOf(route: Route): { headers?: z.ZodObject } {
   const idempotencyKey = z
@@ -153,7 +199,7 @@ function errorsOf(route: Route): ErrorCode[] {
     ...(hasInput ? (['validation_failed'] as const) : []),
     ...(route.body ? (['malformed_json'] as const) : []),
     ...(route.takesIdempotencyKey ? (['idempotency_key_reused'] as const) : []),
-    ...(route.path.includes('{id}') || route.operationId === 'testWebhook' ? (['not_found'] as const) : []),
+    ...(route.path.includes('{') || route.operationId === 'testWebhook' ? (['not_found'] as const) : []),
     ...(route.errors ?? []),
   ];
 }

@@ -20,7 +20,7 @@ export type Context<Query, Body> = {
    * nothing is written, call this. @throws ApiError unauthorized or missing_scope
    */
   confirmKey(): Promise<void>;
-  /** The `{id}` of the path, which matches `idPattern`. */
+  /** The `{id}` of the path, which matches `idPattern`, or its `{name}`, which is any text. */
   id: string;
   query: Query;
   body: Body;
@@ -35,7 +35,8 @@ export type Context<Query, Body> = {
 type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   summary: string;
   description?: string;
-  scope: Scope;
+  /** Null: any valid key may call it. */
+  scope: Scope | null;
   query?: Query;
   body?: Body;
   /** A body that succeeds as it is, except for its ids. The API reference shows it. */
@@ -56,7 +57,7 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
 };
 
 export type Route = Definition<z.ZodType, z.ZodType> & {
-  method: 'get' | 'post' | 'patch' | 'delete';
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** As OpenAPI writes it: `/v1/webhooks/{id}`. */
   path: string;
   operationId: string;

@@ -17,6 +17,7 @@ import { addProbes, probePaths, type ProbeDeps } from './probes.ts';
 import { problemHandler } from './problem-details.ts';
 import { createRateLimits } from './request-limits.ts';
 import { isPublishing } from './route.ts';
+import { toEventTypeInfo } from './routes/event-type-routes.ts';
 import { routes } from './routes/route-table.ts';
 import { sendResponse } from './send-response.ts';
 import { addSessionRoutes, sessionPath } from './session-routes.ts';
@@ -35,9 +36,10 @@ export function createApi(deps: Deps): Express {
     app[route.method](toExpressPath(route.path), handlerOf(deps, shared, route));
   }
   addProbes(app, { ...deps, needsTemporal: false });
-  app.get('/openapi.json', (_request, response) =>
-    sendResponse(response, { status: 200, body: openApiText(new Date()) }),
-  );
+  app.get('/openapi.json', async (_request, response) => {
+    const { all } = await deps.eventTypes.current();
+    sendResponse(response, { status: 200, body: openApiText(all.map(toEventTypeInfo), new Date()) });
+  });
   addDocsRoutes(app);
   addSessionRoutes(app, deps, shared);
   app.use(dashboardRoutes());

@@ -51,12 +51,6 @@ export function addEventCommands(program: Command): void {
   apiCommand(events, 'show <id>', 'show an event with its data and deliveries').action(
     callAndPrint((client, id: string) => client.getEvent(id).then(withDataText), eventText),
   );
-  apiCommand(events, 'types', 'list the event types').action(
-    callAndPrint(
-      (client) => client.listEventTypes(),
-      ({ data }) => table(data.map(({ event, description }) => ({ type: event, description }))),
-    ),
-  );
   apiCommand(
     program,
     'trigger <type>',
@@ -129,7 +123,7 @@ async function trigger(
   const found = types.find(({ event }) => event === type);
   if (!found)
     throw wrongUse(`Unknown event type ${type}. Types: ${types.map(({ event }) => event).join(', ')}.`);
-  const accepted = await client.publishEvent({ event: type, data: found.example.data } as EventToPublish);
+  const accepted = await client.publishEvent({ event: type, data: found.example ?? {} } as EventToPublish);
   if (!options.json) console.log(acceptedText(accepted).split('\n')[0]);
   const { webhook } = options;
   const watched = accepted.deliveries.filter(

@@ -131,8 +131,7 @@ function addSecretCommands(webhooks: Command): void {
   );
 }
 
-const filtersOf = (text: string): Create['events'] =>
-  listOf(text).filter((part) => part !== '') as Create['events'];
+const filtersOf = (text: string): Create['events'] => listOf(text).filter((part) => part !== '');
 
 /** The same states as in the dashboard. */
 function stateOf({ active, auto_disabled, warning }: Webhook): string {

@@ -8,10 +8,10 @@ import type {
   PublishEvent,
 } from '../contracts/event.ts';
 import type {
+  BuiltInEventType,
   eventDataSchemas,
-  EventType,
-  eventTypeInfoSchema,
-  OperationalType,
+  eventTypeDefinitionSchema,
+  EventTypeInfo,
 } from '../contracts/event-types.ts';
 import type { createdKeySchema, createKeySchema, Key } from '../contracts/key.ts';
 import type { Recovery, recoverWebhookSchema } from '../contracts/recovery.ts';
@@ -33,19 +33,23 @@ import { newEventId } from './event-id.ts';
 import { JsonText } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
 
-/** An event of one of the seven types, with the data of its type. `JsonText` is sent verbatim. */
-export type EventToPublish = {
-  [Type in EventType]: Omit<PublishEvent, 'event' | 'data'> & {
+/** The data of each event type that is built in. */
+export type BuiltInEvents = { [Type in BuiltInEventType]: z.input<(typeof eventDataSchemas)[Type]> };
+
+/** An event of one of the types, with the data of its type. `JsonText` is sent verbatim. */
+export type EventToPublish<Events extends object = BuiltInEvents> = {
+  [Type in keyof Events & string]: Omit<PublishEvent, 'event' | 'data'> & {
     event: Type;
-    data: z.input<(typeof eventDataSchemas)[Type]> | JsonText;
+    data: Events[Type] | JsonText;
   };
-}[EventType];
+}[keyof Events & string];
 
 export type Page<Item> = { data: Item[]; next_cursor: string | null };
 export type PageQuery = { limit?: number; cursor?: string };
 export type DeliveryQuery = PageQuery & {
   webhook_id?: string;
-  event?: EventType | OperationalType;
+  /** An event type. */
+  event?: string;
   status?: DeliveryStatus;
   /** RFC 3339. */
   since?: string;
@@ -60,11 +64,12 @@ const newKey = () => globalThis.crypto.randomUUID();
 
 /**
  * A client of the API, with one method per operation of the OpenAPI document. Errors are thrown as `FltrWebhooksError`. A
- * request without a response is retried if that is safe. Publishing is, because each event has an id.
+ * request without a response is retried if that is safe. Publishing is, because each event has an id. For event types of
+ * your own, give their data as a type parameter: `new FltrWebhooks<{ 'order.paid': { order_id: string } }>(…)`.
  *
  * @example await new FltrWebhooks({ apiKey }).publishEvent({ event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } })
  */
-export class FltrWebhooks {
+export class FltrWebhooks<Events extends object = BuiltInEvents> {
   readonly #send: Send;
 
   constructor(options: ClientOptions) {
@@ -81,13 +86,15 @@ export class FltrWebhooks {
   }
 
   /** Resolves when the event is committed. An event without an `id` gets one, so that a retry creates no duplicate. */
-  publishEvent(event: EventToPublish): Promise<AcceptedEvent> {
+  publishEvent(event: EventToPublish<Events>): Promise<AcceptedEvent> {
     const body = { id: newEventId(), ...event };
     return this.#call('POST', '/v1/events', { body, isRepeatable: true });
   }
 
   /** Up to 500 events, with a result for each, in order. */
-  publishEvents(events: readonly (EventToPublish | JsonText)[]): Promise<z.output<typeof batchResultSchema>> {
+  publishEvents(
+    events: readonly (EventToPublish<Events> | JsonText)[],
+  ): Promise<z.output<typeof batchResultSchema>> {
     const body = { events: events.map(withId) };
     return this.#call('POST', '/v1/events/batch', { body, isRepeatable: true });
   }
@@ -100,8 +107,21 @@ export class FltrWebhooks {
     return this.#call('GET', `/v1/events/${part(id)}`);
   }
 
-  async listEventTypes(): Promise<{ data: z.output<typeof eventTypeInfoSchema>[] }> {
+  listEventTypes(): Promise<{ data: EventTypeInfo[] }> {
     return this.#call('GET', '/v1/event-types');
+  }
+
+  getEventType(name: string): Promise<EventTypeInfo> {
+    return this.#call('GET', `/v1/event-types/${part(name)}`);
+  }
+
+  /** Defines a type, or replaces its definition. */
+  putEventType(name: string, definition: z.input<typeof eventTypeDefinitionSchema>): Promise<EventTypeInfo> {
+    return this.#call('PUT', `/v1/event-types/${part(name)}`, { body: definition, isRepeatable: true });
+  }
+
+  deleteEventType(name: string): Promise<void> {
+    return this.#call('DELETE', `/v1/event-types/${part(name)}`);
   }
 
   /** The response includes the secret. A second call with the same `idempotencyKey` returns the same response. */
@@ -221,7 +241,7 @@ export class FltrWebhooks {
   }
 }
 
-function withId(event: EventToPublish | JsonText): object {
+function withId(event: object): object {
   if (!(event instanceof JsonText)) return { id: newEventId(), ...event };
   if (Object.hasOwn(JSON.parse(event.text) as object, 'id')) return event;
   const members = event.text.trim().slice(1);

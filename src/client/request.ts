@@ -46,7 +46,7 @@ export type ClientOptions = {
 export type Query = Readonly<Record<string, string | number | undefined>>;
 
 export type Call = {
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: string;
   query?: Query | undefined;
   body?: unknown;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { visibleText } from './visible-text.ts';
 
 const id = z.string().min(1).max(200);
 const text = z.string().max(10_000);
@@ -56,13 +57,13 @@ export const operationalTypes = [
 ] as const;
 export type OperationalType = (typeof operationalTypes)[number];
 
-export type EventType = keyof typeof eventDataSchemas;
-export const eventTypes = Object.keys(eventDataSchemas) as [EventType, ...EventType[]];
-export const eventTypeSchema = z.enum(eventTypes).meta({ id: 'EventType', example: 'document.processed' });
+/** The types that are built in. */
+export type BuiltInEventType = keyof typeof eventDataSchemas;
+export const builtInEventTypes = Object.keys(eventDataSchemas) as [BuiltInEventType, ...BuiltInEventType[]];
 
 type Example = { description: string; timestamp: string; data: Record<string, unknown> };
 
-export const eventTypeExamples: Record<EventType, Example> = {
+export const eventTypeExamples: Record<BuiltInEventType, Example> = {
   'document.uploaded': {
     description: 'A new document was uploaded.',
     timestamp: '2024-01-10T12:00:00Z',
@@ -132,15 +133,70 @@ export const eventTypeExamples: Record<EventType, Example> = {
   },
 };
 
+/** 2 to 6 parts. */
+export const eventTypePattern = /^(?=.{1,100}$)[a-z0-9_]+(\.[a-z0-9_]+){1,5}$/;
+const nameRule = 'must be 2 to 6 parts of a-z, 0-9 and _, joined by full stops, 100 characters at most';
+export const eventTypeSchema = z
+  .string()
+  .regex(eventTypePattern, nameRule)
+  .meta({ id: 'EventType', example: 'document.processed' });
+
+const families = /^(?=.{1,102}$)[a-z0-9_]+(\.[a-z0-9_]+){0,4}\.\*$/;
+const filterPattern = new RegExp(`^\\*$|${families.source}|${eventTypePattern.source}`);
+/** What a webhook may subscribe to: a type, all types that begin with the same parts, or `*`. */
+export const eventFilterSchema = z
+  .string()
+  .regex(filterPattern, 'must be a type such as order.paid, a family such as order.*, or *')
+  .meta({
+    id: 'EventFilter',
+    example: 'document.*',
+    description:
+      'A type, a family such as `document.*`, or `*` for all types but those of operational events. Operational events by name, or as `webhook.*`, `delivery.*`.',
+  });
+
+export const maxSchemaBytes = 64 * 1024;
+const jsonObject = (description: string) =>
+  z
+    .custom<Record<string, unknown>>(
+      (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+      'must be an object',
+    )
+    .meta({ type: 'object', additionalProperties: {}, description });
+
+const validations = ['strict', 'open', 'none'] as const;
+const schemaText = 'JSON Schema (2020-12) of `data`.';
+const exampleText = 'An example of `data`. Test events and `trigger` send it.';
+const deprecated = z.boolean().meta({ description: 'It can still be published.' });
+const validation = z.enum(validations).meta({
+  description:
+    '`strict`: `data` must match the schema, and a field that it does not name is refused. `open`: `data` must match the schema. `none`: the schema is documentation only.',
+});
+
+/** An event type as the API and the file of types define it. */
+export const eventTypeDefinitionSchema = z
+  .strictObject({
+    description: visibleText.max(500, 'must have at most 500 characters'),
+    schema: jsonObject(
+      `${schemaText} At most 64 KiB and 500 subschemas; a \`$ref\` leads to a part of the same schema; patterns are those of RE2; \`format\` is documentation only.`,
+    )
+      .nullable()
+      .optional(),
+    example: jsonObject(exampleText).nullable().optional(),
+    validation: validation.default('open'),
+    deprecated: deprecated.default(false),
+  })
+  .meta({ id: 'EventTypeDefinition' });
+export type EventTypeDefinition = z.output<typeof eventTypeDefinitionSchema>;
+
 export const eventTypeInfoSchema = z
   .object({
-    event: eventTypeSchema,
+    event: z.string(),
     description: z.string(),
-    schema: z.record(z.string(), z.unknown()).meta({ description: 'JSON Schema (2020-12) of `data`.' }),
-    example: z.object({
-      event: eventTypeSchema,
-      timestamp: z.iso.datetime(),
-      data: z.record(z.string(), z.unknown()),
-    }),
+    schema: z.record(z.string(), z.unknown()).nullable().meta({ description: schemaText }),
+    example: z.record(z.string(), z.unknown()).nullable().meta({ description: exampleText }),
+    validation,
+    deprecated,
+    source: z.enum(['built_in', 'file', 'api']).meta({ description: 'Where it is defined.' }),
   })
   .meta({ id: 'EventTypeInfo' });
+export type EventTypeInfo = z.output<typeof eventTypeInfoSchema>;

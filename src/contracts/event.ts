@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { deliveryStatuses } from './delivery.ts';
-import { eventDataSchemas, eventTypes, eventTypeSchema } from './event-types.ts';
+import { eventTypeSchema } from './event-types.ts';
 import { problemSchema } from './problem.ts';
 import { idSchema, reservedEventIds } from './id.ts';
 import { timeSchema } from './time.ts';
@@ -41,13 +41,7 @@ export const publishEventSchema = z
     account_id: idSchema.optional().meta({ description: 'With a service key only.' }),
     traceparent: traceparentSchema.optional(),
   })
-  .meta({
-    id: 'PublishEvent',
-    oneOf: eventTypes.map((event) => {
-      const { $schema: _dialect, ...data } = z.toJSONSchema(eventDataSchemas[event]);
-      return { title: event, properties: { event: { const: event }, data } };
-    }),
-  });
+  .meta({ id: 'PublishEvent' });
 export type PublishEvent = z.infer<typeof publishEventSchema>;
 
 export const maxBatchEvents = 500;

@@ -1,12 +1,4 @@
-import { eventTypes, type OperationalType } from '../contracts/event-types.ts';
-import type { eventFilters } from '../contracts/webhook.ts';
-
-export type EventFilter = (typeof eventFilters)[number];
-
-export const families = [
-  { name: 'Documents', filter: 'document.*' },
-  { name: 'Datasets', filter: 'dataset.*' },
-] as const;
+import type { OperationalType } from '../contracts/event-types.ts';
 
 /** Operational events, which `*` does not include. */
 export const operationalFilters: Record<OperationalType | 'webhook.*' | 'delivery.*', string> = {
@@ -19,18 +11,32 @@ export const operationalFilters: Record<OperationalType | 'webhook.*' | 'deliver
     'A delivery failed for good. More than ten failures of a webhook within a minute are reported as one event.',
 };
 
-const familyOf = (filter: string) => `${filter.split('.')[0]}.*`;
+const isOperational = (filter: string) => filter in operationalFilters;
 
-export const typesOf = (family: string) => eventTypes.filter((type) => familyOf(type) === family);
+/** The families that include a filter: of `order.item.added`, `order.item.*` and `order.*`. */
+function widerOf(filter: string): string[] {
+  const parts = filter.split('.');
+  return parts.slice(1).map((_part, index) => `${parts.slice(0, index + 1).join('.')}.*`);
+}
+
+/** Types by their first part, in the order in which the parts first occur. */
+export function familiesOf<Type extends { event: string }>(types: readonly Type[]) {
+  const nameOf = ({ event }: Type) => event.split('.')[0] ?? '';
+  return [...new Set(types.map(nameOf))].map((name) => ({
+    name,
+    filter: `${name}.*`,
+    types: types.filter((type) => nameOf(type) === name),
+  }));
+}
 
 /** Whether another selected filter includes this one. */
 export function isCovered(selected: readonly string[], filter: string): boolean {
-  const wider = filter in operationalFilters ? [familyOf(filter)] : [familyOf(filter), '*'];
+  const wider = isOperational(filter) ? widerOf(filter) : [...widerOf(filter), '*'];
   return wider.some((each) => each !== filter && selected.includes(each));
 }
 
 /** Selects a filter and drops those that it includes, or deselects it. */
-export function toggleFilter(selected: readonly EventFilter[], filter: EventFilter): EventFilter[] {
+export function toggleFilter(selected: readonly string[], filter: string): string[] {
   if (selected.includes(filter)) return selected.filter((each) => each !== filter);
   const next = [...selected, filter];
   return next.filter((each) => !isCovered(next, each));

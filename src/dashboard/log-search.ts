@@ -1,17 +1,16 @@
 import { z } from 'zod';
 import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
 import { deliveryStatuses } from '../contracts/delivery.ts';
-import { eventTypes, operationalTypes } from '../contracts/event-types.ts';
+import { eventTypePattern } from '../contracts/event-types.ts';
 import { timeSchema } from '../contracts/time.ts';
 
-export const logEventTypes = [...eventTypes, ...operationalTypes] as const;
 const hourMs = 3_600_000;
 const periods = { '1h': hourMs, '24h': 24 * hourMs, '7d': 7 * 24 * hourMs } as const;
 
 /** Invalid values in the URL are ignored. */
 export const logSearchSchema = z.object({
   webhook_id: z.coerce.string().optional().catch(undefined),
-  event: z.enum(logEventTypes).optional().catch(undefined),
+  event: z.string().regex(eventTypePattern).optional().catch(undefined),
   status: z.enum(deliveryStatuses).optional().catch(undefined),
   code: z.coerce.string().optional().catch(undefined),
   /** A period that ends now; takes precedence over `since` and `until`. */

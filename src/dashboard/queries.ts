@@ -61,7 +61,7 @@ export const webhookStatsQuery = (id: string) =>
 export const eventTypesQuery = queryOptions({
   queryKey: ['event-types'],
   queryFn: () => api.listEventTypes(),
-  staleTime: Infinity,
+  staleTime: 60_000,
 });
 export const settingsQuery = queryOptions({
   queryKey: ['settings'],

@@ -9,12 +9,12 @@ import {
 } from '@tanstack/react-router';
 import { z } from 'zod';
 import { FltrWebhooksError } from '../client/request.ts';
-import { eventTypes } from '../contracts/event-types.ts';
 import { Layout } from './components/layout.tsx';
 import { NotFoundPage, PageError } from './components/page-error.tsx';
 import { logSearchSchema } from './log-search.ts';
 import { DeliveryPage } from './pages/delivery-page.tsx';
 import { EventPage } from './pages/event-page.tsx';
+import { EventTypesPage } from './pages/event-types-page.tsx';
 import { EventsPage } from './pages/events-page.tsx';
 import { KeysPage } from './pages/keys-page.tsx';
 import { LogPage } from './pages/log-page.tsx';
@@ -100,13 +100,14 @@ const sendEventRoute = createRoute({
   getParentRoute: () => signedIn,
   path: '/events/send',
   validateSearch: z.object({
-    event: z.enum(eventTypes).optional().catch(undefined),
+    event: z.coerce.string().optional().catch(undefined),
     /** The id of an event to copy. */
     copy: z.coerce.string().optional().catch(undefined),
   }),
   component: SendEventPage,
 });
 const eventRoute = page('/events/$id', EventPage);
+const eventTypesRoute = page('/event-types', EventTypesPage);
 const notFound = page('/$', NotFoundPage);
 const keys = page('/keys', KeysPage);
 const settings = page('/settings', SettingsPage);
@@ -123,6 +124,7 @@ const routeTree = root.addChildren([
     eventsRoute,
     sendEventRoute,
     eventRoute,
+    eventTypesRoute,
     keys,
     settings,
     notFound,

@@ -5,7 +5,7 @@ import type { Session } from '../contracts/session.ts';
 const options = { apiKey: null, url: location.origin, maxRetries: 1 } as const;
 
 /** The public API; the session cookie identifies the account. */
-export const api = new FltrWebhooks(options);
+export const api = new FltrWebhooks<Record<string, object>>(options);
 
 const send = createSend(options);
 

@@ -17,6 +17,8 @@ export type Acceptance =
   | { kind: 'no_account' }
   /** The key was revoked, or may no longer publish. */
   | { kind: 'key_refused' }
+  /** The event types were changed since it was checked: it was not written. */
+  | { kind: 'types_changed' }
   /** Its account's webhooks were changed in every round: the event was not written. */
   | { kind: 'contended' };
 
@@ -46,15 +48,32 @@ export async function acceptEvents(
   { cache, reserveOwners }: Options = {},
 ): Promise<Acceptance[]> {
   const acceptances: Acceptance[] = [];
-  let open = events.map((event, index): Item => ({ event, key: keyOf(event), index }));
+  const typesVersion = newestVersion(events);
+  let open: Item[] = [];
+  events.forEach((event, index) => {
+    const isOutdated = event.typesVersion !== undefined && event.typesVersion !== typesVersion;
+    if (isOutdated) acceptances[index] = { kind: 'types_changed' };
+    else open.push({ event, key: keyOf(event), index });
+  });
   for (let round = 1; open.length > 0 && round <= maxRounds; round += 1) {
     open = await acceptRound(db, open, acceptances, {
       cache: round > cachedRounds ? undefined : cache,
       reserveOwners,
+      typesVersion,
     });
   }
   for (const { index } of open) acceptances[index] = { kind: 'contended' };
   return acceptances;
+}
+
+/** Of the event types by which events were checked; null: none was. Requests of one statement may have different ones. */
+function newestVersion(events: readonly NewEvent[]): string | null {
+  let newest: string | null = null;
+  for (const { typesVersion } of events) {
+    if (typesVersion === undefined || typesVersion === newest) continue;
+    if (newest === null || BigInt(typesVersion) > BigInt(newest)) newest = typesVersion;
+  }
+  return newest;
 }
 
 // A space cannot stand in an id.
@@ -65,7 +84,7 @@ async function acceptRound(
   db: Queryable,
   items: readonly Item[],
   acceptances: Acceptance[],
-  { cache, reserveOwners }: Options,
+  { cache, reserveOwners, typesVersion }: Options & { typesVersion: string | null },
 ): Promise<Item[]> {
   const accountIds = new Set(items.map(({ event }) => event.accountId));
   const subscribers = cache ? await cache.get(accountIds) : await loadSubscribers(db, [...accountIds]);
@@ -78,7 +97,7 @@ async function acceptRound(
   // One order for all, so that two statements that insert the same ids wait for each other and do not deadlock.
   const candidates = [...firsts.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   const { rows, shown } = deliveriesOf(candidates, subscribers);
-  const written = await writeEvents(db, { accounts, items, candidates, rows }, reserveOwners);
+  const written = await writeEvents(db, { accounts, items, candidates, rows, typesVersion }, reserveOwners);
 
   const again: Item[] = [];
   const unknown: Item[] = [];
@@ -88,7 +107,8 @@ async function acceptRound(
     await rest();
     const { event, key, index } = item;
     const first = firsts.get(key);
-    if (!written.isKeyValid(event)) acceptances[index] = { kind: 'key_refused' };
+    if (!written.areTypesCurrent) acceptances[index] = { kind: 'types_changed' };
+    else if (!written.isKeyValid(event)) acceptances[index] = { kind: 'key_refused' };
     else if (!first) acceptances[index] = { kind: 'no_account' };
     else if (!written.isCurrent(event)) {
       cache?.forget(event.accountId);
@@ -160,12 +180,13 @@ type ToWrite = {
   items: readonly Item[];
   candidates: readonly Item[];
   rows: (DeliveryToInsert & { key: string })[];
+  typesVersion: string | null;
 };
 
 /** The statement, with the reservation of owners around it. */
 async function writeEvents(
   db: Queryable,
-  { accounts, items, candidates, rows }: ToWrite,
+  { accounts, items, candidates, rows, typesVersion }: ToWrite,
   reserveOwners: ReserveOwners | undefined,
 ) {
   const apiKeyIds = [...new Set(items.flatMap(({ event: { apiKeyId } }) => apiKeyId ?? []))];
@@ -179,6 +200,7 @@ async function writeEvents(
   const toInsert = {
     accounts,
     apiKeyIds,
+    typesVersion,
     events: candidates.map(({ event }) => ({
       event,
       accountNumber: accountNumbers.get(event.accountId) ?? 0,
@@ -186,7 +208,7 @@ async function writeEvents(
     })),
     deliveries: rows,
   };
-  const { isAccountCurrent, isKeyValid, eventKeys } = await insertEvents(db, toInsert).catch(
+  const { isAccountCurrent, isKeyValid, areTypesCurrent, eventKeys } = await insertEvents(db, toInsert).catch(
     (error: unknown) => {
       reservation?.release();
       throw error;
@@ -196,6 +218,7 @@ async function writeEvents(
   if (inserted.length > 0) reservation?.committed(inserted);
   else reservation?.release();
   return {
+    areTypesCurrent,
     isInserted: ({ key }: Item) => eventKeys === null || eventKeys.has(key),
     isCurrent: ({ accountId }: NewEvent) =>
       isAccountCurrent[(accountNumbers.get(accountId) ?? 0) - 1] === true,

@@ -16,6 +16,8 @@ export type NewEvent = {
   body: Buffer;
   /** An event about this webhook is not for it: no loops. */
   exceptWebhookId?: string;
+  /** The version of the event types by which it was checked; the statement compares it. Undefined: it needs no check. */
+  typesVersion?: string;
   /** The key that must still be valid for publishing when the event is written; undefined: the caller has checked. */
   apiKeyId?: string;
 };
@@ -34,6 +36,8 @@ type ToInsert = {
   /** `webhooksVersion`: of the webhooks for which the deliveries were created. */
   accounts: readonly { id: string; webhooksVersion: string }[];
   apiKeyIds: readonly string[];
+  /** Of the event types; null: it is not compared. */
+  typesVersion: string | null;
   /** In one order for all callers, so that two that insert the same ids wait for each other and do not deadlock. */
   events: readonly EventToInsert[];
   deliveries: readonly DeliveryToInsert[];
@@ -42,6 +46,8 @@ type ToInsert = {
 type Inserted = {
   /** Whether each account exists and has that version. Otherwise none of its events was inserted. */
   isAccountCurrent: boolean[];
+  /** Whether the event types have that version. Otherwise no event was inserted. */
+  areTypesCurrent: boolean;
   /** Whether each key may publish. Otherwise none of its events was inserted. */
   isKeyValid: boolean[];
   /** `account id`, space, `event id` of each event that is new; null: all are. */
@@ -62,7 +68,7 @@ const eventColumns = columns<EventRow>(
     account_n: ['int', ({ accountNumber }) => accountNumber],
     key_n: ['int', ({ keyNumber }) => keyNumber],
   },
-  6,
+  7,
 );
 const deliveryColumns = columns<DeliveryToInsert>(
   'd',
@@ -76,12 +82,12 @@ const deliveryColumns = columns<DeliveryToInsert>(
     created_s: ['float8', ({ createdAtMs }) => createdAtMs / 1000],
     owner_id: ['text', ({ ownerId }) => ownerId],
   },
-  15,
+  16,
 );
 
 // All bodies are one binary value ($4) that is cut here: an array would be written, sent and read as hex.
 // Nothing here sorts or hashes the events, so they keep the order of the arrays.
-// $5 is the number of events. Nearly always all are new; then no delivery looks for its event.
+// $5 is the number of events, $6 the version of the event types. Nearly always all are new; then no delivery looks for its event.
 const statement = `
   with checked as materialized (
     select
@@ -93,14 +99,16 @@ const statement = `
       array(
         select coalesce(k.revoked_at is null and 'events:write' = any(k.scopes), false)
         from unnest(${arrayOfUnknownLength(3, 'text')}) with ordinality as given(id, n) left join api_keys k on k.id = given.id order by given.n
-      ) as keys
+      ) as keys,
+      $6::bigint is null or (select version from event_types_version) = $6 as are_types_current
   ),
   inserted as (
     insert into events (account_id, id, type, "timestamp", traceparent, body, created_at)
     select e.account_id, e.id, e.type, e."timestamp", e.traceparent, substring($4::bytea from e.body_start for e.body_length),
       date_trunc('milliseconds', clock_timestamp())
     from ${eventColumns.table}
-    where (select accounts from checked)[e.account_n]
+    where (select are_types_current from checked)
+      and (select accounts from checked)[e.account_n]
       and (e.key_n is null or (select keys from checked)[e.key_n])
     on conflict (account_id, id) do nothing
     returning account_id, id
@@ -117,17 +125,17 @@ const statement = `
     where (select count(*) from inserted) = $5
       or (d.account_id, d.event_id) in (select account_id, id from inserted)
   )
-  select accounts as "isAccountCurrent", keys as "isKeyValid",
+  select accounts as "isAccountCurrent", keys as "isKeyValid", are_types_current as "areTypesCurrent",
     case when (select count(*) from inserted) < $5
       then array(select account_id || ' ' || id from inserted) end as "eventKeys"
   from checked`;
 
 /**
- * Writes events and their deliveries with one statement. An event is left out, with its deliveries, where its account is not
- * current, its key may not publish, or its id exists.
+ * Writes events and their deliveries with one statement. An event is left out, with its deliveries, where its account or the
+ * event types are not current, its key may not publish, or its id exists.
  */
 export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<Inserted> {
-  const { accounts, apiKeyIds, events, deliveries } = toInsert;
+  const { accounts, apiKeyIds, typesVersion, events, deliveries } = toInsert;
   let nextStart = 1;
   const eventRows = events.map((each): EventRow => {
     const bodyStart = nextStart;
@@ -143,6 +151,7 @@ export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<I
       apiKeyIds,
       Buffer.concat(events.map(({ event }) => event.body)),
       events.length,
+      typesVersion,
       ...eventColumns.values(eventRows),
       ...deliveryColumns.values(deliveries),
     ],

@@ -137,6 +137,8 @@ const steps: readonly Step[] = [
 export const keptTables: Record<string, string> = {
   accounts: 'removed by hand only',
   api_keys: 'timelines and audit records name them, revoked ones too',
+  event_types: 'deleted by a call',
+  event_types_version: 'one row',
   encryption_keys: 'the start finds a wrong key by them',
   migrations: 'what the schema is',
   applied_settings: 'one row a setting',

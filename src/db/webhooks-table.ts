@@ -85,10 +85,17 @@ export async function listWebhooks(db: Queryable, accountId: string, before: str
 
 /**
  * Changes a webhook. When it becomes inactive, waiting deliveries become held; when it becomes active, held ones are delivered,
- * oldest first. The reconciler changes the deliveries that are too many for a call.
+ * oldest first. The reconciler changes the deliveries that are too many for a call. `check` runs in the same transaction.
  */
-export async function updateWebhook(pool: Pool, accountId: string, id: string, patch: WebhookChange) {
+export async function updateWebhook(
+  pool: Pool,
+  accountId: string,
+  id: string,
+  patch: WebhookChange,
+  check?: (client: Client) => Promise<void>,
+) {
   const updated = await withTransaction(pool, async (client) => {
+    await check?.(client);
     const before = await client.query<{ active: boolean }>(
       `select active from webhooks where id = $1 and account_id = $2 and deleted_at is null for update`,
       [id, accountId],

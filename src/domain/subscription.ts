@@ -11,7 +11,18 @@ export function isOperational(eventType: string): boolean {
  * @example filtersThatMatch('document.processed') // ['document.processed', 'document.*', '*']
  */
 export function filtersThatMatch(eventType: string): string[] {
-  const family = eventType.slice(0, eventType.indexOf('.'));
-  const filters = [eventType, `${family}.*`];
+  const filters = [eventType, ...familiesOf(eventType)];
   return isOperational(eventType) ? filters : [...filters, '*'];
+}
+
+/**
+ * The families that a type belongs to, the smallest one first.
+ *
+ * @example familiesOf('order.item.added') // ['order.item.*', 'order.*']
+ */
+export function familiesOf(eventType: string): string[] {
+  const families: string[] = [];
+  for (let end = eventType.lastIndexOf('.'); end > 0; end = eventType.lastIndexOf('.', end - 1))
+    families.push(`${eventType.slice(0, end)}.*`);
+  return families;
 }

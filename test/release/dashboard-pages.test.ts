@@ -97,6 +97,7 @@ const visits = (): Visit[] => [
   { path: '/events', title: 'Events' },
   { path: `/events/${ids.delivered.eventId}`, title: 'document.processed' },
   { path: `/events/send?copy=${ids.delivered.eventId}`, title: 'Send an event' },
+  { path: '/event-types', title: 'Event types' },
   { path: '/keys', title: 'API keys' },
   { path: '/settings', title: 'Settings' },
   { path: '/webhooks/wh_unknown', title: 'Webhook' },

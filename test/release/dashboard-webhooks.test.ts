@@ -11,6 +11,7 @@ import {
   untilFocused,
   untilRefused,
 } from '../kit/open-dashboard.ts';
+import { scopes } from '../../src/security/api-keys.ts';
 import { startReceiver, type Received, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
@@ -68,6 +69,37 @@ const latest = (page: Page, status: string) =>
     .getByRole('row')
     .filter({ has: page.getByRole('rowheader', { name: 'document.deleted' }) })
     .filter({ has: page.getByRole('cell', { name: status, exact: true }) });
+
+test('a type of its own is picked, sent with its example, and documented', async () => {
+  const { key } = await service.newAccount();
+  const serviceKey = await service.newKey({ accountId: null, scopes });
+  await call(service.apiUrl, serviceKey, 'PUT', '/v1/event-types/order.paid', {
+    description: 'An order was paid.',
+    schema: { type: 'object', required: ['order_id'] },
+    example: { order_id: 'ord_42' },
+    deprecated: true,
+  });
+  const { page } = await openDashboard(browser, service, '/webhooks/new', { key });
+  await page.getByLabel('URL', { exact: true }).fill(`${receiver.url}/orders`);
+  await page.getByRole('checkbox', { name: 'order.paid', exact: true }).check();
+  await page.getByRole('checkbox', { name: 'order.*', exact: true }).check();
+  await page.getByRole('button', { name: 'Create' }).click();
+  await heading(page, /\/orders$/).waitFor();
+  const { body } = await call<{ data: { events: string[] }[] }>(service.apiUrl, key, 'GET', '/v1/webhooks');
+  expect(body.data.map(({ events }) => events)).toEqual([['order.*']]);
+
+  await page.getByRole('link', { name: 'Event types' }).click();
+  await page.getByText('An order was paid.').click();
+  await page.getByRole('region', { name: 'Example of order.paid' }).getByText('ord_42').waitFor();
+  await page.getByRole('group').filter({ hasText: 'An order was paid.' }).getByText('deprecated').waitFor();
+  await page.getByRole('link', { name: 'Send an event of this type' }).filter({ visible: true }).click();
+  await page.getByRole('button', { name: 'Send event' }).click();
+  const sent = await nextReceived('/orders', 0);
+  expect(JSON.parse(sent.body.toString())).toMatchObject({
+    event: 'order.paid',
+    data: { order_id: 'ord_42' },
+  });
+});
 
 test('a new user creates a webhook, verifies what it is sent, and sees each step', async () => {
   const { key } = await service.newAccount();

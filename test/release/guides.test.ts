@@ -8,6 +8,7 @@ import type { Delivery } from '../../src/contracts/delivery.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { blocksOf, difference, onlyBlock, openShell, type Block } from '../kit/guides.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
+import { scopes } from '../../src/security/api-keys.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 /**
@@ -18,6 +19,7 @@ import { call, startService, stopAll, until, type Service } from '../kit/service
 const guides = [
   'concepts',
   'api',
+  'event-types',
   'command-line',
   'settings',
   'retries-and-states',
@@ -72,6 +74,7 @@ async function runGuide(path: string): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'fltr-guide-'));
   try {
     const { key, accountId } = await service.newAccount();
+    const serviceKey = await service.newKey({ accountId: null, scopes });
     const create = await call<{ webhook_id: string }>(service.apiUrl, key, 'POST', '/v1/webhooks', {
       url: `${receiver.url}/webhooks/fltr`,
       events: ['document.processed'],
@@ -79,6 +82,7 @@ async function runGuide(path: string): Promise<number> {
     const shell = openShell(folder, {
       FLTR_API_URL: service.apiUrl,
       FLTR_API_KEY: key,
+      SERVICE_KEY: serviceKey,
       ACCOUNT_ID: accountId,
       WEBHOOK_ID: create.body.webhook_id,
       RECEIVER_URL: `${receiver.url}/webhooks/fltr`,

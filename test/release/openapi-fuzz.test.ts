@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { packageRoot } from '../../src/package-root.ts';
 import { stayOnLoopback } from '../kit/loopback-only.ts';
+import { scopes } from '../../src/security/api-keys.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, type Service } from '../kit/service.ts';
 
@@ -18,6 +19,9 @@ const mayRefuse = [
   'listEvents',
   'listDeliveries',
   'listKeys',
+  // Schemas, examples, and names of types are judged.
+  'putEventType',
+  'testWebhook',
   // The URL's target is judged.
   'createWebhook',
   'updateWebhook',
@@ -59,7 +63,7 @@ afterAll(async () => {
 });
 
 /** Returns what Schemathesis says when it found nothing. @throws Error with its report */
-async function fuzz(config: string[], options: string[]): Promise<string> {
+async function fuzz(config: string[], options: string[], key = service.key): Promise<string> {
   const acceptance = [
     '[[operations]]',
     `include-operation-id = ${JSON.stringify(mayRefuse)}`,
@@ -73,7 +77,7 @@ async function fuzz(config: string[], options: string[]): Promise<string> {
   writeFileSync(configPath, [...acceptance, ...config].join('\n'));
   const args = [
     ['-m', 'schemathesis.cli', '--config-file', configPath, 'run', `${service.apiUrl}/openapi.json`],
-    ['--header', `Authorization: Bearer ${service.key}`, '--checks', 'all', '--max-examples', '15'],
+    ['--header', `Authorization: Bearer ${key}`, '--checks', 'all', '--max-examples', '15'],
     ['--seed', '1', '--generation-database', 'none', '--request-timeout', '20'],
     ['--no-color', '--warnings', 'off', ...options],
   ].flat();
@@ -113,4 +117,11 @@ test('what /openapi.json says of each call is also true with existing objects', 
   expect(report).toContain('Seed: 1');
   // The documentation's example was used, so test events were sent, and were kept here.
   expect([...refused]).toContain('your-app.com');
+}, 250_000);
+
+test('what /openapi.json says of the calls for service keys is true', async () => {
+  const key = await service.newKey({ accountId: null, scopes });
+  const calls = '^/v1/event-types';
+  const report = await fuzz([], ['--include-path-regex', calls], key);
+  expect(report).toContain('Seed: 1');
 }, 250_000);

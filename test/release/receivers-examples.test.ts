@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import type { Delivery } from '../../src/contracts/delivery.ts';
-import { eventTypeExamples, eventTypes } from '../../src/contracts/event-types.ts';
+import { eventTypeExamples, builtInEventTypes } from '../../src/contracts/event-types.ts';
 import { newSecret, signBody, signStandard } from '../../src/domain/signature.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { onlyBlock } from '../kit/guides.ts';
@@ -182,7 +182,7 @@ describe.each(all)('the %s receiver', (_name, prepare) => {
 
   it('verifies and processes all seven event types', async () => {
     const published = await Promise.all(
-      eventTypes.map(async (event) => ({ event, ...(await publish({ event, ...exampleOf(event) })) })),
+      builtInEventTypes.map(async (event) => ({ event, ...(await publish({ event, ...exampleOf(event) })) })),
     );
     for (const { event, id, deliveries } of published) {
       expect(deliveries).toHaveLength(1);

@@ -3,24 +3,33 @@ import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { routes } from '../../src/api/routes/route-table.ts';
 import type { Route } from '../../src/api/route.ts';
-import { eventTypeExamples, eventTypes } from '../../src/contracts/event-types.ts';
+import { eventTypeExamples, builtInEventTypes } from '../../src/contracts/event-types.ts';
+import { isServiceScope } from '../../src/contracts/key.ts';
+import { scopes } from '../../src/security/api-keys.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
 let ids: Record<string, string>;
+let serviceKey: string;
 beforeAll(async () => {
   [service, receiver] = await Promise.all([startService({}, 'api'), startReceiver()]);
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const { deliveries } = await service.publish({ id: 'evt_1' });
   const { webhook_id: doomed } = await service.newWebhook(receiver.url);
+  serviceKey = await service.newKey({ accountId: null, scopes });
   ids = { doomed, webhooks: webhookId, deliveries: deliveries[0]?.id ?? '', events: 'evt_1' };
 });
 afterAll(() => stopAll(service, receiver));
 
 const pathOf = ({ path, method }: Route) =>
-  path.replace('{id}', ids[method === 'delete' ? 'doomed' : (path.split('/')[2] ?? '')] ?? 'none');
+  path
+    .replace('{id}', ids[method === 'delete' ? 'doomed' : (path.split('/')[2] ?? '')] ?? 'none')
+    .replace('{name}', 'none.such');
+/** Those of a service key, where a call needs one. */
+const keyFor = ({ scope }: Route): Record<string, string> =>
+  scope !== null && isServiceScope(scope) ? { authorization: `Bearer ${serviceKey}` } : {};
 const all = routes.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route] as const);
 
 /** Sends a request that nobody should send: it gets a response, and not a fault of the service. */
@@ -107,7 +116,7 @@ describe.each(all)('%s', (_name, route) => {
 
   test('every call has a response without a fault of the service, whatever the body', async () => {
     for (const [, text] of hasBody ? hostileBodies : []) {
-      const { status } = await attack(method, pathOf(route), text);
+      const { status } = await attack(method, pathOf(route), text, keyFor(route));
       // A call that takes a body takes none of these.
       if (body && operationId !== 'publishEvents') expect([400, 404, 413, 422]).toContain(status);
     }
@@ -116,11 +125,11 @@ describe.each(all)('%s', (_name, route) => {
 
   test('every call has a response without a fault of the service, whatever the query, the path and the headers', async () => {
     for (const text of hostileQueries) {
-      await attack(method, `${pathOf(route)}?${text}`, hasBody ? '{}' : undefined);
+      await attack(method, `${pathOf(route)}?${text}`, hasBody ? '{}' : undefined, keyFor(route));
     }
     for (const id of path.includes('{id}') ? hostileIds : []) {
       const target = path.replace('{id}', id);
-      const { status } = await attack(method, target, hasBody ? '{}' : undefined);
+      const { status } = await attack(method, target, hasBody ? '{}' : undefined, keyFor(route));
       // Of two full stops, a client makes another path, which may be a call.
       if (new URL(target, service.apiUrl).pathname === target) expect([400, 404, 422]).toContain(status);
     }
@@ -164,7 +173,7 @@ test('times at the edge of what can be written are accepted or refused, never a 
 });
 
 test('a NUL byte in a text is refused, or kept as it is', async () => {
-  for (const event of eventTypes) {
+  for (const event of builtInEventTypes) {
     const { data } = eventTypeExamples[event];
     const published = await attack('POST', '/v1/events', { event, data: withNuls(data) });
     expect(published.status).toBe(202);

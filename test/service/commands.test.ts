@@ -100,7 +100,7 @@ test('commands publish an event from an option or a file, and once only under on
   expect(again.output).toContain('already accepted');
   expect((await run('events', 'show', 'evt_once')).output).toContain('"document_id": "doc_1"');
   expect((await run('events', 'list')).output).toContain('evt_once');
-  expect((await run('events', 'types')).output).toContain('document.processing_failed');
+  expect((await run('event-types', 'list')).output).toContain('document.processing_failed');
 });
 
 test('trigger publishes an example and waits for the outcome', async () => {

@@ -1,14 +1,15 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { eventTypes, operationalTypes } from '../../src/contracts/event-types.ts';
-import { eventFilters } from '../../src/contracts/webhook.ts';
+import { builtInEventTypes, operationalTypes } from '../../src/contracts/event-types.ts';
 import { isCovered, isSubscribed, toggleFilter } from '../../src/dashboard/event-filters.ts';
-import { filtersThatMatch } from '../../src/domain/subscription.ts';
+import { familiesOf, filtersThatMatch } from '../../src/domain/subscription.ts';
 
-const types = [...eventTypes, ...operationalTypes];
+const ownTypes = ['order.paid', 'order.item.added', 'order.item.part.lost', 'web_hook.sent'];
+const types = [...builtInEventTypes, ...ownTypes, ...operationalTypes];
+const eventFilters = ['*', ...new Set(types.flatMap((type) => [type, ...familiesOf(type)]))];
 const filter = fc.constantFrom(...eventFilters);
 /** What somebody has who clicked these, one after the other. */
-const picks = fc.array(filter).map((clicked) => clicked.reduce(toggleFilter, []));
+const picks = fc.array(filter).map((clicked) => clicked.reduce<string[]>(toggleFilter, []));
 const reached = (events: readonly string[]) => types.filter((type) => isSubscribed(events, type));
 
 test('the page and the service agree on who gets what', () => {
@@ -40,9 +41,16 @@ test('no type is picked twice, and a second click undoes the first', () => {
 });
 
 test('each family filter covers its own types', () => {
-  const coveredBy = (picked: (typeof eventFilters)[number]) =>
-    eventFilters.filter((each) => isCovered([picked], each));
-  expect(coveredBy('*')).toEqual(['document.*', 'dataset.*', ...eventTypes]);
+  const coveredBy = (picked: string) => eventFilters.filter((each) => isCovered([picked], each));
+  const notOperational = (each: string) => !/^(webhook|delivery)\./.test(each) && each !== '*';
+  expect(coveredBy('*')).toEqual(eventFilters.filter(notOperational));
+  expect(coveredBy('order.*')).toEqual([
+    'order.paid',
+    'order.item.added',
+    'order.item.*',
+    'order.item.part.lost',
+    'order.item.part.*',
+  ]);
   expect(coveredBy('dataset.*')).toEqual(['dataset.created', 'dataset.updated', 'dataset.deleted']);
   expect(coveredBy('delivery.*')).toEqual(['delivery.failed']);
   expect(coveredBy('document.deleted')).toEqual([]);

@@ -7,7 +7,7 @@ import {
   timeToCome,
   type Delivery,
 } from '../../contracts/delivery.ts';
-import { eventTypes, operationalTypes } from '../../contracts/event-types.ts';
+import { eventTypeSchema } from '../../contracts/event-types.ts';
 import { idPattern, idSchema } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import type { ApiKey } from '../../db/api-keys-table.ts';
@@ -109,7 +109,7 @@ export const deliveryRoutes = [
     query: z.strictObject({
       ...pageQuery,
       webhook_id: idSchema.optional(),
-      event: z.enum([...eventTypes, ...operationalTypes]).optional(),
+      event: eventTypeSchema.optional(),
       status: z.enum(deliveryStatuses).optional(),
       since: time('Accepted at or after this time.'),
       until: time('Accepted before this time.'),

@@ -8,6 +8,7 @@ import {
 import { acceptEvents, type Acceptance } from '../../db/accept-events.ts';
 import type { NewEvent } from '../../db/insert-events.ts';
 import type { Deps } from '../../deps.ts';
+import type { Catalogue } from '../../event-types/catalogue.ts';
 import { createPauses } from '../../domain/pauses.ts';
 import { ApiError, type ErrorCode } from '../../errors.ts';
 import { bytesOf, parseBatch, parseItem, type BatchItem } from '../batch-body.ts';
@@ -24,6 +25,7 @@ import {
   recordAccepted,
   requireCapacity,
   toNewEvent,
+  type Prepared,
   type Source,
 } from './publish.ts';
 
@@ -44,18 +46,23 @@ export const publishBatchRoutes = [
     async handle(context) {
       const { deps, key, confirmKey, body, requestId, traceparent } = context;
       requireCapacity(deps);
-      const prepared: Prepared[] = [];
-      const rest = createPauses();
-      for (const item of body.events as BatchItem[]) {
-        prepared.push(await prepare(deps, { key, traceparent }, item));
-        await rest();
-      }
-      const events = prepared.filter((item): item is NewEvent => !(item instanceof ApiError));
+      const prepareAll = async (types: Catalogue) => {
+        const prepared: Prepared[] = [];
+        const rest = createPauses();
+        for (const item of body.events as BatchItem[]) {
+          prepared.push(await prepare(deps, { key, traceparent, types }, item));
+          await rest();
+        }
+        return prepared;
+      };
       if (context.idempotencyKey === undefined) {
-        const data = resultsOf(prepared, await publish(deps, events, confirmKey));
+        const { prepared, acceptances } = await publish(deps, confirmKey, prepareAll);
+        const data = resultsOf(prepared, acceptances);
         report(deps, requestId, prepared, data);
         return { status: 207, body: { data } };
       }
+      const prepared = await prepareAll(await deps.eventTypes.current());
+      const events = prepared.filter((item): item is NewEvent => !(item instanceof ApiError));
       const accountIds = prepared.map((item) => (item instanceof ApiError ? null : item.accountId));
       const reply = await respondOnce<{ data: BatchResult[] }>(
         context,
@@ -63,8 +70,7 @@ export const publishBatchRoutes = [
         async (client) => {
           const acceptances = events.length === 0 ? [] : await acceptEvents(client, events);
           // Not a response to store: the same request may succeed later.
-          for (const each of acceptances)
-            if (each.kind === 'key_refused' || each.kind === 'contended') acceptedOf(each);
+          for (const each of acceptances) if (unstored.includes(each.kind)) acceptedOf(each);
           return { status: 207, body: { data: resultsOf(prepared, acceptances) } };
         },
       );
@@ -75,7 +81,7 @@ export const publishBatchRoutes = [
   }),
 ];
 
-type Prepared = NewEvent | ApiError;
+const unstored: Acceptance['kind'][] = ['key_refused', 'contended', 'types_changed'];
 
 /**
  * One event of a batch: ready to be accepted, or the error of its result.
@@ -84,13 +90,13 @@ type Prepared = NewEvent | ApiError;
  */
 async function prepare(
   deps: Deps,
-  { key, traceparent }: Omit<Source, 'accountId' | 'bytes'>,
+  { key, traceparent, types }: Omit<Source, 'accountId' | 'bytes'>,
   item: BatchItem,
 ): Promise<Prepared> {
   try {
     const request = validate(publishEventSchema, parseItem(item));
     const accountId = await accountFor(deps, key, request.account_id);
-    return toNewEvent(request, { key, accountId, traceparent, bytes: bytesOf(item) });
+    return toNewEvent(request, { key, accountId, traceparent, types, bytes: bytesOf(item) });
   } catch (error) {
     if (!(error instanceof ApiError) || error.code === 'malformed_json') throw error;
     return error;

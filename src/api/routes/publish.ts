@@ -1,4 +1,4 @@
-import { eventDataSchemas, eventTypeExamples } from '../../contracts/event-types.ts';
+import { eventTypeExamples } from '../../contracts/event-types.ts';
 import {
   acceptedEventSchema,
   maxEventBytes,
@@ -10,6 +10,8 @@ import { acceptEvents, type Acceptance } from '../../db/accept-events.ts';
 import type { NewEvent } from '../../db/insert-events.ts';
 import type { ApiKey } from '../../db/api-keys-table.ts';
 import type { Deps } from '../../deps.ts';
+import type { Catalogue } from '../../event-types/catalogue.ts';
+import { checkEventData } from '../event-data.ts';
 import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
 import { membersOf } from '../../domain/json-text.ts';
@@ -17,7 +19,6 @@ import { wireBodyOf, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError, unavailable } from '../../errors.ts';
 import { decode } from '../parse-json.ts';
 import { fault, validationError } from '../problem-details.ts';
-import { validate } from '../request-body.ts';
 import { respondOnce } from '../respond-once.ts';
 import { routesWithTag } from '../route.ts';
 
@@ -55,15 +56,21 @@ export async function accountFor(
 const noSuchAccount = () => validationError([fault('/account_id', 'is not a known account')]);
 
 /** `bytes`: the request, or the part of it, that the event was read from. */
-export type Source = { key: ApiKey; accountId: string; traceparent: string | null; bytes: Buffer };
+export type Source = {
+  key: ApiKey;
+  accountId: string;
+  traceparent: string | null;
+  bytes: Buffer;
+  types: Catalogue;
+};
 
 /** A valid request as the event that it becomes: its bytes are fixed here. @throws ApiError */
 export function toNewEvent(
   request: PublishEvent,
-  { key, accountId, traceparent: header, bytes }: Source,
+  { key, accountId, traceparent: header, bytes, types }: Source,
 ): NewEvent {
   const { event: type } = request;
-  validate(eventDataSchemas[type], request.data, '/data');
+  checkEventData(types, type, request.data);
   const id = request.id ?? newId('evt');
   const timestamp = request.timestamp ?? null;
   const acceptedTimestamp = timestamp ?? wireTimestamp(new Date());
@@ -72,7 +79,17 @@ export function toNewEvent(
   const body = wireBodyOf({ id, event: type, timestamp: acceptedTimestamp, data });
   const given = request.traceparent ?? header;
   const traceparent = given === null ? null : toTraceparent(given);
-  return { accountId, id, type, timestamp, acceptedTimestamp, traceparent, body, apiKeyId: key.id };
+  return {
+    accountId,
+    id,
+    type,
+    timestamp,
+    acceptedTimestamp,
+    traceparent,
+    body,
+    apiKeyId: key.id,
+    typesVersion: types.version,
+  };
 }
 
 /** @throws ApiError for an event that was not accepted */
@@ -93,6 +110,8 @@ export function acceptedOf(acceptance: Acceptance | undefined): AcceptedEvent {
       throw new ApiError('unauthorized', 'This API key was revoked, or may not publish any longer.');
     case 'contended':
       throw unavailable('The webhooks of the account are being changed. Publish again.', 1);
+    case 'types_changed':
+      throw unavailable('The event types are being changed. Publish again.', 1);
     case undefined:
       throw new Error('An event has no acceptance');
   }
@@ -121,20 +140,57 @@ export function recordAccepted(
   );
 }
 
-/** Accepts a request's events. @throws ApiError where none was accepted because of the key or of too many waiting events */
-export async function publish(
-  { publisher }: Deps,
-  events: readonly NewEvent[],
-  confirmKey: () => Promise<void>,
-): Promise<Acceptance[]> {
-  const acceptances = events.length === 0 ? [] : await publisher.publish(events);
-  if (acceptances === null)
-    throw unavailable('Too many events wait to be written. Publish again.', 1, 'memory');
-  if (acceptances.every(({ kind }) => kind === 'key_refused')) {
-    await confirmKey();
-    if (events.length > 0) throw unavailable('The API key was changed during the request. Publish again.', 1);
+/** What a call returns, or the ApiError that it throws. */
+export function resultOf<Result>(run: () => Result): Result | ApiError {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof ApiError) return error;
+    throw error;
   }
-  return acceptances;
+}
+
+/** An event that is ready to be accepted, or why it is refused. */
+export type Prepared = NewEvent | ApiError;
+
+const isNewEvent = (item: Prepared): item is NewEvent => !(item instanceof ApiError);
+
+/** Rounds of a request while event types change. */
+const maxTypeRounds = 3;
+
+/**
+ * Prepares a request's events by the cached event types, and accepts them. By outdated types none is accepted, and none is
+ * refused: then all are prepared again.
+ *
+ * @returns the acceptances are those of the prepared events that are not errors, in order
+ * @throws ApiError where none was accepted because of the key or of too many waiting events
+ */
+export async function publish(
+  { publisher, eventTypes }: Deps,
+  confirmKey: () => Promise<void>,
+  prepare: (types: Catalogue) => Promise<Prepared[]>,
+): Promise<{ prepared: Prepared[]; acceptances: Acceptance[] }> {
+  let types = await eventTypes.remembered();
+  for (let round = 1; ; round += 1) {
+    const prepared = await prepare(types);
+    if (round < maxTypeRounds && !prepared.every(isNewEvent)) {
+      const known = types;
+      types = await eventTypes.current();
+      if (types !== known) continue;
+    }
+    const events = prepared.filter(isNewEvent);
+    const acceptances = events.length === 0 ? [] : await publisher.publish(events);
+    if (acceptances === null)
+      throw unavailable('Too many events wait to be written. Publish again.', 1, 'memory');
+    if (acceptances.every(({ kind }) => kind === 'key_refused')) {
+      await confirmKey();
+      if (events.length > 0)
+        throw unavailable('The API key was changed during the request. Publish again.', 1);
+    }
+    if (round === maxTypeRounds || !acceptances.some(({ kind }) => kind === 'types_changed'))
+      return { prepared, acceptances };
+    types = await eventTypes.current();
+  }
 }
 
 export const publishRoutes = [
@@ -153,13 +209,18 @@ export const publishRoutes = [
       const { deps, key, confirmKey, body, rawBody, requestId, traceparent } = context;
       requireCapacity(deps);
       const accountId = await accountFor(deps, key, body.account_id);
-      const event = toNewEvent(body, { key, accountId, traceparent, bytes: rawBody });
+      const source = { key, accountId, traceparent, bytes: rawBody };
       if (context.idempotencyKey === undefined) {
-        const [acceptance] = await publish(deps, [event], confirmKey);
-        const accepted = acceptedOf(acceptance);
+        const { prepared, acceptances } = await publish(deps, confirmKey, (types) =>
+          Promise.resolve([resultOf(() => toNewEvent(body, { ...source, types }))]),
+        );
+        const [event] = prepared;
+        if (!event || event instanceof ApiError) throw event;
+        const accepted = acceptedOf(acceptances[0]);
         recordAccepted(deps, requestId, event, accepted);
         return { status: 202, body: accepted };
       }
+      const event = toNewEvent(body, { ...source, types: await deps.eventTypes.current() });
       const reply = await respondOnce(context, { route: 'publishEvent' }, async (client) => {
         const [acceptance] = await acceptEvents(client, [event]);
         return { status: 202, body: acceptedOf(acceptance) };

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { Attempt } from '../../contracts/attempt-schema.ts';
-import { eventTypeExamples } from '../../contracts/event-types.ts';
 import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import {
@@ -23,10 +22,12 @@ import { ApiError } from '../../errors.ts';
 import { findHostFault } from '../../outbound/host-faults.ts';
 import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
+import { unknownType } from '../event-data.ts';
 import { requireFound, validationError } from '../problem-details.ts';
 import { respondOnce } from '../respond-once.ts';
 import { routesWithTag } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
+import { checkEventFilters } from './event-filters.ts';
 import { requireWebhook, toWebhook } from './webhook-view.ts';
 
 const defineRoute = routesWithTag('Webhooks');
@@ -55,10 +56,12 @@ export const webhookRoutes = [
     async handle(context) {
       const { deps, body } = context;
       requireTarget(deps, body.url);
+      const keepTypes = await checkEventFilters(deps, body.events);
       const { secretBox, config } = deps;
       const accountId = accountOf(context.key);
       const id = newId('wh');
       return respondOnce(context, { route: 'createWebhook', webhookId: id }, async (client) => {
+        await keepTypes(client);
         const secret = newSecret();
         const row = await insertWebhook(
           client,
@@ -107,12 +110,14 @@ export const webhookRoutes = [
     replies: { 200: { description: 'The attempt, whatever its outcome', schema: testResultSchema } },
     async handle({ deps, key, body }) {
       const webhook = await requireWebhook(deps, key, body.webhook_id);
+      const type = (await deps.eventTypes.current()).find(body.event);
+      if (!type) throw validationError([unknownType('/event')]);
       const eventId = newId('evt');
       const wire = wireBody({
         id: eventId,
         event: body.event,
         timestamp: wireTimestamp(new Date()),
-        data: eventTypeExamples[body.event].data,
+        data: type.example ?? {},
       });
       const sent = { eventId, eventType: body.event, isTest: true };
       const request = { ...webhook, webhookId: webhook.id, ...sent, body: wire };
@@ -144,7 +149,11 @@ export const webhookRoutes = [
     replies: { 200: { description: 'The webhook as it is now', schema: webhookSchema } },
     async handle({ deps, key, id, body }) {
       if (body.url !== undefined) requireTarget(deps, body.url);
-      const row = requireFound(await updateWebhook(deps.pool, accountOf(key), id, body), 'webhook');
+      const keepTypes = body.events && (await checkEventFilters(deps, body.events));
+      const row = requireFound(
+        await updateWebhook(deps.pool, accountOf(key), id, body, keepTypes),
+        'webhook',
+      );
       if (body.active === true) deps.wakeDispatcher();
       return { status: 200, body: toWebhook(row) };
     },

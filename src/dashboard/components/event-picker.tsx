@@ -1,29 +1,24 @@
 import { useQuery } from '@tanstack/react-query';
 import { useId, useState } from 'react';
-import {
-  families,
-  isCovered,
-  operationalFilters,
-  toggleFilter,
-  typesOf,
-  type EventFilter,
-} from '../event-filters.ts';
+import { familiesOf, isCovered, operationalFilters, toggleFilter } from '../event-filters.ts';
 import { eventTypesQuery } from '../queries.ts';
 import { DescribedCheck } from './choices.tsx';
 
 type Props = {
-  selected: readonly EventFilter[];
-  onChange: (selected: EventFilter[]) => void;
+  selected: readonly string[];
+  onChange: (selected: string[]) => void;
   error: string | undefined;
 };
 
 /** Selects the events of a webhook: all, a family, or single types; operational events are listed apart. */
 export function EventPicker({ selected, onChange, error }: Props) {
   const id = useId();
-  const { data: types } = useQuery(eventTypesQuery);
+  const { data } = useQuery(eventTypesQuery);
+  const families = familiesOf(data?.data ?? []);
   // Evaluated once: deselecting the last filter must not close the list.
   const [isOpenInitially] = useState(() => selected.some((filter) => filter in operationalFilters));
-  const choice = (filter: EventFilter, description: string) => (
+  const [initial] = useState(selected);
+  const choice = (filter: string, description: string) => (
     <DescribedCheck
       key={filter}
       label={filter}
@@ -33,7 +28,12 @@ export function EventPicker({ selected, onChange, error }: Props) {
       onToggle={() => onChange(toggleFilter(selected, filter))}
     />
   );
-  const operational = Object.entries(operationalFilters) as [EventFilter, string][];
+  const listed = new Set([
+    '*',
+    ...families.flatMap(({ filter, types }) => [filter, ...types.map(({ event }) => event)]),
+    ...Object.keys(operationalFilters),
+  ]);
+  const others = data ? initial.filter((filter) => !listed.has(filter)) : [];
   return (
     <fieldset
       className="event-picker"
@@ -47,22 +47,28 @@ export function EventPicker({ selected, onChange, error }: Props) {
           {error}
         </div>
       )}
-      {choice('*', 'All seven event types.')}
+      {choice('*', 'All event types but those of operational events.')}
       <div className="columns">
-        {families.map(({ name, filter }) => (
+        {families.map(({ name, filter, types }) => (
           <fieldset key={filter}>
             <legend>{name}</legend>
             {choice(filter, 'All types of this family.')}
-            {typesOf(filter).map((type) =>
-              choice(type, types?.data.find(({ event }) => event === type)?.description ?? '\u00a0'),
+            {types.map(({ event, description, deprecated }) =>
+              choice(event, deprecated ? `Deprecated. ${description}` : description),
             )}
           </fieldset>
         ))}
+        {others.length > 0 && (
+          <fieldset>
+            <legend>Other</legend>
+            {others.map((filter) => choice(filter, 'Not in the list of event types.'))}
+          </fieldset>
+        )}
       </div>
       <details open={isOpenInitially}>
         <summary>Operational events</summary>
         <div className="columns">
-          {operational.map(([filter, description]) => choice(filter, description))}
+          {Object.entries(operationalFilters).map(([filter, description]) => choice(filter, description))}
         </div>
       </details>
     </fieldset>

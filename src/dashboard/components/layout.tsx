@@ -9,6 +9,7 @@ const navigation = [
   { to: '/webhooks', label: 'Webhooks' },
   { to: '/log', label: 'Delivery log' },
   { to: '/events', label: 'Events' },
+  { to: '/event-types', label: 'Event types' },
   { to: '/keys', label: 'API keys' },
   { to: '/settings', label: 'Settings' },
 ] as const;

@@ -1,7 +1,8 @@
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { eventTypes, type EventType } from '../../contracts/event-types.ts';
 import { api } from '../session-api.ts';
 import { isSubscribed } from '../event-filters.ts';
+import { eventTypesQuery } from '../queries.ts';
 import { AttemptOutcome } from './attempt-outcome.tsx';
 import { Button } from './button.tsx';
 import { SelectField } from './field.tsx';
@@ -14,17 +15,22 @@ type Props = { webhookId: string; events: readonly string[] };
 /** Sends a test event and shows the outcome of its attempt. */
 export function TestEvent({ webhookId, events }: Props) {
   const reason = useScopeReason('webhooks:write');
-  const [type, setType] = useState<EventType>(
-    () => eventTypes.find((each) => isSubscribed(events, each)) ?? eventTypes[0],
-  );
+  const { data: types } = useQuery(eventTypesQuery);
+  const names = types?.data.map(({ event }) => event) ?? [];
+  const [chosen, setType] = useState<string>();
+  const type = chosen ?? names.find((each) => isSubscribed(events, each)) ?? names[0] ?? '';
   const test = useSubmission({
     mutationFn: () => api.testWebhook({ webhook_id: webhookId, event: type }),
   });
   return (
     <div className="stack-small">
       <div className="row row-end">
-        <SelectField label="Event type" value={type} options={eventTypes} onChange={setType} />
-        <Button disabledReason={reason} disabled={test.isPending} onClick={() => test.mutate()}>
+        <SelectField label="Event type" value={type} options={names} onChange={setType} />
+        <Button
+          disabledReason={reason}
+          disabled={test.isPending || type === ''}
+          onClick={() => test.mutate()}
+        >
           {test.isPending ? 'Sending …' : 'Send test event'}
         </Button>
       </div>

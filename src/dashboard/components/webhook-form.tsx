@@ -1,15 +1,17 @@
+import { useQuery } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
 import type { Webhook } from '../../contracts/webhook.ts';
-import type { EventFilter } from '../event-filters.ts';
 import { Button } from './button.tsx';
 import { Choices } from './choices.tsx';
 import { EventPicker } from './event-picker.tsx';
 import { Form, InputField } from './field.tsx';
+import { Placeholder } from './page-header.tsx';
 import { fieldError, Problem } from './problem-notice.tsx';
+import { eventTypesQuery } from '../queries.ts';
 
 export type WebhookDraft = {
   url: string;
-  events: EventFilter[];
+  events: string[];
   description: string;
   format: Webhook['format'];
 };
@@ -35,6 +37,7 @@ const formats = [
 export function WebhookForm(props: Props) {
   const { initial, error, submitLabel, isPending, disabledReason, onSubmit, children } = props;
   const [draft, setDraft] = useState(initial);
+  const types = useQuery(eventTypesQuery);
   const form = useRef<HTMLFormElement>(null);
   const change = (part: Partial<WebhookDraft>) => setDraft({ ...draft, ...part });
   useEffect(() => {
@@ -45,6 +48,8 @@ export function WebhookForm(props: Props) {
     events: fieldError(error, '/events'),
     description: fieldError(error, '/description'),
   };
+  // Shown at once with all its fields, so that nothing moves when the event types arrive.
+  if (types.isPending) return <Placeholder />;
   return (
     <Form ref={form} onSubmit={() => onSubmit({ ...draft, url: draft.url.trim() })} noValidate>
       <InputField

@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { indentJson } from '../../client/raw-json.ts';
-import { eventTypes } from '../../contracts/event-types.ts';
 import type { EventSummary } from '../../contracts/event.ts';
 import type { Webhook } from '../../contracts/webhook.ts';
 import { CopyButton } from '../components/button.tsx';
@@ -16,7 +15,7 @@ import { At } from '../components/time.tsx';
 import { WebhookLink } from '../components/webhook-name.tsx';
 import { isSubscribed } from '../event-filters.ts';
 import { formatCount } from '../format.ts';
-import { eventQuery, webhooksQuery } from '../queries.ts';
+import { eventQuery, eventTypesQuery, webhooksQuery } from '../queries.ts';
 import { EventDeliveries } from './event/event-deliveries.tsx';
 
 const route = getRouteApi('/signed-in/events/$id');
@@ -27,7 +26,8 @@ export function EventPage() {
   // Loaded before the page is shown, so that nothing moves when the webhooks' names arrive.
   const webhooks = useQuery(webhooksQuery);
   // Operational events cannot be published.
-  const type = eventTypes.find((each) => each === event?.event);
+  const { data: types } = useQuery(eventTypesQuery);
+  const type = types?.data.find((each) => each.event === event?.event)?.event;
   return (
     <Page
       eyebrow={<Link to="/events">Events</Link>}

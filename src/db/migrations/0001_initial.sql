@@ -33,6 +33,25 @@ create table encryption_keys (
   created_at timestamptz not null default now()
 );
 
+-- Event types that were defined through the API. The built-in ones and those of the file are in no table.
+-- revision: event_types_version when the row was last written, by which a process finds what it has compiled already.
+create table event_types (
+  name text primary key,
+  description text not null,
+  schema json,
+  example json,
+  validation text not null check (validation in ('strict', 'open', 'none')),
+  deprecated boolean not null,
+  revision bigint not null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+
+-- One row. It changes whenever an event type does, in the same transaction. Processes cache the types with this number; the
+-- statement that inserts events compares it.
+create table event_types_version (version bigint not null);
+insert into event_types_version (version) values (1);
+
 -- Settings that SQL statements read, or that affect waiting deliveries, with the values of the process that started last.
 create table applied_settings (
   name text primary key,

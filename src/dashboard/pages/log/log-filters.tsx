@@ -2,11 +2,12 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { deliveryStatuses } from '../../../contracts/delivery.ts';
+import { operationalTypes } from '../../../contracts/event-types.ts';
 import { Form, InputField, SelectField } from '../../components/field.tsx';
 import { briefUrl } from '../../components/webhook-name.tsx';
 import { fromLocalInput, toLocalInput } from '../../local-time.ts';
-import { codePattern, isFiltered, logEventTypes, type LogSearch } from '../../log-search.ts';
-import { webhooksQuery } from '../../queries.ts';
+import { codePattern, isFiltered, type LogSearch } from '../../log-search.ts';
+import { eventTypesQuery, webhooksQuery } from '../../queries.ts';
 
 const all = ['', 'All'] as const;
 
@@ -14,11 +15,15 @@ const all = ['', 'All'] as const;
 export function LogFilters({ search }: { search: LogSearch }) {
   const navigate = useNavigate();
   const { data: webhooks = [] } = useQuery(webhooksQuery);
+  const { data: types } = useQuery(eventTypesQuery);
   const change = (patch: Partial<LogSearch>) =>
     void navigate({ to: '/log', search: { ...search, ...patch }, resetScroll: false });
   const { webhook_id: webhookId = '', event = '', status = '' } = search;
   const names = webhooks.map(({ webhook_id: id, url }) => [id, briefUrl(url)] as const);
   const isUnknown = webhookId !== '' && !names.some(([id]) => id === webhookId);
+  // The log may hold events of a type that is no longer defined.
+  const eventTypes = new Set([...(types?.data ?? []).map((type) => type.event), ...operationalTypes]);
+  if (event !== '') eventTypes.add(event);
   return (
     <search>
       <Form aria-label="Log filters" className="filters">
@@ -31,7 +36,7 @@ export function LogFilters({ search }: { search: LogSearch }) {
         <SelectField
           label="Event type"
           value={event}
-          options={[all, ...logEventTypes]}
+          options={[all, ...eventTypes]}
           onChange={(type) => change({ event: type || undefined })}
         />
         <SelectField

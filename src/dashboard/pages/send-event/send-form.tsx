@@ -2,7 +2,6 @@ import { useState } from 'react';
 import { newEventId } from '../../../client/event-id.ts';
 import type { EventToPublish } from '../../../client/fltr-webhooks.ts';
 import { indentJson, JsonText } from '../../../client/raw-json.ts';
-import type { EventType } from '../../../contracts/event-types.ts';
 import { Button } from '../../components/button.tsx';
 import { Form, InputField, SelectField } from '../../components/field.tsx';
 import { fieldError, Problem } from '../../components/problem-notice.tsx';
@@ -14,29 +13,30 @@ import { api } from '../../session-api.ts';
 import { useContentKey, useSubmission } from '../../submission.ts';
 
 type Props = {
-  types: { event: EventType; description: string; example: { data: Record<string, unknown> } }[];
-  event: EventType | undefined;
+  types: { event: string; description: string; example: Record<string, unknown> | null }[];
+  event: string | undefined;
   /** Initial data in place of the type's example. */
   data: string | null;
 };
 
 const toText = (data: unknown): string => JSON.stringify(data, null, 2);
 
-export function SendForm({ types, event: firstType = 'document.processed', data }: Props) {
-  const [type, setType] = useState<EventType>(firstType);
+export function SendForm({ types, event, data }: Props) {
+  const firstType = types.find((each) => each.event === event)?.event ?? types[0]?.event ?? '';
+  const [type, setType] = useState(firstType);
   const [id, setId] = useState('');
   // One draft per type: switching types loses no input.
-  const [drafts, setDrafts] = useState<Partial<Record<EventType, string>>>(
+  const [drafts, setDrafts] = useState<Partial<Record<string, string>>>(
     data === null ? {} : { [firstType]: indentJson(data) },
   );
   const reason = useScopeReason('events:write');
   // The id if the field is empty: submitting the same form again sends the same event.
   const generatedId = useContentKey(newEventId);
   const info = types.find((each) => each.event === type);
-  const example = toText(info?.example.data ?? {});
+  const example = toText(info?.example ?? {});
   const text = drafts[type] ?? example;
   const send = useSubmission({
-    mutationFn: (event: EventToPublish) => api.publishEvent(event),
+    mutationFn: (sent: EventToPublish<Record<string, object>>) => api.publishEvent(sent),
     // No toast: it would cover the result below.
     changes: deliveryKeys,
   });

@@ -2,13 +2,12 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 import type { AcceptedEvent } from '../../../contracts/event.ts';
-import type { EventType } from '../../../contracts/event-types.ts';
 import { isSubscribed } from '../../event-filters.ts';
 import { eventQuery, webhooksQuery } from '../../queries.ts';
 import { EventDeliveries } from '../event/event-deliveries.tsx';
 
 /** How many webhooks an event of the type would be sent to. */
-export function Subscribers({ type }: { type: EventType }) {
+export function Subscribers({ type }: { type: string }) {
   const { data: webhooks } = useQuery(webhooksQuery);
   const subscribed = webhooks?.filter(({ events }) => isSubscribed(events, type));
   const inactive = subscribed?.filter(({ active }) => !active).length ?? 0;

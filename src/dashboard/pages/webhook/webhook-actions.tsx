@@ -8,7 +8,6 @@ import { ConfirmButton, Modal, useDialog } from '../../components/dialog.tsx';
 import { InputField } from '../../components/field.tsx';
 import { Problem } from '../../components/problem-notice.tsx';
 import { WebhookForm, type WebhookDraft } from '../../components/webhook-form.tsx';
-import type { EventFilter } from '../../event-filters.ts';
 import { settingsQuery, webhookKeys, webhookQuery } from '../../queries.ts';
 import { api } from '../../session-api.ts';
 
@@ -35,7 +34,7 @@ function EditDialog({ webhook }: { webhook: Webhook }) {
     <Modal dialog={dialog} label="Edit" title="Edit webhook">
       <p className="muted">A new URL also applies to waiting deliveries.</p>
       <WebhookForm
-        initial={{ url, events: events as EventFilter[], description: description ?? '', format }}
+        initial={{ url, events, description: description ?? '', format }}
         error={dialog.error}
         submitLabel="Save"
         isPending={dialog.isPending}
