@@ -30,14 +30,12 @@ let generated: Document | undefined;
  */
 export function openApiDocument(types: readonly DocumentedType[] = builtInTypes()): Document {
   generated ??= generate();
-  const { components, ...rest } = generated;
-  const { PublishEvent, ...schemas } = components?.schemas ?? {};
+  const { components } = generated;
+  const schemas = components?.schemas ?? {};
   // One that is published without any types cannot match a part of an empty list.
   const oneOf = types.length === 0 ? {} : { oneOf: types.map(toPublished) };
-  return {
-    ...rest,
-    components: { ...components, schemas: { ...schemas, PublishEvent: { ...PublishEvent, ...oneOf } } },
-  };
+  const PublishEvent = { ...schemas['PublishEvent'], ...oneOf };
+  return { ...generated, components: { ...components, schemas: { ...schemas, PublishEvent } } };
 }
 
 const builtInTypes = (): DocumentedType[] =>
