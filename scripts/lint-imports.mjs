@@ -38,7 +38,7 @@ const rows = {
     src/development-secrets.ts type:src/app.ts  commander lru-cache yaml type:zod node:*`,
 
   'src/dashboard': `
-    src/client src/contracts src/domain/slack-text.ts  react react-dom @base-ui/react @tanstack/* zod`,
+    src/client src/contracts src/domain/body-formats.ts  react react-dom @base-ui/react @tanstack/* zod`,
   'src/dashboard/vite.config.ts': `@vitejs/plugin-react vite node:path`,
 
   'src/supervisor': `
@@ -52,7 +52,8 @@ const rows = {
   'src/stops.ts': `type:pino`,
   'src/runtime.ts': `src/package-root.ts  node:*`,
   'src/setting-schemas.ts': `src/outbound  zod node:net`,
-  'src/config.ts': `src/setting-schemas.ts src/errors.ts  zod node:fs`,
+  'src/header-settings.ts': `src/contracts src/domain  zod`,
+  'src/config.ts': `src/setting-schemas.ts src/header-settings.ts src/errors.ts  zod node:fs`,
   'src/deps.ts': `type:*`,
   'src/development-secrets.ts': `
     src/db src/security src/errors.ts type:src/config.ts type:src/setting-schemas.ts  node:*`,

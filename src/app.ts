@@ -8,6 +8,7 @@ import { readWaiting } from './db/waiting.ts';
 import type { Deps } from './deps.ts';
 import { watchBacklog } from './dispatch/backlog.ts';
 import { developmentKeyFor } from './development-secrets.ts';
+import { toHeaderStyle } from './domain/request-headers.ts';
 import { createEventTypes } from './event-types/catalogue.ts';
 import { readEventTypesFile } from './event-types/event-types-file.ts';
 import { createMetrics } from './observability/metrics.ts';
@@ -139,6 +140,11 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       connectionsPerOrigin: 2 * maxConcurrentAttempts,
     });
     stops.later('sender', sender);
+    const headerStyle = toHeaderStyle({
+      prefix: config.FLTR_HEADER_PREFIX,
+      userAgent: config.FLTR_USER_AGENT,
+      signatures: config.FLTR_SIGNATURES,
+    });
 
     const { signals, dispatcher } = await startDelivering({
       config,
@@ -147,6 +153,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       pool,
       secretBox,
       sender,
+      headerStyle,
       metrics: metrics.delivery,
       address,
       temporal,
@@ -182,6 +189,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
         secretBox,
         guard,
         sender,
+        headerStyle,
         temporal,
         publisher: createPublisher(pool, dispatcher.reserve),
         eventTypes: createEventTypes({ db: pool, ...ownTypes }),

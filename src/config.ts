@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { StartError } from './errors.ts';
+import { headerSettings } from './header-settings.ts';
 import {
   cidrs,
   databaseUrl,
@@ -150,6 +151,7 @@ const settings = {
     meaning:
       "private networks allowed as targets, such as 10.1.0.0/16,fd12:3456:789a::/48; never a cloud's metadata address",
   },
+  ...headerSettings,
   FLTR_API_REQUESTS_PER_MINUTE: {
     schema: wholeNumber(0, 1_000_000),
     default: '600',

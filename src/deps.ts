@@ -5,6 +5,7 @@ import type { Pool } from './db/pool.ts';
 import type { Publisher } from './db/publisher.ts';
 import type { Backlog } from './dispatch/backlog.ts';
 import type { SignalDeps } from './dispatch/signal.ts';
+import type { HeaderStyle } from './domain/request-headers.ts';
 import type { EventTypes } from './event-types/catalogue.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { AddressGuard } from './outbound/address-guard.ts';
@@ -22,6 +23,8 @@ export type Deps = {
   secretBox: SecretBox;
   guard: AddressGuard;
   sender: Sender;
+  /** How requests to receivers are labelled. */
+  headerStyle: HeaderStyle;
   temporal: Temporal;
   publisher: Publisher;
   eventTypes: EventTypes;

@@ -10,6 +10,7 @@ import { startReconciler, type Reconciler } from './dispatch/reconcile.ts';
 import { startRecoveryReconciler } from './dispatch/recovery-workflow.ts';
 import { signalOwner, type SignalDeps } from './dispatch/signal.ts';
 import { createAttemptReporter } from './observability/attempt-reporter.ts';
+import type { HeaderStyle } from './domain/request-headers.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { Sender } from './outbound/sender.ts';
 import type { SecretBox } from './security/secret-box.ts';
@@ -26,6 +27,7 @@ type Options = {
   pool: Pool;
   secretBox: SecretBox;
   sender: Sender;
+  headerStyle: HeaderStyle;
   metrics: Metrics['delivery'];
   address: TemporalAddress;
   temporal: Temporal;
@@ -38,8 +40,8 @@ type Options = {
 
 /** Starts what turns accepted deliveries into workflows and attempts: worker, schedules, dispatcher and reconcilers. */
 export async function startDelivering(options: Options) {
-  const { config, hasWorker, log, pool, secretBox, sender, metrics, address, temporal } = options;
-  const { namespaceReady, waitsForWorker, stops } = options;
+  const { config, hasWorker, log, pool, secretBox, sender, headerStyle } = options;
+  const { metrics, address, temporal, namespaceReady, waitsForWorker, stops } = options;
   const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
   const permits = createPermits();
   const firstAttempts = createFirstAttempts();
@@ -73,6 +75,7 @@ export async function startDelivering(options: Options) {
         pool,
         sender,
         secretBox,
+        headerStyle,
         permits,
         onAttempt: createAttemptReporter(metrics, log),
         onDeferred: metrics.deferred,

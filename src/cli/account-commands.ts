@@ -65,9 +65,10 @@ function statsTable({ data }: Stats): string {
 }
 
 function settingsText({ auto_disable: disable, ...settings }: Settings): string {
-  const { retry_schedule_seconds: waits, deliveries_per_hour: cap, ...others } = settings;
+  const { retry_schedule_seconds: waits, deliveries_per_hour: cap, signatures, ...others } = settings;
   return fields({
     ...others,
+    signatures: signatures.join(', '),
     retry_schedule_seconds: waits.join(', '),
     deliveries_per_hour: cap ?? 'no cap',
     auto_disable: `above ${percent(disable.failure_rate)} failures (minimum ${disable.min_deliveries} deliveries), checked every ${disable.every_seconds} s`,

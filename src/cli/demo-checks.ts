@@ -24,7 +24,7 @@ export function findFaults(
     ...(deliveries.length === webhooks.length * events.length
       ? []
       : [`${deliveries.length} deliveries instead of ${webhooks.length * events.length}`]),
-    ...(new Set(attemptIds).size === attemptIds.length ? [] : ['an X-FLTR-Delivery id was used twice']),
+    ...(new Set(attemptIds).size === attemptIds.length ? [] : ['the id of an attempt was used twice']),
     ...events.flatMap((event) => faultsOfEvent(event, requests)),
     ...webhooks.flatMap((webhook) =>
       events.flatMap((event) => {

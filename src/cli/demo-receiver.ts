@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Settings } from '../contracts/settings.ts';
 
 export type DemoRequest = {
   webhook: string;
@@ -9,7 +10,7 @@ export type DemoRequest = {
   event: string;
   /** Counts from 1, for this event at this webhook. */
   number: number;
-  /** `X-FLTR-Delivery`. */
+  /** `X-FLTR-Delivery`, or with another prefix. */
   attemptId: string;
   /** `webhook-id`. */
   standardId: string;
@@ -31,8 +32,14 @@ export type DemoReceiver = {
 
 const toleranceSeconds = 300;
 
+/** What the headers are expected to be. */
+type Expected = Pick<Settings, 'header_prefix' | 'user_agent' | 'signatures'>;
+
 /** A receiver on a free local port, which verifies each request and reports it after the response. */
-export async function startDemoReceiver(onRequest: (request: DemoRequest) => void): Promise<DemoReceiver> {
+export async function startDemoReceiver(
+  expected: Expected,
+  onRequest: (request: DemoRequest) => void,
+): Promise<DemoReceiver> {
   const requests: DemoRequest[] = [];
   const webhooks = new Map<string, { secret: string; statusOf: (number: number) => number }>();
   const server = createServer((request, response) => {
@@ -51,13 +58,13 @@ export async function startDemoReceiver(onRequest: (request: DemoRequest) => voi
       const event = readEvent(body);
       const number =
         1 + requests.filter((other) => other.webhook === webhook && other.eventId === event.id).length;
-      const faults = verify(headers, body, served.secret, event.event);
+      const faults = verify(headers, body, { ...expected, secret: served.secret, event: event.event });
       const received: DemoRequest = {
         webhook,
         eventId: event.id,
         event: event.event,
         number,
-        attemptId: headerOf(headers, 'x-fltr-delivery'),
+        attemptId: headerOf(headers, `${expected.header_prefix}delivery`),
         standardId: headerOf(headers, 'webhook-id'),
         body,
         arrivedAtMs,
@@ -85,11 +92,31 @@ export async function startDemoReceiver(onRequest: (request: DemoRequest) => voi
 }
 
 /** Written from the documentation alone, without the functions that sign. */
-function verify(headers: IncomingHttpHeaders, body: Buffer, secret: string, event: string): string[] {
+function verify(
+  headers: IncomingHttpHeaders,
+  body: Buffer,
+  { secret, event, header_prefix: prefix, user_agent: userAgent, signatures }: Expected & Signed,
+): string[] {
   const faults: string[] = [];
   const hex = createHmac('sha256', secret).update(body).digest('hex');
-  if (!isEqual(hex, headerOf(headers, 'x-fltr-signature'))) faults.push('X-FLTR-Signature is wrong');
+  if (signatures.includes('fltr') && !isEqual(hex, headerOf(headers, `${prefix}signature`)))
+    faults.push(`${prefix}Signature is wrong`);
+  if (signatures.includes('standard')) faults.push(...verifyStandard(headers, body, secret));
+  const wanted = {
+    'content-type': 'application/json',
+    'user-agent': userAgent,
+    [`${prefix}Event`]: event,
+  };
+  for (const [name, value] of Object.entries(wanted)) {
+    if (headerOf(headers, name) !== value) faults.push(`${name} is not ${value}`);
+  }
+  return faults;
+}
 
+type Signed = { secret: string; event: string };
+
+function verifyStandard(headers: IncomingHttpHeaders, body: Buffer, secret: string): string[] {
+  const faults: string[] = [];
   const timestamp = headerOf(headers, 'webhook-timestamp');
   const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
   const signed = `${headerOf(headers, 'webhook-id')}.${timestamp}.`;
@@ -99,15 +126,6 @@ function verify(headers: IncomingHttpHeaders, body: Buffer, secret: string, even
     faults.push('webhook-signature is wrong');
   const ageSeconds = Math.abs(Date.now() / 1000 - Number(timestamp));
   if (!(ageSeconds <= toleranceSeconds)) faults.push('webhook-timestamp is not current');
-
-  const expected = {
-    'content-type': 'application/json',
-    'user-agent': 'FLTR-Webhooks/1.0',
-    'x-fltr-event': event,
-  };
-  for (const [name, value] of Object.entries(expected)) {
-    if (headerOf(headers, name) !== value) faults.push(`${name} is not ${value}`);
-  }
   return faults;
 }
 
@@ -118,7 +136,7 @@ function isEqual(expected: string, received: string): boolean {
 }
 
 function headerOf(headers: IncomingHttpHeaders, name: string): string {
-  return headers[name]?.toString() ?? '';
+  return headers[name.toLowerCase()]?.toString() ?? '';
 }
 
 function readEvent(body: Buffer): { id: string; event: string } {

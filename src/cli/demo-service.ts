@@ -27,8 +27,9 @@ type Options = {
 const startTimeoutMs = 40 * 60_000;
 const callTimeoutMs = 20_000;
 const stopTimeoutMs = 60_000;
-/** Not inherited: the demo uses its own folder, ports and servers. */
-const settingNames = /^(FLTR_|TEMPORAL_|DATABASE_URL|PORT$|HOST$|LOG_LEVEL$)/;
+/** Not inherited: the demo uses its own folder, ports and servers. Its requests have the headers of the real ones. */
+const settingNames =
+  /^(FLTR_(?!HEADER_PREFIX$|USER_AGENT$|SIGNATURES$)|TEMPORAL_|DATABASE_URL|PORT$|HOST$|LOG_LEVEL$)/;
 
 /** Runs the service as a separate process in a temporary folder. Returns before it is `ready`. */
 export async function spawnDemoService(

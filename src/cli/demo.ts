@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { styleText } from 'node:util';
 import type { Delivery, DeliverySummary } from '../contracts/delivery.ts';
+import type { Settings } from '../contracts/settings.ts';
 import { startDemoReceiver, type DemoReceiver, type DemoRequest } from './demo-receiver.ts';
 import { spawnDemoService, type DemoService } from './demo-service.ts';
 import { findFaults, type DemoEvent, type DemoWebhook } from './demo-checks.ts';
@@ -92,8 +93,10 @@ async function deliverAndCheck(service: DemoService, signal: AbortSignal): Promi
     const seconds = secondsBetween(startedAtMs, performance.now()).padStart(6);
     print(style, `${seconds} s  ${what.padEnd(9)}  ${webhook.padEnd(7)}  ${event.padEnd(26)}  ${text}`);
   };
-  const receiver = await startDemoReceiver(({ webhook, event, number, statusCode, faults }) => {
-    const verified = faults.length === 0 ? 'both signatures are valid' : faults.join(', ');
+  const expected = await service.call<Settings>('GET', '/v1/settings');
+  const valid = expected.signatures.length === 1 ? 'the signature is valid' : 'both signatures are valid';
+  const receiver = await startDemoReceiver(expected, ({ webhook, event, number, statusCode, faults }) => {
+    const verified = faults.length === 0 ? valid : faults.join(', ');
     const style = faults.length === 0 ? 'cyan' : 'red';
     logLine(style, 'attempt', webhook, event, `attempt ${number}, returned ${statusCode}, ${verified}`);
   });

@@ -1,16 +1,19 @@
 import type { Command } from 'commander';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { newId } from '../domain/ids.ts';
-import { attemptHeaders } from '../domain/request-headers.ts';
+import type { Settings } from '../contracts/settings.ts';
+import { webhookFormats, type WebhookFormat } from '../contracts/webhook-format.ts';
+import { attemptHeaders, toHeaderStyle, type HeaderStyle } from '../domain/request-headers.ts';
 import { newSecret } from '../domain/signature.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
+import { bodyFor } from '../domain/wire-body.ts';
 import { apiCommand, connect, readValue, type ApiOptions } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
 import { follow } from './follow.ts';
 import { printable, printableJson } from './printable.ts';
 import { listOf } from './text-output.ts';
 
-type Options = ApiOptions & { forwardTo: string; events: string; secret?: string };
+type Options = ApiOptions & { forwardTo: string; events: string; format: string; secret?: string };
 
 /** The default timeout of an attempt. */
 const attemptTimeoutMs = 5000;
@@ -24,6 +27,7 @@ export function addListenCommand(program: Command): void {
   )
     .requiredOption('--forward-to <url>', 'URL of the receiver, such as http://localhost:5000/webhooks/fltr')
     .option('--events <list>', 'comma-separated event types, document.*, dataset.* or *', '*')
+    .option('--format <format>', webhookFormats.join(', '), 'fltr')
     .option(
       '--secret <secret>',
       'signing secret, whsec_…; @file reads a file (default: a new one, which is printed)',
@@ -32,8 +36,10 @@ export function addListenCommand(program: Command): void {
       if (!URL.canParse(options.forwardTo))
         throw wrongUse(`--forward-to must be a URL such as http://localhost:5000/webhooks/fltr.`);
       const filters = new Set(listOf(options.events));
+      const format = formatOf(options.format);
       const secret = await secretOf(options);
       const { client, url } = await connect(options);
+      const as = sentAs(await client.getSettings(), format);
       console.error(`Forwarding events of ${url} to ${options.forwardTo}, once each, without retries.`);
       if (options.secret === undefined) console.error(`Signed with WEBHOOK_SECRET=${secret}`);
       const events = follow({
@@ -44,11 +50,25 @@ export function addListenCommand(program: Command): void {
       });
       for await (const { id, event } of events) {
         if (!filtersThatMatch(event).some((filter) => filters.has(filter))) continue;
-        const result = await forward(client, id, { to: options.forwardTo, secret });
+        const result = await forward(client, id, { ...as, to: options.forwardTo, secret });
         console.log(options.json ? printableJson({ id, event, ...result }) : line(id, event, result));
       }
     });
 }
+
+function formatOf(text: string): WebhookFormat {
+  const format = webhookFormats.find((each) => each === text);
+  if (format === undefined) throw wrongUse(`--format must be one of ${webhookFormats.join(', ')}.`);
+  return format;
+}
+
+type SentAs = { style: HeaderStyle; format: WebhookFormat; accountId: string };
+
+/** As the service itself sends: its header prefix, user agent and signatures. */
+const sentAs = (settings: Settings, format: WebhookFormat): SentAs => {
+  const { header_prefix: prefix, user_agent: userAgent, signatures, account_id: accountId } = settings;
+  return { style: toHeaderStyle({ prefix, userAgent, signatures }), format, accountId };
+};
 
 async function secretOf({ secret }: Options): Promise<string> {
   if (secret === undefined) return newSecret();
@@ -64,14 +84,16 @@ type Result = { status_code: number | null; duration_ms: number; error: string |
 async function forward(
   client: FltrWebhooks,
   id: string,
-  { to, secret }: { to: string; secret: string },
+  { style, format, accountId, to, secret }: SentAs & { to: string; secret: string },
 ): Promise<Result> {
   const { event, traceparent, body: text } = await client.getEvent(id);
   if (text === null)
     return { status_code: null, duration_ms: 0, error: 'the data was removed after its retention period' };
-  const body = Buffer.from(text);
+  const body = bodyFor(format, Buffer.from(text), accountId);
   const at = new Date();
   const headers = attemptHeaders({
+    style,
+    format,
     eventId: id,
     eventType: event,
     attemptId: newId('att'),

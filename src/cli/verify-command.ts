@@ -1,14 +1,19 @@
 import type { Command } from 'commander';
 import { indentJson } from '../client/raw-json.ts';
-import { verify, verifyBody, WebhookVerificationError } from '../client/verify.ts';
+import { verify, WebhookVerificationError, type ReceivedWebhook } from '../client/verify.ts';
+import { readConfig } from '../config.ts';
+import { signatureKinds, type SignatureKind } from '../contracts/signature-kind.ts';
 import { readText, readValue } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
 import { printable, printableJson } from './printable.ts';
+import { listOf } from './text-output.ts';
 
 type Options = {
   body: string;
   header: string[];
   secret: string;
+  headerPrefix?: string;
+  signatures?: string;
   at?: string;
   toleranceSeconds: string;
   json?: boolean;
@@ -19,10 +24,14 @@ type Verdict = { signature: string; is_valid: boolean; code: string | null; deta
 export function addVerifyCommand(program: Command): void {
   program
     .command('verify')
-    .description('verify the signatures of a received request; exit code 1 unless all are valid')
+    .description(
+      'verify the signatures of a received request; exit code 1 unless all that are needed are valid',
+    )
     .requiredOption('--body <file>', 'the body exactly as received; - reads standard input')
     .requiredOption('--header <line>', "'name: value'; repeat for each header", collect, [])
     .requiredOption('--secret <secret>', "the webhook's secret, whsec_…; @file reads a file")
+    .option('--header-prefix <prefix>', "what the sender's own headers begin with (FLTR_HEADER_PREFIX)")
+    .option('--signatures <list>', 'which are needed: fltr, standard or both (default: those that it has)')
     .option('--at <time>', 'time of receipt (default: now)')
     .option(
       '--tolerance-seconds <seconds>',
@@ -34,7 +43,9 @@ export function addVerifyCommand(program: Command): void {
       const body = await readText(options.body);
       const headers = Object.fromEntries(options.header.map(toHeader));
       const secret = await readValue(options.secret);
-      const verdicts = check({ body, headers, secret, ...timesOf(options) });
+      const { headerPrefix = readConfig().FLTR_HEADER_PREFIX } = options;
+      const request = { body, headers, secret, headerPrefix, ...timesOf(options) };
+      const verdicts = check(request, neededOf(options.signatures));
       const isValid = verdicts.every(({ is_valid }) => is_valid);
       console.log(
         options.json
@@ -60,26 +71,32 @@ function timesOf({ at, toleranceSeconds }: Options): { at: Date; toleranceSecond
   return times;
 }
 
-/** Checks the signatures that the request has; without any, both are reported as missing. */
-function check(request: Parameters<typeof verify>[0] & { headers: Record<string, string> }): Verdict[] {
-  const { headers } = request;
-  const hasBody = headers['x-fltr-signature'] !== undefined;
-  const hasStandard = headers['webhook-signature'] !== undefined;
-  const checks = [
-    { signature: 'X-FLTR-Signature', isChecked: hasBody || !hasStandard, run: () => verifyBody(request) },
-    { signature: 'webhook-signature', isChecked: hasStandard || !hasBody, run: () => verify(request) },
-  ];
-  return checks
-    .filter(({ isChecked }) => isChecked)
-    .map(({ signature, run }) => {
-      try {
-        run();
-        return { signature, is_valid: true, code: null, detail: null };
-      } catch (error) {
-        if (!(error instanceof WebhookVerificationError)) throw error;
-        return { signature, is_valid: false, code: error.code, detail: error.message };
-      }
-    });
+function neededOf(list: string | undefined): readonly SignatureKind[] | null {
+  if (list === undefined) return null;
+  const named = listOf(list);
+  const needed = signatureKinds.filter((kind) => named.includes(kind));
+  if (needed.length !== named.length || needed.length === 0)
+    throw wrongUse(`--signatures must be fltr, standard or fltr,standard, not '${list}'.`);
+  return needed;
+}
+
+type Request = ReceivedWebhook & { headers: Record<string, string>; headerPrefix: string };
+
+/** Checks the signatures that are needed, else those that the request has; without any, both are reported as missing. */
+function check(request: Request, needed: readonly SignatureKind[] | null): Verdict[] {
+  const names = { fltr: `${request.headerPrefix}Signature`, standard: 'webhook-signature' };
+  const present = signatureKinds.filter((kind) => request.headers[names[kind].toLowerCase()] !== undefined);
+  const checked = needed ?? (present.length > 0 ? present : signatureKinds);
+  return checked.map((kind) => {
+    const signature = names[kind];
+    try {
+      verify({ ...request, signatures: [kind] });
+      return { signature, is_valid: true, code: null, detail: null };
+    } catch (error) {
+      if (!(error instanceof WebhookVerificationError)) throw error;
+      return { signature, is_valid: false, code: error.code, detail: error.message };
+    }
+  });
 }
 
 const verdictText = ({ signature, is_valid, detail }: Verdict): string =>

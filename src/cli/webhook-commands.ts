@@ -7,6 +7,7 @@ import type {
   Webhook,
   WebhookStats,
 } from '../contracts/webhook.ts';
+import { webhookFormats } from '../contracts/webhook-format.ts';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { apiCommand, callAndPrint, connect, given, listAll, print, type ApiOptions } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
@@ -40,7 +41,7 @@ export function addWebhookCommands(program: Command): void {
     .requiredOption('--url <url>', 'URL of the receiver')
     .requiredOption('--events <list>', 'comma-separated event types, document.*, dataset.* or *')
     .option('--description <text>')
-    .option('--format <format>', 'fltr or slack', 'fltr')
+    .option('--format <format>', webhookFormats.join(', '), 'fltr')
     .option('--inactive', 'hold its deliveries until it is activated')
     .action(
       callAndPrint(
@@ -59,7 +60,7 @@ export function addWebhookCommands(program: Command): void {
     .option('--url <url>', 'new URL')
     .option('--events <list>', 'comma-separated event types')
     .option('--description <text>', 'new description; an empty one removes it')
-    .option('--format <format>', 'fltr or slack')
+    .option('--format <format>', webhookFormats.join(', '))
     .option('--active', 'activate it; held deliveries are sent first')
     .option('--discard-held', 'with --active: cancel held deliveries')
     .option('--inactive', 'pause it; its deliveries are held')

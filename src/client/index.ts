@@ -11,7 +11,6 @@ export { JsonText } from './raw-json.ts';
 export { FltrWebhooksError, type ClientOptions } from './request.ts';
 export {
   verify,
-  verifyBody,
   WebhookVerificationError,
   type ReceivedWebhook,
   type VerificationFailure,

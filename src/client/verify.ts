@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { signatureKinds, type SignatureKind } from '../contracts/signature-kind.ts';
 
 /** Why a request was not verified, as a `code` and as a message that says what to check. */
 export class WebhookVerificationError extends Error {
@@ -13,6 +14,7 @@ export class WebhookVerificationError extends Error {
 
 export type VerificationFailure =
   | 'bad_secret'
+  | 'bad_options'
   | 'missing_header'
   | 'malformed_header'
   | 'too_old'
@@ -27,35 +29,49 @@ export type ReceivedWebhook = {
   headers: Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
   /** `whsec_…` */
   secret: string;
+  /** The signatures that must be valid, all of them. Default: `['standard']`. */
+  signatures?: readonly SignatureKind[];
+  /** What the names of the sender's own headers begin with. Default: `X-FLTR-`. */
+  headerPrefix?: string;
   /** Allowed difference between the signed time and `at`. Default: 300. */
   toleranceSeconds?: number;
   /** The time of receipt. Default: now. */
   at?: Date;
 };
 
+/** The body of a webhook of the format `fltr`. */
 export type WebhookEvent = { id: string; event: string; timestamp: string; data: Record<string, unknown> };
 
 const prefix = 'whsec_';
 
 /**
- * Verifies `webhook-signature` (Standard Webhooks 1.0.0, over id, time and body) and the age of a request, and returns its
- * event. `verifyBody` verifies `X-FLTR-Signature`, which signs only the body.
+ * Verifies a request and returns its body, parsed. `signatures` names what must be valid:
+ *
+ * - `standard`: `webhook-signature` (Standard Webhooks 1.0.0, over id, time and body), and the age of the request.
+ * - `fltr`: `<headerPrefix>Signature`, hex HMAC-SHA256 of the body, keyed with the whole secret. It contains no time, so it
+ *   does not protect against replays.
  *
  * @throws WebhookVerificationError
  * @example const { event, data } = verify({ body, headers: request.headers, secret: process.env.WEBHOOK_SECRET ?? '' })
  */
-export function verify({
-  body,
-  headers,
-  secret,
-  toleranceSeconds = 300,
-  at = new Date(),
-}: ReceivedWebhook): WebhookEvent {
-  requireSecret(secret);
-  const bytes = toBytes(body);
+export function verify<Body = WebhookEvent>(request: ReceivedWebhook): Body {
+  const { signatures = ['standard'] } = request;
+  requireSecret(request.secret);
+  if (signatures.length === 0 || !signatures.every((kind) => signatureKinds.includes(kind)))
+    throw new WebhookVerificationError('bad_options', 'signatures must name fltr, standard or both.');
+  const bytes = toBytes(request.body);
+  for (const kind of signatures) {
+    if (kind === 'standard') verifyStandard(request, bytes);
+    else verifyBody(request, bytes);
+  }
+  return parse(bytes) as Body;
+}
+
+function verifyStandard(request: ReceivedWebhook, bytes: Uint8Array): void {
+  const { headers, secret, toleranceSeconds = 300, at = new Date() } = request;
   const id = requireHeader(headers, 'webhook-id');
-  const timestamp = requireHeader(headers, 'webhook-timestamp');
   const signatures = requireHeader(headers, 'webhook-signature');
+  const timestamp = requireHeader(headers, 'webhook-timestamp');
   if (!/^\d{1,12}$/.test(timestamp))
     throw new WebhookVerificationError(
       'malformed_header',
@@ -80,34 +96,23 @@ export function verify({
       'too_new',
       `It was signed ${Math.round(-ageSeconds)} s in the future. Your clock may be slow.`,
     );
-  return toEvent(bytes);
 }
 
-/**
- * Verifies `X-FLTR-Signature`: hex HMAC-SHA256 of the body, keyed with the whole secret. It contains no time, so it does
- * not protect against replays.
- *
- * @throws WebhookVerificationError
- */
-export function verifyBody({
-  body,
-  headers,
-  secret,
-}: Pick<ReceivedWebhook, 'body' | 'headers' | 'secret'>): WebhookEvent {
-  requireSecret(secret);
-  const bytes = toBytes(body);
-  const signature = requireHeader(headers, 'x-fltr-signature');
-  if (!/^[0-9a-f]{64}$/i.test(signature))
-    throw new WebhookVerificationError('malformed_header', 'X-FLTR-Signature is not 64 hexadecimal digits.');
+function verifyBody({ headers, headerPrefix = 'X-FLTR-', secret }: ReceivedWebhook, bytes: Uint8Array): void {
+  const name = `${headerPrefix}Signature`;
+  const signature = requireHeader(headers, name);
+  if (!isHexDigest(signature))
+    throw new WebhookVerificationError('malformed_header', `${name} is not 64 hexadecimal digits.`);
   const expected = createHmac('sha256', secret).update(bytes).digest('hex');
   if (!isEqual(signature.toLowerCase(), expected)) {
     throw new WebhookVerificationError(
       'wrong_signature',
-      'X-FLTR-Signature does not match. Check that the secret is that of this webhook, and that the body is unchanged.',
+      `${name} does not match. Check that the secret is that of this webhook, and that the body is unchanged.`,
     );
   }
-  return toEvent(bytes);
 }
+
+const isHexDigest = (text: string): boolean => /^[0-9a-f]{64}$/i.test(text);
 
 function requireSecret(secret: string): void {
   if (/^whsec_[A-Za-z0-9+/]+=*$/.test(secret)) return;
@@ -116,13 +121,23 @@ function requireSecret(secret: string): void {
 
 function requireHeader(headers: ReceivedWebhook['headers'], name: string): string {
   const value = readHeader(headers, name);
-  if (value !== undefined && value !== '') return value;
-  throw new WebhookVerificationError('missing_header', `The header ${name} is missing.`);
+  if (value) return value;
+  const names = headers instanceof Headers ? [...headers.keys()] : Object.keys(headers);
+  // Most likely, the sender has another prefix or sends only this one.
+  const other = names.find(
+    (each) => /^[\w-]+-signature$/i.test(each) && isHexDigest(readHeader(headers, each) ?? ''),
+  );
+  const hint =
+    other === undefined
+      ? ''
+      : ` The request has ${other}, a signature of the kind fltr: check signatures and header prefix, and who sent it.`;
+  throw new WebhookVerificationError('missing_header', `The header ${name} is missing.${hint}`);
 }
 
 function readHeader(headers: ReceivedWebhook['headers'], name: string): string | undefined {
   if (headers instanceof Headers) return headers.get(name) ?? undefined;
-  const found = Object.entries(headers).find(([key]) => key.toLowerCase() === name)?.[1];
+  const lower = name.toLowerCase();
+  const found = Object.entries(headers).find(([key]) => key.toLowerCase() === lower)?.[1];
   return typeof found === 'string' ? found : found?.[0];
 }
 
@@ -135,9 +150,9 @@ function isEqual(received: string, expected: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-function toEvent(bytes: Uint8Array): WebhookEvent {
+function parse(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(Buffer.from(bytes).toString()) as WebhookEvent;
+    return JSON.parse(Buffer.from(bytes).toString());
   } catch {
     throw new WebhookVerificationError('malformed_body', 'The signature is valid, but the body is not JSON.');
   }

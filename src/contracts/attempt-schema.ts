@@ -32,7 +32,8 @@ export type AttemptOutcome = (typeof attemptOutcomes)[number];
 export const attemptSchema = z
   .object({
     id: z.string().meta({
-      description: 'New in each attempt; the receiver sees it as `X-FLTR-Delivery`.',
+      description:
+        'New in each attempt; the receiver sees it as `X-FLTR-Delivery`, or with the header prefix of the settings.',
       example: 'att_01k',
     }),
     number: z.int().meta({ description: 'Counts from 1.' }),
@@ -49,12 +50,16 @@ export const attemptSchema = z
         method: z.literal('POST'),
         url: z.string().meta({ description: "The webhook's URL at that time." }),
         headers: z.record(z.string(), z.string()),
+        signature_headers: z.array(z.string()).meta({
+          description: 'The names of the headers that held its signatures, which are not stored.',
+          example: ['X-FLTR-Signature', 'webhook-signature'],
+        }),
         body_bytes: z.int(),
         format: webhookFormatSchema,
       })
       .meta({
         description:
-          "The request without the signatures in `X-FLTR-Signature` and `webhook-signature`, which are not stored. Its body is the event's `body`, or for `slack` the message made from it.",
+          "The request without its signatures. Its body is the event's `body`, written in the `format`.",
       }),
     response: z
       .object({ headers: z.record(z.string(), z.string()), body: z.string(), truncated: z.boolean() })

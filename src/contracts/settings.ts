@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { signatureKinds } from './signature-kind.ts';
 
 const count = z.int();
 
@@ -6,6 +7,17 @@ export const settingsSchema = z
   .object({
     environment: z.enum(['development', 'production']),
     version: z.string(),
+    account_id: z
+      .string()
+      .meta({ description: "The key's account; CloudEvents have the source `/accounts/<id>`." }),
+    header_prefix: z
+      .string()
+      .meta({ description: "What the names of the service's own request headers begin with." }),
+    user_agent: z.string(),
+    signatures: z.array(z.enum(signatureKinds)).meta({
+      description:
+        'Which signatures requests have: `fltr` (`<prefix>Signature`), `standard` (`webhook-signature`).',
+    }),
     retry_schedule_seconds: z.array(count).meta({ description: 'The wait before each retry.' }),
     attempt_timeout_ms: count,
     deliveries_per_hour: count

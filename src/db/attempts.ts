@@ -4,7 +4,13 @@ import { findDelivery } from './deliveries-table.ts';
 import { withSnapshot, type Pool, type Queryable } from './pool.ts';
 
 /** The request without its headers, which the log computes again. */
-export type SentRequest = { url: string; format: WebhookFormat; bodyBytes: number };
+export type SentRequest = {
+  url: string;
+  format: WebhookFormat;
+  bodyBytes: number;
+  /** The settings of its headers; null: the defaults. */
+  headersAs: string | null;
+};
 export type StoredResponse = { headers: Record<string, string>; body: Buffer; truncated: boolean };
 
 export type StoredAttempt = AttemptRow & {
@@ -20,13 +26,13 @@ export async function listAttempts(db: Queryable, deliveryId: string): Promise<S
   >(
     `select id, number, started_at as "startedAt", duration_ms as "durationMs", status_code as "statusCode", outcome,
        error_code as "errorCode", error_detail as "errorDetail", wait_seconds as "waitSeconds", url, format,
-       body_bytes as "bodyBytes", response_headers as headers, response_body as body, response_truncated as truncated
+       body_bytes as "bodyBytes", headers_as as "headersAs", response_headers as headers, response_body as body, response_truncated as truncated
      from attempts where delivery_id = $1 order by number`,
     [deliveryId],
   );
-  return rows.map(({ url, format, bodyBytes, headers, body, truncated, ...attempt }) => ({
+  return rows.map(({ url, format, bodyBytes, headersAs, headers, body, truncated, ...attempt }) => ({
     ...attempt,
-    request: { url, format, bodyBytes },
+    request: { url, format, bodyBytes, headersAs },
     response: headers ? { headers, body: body ?? Buffer.alloc(0), truncated } : null,
   }));
 }

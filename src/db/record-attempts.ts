@@ -72,6 +72,7 @@ const attempts = columns<AttemptRecord>('t', {
   url: ['text', (r) => r.request.url],
   format: ['text', (r) => r.request.format],
   body_bytes: ['int', (r) => r.request.bodyBytes],
+  headers_as: ['text', (r) => r.request.headersAs],
   error_detail: ['text', (r) => r.errorDetail],
 });
 
@@ -105,10 +106,11 @@ const recordStatement = `with given as (
     returning d.status as status_after, g.*
   ), inserted as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
-      wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap, url, format, body_bytes, error_detail)
+      wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap, url, format, body_bytes,
+      headers_as, error_detail)
     select id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
       case when status_after = 'retrying' then wait_seconds end, response_headers, response_body, response_truncated,
-      webhook_id, counts_for_cap, url, format, body_bytes, error_detail
+      webhook_id, counts_for_cap, url, format, body_bytes, headers_as, error_detail
     from updated
   ), counted as (
     insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)

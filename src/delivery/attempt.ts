@@ -13,6 +13,7 @@ import {
   type AttemptRow,
 } from '../domain/attempt-result.ts';
 import { reasonOf } from '../domain/outcome.ts';
+import type { HeaderStyle } from '../domain/request-headers.ts';
 import { isOperational } from '../domain/subscription.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import { SenderBusy } from '../outbound/sender-busy.ts';
@@ -25,6 +26,7 @@ import { createStatements, type StatementDeps } from './statements.ts';
 export type AttemptDeps = StatementDeps & {
   sender: Sender;
   secretBox: SecretBox;
+  headerStyle: HeaderStyle;
   permits: Permits;
   /** Called for every attempt that was made, once it is recorded. `reason`: why it ended its delivery failed, if it did. */
   onAttempt: (made: { context: AttemptContext; row: AttemptRow; reason: FailureReason | null }) => void;

@@ -2,7 +2,7 @@ import type { StoredAttempt } from '../db/attempts.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { newId } from '../domain/ids.ts';
 import { judgeAttempt } from '../domain/outcome.ts';
-import { attemptHeaders } from '../domain/request-headers.ts';
+import { attemptHeaders, type HeaderStyle } from '../domain/request-headers.ts';
 import { waitSeconds } from '../domain/retry-schedule.ts';
 import { signingSecrets } from '../domain/signing-secrets.ts';
 import { bodyFor } from '../domain/wire-body.ts';
@@ -24,6 +24,7 @@ type SignedRequest = {
   body: Buffer;
   isTest?: boolean;
 };
+type SendDeps = { sender: Sender; secretBox: SecretBox; headerStyle: HeaderStyle };
 type MadeAttempt = Omit<StoredAttempt, 'number'>;
 
 /**
@@ -33,22 +34,27 @@ type MadeAttempt = Omit<StoredAttempt, 'number'>;
  * @throws SenderBusy where nothing was sent
  */
 export async function sendSigned(
-  { sender, secretBox }: { sender: Sender; secretBox: SecretBox },
+  { sender, secretBox, headerStyle }: SendDeps,
   request: SignedRequest,
   scheduledSeconds: number | null,
 ): Promise<MadeAttempt> {
   const { url, format, accountId, isTest } = request;
   const id = newId('att');
-  const body = bodyFor(format, request.body);
+  const body = bodyFor(format, request.body, accountId);
   // Signed only when the request begins: after a long wait for capacity a receiver would refuse the signature as too old.
-  const headers = (at: Date) => sign(secretBox, { ...request, attemptId: id, body, at });
+  const headers = (at: Date) => sign(secretBox, { ...request, style: headerStyle, attemptId: id, body, at });
   const sent = await sender.send({ url, accountId, isTest, headers, body });
-  return { id, request: { url, format, bodyBytes: body.length }, ...judge(sent, scheduledSeconds) };
+  const sentAs = { url, format, bodyBytes: body.length, headersAs: headerStyle.stored };
+  return { id, request: sentAs, ...judge(sent, scheduledSeconds) };
 }
 
 function sign(
   secretBox: SecretBox,
-  { sealedSecret, webhookId, ...request }: SignedRequest & { attemptId: string; at: Date },
+  {
+    sealedSecret,
+    webhookId,
+    ...request
+  }: SignedRequest & { style: HeaderStyle; attemptId: string; at: Date },
 ): Record<string, string> {
   if (sealedSecret === null) throw new Error(`Webhook ${webhookId} has no secret`);
   const sealed = signingSecrets({

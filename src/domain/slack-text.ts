@@ -1,8 +1,11 @@
-import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { membersOf } from './json-text.ts';
 
-/** An event as a Slack-compatible message: the type, then a line for each field of its data. */
-function slackText(body: string): string {
+/**
+ * An event as a Slack-compatible message: the type, then a line for each field of its data.
+ *
+ * @example slackText('{"id":"evt_1","event":"order.paid","timestamp":"…","data":{"n":1.50}}') // '{"text":"*order.paid* at …\\n• n: 1.50"}'
+ */
+export function slackText(body: string): string {
   const event = JSON.parse(body) as { event: string; timestamp: string };
   const { data = '{}' } = Object.fromEntries(membersOf(body));
   const lines = membersOf(data).map(([name, value]) => `• ${brief(name)}: ${brief(textOf(value))}`);
@@ -32,9 +35,4 @@ function brief(text: string): string {
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;');
-}
-
-/** The text that a webhook of that format is sent: the event's own, or the Slack message. The dashboard shows it, too. */
-export function textFor(format: WebhookFormat, body: string): string {
-  return format === 'fltr' ? body : slackText(body);
 }

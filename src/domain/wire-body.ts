@@ -1,8 +1,9 @@
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
-import { textFor } from './slack-text.ts';
+import { eventText, textFor } from './body-formats.ts';
 
 /**
- * The bytes that every attempt of an event sends: `{"id","event","timestamp","data"}` in UTF-8, in this order.
+ * The bytes that are stored for an event: `{"id","event","timestamp","data"}` in UTF-8, in this order. Every attempt to a
+ * webhook of the format `fltr` sends them.
  *
  * @example wireBody({ id: 'evt_1', event: 'document.deleted', timestamp: '2024-01-10T12:05:00Z', data: { … } })
  */
@@ -12,9 +13,7 @@ export function wireBody(event: { id: string; event: string; timestamp: string; 
 
 /** The same, with data that is JSON text already and is used as it is. */
 export function wireBodyOf(event: { id: string; event: string; timestamp: string; data: string }): Buffer {
-  const { id, timestamp, data } = event;
-  const rest = JSON.stringify({ id, event: event.event, timestamp });
-  return Buffer.from(`${rest.slice(0, -1)},"data":${data}}`);
+  return Buffer.from(eventText(event, event.data));
 }
 
 /** The time of acceptance: RFC 3339, UTC, whole seconds. */
@@ -22,7 +21,12 @@ export function wireTimestamp(at: Date): string {
   return `${at.toISOString().slice(0, 19)}Z`;
 }
 
-/** The bytes that a webhook of that format is sent for an event's own bytes. */
-export function bodyFor(format: WebhookFormat, body: Buffer): Buffer {
-  return format === 'fltr' ? body : Buffer.from(textFor(format, body.toString()));
+/**
+ * The bytes that a webhook of that format is sent for an event's own bytes.
+ *
+ * @param accountId the account of the event
+ * @example bodyFor('data', wireBody({ id: 'evt_1', …, data: { n: 1 } }), 'acc_1') // '{"n":1}'
+ */
+export function bodyFor(format: WebhookFormat, body: Buffer, accountId: string): Buffer {
+  return format === 'fltr' ? body : Buffer.from(textFor(format, body.toString(), accountId));
 }

@@ -30,6 +30,7 @@ const guides = [
   'operating',
   'security',
   'receiving',
+  'white-label',
   'README',
 ].map((name) => `docs/${name}.md`);
 /** Shown figures are compared by tests of their own, or have none. */

@@ -51,13 +51,13 @@ test('the text of a Slack message has all digits too', () => {
   const body = Buffer.from(
     '{"id":"e","event":"a.b","timestamp":"t","data":{"b":12345678901234567890,"10":"x\\n<"}}',
   );
-  expect(JSON.parse(bodyFor('slack', body).toString())).toEqual({
+  expect(JSON.parse(bodyFor('slack', body, 'acc_1').toString())).toEqual({
     text: '*a.b* at t\n• b: 12345678901234567890\n• 10: x &lt;',
   });
 });
 
 const slackLines = (data: Record<string, unknown>): string[] => {
-  const body = bodyFor('slack', Buffer.from(JSON.stringify({ event: 'a.b', timestamp: 't', data })));
+  const body = bodyFor('slack', Buffer.from(JSON.stringify({ event: 'a.b', timestamp: 't', data })), 'acc_1');
   const { text } = JSON.parse(body.toString()) as { text: string };
   // As bytes it is valid UTF-8 in every reader: no half of a pair stands in it as an escape either.
   expect([/\p{Surrogate}/u.test(text), body.toString()]).toEqual([

@@ -78,7 +78,7 @@ async function fail(of: { accountId: string; failing: string }, count: number): 
       waitSeconds: null,
       activation: 0,
       countsForCap: true,
-      request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100 },
+      request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100, headersAs: null },
       response: null,
       errorDetail: null,
       status: 'failed',

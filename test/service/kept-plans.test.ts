@@ -51,7 +51,7 @@ test('the statements of a delivery are planned once for a connection, also where
           errorDetail: null,
           waitSeconds: null,
           countsForCap: true,
-          request: { url, format, bodyBytes: 2 },
+          request: { url, format, bodyBytes: 2, headersAs: null },
           response: null,
           status: 'delivered',
           reason: null,

@@ -364,7 +364,12 @@ test('assigning, starting, attempting, deferring and signaling read little', asy
         webhookId,
         activation,
         countsForCap: true,
-        request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100 },
+        request: {
+          url: 'https://your-app.com/webhooks/fltr',
+          format: 'fltr',
+          bodyBytes: 100,
+          headersAs: null,
+        },
         number: 1,
         startedAt: now,
         durationMs: 36,

@@ -40,7 +40,7 @@ function retry(attemptId = newId('att')): AttemptRecord {
     waitSeconds: 60,
     activation: 1,
     countsForCap: true,
-    request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100 },
+    request: { url: 'https://your-app.com/webhooks/fltr', format: 'fltr', bodyBytes: 100, headersAs: null },
     response: null,
     status: 'retrying',
     reason: null,

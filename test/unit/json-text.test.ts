@@ -5,54 +5,13 @@ import { parseBatch, parseItem, type BatchItem } from '../../src/api/batch-body.
 import { findItems, survey } from '../../src/api/json-scan.ts';
 import { countNames, membersOf, repeatedNames } from '../../src/domain/json-text.ts';
 import { isSameJson } from '../../src/domain/same-json.ts';
+import { joinJson, json, spaces } from '../kit/json-texts.ts';
 
-/** White space, here and there. */
-const space = fc.string({ unit: fc.constantFrom(' ', '\n', '\r', '\t'), maxLength: 3 });
-/** Characters that a reader could stumble over, plain and escaped. */
-const text = fc
-  .string({
-    unit: fc.oneof(
-      fc.constantFrom('"', '\\', ',', '[', ']', '{', '}', ':', 'a', ' ', '\u00e9', '✅', '\u2028', '\ufeff'),
-      fc.string({ unit: 'grapheme', minLength: 1, maxLength: 1 }),
-    ),
-    maxLength: 8,
-  })
-  .map((value) => JSON.stringify(value));
-const escaped = fc
-  .array(fc.nat(0xffff), { maxLength: 4 })
-  .map((units) => `"${units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('')}"`);
-const number = fc.oneof(
-  fc.constantFrom('0', '-0', '1.50', '1e400', '-1E-7', '9007199254740993', '0.1e+2'),
-  fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => JSON.stringify(value)),
-);
-const scalar = fc.oneof(text, escaped, number, fc.constantFrom('true', 'false', 'null'));
-
-const join = (spaces: string[], open: string, parts: string[], close: string) => {
-  const [first = '', second = '', third = ''] = spaces;
-  return `${open}${first}${parts.join(`${second},${third}`)}${first}${close}`;
-};
-const spaces = fc.array(space, { minLength: 3, maxLength: 3 });
-const { json } = fc.letrec<{ json: string; array: string; object: string }>((tie) => ({
-  json: fc.oneof({ depthSize: 'small', withCrossShrink: true }, scalar, tie('array'), tie('object')),
-  array: fc
-    .tuple(spaces, fc.array(tie('json'), { maxLength: 4 }))
-    .map(([around, items]) => join(around, '[', items, ']')),
-  object: fc
-    .tuple(spaces, fc.uniqueArray(fc.tuple(text, tie('json')), { maxLength: 4, selector: ([name]) => name }))
-    .map(([around, members]) =>
-      join(
-        around,
-        '{',
-        members.map(([name, value]) => `${name}${around[1] ?? ''}:${around[2] ?? ''}${value}`),
-        '}',
-      ),
-    ),
-}));
 const batch = fc
   .tuple(spaces, fc.array(json, { maxLength: 6 }), fc.constantFrom('"events"', '"\\u0065vents"'), json)
   .map(
     ([around, items, name, other]) =>
-      `${around[0] ?? ''}{${around[1] ?? ''}"[,":${other},${name}${around[2] ?? ''}:${join(around, '[', items, ']')}}`,
+      `${around[0] ?? ''}{${around[1] ?? ''}"[,":${other},${name}${around[2] ?? ''}:${joinJson(around, '[', items, ']')}}`,
   );
 
 test('the items of a batch are cut as JSON.parse sees them', () => {

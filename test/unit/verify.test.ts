@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { attemptHeaders } from '../../src/domain/request-headers.ts';
+import { attemptHeaders, defaultHeaderSettings, toHeaderStyle } from '../../src/domain/request-headers.ts';
 import { newSecret } from '../../src/domain/signature.ts';
 import type { SigningSecrets } from '../../src/domain/signing-secrets.ts';
-import { verify, verifyBody, WebhookVerificationError } from '../../src/client/index.ts';
+import { verify, WebhookVerificationError } from '../../src/client/index.ts';
 
 const secret = newSecret();
 const event = {
@@ -14,9 +14,12 @@ const event = {
 const body = Buffer.from(JSON.stringify(event));
 const at = new Date('2026-01-10T12:00:05Z');
 
+const style = toHeaderStyle(defaultHeaderSettings);
+const asSent = { style, format: 'fltr', attemptId: 'att_1' } as const;
+
 /** A request as the service makes it. */
 const headersOf = (secrets: SigningSecrets = { body: secret, standard: [secret] }) =>
-  attemptHeaders({ eventId: event.id, eventType: event.event, attemptId: 'att_1', body, at, secrets });
+  attemptHeaders({ ...asSent, eventId: event.id, eventType: event.event, body, at, secrets });
 
 function codeOf(check: () => unknown): string {
   try {
@@ -36,7 +39,7 @@ test('what the service signs is genuine, by either signature, however headers an
   for (const given of [headers, lowerCase, new Headers(headers)]) {
     expect(verify({ body, headers: given, secret, at })).toEqual(event);
     expect(verify({ body: body.toString(), headers: given, secret, at })).toEqual(event);
-    expect(verifyBody({ body, headers: given, secret })).toEqual(event);
+    expect(verify({ body, headers: given, secret, signatures: ['fltr'] })).toEqual(event);
   }
 });
 
@@ -52,7 +55,9 @@ test('verification fails after any change of body, id, time or signature', () =>
   const headers = headersOf();
   const other = Buffer.concat([body, Buffer.from(' ')]);
   expect(codeOf(() => verify({ body: other, headers, secret, at }))).toBe('wrong_signature');
-  expect(codeOf(() => verifyBody({ body: other, headers, secret }))).toBe('wrong_signature');
+  expect(codeOf(() => verify({ body: other, headers, secret, signatures: ['fltr'] }))).toBe(
+    'wrong_signature',
+  );
   for (const [name, value] of [
     ['webhook-id', 'evt_2'],
     ['webhook-timestamp', String(Math.floor(at.getTime() / 1000) - 1)],
@@ -92,11 +97,15 @@ test('what is missing or of another form is named', () => {
       'missing_header',
     );
   const { 'X-FLTR-Signature': _signature, ...without } = headers;
-  expect(codeOf(() => verifyBody({ body, headers: without, secret }))).toBe('missing_header');
+  expect(codeOf(() => verify({ body, headers: without, secret, signatures: ['fltr'] }))).toBe(
+    'missing_header',
+  );
   const withTime = { ...headers, 'webhook-timestamp': '2026-01-10' };
   expect(codeOf(() => verify({ body, headers: withTime, secret, at }))).toBe('malformed_header');
   const withSignature = { ...headers, 'X-FLTR-Signature': 'sha256=abc' };
-  expect(codeOf(() => verifyBody({ body, headers: withSignature, secret }))).toBe('malformed_header');
+  expect(codeOf(() => verify({ body, headers: withSignature, secret, signatures: ['fltr'] }))).toBe(
+    'malformed_header',
+  );
   for (const wrong of ['', secret.slice(6), 'whsec_', 'whsec_ä'])
     expect(codeOf(() => verify({ body, headers, secret: wrong, at }))).toBe('bad_secret');
 });
@@ -104,12 +113,71 @@ test('what is missing or of another form is named', () => {
 test('a body that is signed and no JSON is said to be that', () => {
   const text = Buffer.from('not JSON');
   const headers = attemptHeaders({
+    ...asSent,
     eventId: 'evt_1',
     eventType: 'document.deleted',
-    attemptId: 'att_1',
     body: text,
     at,
     secrets: { body: secret, standard: [secret] },
   });
   expect(codeOf(() => verify({ body: text, headers, secret, at }))).toBe('malformed_body');
+});
+
+const messageOf = (check: () => unknown): string => {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof WebhookVerificationError) return error.message;
+    throw error;
+  }
+  return 'valid';
+};
+
+test('a receiver names the signatures that it needs; all of them must be valid', () => {
+  const headers = headersOf();
+  const codeWith = (changed: Record<string, string | undefined>, signatures: ('fltr' | 'standard')[]) =>
+    codeOf(() => verify({ body, headers: { ...headers, ...changed }, secret, at, signatures }));
+  const forgedFltr = { 'X-FLTR-Signature': '0'.repeat(64) };
+  const forgedStandard = { 'webhook-signature': `v1,${'A'.repeat(43)}=` };
+  expect(codeWith({}, ['fltr', 'standard'])).toBe('valid');
+  for (const both of [
+    ['fltr', 'standard'],
+    ['standard', 'fltr'],
+  ] as const) {
+    expect(codeWith(forgedFltr, [...both])).toBe('wrong_signature');
+    expect(codeWith(forgedStandard, [...both])).toBe('wrong_signature');
+    expect(codeWith({ 'X-FLTR-Signature': undefined }, [...both])).toBe('missing_header');
+    expect(codeWith({ 'webhook-signature': undefined }, [...both])).toBe('missing_header');
+  }
+  expect(codeWith(forgedFltr, ['standard'])).toBe('valid');
+  expect(codeWith(forgedStandard, ['fltr'])).toBe('valid');
+  // To need none would accept whatever comes.
+  for (const wrong of [[], ['v1'], ['standard', 'Fltr']])
+    expect(codeWith({}, wrong as 'fltr'[])).toBe('bad_options');
+});
+
+test('a custom prefix is verified when it is given, and named when it is not', () => {
+  const custom = toHeaderStyle({ ...defaultHeaderSettings, prefix: 'X-Acme-', signatures: ['fltr'] });
+  const secrets: SigningSecrets = { body: secret, standard: [secret] };
+  const headers = attemptHeaders({
+    ...asSent,
+    style: custom,
+    eventId: event.id,
+    eventType: event.event,
+    body,
+    at,
+    secrets,
+  });
+  const check = (more: { headerPrefix?: string; signatures?: ('fltr' | 'standard')[] }) => () =>
+    verify({ body, headers: new Headers(headers), secret, at, ...more });
+  for (const headerPrefix of ['X-Acme-', 'x-acme-'])
+    expect(codeOf(check({ headerPrefix, signatures: ['fltr'] }))).toBe('valid');
+  expect(messageOf(check({ signatures: ['fltr'] }))).toBe(
+    'The header X-FLTR-Signature is missing. The request has x-acme-signature, a signature of the kind fltr: check signatures and header prefix, and who sent it.',
+  );
+  expect(messageOf(check({}))).toMatch(/^The header webhook-signature is missing\. The request has x-acme-s/);
+  const { 'X-Acme-Signature': _signature, ...none } = headers;
+  expect(messageOf(() => verify({ body, headers: none, secret, at }))).toBe(
+    'The header webhook-signature is missing.',
+  );
 });

@@ -1,7 +1,7 @@
 import type { Attempt } from '../../contracts/attempt-schema.ts';
 import type { StoredAttempt } from '../../db/attempts.ts';
 import { describeAttemptError } from '../../domain/outcome.ts';
-import { unsignedHeaders } from '../../domain/request-headers.ts';
+import { storedHeaderStyle, unsignedHeaders } from '../../domain/request-headers.ts';
 import { responseText } from '../response-text.ts';
 
 type Sent = { eventId: string; eventType: string; traceparent?: string | null; isTest?: boolean };
@@ -9,7 +9,8 @@ type Sent = { eventId: string; eventType: string; traceparent?: string | null; i
 /** An attempt as the API shows it: what was sent, and what came back. */
 export async function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sent): Promise<Attempt> {
   const { errorCode, errorDetail, statusCode, request, response } = attempt;
-  const headers = unsignedHeaders({ ...sent, attemptId: attempt.id, at: attempt.startedAt });
+  const { url, format, bodyBytes } = request;
+  const style = storedHeaderStyle(request.headersAs);
   return {
     id: attempt.id,
     number: attempt.number,
@@ -23,10 +24,11 @@ export async function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sen
         : { code: errorCode, message: describeAttemptError(errorCode, statusCode, errorDetail) },
     request: {
       method: 'POST',
-      url: request.url,
-      headers,
-      body_bytes: request.bodyBytes,
-      format: request.format,
+      url,
+      headers: unsignedHeaders({ ...sent, style, format, attemptId: attempt.id, at: attempt.startedAt }),
+      signature_headers: [...style.signatureHeaders],
+      body_bytes: bodyBytes,
+      format,
     },
     response: response && { headers: response.headers, ...(await responseText(response)) },
   };

@@ -1,4 +1,5 @@
 import { settingsSchema, type Settings } from '../../contracts/settings.ts';
+import type { ApiKey } from '../../db/api-keys-table.ts';
 import type { Deps } from '../../deps.ts';
 import { disableAbovePercent } from '../../domain/auto-disable.ts';
 import { packageVersion } from '../../package-root.ts';
@@ -7,10 +8,14 @@ import { routesWithTag } from '../route.ts';
 
 const defineRoute = routesWithTag('Settings');
 
-function toSettings({ config, temporalUiUrl }: Deps): Settings {
+function toSettings({ config, temporalUiUrl }: Deps, key: ApiKey): Settings {
   return {
     environment: config.FLTR_ENV,
     version: packageVersion,
+    account_id: accountOf(key),
+    header_prefix: config.FLTR_HEADER_PREFIX,
+    user_agent: config.FLTR_USER_AGENT,
+    signatures: config.FLTR_SIGNATURES,
     retry_schedule_seconds: config.FLTR_RETRY_SCHEDULE_SECONDS,
     attempt_timeout_ms: config.FLTR_ATTEMPT_TIMEOUT_MS,
     deliveries_per_hour: config.FLTR_DELIVERIES_PER_HOUR === 0 ? null : config.FLTR_DELIVERIES_PER_HOUR,
@@ -36,8 +41,7 @@ export const settingsRoutes = [
     scope: 'webhooks:read',
     replies: { 200: { description: 'The settings', schema: settingsSchema } },
     handle({ deps, key }) {
-      accountOf(key);
-      return Promise.resolve({ status: 200, body: toSettings(deps) });
+      return Promise.resolve({ status: 200, body: toSettings(deps, key) });
     },
   }),
 ];

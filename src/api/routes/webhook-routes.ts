@@ -102,7 +102,7 @@ export const webhookRoutes = [
   defineRoute('post', '/v1/webhooks/test', 'testWebhook', {
     summary: 'Send a test event now',
     description:
-      "Makes one signed attempt with the type's example and responds with its outcome. The receiver sees `X-FLTR-Test: true`. A test event is not retried, not logged, and does not count toward the hourly cap. At most 60 a minute per account.",
+      "Makes one signed attempt with the type's example and responds with its outcome. The request is in the webhook's format and has the header `X-FLTR-Test: true` (or with the prefix of the settings). A test event is not retried, not logged, and does not count toward the hourly cap. At most 60 a minute per account.",
     scope: 'webhooks:write',
     isTestEvent: true,
     body: testWebhookSchema,

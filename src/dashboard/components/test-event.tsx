@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../session-api.ts';
 import { isSubscribed } from '../event-filters.ts';
-import { eventTypesQuery } from '../queries.ts';
+import { eventTypesQuery, settingsQuery } from '../queries.ts';
 import { AttemptOutcome } from './attempt-outcome.tsx';
 import { Button } from './button.tsx';
 import { SelectField } from './field.tsx';
@@ -15,6 +15,7 @@ type Props = { webhookId: string; events: readonly string[] };
 /** Sends a test event and shows the outcome of its attempt. */
 export function TestEvent({ webhookId, events }: Props) {
   const reason = useScopeReason('webhooks:write');
+  const { data: settings } = useQuery(settingsQuery);
   const { data: types } = useQuery(eventTypesQuery);
   const names = types?.data.map(({ event }) => event) ?? [];
   const [chosen, setType] = useState<string>();
@@ -35,8 +36,8 @@ export function TestEvent({ webhookId, events }: Props) {
         </Button>
       </div>
       <p className="hint">
-        A test event has the header <code>X-FLTR-Test: true</code>. It is not retried, does not appear in the
-        delivery log and does not count toward the hourly cap.
+        A test event has the header <code>{settings?.header_prefix ?? '…'}Test: true</code>. It is not
+        retried, does not appear in the delivery log and does not count toward the hourly cap.
       </p>
       <div aria-live="polite" aria-busy={test.isPending}>
         <Problem error={test.error} />

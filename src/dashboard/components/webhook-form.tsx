@@ -6,6 +6,7 @@ import { Choices } from './choices.tsx';
 import { EventPicker } from './event-picker.tsx';
 import { Form, InputField } from './field.tsx';
 import { Placeholder } from './page-header.tsx';
+import { formatChoices } from '../webhook-formats.ts';
 import { fieldError, Problem } from './problem-notice.tsx';
 import { eventTypesQuery } from '../queries.ts';
 
@@ -27,11 +28,6 @@ type Props = {
   /** Further fields. */
   children?: React.ReactNode;
 };
-
-const formats = [
-  { value: 'fltr', label: 'FLTR', hint: 'The event as JSON: id, event, timestamp, data.' },
-  { value: 'slack', label: 'Slack', hint: 'Each event as {"text": …}, for Slack and compatible services.' },
-] as const;
 
 /** The form to create or edit a webhook. API errors are shown at their field. */
 export function WebhookForm(props: Props) {
@@ -73,7 +69,7 @@ export function WebhookForm(props: Props) {
       <Choices
         legend="Format"
         name="format"
-        choices={formats}
+        choices={formatChoices}
         chosen={draft.format}
         onChoose={(format) => change({ format })}
       />

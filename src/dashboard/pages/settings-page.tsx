@@ -91,6 +91,8 @@ function ServiceSettings({ settings }: { settings: Settings }) {
       <Group
         title="Attempts"
         facts={{
+          'Header names': <code>{settings.header_prefix}…</code>,
+          'User agent': <code>{settings.user_agent}</code>,
           'Time limit': `${formatCount(settings.attempt_timeout_ms)} ms per attempt`,
           Retries: schedule(settings.retry_schedule_seconds),
           'Hourly cap':

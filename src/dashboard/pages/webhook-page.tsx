@@ -13,6 +13,7 @@ import { At } from '../components/time.tsx';
 import { headingOf } from '../format.ts';
 import { useUnreadSecret } from '../unread-secret.ts';
 import { webhookQuery, webhookStatsQuery } from '../queries.ts';
+import { formatText } from '../webhook-formats.ts';
 import { LatestDeliveries } from './webhook/latest-deliveries.tsx';
 import { NewSecretCard } from './webhook/new-secret-card.tsx';
 import { RecoveryCard } from './webhook/recovery-card.tsx';
@@ -85,11 +86,6 @@ function WebhookDetails({ webhook }: { webhook: Webhook }) {
   );
 }
 
-const formatTexts: Record<Webhook['format'], string> = {
-  fltr: 'FLTR: the event as JSON',
-  slack: 'Slack: {"text": …}',
-};
-
 function Configuration({ webhook }: { webhook: Webhook }) {
   return (
     <Section title="Configuration">
@@ -102,7 +98,7 @@ function Configuration({ webhook }: { webhook: Webhook }) {
               {event}
             </code>
           )),
-          Format: formatTexts[webhook.format],
+          Format: formatText(webhook.format),
           Created: <At at={webhook.created_at} />,
           Updated: <At at={webhook.updated_at} />,
         }}

@@ -76,7 +76,7 @@ create table webhooks (
   events text[] not null,
   description text,
   active boolean not null,
-  format text not null default 'fltr' check (format in ('fltr', 'slack')),
+  format text not null default 'fltr' check (format in ('fltr', 'standard', 'data', 'cloudevents', 'slack')),
   sealed_secret text,
   secret_created_at timestamptz not null default now(),
   previous_sealed_secret text,
@@ -236,6 +236,7 @@ create index deliveries_of_recovery on deliveries (recovery_id, status) where re
 
 -- notified: the attempt ended its delivery failed, and `delivery.failed` was emitted for it or counted in failure_counts.
 -- url, format, body_bytes: of the request that was sent, because the webhook may change or be deleted.
+-- headers_as: the settings of its headers (prefix, user agent, signatures), because they may change; null: the defaults.
 create table attempts (
   id text not null,
   delivery_id text not null,
@@ -251,6 +252,7 @@ create table attempts (
   url text not null,
   format text not null,
   body_bytes int not null,
+  headers_as text,
   response_headers jsonb,
   response_body bytea,
   response_truncated boolean not null default false,

@@ -1,13 +1,16 @@
+import { useQuery } from '@tanstack/react-query';
 import type { Attempt } from '../../../contracts/attempt-schema.ts';
 import type { Delivery } from '../../../contracts/delivery.ts';
 import { AttemptOutcome } from '../../components/attempt-outcome.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { indentJson } from '../../../client/raw-json.ts';
 import { Section } from '../../components/section.tsx';
+import { SignatureNames } from '../../components/signature-names.tsx';
 import { At } from '../../components/time.tsx';
-import { textFor } from '../../../domain/slack-text.ts';
+import { textFor } from '../../../domain/body-formats.ts';
 import { headersText } from '../../delivery-text.ts';
 import { formatCount } from '../../format.ts';
+import { sessionQuery } from '../../queries.ts';
 
 type Props = {
   delivery: Delivery;
@@ -41,7 +44,9 @@ export function DeliveryAttempts({ delivery: { attempts }, body }: Props) {
 }
 
 function Request({ attempt: { number, request }, body }: { attempt: Attempt; body: Props['body'] }) {
-  const { url, format, body_bytes: bytes } = request;
+  const { url, format, body_bytes: bytes, signature_headers: signatures } = request;
+  const { data: session } = useQuery(sessionQuery);
+  const text = body && session && indentJson(textFor(format, body, session.account_id));
   return (
     <section className="stack" aria-label={`Request of attempt ${number}`}>
       <p>
@@ -53,8 +58,7 @@ function Request({ attempt: { number, request }, body }: { attempt: Attempt; bod
         text={headersText(request.headers)}
       />
       <p className="hint">
-        The request also had <code>X-FLTR-Signature</code> and <code>webhook-signature</code>, which are not
-        stored.
+        The request also had <SignatureNames names={signatures} />, not stored.
       </p>
       {body === null ? (
         <p className="muted">The body ({formatCount(bytes)} bytes) was removed after its retention period.</p>
@@ -64,7 +68,7 @@ function Request({ attempt: { number, request }, body }: { attempt: Attempt; bod
           <CodeBlock
             label={`Request body, ${formatCount(bytes)} bytes, formatted`}
             name={`Request body of attempt ${number}`}
-            text={body === undefined ? '…' : indentJson(textFor(format, body))}
+            text={text ?? '…'}
           />
         </details>
       )}

@@ -1,20 +1,32 @@
+import { useQuery } from '@tanstack/react-query';
 import { useEffect, useRef } from 'react';
+import type { Settings } from '../../../contracts/settings.ts';
 import { Button } from '../../components/button.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Section } from '../../components/section.tsx';
 import { TestEvent } from '../../components/test-event.tsx';
+import { settingsQuery } from '../../queries.ts';
 
-const verifyLines = `import { createHmac, timingSafeEqual } from 'node:crypto';
+const verifyBody = (prefix: string) => `import { createHmac, timingSafeEqual } from 'node:crypto';
 
 const digest = createHmac('sha256', process.env.WEBHOOK_SECRET).update(rawBody).digest('hex');
-const [received, expected] = [request.headers['x-fltr-signature'] ?? '', digest].map((text) => Buffer.from(text));
+const [received, expected] = [request.headers['${prefix.toLowerCase()}signature'] ?? '', digest].map((text) => Buffer.from(text));
 const isGenuine = received.length === expected.length && timingSafeEqual(received, expected);`;
+
+const verifyStandard = `import { Webhook } from 'standardwebhooks';
+
+// Throws unless the request is genuine.
+new Webhook(process.env.WEBHOOK_SECRET).verify(rawBody, request.headers);`;
+
+const verifyLines = ({ signatures, header_prefix: prefix }: Settings): string =>
+  signatures.includes('fltr') ? verifyBody(prefix) : verifyStandard;
 
 type Props = { webhookId: string; events: readonly string[]; secret: string; onSaved: () => void };
 
 /** Shown after a webhook was created: its secret, how to verify with it, and a test event. */
 export function NewSecretCard({ webhookId, events, secret, onSaved }: Props) {
   const section = useRef<HTMLElement>(null);
+  const { data: settings } = useQuery(settingsQuery);
   // The button that had the focus was removed.
   useEffect(() => section.current?.focus(), []);
   return (
@@ -33,7 +45,10 @@ export function NewSecretCard({ webhookId, events, secret, onSaved }: Props) {
         <details>
           <summary>Verify a request with it</summary>
           <div className="stack-small">
-            <CodeBlock label="Node.js: is the request genuine?" text={verifyLines} />
+            <CodeBlock
+              label="Node.js: is the request genuine?"
+              text={settings ? verifyLines(settings) : '…'}
+            />
             <p className="muted">
               <code>rawBody</code> is the body as received, unparsed. The guide <code>docs/receiving.md</code>{' '}
               has complete receivers in Python, Node.js and Go. See also the <a href="/docs">API reference</a>

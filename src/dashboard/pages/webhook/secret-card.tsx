@@ -1,3 +1,4 @@
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { Button } from '../../components/button.tsx';
@@ -7,7 +8,7 @@ import { ConfirmButton, Modal, useDialog } from '../../components/dialog.tsx';
 import { Problem } from '../../components/problem-notice.tsx';
 import { Section } from '../../components/section.tsx';
 import { Ago, At, Countdown } from '../../components/time.tsx';
-import { webhookKeys } from '../../queries.ts';
+import { settingsQuery, webhookKeys } from '../../queries.ts';
 import { api } from '../../session-api.ts';
 
 export function SecretCard({ webhook }: { webhook: Webhook }) {
@@ -27,12 +28,23 @@ export function SecretCard({ webhook }: { webhook: Webhook }) {
 }
 
 function Overlap({ webhookId, until }: { webhookId: string; until: string }) {
+  const { data: settings } = useQuery(settingsQuery);
   return (
     <div className="notice stack-small">
       <p>
-        <strong>Secret overlap.</strong> Until <At at={until} /> (<Countdown to={until} />){' '}
-        <code>X-FLTR-Signature</code> uses the previous secret, and <code>webhook-signature</code> contains
-        both signatures.
+        <strong>Secret overlap.</strong> The previous secret is valid until <At at={until} /> (
+        <Countdown to={until} />
+        ).{' '}
+        {settings?.signatures.includes('fltr') && (
+          <>
+            Until then, <code>{settings.header_prefix}Signature</code> uses the previous secret.{' '}
+          </>
+        )}
+        {settings?.signatures.includes('standard') && (
+          <>
+            <code>webhook-signature</code> contains a signature for each of the two.
+          </>
+        )}
       </p>
       <div>
         <ConfirmButton
