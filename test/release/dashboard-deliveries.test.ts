@@ -77,31 +77,37 @@ test('a receiver that fails: its delivery counts down to the retry, is retried n
   expect((await waitForStatus(mine, deliveryId, 'delivered')).attempts).toHaveLength(2);
 });
 
-test('the page of a delivery to a Slack-compatible target shows the message that was sent, and where to', async () => {
-  const { key, mine } = await openAccount('/others');
-  const { body: webhook } = await mine.call<{ webhook_id: string }>('POST', '/v1/webhooks', {
-    url: `${receiver.url}/slack`,
-    events: ['dataset.*'],
-    format: 'slack',
-  });
-  const { body } = await mine.call<{ deliveries: { id: string }[] }>('POST', '/v1/events', {
-    event: 'dataset.deleted',
-    data: { dataset_id: 'ds_xyz789' },
-  });
-  const deliveryId = body.deliveries[0]?.id ?? '';
-  await waitForStatus(mine, deliveryId, 'delivered');
-  await mine.call('DELETE', `/v1/webhooks/${webhook.webhook_id}`);
-  const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
-  const sent = page.getByRole('region', { name: 'Request of attempt 1' });
-  await sent.getByText(`POST ${receiver.url}/slack`).waitFor();
-  await sent.getByText('Request body', { exact: true }).click();
-  const received = receiver.requests.find(({ path }) => path === '/slack')?.body.toString() ?? '';
-  const shown = sent.getByRole('region', { name: 'Request body of attempt 1' });
-  await until(
-    async () => JSON.stringify(JSON.parse((await shown.textContent()) ?? '')),
-    (text) => text === received,
-  );
-});
+test.each(['slack', 'standard', 'data', 'cloudevents'])(
+  'the page of a delivery in the format %s shows the body that was sent, and where to',
+  async (format) => {
+    const { key, mine } = await openAccount('/others');
+    const { body: webhook } = await mine.call<{ webhook_id: string }>('POST', '/v1/webhooks', {
+      url: `${receiver.url}/${format}`,
+      events: ['dataset.*'],
+      format,
+    });
+    const { body } = await mine.call<{ deliveries: { id: string }[] }>('POST', '/v1/events', {
+      event: 'dataset.deleted',
+      data: { dataset_id: 'ds_xyz789' },
+    });
+    const deliveryId = body.deliveries[0]?.id ?? '';
+    await waitForStatus(mine, deliveryId, 'delivered');
+    await mine.call('DELETE', `/v1/webhooks/${webhook.webhook_id}`);
+    const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
+    const sent = page.getByRole('region', { name: 'Request of attempt 1' });
+    await sent.getByText(`POST ${receiver.url}/${format}`).waitFor();
+    await sent
+      .getByText('The request also had X-FLTR-Signature and webhook-signature, not stored.')
+      .waitFor();
+    await sent.getByText('Request body', { exact: true }).click();
+    const received = receiver.requests.find(({ path }) => path === `/${format}`)?.body.toString() ?? '';
+    const shown = sent.getByRole('region', { name: 'Request body of attempt 1' });
+    await until(
+      async () => ((await shown.textContent()) ?? '').replaceAll(/\s/g, ''),
+      (text) => text === received.replaceAll(/\s/g, ''),
+    );
+  },
+);
 
 test('a waiting delivery is given another time, then canceled, and what cannot be done is not offered', async () => {
   broken.set('/waits', 503);

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { launchBrowser } from '../kit/browser.ts';
 import {
   heading,
@@ -394,4 +394,24 @@ test('deleting wants the end of the id typed, and can be thought better of', asy
   expect((await call(service.apiUrl, key, 'GET', `/v1/webhooks/${id}`)).status).toBe(404);
   await page.goto(`/webhooks/${id}`);
   await heading(page, 'Not found', 2).waitFor();
+});
+
+test('with names of its own, the pages show these; a format is chosen in the form', async () => {
+  const named = await startService({ FLTR_HEADER_PREFIX: 'X-Acme-', FLTR_SIGNATURES: 'fltr' });
+  onTestFinished(() => named.stop());
+  const { page } = await openDashboard(browser, named, '/webhooks/new');
+  await page.getByLabel('URL', { exact: true }).fill(`${receiver.url}/acme`);
+  await page.getByRole('checkbox', { name: 'document.deleted', exact: true }).check();
+  await page.getByRole('radio', { name: /^CloudEvents/ }).check();
+  await page.getByRole('button', { name: 'Create' }).click();
+  const shown = page.getByRole('region', { name: 'Webhook created: save its secret' });
+  await shown.getByText('Verify a request with it').click();
+  await shown.getByText("request.headers['x-acme-signature']").waitFor();
+  await page.getByText('X-Acme-Test: true').waitFor();
+  await page.getByRole('button', { name: 'Send test event' }).click();
+  const { headers, body } = await nextReceived('/acme', 0);
+  expect([headers['x-acme-test'], headers['content-type']]).toEqual(['true', 'application/cloudevents+json']);
+  expect(JSON.parse(body.toString())).toMatchObject({ source: `/accounts/${named.accountId}` });
+  await page.getByText('CloudEvents. CloudEvents 1.0 as JSON, structured.').waitFor();
+  expect(await page.content()).not.toMatch(/X-FLTR-/i);
 });
