@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Event } from './model.ts';
+import { ownType } from './act-types.ts';
 import type { World } from './world.ts';
 
 type Accepted = { id: string; duplicate: boolean; deliveries: { id: string; webhook_id: string }[] };
 
-const types = ['document.deleted', 'dataset.deleted'] as const;
+const types = ['document.deleted', 'dataset.deleted', ownType] as const;
 
 let published = 0;
 

@@ -3,7 +3,7 @@ import type { Webhook } from './model.ts';
 import type { Behaviour } from './receivers.ts';
 import type { World } from './world.ts';
 
-const filterLists = [['*'], ['document.*'], ['dataset.deleted'], ['*', 'delivery.*']] as const;
+const filterLists = [['*'], ['document.*'], ['dataset.deleted'], ['*', 'delivery.*'], ['chaos.*']] as const;
 const mostWebhooks = 6;
 
 let created = 0;

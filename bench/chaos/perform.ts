@@ -10,6 +10,7 @@ import {
   restartProcess,
 } from './act-faults.ts';
 import { publish, publishBatch, publishMany, publishWithKey } from './act-publish.ts';
+import { defineType } from './act-types.ts';
 import {
   behave,
   createWebhook,
@@ -35,6 +36,8 @@ export async function perform(world: World, command: Command): Promise<void> {
       return publishBatch(world, command);
     case 'publishMeanwhile':
       return world.inBackground('publishing', publishMany(world, command));
+    case 'defineType':
+      return defineType(world, command.strict);
     case 'createWebhook':
       return createWebhook(world, command.filters, command.active, command.behaviour);
     case 'setActive':

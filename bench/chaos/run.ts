@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { addOwnType } from './act-types.ts';
 import { createWebhook } from './act-webhooks.ts';
 import { checkAll } from './check.ts';
 import { collectFacts } from './facts.ts';
@@ -23,6 +24,7 @@ export async function runScenario(
   const world = await startWorld(servers, scenario, join(dataDir, `run-${runs}`), print);
   const { model } = world;
   try {
+    await addOwnType(world);
     // Without webhooks most steps would have no effect.
     for (const behaviour of ['good', 'flaky'] as const) await createWebhook(world, 0, true, behaviour);
     for (const command of scenario.commands) {

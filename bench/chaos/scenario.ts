@@ -14,6 +14,7 @@ export type Command =
   | { do: 'publishWithKey'; type: number; times: number }
   | { do: 'publishBatch'; count: number; times: number; withKey: boolean }
   | { do: 'publishMeanwhile'; publishers: number; each: number; withKey: boolean; everyMs: number }
+  | { do: 'defineType'; strict: boolean }
   | { do: 'createWebhook'; filters: number; active: boolean; behaviour: Behaviour }
   | { do: 'setActive'; webhook: number; active: boolean; discard: boolean }
   | { do: 'toggle'; webhook: number; times: number; everyMs: number }
@@ -59,8 +60,8 @@ type Fields<Do extends CommandName> = {
   [K in Exclude<keyof Extract<Command, { do: Do }>, 'do'>]: fc.Arbitrary<Extract<Command, { do: Do }>[K]>;
 };
 const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } = {
-  publish: { weight: 8, fields: { type: number(1), times: fc.constantFrom(1, 1, 1, 2) } },
-  publishWithKey: { weight: 5, fields: { type: number(1), times: fc.constantFrom(1, 2, 3) } },
+  publish: { weight: 8, fields: { type: number(2), times: fc.constantFrom(1, 1, 1, 2) } },
+  publishWithKey: { weight: 5, fields: { type: number(2), times: fc.constantFrom(1, 2, 3) } },
   publishBatch: {
     weight: 8,
     fields: { count: number(16, 1), times: fc.constantFrom(1, 1, 2), withKey: fc.boolean() },
@@ -74,7 +75,8 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
       everyMs: fc.constantFrom(0, 20, 100),
     },
   },
-  createWebhook: { weight: 3, fields: { filters: number(3), active: fc.boolean(), behaviour } },
+  defineType: { weight: 3, fields: { strict: fc.boolean() } },
+  createWebhook: { weight: 3, fields: { filters: number(4), active: fc.boolean(), behaviour } },
   setActive: {
     weight: 6,
     fields: { webhook, active: fc.boolean(), discard: fc.constantFrom(false, false, false, true) },

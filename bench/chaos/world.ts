@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { reservePort } from '../reserve-port.ts';
+import { serviceKey } from './act-types.ts';
 import { createApi, type Api } from './api-calls.ts';
 import { newModel, type Disturbance, type Model } from './model.ts';
 import type { OldRow } from './old-rows.ts';
@@ -23,6 +24,8 @@ export type World = {
   pool: pg.Pool;
   namespace: string;
   api: Api;
+  /** With a service key. */
+  serviceApi: Api;
   /** An API that cannot reach Temporal, so that it has only the archive; the first call starts it. */
   archiveApi(): Promise<Api>;
   /** Rows that the retention was made to remove, as they were. */
@@ -105,6 +108,7 @@ export async function startWorld(
     pool,
     namespace,
     api: createApi(model, key, processes.apiUrls),
+    serviceApi: createApi(model, serviceKey, processes.apiUrls),
     async archiveApi() {
       archive.start(0);
       await archive.untilListening();
