@@ -1,4 +1,6 @@
+import { accountHeader, accountIdPattern } from '../contracts/id.ts';
 import { isServiceScope } from '../contracts/key.ts';
+import { accountExists } from '../db/accounts.ts';
 import { findApiKey, type ApiKey, type Environment } from '../db/api-keys-table.ts';
 import { insertAuditRecord } from '../db/audit-records.ts';
 import type { Queryable } from '../db/pool.ts';
@@ -37,18 +39,46 @@ export function requireScope(key: ApiKey, scope: Scope | null): void {
     throw new ApiError('missing_scope', `This call needs a key with the scope ${scope}.`);
 }
 
-/** The account that a key is bound to. @throws ApiError account_key_required for a service key */
+/**
+ * A service key that acts for the account of the header; without the header, the key as it is.
+ *
+ * @throws ApiError service_key_required where an account's key names another account
+ */
+export function actFor(key: ApiKey, header: string | string[] | undefined): ApiKey {
+  if (header === undefined || header === key.accountId) return key;
+  if (key.accountId !== null)
+    throw new ApiError(
+      'service_key_required',
+      `This key acts for its own account only. Leave out the header ${accountHeader}.`,
+    );
+  return { ...key, accountId: String(header), isActing: true };
+}
+
+/** @throws ApiError account_key_required for a service key that names no account; not_found for an unknown account */
+export async function requireAccount(db: Queryable, key: ApiKey): Promise<void> {
+  const accountId = accountOf(key);
+  if (!key.isActing) return;
+  if (!accountIdPattern.test(accountId) || !(await accountExists(db, accountId))) throw noSuchAccount();
+}
+
+export const noSuchAccount = () => new ApiError('not_found', 'There is no such account.');
+
+/**
+ * The account of a call: the key's own, or the one that a service key acts for.
+ *
+ * @throws ApiError account_key_required for a service key that names none
+ */
 export function accountOf(key: ApiKey): string {
   if (key.accountId === null) {
     throw new ApiError(
       'account_key_required',
-      'A service key may publish events only. Use a key of the account.',
+      `A service key acts for an account: name it in the header ${accountHeader}. Or use a key of the account.`,
     );
   }
   return key.accountId;
 }
 
-/** Records what was done with an account's key. */
+/** Records what was done for an account, and with which key. */
 export function audit(db: Queryable, key: ApiKey, action: string, target: string): Promise<void> {
   return insertAuditRecord(db, { accountId: accountOf(key), actor: key.id, action, target });
 }

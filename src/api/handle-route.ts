@@ -1,16 +1,17 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
-import { idPattern } from '../contracts/id.ts';
+import { accountHeader, idPattern } from '../contracts/id.ts';
 import { traceparentPattern } from '../contracts/trace-context.ts';
 import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
-import { authenticate, requireScope } from './auth.ts';
+import { actFor, authenticate, requireAccount, requireScope } from './auth.ts';
 import type { BodyMemory } from './body-memory.ts';
 import type { Caller, KeyCache } from './key-cache.ts';
 import { parseJson } from './parse-json.ts';
 import { fault, validationError } from './problem-details.ts';
 import { countFailures, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
-import { isPublishing, type Route } from './route.ts';
+import { isOfAccount, isPublishing, type Route } from './route.ts';
 import { sendResponse } from './send-response.ts';
 import { sessionOf } from './session-routes.ts';
 
@@ -32,6 +33,11 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
       const session = await sessionOf(deps, headers);
       if (session) return { key: session.key, confirm: () => Promise.resolve() };
     }
+    const caller = await identifyKey(headers);
+    if (!isOfAccount(route)) return caller;
+    return { ...caller, key: actFor(caller.key, headers[accountHeader.toLowerCase()]) };
+  };
+  const identifyKey = async (headers: IncomingHttpHeaders): Promise<Caller> => {
     // A stored response is sent without a statement that checks the key.
     if (isPublishing(route) && headers['idempotency-key'] === undefined) {
       return keys.identify(headers.authorization, route.scope);
@@ -42,6 +48,8 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
   const respond = async (request: Request, response: Response, { key, confirm }: Caller): Promise<void> => {
     response.locals['isPrivate'] = true;
     requireScope(key, route.scope);
+    // Publishing checks it with the statement that writes the events.
+    if (isOfAccount(route) && !isPublishing(route)) await requireAccount(deps.pool, key);
     if (route.isTestEvent) await limits.testEvents(response, key);
     const reservation = bodyMemory.open(key.accountId ?? key.id);
     try {

@@ -5,7 +5,7 @@ import {
   type RouteConfig,
 } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
-import { idPattern } from '../contracts/id.ts';
+import { accountHeader, accountIdSchema, idPattern } from '../contracts/id.ts';
 import { timeToCome } from '../contracts/delivery.ts';
 import {
   builtInEventTypes,
@@ -17,7 +17,7 @@ import {
 import { problemSchema } from '../contracts/problem.ts';
 import { errorCatalogue, type ErrorCode } from '../errors.ts';
 import { packageVersion } from '../package-root.ts';
-import { isPublishing, type Route } from './route.ts';
+import { isOfAccount, isPublishing, type Route } from './route.ts';
 import { routes } from './routes/route-table.ts';
 
 type Document = ReturnType<OpenApiGeneratorV31['generateDocument']>;
@@ -121,7 +121,7 @@ function toOperation(route: Route): RouteConfig {
       ? { description, content: { 'application/json': { schema } } }
       : { description };
   }
-  const codes = errorsOf(route);
+  const codes = [...new Set(errorsOf(route))];
   for (const status of new Set(codes.map((code) => errorCatalogue[code].status))) {
     const ofStatus = codes.filter((code) => errorCatalogue[code].status === status);
     responses[String(status)] = {
@@ -173,7 +173,11 @@ function headersOf(route: Route): { headers?: z.ZodObject } {
     description:
       'W3C Trace Context, for events without a `traceparent` of their own; an invalid one is ignored.',
   });
+  const account = accountIdSchema.optional().meta({
+    description: 'With a service key: the account to act for.',
+  });
   const headers = {
+    ...(isOfAccount(route) ? { [accountHeader]: account } : {}),
     ...(route.takesIdempotencyKey ? { 'Idempotency-Key': idempotencyKey } : {}),
     ...(isPublishing(route) ? { traceparent } : {}),
   };
@@ -193,11 +197,11 @@ function errorsOf(route: Route): ErrorCode[] {
       'unavailable',
       'body_too_large',
     ] as const),
-    ...(route.tag === 'Event types' ? [] : (['account_key_required'] as const)),
+    ...(isOfAccount(route) ? (['account_key_required', 'service_key_required', 'not_found'] as const) : []),
     ...(hasInput ? (['validation_failed'] as const) : []),
     ...(route.body ? (['malformed_json'] as const) : []),
     ...(route.takesIdempotencyKey ? (['idempotency_key_reused'] as const) : []),
-    ...(route.path.includes('{') || route.operationId === 'testWebhook' ? (['not_found'] as const) : []),
+    ...(route.path.includes('{') ? (['not_found'] as const) : []),
     ...(route.errors ?? []),
   ];
 }

@@ -25,7 +25,13 @@ export async function respondOnce<Body>(
   run: (client: Client) => Promise<{ status: number; body: Body }>,
 ): Promise<{ status: number; body: Body; isReplay: boolean }> {
   if (idempotencyKey === undefined) return { ...(await withTransaction(pool, run)), isReplay: false };
-  const request = { ...options, apiKeyId: key.id, key: idempotencyKey, digest: digestOf(rawBody) };
+  const request = {
+    ...options,
+    apiKeyId: key.id,
+    accountId: key.accountId ?? '',
+    key: idempotencyKey,
+    digest: digestOf(rawBody),
+  };
   const result = await onceForKey(pool, secretBox, request, run, keeping);
   switch (result.kind) {
     case 'response':

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { isServiceScope } from '../contracts/key.ts';
 import type { ApiKey } from '../db/api-keys-table.ts';
 import type { Deps } from '../deps.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -78,6 +79,10 @@ export const routesWithTag =
     operationId: string,
     definition: Definition<Query, Body>,
   ): Route => ({ ...definition, method, path, operationId, tag });
+
+/** Whether a call concerns one account: that of the key, or the one that a service key acts for. */
+export const isOfAccount = ({ scope, tag }: Pick<Route, 'scope' | 'tag'>): boolean =>
+  !isServiceScope(scope) && tag !== 'Event types';
 
 /** Publishing has its own rate limit, and its keys are cached. */
 export const isPublishing = ({ scope }: Pick<Route, 'scope'>): boolean => scope === 'events:write';

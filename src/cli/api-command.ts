@@ -8,7 +8,7 @@ import { notAllowed, wrongUse } from './exit-codes.ts';
 import { printableJson, printableLines } from './printable.ts';
 import { readServiceFile } from './service-file.ts';
 
-export type ApiOptions = { apiUrl?: string; key?: string; json?: boolean };
+export type ApiOptions = { apiUrl?: string; key?: string; account?: string; json?: boolean };
 type Connection = { client: FltrWebhooks; url: string };
 
 /** Adds a command that calls the API of a running service, with the options for its address and key. */
@@ -21,6 +21,7 @@ export function apiCommand(parent: Command, nameAndArguments: string, descriptio
       'address of the service (FLTR_API_URL; default: the service running from this data folder)',
     )
     .option('--key <key>', 'API key (FLTR_API_KEY; default: the development key, on this machine)')
+    .option('--account <id>', 'with a service key: the account to act for')
     .option('--json', 'print the API response as JSON');
 }
 
@@ -45,7 +46,7 @@ export async function connect(options: ApiOptions): Promise<Connection> {
       `No API key. Set --key or FLTR_API_KEY; \`fltr-webhooks keys create\` creates a key.${why}`,
     );
   }
-  return { client: new FltrWebhooks({ url, apiKey }), url };
+  return { client: new FltrWebhooks({ url, apiKey, account: options.account }), url };
 }
 
 function isThisMachine(url: string): boolean {

@@ -20,7 +20,7 @@ import { printable, printableJsonText } from './printable.ts';
 import { addSendBatchCommand } from './send-batch-command.ts';
 import { table } from './table.ts';
 
-type SendOptions = ApiOptions & { data: string; id?: string; timestamp?: string; account?: string };
+type SendOptions = ApiOptions & { data: string; id?: string; timestamp?: string };
 
 /** `events`, and `trigger`, which publishes an example and waits for its deliveries. */
 export function addEventCommands(program: Command): void {
@@ -29,12 +29,11 @@ export function addEventCommands(program: Command): void {
     .requiredOption('--data <json>', 'data as JSON; @file reads a file, @- standard input')
     .option('--id <id>', 'event id, on which receivers deduplicate (default: a new one)')
     .option('--timestamp <time>', 'time of the event (default: now)')
-    .option('--account <id>', 'with a service key: the account of the event')
     .action(async (type: string, options: SendOptions) => {
-      const { id, timestamp, account: account_id } = options;
+      const { id, timestamp } = options;
       const data = await readData(options.data);
       const { client } = await connect(options);
-      const event = { event: type, data, ...given({ id, timestamp, account_id }) } as EventToPublish;
+      const event = { event: type, data, ...given({ id, timestamp }) } as EventToPublish;
       print(options, await client.publishEvent(event), acceptedText);
     });
   addSendBatchCommand(events);

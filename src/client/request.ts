@@ -33,8 +33,10 @@ export class FltrWebhooksError extends Error {
 }
 
 export type ClientOptions = {
-  /** An account's key, or a service key, which publishes for any account. Null: use the dashboard's session. */
+  /** An account's key, or a service key, which acts for the account in `account`. Null: use the dashboard's session. */
   apiKey: string | null;
+  /** With a service key: the account that every call acts for. */
+  account?: string | undefined;
   /** Base URL of the service. Default: `http://localhost:3000`. */
   url?: string;
   /** For each request. Default: 30 s. */
@@ -63,7 +65,7 @@ const maxWaitMs = 60_000;
 
 /** Sends calls with a key, and retries them if that is safe. @throws FltrWebhooksError */
 export function createSend(options: ClientOptions): Send {
-  const { apiKey, url, timeoutMs, maxRetries } = { ...defaults, ...options };
+  const { apiKey, account, url, timeoutMs, maxRetries } = { ...defaults, ...options };
 
   const sendOnce = async (call: Call): Promise<Response> => {
     const target = new URL(call.path, url);
@@ -73,6 +75,7 @@ export function createSend(options: ClientOptions): Send {
       accept: 'application/json',
       ...(apiKey === null ? { 'x-fltr-dashboard': '1' } : { authorization: `Bearer ${apiKey}` }),
     };
+    if (account !== undefined) headers['fltr-account'] = account;
     if (call.body !== undefined) headers['content-type'] = 'application/json';
     if (call.idempotencyKey !== undefined) headers['idempotency-key'] = call.idempotencyKey;
     return fetch(target, {

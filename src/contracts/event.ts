@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { deliveryStatuses } from './delivery.ts';
 import { eventTypeSchema } from './event-types.ts';
 import { problemSchema } from './problem.ts';
-import { idSchema, reservedEventIds } from './id.ts';
+import { accountIdSchema, idSchema, reservedEventIds } from './id.ts';
 import { timeSchema } from './time.ts';
 import { traceparentSchema } from './trace-context.ts';
 
@@ -38,7 +38,7 @@ export const publishEventSchema = z
       description:
         'When it happened, RFC 3339; the time of acceptance when left out. Sent in upper case, a leap second as the second after it.',
     }),
-    account_id: idSchema.optional().meta({ description: 'With a service key only.' }),
+    account_id: accountIdSchema.optional().meta({ description: 'With a service key only.' }),
     traceparent: traceparentSchema.optional(),
   })
   .meta({ id: 'PublishEvent' });

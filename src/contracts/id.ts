@@ -4,5 +4,11 @@ import { z } from 'zod';
 export const idPattern = /^[A-Za-z0-9_-]{1,100}$/;
 export const idSchema = z.string().regex(idPattern, 'must be 1 to 100 letters, digits, _ or -');
 
+/** An account's id: chosen by the caller, or one of the service. */
+export const accountIdPattern = /^[A-Za-z0-9_-]{1,64}$/;
+export const accountIdSchema = z.string().regex(accountIdPattern, 'must be 1 to 64 letters, digits, _ or -');
+/** Names the account that a service key acts for. */
+export const accountHeader = 'Fltr-Account';
+
 /** How the ids of the service's own events begin, where they are made from what the event is about. */
 export const reservedEventIds = 'evt_failed_';

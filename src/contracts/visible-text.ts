@@ -15,6 +15,15 @@ export const visibleText = z
     'must not contain line breaks, control characters or marks that change the direction of text',
   );
 
+/** Where half of a character stands alone, which neither UTF-8 nor PostgreSQL can hold. */
+const half = /\p{Surrogate}/u;
+
+/** The same, where it is compared or stored as JSON. */
+export const comparedText = visibleText.refine(
+  (text) => !half.test(text),
+  'must not contain half of a character',
+);
+
 /** Of a key or an account. */
 export const nameSchema = visibleText
   .min(1, 'must not be empty')

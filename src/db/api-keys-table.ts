@@ -4,8 +4,8 @@ import { onlyRow, type Client, type Queryable } from './pool.ts';
 /** FLTR_ENV. Production accepts no key that a start in development created, whatever the database holds. */
 export type Environment = 'development' | 'production';
 
-/** `accountId` null: a service key. */
-export type ApiKey = { id: string; accountId: string | null; scopes: string[] };
+/** `accountId` null: a service key. `isActing`: a service key that acts for that account. */
+export type ApiKey = { id: string; accountId: string | null; scopes: string[]; isActing?: boolean };
 export type ApiKeyRow = ApiKey & { name: string; hint: string; createdAt: Date; revokedAt: Date | null };
 
 type NewKey = Pick<ApiKeyRow, 'accountId' | 'name' | 'hint'> & { digest: Buffer; scopes: readonly string[] };

@@ -4,6 +4,8 @@ type Box = { seal(plain: string, context: string): string; open(sealed: string, 
 type Response<Body> = { status: number; body: Body };
 type Request = {
   apiKeyId: string;
+  /** The account that the key acts for; empty: a service key that names it in the body. */
+  accountId: string;
   route: string;
   key: string;
   digest: Buffer;
@@ -24,8 +26,8 @@ export type OnceForKey<Body> =
   | { kind: 'webhook_deleted' };
 
 /** The context that a stored response is sealed with. */
-export const responseContext = (apiKeyId: string, route: string, key: string) =>
-  `idempotency:${apiKeyId}:${route}:${key}`;
+export const responseContext = (accountId: string, apiKeyId: string, route: string, key: string) =>
+  `idempotency:${accountId}:${apiKeyId}:${route}:${key}`;
 
 /**
  * Runs a creating request once for each Idempotency-Key, for 24 hours: key, creation and response are one transaction, so
@@ -38,30 +40,31 @@ export async function onceForKey<Body>(
   run: (client: Client) => Promise<Response<Body>>,
   keeping?: Keeping<Body>,
 ): Promise<OnceForKey<Body>> {
-  const { apiKeyId, route, key, digest, webhookId } = request;
-  const context = responseContext(apiKeyId, route, key);
+  const { accountId, apiKeyId, route, key, digest, webhookId } = request;
+  const context = responseContext(accountId, apiKeyId, route, key);
   return withTransaction(pool, async (client) => {
     const claimed = await client.query(
-      `insert into idempotency_keys (api_key_id, route, key, request_digest, webhook_id) values ($1, $2, $3, $4, $5)
-       on conflict (api_key_id, route, key) do update
+      `insert into idempotency_keys (account_id, api_key_id, route, key, request_digest, webhook_id) values ($1, $2, $3, $4, $5, $6)
+       on conflict (account_id, api_key_id, route, key) do update
          set request_digest = excluded.request_digest, sealed_response = null, webhook_id = excluded.webhook_id,
            created_at = now()
          where idempotency_keys.created_at < now() - interval '24 hours'`,
-      [apiKeyId, route, key, digest, webhookId ?? null],
+      [accountId, apiKeyId, route, key, digest, webhookId ?? null],
     );
     if (claimed.rowCount === 1) {
       const response = await run(client);
       const kept = keeping ? { ...response, body: keeping.toKept(response.body) } : response;
       await client.query(
-        `update idempotency_keys set sealed_response = $4 where api_key_id = $1 and route = $2 and key = $3`,
-        [apiKeyId, route, key, box.seal(JSON.stringify(kept), context)],
+        `update idempotency_keys set sealed_response = $5
+         where account_id = $1 and api_key_id = $2 and route = $3 and key = $4`,
+        [accountId, apiKeyId, route, key, box.seal(JSON.stringify(kept), context)],
       );
       return { kind: 'response', response, isReplay: false };
     }
     const { rows } = await client.query<{ digest: Buffer; sealed: string | null }>(
       `select request_digest as digest, sealed_response as sealed from idempotency_keys
-       where api_key_id = $1 and route = $2 and key = $3`,
-      [apiKeyId, route, key],
+       where account_id = $1 and api_key_id = $2 and route = $3 and key = $4`,
+      [accountId, apiKeyId, route, key],
     );
     const [stored] = rows;
     // The insert has locked the row that it conflicts with.

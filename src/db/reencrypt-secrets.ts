@@ -30,10 +30,11 @@ const columns = {
   previousSecrets: { ...secretOfWebhook, column: 'previous_sealed_secret' },
   responses: {
     table: 'idempotency_keys',
-    key: ['api_key_id', 'route', 'key'],
+    key: ['account_id', 'api_key_id', 'route', 'key'],
     column: 'sealed_response',
-    contextOf: ([apiKeyId = '', route = '', key = '']) => responseContext(apiKeyId, route, key),
-    describe: ([apiKeyId]) => `The response stored for an Idempotency-Key of ${apiKeyId}`,
+    contextOf: ([accountId = '', apiKeyId = '', route = '', key = '']) =>
+      responseContext(accountId, apiKeyId, route, key),
+    describe: ([, apiKeyId]) => `The response stored for an Idempotency-Key of ${apiKeyId}`,
   },
 } satisfies Record<string, SealedColumn>;
 const names = Object.keys(columns) as (keyof typeof columns)[];

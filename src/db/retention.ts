@@ -129,7 +129,11 @@ const steps: readonly Step[] = [
     tables: ['idempotency_keys'],
     // As long as a key counts.
     hours: () => 24,
-    sql: deleteOld('idempotency_keys', ['api_key_id', 'route', 'key'], 'created_at < $1 order by created_at'),
+    sql: deleteOld(
+      'idempotency_keys',
+      ['account_id', 'api_key_id', 'route', 'key'],
+      'created_at < $1 order by created_at',
+    ),
   },
 ];
 

@@ -176,11 +176,13 @@ describe('in the database', () => {
   async function insertResponses(count: number): Promise<void> {
     const names = Array.from({ length: count }, (_, index) => `key-${index}`);
     await database.pool.query(
-      `insert into idempotency_keys (api_key_id, route, key, request_digest, sealed_response)
-       select 'key_1', 'publishEvent', key, '', sealed from unnest($1::text[], $2::text[]) as made(key, sealed)`,
+      `insert into idempotency_keys (account_id, api_key_id, route, key, request_digest, sealed_response)
+       select 'acc_1', 'key_1', 'publishEvent', key, '', sealed from unnest($1::text[], $2::text[]) as made(key, sealed)`,
       [
         names,
-        names.map((name) => oldBox.seal(`response of ${name}`, `idempotency:key_1:publishEvent:${name}`)),
+        names.map((name) =>
+          oldBox.seal(`response of ${name}`, `idempotency:acc_1:key_1:publishEvent:${name}`),
+        ),
       ],
     );
   }
@@ -211,7 +213,7 @@ describe('in the database', () => {
       `select key, sealed_response as sealed from idempotency_keys`,
     );
     for (const { key, sealed } of rows) {
-      expect(newBox.open(sealed, `idempotency:key_1:publishEvent:${key}`)).toBe(`response of ${key}`);
+      expect(newBox.open(sealed, `idempotency:acc_1:key_1:publishEvent:${key}`)).toBe(`response of ${key}`);
     }
     await checkEncryptionKeys(database.pool, newBox);
     expect(await reencrypt(database.pool, newBox, 'test')).toEqual({

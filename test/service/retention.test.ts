@@ -186,6 +186,7 @@ test('from each table goes exactly what is old', async () => {
   const audited = await audit(young);
   const key = (name: string, at: Date) =>
     insert('idempotency_keys', {
+      account_id: 'acc_1',
       api_key_id: 'key_1',
       route: 'publishEvent',
       key: name,
@@ -232,6 +233,7 @@ test('a retention of 0 keeps rows for ever, except those without use after their
     created_at: old,
   });
   await insert('idempotency_keys', {
+    account_id: 'acc_1',
     api_key_id: 'key_1',
     route: 'publishEvent',
     key: 'old',

@@ -6,6 +6,7 @@ import {
   type AcceptedEvent,
 } from '../../contracts/event.ts';
 import { acceptEvents, type Acceptance } from '../../db/accept-events.ts';
+import type { ApiKey } from '../../db/api-keys-table.ts';
 import type { NewEvent } from '../../db/insert-events.ts';
 import type { Deps } from '../../deps.ts';
 import type { Catalogue } from '../../event-types/catalogue.ts';
@@ -57,7 +58,7 @@ export const publishBatchRoutes = [
       };
       if (context.idempotencyKey === undefined) {
         const { prepared, acceptances } = await publish(deps, confirmKey, prepareAll);
-        const data = resultsOf(prepared, acceptances);
+        const data = resultsOf(key, prepared, acceptances);
         report(deps, requestId, prepared, data);
         return { status: 207, body: { data } };
       }
@@ -70,8 +71,8 @@ export const publishBatchRoutes = [
         async (client) => {
           const acceptances = events.length === 0 ? [] : await acceptEvents(client, events);
           // Not a response to store: the same request may succeed later.
-          for (const each of acceptances) if (unstored.includes(each.kind)) acceptedOf(each);
-          return { status: 207, body: { data: resultsOf(prepared, acceptances) } };
+          for (const each of acceptances) if (unstored.includes(each.kind)) acceptedOf(key, each);
+          return { status: 207, body: { data: resultsOf(key, prepared, acceptances) } };
         },
       );
       deps.wakeDispatcher();
@@ -104,7 +105,11 @@ async function prepare(
 }
 
 /** One result for each event, in order; `acceptances`: of those that were prepared without an error. */
-function resultsOf(prepared: readonly Prepared[], acceptances: readonly Acceptance[]): BatchResult[] {
+function resultsOf(
+  key: ApiKey,
+  prepared: readonly Prepared[],
+  acceptances: readonly Acceptance[],
+): BatchResult[] {
   let next = 0;
   let faults = 0;
   return prepared.map((item) => {
@@ -112,7 +117,7 @@ function resultsOf(prepared: readonly Prepared[], acceptances: readonly Acceptan
       if (item instanceof ApiError) throw item;
       const acceptance = acceptances[next];
       next += 1;
-      return { status: 202, ...acceptedOf(acceptance) };
+      return { status: 202, ...acceptedOf(key, acceptance) };
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       const { errors = [], ...problem } = toProblem(error);

@@ -16,7 +16,9 @@ import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
 import { membersOf } from '../../domain/json-text.ts';
 import { wireBodyOf, wireTimestamp } from '../../domain/wire-body.ts';
+import { accountHeader } from '../../contracts/id.ts';
 import { ApiError, unavailable } from '../../errors.ts';
+import { noSuchAccount } from '../auth.ts';
 import { decode } from '../parse-json.ts';
 import { fault, validationError } from '../problem-details.ts';
 import { respondOnce } from '../respond-once.ts';
@@ -40,7 +42,7 @@ export async function accountFor(
   key: ApiKey,
   accountId: string | undefined,
 ): Promise<string> {
-  if (key.accountId !== null) {
+  if (key.accountId !== null && !key.isActing) {
     if (accountId === undefined) return key.accountId;
     throw new ApiError(
       'service_key_required',
@@ -48,12 +50,20 @@ export async function accountFor(
       { errors: [fault('/account_id', 'needs a service key')] },
     );
   }
-  if (accountId === undefined) throw validationError([fault('/account_id', 'is needed with a service key')]);
-  if (!(await publisher.hasAccount(accountId))) throw noSuchAccount();
-  return accountId;
+  if (key.isActing && accountId !== undefined && accountId !== key.accountId)
+    throw validationError([fault('/account_id', `names another account than the header ${accountHeader}`)]);
+  const named = key.accountId ?? accountId;
+  if (named === undefined)
+    throw validationError([
+      fault('/account_id', `or the header ${accountHeader} is needed with a service key`),
+    ]);
+  if (!(await publisher.hasAccount(named))) throw unknownAccount(key);
+  return named;
 }
 
-const noSuchAccount = () => validationError([fault('/account_id', 'is not a known account')]);
+/** 404 for the account that a key acts for, as for every call; a fault of the body where that names it. */
+const unknownAccount = (key: ApiKey): ApiError =>
+  key.isActing ? noSuchAccount() : validationError([fault('/account_id', 'is not a known account')]);
 
 /** `bytes`: the request, or the part of it, that the event was read from. */
 export type Source = {
@@ -93,7 +103,7 @@ export function toNewEvent(
 }
 
 /** @throws ApiError for an event that was not accepted */
-export function acceptedOf(acceptance: Acceptance | undefined): AcceptedEvent {
+export function acceptedOf(key: ApiKey, acceptance: Acceptance | undefined): AcceptedEvent {
   switch (acceptance?.kind) {
     case 'accepted':
     case 'duplicate':
@@ -105,7 +115,7 @@ export function acceptedOf(acceptance: Acceptance | undefined): AcceptedEvent {
         { errors: [fault('/id', 'belongs to another event')] },
       );
     case 'no_account':
-      throw noSuchAccount();
+      throw unknownAccount(key);
     case 'key_refused':
       throw new ApiError('unauthorized', 'This API key was revoked, or may not publish any longer.');
     case 'contended':
@@ -216,14 +226,14 @@ export const publishRoutes = [
         );
         const [event] = prepared;
         if (!event || event instanceof ApiError) throw event;
-        const accepted = acceptedOf(acceptances[0]);
+        const accepted = acceptedOf(key, acceptances[0]);
         recordAccepted(deps, requestId, event, accepted);
         return { status: 202, body: accepted };
       }
       const event = toNewEvent(body, { ...source, types: await deps.eventTypes.current() });
       const reply = await respondOnce(context, { route: 'publishEvent' }, async (client) => {
         const [acceptance] = await acceptEvents(client, [event]);
-        return { status: 202, body: acceptedOf(acceptance) };
+        return { status: 202, body: acceptedOf(key, acceptance) };
       });
       deps.wakeDispatcher();
       if (!reply.isReplay) recordAccepted(deps, requestId, event, reply.body);

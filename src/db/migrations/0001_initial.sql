@@ -342,8 +342,9 @@ create unique index recoveries_under_way on recoveries (webhook_id, since, reque
 create index recoveries_to_check on recoveries (check_at) where check_at is not null;
 
 -- The response to a request with an Idempotency-Key, encrypted because it may hold the secret of webhook_id. Deleting the
--- webhook wipes it.
+-- webhook wipes it. account_id: the account that the key acts for; empty: a service key that named it in the body.
 create table idempotency_keys (
+  account_id text not null,
   api_key_id text not null,
   route text not null,
   key text not null,
@@ -351,7 +352,7 @@ create table idempotency_keys (
   sealed_response text,
   webhook_id text,
   created_at timestamptz not null default now(),
-  primary key (api_key_id, route, key)
+  primary key (account_id, api_key_id, route, key)
 );
 create index idempotency_keys_of_webhook on idempotency_keys (webhook_id) where webhook_id is not null;
 create index idempotency_keys_oldest on idempotency_keys (created_at);
