@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { evaluateWebhooks } from '../src/db/evaluate-webhooks.ts';
+import { eraseAccount } from '../src/db/erase-account.ts';
 import { archiveEntries, rescheduleDelivery } from '../src/db/deliveries-table.ts';
 import { moveToOwn } from '../src/db/owners.ts';
 import { endRecovery, setRecoveryStatus } from '../src/db/recoveries-table.ts';
@@ -13,6 +14,8 @@ import type { CancelResult } from '../src/domain/delivery-run.ts';
 import type {
   ArchiveInput,
   CancelInput,
+  DeleteAccountInput,
+  EraseAccountResult,
   EvaluateInput,
   EvaluateResult,
   GroupSignal,
@@ -84,6 +87,9 @@ export function createActivities(deps: ActivityDeps) {
       },
     ),
     removeOldBatch: withHeartbeat(createRemoveOldBatch(deps)),
+    eraseAccount: withHeartbeat(async ({ accountId }: DeleteAccountInput): Promise<EraseAccountResult> => ({
+      next: await eraseAccount(pool, accountId),
+    })),
   };
 }
 

@@ -1,4 +1,4 @@
-import { createAccount } from '../src/db/accounts.ts';
+import { ensureAccount } from '../src/db/accounts.ts';
 import { insertApiKey } from '../src/db/api-keys-table.ts';
 import { withTransaction, type Client, type Pool } from '../src/db/pool.ts';
 import { stepCount } from '../src/domain/response-times.ts';
@@ -37,8 +37,11 @@ const manners = { 3: 'healthy', 4: 'dead', 5: 'accepting', 6: 'held' } as const;
  */
 export async function fillLog(pool: Pool, deliveries: number): Promise<FilledLog> {
   const accountIds: string[] = [];
-  for (let number = 0; number <= smallAccounts; number += 1)
-    accountIds.push((await createAccount(pool, number === 0 ? 'largest' : 'small')).id);
+  for (let number = 0; number <= smallAccounts; number += 1) {
+    const id = newId('acc');
+    await ensureAccount(pool, id, number === 0 ? 'largest' : 'small');
+    accountIds.push(id);
+  }
   const [accountId = ''] = accountIds;
   const key = newApiKey();
   const digest = digestOfKey(key);

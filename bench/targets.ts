@@ -1,4 +1,5 @@
-import { createAccount } from '../src/db/accounts.ts';
+import { ensureAccount } from '../src/db/accounts.ts';
+import { newId } from '../src/domain/ids.ts';
 import { insertApiKey } from '../src/db/api-keys-table.ts';
 import type { Pool } from '../src/db/pool.ts';
 import { digestOfKey, hintOfKey, newApiKey, accountScopes } from '../src/security/api-keys.ts';
@@ -19,7 +20,8 @@ async function newKey(pool: Pool, name: string, accountId: string | null): Promi
 export type AccountKey = { accountId: string; key: string };
 
 export async function newAccountKey(pool: Pool, name: string): Promise<AccountKey> {
-  const { id: accountId } = await createAccount(pool, name);
+  const accountId = newId('acc');
+  await ensureAccount(pool, accountId, name);
   return { accountId, key: await newKey(pool, name, accountId) };
 }
 

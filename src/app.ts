@@ -191,7 +191,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
         sender,
         headerStyle,
         temporal,
-        publisher: createPublisher(pool, dispatcher.reserve),
+        publisher: createPublisher(pool, dispatcher.reserve, config.FLTR_CREATE_ACCOUNTS === 'on_publish'),
         eventTypes: createEventTypes({ db: pool, ...ownTypes }),
         wakeDispatcher: dispatcher.wake,
         signals,

@@ -96,6 +96,12 @@ const settings = {
     default: '100',
     meaning: 'most webhooks of an account',
   },
+  FLTR_CREATE_ACCOUNTS: {
+    schema: z.enum(['by_call', 'on_publish']),
+    default: 'by_call',
+    meaning:
+      'how accounts are created: `by_call` of the API; `on_publish`: an unknown account also at its first event, with a service key',
+  },
   FLTR_DELIVERIES_PER_HOUR: {
     schema: wholeNumber(0, 1_000_000),
     default: '1000',

@@ -34,6 +34,8 @@ export const errorCatalogue = {
   event_type_limit_reached: { status: 409, title: 'There are too many event types' },
   /** The account has as many valid keys as it may. */
   key_limit_reached: { status: 409, title: 'The account has reached its limit of keys' },
+  /** The account of that id is being deleted: until then it can be neither changed nor created. */
+  account_being_deleted: { status: 409, title: 'The account is being deleted' },
   /** The delivery's state does not allow the action. */
   delivery_state_conflict: { status: 409, title: "The delivery's state does not allow this" },
   /** The webhook's previous secret still signs: another rotation would end it early. */

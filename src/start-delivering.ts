@@ -3,6 +3,7 @@ import type { Config } from './config.ts';
 import type { Pool } from './db/pool.ts';
 import { createPermits } from './delivery/permits.ts';
 import { grantMs } from './domain/hourly-cap.ts';
+import { startDeletionReconciler } from './dispatch/account-deletion.ts';
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts';
 import { startFailureDigests } from './dispatch/failure-digests.ts';
 import { createFirstAttempts } from './dispatch/first-attempts.ts';
@@ -117,6 +118,7 @@ export async function startDelivering(options: Options) {
     async () => void (await Promise.all([dispatcher?.close(), reconciler?.close()])),
   );
   stops.later('recoveries', startRecoveryReconciler({ pool, temporal, log }));
+  stops.later('deletions of accounts', startDeletionReconciler({ pool, temporal, log }));
   stops.later('failure digests', startFailureDigests({ pool, log, wakeDispatcher }));
   return { signals, dispatcher };
 }

@@ -6,7 +6,7 @@ import { taskQueue } from '../workflows/contract.ts';
 import { publishOne, readDelivery, waitForStatus, workflowStatus } from './kit/delivery-steps.ts';
 import { startReceiver } from './kit/test-receiver.ts';
 import { openAccount, type Account } from './kit/recoveries.ts';
-import { startService, until, type Service } from './kit/service.ts';
+import { call, startService, until, type Service } from './kit/service.ts';
 
 // Run by hand: FLTR_RECORD_HISTORIES=1 npx vitest run --config test/vitest.config.ts
 const folder = join(import.meta.dirname, 'histories');
@@ -155,6 +155,33 @@ async function recordGroup(service: Service): Promise<void> {
   await receiver.close();
 }
 
+/** An account with deliveries that wait. The time that late statements have is over early. */
+async function recordDeletion(service: Service): Promise<void> {
+  if (existsSync(join(folder, 'account-deleted.binpb'))) return;
+  const account = await openAccount(service);
+  await account.newWebhook('http://localhost:1', { active: false });
+  await account.publish(700);
+  const key = await service.newKey({ accountId: null });
+  const path = `/v1/accounts/${account.accountId}`;
+  await call(service.apiUrl, key, 'DELETE', path);
+  await until(
+    async () => {
+      await service.pool.query(
+        `update accounts set deletion_requested_at = now() - interval '2 minutes'
+         where id = $1 and erased_events = 700`,
+        [account.accountId],
+      );
+      await service.pool.query(
+        `update webhooks set sync_at = now(), sync_until = now() where account_id = $1 and sync_until > now()`,
+        [account.accountId],
+      );
+      return (await call(service.apiUrl, key, 'GET', path)).status;
+    },
+    (status) => status === 404,
+  );
+  await keep(service, 'account-deleted', `delete_account_${account.accountId}`);
+}
+
 async function control(account: Account, id: string, signal: string, status: string): Promise<void> {
   await account.call('POST', `/v1/recoveries/${id}/${signal}`);
   await account.waitForRecovery(id, (recovery) => recovery.status === status);
@@ -220,5 +247,6 @@ test('record one history of each kind', { timeout: 180_000 }, async () => {
     });
     await keep(usual, 'old-rows-removed', 'removal');
   }
+  await recordDeletion(usual);
   await Promise.all([usual.stop(), capped.stop()]);
 });

@@ -97,6 +97,11 @@ export type RecoverPageResult =
   | { next: 'end'; status: 'completed' | 'canceled' };
 export type SetRecoveryStatusInput = { recoveryId: string; status: 'running' | 'paused' | 'canceled' };
 
+export type DeleteAccountInput = { accountId: string };
+export type DeleteAccountResult = { status: 'erased' };
+/** `wait`: something of the account still runs. */
+export type EraseAccountResult = { next: 'more' | 'wait' | 'end' };
+
 /** `step`: where to go on; null: at the first one. */
 export type RemoveOldRowsInput = { step: string | null; removed: number };
 export type RemoveOldRowsResult = { removed: number };

@@ -1,3 +1,4 @@
+export { deleteAccount } from './delete-account.ts';
 export { deliverEvent } from './deliver-event.ts';
 export { deliverGroup } from './deliver-group.ts';
 export { evaluateAutoDisable } from './evaluate-auto-disable.ts';

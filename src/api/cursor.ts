@@ -1,7 +1,14 @@
 import { ApiError } from '../errors.ts';
 import { fault } from './problem-details.ts';
 
-type ListName = 'webhooks' | 'events' | 'deliveries' | 'keys';
+type ListName = 'webhooks' | 'events' | 'deliveries' | 'keys' | 'accounts';
+
+/** A time as cursors hold it. PostgreSQL would refuse an invalid date, and the year 0. */
+export const timePattern = {
+  test: (text: string) =>
+    /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text) &&
+    new Date(Date.parse(text) || 0).toISOString() === text,
+};
 
 /**
  * A page of a list. `items` has one item more than the page where another page follows.

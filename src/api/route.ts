@@ -81,8 +81,8 @@ export const routesWithTag =
   ): Route => ({ ...definition, method, path, operationId, tag });
 
 /** Whether a call concerns one account: that of the key, or the one that a service key acts for. */
-export const isOfAccount = ({ scope, tag }: Pick<Route, 'scope' | 'tag'>): boolean =>
-  !isServiceScope(scope) && tag !== 'Event types';
+export const isOfAccount = ({ scope }: Pick<Route, 'scope'>): boolean =>
+  scope !== null && !isServiceScope(scope);
 
 /** Publishing has its own rate limit, and its keys are cached. */
 export const isPublishing = ({ scope }: Pick<Route, 'scope'>): boolean => scope === 'events:write';

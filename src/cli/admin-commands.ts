@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Config } from '../config.ts';
-import { accountExists, createAccount, listAccounts } from '../db/accounts.ts';
+import { accountExists } from '../db/accounts.ts';
 import { insertApiKey, listApiKeys, revokeApiKey } from '../db/api-keys-table.ts';
 import { nameSchema } from '../contracts/visible-text.ts';
 import { insertAuditRecord } from '../db/audit-records.ts';
@@ -15,31 +15,8 @@ export type WithDatabase = (run: (pool: Pool, config: Config) => Promise<void>) 
 
 export const actor = 'command line';
 
-/** `accounts create|list`, `keys create|list|revoke`. */
+/** `keys create|list|revoke`. */
 export function addAdminCommands(program: Command, withDatabase: WithDatabase): void {
-  const accounts = program.command('accounts').description('manage accounts (tenants), in the database');
-  accounts
-    .command('create <name>')
-    .description('create an account and print its id')
-    .action((name: string) =>
-      withDatabase(async (pool) => {
-        const { id } = await createAccount(pool, nameFor(name));
-        await insertAuditRecord(pool, { accountId: id, actor, action: 'account.created', target: id });
-        console.log(id);
-      }),
-    );
-  accounts
-    .command('list')
-    .description('list the accounts')
-    .action(() =>
-      withDatabase(async (pool) => {
-        const rows = await listAccounts(pool);
-        console.log(
-          table(rows.map(({ id, name, createdAt }) => ({ id, name, created: createdAt.toISOString() }))),
-        );
-      }),
-    );
-
   const keys = program.command('keys').description('manage API keys, in the database');
   keys
     .command('create')

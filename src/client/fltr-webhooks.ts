@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Account, putAccountSchema } from '../contracts/account.ts';
 import type { Delivery, DeliverySummary, DeliveryStatus, rescheduleSchema } from '../contracts/delivery.ts';
 import type {
   AcceptedEvent,
@@ -238,6 +239,24 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
 
   getSettings(): Promise<Settings> {
     return this.#call('GET', '/v1/settings');
+  }
+
+  /** Creates the account of that id, or changes it: what is left out stays as it is. With a service key. */
+  putAccount(id: string, account: z.input<typeof putAccountSchema> = {}): Promise<Account> {
+    return this.#call('PUT', `/v1/accounts/${part(id)}`, { body: account, isRepeatable: true });
+  }
+
+  listAccounts(query?: PageQuery): Promise<Page<Account>> {
+    return this.#call('GET', '/v1/accounts', { query });
+  }
+
+  getAccount(id: string): Promise<Account> {
+    return this.#call('GET', `/v1/accounts/${part(id)}`);
+  }
+
+  /** Begins the deletion of everything that belongs to it; `deletion` of the account shows how far it is. */
+  deleteAccount(id: string): Promise<Account> {
+    return this.#call('DELETE', `/v1/accounts/${part(id)}`, { isRepeatable: true });
   }
 }
 

@@ -3,6 +3,7 @@ import { newId, timeOfId } from '../domain/ids.ts';
 import { membersOf } from '../domain/json-text.ts';
 import { createPauses } from '../domain/pauses.ts';
 import { isSameJson } from '../domain/same-json.ts';
+import { createAccounts } from './accounts.ts';
 import { loadKnownEvents, type KnownEvent } from './event-log.ts';
 import { insertEvents, type DeliveryToInsert, type NewEvent } from './insert-events.ts';
 import type { Queryable } from './pool.ts';
@@ -25,8 +26,16 @@ export type Acceptance =
 type Options = {
   /** Cached webhooks; the statement checks that they are current. Not inside a transaction. */
   cache?: SubscriberCache | undefined;
+  /** Whether an unknown account is created at its first event. */
+  createsAccounts?: boolean | undefined;
   /** Without it, the dispatcher assigns all owners after the commit. Not inside a transaction. */
   reserveOwners?: ReserveOwners | undefined;
+};
+
+/** `creation`: the accounts that were created; null: none is. */
+type RoundOptions = Omit<Options, 'createsAccounts'> & {
+  typesVersion: string | null;
+  creation: Set<string> | null;
 };
 
 type Item = { event: NewEvent; key: string; index: number };
@@ -45,7 +54,7 @@ const maxRounds = 6;
 export async function acceptEvents(
   db: Queryable,
   events: readonly NewEvent[],
-  { cache, reserveOwners }: Options = {},
+  { cache, reserveOwners, createsAccounts = false }: Options = {},
 ): Promise<Acceptance[]> {
   const acceptances: Acceptance[] = [];
   const typesVersion = newestVersion(events);
@@ -55,11 +64,13 @@ export async function acceptEvents(
     if (isOutdated) acceptances[index] = { kind: 'types_changed' };
     else open.push({ event, key: keyOf(event), index });
   });
+  const creation = createsAccounts ? new Set<string>() : null;
   for (let round = 1; open.length > 0 && round <= maxRounds; round += 1) {
     open = await acceptRound(db, open, acceptances, {
       cache: round > cachedRounds ? undefined : cache,
       reserveOwners,
       typesVersion,
+      creation,
     });
   }
   for (const { index } of open) acceptances[index] = { kind: 'contended' };
@@ -84,7 +95,7 @@ async function acceptRound(
   db: Queryable,
   items: readonly Item[],
   acceptances: Acceptance[],
-  { cache, reserveOwners, typesVersion }: Options & { typesVersion: string | null },
+  { cache, reserveOwners, typesVersion, creation }: RoundOptions,
 ): Promise<Item[]> {
   const accountIds = new Set(items.map(({ event }) => event.accountId));
   const subscribers = cache ? await cache.get(accountIds) : await loadSubscribers(db, [...accountIds]);
@@ -101,6 +112,7 @@ async function acceptRound(
 
   const again: Item[] = [];
   const unknown: Item[] = [];
+  const unknownAccounts = new Map<string, string>();
   // Comparing large contents takes long.
   const rest = createPauses();
   for (const item of items) {
@@ -109,7 +121,10 @@ async function acceptRound(
     const first = firsts.get(key);
     if (!written.areTypesCurrent) acceptances[index] = { kind: 'types_changed' };
     else if (!written.isKeyValid(event)) acceptances[index] = { kind: 'key_refused' };
-    else if (!first) acceptances[index] = { kind: 'no_account' };
+    else if (!first && creation && !creation.has(event.accountId)) {
+      unknownAccounts.set(event.accountId, event.apiKeyId ?? 'service');
+      again.push(item);
+    } else if (!first) acceptances[index] = { kind: 'no_account' };
     else if (!written.isCurrent(event)) {
       cache?.forget(event.accountId);
       again.push(item);
@@ -137,6 +152,11 @@ async function acceptRound(
         acceptances[index] = { kind: 'duplicate', event: accepted };
       }
     }
+  }
+  if (unknownAccounts.size > 0) {
+    // Only once: one that is unknown afterwards is being deleted.
+    for (const accountId of unknownAccounts.keys()) creation?.add(accountId);
+    await createAccounts(db, unknownAccounts);
   }
   return again;
 }

@@ -24,16 +24,23 @@ export async function insertApiKey(db: Queryable, key: NewKey): Promise<ApiKeyRo
 export const maxValidKeys = 100;
 
 /**
- * Inserts a key, or returns null where the account has as many as it may. The account's row is locked, so that concurrent
- * calls are counted one after the other.
+ * Inserts a key, unless the account has as many as it may. The account's row is locked, so that concurrent calls are counted
+ * one after the other.
  */
-export async function insertAccountKey(client: Client, key: NewKey): Promise<ApiKeyRow | null> {
-  await client.query(`select 1 from accounts where id = $1 for no key update`, [key.accountId]);
+export async function insertAccountKey(
+  client: Client,
+  key: NewKey,
+): Promise<ApiKeyRow | 'limit_reached' | 'no_account'> {
+  const account = await client.query(
+    `select 1 from accounts where id = $1 and deletion_requested_at is null for no key update`,
+    [key.accountId],
+  );
+  if (account.rowCount === 0) return 'no_account';
   const { rows } = await client.query<{ count: number }>(
     `select count(*)::int as count from api_keys where account_id = $1 and revoked_at is null`,
     [key.accountId],
   );
-  return onlyRow(rows, 'count').count >= maxValidKeys ? null : insertApiKey(client, key);
+  return onlyRow(rows, 'count').count >= maxValidKeys ? 'limit_reached' : insertApiKey(client, key);
 }
 
 /**

@@ -35,6 +35,8 @@ export type AttemptContext = {
   now: Date;
   /** The attempt of this number, if an earlier run of the activity has recorded it. */
   recorded: AttemptRow | null;
+  /** Attempts of the webhook in any hour, by its account's limit or the setting; 0: no cap. */
+  cap: number;
   /** Whether the webhook may be near its hourly cap, so that its attempts must be counted. */
   isNearCap: boolean;
 };
@@ -45,23 +47,23 @@ type Row = Omit<AttemptContext, 'recorded'> & Omit<AttemptRow, 'id'> & { attempt
 const loadStatement = `
   with found as materialized (
     select given.number, d.id, d.status, d.account_id, d.event_id, d.event_type, d.webhook_id, d.owner_id, d.next_attempt_at,
-      d.wait_reason
+      d.wait_reason, coalesce(account.deliveries_per_hour, $3) as cap
     from unnest(${arrayOfUnknownLength(1, 'text')}, $2::int[]) as given(id, number) join deliveries d on d.id = given.id
+    join accounts account on account.id = d.account_id
   ), near as materialized (
     -- The counts per minute show whether a webhook may be near its cap; only then are its attempts counted.
     select w.id,
       coalesce((select sum(s.attempts) from webhook_stats s
-        where s.webhook_id = w.id and s.minute > now() - interval '62 minutes'), 0) + ${maxUnrecorded} > $3
+        where s.webhook_id = w.id and s.minute > now() - interval '62 minutes'), 0) + ${maxUnrecorded} > w.cap
       or exists (select 1 from deliveries q where q.webhook_id = w.id and q.wait_reason = 'hourly_cap') as is_near
-    from (select distinct webhook_id as id from found) as w
-    where $3 > 0
+    from (select distinct webhook_id as id, cap from found where cap > 0) as w
   )
   select d.id as "deliveryId", d.number, d.status, d.account_id as "accountId", d.event_id as "eventId",
     d.event_type as "eventType", d.webhook_id as "webhookId", d.owner_id as "ownerId",
     d.next_attempt_at as "nextAttemptAt", d.wait_reason as "waitReason", e.body, e.traceparent, w.url,
     w.sealed_secret as "sealedSecret", w.previous_sealed_secret as "previousSealedSecret",
     w.previous_secret_until as "previousSecretUntil", w.format, w.activation, w.active as "isActive",
-    w.deleted_at is not null as "isDeleted", coalesce(near.is_near, false) as "isNearCap", clock_timestamp() as now,
+    w.deleted_at is not null as "isDeleted", d.cap, coalesce(near.is_near, false) as "isNearCap", clock_timestamp() as now,
     a.id as "attemptId", a.started_at as "startedAt", a.duration_ms as "durationMs",
     a.status_code as "statusCode", a.outcome, a.error_code as "errorCode", a.wait_seconds as "waitSeconds"
   from found d
@@ -75,7 +77,7 @@ export type AttemptToLoad = { deliveryId: string; number: number };
 /**
  * Loads what attempts need, in one statement. A delivery that does not exist is left out.
  *
- * @param cap attempts an hour; 0: no cap
+ * @param cap attempts an hour, where the account has no limit of its own; 0: no cap
  */
 export async function loadAttempts(db: Queryable, attempts: readonly AttemptToLoad[], cap: number) {
   const { rows } = await db.query<Row>({

@@ -13,7 +13,8 @@ const concurrentStatements = 1;
 /** The most events that wait in one process: seconds of work, and a limit of memory. */
 export const maxUnwritten = { events: 20_000, bytes: 64 * 1024 * 1024 };
 
-export function createPublisher(pool: Pool, reserveOwners: ReserveOwners) {
+/** `createsAccounts`: whether an unknown account is created at its first event. */
+export function createPublisher(pool: Pool, reserveOwners: ReserveOwners, createsAccounts: boolean) {
   const cache = createSubscriberCache(pool);
   /**
    * Accepts one request's events, together with what others publish at that moment: one statement, which is committed
@@ -31,7 +32,11 @@ export function createPublisher(pool: Pool, reserveOwners: ReserveOwners) {
       whenFull: null,
     },
     async run(requests) {
-      const acceptances = await acceptEvents(pool, requests.flat(), { cache, reserveOwners });
+      const acceptances = await acceptEvents(pool, requests.flat(), {
+        cache,
+        reserveOwners,
+        createsAccounts,
+      });
       let start = 0;
       return requests.map(({ length }) => acceptances.slice(start, (start += length)));
     },

@@ -25,7 +25,7 @@ export type SlotRequest = {
  */
 export type Slot = { is: 'granted' } | { is: 'deferred'; at: Date; until: Date } | { is: 'changed' };
 
-/** `cap`: attempts an hour; 0: no cap. `grantMs`: how long a grant without a recorded attempt counts. */
+/** `cap`: attempts an hour, where the account has no limit of its own; 0: no cap. `grantMs`: how long a grant without a recorded attempt counts. */
 export type Limits = { cap: number; grantMs: number };
 
 type State = { now: number; used: number[]; head: Queued[]; tail: number[] };
@@ -39,6 +39,16 @@ const lockQueue = (db: Queryable, webhookId: string) =>
     text: `select pg_advisory_xact_lock(7, hashtext($1))`,
     values: [webhookId],
   });
+
+/** The cap of a webhook now: its account's, or the given one. Call it with the queue locked. */
+async function readCapOf(db: Queryable, webhookId: string, cap: number): Promise<number> {
+  const { rows } = await db.query<{ cap: number | null }>({
+    name: 'read-cap-of',
+    text: `select a.deliveries_per_hour as cap from webhooks w join accounts a on a.id = w.account_id where w.id = $1`,
+    values: [webhookId],
+  });
+  return rows[0]?.cap ?? cap;
+}
 
 /**
  * A webhook's log, and its queue without the given deliveries. Call it with the queue locked. A delivery whose attempt is
@@ -109,15 +119,17 @@ async function readQueue(
 export async function takeSlots(
   pool: Pool,
   webhookId: string,
-  limits: Limits,
+  { cap: defaultCap, grantMs }: Limits,
   requests: readonly SlotRequest[],
 ): Promise<Slot[]> {
   return withTransaction(pool, async (client) => {
     await lockQueue(client, webhookId);
+    const cap = await readCapOf(client, webhookId, defaultCap);
+    if (cap === 0) return requests.map((): Slot => ({ is: 'granted' }));
     const requesters = requests.map(({ deliveryId }) => deliveryId);
     const last = requesters.toSorted().at(-1) ?? '';
-    const state = await readQueue(client, webhookId, limits, requesters, last);
-    const slots = assignSlots({ cap: limits.cap, requesters, ...state });
+    const state = await readQueue(client, webhookId, { cap, grantMs }, requesters, last);
+    const slots = assignSlots({ cap, requesters, ...state });
     const at = new Date(state.now);
     const granted = requests.filter(({ deliveryId }) => slots.get(deliveryId) === null);
     const deferred = requests.flatMap((request) => {
@@ -194,6 +206,15 @@ export async function checkAllQueues(db: Queryable): Promise<void> {
   await db.query(`update rate_limit_queues set check_at = now()`);
 }
 
+/** Checks the queues of an account's webhooks now, because its cap has changed. */
+export async function checkQueuesOf(db: Queryable, accountId: string): Promise<void> {
+  await db.query(
+    `update rate_limit_queues q set check_at = now() from webhooks w
+     where w.account_id = $1 and w.deleted_at is null and q.webhook_id = w.id`,
+    [accountId],
+  );
+}
+
 /** For a webhook whose queue deliveries have left: the others' times may be earlier now. */
 export async function checkQueue(db: Queryable, webhookId: string): Promise<void> {
   await db.query(`update rate_limit_queues set check_at = now() where webhook_id = $1`, [webhookId]);
@@ -203,9 +224,14 @@ export async function checkQueue(db: Queryable, webhookId: string): Promise<void
  * Corrects the times of the first deliveries in a webhook's queue. The reconciler wakes those whose time has changed when it
  * has come. Without a cap, all of the queue is due.
  */
-export async function correctQueue(pool: Pool, webhookId: string, { cap, grantMs }: Limits): Promise<void> {
+export async function correctQueue(
+  pool: Pool,
+  webhookId: string,
+  { cap: defaultCap, grantMs }: Limits,
+): Promise<void> {
   await withTransaction(pool, async (client) => {
     await lockQueue(client, webhookId);
+    const cap = await readCapOf(client, webhookId, defaultCap);
     const limits = { cap: Math.max(cap, 1), grantMs };
     const { head, now, used } = await readQueue(client, webhookId, limits, [], null);
     const corrected =

@@ -139,8 +139,8 @@ const steps: readonly Step[] = [
 
 /** Tables whose rows are kept forever, and why. Each other table has a step above; a test checks that. */
 export const keptTables: Record<string, string> = {
-  accounts: 'removed by hand only',
-  api_keys: 'timelines and audit records name them, revoked ones too',
+  accounts: 'removed by their deletion only',
+  api_keys: 'timelines and audit records name them, revoked ones too; removed with their account',
   event_types: 'deleted by a call',
   event_types_version: 'one row',
   encryption_keys: 'the start finds a wrong key by them',

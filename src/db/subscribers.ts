@@ -15,13 +15,13 @@ export type Subscribers = {
 /** `id` null, as is what follows: the account has no webhook. */
 type Row = { accountId: string; version: string; id: string | null; events: string[]; active: boolean };
 
-/** Reads accounts' webhooks together with their versions; an account that does not exist is left out. */
+/** Reads accounts' webhooks together with their versions; an account that does not exist or is being deleted is left out. */
 export async function loadSubscribers(db: Queryable, accountIds: readonly string[]) {
   const { rows } = await db.query<Row>({
     name: 'load-subscribers',
     text: `select a.id as "accountId", a.webhooks_version as version, w.id, w.events, w.active
       from accounts a left join webhooks w on w.account_id = a.id and w.deleted_at is null
-      where a.id = any($1) order by w.id`,
+      where a.id = any($1) and a.deletion_requested_at is null order by w.id`,
     values: [accountIds],
   });
   const byAccount = Map.groupBy(rows, ({ accountId }) => accountId);

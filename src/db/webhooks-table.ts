@@ -37,16 +37,28 @@ type NewWebhook = Pick<
 >;
 
 /**
- * Inserts a webhook, or returns null where the account has as many as it may. The account's row is locked, so that concurrent
- * calls are counted one after the other.
+ * Inserts a webhook, unless the account has as many as it may. The account's row is locked, so that concurrent calls are
+ * counted one after the other.
+ *
+ * @param defaultMax where the account has no limit of its own
  */
-export async function insertWebhook(client: Client, webhook: NewWebhook, maxPerAccount: number) {
-  await client.query(`select 1 from accounts where id = $1 for update`, [webhook.accountId]);
+export async function insertWebhook(
+  client: Client,
+  webhook: NewWebhook,
+  defaultMax: number,
+): Promise<WebhookRow | { limit: number } | 'no_account'> {
+  const account = await client.query<{ limit: number }>(
+    `select coalesce(max_webhooks, $2) as limit from accounts
+     where id = $1 and deletion_requested_at is null for update`,
+    [webhook.accountId, defaultMax],
+  );
+  const limit = account.rows[0]?.limit;
+  if (limit === undefined) return 'no_account';
   const counted = await client.query<{ count: number }>(
     `select count(*)::int as count from webhooks where account_id = $1 and deleted_at is null`,
     [webhook.accountId],
   );
-  if (onlyRow(counted.rows, 'count').count >= maxPerAccount) return null;
+  if (onlyRow(counted.rows, 'count').count >= limit) return { limit };
   const { rows } = await client.query<WebhookRow>(
     `insert into webhooks (id, account_id, url, events, description, active, sealed_secret, format)
      values ($1, $2, $3, $4, $5, $6, $7, $8) returning ${webhookColumns}`,

@@ -53,18 +53,18 @@ const maxContextAgeMs = 100;
 /** Load → check → sign → send → record, with a permit. A second run of an attempt that was recorded sends nothing. */
 export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
   const { pool, permits, onAttempt, onDeferred } = deps;
-  // With an hourly cap, a permit covers load and record too: `maxUnrecorded` bounds the attempts that a load does not count.
-  const isCapped = deps.limits.cap > 0;
   const { load, takeSlot, record, notifyFailed } = createStatements(deps);
 
   async function makeAttempt(request: AttemptRequest): Promise<AttemptResult | null> {
-    // The attempts of a group load together, before they wait for permits: a webhook has few of those.
-    const early = request.isGrouped && !isCapped ? await load(request) : null;
+    // The attempts of a group load together, before they wait for permits: a webhook has few of those. But with an hourly cap, a
+    // permit covers load and record too: `maxUnrecorded` bounds the attempts that a load does not count.
+    const early = request.isGrouped && deps.limits.cap === 0 ? await load(request) : null;
     const loadedAt = Date.now();
     const permit = await permits.acquire(request.webhookId, request.isGrouped);
     if ('seconds' in permit) return { next: 'busy', seconds: permit.seconds };
     try {
-      const context = early && Date.now() - loadedAt <= maxContextAgeMs ? early : await load(request);
+      const isUsable = early?.cap === 0 && Date.now() - loadedAt <= maxContextAgeMs;
+      const context = isUsable ? early : await load(request);
       if (!context) return null;
       const { number, recorded, body } = context;
       if (recorded) return await useRecorded(recorded, context, request);
@@ -74,7 +74,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
       const sent = await sendSigned(deps, { ...context, body }, request.scheduledSeconds);
       const made: StoredAttempt = { ...sent, number };
       permit.ended({ durationMs: made.durationMs, isFailed: made.outcome !== 'delivered' });
-      if (!isCapped) permit.release();
+      if (context.cap === 0) permit.release();
       const status = await recordMade(made, context, request);
       // The wait counts only where the delivery still waits.
       const waitSeconds = status === 'retrying' ? made.waitSeconds : null;

@@ -6,9 +6,10 @@ import { inject } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import { startApp, type Role } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
-import { createAccount } from '../../src/db/accounts.ts';
+import { ensureAccount } from '../../src/db/accounts.ts';
 import { insertApiKey } from '../../src/db/api-keys-table.ts';
 import type { Pool } from '../../src/db/pool.ts';
+import { newId } from '../../src/domain/ids.ts';
 import { createLog } from '../../src/observability/log.ts';
 import {
   accountScopes,
@@ -142,7 +143,8 @@ export async function startService(
     return key;
   };
   const newAccount: Service['newAccount'] = async () => {
-    const { id: accountId } = await createAccount(pool, 'test');
+    const accountId = newId('acc');
+    await ensureAccount(pool, accountId, 'test');
     return { accountId, key: await newKey({ accountId }) };
   };
   const { accountId, key } = await newAccount();

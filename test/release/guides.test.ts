@@ -18,6 +18,7 @@ import { call, startService, stopAll, until, type Service } from '../kit/service
  */
 const guides = [
   'concepts',
+  'accounts',
   'api',
   'event-types',
   'command-line',

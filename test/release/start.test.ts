@@ -299,11 +299,15 @@ test.each([
   },
 );
 
-test('accounts and keys are made from the command line while the service runs', async () => {
+test('accounts and keys are made from the command line while the service runs, a service key first', async () => {
   await untilReady(up());
   const run = (...command: string[]) => runInProcess(command, env());
-  const account = (await run('accounts', 'create', 'Acme')).output.trim();
-  expect(account).toMatch(/^acc_/);
+  const account = 'acme';
+  const all = await run('keys', 'create', '--service', '--scopes', 'all', '--name', 'operator');
+  const [serviceKey = ''] = /fltr_\S+/.exec(all.output) ?? [];
+  const api = ['--api-url', `http://127.0.0.1:${port}`, '--key', serviceKey];
+  const put = await run('accounts', 'put', account, '--name', 'Acme', ...api);
+  expect([put.code, put.output]).toEqual([0, expect.stringContaining('Acme')]);
   const made = await run(
     'keys',
     'create',
@@ -317,8 +321,6 @@ test('accounts and keys are made from the command line while the service runs', 
   const [key = ''] = /fltr_\S+/.exec(made.output) ?? [];
   expect((await call(`http://127.0.0.1:${port}`, key, 'GET', '/v1/webhooks')).status).toBe(200);
   expect((await call(`http://127.0.0.1:${port}`, key, 'POST', '/v1/webhooks', {})).status).toBe(403);
-  const all = await run('keys', 'create', '--service', '--scopes', 'all', '--name', 'operator');
-  expect(all.code).toBe(0);
   const listed = await run('keys', 'list');
   expect(listed.output).toMatch(
     /\(service\) +webhooks:read,webhooks:write,events:write,event-types:write,accounts:read,accounts:write +operator/,

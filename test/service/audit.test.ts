@@ -16,7 +16,14 @@ async function command(...args: string[]): Promise<string> {
 }
 
 test('keys made and revoked and secrets read are on record: who, what, when; and nothing secret', async () => {
-  const accountId = /acc_\w+/.exec(await command('accounts', 'create', 'Name of a customer'))?.[0] ?? '';
+  const accountId = 'customer';
+  const operator = await command('keys', 'create', '--service', '--scopes', 'all');
+  const [operatorId = '', serviceKey = ''] = [
+    /key_\w+/.exec(operator)?.[0],
+    /fltr_[\w-]{43}/.exec(operator)?.[0],
+  ];
+  const put = ['accounts', 'put', accountId, '--name', 'Name of a customer'];
+  await command(...put, '--api-url', service.apiUrl, '--key', serviceKey);
   const made = await command('keys', 'create', '--account', accountId, '--name', 'Name of a key');
   const [keyId = '', key = ''] = [/key_\w+/.exec(made)?.[0], /fltr_[\w-]{43}/.exec(made)?.[0]];
   const api = <T>(method: string, path: string, body?: unknown) =>
@@ -38,7 +45,8 @@ test('keys made and revoked and secrets read are on record: who, what, when; and
   );
   const actor = 'command line';
   expect(rows).toMatchObject([
-    { account_id: accountId, actor, action: 'account.created', target: accountId },
+    { account_id: null, actor, action: 'key.created', target: operatorId },
+    { account_id: accountId, actor: operatorId, action: 'account.created', target: accountId },
     { account_id: accountId, actor, action: 'key.created', target: keyId },
     { account_id: accountId, actor: keyId, action: 'webhook.secret_read', target: webhook.webhook_id },
     { account_id: null, actor, action: 'key.revoked', target: keyId },

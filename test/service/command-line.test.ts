@@ -95,9 +95,11 @@ test('a foreign name cannot control the terminal that lists it, and no such name
   );
   const { webhook_id: id } = await service.newWebhook('https://example.com/');
   await service.pool.query(`update webhooks set description = $1 where id = $2`, [hostile, id]);
+  const serviceKey = await service.newKey({ accountId: null });
   const database = { DATABASE_URL: service.databaseUrl };
   for (const command of [
-    ['accounts', 'list'],
+    ['accounts', 'list', '--key', serviceKey],
+    ['accounts', 'show', 'acc_hostile', '--key', serviceKey],
     ['keys', 'list'],
     ['webhooks', 'show', id],
     ['webhooks', 'show', id, '--json'],
@@ -108,11 +110,11 @@ test('a foreign name cannot control the terminal that lists it, and no such name
     expect(output).not.toMatch(/^key_x/m);
   }
   for (const command of [
-    ['accounts', 'create', hostile],
-    ['accounts', 'create', ''],
+    ['accounts', 'put', 'acc_new', '--name', hostile, '--key', serviceKey],
+    ['accounts', 'put', 'acc_new', '--name', '', '--key', serviceKey],
     ['keys', 'create', '--account', rows[0]?.id ?? '', '--name', hostile],
   ])
-    expect(await run(command, database)).toEqual([2, expect.stringContaining('The name is not valid')]);
+    expect(await run(command, database)).toEqual([2, expect.stringMatching(/name/i)]);
   const count = await service.pool.query(`select 1 from api_keys where account_id = 'acc_hostile'`);
   expect(count.rows).toHaveLength(1);
   await service.call('DELETE', `/v1/webhooks/${id}`);
@@ -225,7 +227,7 @@ describe('exit codes', () => {
     onTestFinished(() => void other.close());
     const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
     expect(await run(['webhooks', 'list', '--api-url', url])).toEqual([5, says('404')]);
-    expect(await start(['accounts', 'list'], { DATABASE_URL: 'postgres://x@127.0.0.1:1/x' })).toEqual([
+    expect(await start(['keys', 'list'], { DATABASE_URL: 'postgres://x@127.0.0.1:1/x' })).toEqual([
       5,
       says('Nothing listens at the host and port in DATABASE_URL'),
     ]);

@@ -1,7 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { createAccount } from '../../src/db/accounts.ts';
+import { ensureAccount } from '../../src/db/accounts.ts';
+import { newId } from '../../src/domain/ids.ts';
 import { checkEncryptionKeys } from '../../src/db/encryption-keys.ts';
 import { withTransaction } from '../../src/db/pool.ts';
 import { reencrypt } from '../../src/db/reencrypt-secrets.ts';
@@ -152,7 +153,8 @@ describe('in the database', () => {
   ];
   beforeEach(async () => {
     database = await createMigratedDatabase();
-    ({ id: accountId } = await createAccount(database.pool, 'test'));
+    accountId = newId('acc');
+    await ensureAccount(database.pool, accountId, 'test');
     await checkEncryptionKeys(database.pool, oldBox);
     await checkEncryptionKeys(database.pool, bothBox);
   });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createAccount } from '../../src/db/accounts.ts';
+import { ensureAccount } from '../../src/db/accounts.ts';
 import { recordAttempts } from '../../src/db/record-attempts.ts';
 import { emitFailureDigests, notifyFailed, type FailedDelivery } from '../../src/db/failed-deliveries.ts';
 import { withTransaction } from '../../src/db/pool.ts';
@@ -16,7 +16,8 @@ afterAll(() => database.drop());
 /** An account with a webhook that fails, and one that is notified, unless `events` says otherwise. */
 async function account(events = ['delivery.failed']) {
   const { pool } = database;
-  const { id: accountId } = await createAccount(pool, 'test');
+  const accountId = newId('acc');
+  await ensureAccount(pool, accountId, 'test');
   const newWebhook = async (filters: string[]): Promise<string> => {
     const id = newId('wh');
     const webhook = {

@@ -220,9 +220,10 @@ test('what an event is matched by counts as a change, and nothing else does', as
     );
     return Number(rows[0]?.version);
   };
-  expect(await version()).toBe(0);
+  const first = await version();
   const id = await newWebhook();
-  expect(await version()).toBe(1);
+  const created = await version();
+  expect(created).toBeGreaterThan(first);
   await ask('PATCH', `/v1/webhooks/${id}`, {
     url: 'https://example.org/',
     description: 'x',
@@ -231,9 +232,9 @@ test('what an event is matched by counts as a change, and nothing else does', as
   await ask('PATCH', `/v1/webhooks/${id}`, { active: true, events: ['*'] });
   await ask('POST', `/v1/webhooks/${id}/rotate-secret`);
   await service.pool.query(`update webhooks set warned_at = now() where id = $1`, [id]);
-  expect(await version()).toBe(1);
+  expect(await version()).toBe(created);
   await ask('PATCH', `/v1/webhooks/${id}`, { active: false });
-  expect(await version()).toBe(2);
+  expect(await version()).toBeGreaterThan(created);
 });
 
 test('transactions that change webhooks of the same accounts in opposite orders do not lock up', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { acceptEvents } from '../../src/db/accept-events.ts';
 import type { NewEvent } from '../../src/db/insert-events.ts';
-import { createAccount } from '../../src/db/accounts.ts';
+import { ensureAccount } from '../../src/db/accounts.ts';
 import type { Startable } from '../../src/db/deliveries-table.ts';
 import { createPublisher, maxUnwritten } from '../../src/db/publisher.ts';
 import { withTransaction } from '../../src/db/pool.ts';
@@ -18,7 +18,8 @@ afterAll(() => service.stop());
 
 /** An account with that many webhooks, every second one not active. */
 async function newAccount(webhooks = 1): Promise<{ accountId: string; webhookIds: string[] }> {
-  const { id: accountId } = await createAccount(service.pool, 'test');
+  const accountId = newId('acc');
+  await ensureAccount(service.pool, accountId, 'test');
   const webhookIds = Array.from({ length: webhooks }, () => newId('wh'));
   await service.pool.query(
     `insert into webhooks (id, account_id, url, events, active, sealed_secret)
@@ -67,7 +68,7 @@ const ownersOf = async (ids: readonly string[]) => {
 
 test('owners are reserved before the insert, stand in the rows, and what was committed is reported', async () => {
   const { reservations, reserveOwners } = watchReservations();
-  const { publish } = createPublisher(service.pool, reserveOwners);
+  const { publish } = createPublisher(service.pool, reserveOwners, false);
   const { accountId } = await newAccount(4);
   const [accepted] = (await publish([newEvent(accountId, { id: 'one' })])) ?? [];
   const deliveries = accepted?.kind === 'accepted' ? accepted.event.deliveries : [];
@@ -108,7 +109,7 @@ test("in a caller's own transaction nothing is reserved: the dispatcher assigns 
 
 test('what PostgreSQL refuses fails alone: its neighbors in the same statement are accepted', async () => {
   const { reservations, reserveOwners } = watchReservations();
-  const { publish } = createPublisher(service.pool, reserveOwners);
+  const { publish } = createPublisher(service.pool, reserveOwners, false);
   const { accountId } = await newAccount();
   // No request can hold it: a text that PostgreSQL does not take.
   const bad = newEvent(accountId, { type: 'document.\0' });
@@ -133,7 +134,9 @@ test('what PostgreSQL refuses fails alone: its neighbors in the same statement a
 
 test('requests that share ids in opposite orders, over connections and processes, do not lock up', async () => {
   const { accountId } = await newAccount();
-  const publishers = [1, 2, 3].map(() => createPublisher(service.pool, watchReservations().reserveOwners));
+  const publishers = [1, 2, 3].map(() =>
+    createPublisher(service.pool, watchReservations().reserveOwners, false),
+  );
   const ids = Array.from({ length: 300 }, () => newId('evt'));
   const orders = [ids, ids.toReversed(), [...ids].sort(() => Math.random() - 0.5)];
   const responses = await Promise.all(
@@ -152,7 +155,7 @@ test('requests that share ids in opposite orders, over connections and processes
 });
 
 test('an account that is not there, a duplicate and a conflict in one statement have the same results as alone', async () => {
-  const { publish } = createPublisher(service.pool, watchReservations().reserveOwners);
+  const { publish } = createPublisher(service.pool, watchReservations().reserveOwners, false);
   const { accountId } = await newAccount();
   await publish([newEvent(accountId, { id: 'known' })]);
   const responses = await publish([

@@ -141,3 +141,45 @@ test('a deferred delivery whose attempt is under way keeps its time, and no othe
     { id: third, hours: 1 },
   ]);
 });
+
+/** A webhook of an account with a cap of its own. */
+async function insertWebhook(webhookId: string, cap: number | null): Promise<void> {
+  const accountId = newId('acc');
+  await database.pool.query(`insert into accounts (id, name, deliveries_per_hour) values ($1, 'own', $2)`, [
+    accountId,
+    cap,
+  ]);
+  await database.pool.query(
+    `insert into webhooks (id, account_id, url, events, active, sealed_secret)
+     values ($1, $2, 'https://example.com/', '{*}', true, 'sealed')`,
+    [webhookId, accountId],
+  );
+}
+
+test.each([
+  { own: 2, cap: 1, granted: 2 },
+  { own: 1, cap: 2, granted: 1 },
+  { own: 1, cap: 0, granted: 1 },
+  { own: 0, cap: 1, granted: 4 },
+  { own: null, cap: 3, granted: 3 },
+  { own: null, cap: 0, granted: 4 },
+])("an account's own cap of $own replaces the setting of $cap", async ({ own, cap, granted }) => {
+  const webhookId = newId('wh');
+  await insertWebhook(webhookId, own);
+  const ids = [];
+  for (let index = 0; index < 4; index += 1) ids.push(await insertDelivery('pending', 'own', { webhookId }));
+  const requests = ids.map((id) => requestOf(id, webhookId));
+  const slots = await takeSlots(database.pool, webhookId, { ...limits, cap }, requests);
+  expect(slots.filter(({ is }) => is === 'granted')).toHaveLength(granted);
+  // Switched off, all of the queue is due.
+  await database.pool.query(
+    `update accounts set deliveries_per_hour = 0 where id = (select account_id from webhooks where id = $1)`,
+    [webhookId],
+  );
+  await correctQueue(database.pool, webhookId, { ...limits, cap });
+  const { rows } = await database.pool.query(
+    `select 1 from deliveries where webhook_id = $1 and next_attempt_at > clock_timestamp()`,
+    [webhookId],
+  );
+  expect(rows).toEqual([]);
+});

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isOfAccount } from '../../src/api/route.ts';
 import { routes } from '../../src/api/routes/route-table.ts';
 import { isServiceScope } from '../../src/contracts/key.ts';
 import { revokeApiKey } from '../../src/db/api-keys-table.ts';
@@ -54,7 +55,7 @@ const bodyOf = (operationId: string) =>
     : bodies[operationId];
 
 const ofOneResource = routes.filter(
-  ({ path, operationId }) => path.includes('{id}') || operationId === 'testWebhook',
+  (route) => isOfAccount(route) && (route.path.includes('{id}') || route.operationId === 'testWebhook'),
 );
 test.each(ofOneResource.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route] as const))(
   "%s responds with 404 to another account's key",

@@ -5,18 +5,11 @@ import { pageOf, pageQuery } from '../../contracts/page.ts';
 import { findEvent, listEvents } from '../../db/event-log.ts';
 import { membersOf } from '../../domain/json-text.ts';
 import { accountOf } from '../auth.ts';
-import { fromCursor, toPage } from '../cursor.ts';
+import { fromCursor, timePattern, toPage } from '../cursor.ts';
 import { requireFound } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
 
 const defineRoute = routesWithTag('Events');
-
-/** A time as cursors hold it. PostgreSQL would refuse an invalid date, and the year 0. */
-const createdAtPattern = {
-  test: (text: string) =>
-    /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text) &&
-    new Date(Date.parse(text) || 0).toISOString() === text,
-};
 
 export const eventRoutes = [
   defineRoute('get', '/v1/events', 'listEvents', {
@@ -25,7 +18,7 @@ export const eventRoutes = [
     query: z.strictObject(pageQuery),
     replies: { 200: { description: 'A page of events', schema: pageOf(eventSummarySchema, 'EventPage') } },
     async handle({ deps, key, query }) {
-      const [createdAt, id] = fromCursor('events', query.cursor, [createdAtPattern, idPattern]) ?? [];
+      const [createdAt, id] = fromCursor('events', query.cursor, [timePattern, idPattern]) ?? [];
       const before = createdAt === undefined || id === undefined ? null : { createdAt, id };
       const rows = await listEvents(deps.pool, accountOf(key), before, query.limit + 1);
       const body = toPage('events', rows, query.limit, (event) => [event.created_at, event.id]);

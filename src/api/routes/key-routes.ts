@@ -19,7 +19,7 @@ import {
 import { withTransaction } from '../../db/pool.ts';
 import { ApiError } from '../../errors.ts';
 import { digestOfKey, hintOfKey, newApiKey } from '../../security/api-keys.ts';
-import { accountOf, audit } from '../auth.ts';
+import { accountOf, audit, noSuchAccount } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
 import { requireFound } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
@@ -78,7 +78,8 @@ export const keyRoutes = [
           digest: digestOfKey(key),
           scopes: body.scopes,
         });
-        if (!inserted)
+        if (inserted === 'no_account') throw noSuchAccount();
+        if (inserted === 'limit_reached')
           throw new ApiError(
             'key_limit_reached',
             `An account may have ${maxValidKeys} valid keys. Revoke one that is no longer needed.`,

@@ -21,6 +21,7 @@ import { routesWithTag } from '../route.ts';
 import {
   acceptedOf,
   accountFor,
+  createsAccounts,
   exampleEvent,
   publish,
   recordAccepted,
@@ -69,7 +70,10 @@ export const publishBatchRoutes = [
         context,
         { route: 'publishEvents', keeping: { toKept: (kept) => toKept(kept, accountIds), fromKept } },
         async (client) => {
-          const acceptances = events.length === 0 ? [] : await acceptEvents(client, events);
+          const acceptances =
+            events.length === 0
+              ? []
+              : await acceptEvents(client, events, { createsAccounts: createsAccounts(deps) });
           // Not a response to store: the same request may succeed later.
           for (const each of acceptances) if (unstored.includes(each.kind)) acceptedOf(key, each);
           return { status: 207, body: { data: resultsOf(key, prepared, acceptances) } };

@@ -16,7 +16,7 @@ import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
 import { membersOf } from '../../domain/json-text.ts';
 import { wireBodyOf, wireTimestamp } from '../../domain/wire-body.ts';
-import { accountHeader } from '../../contracts/id.ts';
+import { accountHeader, accountIdPattern } from '../../contracts/id.ts';
 import { ApiError, unavailable } from '../../errors.ts';
 import { noSuchAccount } from '../auth.ts';
 import { decode } from '../parse-json.ts';
@@ -37,11 +37,7 @@ export function requireCapacity({ backlog }: Deps): void {
 }
 
 /** The account that a request publishes for. @throws ApiError */
-export async function accountFor(
-  { publisher }: Deps,
-  key: ApiKey,
-  accountId: string | undefined,
-): Promise<string> {
+export async function accountFor(deps: Deps, key: ApiKey, accountId: string | undefined): Promise<string> {
   if (key.accountId !== null && !key.isActing) {
     if (accountId === undefined) return key.accountId;
     throw new ApiError(
@@ -57,9 +53,15 @@ export async function accountFor(
     throw validationError([
       fault('/account_id', `or the header ${accountHeader} is needed with a service key`),
     ]);
-  if (!(await publisher.hasAccount(named))) throw unknownAccount(key);
+  const isPossible = createsAccounts(deps)
+    ? accountIdPattern.test(named)
+    : await deps.publisher.hasAccount(named);
+  if (!isPossible) throw unknownAccount(key);
   return named;
 }
+
+/** Whether an unknown account is created at its first event, by the statement that writes the event. */
+export const createsAccounts = ({ config }: Deps): boolean => config.FLTR_CREATE_ACCOUNTS === 'on_publish';
 
 /** 404 for the account that a key acts for, as for every call; a fault of the body where that names it. */
 const unknownAccount = (key: ApiKey): ApiError =>
@@ -232,7 +234,7 @@ export const publishRoutes = [
       }
       const event = toNewEvent(body, { ...source, types: await deps.eventTypes.current() });
       const reply = await respondOnce(context, { route: 'publishEvent' }, async (client) => {
-        const [acceptance] = await acceptEvents(client, [event]);
+        const [acceptance] = await acceptEvents(client, [event], { createsAccounts: createsAccounts(deps) });
         return { status: 202, body: acceptedOf(key, acceptance) };
       });
       deps.wakeDispatcher();

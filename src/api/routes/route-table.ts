@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts';
+import { accountRoutes } from './account-routes.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { eventTypeRoutes } from './event-type-routes.ts';
 import { eventRoutes } from './event-routes.ts';
@@ -24,4 +25,5 @@ export const routes: Route[] = [
   ...statsRoutes,
   ...keyRoutes,
   ...settingsRoutes,
+  ...accountRoutes,
 ];

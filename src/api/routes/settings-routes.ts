@@ -1,25 +1,35 @@
 import { settingsSchema, type Settings } from '../../contracts/settings.ts';
-import type { ApiKey } from '../../db/api-keys-table.ts';
+import { readAccountLimits, type AccountLimits } from '../../db/account-limits.ts';
 import type { Deps } from '../../deps.ts';
 import { disableAbovePercent } from '../../domain/auto-disable.ts';
 import { packageVersion } from '../../package-root.ts';
 import { accountOf } from '../auth.ts';
 import { routesWithTag } from '../route.ts';
 
+/** Of an account without limits of its own. */
+export const defaultLimits = (config: Deps['config']): AccountLimits => ({
+  maxWebhooks: config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
+  deliveriesPerHour: config.FLTR_DELIVERIES_PER_HOUR,
+});
+
 const defineRoute = routesWithTag('Settings');
 
-function toSettings({ config, temporalUiUrl }: Deps, key: ApiKey): Settings {
+function toSettings(
+  { config, temporalUiUrl }: Deps,
+  accountId: string,
+  { maxWebhooks, deliveriesPerHour: cap }: AccountLimits,
+): Settings {
   return {
     environment: config.FLTR_ENV,
     version: packageVersion,
-    account_id: accountOf(key),
+    account_id: accountId,
     header_prefix: config.FLTR_HEADER_PREFIX,
     user_agent: config.FLTR_USER_AGENT,
     signatures: config.FLTR_SIGNATURES,
     retry_schedule_seconds: config.FLTR_RETRY_SCHEDULE_SECONDS,
     attempt_timeout_ms: config.FLTR_ATTEMPT_TIMEOUT_MS,
-    deliveries_per_hour: config.FLTR_DELIVERIES_PER_HOUR === 0 ? null : config.FLTR_DELIVERIES_PER_HOUR,
-    max_webhooks: config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
+    deliveries_per_hour: cap === 0 ? null : cap,
+    max_webhooks: maxWebhooks,
     hold_hours: config.FLTR_HOLD_HOURS,
     auto_disable: {
       every_seconds: config.FLTR_AUTO_DISABLE_EVERY_SECONDS,
@@ -37,11 +47,13 @@ function toSettings({ config, temporalUiUrl }: Deps, key: ApiKey): Settings {
 
 export const settingsRoutes = [
   defineRoute('get', '/v1/settings', 'getSettings', {
-    summary: 'Get the limits and times that the service uses',
+    summary: 'Get the limits and times that the service uses for the account',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The settings', schema: settingsSchema } },
-    handle({ deps, key }) {
-      return Promise.resolve({ status: 200, body: toSettings(deps, key) });
+    async handle({ deps, key }) {
+      const accountId = accountOf(key);
+      const limits = await readAccountLimits(deps.pool, accountId, defaultLimits(deps.config));
+      return { status: 200, body: toSettings(deps, accountId, limits) };
     },
   }),
 ];

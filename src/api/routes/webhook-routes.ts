@@ -11,6 +11,7 @@ import {
   webhookSchema,
   type Webhook,
 } from '../../contracts/webhook.ts';
+import { readAccountLimits } from '../../db/account-limits.ts';
 import { readCap } from '../../db/read-stats.ts';
 import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks-table.ts';
 import { sendSigned } from '../../delivery/signed-request.ts';
@@ -20,7 +21,7 @@ import { newSecret } from '../../domain/signature.ts';
 import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
 import { ApiError } from '../../errors.ts';
 import { findHostFault } from '../../outbound/host-faults.ts';
-import { accountOf } from '../auth.ts';
+import { accountOf, noSuchAccount } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
 import { unknownType } from '../event-data.ts';
 import { requireFound, validationError } from '../problem-details.ts';
@@ -28,6 +29,7 @@ import { respondOnce } from '../respond-once.ts';
 import { routesWithTag } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 import { checkEventFilters } from './event-filters.ts';
+import { defaultLimits } from './settings-routes.ts';
 import { requireWebhook, toWebhook } from './webhook-view.ts';
 
 const defineRoute = routesWithTag('Webhooks');
@@ -77,10 +79,11 @@ export const webhookRoutes = [
           },
           config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
         );
-        if (!row)
+        if (row === 'no_account') throw noSuchAccount();
+        if ('limit' in row)
           throw new ApiError(
             'webhook_limit_reached',
-            `An account may have ${config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT} webhooks. Delete one that is no longer needed.`,
+            `The account may have ${row.limit} webhooks. Delete one that is no longer needed.`,
           );
         const { webhook_id, url, events, ...rest } = toWebhook(row);
         return { status: 201, body: { webhook_id, url, events, secret, ...rest } };
@@ -132,7 +135,8 @@ export const webhookRoutes = [
     replies: { 200: { description: 'The webhook', schema: webhookSchema } },
     async handle({ deps, key, id }) {
       const webhook = toWebhook(await requireWebhook(deps, key, id));
-      const limit = deps.config.FLTR_DELIVERIES_PER_HOUR;
+      const limits = await readAccountLimits(deps.pool, accountOf(key), defaultLimits(deps.config));
+      const limit = limits.deliveriesPerHour;
       return {
         status: 200,
         body: { ...webhook, hourly_cap: limit === 0 ? null : await readCap(deps.pool, id, limit) },

@@ -1,11 +1,30 @@
+-- Numbers of webhooks_version, each given once: a cache of a deleted account never fits a later one of the same id.
+create sequence webhooks_versions;
+
 -- webhooks_version: changes whenever an account's webhooks, their event types or their states change, in the same
 -- transaction. Processes cache an account's webhooks with this number; the statement that inserts events compares it.
+-- id: one of the service (acc_…), or the caller's own.
+-- deletion_requested_at: from then on it takes no events, webhooks and keys, and a workflow erases its rows, this one last
+-- (src/db/erase-account.ts). erased_…: how many rows so far. check_at: when the reconciler checks that this workflow runs.
+-- max_webhooks, deliveries_per_hour: in place of the settings, for this account alone; 0 deliveries an hour: no cap.
 create table accounts (
   id text primary key,
   name text not null,
-  created_at timestamptz not null default now(),
-  webhooks_version bigint not null default 0
+  metadata jsonb not null default '{}',
+  max_webhooks int check (max_webhooks > 0),
+  deliveries_per_hour int check (deliveries_per_hour >= 0),
+  created_at timestamptz not null default date_trunc('milliseconds', now()),
+  updated_at timestamptz not null default now(),
+  webhooks_version bigint not null default nextval('webhooks_versions'),
+  deletion_requested_at timestamptz,
+  erased_webhooks int not null default 0,
+  erased_deliveries int not null default 0,
+  erased_events int not null default 0,
+  check_at timestamptz,
+  check ((deletion_requested_at is null) = (check_at is null))
 );
+create index accounts_to_check on accounts (check_at) where check_at is not null;
+create index accounts_newest on accounts (created_at, id);
 
 -- Only the SHA-256 digest of a key is stored. account_id null: a service key, which may have scopes that concern no single
 -- account.
@@ -97,6 +116,7 @@ create table webhooks (
   check ((previous_sealed_secret is null) = (previous_secret_until is null))
 );
 create index webhooks_of_account on webhooks (account_id, id desc) where deleted_at is null;
+create index webhooks_deleted_of_account on webhooks (account_id) where deleted_at is not null;
 create index webhooks_deleted on webhooks (deleted_at) where deleted_at is not null;
 create index webhooks_to_sync on webhooks (sync_at) where sync_at is not null;
 
@@ -117,7 +137,7 @@ begin
   end if;
   if cardinality(changed) > 0 then
     perform 1 from accounts where id = any(changed) order by id for no key update;
-    update accounts set webhooks_version = webhooks_version + 1 where id = any(changed);
+    update accounts set webhooks_version = nextval('webhooks_versions') where id = any(changed);
   end if;
   return null;
 end $$;
@@ -339,6 +359,7 @@ create table recoveries (
 -- A repeated call finds the recovery that is still running.
 create unique index recoveries_under_way on recoveries (webhook_id, since, requested_until, kind) nulls not distinct
   where status in ('running', 'paused');
+create index recoveries_of_webhook on recoveries (webhook_id);
 create index recoveries_to_check on recoveries (check_at) where check_at is not null;
 
 -- The response to a request with an Idempotency-Key, encrypted because it may hold the secret of webhook_id. Deleting the
