@@ -24,6 +24,8 @@ export const errorCatalogue = {
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   /** An event id was used again with another content. */
   event_id_conflict: { status: 409, title: 'Another event has this id' },
+  /** Another webhook of the account has this external id. */
+  external_id_taken: { status: 409, title: 'Another webhook has this external id' },
   /** The account has as many webhooks as it may. */
   webhook_limit_reached: { status: 409, title: 'The account has reached its limit of webhooks' },
   /** The event type belongs to the service itself, or to the file of types. */

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
 import { accountHeader, idPattern } from '../contracts/id.ts';
 import { traceparentPattern } from '../contracts/trace-context.ts';
+import type { ApiKey } from '../db/api-keys-table.ts';
 import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import { actFor, authenticate, requireAccount, requireScope } from './auth.ts';
@@ -11,9 +12,10 @@ import { parseJson } from './parse-json.ts';
 import { fault, validationError } from './problem-details.ts';
 import { countFailures, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
-import { isOfAccount, isPublishing, type Route } from './route.ts';
+import { isOfAccount, isPublishing, namesWebhook, type Route } from './route.ts';
 import { sendResponse } from './send-response.ts';
 import { sessionOf } from './session-routes.ts';
+import { webhookIdOf } from './webhook-id.ts';
 
 const defaultMaxBodyBytes = 64 * 1024;
 
@@ -54,14 +56,12 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
     const reservation = bodyMemory.open(key.accountId ?? key.id);
     try {
       const rawBody = await readBody(request, response, reservation);
-      const { id, name } = request.params;
-      if (typeof id === 'string' && !idPattern.test(id))
-        throw new ApiError('not_found', 'Nothing has this id.');
+      const id = await idOf(route, deps, key, request);
       const { status, body, json, isReplay } = await route.handle({
         deps,
         key,
         confirmKey: confirm,
-        id: [id ?? name].flat()[0] ?? '',
+        id,
         query: route.query ? validate(route.query, request.query, '#query') : undefined,
         body: route.body ? validate(route.body, readBodyOf(route, rawBody)) : undefined,
         rawBody,
@@ -94,6 +94,16 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
       }
     });
   };
+}
+
+/** The `{id}` or `{name}` of the path, where there is one. @throws ApiError not_found */
+async function idOf(route: Route, deps: Deps, key: ApiKey, { params }: Request): Promise<string> {
+  const { id } = params;
+  if (typeof id !== 'string') return [params['name']].flat()[0] ?? '';
+  if (route.idMayBeNew) return id;
+  if (namesWebhook(route)) return webhookIdOf(deps, key, id);
+  if (!idPattern.test(id)) throw new ApiError('not_found', 'Nothing has this id.');
+  return id;
 }
 
 function readBodyOf({ bodyMayBeEmpty, parse = parseJson }: Route, rawBody: Buffer): unknown {

@@ -5,6 +5,7 @@ import {
   type RouteConfig,
 } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
+import { externalIdSchema, webhookNameSchema } from '../contracts/external-id.ts';
 import { accountHeader, accountIdSchema, idPattern } from '../contracts/id.ts';
 import { timeToCome } from '../contracts/delivery.ts';
 import {
@@ -17,7 +18,7 @@ import {
 import { problemSchema } from '../contracts/problem.ts';
 import { errorCatalogue, type ErrorCode } from '../errors.ts';
 import { packageVersion } from '../package-root.ts';
-import { isOfAccount, isPublishing, type Route } from './route.ts';
+import { isOfAccount, isPublishing, namesWebhook, type Route } from './route.ts';
 import { routes } from './routes/route-table.ts';
 
 type Document = ReturnType<OpenApiGeneratorV31['generateDocument']>;
@@ -140,7 +141,13 @@ function toOperation(route: Route): RouteConfig {
     request: {
       ...(parameters.length === 0
         ? {}
-        : { params: z.object(Object.fromEntries(parameters.map((name) => [name, parameterSchema(name)]))) }),
+        : {
+            params: z.object(
+              Object.fromEntries(
+                parameters.map((name) => [name, name === 'id' ? idOf(route) : eventTypeSchema]),
+              ),
+            ),
+          }),
       ...(route.query ? { query: route.query as z.ZodObject } : {}),
       ...headersOf(route),
       ...(route.body
@@ -161,7 +168,11 @@ function toOperation(route: Route): RouteConfig {
   };
 }
 
-const parameterSchema = (name: string) => (name === 'id' ? z.string().regex(idPattern) : eventTypeSchema);
+/** The `{id}` of a path. */
+function idOf(route: Route): z.ZodType {
+  if (route.idMayBeNew) return externalIdSchema;
+  return namesWebhook(route) ? webhookNameSchema : z.string().regex(idPattern);
+}
 
 function headersOf(route: Route): { headers?: z.ZodObject } {
   const idempotencyKey = z

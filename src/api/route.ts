@@ -21,7 +21,10 @@ export type Context<Query, Body> = {
    * nothing is written, call this. @throws ApiError unauthorized or missing_scope
    */
   confirmKey(): Promise<void>;
-  /** The `{id}` of the path, which matches `idPattern`, or its `{name}`, which is any text. */
+  /**
+   * The `{id}` of the path, which matches `idPattern`, or its `{name}`, which is any text. A webhook's own id, also where the
+   * path has its external id.
+   */
   id: string;
   query: Query;
   body: Body;
@@ -49,6 +52,8 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   /** Default: 64 KiB. */
   maxBodyBytes?: number;
   takesIdempotencyKey?: boolean;
+  /** The `{id}` of the path is an external id, which need not exist: it is passed on as it is. */
+  idMayBeNew?: boolean;
   /** It counts toward the account's limit of test events. */
   isTestEvent?: boolean;
   replies: Record<number, { description: string; schema?: z.ZodType }>;
@@ -83,6 +88,9 @@ export const routesWithTag =
 /** Whether a call concerns one account: that of the key, or the one that a service key acts for. */
 export const isOfAccount = ({ scope }: Pick<Route, 'scope'>): boolean =>
   scope !== null && !isServiceScope(scope);
+
+/** Whether the `{id}` of the path is a webhook's: its id, or its external id. */
+export const namesWebhook = ({ path }: Pick<Route, 'path'>): boolean => path.startsWith('/v1/webhooks/{id}');
 
 /** Publishing has its own rate limit, and its keys are cached. */
 export const isPublishing = ({ scope }: Pick<Route, 'scope'>): boolean => scope === 'events:write';

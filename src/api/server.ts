@@ -128,18 +128,17 @@ function logOnFinish(log: Logger, request: Request, response: Response): void {
   });
 }
 
-/** The methods of a path. A fixed path wins over one with a parameter. */
+/** The methods of a path. A fixed path may be an external id as well. */
 function methodsOf(requested: string): string[] {
   const all = [
     ...routes,
     ...openPaths.map((path) => ({ path, method: 'get' })),
     ...['get', 'post', 'delete'].map((method) => ({ path: sessionPath, method })),
   ];
-  const fixed = all.filter(({ path }) => path === requested);
   const matching = all.filter(({ path }) =>
     new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(requested),
   );
-  return (fixed.length > 0 ? fixed : matching).map(({ method }) => method.toUpperCase());
+  return matching.map(({ method }) => method.toUpperCase());
 }
 
 const noSuchRoute: RequestHandler = (request, response) => {

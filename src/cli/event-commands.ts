@@ -122,9 +122,9 @@ async function trigger(
   const found = types.find(({ event }) => event === type);
   if (!found)
     throw wrongUse(`Unknown event type ${type}. Types: ${types.map(({ event }) => event).join(', ')}.`);
+  const webhook = options.webhook === undefined ? undefined : await webhookIdOf(client, options.webhook);
   const accepted = await client.publishEvent({ event: type, data: found.example ?? {} } as EventToPublish);
   if (!options.json) console.log(acceptedText(accepted).split('\n')[0]);
-  const { webhook } = options;
   const watched = accepted.deliveries.filter(
     ({ webhook_id }) => webhook === undefined || webhook_id === webhook,
   );
@@ -133,6 +133,11 @@ async function trigger(
   const outcomes = await outcomesOf(client, watched, Date.now() + seconds * 1000);
   print(options, { event: accepted, deliveries: outcomes }, outcomesText);
   if (outcomes.some(({ status }) => status !== 'delivered')) process.exitCode = 1;
+}
+
+/** The id of a webhook that the option names by its id or its external id. */
+async function webhookIdOf(client: FltrWebhooks, name: string): Promise<string> {
+  return name.startsWith('wh_') ? name : (await client.getWebhook(name)).webhook_id;
 }
 
 function outcomesText({ deliveries }: { deliveries: readonly DeliverySummary[] }): string {

@@ -1,24 +1,41 @@
 import type { Command } from 'commander';
 import type { z } from 'zod';
 import type { Attempt } from '../contracts/attempt-schema.ts';
-import type {
-  createWebhookSchema,
-  updateWebhookSchema,
-  Webhook,
-  WebhookStats,
-} from '../contracts/webhook.ts';
+import type { updateWebhookSchema, WebhookStats } from '../contracts/webhook.ts';
 import { webhookFormats } from '../contracts/webhook-format.ts';
-import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
-import { apiCommand, callAndPrint, connect, given, listAll, print, type ApiOptions } from './api-command.ts';
+import type { FltrWebhooks, WebhookQuery } from '../client/fltr-webhooks.ts';
+import {
+  apiCommand,
+  callAndPrint,
+  connect,
+  given,
+  listAll,
+  print,
+  readValue,
+  type ApiOptions,
+} from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
-import { countFields, countsText, fields, listOf, percent } from './text-output.ts';
+import { countFields, countsText, fields, percent } from './text-output.ts';
 import { printable } from './printable.ts';
 import { table } from './table.ts';
+import { addPutWebhookCommand } from './put-webhook-command.ts';
+import {
+  addNewWebhookOptions,
+  collectEntry,
+  filtersOf,
+  ownSecret,
+  toNewWebhook,
+  type NewWebhookOptions,
+} from './webhook-options.ts';
+import { webhookTable, webhookText } from './webhook-text.ts';
 
-type Create = z.input<typeof createWebhookSchema>;
 type Update = z.input<typeof updateWebhookSchema>;
 type TestType = Parameters<FltrWebhooks['testWebhook']>[0]['event'];
+type RotateOptions = { overlapSeconds: string; endOverlap?: true; secret?: string };
+type ListOptions = { externalId?: string; metadata?: string };
 type UpdateOptions = ApiOptions & {
+  externalId?: string;
+  metadata?: Record<string, string>;
   url?: string;
   events?: string;
   description?: string;
@@ -27,45 +44,52 @@ type UpdateOptions = ApiOptions & {
   inactive?: true;
   discardHeld?: true;
 };
-type CreateOptions = UpdateOptions & { url: string; events: string };
 
 export function addWebhookCommands(program: Command): void {
   const webhooks = program.command('webhooks').description('create, list, change and test webhooks');
-  apiCommand(webhooks, 'list', 'list the webhooks of the account').action(
-    callAndPrint((client) => listAll((page) => client.listWebhooks(page)), webhookTable),
-  );
+  apiCommand(webhooks, 'list', 'list the webhooks of the account')
+    .option('--external-id <id>', 'only the one with this external id')
+    .option('--metadata <name=value>', 'only those with this metadata; without =value, with any value')
+    .action(
+      callAndPrint(
+        (client, options: ListOptions) =>
+          listAll((page) => client.listWebhooks({ ...page, ...toWebhookQuery(options) })),
+        webhookTable,
+      ),
+    );
   apiCommand(webhooks, 'show <id>', 'show a webhook, with its use of the hourly cap').action(
     callAndPrint((client, id: string) => client.getWebhook(id), webhookText),
   );
-  apiCommand(webhooks, 'create', 'create a webhook and print its secret')
-    .requiredOption('--url <url>', 'URL of the receiver')
-    .requiredOption('--events <list>', 'comma-separated event types, document.*, dataset.* or *')
-    .option('--description <text>')
-    .option('--format <format>', webhookFormats.join(', '), 'fltr')
-    .option('--inactive', 'hold its deliveries until it is activated')
+  const create = apiCommand(webhooks, 'create', 'create a webhook and print its secret');
+  addNewWebhookOptions(create)
+    .option('--external-id <id>', 'your own id of it')
     .action(
       callAndPrint(
-        (client, { url, events, inactive, format, description }: CreateOptions) =>
+        async (client, options: NewWebhookOptions & { externalId?: string }) =>
           client.createWebhook({
-            url,
-            events: filtersOf(events),
-            active: inactive !== true,
-            format,
-            ...given({ description }),
+            ...(await toNewWebhook(options)),
+            ...given({ external_id: options.externalId }),
           }),
         webhookText,
       ),
     );
+  addPutWebhookCommand(webhooks);
   apiCommand(webhooks, 'update <id>', 'update a webhook')
     .option('--url <url>', 'new URL')
     .option('--events <list>', 'comma-separated event types')
     .option('--description <text>', 'new description; an empty one removes it')
     .option('--format <format>', webhookFormats.join(', '))
+    .option('--external-id <id>', 'new external id; an empty one removes it')
+    .option(
+      '--metadata <name=value>',
+      'replaces all metadata; repeat it for more; an empty one removes all',
+      collectEntry,
+    )
     .option('--active', 'activate it; held deliveries are sent first')
     .option('--discard-held', 'with --active: cancel held deliveries')
     .option('--inactive', 'pause it; its deliveries are held')
     .action(async (id: string, options: UpdateOptions) => {
-      const { url, events, description, format, active, inactive, discardHeld } = options;
+      const { url, events, description, format, active, inactive, discardHeld, externalId } = options;
       if (active && inactive) throw wrongUse('--active and --inactive exclude each other.');
       const { client } = await connect(options);
       const change = given({
@@ -73,6 +97,8 @@ export function addWebhookCommands(program: Command): void {
         events: events === undefined ? undefined : filtersOf(events),
         description: description === '' ? null : description,
         format,
+        external_id: externalId === '' ? null : externalId,
+        metadata: options.metadata,
         active: inactive ? false : active,
         held: discardHeld && ('discard' as const),
       });
@@ -106,6 +132,16 @@ export function addWebhookCommands(program: Command): void {
   );
 }
 
+/** @example toWebhookQuery({ metadata: 'plan=pro' }) // { metadata_key: 'plan', metadata_value: 'pro' } */
+function toWebhookQuery({ externalId, metadata }: ListOptions): WebhookQuery {
+  const at = metadata?.indexOf('=') ?? -1;
+  return given({
+    external_id: externalId,
+    metadata_key: at === -1 ? metadata : metadata?.slice(0, at),
+    metadata_value: at === -1 ? undefined : metadata?.slice(at + 1),
+  });
+}
+
 function addSecretCommands(webhooks: Command): void {
   apiCommand(webhooks, 'secret <id>', 'print the signing secret; this is audited').action(
     callAndPrint(
@@ -117,12 +153,14 @@ function addSecretCommands(webhooks: Command): void {
   apiCommand(webhooks, 'rotate <id>', 'create a new secret for a webhook and print it')
     .option('--overlap-seconds <seconds>', 'how long the previous secret stays valid, 0 to 604800', '86400')
     .option('--end-overlap', 'end the overlap of an earlier rotation first')
+    .option('--secret <secret>', `${ownSecret} (default: a new one)`)
     .action(
       callAndPrint(
-        (client, id: string, options: { overlapSeconds: string; endOverlap?: true }) =>
+        async (client, id: string, options: RotateOptions) =>
           client.rotateWebhookSecret(id, {
             overlap_seconds: Number(options.overlapSeconds),
             end_overlap: options.endOverlap === true,
+            ...(options.secret === undefined ? {} : { secret: await readValue(options.secret) }),
           }),
         ({ secret }) => secret,
       ),
@@ -130,50 +168,6 @@ function addSecretCommands(webhooks: Command): void {
   apiCommand(webhooks, 'finish-rotation <id>', 'end the overlap; the previous secret becomes invalid').action(
     callAndPrint((client, id: string) => client.finishSecretRotation(id), webhookText),
   );
-}
-
-const filtersOf = (text: string): Create['events'] => listOf(text).filter((part) => part !== '');
-
-/** The same states as in the dashboard. */
-function stateOf({ active, auto_disabled, warning }: Webhook): string {
-  if (auto_disabled) return 'disabled automatically';
-  if (!active) return 'paused';
-  return warning ? 'active, failing' : 'active';
-}
-
-function webhookTable(webhooks: readonly Webhook[]): string {
-  if (webhooks.length === 0)
-    return 'No webhooks. Create one with `fltr-webhooks webhooks create --url <url> --events "*"`.';
-  return table(
-    webhooks.map((webhook) => ({
-      id: webhook.webhook_id,
-      state: stateOf(webhook),
-      events: webhook.events.join(','),
-      url: webhook.url,
-      created: webhook.created_at,
-    })),
-  );
-}
-
-function webhookText(webhook: Webhook & { secret?: string }): string {
-  const { hourly_cap: cap, auto_disabled: disabled } = webhook;
-  return fields({
-    id: webhook.webhook_id,
-    state: stateOf(webhook),
-    url: webhook.url,
-    events: webhook.events.join(', '),
-    description: webhook.description ?? undefined,
-    format: webhook.format,
-    disabled: disabled
-      ? `${disabled.at}: ${percent(disabled.failure_rate)} of ${disabled.ended} failed`
-      : undefined,
-    'hourly cap': cap ? `${cap.used} of ${cap.limit} used` : undefined,
-    deferred: cap?.next_at ? `${cap.next_at} to ${cap.deferred_until ?? '?'}` : undefined,
-    'secret due': webhook.secret_due ? 'older than 90 days, rotate it' : undefined,
-    'previous secret until': webhook.previous_secret_until ?? undefined,
-    created: webhook.created_at,
-    secret: webhook.secret,
-  });
 }
 
 function statsText(stats: WebhookStats): string {

@@ -21,6 +21,7 @@ import type { Stats } from '../contracts/stats.ts';
 import type {
   createdWebhookSchema,
   createWebhookSchema,
+  putWebhookSchema,
   rotatedWebhookSchema,
   rotateSecretSchema,
   testResultSchema,
@@ -47,6 +48,12 @@ export type EventToPublish<Events extends object = BuiltInEvents> = {
 
 export type Page<Item> = { data: Item[]; next_cursor: string | null };
 export type PageQuery = { limit?: number; cursor?: string };
+export type WebhookQuery = PageQuery & {
+  external_id?: string;
+  metadata_key?: string;
+  /** Only with `metadata_key`. */
+  metadata_value?: string;
+};
 export type DeliveryQuery = PageQuery & {
   webhook_id?: string;
   /** An event type. */
@@ -133,7 +140,16 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     return this.#call('POST', '/v1/webhooks', { body: webhook, idempotencyKey });
   }
 
-  listWebhooks(query?: PageQuery): Promise<Page<Webhook>> {
+  /** Creates or replaces the webhook with this external id. The response includes the secret if it was created. */
+  putWebhook(
+    externalId: string,
+    webhook: z.input<typeof putWebhookSchema>,
+  ): Promise<Webhook & { secret?: string }> {
+    const path = `/v1/webhooks/${part(externalId)}`;
+    return this.#call('PUT', path, { body: webhook, isRepeatable: true });
+  }
+
+  listWebhooks(query?: WebhookQuery): Promise<Page<Webhook>> {
     return this.#call('GET', '/v1/webhooks', { query });
   }
 

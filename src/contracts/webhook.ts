@@ -1,8 +1,11 @@
 import { z } from 'zod';
 import { attemptSchema } from './attempt-schema.ts';
 import { eventFilterSchema, eventTypeSchema } from './event-types.ts';
-import { idSchema } from './id.ts';
-import { visibleText } from './visible-text.ts';
+import { externalIdSchema, webhookNameSchema } from './external-id.ts';
+import { metadataSchema } from './metadata.ts';
+import { ownSecretSchema } from './own-secret.ts';
+import { pageQuery } from './page.ts';
+import { comparedText, visibleText } from './visible-text.ts';
 import { webhookFormatSchema } from './webhook-format.ts';
 
 const url = z.string().min(1, 'must not be empty').meta({
@@ -21,15 +24,21 @@ const description = visibleText.max(500, 'must have at most 500 characters');
 
 const format = webhookFormatSchema;
 
+const newWebhook = {
+  url,
+  events,
+  description: description.optional(),
+  active: z.boolean().optional(),
+  format: format.optional(),
+  metadata: metadataSchema.optional(),
+  secret: ownSecretSchema.optional(),
+};
+
 export const createWebhookSchema = z
-  .strictObject({
-    url,
-    events,
-    description: description.optional(),
-    active: z.boolean().optional(),
-    format: format.optional(),
-  })
+  .strictObject({ ...newWebhook, external_id: externalIdSchema.optional() })
   .meta({ id: 'CreateWebhook' });
+
+export const putWebhookSchema = z.strictObject(newWebhook).meta({ id: 'PutWebhook' });
 
 export const updateWebhookSchema = z
   .strictObject({
@@ -38,6 +47,8 @@ export const updateWebhookSchema = z
     description: description.nullable().optional(),
     active: z.boolean().optional(),
     format: format.optional(),
+    external_id: externalIdSchema.nullable().optional().meta({ description: '`null` removes it.' }),
+    metadata: metadataSchema.optional().meta({ description: 'Replaces all of it; `{}` removes it.' }),
     held: z.enum(['deliver', 'discard']).optional().meta({
       description: 'With `active: true`: what happens to held deliveries. Default: `deliver`.',
     }),
@@ -59,6 +70,8 @@ export const webhookSchema = z
     active: z.boolean(),
     description: z.string().nullable(),
     format,
+    external_id: z.string().nullable(),
+    metadata: z.record(z.string(), z.string()),
     warning: z
       .boolean()
       .meta({ description: 'At least half of the deliveries that ended in the last 24 hours failed.' }),
@@ -90,7 +103,27 @@ export const webhookSchema = z
   .meta({ id: 'Webhook' });
 export type Webhook = z.infer<typeof webhookSchema>;
 
-const secret = z.string().meta({ description: '`whsec_` and base64 of 32 random bytes.' });
+export const webhookQuerySchema = z
+  .strictObject({
+    ...pageQuery,
+    external_id: externalIdSchema.optional(),
+    metadata_key: comparedText.optional().meta({
+      description: 'Only webhooks whose metadata has an entry of this name.',
+      example: 'plan',
+    }),
+    metadata_value: comparedText.optional().meta({
+      description: 'With `metadata_key`: only those where it has this value.',
+      example: 'pro',
+    }),
+  })
+  .refine((query) => query.metadata_value === undefined || query.metadata_key !== undefined, {
+    message: 'needs metadata_key',
+    path: ['metadata_value'],
+  });
+
+const secret = z
+  .string()
+  .meta({ description: '`whsec_` and base64 of 32 random bytes, unless it was given.' });
 
 export const createdWebhookSchema = webhookSchema.extend({ secret }).meta({ id: 'CreatedWebhook' });
 
@@ -99,6 +132,7 @@ export const rotateSecretSchema = z
     overlap_seconds: z.int().min(0).max(604_800).default(86_400).meta({
       description: 'How long the previous secret continues to sign: 0 to 7 days. 0 ends it at once.',
     }),
+    secret: ownSecretSchema.optional(),
     end_overlap: z.boolean().default(false).meta({
       description:
         'Rotate during the overlap of an earlier rotation: the secret before the current one ends at once.',
@@ -120,7 +154,7 @@ export const webhookSecretSchema = z
   .meta({ id: 'WebhookSecret' });
 
 export const testWebhookSchema = z
-  .strictObject({ webhook_id: idSchema, event: eventTypeSchema })
+  .strictObject({ webhook_id: webhookNameSchema, event: eventTypeSchema })
   .meta({ id: 'TestWebhook' });
 
 /** The outcome of a test event: one attempt, made at once, neither retried nor logged. */

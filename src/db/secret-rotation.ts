@@ -6,25 +6,30 @@ type Rotation = {
   webhookId: string;
   sealedSecret: string;
   overlapSeconds: number;
+  /** Whether the new secret is this one. */
+  isSame(sealedSecret: string): boolean;
   /** Whether to rotate even if an overlap has not ended. */
   endsOverlap: boolean;
 };
 
 /**
- * Makes the current secret the previous one. Where an overlap has not ended and `endsOverlap` is false, nothing changes. Null:
- * there is no such webhook.
+ * Makes the current secret the previous one. Where an overlap has not ended and `endsOverlap` is false, or the secret is the
+ * same, nothing changes. Null: there is no such webhook.
  */
 export async function rotateSecret(
   db: Client,
-  { accountId, webhookId, sealedSecret, overlapSeconds, endsOverlap }: Rotation,
-): Promise<{ overlapUntil: Date } | { webhook: WebhookRow } | null> {
+  { accountId, webhookId, sealedSecret, overlapSeconds, endsOverlap, isSame }: Rotation,
+): Promise<{ overlapUntil: Date } | { webhook: WebhookRow } | 'same_secret' | null> {
   // Locked, so that of two concurrent calls the second one sees the overlap of the first.
-  const { rows: found } = await db.query<{ overlapUntil: Date | null }>(
-    `select case when previous_secret_until > now() then previous_secret_until end as "overlapUntil" from webhooks
+  const { rows: found } = await db.query<{ overlapUntil: Date | null; current: string }>(
+    `select sealed_secret as current, case when previous_secret_until > now() then previous_secret_until end as "overlapUntil" from webhooks
      where id = $1 and account_id = $2 and deleted_at is null for update`,
     [webhookId, accountId],
   );
-  const overlapUntil = found[0]?.overlapUntil ?? null;
+  const [locked] = found;
+  if (!locked) return null;
+  if (isSame(locked.current)) return 'same_secret';
+  const { overlapUntil } = locked;
   if (overlapUntil && !endsOverlap) return { overlapUntil };
   const { rows } = await db.query<WebhookRow>(
     `update webhooks set

@@ -12,6 +12,8 @@ export type WebhookRow = {
   description: string | null;
   active: boolean;
   format: WebhookFormat;
+  externalId: string | null;
+  metadata: Record<string, string>;
   warnedAt: Date | null;
   disabledAt: Date | null;
   disabledEnded: number | null;
@@ -26,15 +28,29 @@ export type WebhookRow = {
 };
 
 export const webhookColumns = `id, account_id as "accountId", url, events, description, active, format,
-  warned_at as "warnedAt", disabled_at as "disabledAt", disabled_ended as "disabledEnded", disabled_failed as "disabledFailed",
-  sealed_secret as "sealedSecret",
+  external_id as "externalId", metadata, warned_at as "warnedAt", disabled_at as "disabledAt",
+  disabled_ended as "disabledEnded", disabled_failed as "disabledFailed", sealed_secret as "sealedSecret",
   secret_created_at as "secretCreatedAt", previous_sealed_secret as "previousSealedSecret",
   previous_secret_until as "previousSecretUntil", created_at as "createdAt", updated_at as "updatedAt"`;
 
-type NewWebhook = Pick<
+export type NewWebhook = Pick<
   WebhookRow,
-  'id' | 'accountId' | 'url' | 'events' | 'description' | 'active' | 'format' | 'sealedSecret'
+  | 'id'
+  | 'accountId'
+  | 'url'
+  | 'events'
+  | 'description'
+  | 'active'
+  | 'format'
+  | 'externalId'
+  | 'metadata'
+  | 'sealedSecret'
 >;
+
+/** Another webhook of the account has the external id. */
+type Taken = 'external_id_taken';
+/** Why no webhook was inserted. `limit`: the account has as many. */
+export type Refusal = Taken | 'no_account' | { limit: number };
 
 /**
  * Inserts a webhook, unless the account has as many as it may. The account's row is locked, so that concurrent calls are
@@ -46,22 +62,20 @@ export async function insertWebhook(
   client: Client,
   webhook: NewWebhook,
   defaultMax: number,
-): Promise<WebhookRow | { limit: number } | 'no_account'> {
-  const account = await client.query<{ limit: number }>(
-    `select coalesce(max_webhooks, $2) as limit from accounts
-     where id = $1 and deletion_requested_at is null for update`,
-    [webhook.accountId, defaultMax],
-  );
-  const limit = account.rows[0]?.limit;
-  if (limit === undefined) return 'no_account';
+): Promise<WebhookRow | Refusal> {
+  const limit = await lockAccount(client, webhook.accountId, defaultMax);
+  if (limit === null) return 'no_account';
   const counted = await client.query<{ count: number }>(
     `select count(*)::int as count from webhooks where account_id = $1 and deleted_at is null`,
     [webhook.accountId],
   );
   if (onlyRow(counted.rows, 'count').count >= limit) return { limit };
   const { rows } = await client.query<WebhookRow>(
-    `insert into webhooks (id, account_id, url, events, description, active, sealed_secret, format)
-     values ($1, $2, $3, $4, $5, $6, $7, $8) returning ${webhookColumns}`,
+    `insert into webhooks
+       (id, account_id, url, events, description, active, sealed_secret, format, external_id, metadata)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+     on conflict (account_id, external_id) where external_id is not null and deleted_at is null do nothing
+     returning ${webhookColumns}`,
     [
       webhook.id,
       webhook.accountId,
@@ -71,9 +85,24 @@ export async function insertWebhook(
       webhook.active,
       webhook.sealedSecret,
       webhook.format,
+      webhook.externalId,
+      webhook.metadata,
     ],
   );
-  return onlyRow(rows, 'insert');
+  return rows[0] ?? 'external_id_taken';
+}
+
+/**
+ * Locks the account, so that its webhooks are created one after the other. Returns how many it may have; null: there is no such
+ * account, or it is being deleted.
+ */
+export async function lockAccount(client: Client, accountId: string, defaultMax: number) {
+  const { rows } = await client.query<{ limit: number }>(
+    `select coalesce(max_webhooks, $2) as limit from accounts
+     where id = $1 and deletion_requested_at is null for update`,
+    [accountId, defaultMax],
+  );
+  return rows[0]?.limit ?? null;
 }
 
 export async function findWebhook(db: Queryable, accountId: string, id: string) {
@@ -84,20 +113,60 @@ export async function findWebhook(db: Queryable, accountId: string, id: string) 
   return rows[0] ?? null;
 }
 
-/** Newest first; `before`: the last id of the previous page. */
-export async function listWebhooks(db: Queryable, accountId: string, before: string | null, limit: number) {
+/** The id of the webhook that has the external id. */
+export async function findWebhookId(db: Queryable, accountId: string, externalId: string) {
+  const { rows } = await db.query<{ id: string }>(
+    `select id from webhooks where account_id = $1 and external_id = $2 and deleted_at is null`,
+    [accountId, externalId],
+  );
+  return rows[0]?.id ?? null;
+}
+
+/** The webhook that has the external id, locked. */
+export async function findWebhookForUpdate(client: Client, accountId: string, externalId: string) {
+  const { rows } = await client.query<WebhookRow>(
+    `select ${webhookColumns} from webhooks
+     where account_id = $1 and external_id = $2 and deleted_at is null for update`,
+    [accountId, externalId],
+  );
+  return rows[0] ?? null;
+}
+
+type WebhookFilter = {
+  externalId?: string | undefined;
+  /** Whose metadata has this name, and where `value` is given, this value. */
+  metadata?: { name: string; value: string | undefined } | undefined;
+};
+
+/** Newest first; `before`: the last id of the previous page. An account has few webhooks: its own are read, no others. */
+export async function listWebhooks(
+  db: Queryable,
+  accountId: string,
+  { before, limit, externalId, metadata }: WebhookFilter & { before: string | null; limit: number },
+) {
+  const values: unknown[] = [accountId, limit];
+  const where = (condition: (parameter: string) => string, value: unknown): string =>
+    ` and ${condition(`$${values.push(value)}`)}`;
+  const conditions = [
+    before === null ? '' : where((id) => `id < ${id}`, before),
+    externalId === undefined ? '' : where((id) => `external_id = ${id}`, externalId),
+    metadata === undefined ? '' : where((name) => `metadata ? ${name}`, metadata.name),
+    metadata?.value === undefined
+      ? ''
+      : where((entry) => `metadata @> ${entry}`, { [metadata.name]: metadata.value }),
+  ];
   const { rows } = await db.query<WebhookRow>(
     `select ${webhookColumns} from webhooks
-     where account_id = $1 and deleted_at is null and ($2::text is null or id < $2)
-     order by id desc limit $3`,
-    [accountId, before, limit],
+     where account_id = $1 and deleted_at is null${conditions.join('')}
+     order by id desc limit $2`,
+    values,
   );
   return rows;
 }
 
 /**
- * Changes a webhook. When it becomes inactive, waiting deliveries become held; when it becomes active, held ones are delivered,
- * oldest first. The reconciler changes the deliveries that are too many for a call. `check` runs in the same transaction.
+ * Changes a webhook, and then its deliveries as far as a call does that. `check` runs in the same transaction. Null: there is
+ * no such webhook.
  */
 export async function updateWebhook(
   pool: Pool,
@@ -105,44 +174,64 @@ export async function updateWebhook(
   id: string,
   patch: WebhookChange,
   check?: (client: Client) => Promise<void>,
-) {
-  const updated = await withTransaction(pool, async (client) => {
-    await check?.(client);
-    const before = await client.query<{ active: boolean }>(
-      `select active from webhooks where id = $1 and account_id = $2 and deleted_at is null for update`,
-      [id, accountId],
-    );
-    const [was] = before.rows;
-    if (!was) return null;
-    const isChanged = patch.active !== undefined && patch.active !== was.active;
-    const { rows } = await client.query<WebhookRow>(
-      `update webhooks set
-         url = coalesce($2, url), events = coalesce($3, events),
-         description = case when $4 then $5 else description end,
-         active = coalesce($6, active), format = coalesce($7, format), updated_at = now(),
-         activation = activation + case when $6 and not active then 1 else 0 end,
-         warned_at = case when $6 and not active then null else warned_at end,
-         disabled_at = case when $6 then null else disabled_at end,
-         held_action = case when $8 then $9 else held_action end,
-         sync_at = case when $8 then now() else sync_at end,
-         sync_until = case when $8 then ${syncUntil} else sync_until end
-       where id = $1 returning ${webhookColumns}`,
-      [
-        id,
-        patch.url,
-        patch.events,
-        patch.description !== undefined,
-        patch.description,
-        patch.active,
-        patch.format,
-        isChanged,
-        patch.held ?? 'deliver',
-      ],
-    );
-    return { row: rows[0] ?? null, isChanged };
-  });
-  if (updated?.isChanged) await syncDeliveries(pool, id);
-  return updated?.row ?? null;
+): Promise<WebhookRow | Taken | null> {
+  try {
+    const changed = await withTransaction(pool, async (client) => {
+      await check?.(client);
+      return changeWebhook(client, accountId, id, patch);
+    });
+    if (changed?.isChanged) await syncDeliveries(pool, id);
+    return changed?.row ?? null;
+  } catch (error) {
+    if (isTaken(error)) return 'external_id_taken';
+    throw error;
+  }
+}
+
+const isTaken = (error: unknown): boolean =>
+  error instanceof Error && (error as { constraint?: unknown }).constraint === 'webhooks_external_id';
+
+/**
+ * When the webhook becomes inactive, waiting deliveries become held; when it becomes active, held ones are delivered, oldest
+ * first. The caller syncs the deliveries where `isChanged`, and the reconciler those that are too many for a call.
+ */
+export async function changeWebhook(client: Client, accountId: string, id: string, patch: WebhookChange) {
+  const before = await client.query<{ active: boolean }>(
+    `select active from webhooks where id = $1 and account_id = $2 and deleted_at is null for update`,
+    [id, accountId],
+  );
+  const [was] = before.rows;
+  if (!was) return null;
+  const isChanged = patch.active !== undefined && patch.active !== was.active;
+  const { rows } = await client.query<WebhookRow>(
+    `update webhooks set
+       url = coalesce($2, url), events = coalesce($3, events),
+       description = case when $4 then $5 else description end,
+       active = coalesce($6, active), format = coalesce($7, format), updated_at = now(),
+       external_id = case when $10 then $11 else external_id end, metadata = coalesce($12, metadata),
+       activation = activation + case when $6 and not active then 1 else 0 end,
+       warned_at = case when $6 and not active then null else warned_at end,
+       disabled_at = case when $6 then null else disabled_at end,
+       held_action = case when $8 then $9 else held_action end,
+       sync_at = case when $8 then now() else sync_at end,
+       sync_until = case when $8 then ${syncUntil} else sync_until end
+     where id = $1 returning ${webhookColumns}`,
+    [
+      id,
+      patch.url,
+      patch.events,
+      patch.description !== undefined,
+      patch.description,
+      patch.active,
+      patch.format,
+      isChanged,
+      patch.held ?? 'deliver',
+      patch.external_id !== undefined,
+      patch.external_id,
+      patch.metadata,
+    ],
+  );
+  return { row: onlyRow(rows, 'update'), isChanged };
 }
 
 /** Deletes a webhook: wipes its secrets and cancels its waiting deliveries. False: there is none. */

@@ -415,3 +415,23 @@ test('with names of its own, the pages show these; a format is chosen in the for
   await page.getByText('CloudEvents. CloudEvents 1.0 as JSON, structured.').waitFor();
   expect(await page.content()).not.toMatch(/X-FLTR-/i);
 });
+
+test("a webhook's page shows its external id and its metadata, as text, and is found by the external id", async () => {
+  const { page, key, webhook_id: id } = await openWebhook('/named');
+  const configuration = page.getByRole('region', { name: 'Configuration' });
+  const terms = () => configuration.getByRole('term').allInnerTexts();
+  expect(await terms()).not.toContain('External id');
+  const hostile = '<img src=x onerror=alert(1)>';
+  const named = { external_id: 'customer/42 ü', metadata: { plan: 'pro', [hostile]: hostile } };
+  await call(service.apiUrl, key, 'PATCH', `/v1/webhooks/${id}`, named);
+  await page.goto(`/webhooks/${encodeURIComponent('customer/42 ü')}`);
+  await heading(page, receiver.url.replace('http://', '') + '/named').waitFor();
+  expect(await terms()).toEqual(expect.arrayContaining(['External id', 'Metadata', 'plan', hostile]));
+  expect(await configuration.getByRole('definition').allInnerTexts()).toEqual(
+    expect.arrayContaining(['pro', hostile]),
+  );
+  await configuration.getByRole('button', { name: 'Copy external id' }).click();
+  expect(await readClipboard(page)).toBe('customer/42 ü');
+  // What the page does, it does with the webhook's id.
+  await page.getByRole('button', { name: 'Reveal secret' }).waitFor();
+});

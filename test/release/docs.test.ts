@@ -125,9 +125,9 @@ test('each example of a body in the document succeeds as it stands, with ids tha
       if (!requestBody) continue;
       const { example } = requestBody.content['application/json'];
       const body = JSON.stringify(example)?.replace('wh_01k', webhookId);
-      const target = path
-        .replace('{id}', ids[path.split('/')[2] ?? ''] ?? '')
-        .replace('{name}', 'order.paid');
+      // What PUT creates has an id of its own.
+      const id = method === 'put' ? 'mine' : ids[path.split('/')[2] ?? ''];
+      const target = path.replace('{id}', id ?? '').replace('{name}', 'order.paid');
       const own = await service.call<{ code?: string }>(method.toUpperCase(), target, body);
       const isOfService = own.body.code === 'service_key_required';
       const { status, text } = isOfService

@@ -27,6 +27,7 @@ const mayRefuse = [
   // The URL's target is judged.
   'createWebhook',
   'updateWebhook',
+  'putWebhook',
   // An Idempotency-Key belongs to one body.
   'publishEvent',
   'publishEvents',

@@ -255,6 +255,7 @@ describe('in the database', () => {
         sealedSecret: oldBox.seal('rotated', id),
         endsOverlap: false,
         overlapSeconds: 600,
+        isSame: () => false,
       });
       // Both runs have read the row as it was, and wait for this transaction.
       const runs = [1, 2].map(() => reencrypt(database.pool, bothBox, 'test'));

@@ -28,6 +28,8 @@ async function account(events = ['delivery.failed']) {
       description: null,
       active: true,
       format: 'fltr' as const,
+      externalId: null,
+      metadata: {},
       sealedSecret: 'sealed',
     };
     await withTransaction(pool, (client) => insertWebhook(client, webhook, 100));

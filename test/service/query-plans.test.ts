@@ -51,7 +51,13 @@ import { cancelDelivery, endCanceled, expireDelivery, stopOrGoOn } from '../../s
 import { claimWebhooksToSync } from '../../src/db/sync-deliveries.ts';
 import { readWaiting } from '../../src/db/waiting.ts';
 import { readCap, readStats } from '../../src/db/read-stats.ts';
-import { deleteWebhook, findWebhook, listWebhooks, updateWebhook } from '../../src/db/webhooks-table.ts';
+import {
+  deleteWebhook,
+  findWebhook,
+  findWebhookId,
+  listWebhooks,
+  updateWebhook,
+} from '../../src/db/webhooks-table.ts';
 import { idFloor, newId } from '../../src/domain/ids.ts';
 import { digestOfKey } from '../../src/security/api-keys.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
@@ -249,7 +255,16 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
     listEvents(pool, log.accountId, { createdAt: ago(10 * 24 * hourMs).toISOString(), id: log.eventId }, 51),
   'an event': (pool) => findEvent(pool, log.accountId, log.eventId),
   'its body': (pool) => hasBody(pool, log.accountId, log.eventId),
-  webhooks: (pool) => listWebhooks(pool, log.accountId, null, 51),
+  webhooks: (pool) => listWebhooks(pool, log.accountId, { before: null, limit: 51 }),
+  'webhooks, by metadata': (pool) =>
+    listWebhooks(pool, log.accountId, {
+      before: log.busiestId,
+      limit: 51,
+      metadata: { name: 'plan', value: 'pro' },
+    }),
+  'webhooks, by external id': (pool) =>
+    listWebhooks(pool, log.accountId, { before: null, limit: 51, externalId: 'customer-42' }),
+  'the id of an external id': (pool) => findWebhookId(pool, log.accountId, 'customer-42'),
   'a webhook': (pool) => findWebhook(pool, log.accountId, log.busiestId),
   'its statistics': (pool) => readStats(pool, log.busiestId, new Date()),
   'its hourly cap': (pool) => readCap(pool, log.busiestId, 1000),

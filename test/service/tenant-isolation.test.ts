@@ -41,6 +41,7 @@ async function keyIdOf(accountId: string): Promise<string> {
 
 const bodies: Record<string, unknown> = {
   createWebhook: { url: 'https://example.com/', events: ['*'] },
+  putWebhook: { url: 'https://example.com/', events: ['*'] },
   updateWebhook: { description: 'taken over' },
   publishEvent: { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } },
   rescheduleDelivery: { next_attempt_at: new Date(Date.now() + 60_000).toISOString() },
@@ -120,8 +121,8 @@ test('a revoked key is refused from that moment on', async () => {
 test('a missing object and a missing scope have different responses', async () => {
   const unknown = await service.call<{ code: string }>('GET', '/v1/nothing');
   expect([unknown.status, unknown.body.code]).toEqual([404, 'not_found']);
-  const method = await service.call<{ code: string }>('PUT', `/v1/webhooks/${ids['webhooks']}`);
-  expect([method.status, method.headers.get('allow')]).toEqual([405, 'GET, PATCH, DELETE']);
+  const method = await service.call<{ code: string }>('POST', `/v1/webhooks/${ids['webhooks']}`);
+  expect([method.status, method.headers.get('allow')]).toEqual([405, 'GET, PATCH, DELETE, PUT']);
   expect((await service.call('GET', '/v1/webhooks/%00')).status).toBe(404);
   expect((await service.call('GET', '/v1/webhooks/%zz')).status).toBe(400);
 });

@@ -8,7 +8,8 @@ import {
   type Delivery,
 } from '../../contracts/delivery.ts';
 import { eventTypeSchema } from '../../contracts/event-types.ts';
-import { idPattern, idSchema } from '../../contracts/id.ts';
+import { webhookNameSchema } from '../../contracts/external-id.ts';
+import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import type { ApiKey } from '../../db/api-keys-table.ts';
 import { findDeliveryWithAttempts, type StoredAttempt } from '../../db/attempts.ts';
@@ -32,6 +33,7 @@ import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
 import { fault, requireFound, validationError } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
+import { webhookIdOf } from '../webhook-id.ts';
 import { toAttempt } from './attempt-view.ts';
 
 const defineRoute = routesWithTag('Deliveries');
@@ -108,7 +110,7 @@ export const deliveryRoutes = [
     scope: 'webhooks:read',
     query: z.strictObject({
       ...pageQuery,
-      webhook_id: idSchema.optional(),
+      webhook_id: webhookNameSchema.optional(),
       event: eventTypeSchema.optional(),
       status: z.enum(deliveryStatuses).optional(),
       since: time('Accepted at or after this time.'),
@@ -128,9 +130,10 @@ export const deliveryRoutes = [
     },
     async handle({ deps, key, query }) {
       const [before = null] = fromCursor('deliveries', query.cursor, [idPattern]) ?? [];
+      const { webhook_id: name } = query;
       const low = query.code === undefined ? 0 : Number(query.code.replace('xx', '00'));
       const rows = await listDeliveries(deps.pool, accountOf(key), {
-        webhookId: query.webhook_id,
+        webhookId: name === undefined ? undefined : await webhookIdOf(deps, key, name),
         eventType: query.event,
         status: query.status,
         since: query.since,

@@ -6,6 +6,7 @@ import { eventRoutes } from './event-routes.ts';
 import { keyRoutes } from './key-routes.ts';
 import { publishBatchRoutes } from './publish-batch.ts';
 import { publishRoutes } from './publish.ts';
+import { putWebhookRoutes } from './put-webhook-route.ts';
 import { recoveryRoutes } from './recovery-routes.ts';
 import { settingsRoutes } from './settings-routes.ts';
 import { statsRoutes } from './stats-routes.ts';
@@ -15,6 +16,7 @@ import { webhookRoutes } from './webhook-routes.ts';
 /** Every call of the API that needs a key. A fixed path stands before one with a parameter. */
 export const routes: Route[] = [
   ...webhookRoutes,
+  ...putWebhookRoutes,
   ...webhookSecretRoutes,
   ...publishRoutes,
   ...publishBatchRoutes,

@@ -1,13 +1,13 @@
-import { z } from 'zod';
 import type { Attempt } from '../../contracts/attempt-schema.ts';
 import { idPattern } from '../../contracts/id.ts';
-import { pageOf, pageQuery } from '../../contracts/page.ts';
+import { pageOf } from '../../contracts/page.ts';
 import {
   createWebhookSchema,
   createdWebhookSchema,
   testResultSchema,
   testWebhookSchema,
   updateWebhookSchema,
+  webhookQuerySchema,
   webhookSchema,
   type Webhook,
 } from '../../contracts/webhook.ts';
@@ -15,31 +15,23 @@ import { readAccountLimits } from '../../db/account-limits.ts';
 import { readCap } from '../../db/read-stats.ts';
 import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks-table.ts';
 import { sendSigned } from '../../delivery/signed-request.ts';
-import type { Deps } from '../../deps.ts';
 import { newId } from '../../domain/ids.ts';
 import { newSecret } from '../../domain/signature.ts';
 import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
-import { ApiError } from '../../errors.ts';
-import { findHostFault } from '../../outbound/host-faults.ts';
-import { accountOf, noSuchAccount } from '../auth.ts';
+import { accountOf } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
 import { unknownType } from '../event-data.ts';
 import { requireFound, validationError } from '../problem-details.ts';
 import { respondOnce } from '../respond-once.ts';
 import { routesWithTag } from '../route.ts';
+import { webhookIdOf } from '../webhook-id.ts';
 import { toAttempt } from './attempt-view.ts';
 import { checkEventFilters } from './event-filters.ts';
 import { defaultLimits } from './settings-routes.ts';
+import { requireTarget, toRefusal } from './webhook-checks.ts';
 import { requireWebhook, toWebhook } from './webhook-view.ts';
 
 const defineRoute = routesWithTag('Webhooks');
-
-function requireTarget({ guard }: Deps, url: string): void {
-  const verdict = guard.checkUrl(url);
-  // In an attempt this is a failed lookup that is retried; here the caller can correct the URL at once.
-  const fault = verdict.ok ? findHostFault(verdict.url.hostname) : verdict.message;
-  if (fault !== null) throw validationError([{ pointer: '/url', message: fault }]);
-}
 
 export const webhookRoutes = [
   defineRoute('post', '/v1/webhooks', 'createWebhook', {
@@ -54,7 +46,7 @@ export const webhookRoutes = [
     },
     takesIdempotencyKey: true,
     replies: { 201: { description: 'Created', schema: createdWebhookSchema } },
-    errors: ['webhook_limit_reached', 'webhook_deleted'],
+    errors: ['webhook_limit_reached', 'webhook_deleted', 'external_id_taken'],
     async handle(context) {
       const { deps, body } = context;
       requireTarget(deps, body.url);
@@ -64,7 +56,7 @@ export const webhookRoutes = [
       const id = newId('wh');
       return respondOnce(context, { route: 'createWebhook', webhookId: id }, async (client) => {
         await keepTypes(client);
-        const secret = newSecret();
+        const secret = body.secret ?? newSecret();
         const row = await insertWebhook(
           client,
           {
@@ -75,16 +67,13 @@ export const webhookRoutes = [
             description: body.description ?? null,
             active: body.active ?? true,
             format: body.format ?? 'fltr',
+            externalId: body.external_id ?? null,
+            metadata: body.metadata ?? {},
             sealedSecret: secretBox.seal(secret, id),
           },
           config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
         );
-        if (row === 'no_account') throw noSuchAccount();
-        if ('limit' in row)
-          throw new ApiError(
-            'webhook_limit_reached',
-            `The account may have ${row.limit} webhooks. Delete one that is no longer needed.`,
-          );
+        if (typeof row === 'string' || 'limit' in row) throw toRefusal(row);
         const { webhook_id, url, events, ...rest } = toWebhook(row);
         return { status: 201, body: { webhook_id, url, events, secret, ...rest } };
       });
@@ -93,11 +82,17 @@ export const webhookRoutes = [
   defineRoute('get', '/v1/webhooks', 'listWebhooks', {
     summary: 'List webhooks, newest first',
     scope: 'webhooks:read',
-    query: z.strictObject(pageQuery),
+    query: webhookQuerySchema,
     replies: { 200: { description: 'A page of webhooks', schema: pageOf(webhookSchema, 'WebhookPage') } },
     async handle({ deps, key, query }) {
       const [before = null] = fromCursor('webhooks', query.cursor, [idPattern]) ?? [];
-      const rows = await listWebhooks(deps.pool, accountOf(key), before, query.limit + 1);
+      const { external_id: externalId, metadata_key: name, metadata_value: value } = query;
+      const rows = await listWebhooks(deps.pool, accountOf(key), {
+        before,
+        limit: query.limit + 1,
+        externalId,
+        metadata: name === undefined ? undefined : { name, value },
+      });
       const positionOf = ({ webhook_id: id }: Webhook) => [id];
       return { status: 200, body: toPage('webhooks', rows.map(toWebhook), query.limit, positionOf) };
     },
@@ -112,7 +107,7 @@ export const webhookRoutes = [
     bodyExample: { webhook_id: 'wh_01k', event: 'document.processed' },
     replies: { 200: { description: 'The attempt, whatever its outcome', schema: testResultSchema } },
     async handle({ deps, key, body }) {
-      const webhook = await requireWebhook(deps, key, body.webhook_id);
+      const webhook = await requireWebhook(deps, key, await webhookIdOf(deps, key, body.webhook_id));
       const type = (await deps.eventTypes.current()).find(body.event);
       if (!type) throw validationError([unknownType('/event')]);
       const eventId = newId('evt');
@@ -151,6 +146,7 @@ export const webhookRoutes = [
     body: updateWebhookSchema,
     bodyExample: { events: ['document.*', 'dataset.*'], description: 'Search index' },
     replies: { 200: { description: 'The webhook as it is now', schema: webhookSchema } },
+    errors: ['external_id_taken'],
     async handle({ deps, key, id, body }) {
       if (body.url !== undefined) requireTarget(deps, body.url);
       const keepTypes = body.events && (await checkEventFilters(deps, body.events));
@@ -158,6 +154,7 @@ export const webhookRoutes = [
         await updateWebhook(deps.pool, accountOf(key), id, body, keepTypes),
         'webhook',
       );
+      if (row === 'external_id_taken') throw toRefusal(row);
       if (body.active === true) deps.wakeDispatcher();
       return { status: 200, body: toWebhook(row) };
     },

@@ -10,7 +10,7 @@ import { newSecret } from '../../domain/signature.ts';
 import { isOverlap } from '../../domain/signing-secrets.ts';
 import { ApiError } from '../../errors.ts';
 import { accountOf, audit } from '../auth.ts';
-import { requireFound } from '../problem-details.ts';
+import { fault, requireFound, validationError } from '../problem-details.ts';
 import { respondOnce } from '../respond-once.ts';
 import { routesWithTag } from '../route.ts';
 import { requireWebhook, toWebhook } from './webhook-view.ts';
@@ -52,7 +52,7 @@ export const webhookSecretRoutes = [
       'The response holds the new secret. For `overlap_seconds` the previous secret stays valid: `X-FLTR-Signature` uses the previous secret, and `webhook-signature` lists one signature for each of the two. After the overlap only the new secret signs, also retries of earlier events.',
       'A receiver that checks only `X-FLTR-Signature` switches its secret when the overlap ends, or calls `…/rotate-secret/finish` right after switching. One that checks `webhook-signature` may switch at any time during the overlap.',
       'During an overlap another rotation is refused with 409 `rotation_under_way`, because it would end the previous secret early. With `end_overlap: true` it is accepted: the current secret becomes the previous one, and the one before it ends at once.',
-      'Send an `Idempotency-Key` so that a call that is repeated after a lost response gets the first response again. `overlap_seconds: 0` ends the previous secret at once: use it for a secret that leaked. The body may be empty. Audited.',
+      'Send an `Idempotency-Key` so that a call that is repeated after a lost response gets the first response again. `overlap_seconds: 0` ends the previous secret at once: use it for a secret that leaked. The body may be empty; then the service makes the secret. Audited.',
     ].join('\n\n'),
     scope: 'webhooks:write',
     body: rotateSecretSchema,
@@ -66,15 +66,20 @@ export const webhookSecretRoutes = [
       // The id is part of it: the same key for another webhook is another request.
       const route = `rotateWebhookSecret ${id}`;
       return respondOnce(context, { route, webhookId: id }, async (client) => {
-        const secret = newSecret();
+        const secret = body.secret ?? newSecret();
         const found = await rotateSecret(client, {
           accountId: accountOf(key),
           webhookId: id,
           sealedSecret: deps.secretBox.seal(secret, id),
           overlapSeconds: body.overlap_seconds,
           endsOverlap: body.end_overlap,
+          isSame: (current) => body.secret !== undefined && deps.secretBox.open(current, id) === secret,
         });
         const rotated = requireFound(found, 'webhook');
+        if (rotated === 'same_secret')
+          throw validationError([
+            fault('/secret', 'is the current secret of this webhook. Send another one'),
+          ]);
         if ('overlapUntil' in rotated) throw rotationUnderWay(rotated.overlapUntil);
         await audit(client, key, 'webhook.secret_rotated', id);
         const { webhook_id, url, events, ...rest } = toWebhook(rotated.webhook);

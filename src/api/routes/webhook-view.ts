@@ -18,6 +18,8 @@ export function toWebhook(row: WebhookRow): Webhook {
     active: row.active,
     description: row.description,
     format: row.format,
+    external_id: row.externalId,
+    metadata: row.metadata,
     warning: row.warnedAt !== null,
     auto_disabled:
       row.disabledAt === null || row.active

@@ -87,6 +87,7 @@ function WebhookDetails({ webhook }: { webhook: Webhook }) {
 }
 
 function Configuration({ webhook }: { webhook: Webhook }) {
+  const metadata = Object.entries(webhook.metadata);
   return (
     <Section title="Configuration">
       <Facts
@@ -99,6 +100,13 @@ function Configuration({ webhook }: { webhook: Webhook }) {
             </code>
           )),
           Format: formatText(webhook.format),
+          'External id': webhook.external_id && (
+            <span className="row">
+              <code>{webhook.external_id}</code>
+              <CopyButton text={webhook.external_id} label="Copy external id" />
+            </span>
+          ),
+          Metadata: metadata.length === 0 ? null : <Facts facts={Object.fromEntries(metadata)} />,
           Created: <At at={webhook.created_at} />,
           Updated: <At at={webhook.updated_at} />,
         }}

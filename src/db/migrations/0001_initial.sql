@@ -88,6 +88,7 @@ $$;
 -- sync_at: when the reconciler next updates the webhook's deliveries to match its state; null: they match.
 -- sync_until: until then the reconciler repeats that after a change, because of statements that began before the change.
 -- held_action: what happens to held deliveries while sync_at is set and the webhook is active.
+-- external_id, metadata: the account's own; see src/contracts. A deleted webhook's external id may be used again.
 create table webhooks (
   id text primary key,
   account_id text not null references accounts,
@@ -96,6 +97,8 @@ create table webhooks (
   description text,
   active boolean not null,
   format text not null default 'fltr' check (format in ('fltr', 'standard', 'data', 'cloudevents', 'slack')),
+  external_id text,
+  metadata jsonb not null default '{}',
   sealed_secret text,
   secret_created_at timestamptz not null default now(),
   previous_sealed_secret text,
@@ -117,6 +120,8 @@ create table webhooks (
 );
 create index webhooks_of_account on webhooks (account_id, id desc) where deleted_at is null;
 create index webhooks_deleted_of_account on webhooks (account_id) where deleted_at is not null;
+create unique index webhooks_external_id on webhooks (account_id, external_id)
+  where external_id is not null and deleted_at is null;
 create index webhooks_deleted on webhooks (deleted_at) where deleted_at is not null;
 create index webhooks_to_sync on webhooks (sync_at) where sync_at is not null;
 

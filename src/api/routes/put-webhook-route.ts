@@ -1,0 +1,90 @@
+import { externalIdSchema } from '../../contracts/external-id.ts';
+import { createdWebhookSchema, putWebhookSchema, webhookSchema } from '../../contracts/webhook.ts';
+import { putWebhook } from '../../db/put-webhook.ts';
+import type { WebhookRow } from '../../db/webhooks-table.ts';
+import { newId } from '../../domain/ids.ts';
+import { newSecret } from '../../domain/signature.ts';
+import { ApiError } from '../../errors.ts';
+import { accountOf } from '../auth.ts';
+import { fault, validationError } from '../problem-details.ts';
+import { validate } from '../request-body.ts';
+import { routesWithTag } from '../route.ts';
+import { checkEventFilters } from './event-filters.ts';
+import { requireTarget, toRefusal } from './webhook-checks.ts';
+import { toWebhook } from './webhook-view.ts';
+
+const defineRoute = routesWithTag('Webhooks');
+
+/** @throws ApiError not_found, validation_failed */
+function requireExternalId(name: string): string {
+  if (name.startsWith('wh_')) {
+    throw new ApiError(
+      'not_found',
+      'The service makes the ids that begin with wh_. PUT an external id of your own, or change a webhook by its id with PATCH.',
+    );
+  }
+  return validate(externalIdSchema, name, '#path/id');
+}
+
+export const putWebhookRoutes = [
+  defineRoute('put', '/v1/webhooks/{id}', 'putWebhook', {
+    summary: 'Create or replace the webhook with this external id',
+    description: [
+      'A webhook that does not exist is created, and the response holds its secret. One that exists is replaced: what the body does not name gets its default, as at creation. So `active` becomes `true`, unless the body says otherwise. It keeps its id, its secret and its deliveries.',
+      'A second call with the same body changes nothing. Where the response to the creation was lost, read the secret with `GET /v1/webhooks/{id}/secret`. A `secret` that differs from that of an existing webhook is refused: use `rotate-secret`.',
+    ].join('\n\n'),
+    scope: 'webhooks:write',
+    idMayBeNew: true,
+    body: putWebhookSchema,
+    bodyExample: { url: 'https://your-app.com/webhooks/fltr', events: ['document.*'] },
+    replies: {
+      200: { description: 'Replaced', schema: webhookSchema },
+      201: { description: 'Created', schema: createdWebhookSchema },
+    },
+    errors: ['webhook_limit_reached', 'external_id_taken'],
+    async handle({ deps, key, id: name, body }) {
+      const externalId = requireExternalId(name);
+      requireTarget(deps, body.url);
+      const check = await checkEventFilters(deps, body.events);
+      const { secretBox, config, pool } = deps;
+      const id = newId('wh');
+      const secret = body.secret ?? newSecret();
+      const requireSameSecret = (row: WebhookRow): void => {
+        if (body.secret === undefined || body.secret === secretBox.open(row.sealedSecret, row.id)) return;
+        throw validationError([
+          fault(
+            '/secret',
+            'is not the secret of this webhook, which PUT keeps. Change it with POST /v1/webhooks/:id/rotate-secret',
+          ),
+        ]);
+      };
+      const given = {
+        url: body.url,
+        events: body.events,
+        description: body.description ?? null,
+        active: body.active ?? true,
+        format: body.format ?? 'fltr',
+        metadata: body.metadata ?? {},
+      };
+      const put = await putWebhook(pool, {
+        webhook: {
+          ...given,
+          id,
+          externalId,
+          accountId: accountOf(key),
+          sealedSecret: secretBox.seal(secret, id),
+        },
+        replacement: given,
+        defaultMax: config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
+        requireReplaceable: requireSameSecret,
+        check,
+      });
+      if (typeof put === 'string' || 'limit' in put) throw toRefusal(put);
+      if (put.row.active) deps.wakeDispatcher();
+      const webhook = toWebhook(put.row);
+      if (!put.isNew) return { status: 200, body: webhook };
+      const { webhook_id, url, events, ...rest } = webhook;
+      return { status: 201, body: { webhook_id, url, events, secret, ...rest } };
+    },
+  }),
+];

@@ -1,0 +1,52 @@
+import type { Webhook } from '../contracts/webhook.ts';
+import { table } from './table.ts';
+import { fields, percent } from './text-output.ts';
+
+/** The same states as in the dashboard. */
+function stateOf({ active, auto_disabled, warning }: Webhook): string {
+  if (auto_disabled) return 'disabled automatically';
+  if (!active) return 'paused';
+  return warning ? 'active, failing' : 'active';
+}
+
+export function webhookTable(webhooks: readonly Webhook[]): string {
+  if (webhooks.length === 0)
+    return 'No webhooks. Create one with `fltr-webhooks webhooks create --url <url> --events "*"`.';
+  return table(
+    webhooks.map((webhook) => ({
+      id: webhook.webhook_id,
+      state: stateOf(webhook),
+      events: webhook.events.join(','),
+      url: webhook.url,
+      created: webhook.created_at,
+    })),
+  );
+}
+
+export function webhookText(webhook: Webhook & { secret?: string }): string {
+  const { hourly_cap: cap, auto_disabled: disabled } = webhook;
+  return fields({
+    id: webhook.webhook_id,
+    state: stateOf(webhook),
+    url: webhook.url,
+    events: webhook.events.join(', '),
+    description: webhook.description ?? undefined,
+    'external id': webhook.external_id ?? undefined,
+    metadata: entriesText(webhook.metadata),
+    format: webhook.format,
+    disabled: disabled
+      ? `${disabled.at}: ${percent(disabled.failure_rate)} of ${disabled.ended} failed`
+      : undefined,
+    'hourly cap': cap ? `${cap.used} of ${cap.limit} used` : undefined,
+    deferred: cap?.next_at ? `${cap.next_at} to ${cap.deferred_until ?? '?'}` : undefined,
+    'secret due': webhook.secret_due ? 'older than 90 days, rotate it' : undefined,
+    'previous secret until': webhook.previous_secret_until ?? undefined,
+    created: webhook.created_at,
+    secret: webhook.secret,
+  });
+}
+
+function entriesText(entries: Readonly<Record<string, string>>): string | undefined {
+  const parts = Object.entries(entries).map(([name, value]) => `${name}=${value}`);
+  return parts.length === 0 ? undefined : parts.join(', ');
+}

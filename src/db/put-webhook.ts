@@ -1,0 +1,68 @@
+import type { WebhookChange } from '../contracts/webhook.ts';
+import { withTransaction, type Client, type Pool } from './pool.ts';
+import { syncDeliveries } from './sync-deliveries.ts';
+import {
+  changeWebhook,
+  findWebhookForUpdate,
+  findWebhookId,
+  insertWebhook,
+  lockAccount,
+  type NewWebhook,
+  type Refusal,
+  type WebhookRow,
+} from './webhooks-table.ts';
+
+type Put = {
+  webhook: NewWebhook & { externalId: string };
+  /** What is changed in the webhook that already has the external id. */
+  replacement: WebhookChange;
+  /** Where the account has no limit of its own. */
+  defaultMax: number;
+  /** Throws where that webhook must stay as it is. */
+  requireReplaceable(row: WebhookRow): void;
+  /** Runs first in the transaction. */
+  check(client: Client): Promise<void>;
+};
+type Done = { row: WebhookRow; isNew: boolean; isChanged: boolean };
+
+/** Of calls that create, delete and rename all at once, each makes at most one other start again. */
+const mostRuns = 10;
+
+/** Inserts the webhook, or replaces the one with its external id, and syncs its deliveries as far as a call does that. */
+export async function putWebhook(pool: Pool, put: Put): Promise<Done | Refusal> {
+  for (let run = 1; ; run += 1) {
+    const done = await withTransaction(pool, async (client) => {
+      await put.check(client);
+      return (await replace(client, put)) ?? insert(client, put);
+    });
+    // Another call inserted it after the look-up.
+    if (done === 'external_id_taken' && run < mostRuns) continue;
+    if (typeof done !== 'string' && !('limit' in done) && done.isChanged)
+      await syncDeliveries(pool, done.row.id);
+    return done;
+  }
+}
+
+async function replace(
+  client: Client,
+  { webhook, replacement, requireReplaceable }: Put,
+): Promise<Done | null> {
+  const { accountId, externalId } = webhook;
+  const found = await findWebhookForUpdate(client, accountId, externalId);
+  if (!found) return null;
+  requireReplaceable(found);
+  const changed = await changeWebhook(client, accountId, found.id, replacement);
+  return changed && { ...changed, isNew: false };
+}
+
+/** Does not replace the one that was inserted meanwhile: a change locks the webhook first, then the account. */
+async function insert(client: Client, { webhook, defaultMax }: Put): Promise<Done | Refusal> {
+  const { accountId, externalId } = webhook;
+  await lockAccount(client, accountId, defaultMax);
+  // Before the webhooks are counted: the one that was inserted meanwhile may be the last.
+  if (await findWebhookId(client, accountId, externalId)) return 'external_id_taken';
+  const inserted = await insertWebhook(client, webhook, defaultMax);
+  return typeof inserted === 'string' || 'limit' in inserted
+    ? inserted
+    : { row: inserted, isNew: true, isChanged: false };
+}
