@@ -3,7 +3,7 @@ import { cutConnections } from './rows.ts';
 import type { World } from './world.ts';
 
 /** One fault at a time: it waits until the one before is over. The fault goes on in the background of the next steps. */
-async function inject(
+export async function inject(
   world: World,
   kind: string,
   work: () => Promise<void>,
@@ -50,20 +50,3 @@ export const restartProcess = (world: World, index: number): Promise<void> =>
 
 export const pauseProcess = (world: World, index: number, ms: number): Promise<void> =>
   inject(world, 'process paused', () => world.processes.pause(index, ms));
-
-/** Restarts one process after the other with another cap, as an operator does. 0: no cap. */
-export async function changeCap(world: World, cap: number): Promise<void> {
-  const { model, processes } = world;
-  const before = model.caps.at(-1);
-  if (before?.cap === cap) return;
-  const restartAll = async (): Promise<void> => {
-    model.caps.push({ cap, from: Date.now(), to: Infinity });
-    for (let index = 0; index < processes.count; index += 1) {
-      await processes.stop(index);
-      processes.start(index, { FLTR_DELIVERIES_PER_HOUR: String(cap) });
-      await processes.untilReady();
-    }
-    if (before) before.to = Date.now();
-  };
-  await inject(world, 'cap changed', restartAll, true);
-}

@@ -4,6 +4,8 @@ import type { World } from './world.ts';
 
 /** An event type that is defined through the API. The data that is published under it matches every definition. */
 export const ownType = 'chaos.made';
+/** The development account. */
+export const accountId = 'acc_development';
 export const serviceKey = 'chaos_key_of_a_service';
 
 /** The key, and the first definition: from now on the type can be published. */
@@ -13,7 +15,7 @@ export async function addOwnType(world: World): Promise<void> {
     name: 'chaos',
     hint: hintOfKey(serviceKey),
     digest: digestOfKey(serviceKey),
-    scopes: ['event-types:write'],
+    scopes: ['event-types:write', 'accounts:write'],
   });
   await defineType(world, false);
 }

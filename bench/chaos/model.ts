@@ -61,6 +61,9 @@ export type Model = {
   disturbances: Disturbance[];
   shifts: Shift[];
   caps: CapInForce[];
+  /** The cap of the setting, and the account's own; null: it has none. */
+  capSetting: number;
+  accountCap: number | null;
   /** What was found to be wrong. */
   faults: string[];
 };
@@ -74,6 +77,8 @@ export function newModel(cap: number): Model {
     disturbances: [],
     shifts: [],
     caps: [{ cap, from: 0, to: Infinity }],
+    capSetting: cap,
+    accountCap: null,
     faults: [],
   };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { cancel, reschedule, retry } from './act-deliveries.ts';
+import { changeAccountCap, changeCap } from './act-caps.ts';
 import {
-  changeCap,
   cutAll,
   killProcess,
   killTemporal,
@@ -60,6 +60,8 @@ export async function perform(world: World, command: Command): Promise<void> {
       return reschedule(world, command.status, command.delivery, command.isFar);
     case 'changeCap':
       return changeCap(world, command.cap);
+    case 'changeAccountCap':
+      return changeAccountCap(world, command.cap);
     case 'passHours':
       await passHours(world, command.hours);
       return;

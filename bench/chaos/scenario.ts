@@ -26,6 +26,7 @@ export type Command =
   | { do: 'retry'; delivery: number; status: Status; count: number }
   | { do: 'reschedule'; delivery: number; status: Status; isFar: boolean }
   | { do: 'changeCap'; cap: number }
+  | { do: 'changeAccountCap'; cap: number | null }
   | { do: 'passHours'; hours: number }
   | { do: 'removeOldRows' }
   | { do: 'cutConnections'; times: number }
@@ -103,6 +104,7 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
     fields: { delivery, status: fc.constantFrom<Status>('pending', 'retrying'), isFar: fc.boolean() },
   },
   changeCap: { weight: 1, fields: { cap: fc.constantFrom(0, 4, 8, 20) } },
+  changeAccountCap: { weight: 2, fields: { cap: fc.constantFrom(null, 0, 4, 8, 20) } },
   passHours: { weight: 4, fields: { hours: fc.constantFrom(1, 1, 2) } },
   removeOldRows: { weight: 1, fields: {} },
   cutConnections: { weight: 3, fields: { times: fc.constantFrom(1, 3, 8) } },
