@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { styleText } from 'node:util';
 import type { Delivery, DeliverySummary } from '../contracts/delivery.ts';
+import type { EventTypeInfo } from '../contracts/event-types.ts';
 import type { Settings } from '../contracts/settings.ts';
+import { wireTimestamp } from '../domain/wire-body.ts';
 import { startDemoReceiver, type DemoReceiver, type DemoRequest } from './demo-receiver.ts';
 import { spawnDemoService, type DemoService } from './demo-service.ts';
 import { findFaults, type DemoEvent, type DemoWebhook } from './demo-checks.ts';
@@ -168,11 +170,12 @@ async function publishExamples(
   service: DemoService,
   onAccepted: (event: DemoEvent) => void,
 ): Promise<DemoEvent[]> {
-  const types = await service.call<{ data: { example: Omit<DemoEvent, 'id'> }[] }>('GET', '/v1/event-types');
+  const types = await service.call<{ data: EventTypeInfo[] }>('GET', '/v1/event-types');
   const events: DemoEvent[] = [];
-  for (const { example } of types.data) {
-    const { id } = await service.call<{ id: string }>('POST', '/v1/events', example);
-    const event = { ...example, id };
+  for (const { event: type, example } of types.data) {
+    const published = { event: type, timestamp: wireTimestamp(new Date()), data: example ?? {} };
+    const { id } = await service.call<{ id: string }>('POST', '/v1/events', published);
+    const event = { ...published, id };
     onAccepted(event);
     events.push(event);
   }
