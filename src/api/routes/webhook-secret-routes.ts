@@ -49,7 +49,7 @@ export const webhookSecretRoutes = [
   defineRoute('post', '/v1/webhooks/{id}/rotate-secret', 'rotateWebhookSecret', {
     summary: 'Give a webhook a new secret',
     description: [
-      'The response holds the new secret. For `overlap_seconds` the previous secret stays valid: `X-FLTR-Signature` uses the previous secret, and `webhook-signature` lists one signature for each of the two. After the overlap only the new secret signs, also retries of earlier events.',
+      'The response holds the new secret. For `overlap_seconds` the previous secret stays valid: `X-FLTR-Signature` (or the header with the prefix of the settings) uses the previous secret, and `webhook-signature` lists one signature for each of the two. After the overlap only the new secret signs, also retries of earlier events.',
       'A receiver that checks only `X-FLTR-Signature` switches its secret when the overlap ends, or calls `…/rotate-secret/finish` right after switching. One that checks `webhook-signature` may switch at any time during the overlap.',
       'During an overlap another rotation is refused with 409 `rotation_under_way`, because it would end the previous secret early. With `end_overlap: true` it is accepted: the current secret becomes the previous one, and the one before it ends at once.',
       'Send an `Idempotency-Key` so that a call that is repeated after a lost response gets the first response again. `overlap_seconds: 0` ends the previous secret at once: use it for a secret that leaked. The body may be empty; then the service makes the secret. Audited.',
