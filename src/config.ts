@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { StartError } from './errors.ts';
 import { headerSettings } from './header-settings.ts';
+import { insecurePages, pageSettings } from './page-settings.ts';
 import {
   cidrs,
   databaseUrl,
@@ -207,6 +208,7 @@ const settings = {
     meaning:
       'days that deliveries (after their end), events, audit records and recoveries are kept; 0: forever',
   },
+  ...pageSettings,
   FLTR_API_URL: {
     schema: z.url({ protocol: /^https?$/ }),
     meaning: 'address of the service, for the commands that call its API; unset: the service that runs here',
@@ -247,7 +249,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     else faults.push(`${name} ${parsed.error.issues.map((issue) => issue.message).join('; ')}`);
   }
   const config = values as Config;
-  if (config.FLTR_ENV === 'production') faults.push(...productionFaults(env));
+  if (config.FLTR_ENV === 'production') faults.push(...productionFaults(env), ...insecurePages(config));
   if (Boolean(config.TEMPORAL_TLS_CLIENT_CERT_PATH) !== Boolean(config.TEMPORAL_TLS_CLIENT_KEY_PATH)) {
     faults.push(
       'TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH belong together: set both or none',

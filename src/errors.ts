@@ -14,6 +14,8 @@ export const errorCatalogue = {
   account_key_required: { status: 403, title: "An account's own key is required" },
   /** The session cookie was sent without the dashboard's header, or by a page of another origin. */
   cross_origin_refused: { status: 403, title: "The session is valid for the service's own pages only" },
+  /** A portal session calls what is not its pages': keys, settings, portal links, accounts. */
+  not_in_portal: { status: 403, title: 'A portal session may not do this' },
   /** In development, the `Host` header names a host that is not the service's own. */
   host_refused: { status: 421, title: 'The Host header names another host' },
   /** `/metrics` in production, where no FLTR_METRICS_TOKEN is set. */
@@ -38,6 +40,8 @@ export const errorCatalogue = {
   key_limit_reached: { status: 409, title: 'The account has reached its limit of keys' },
   /** The account of that id is being deleted: until then it can be neither changed nor created. */
   account_being_deleted: { status: 409, title: 'The account is being deleted' },
+  /** The account has as many open portal links as it may. */
+  portal_limit_reached: { status: 409, title: 'The account has reached its limit of open portal links' },
   /** The delivery's state does not allow the action. */
   delivery_state_conflict: { status: 409, title: "The delivery's state does not allow this" },
   /** The webhook's previous secret still signs: another rotation would end it early. */

@@ -1,17 +1,27 @@
+import { readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import express, { Router, type Request, type Response } from 'express';
+import type { Config } from '../config.ts';
 import { packageRoot } from '../package-root.ts';
 import { ApiError } from '../errors.ts';
 import { pageDirectives, securityHeaders } from './security-headers.ts';
+import { sendResponse } from './send-response.ts';
 
 const builtDashboard = join(packageRoot, 'dist/dashboard');
-const pageHeaders = securityHeaders(pageDirectives);
 /** Paths that are never a page of the dashboard, found or not. */
 const noPage = /^\/(v1|session|healthz|readyz|metrics|openapi\.json|docs|assets)(\/|$)/i;
 
+type Settings = Pick<Config, 'FLTR_PRODUCT_NAME' | 'FLTR_LOGO_URL' | 'FLTR_PORTAL_FRAME_ANCESTORS'>;
+const portalPage = /^\/portal(\/|$)/;
+
 /** The pages of the dashboard and what they load. The last routes: any other path that a browser requests is a page. */
-export function dashboardRoutes(folder: string = builtDashboard): Router {
+export function dashboardRoutes(settings: Settings, folder: string = builtDashboard): Router {
   const router = Router();
+  const directives = { ...pageDirectives, imgSrc: [...pageDirectives.imgSrc, ...logoOrigin(settings)] };
+  const pageHeaders = securityHeaders(directives);
+  const ancestors = settings.FLTR_PORTAL_FRAME_ANCESTORS;
+  const portalHeaders =
+    ancestors.length === 0 ? pageHeaders : securityHeaders({ ...directives, frameAncestors: ancestors });
   const files = express.static(folder, {
     index: false,
     redirect: false,
@@ -27,7 +37,8 @@ export function dashboardRoutes(folder: string = builtDashboard): Router {
   router.use((request, response, next) => {
     if (!isPage(request)) return files(request, response, next);
     response.locals['route'] = 'GET /';
-    return sendPage(folder, response);
+    const headers = portalPage.test(request.path) ? portalHeaders : pageHeaders;
+    return readPage(folder, settings).then((page) => sendPage(response, page, headers));
   });
   return router;
 }
@@ -38,16 +49,29 @@ function isPage({ method, path, headers }: Request): boolean {
   return path === '/' || (!noPage.test(path) && headers.accept?.includes('text/html') === true);
 }
 
-function sendPage(folder: string, response: Response): Promise<void> {
-  const headers = { ...Object.fromEntries(pageHeaders), 'Cache-Control': 'no-store' };
-  const options = { root: folder, headers, cacheControl: false };
-  return new Promise((resolve, reject) => {
-    response.sendFile('index.html', options, (error?: Error & { code?: string }) => {
-      // The client may have disconnected.
-      if (error === undefined || response.headersSent || error.code === 'ECONNABORTED') resolve();
-      else reject(error.code === 'ENOENT' ? notBuilt() : error);
-    });
+/** The page's title is the product's name, and its icon the logo: the dashboard reads them from there. */
+async function readPage(folder: string, settings: Settings): Promise<string> {
+  const { FLTR_PRODUCT_NAME: name, FLTR_LOGO_URL: logo } = settings;
+  const page = await readFile(join(folder, 'index.html'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ENOENT' ? notBuilt() : error;
   });
+  const named = page.replace(/<title>[^<]*<\/title>/, () => `<title>${escapeHtml(name)}</title>`);
+  return logo === undefined
+    ? named
+    : named.replace(/<link rel="icon"[^>]*>/, () => `<link rel="icon" href="${escapeHtml(logo)}" />`);
+}
+
+const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+const escapeHtml = (text: string): string =>
+  text.replaceAll(/[&<>"]/g, (character) => entities[character] ?? '');
+
+/** Where the page may load the logo from, beside the service itself and `data:`. */
+const logoOrigin = ({ FLTR_LOGO_URL: logo }: Settings): string[] =>
+  logo?.startsWith('https:') ? [new URL(logo).origin] : [];
+
+function sendPage(response: Response, body: string, pageHeaders: [string, string][]): void {
+  const headers = { 'Cache-Control': 'no-store' };
+  sendResponse(response, { status: 200, contentType: 'text/html', body, headers, pageHeaders });
 }
 
 const notBuilt = () =>

@@ -9,12 +9,13 @@ import { actFor, authenticate, requireAccount, requireScope } from './auth.ts';
 import type { BodyMemory } from './body-memory.ts';
 import type { Caller, KeyCache } from './key-cache.ts';
 import { parseJson } from './parse-json.ts';
+import { requirePortalAccess } from './portal-access.ts';
 import { fault, validationError } from './problem-details.ts';
 import { countFailures, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
+import { hasPortalToken, sessionOf } from './request-session.ts';
 import { isOfAccount, isPublishing, namesWebhook, type Route } from './route.ts';
 import { sendResponse } from './send-response.ts';
-import { sessionOf } from './session-routes.ts';
 import { webhookIdOf } from './webhook-id.ts';
 
 const defaultMaxBodyBytes = 64 * 1024;
@@ -31,7 +32,7 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
   const readBody = createBodyReader(route.maxBodyBytes ?? defaultMaxBodyBytes);
 
   const identify = async ({ headers }: Request): Promise<Caller> => {
-    if (headers.authorization === undefined && headers.cookie !== undefined) {
+    if (headers.authorization === undefined ? headers.cookie !== undefined : hasPortalToken(headers)) {
       const session = await sessionOf(deps, headers);
       if (session) return { key: session.key, confirm: () => Promise.resolve() };
     }
@@ -49,9 +50,11 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
   };
   const respond = async (request: Request, response: Response, { key, confirm }: Caller): Promise<void> => {
     response.locals['isPrivate'] = true;
+    requirePortalAccess(key, route);
     requireScope(key, route.scope);
     // Publishing checks it with the statement that writes the events.
-    if (isOfAccount(route) && !isPublishing(route)) await requireAccount(deps.pool, key);
+    const mayLackAccount = isPublishing(route) || (route.mayLackAccount === true && key.accountId === null);
+    if (isOfAccount(route) && !mayLackAccount) await requireAccount(deps.pool, key);
     if (route.isTestEvent) await limits.testEvents(response, key);
     const reservation = bodyMemory.open(key.accountId ?? key.id);
     try {
@@ -67,6 +70,7 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
         rawBody,
         idempotencyKey: route.takesIdempotencyKey ? readIdempotencyKey(request) : undefined,
         requestId: String(response.locals['requestId']),
+        host: request.headers.host,
         traceparent: readTraceparent(request),
       });
       sendResponse(response, {

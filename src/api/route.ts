@@ -32,6 +32,8 @@ export type Context<Query, Body> = {
   rawBody: Buffer;
   idempotencyKey: string | undefined;
   requestId: string;
+  /** The `Host` header. */
+  host: string | undefined;
   /** The header; null where it is missing or invalid. */
   traceparent: string | null;
 };
@@ -54,6 +56,8 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   takesIdempotencyKey?: boolean;
   /** The `{id}` of the path is an external id, which need not exist: it is passed on as it is. */
   idMayBeNew?: boolean;
+  /** A service key may call it without acting for an account. */
+  mayLackAccount?: boolean;
   /** It counts toward the account's limit of test events. */
   isTestEvent?: boolean;
   replies: Record<number, { description: string; schema?: z.ZodType }>;

@@ -10,7 +10,8 @@ export function securityHeaders(directives: Directives): [string, string][] {
   const response = new ServerResponse(request);
   helmet({
     contentSecurityPolicy: { useDefaults: false, directives },
-    xFrameOptions: { action: 'deny' },
+    // It can name no site, so it is left out where one may show the page in a frame.
+    xFrameOptions: directives['frameAncestors']?.[0] === "'none'" ? { action: 'deny' } : false,
     // The proxy terminates TLS for this host; its subdomains are not ours.
     strictTransportSecurity: { includeSubDomains: false },
   })(request, response, () => undefined);
@@ -18,7 +19,7 @@ export function securityHeaders(directives: Directives): [string, string][] {
 }
 
 /** A page loads from this service only. */
-export const pageDirectives: Directives = {
+export const pageDirectives = {
   defaultSrc: ["'none'"],
   scriptSrc: ["'self'"],
   styleSrc: ["'self'"],
@@ -28,4 +29,4 @@ export const pageDirectives: Directives = {
   baseUri: ["'none'"],
   formAction: ["'self'"],
   frameAncestors: ["'none'"],
-};
+} satisfies Directives;

@@ -42,7 +42,7 @@ export function createApi(deps: Deps): Express {
   });
   addDocsRoutes(app);
   addSessionRoutes(app, deps, shared);
-  app.use(dashboardRoutes());
+  app.use(dashboardRoutes(deps.config));
   app.use(noSuchRoute);
   app.use(problemHandler(deps.log, deps.metrics.publish));
   return app;

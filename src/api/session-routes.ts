@@ -1,77 +1,30 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Express, Request, RequestHandler, Response } from 'express';
-import { signInSchema, type Session } from '../contracts/session.ts';
-import { findApiKey, findNamedKey, type NamedKey } from '../db/api-keys-table.ts';
+import { signInSchema, type OpenedSession, type SignIn } from '../contracts/session.ts';
+import { findApiKey, findNamedKey, type ApiKey } from '../db/api-keys-table.ts';
+import { endPortalLink } from '../db/portal-links-table.ts';
 import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey } from '../security/api-keys.ts';
-import { accountOf, requireKey } from './auth.ts';
+import { accountOf, audit, requireKey } from './auth.ts';
 import type { BodyMemory } from './body-memory.ts';
+import { openPortal } from './open-portal.ts';
 import { parseJson } from './parse-json.ts';
 import { countFailures, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
+import { hasPortalToken, requireOwnPage, sessionOf, toSession } from './request-session.ts';
 import { sendResponse } from './send-response.ts';
-import { openSession, sealSession, sessionCookie, sessionOfCookies } from './session-cookie.ts';
+import { sealSession, sessionCookie } from './session-cookie.ts';
 
 export const sessionPath = '/session';
 const maxBodyBytes = 4096;
 
-/**
- * Against CSRF: a browser sends the cookie with the requests of any page, but lets only a page of this service send this
- * header. It also says where the page comes from.
- *
- * @throws ApiError cross_origin_refused
- */
-function requireOwnPage(headers: IncomingHttpHeaders): void {
-  if (headers['x-fltr-dashboard'] !== '1')
-    throw new ApiError(
-      'cross_origin_refused',
-      'A call with the session cookie needs the header "X-FLTR-Dashboard: 1".',
-    );
-  const { origin, host, 'sec-fetch-site': site } = headers;
-  if (site !== undefined && site !== 'same-origin')
-    throw new ApiError('cross_origin_refused', 'The session cookie is for pages of this service only.');
-  if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host))
-    throw new ApiError(
-      'cross_origin_refused',
-      "The page's origin is not the host in the Host header. A proxy in front of the service must forward Host.",
-    );
-}
-
-type SessionOfKey = { key: NamedKey; expiresAt: Date };
-
-/** The session of a request; undefined where it has none. @throws ApiError */
-export async function sessionOf(
-  { pool, secretBox, config }: Deps,
-  headers: IncomingHttpHeaders,
-): Promise<SessionOfKey | undefined> {
-  const sealed = sessionOfCookies(headers.cookie, config.FLTR_ENV === 'production');
-  if (sealed === undefined) return undefined;
-  requireOwnPage(headers);
-  const session = openSession(secretBox, sealed);
-  const key = session && (await findNamedKey(pool, session.keyId, config.FLTR_ENV));
-  if (!key) throw new ApiError('unauthorized', 'The session has ended. Sign in again.');
-  return { key, expiresAt: session.expiresAt };
-}
-
-function toSession({ key, expiresAt }: SessionOfKey): Session {
-  return {
-    account_id: accountOf(key),
-    account_name: key.accountName ?? '',
-    key_id: key.id,
-    key_name: key.name,
-    scopes: key.scopes,
-    expires_at: expiresAt.toISOString(),
-  };
-}
-
-/** Sign-in and sign-out of the dashboard. The cookie stands for the key. */
+/** Sign-in and sign-out of the dashboard. The cookie stands for the key, or for a portal link. */
 export function addSessionRoutes(
   app: Express,
   deps: Deps,
   { limits, bodyMemory }: { limits: RateLimits; bodyMemory: BodyMemory },
 ): void {
-  const { pool, secretBox, signIn, config } = deps;
+  const { pool, secretBox, config } = deps;
   const isSecure = config.FLTR_ENV === 'production';
   const readBody = createBodyReader(maxBodyBytes);
 
@@ -83,19 +36,7 @@ export function addSessionRoutes(
       reservation.release();
     }
   };
-  const keyFor = async (body: { key?: string | undefined; token?: string | undefined }) => {
-    if (body.key !== undefined)
-      return requireKey(await findApiKey(pool, digestOfKey(body.key), config.FLTR_ENV));
-    const digest = (await signIn?.redeem(body.token ?? '')) ?? null;
-    const key = digest && (await findApiKey(pool, digest, config.FLTR_ENV));
-    if (!key)
-      throw new ApiError(
-        'unauthorized',
-        'This sign-in link was used before, has expired, or belongs to another run of the service. Sign in with an API key instead.',
-      );
-    return key;
-  };
-  const respond = (response: Response, status: number, body?: Session, cookie?: string): void => {
+  const respond = (response: Response, status: number, body?: OpenedSession, cookie?: string): void => {
     response.locals['isPrivate'] = true;
     sendResponse(response, {
       status,
@@ -103,24 +44,33 @@ export function addSessionRoutes(
       headers: cookie === undefined ? {} : { 'Set-Cookie': cookie },
     });
   };
+  const enterPortal = async (response: Response, body: SignIn): Promise<void> => {
+    const { token, session } = await openPortal(deps, body.portal_token ?? '');
+    await limits.api(response, session.key);
+    if (body.in_frame) respond(response, 200, { ...toSession(session), session_token: token });
+    else respond(response, 200, toSession(session), sessionCookie(token, isSecure));
+  };
   const handle =
     (run: RequestHandler): RequestHandler =>
     (request, response, next) =>
       countFailures(limits, request, response, async () => {
         response.locals['route'] = `${request.method} ${sessionPath}`;
-        requireOwnPage(request.headers);
+        if (!hasPortalToken(request.headers)) requireOwnPage(request.headers);
         await run(request, response, next);
       });
 
   app.post(
     sessionPath,
     handle(async (request, response) => {
-      const found = await keyFor(await readSignIn(request, response));
+      const body = await readSignIn(request, response);
+      if (body.portal_token !== undefined) return enterPortal(response, body);
+      const found = await keyFor(deps, body);
       const { id } = found;
       await limits.api(response, found);
       const key = requireKey(await findNamedKey(pool, id, config.FLTR_ENV));
       const { sealed, expiresAt } = sealSession(secretBox, id);
-      respond(response, 200, toSession({ key, expiresAt }), sessionCookie(sealed, isSecure));
+      const session = toSession({ key, expiresAt, portal: null });
+      respond(response, 200, session, sessionCookie(sealed, isSecure));
     }),
   );
   app.get(
@@ -134,6 +84,35 @@ export function addSessionRoutes(
   );
   app.delete(
     sessionPath,
-    handle((_request, response) => respond(response, 204, undefined, sessionCookie(null, isSecure))),
+    handle(async (request, response) => {
+      await endPortalSession(deps, request);
+      respond(response, 204, undefined, sessionCookie(null, isSecure));
+    }),
   );
+}
+
+/** The key that signs in. @throws ApiError unauthorized */
+async function keyFor({ pool, signIn, config }: Deps, body: SignIn): Promise<ApiKey> {
+  if (body.key !== undefined)
+    return requireKey(await findApiKey(pool, digestOfKey(body.key), config.FLTR_ENV));
+  const digest = (await signIn?.redeem(body.token ?? '')) ?? null;
+  const key = digest && (await findApiKey(pool, digest, config.FLTR_ENV));
+  if (!key)
+    throw new ApiError(
+      'unauthorized',
+      'This sign-in link was used before, has expired, or belongs to another run of the service. Sign in with an API key instead.',
+    );
+  return key;
+}
+
+/** A portal's session ends in the database, not only in the browser. Signing out does nothing to one that has ended. */
+async function endPortalSession(deps: Deps, { headers }: Request): Promise<void> {
+  const session = await sessionOf(deps, headers).catch((error: unknown) => {
+    if (error instanceof ApiError) return undefined;
+    throw error;
+  });
+  if (!session?.key.portal) return;
+  const { key } = session;
+  await endPortalLink(deps.pool, key.id, { accountId: accountOf(key) });
+  await audit(deps.pool, key, 'portal_link.ended', key.id);
 }

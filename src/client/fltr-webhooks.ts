@@ -15,6 +15,7 @@ import type {
   EventTypeInfo,
 } from '../contracts/event-types.ts';
 import type { createdKeySchema, createKeySchema, Key } from '../contracts/key.ts';
+import type { createPortalLinkSchema, PortalLink } from '../contracts/portal-link.ts';
 import type { Recovery, recoverWebhookSchema } from '../contracts/recovery.ts';
 import type { Settings } from '../contracts/settings.ts';
 import type { Stats } from '../contracts/stats.ts';
@@ -251,6 +252,16 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
 
   revokeKey(id: string): Promise<void> {
     return this.#call('DELETE', `/v1/keys/${part(id)}`);
+  }
+
+  /** The response includes the link, which opens once. Without an account: that of the key. */
+  createPortalLink(link: z.input<typeof createPortalLinkSchema> = {}): Promise<PortalLink> {
+    return this.#call('POST', '/v1/portal-links', { body: link });
+  }
+
+  /** Ends the link, and its session. */
+  deletePortalLink(id: string): Promise<void> {
+    return this.#call('DELETE', `/v1/portal-links/${part(id)}`);
   }
 
   getSettings(): Promise<Settings> {

@@ -33,8 +33,11 @@ export class FltrWebhooksError extends Error {
 }
 
 export type ClientOptions = {
-  /** An account's key, or a service key, which acts for the account in `account`. Null: use the dashboard's session. */
-  apiKey: string | null;
+  /**
+   * An account's key, or a service key, which acts for the account in `account`. A function is called at each request. Null: use
+   * the dashboard's session.
+   */
+  apiKey: string | null | (() => string | null);
   /** With a service key: the account that every call acts for. */
   account?: string | undefined;
   /** Base URL of the service. Default: `http://localhost:3000`. */
@@ -71,9 +74,10 @@ export function createSend(options: ClientOptions): Send {
     const target = new URL(call.path, url);
     for (const [name, value] of Object.entries(call.query ?? {}))
       if (value !== undefined) target.searchParams.set(name, String(value));
+    const key = typeof apiKey === 'function' ? apiKey() : apiKey;
     const headers: Record<string, string> = {
       accept: 'application/json',
-      ...(apiKey === null ? { 'x-fltr-dashboard': '1' } : { authorization: `Bearer ${apiKey}` }),
+      ...(key === null ? { 'x-fltr-dashboard': '1' } : { authorization: `Bearer ${key}` }),
     };
     if (account !== undefined) headers['fltr-account'] = account;
     if (call.body !== undefined) headers['content-type'] = 'application/json';
@@ -81,6 +85,8 @@ export function createSend(options: ClientOptions): Send {
     return fetch(target, {
       method: call.method,
       headers,
+      // A browser's cookie is of another session.
+      credentials: key === null ? 'same-origin' : 'omit',
       // A redirect would send the key to another host.
       redirect: 'error',
       signal: AbortSignal.timeout(call.timeoutMs ?? timeoutMs),

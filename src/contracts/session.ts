@@ -1,15 +1,41 @@
 import { z } from 'zod';
+import type { PortalView } from './portal-link.ts';
 
-/** An API key, or the token of the sign-in link that `npm start` prints. */
+const credential = z.string().min(1).max(200).optional();
+
+/**
+ * One of: an API key; the token of the sign-in link that `npm start` prints; the token of a portal link. `in_frame`: the page
+ * of the portal is in a frame of another site, so the session is not a cookie, but a token in the response.
+ */
 export const signInSchema = z
-  .strictObject({ key: z.string().min(1).max(200).optional(), token: z.string().min(1).max(200).optional() })
-  .refine(({ key, token }) => (key === undefined) !== (token === undefined), 'must hold either key or token');
+  .strictObject({
+    key: credential,
+    token: credential,
+    portal_token: credential,
+    in_frame: z.boolean().optional(),
+  })
+  .refine(
+    ({ key, token, portal_token: portal }) =>
+      [key, token, portal].filter((given) => given !== undefined).length === 1,
+    'must hold one of key, token and portal_token',
+  )
+  .refine(
+    ({ portal_token: portal, in_frame: inFrame }) => portal !== undefined || inFrame === undefined,
+    'may hold in_frame with portal_token only',
+  );
+export type SignIn = z.input<typeof signInSchema>;
 
 export type Session = {
   account_id: string;
   account_name: string;
+  /** In a portal, the link's. */
   key_id: string;
   key_name: string;
   scopes: string[];
   expires_at: string;
+  /** Null: the session of a key. */
+  portal: PortalView | null;
 };
+
+/** `session_token`: in a frame, for the header `Authorization`. */
+export type OpenedSession = Session & { session_token?: string };

@@ -2,6 +2,7 @@ import { QueryClient, queryOptions } from '@tanstack/react-query';
 import { FltrWebhooksError } from '../client/request.ts';
 import { everyItem } from '../client/fltr-webhooks.ts';
 import type { EventSummary } from '../contracts/event.ts';
+import { isPortal } from './portal.ts';
 import { api, readSession } from './session-api.ts';
 
 /** Only network errors and 5xx responses are retried: a refusal would be repeated. */
@@ -66,6 +67,8 @@ export const eventTypesQuery = queryOptions({
 export const settingsQuery = queryOptions({
   queryKey: ['settings'],
   queryFn: () => api.getSettings(),
+  // They are the operator's: the portal's pages do without.
+  enabled: !isPortal,
   staleTime: 60_000,
 });
 /** All pages, revoked keys included. */

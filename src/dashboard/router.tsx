@@ -19,11 +19,13 @@ import { EventsPage } from './pages/events-page.tsx';
 import { KeysPage } from './pages/keys-page.tsx';
 import { LogPage } from './pages/log-page.tsx';
 import { NewWebhookPage } from './pages/new-webhook-page.tsx';
+import { PortalClosedPage } from './pages/portal-closed-page.tsx';
 import { SendEventPage } from './pages/send-event-page.tsx';
 import { SettingsPage } from './pages/settings-page.tsx';
 import { SignInPage } from './pages/sign-in-page.tsx';
 import { WebhookPage } from './pages/webhook-page.tsx';
 import { WebhooksPage } from './pages/webhooks-page.tsx';
+import { isInFrame, isPortal } from './portal.ts';
 import { sessionQuery } from './queries.ts';
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
@@ -41,7 +43,7 @@ const signIn = createRoute({
       .optional()
       .catch(undefined),
   }),
-  component: SignInPage,
+  component: isPortal ? PortalClosedPage : SignInPage,
 });
 
 const signedIn = createRoute({
@@ -51,7 +53,8 @@ const signedIn = createRoute({
   errorComponent: PageError,
   async beforeLoad({ context, location }) {
     try {
-      await context.queryClient.ensureQueryData(sessionQuery);
+      const { portal } = await context.queryClient.ensureQueryData(sessionQuery);
+      if (portal !== null && !isPortal) throw redirect({ href: '/portal', reloadDocument: true });
     } catch (error) {
       if (!(error instanceof FltrWebhooksError) || error.status !== 401) throw error;
       throw redirect({ to: '/sign-in', search: location.href === '/' ? {} : { next: location.href } });
@@ -109,8 +112,8 @@ const sendEventRoute = createRoute({
 const eventRoute = page('/events/$id', EventPage);
 const eventTypesRoute = page('/event-types', EventTypesPage);
 const notFound = page('/$', NotFoundPage);
-const keys = page('/keys', KeysPage);
-const settings = page('/settings', SettingsPage);
+const keys = page('/keys', isPortal ? NotFoundPage : KeysPage);
+const settings = page('/settings', isPortal ? NotFoundPage : SettingsPage);
 
 const routeTree = root.addChildren([
   signIn,
@@ -134,9 +137,11 @@ const routeTree = root.addChildren([
 export function createDashboardRouter(queryClient: QueryClient) {
   return createRouter({
     routeTree,
+    basepath: isPortal ? '/portal' : '/',
     context: { queryClient },
     defaultPreload: 'intent',
-    scrollRestoration: true,
+    // It stores positions, which a portal in a frame does not.
+    scrollRestoration: !isInFrame,
     // All values are strings: no JSON quotes in the URL.
     parseSearch: parseSearchWith((value) => value),
     stringifySearch: stringifySearchWith(String),

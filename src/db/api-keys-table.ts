@@ -4,8 +4,17 @@ import { onlyRow, type Client, type Queryable } from './pool.ts';
 /** FLTR_ENV. Production accepts no key that a start in development created, whatever the database holds. */
 export type Environment = 'development' | 'production';
 
-/** `accountId` null: a service key. `isActing`: a service key that acts for that account. */
-export type ApiKey = { id: string; accountId: string | null; scopes: string[]; isActing?: boolean };
+/**
+ * Who makes a call. `accountId` null: a service key. `isActing`: a service key that acts for that account. `portal`: the session
+ * of a portal link, whose id is `id`; `createdBy` is the key that made the link.
+ */
+export type ApiKey = {
+  id: string;
+  accountId: string | null;
+  scopes: string[];
+  isActing?: boolean;
+  portal?: { createdBy: string };
+};
 export type ApiKeyRow = ApiKey & { name: string; hint: string; createdAt: Date; revokedAt: Date | null };
 
 type NewKey = Pick<ApiKeyRow, 'accountId' | 'name' | 'hint'> & { digest: Buffer; scopes: readonly string[] };

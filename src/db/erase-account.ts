@@ -78,6 +78,7 @@ const lastSteps: readonly Step[] = [
        and (select 1 from recoveries r where r.webhook_id = w.id limit 1) is null`,
   ),
   removeOfAccount('idempotency_keys', ['account_id', 'api_key_id', 'route', 'key']),
+  removeOfAccount('portal_links', ['id']),
   removeOfAccount('api_keys', ['id']),
 ];
 

@@ -135,6 +135,13 @@ const steps: readonly Step[] = [
       'created_at < $1 order by created_at',
     ),
   },
+  {
+    name: 'portal links',
+    tables: ['portal_links'],
+    // A used link is said to be used until then.
+    hours: () => 24,
+    sql: deleteOld('portal_links', ['id'], 'ends_at < $1 order by ends_at'),
+  },
 ];
 
 /** Tables whose rows are kept forever, and why. Each other table has a step above; a test checks that. */

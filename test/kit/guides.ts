@@ -73,7 +73,8 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 const varying: [RegExp, string][] = [
   [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>'],
-  [/\b(evt|dlv|att|wh|rec|req|key|acc)_[0-9a-z]{10,}/g, '<$1>'],
+  [/\b(evt|dlv|att|wh|rec|req|key|acc|pl)_[0-9a-z]{10,}/g, '<$1>'],
+  [/#token=[\w-]{43}/g, '#token=<token>'],
   [/whsec_[A-Za-z0-9+/=]+/g, '<secret>'],
   [/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>'],
   [/(localhost|127\.0\.0\.1):\d+/g, '<host>'],

@@ -121,7 +121,7 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
 
   await heading(page, /\/new$/).waitFor();
   const shown = page.getByRole('region', { name: 'Webhook created: save its secret' });
-  const secret = (await shown.getByRole('region', { name: 'Secret', exact: true }).textContent()) ?? '';
+  const secret = (await shown.getByRole('region', { name: 'New secret', exact: true }).textContent()) ?? '';
   expect(secret).toMatch(/^whsec_/);
   await shown.getByRole('button', { name: 'Copy' }).click();
   await shown.getByText('Copied').waitFor();
@@ -189,7 +189,7 @@ test('a webhook that was just created is shown again by a reload, without its se
   await page.getByRole('checkbox', { name: '*', exact: true }).check();
   await page.getByRole('button', { name: 'Create' }).click();
   const shown = page.getByRole('region', { name: 'Webhook created: save its secret' });
-  const secret = (await shown.getByRole('region', { name: 'Secret', exact: true }).textContent()) ?? '';
+  const secret = (await shown.getByRole('region', { name: 'New secret', exact: true }).textContent()) ?? '';
   await page.reload();
   await heading(page, /\/reloaded$/).waitFor();
   expect(await page.content()).not.toContain(secret);

@@ -30,6 +30,7 @@ const guides = [
   'troubleshooting',
   'operating',
   'security',
+  'portal',
   'receiving',
   'white-label',
   'README',
@@ -41,6 +42,7 @@ const languages = ['sh', 'json', 'text', 'mermaid'];
 const programs: Record<string, string[]> = {
   'docs/receiving.md': ['python', 'js', 'go'],
   'docs/api.md': ['ts'],
+  'docs/portal.md': ['html'],
 };
 
 let service: Service;

@@ -28,6 +28,8 @@ const mayRefuse = [
   'createWebhook',
   'updateWebhook',
   'putWebhook',
+  // The account, the scopes and where it leads back to are judged.
+  'createPortalLink',
   // An Idempotency-Key belongs to one body.
   'publishEvent',
   'publishEvents',

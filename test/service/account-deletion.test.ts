@@ -114,6 +114,7 @@ test('everything of the account goes, and nothing of another; meanwhile it does 
     await each.newWebhook(path('held'), { active: false });
     await each.publish(20);
     await call(service.apiUrl, each.key, 'POST', '/v1/events', event, { 'Idempotency-Key': 'once' });
+    await call(service.apiUrl, each.key, 'POST', '/v1/portal-links');
   }
   const webhookId = await account.newWebhook(path('paused'));
   const { body: recovery } = await account.recover(webhookId, { since: '2020-01-01T00:00:00Z' });
@@ -133,10 +134,9 @@ test('everything of the account goes, and nothing of another; meanwhile it does 
     [id],
   );
   const others = await Promise.all(
-    ['webhooks', 'deliveries', 'events', 'api_keys', 'idempotency_keys'].map(async (table) => [
-      table,
-      await countOf(service.pool, table, other.accountId),
-    ]),
+    ['webhooks', 'deliveries', 'events', 'api_keys', 'idempotency_keys', 'portal_links'].map(
+      async (table) => [table, await countOf(service.pool, table, other.accountId)],
+    ),
   );
 
   const requested = await remove(id);

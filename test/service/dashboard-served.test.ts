@@ -13,22 +13,21 @@ import { ApiError } from '../../src/errors.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { startService, type Service } from '../kit/service.ts';
 
-const page = '<!doctype html><title>Dashboard</title>';
+const pageNamed = (name: string, icon = '<link rel="icon" href="/icon.svg" type="image/svg+xml" />') =>
+  `<!doctype html><title>${name}</title>${icon}`;
+const page = pageNamed('FLTR webhooks');
+const defaults = {
+  FLTR_PRODUCT_NAME: 'FLTR webhooks',
+  FLTR_LOGO_URL: undefined,
+  FLTR_PORTAL_FRAME_ANCESTORS: [],
+};
 let folder: string;
 let server: Server;
 let service: Service;
 beforeAll(async () => {
   service = await startService({}, 'api');
   folder = mkdtempSync(join(tmpdir(), 'fltr-dashboard-'));
-  const app = express().use((_request, response, next) => {
-    response.locals['requestId'] = 'req_1';
-    next();
-  });
-  server = createHttpServer(
-    app.use(dashboardRoutes(join(folder, 'dashboard')), noFile, problemHandler(createLog('silent'))),
-  );
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  server = await serve(defaults);
 });
 afterAll(async () => {
   await service.stop();
@@ -36,12 +35,25 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
+async function serve(settings: Parameters<typeof dashboardRoutes>[0]): Promise<Server> {
+  const app = express().use((_request, response, next) => {
+    response.locals['requestId'] = 'req_1';
+    next();
+  });
+  const routes = dashboardRoutes(settings, join(folder, 'dashboard'));
+  const started = createHttpServer(app.use(routes, noFile, problemHandler(createLog('silent'))));
+  started.listen(0, '127.0.0.1');
+  await once(started, 'listening');
+  return started;
+}
+const urlOf = (of: Server) => `http://127.0.0.1:${(of.address() as AddressInfo).port}`;
+
 const noFile: RequestHandler = () => {
   throw new ApiError('not_found', 'No such file.');
 };
 const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 async function get(path: string, headers: Record<string, string> = {}, base?: string, method = 'GET') {
-  const url = base ?? `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = base ?? urlOf(server);
   const response = await fetch(url + path, { method, headers, redirect: 'manual' });
   return { status: response.status, text: await response.text(), headers: response.headers };
 }
@@ -59,7 +71,7 @@ test('a dashboard that is not built says how to build it', async () => {
 
 test('each address of a view is the one page, never kept, with a policy that loads from here only', async () => {
   mkdirSync(join(folder, 'dashboard/assets'), { recursive: true });
-  writeFileSync(join(folder, 'dashboard/index.html'), page);
+  writeFileSync(join(folder, 'dashboard/index.html'), pageNamed('built'));
   writeFileSync(join(folder, 'dashboard/assets/index-Ab12.js'), 'export {};');
   writeFileSync(join(folder, 'dashboard/icon.svg'), '<svg/>');
   writeFileSync(join(folder, 'dashboard/.hidden'), 'hidden');
@@ -80,6 +92,51 @@ test('each address of a view is the one page, never kept, with a policy that loa
   // Whatever asks for the root is shown the page.
   expect((await get('/')).text).toBe(page);
   expect((await get('/log', html, undefined, 'HEAD')).status).toBe(200);
+});
+
+test('the product’s own name and logo are in the page, as text, and its policy allows that image', async () => {
+  const img = async (settings: Parameters<typeof dashboardRoutes>[0]) => {
+    const own = await serve(settings);
+    const { text, headers } = await get('/', html, urlOf(own));
+    own.close();
+    return [text, /img-src [^;]*/.exec(headers.get('content-security-policy') ?? '')?.[0]];
+  };
+  const hostile = `"><script>alert('1')</script>&$&$1`;
+  const escaped = `&quot;&gt;&lt;script&gt;alert('1')&lt;/script&gt;&amp;$&amp;$1`;
+  const logo = 'https://cdn.example.com:8443/logo.svg?a=1&b="$&';
+  const icon = '<link rel="icon" href="https://cdn.example.com:8443/logo.svg?a=1&amp;b=&quot;$&amp;" />';
+  expect(await img({ ...defaults, FLTR_PRODUCT_NAME: hostile, FLTR_LOGO_URL: logo })).toEqual([
+    pageNamed(escaped, icon),
+    "img-src 'self' data: https://cdn.example.com:8443",
+  ]);
+  const inline = 'data:image/svg+xml;base64,PHN2Zy8+';
+  expect(await img({ ...defaults, FLTR_PRODUCT_NAME: 'Acme', FLTR_LOGO_URL: inline })).toEqual([
+    pageNamed('Acme', `<link rel="icon" href="${inline}" />`),
+    "img-src 'self' data:",
+  ]);
+});
+
+test('only the portal may be in a frame, and only in the pages of sites that are named', async () => {
+  const ancestors = ['https://app.example.com', 'https://example.com:8443'];
+  const own = await serve({ ...defaults, FLTR_PORTAL_FRAME_ANCESTORS: ancestors });
+  const framesOf = async (path: string, base?: string) => {
+    const { headers } = await get(path, html, base);
+    return [
+      /frame-ancestors .*/.exec(headers.get('content-security-policy') ?? '')?.[0],
+      headers.get('x-frame-options'),
+    ];
+  };
+  const none = ["frame-ancestors 'none'", 'DENY'];
+  for (const path of ['/portal', '/portal/', '/portal/webhooks/wh_1']) {
+    expect([path, await framesOf(path, urlOf(own))]).toEqual([
+      path,
+      ['frame-ancestors https://app.example.com https://example.com:8443', null],
+    ]);
+    expect(await framesOf(path)).toEqual(none);
+  }
+  for (const path of ['/', '/webhooks', '/keys', '/sign-in', '/portals', '/PORTAL', '/x/portal', '//portal'])
+    expect([path, await framesOf(path, urlOf(own))]).toEqual([path, none]);
+  own.close();
 });
 
 test('assets are kept for a year, other files are not', async () => {

@@ -51,6 +51,7 @@ test('a key signs in: the cookie stands for it, and holds nothing of it', async 
     key_name: 'test',
     scopes: ['webhooks:read', 'webhooks:write', 'events:write'],
     expires_at: expect.any(String),
+    portal: null,
   });
   const lastsSeconds = (Date.parse(response.body.expires_at) - Date.now()) / 1000;
   expect(lastsSeconds).toBeGreaterThan(43_170);

@@ -21,12 +21,14 @@ beforeAll(async () => {
     since: '2020-01-01T00:00:00Z',
     dry_run: true,
   });
+  const link = await service.call<{ id: string }>('POST', '/v1/portal-links');
   ids = {
     webhooks: webhookId,
     deliveries: delivery,
     events: 'evt_mine',
     recoveries: recovery.body.id,
     keys: await keyIdOf(service.accountId),
+    'portal-links': link.body.id,
   };
   ({ key: stranger } = await service.newAccount());
 });

@@ -51,6 +51,7 @@ async function requireDelivery({ pool }: Deps, key: ApiKey, id: string): Promise
 
 async function toDelivery(
   deps: Deps,
+  key: ApiKey,
   row: FoundDelivery,
   stored: readonly StoredAttempt[],
 ): Promise<Delivery> {
@@ -76,7 +77,7 @@ async function toDelivery(
   const workflowId = row.ownerId ?? row.id;
   const { temporalUiUrl, temporal } = deps;
   const url =
-    temporalUiUrl === null || runId === null
+    temporalUiUrl === null || runId === null || key.portal !== undefined
       ? null
       : `${temporalUiUrl}/namespaces/${encodeURIComponent(temporal.namespace)}/workflows/${workflowId}/${runId}/history`;
   return { ...summary, attempts, timeline: story.timeline, workflow: { id: workflowId, run_id: runId, url } };
@@ -154,7 +155,7 @@ export const deliveryRoutes = [
     async handle({ deps, key, id }) {
       const found = await findDeliveryWithAttempts(deps.pool, accountOf(key), id);
       const { delivery, attempts } = requireFound(found, 'delivery');
-      return { status: 200, body: await toDelivery(deps, delivery, attempts) };
+      return { status: 200, body: await toDelivery(deps, key, delivery, attempts) };
     },
   }),
   defineRoute('post', '/v1/deliveries/{id}/retry', 'retryDelivery', {

@@ -38,8 +38,8 @@ function toKey(row: ApiKeyRow, caller: ApiKey): Key {
   };
 }
 
-/** A key creates and revokes only keys whose scopes it has itself. @throws ApiError missing_scope */
-function requireScopesOf(caller: ApiKey, needed: readonly string[], rule: string): void {
+/** A key gives and revokes only scopes that it has itself. @throws ApiError missing_scope */
+export function requireScopesOf(caller: ApiKey, needed: readonly string[], rule: string): void {
   const missing = needed.filter((scope) => !caller.scopes.includes(scope));
   if (missing.length > 0)
     throw new ApiError('missing_scope', `${rule}. This one lacks ${missing.join(', ')}.`);

@@ -99,7 +99,8 @@ export function toNewEvent(
     acceptedTimestamp,
     traceparent,
     body,
-    apiKeyId: key.id,
+    // The statement that writes the event checks this key again.
+    apiKeyId: key.portal?.createdBy ?? key.id,
     typesVersion: types.version,
   };
 }

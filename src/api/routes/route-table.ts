@@ -4,6 +4,7 @@ import { deliveryRoutes } from './deliveries.ts';
 import { eventTypeRoutes } from './event-type-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { keyRoutes } from './key-routes.ts';
+import { portalLinkRoutes } from './portal-link-routes.ts';
 import { publishBatchRoutes } from './publish-batch.ts';
 import { publishRoutes } from './publish.ts';
 import { putWebhookRoutes } from './put-webhook-route.ts';
@@ -26,6 +27,7 @@ export const routes: Route[] = [
   ...eventTypeRoutes,
   ...statsRoutes,
   ...keyRoutes,
+  ...portalLinkRoutes,
   ...settingsRoutes,
   ...accountRoutes,
 ];

@@ -2,7 +2,9 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { signOut } from '../session-api.ts';
+import { isInFrame, isPortal } from '../portal.ts';
 import { sessionQuery } from '../queries.ts';
+import { Brand } from './brand.tsx';
 import { Button } from './button.tsx';
 
 const navigation = [
@@ -10,9 +12,10 @@ const navigation = [
   { to: '/log', label: 'Delivery log' },
   { to: '/events', label: 'Events' },
   { to: '/event-types', label: 'Event types' },
-  { to: '/keys', label: 'API keys' },
-  { to: '/settings', label: 'Settings' },
-] as const;
+  { to: '/keys', label: 'API keys', isOperators: true },
+  { to: '/settings', label: 'Settings', isOperators: true },
+] as const satisfies { to: string; label: string; isOperators?: true }[];
+const shownNavigation = navigation.filter((item) => !isPortal || !('isOperators' in item));
 
 /** The frame of all pages. */
 export function Layout() {
@@ -31,39 +34,52 @@ export function Layout() {
       </a>
       <header className="sidebar">
         <Link to="/webhooks" className="brand">
-          <img src="/icon.svg" alt="" width="24" height="24" />
-          FLTR webhooks
+          <Brand />
         </Link>
         <nav aria-label="Main">
           <ul>
-            {navigation.map(({ to, label }) => (
+            {shownNavigation.map(({ to, label }) => (
               <li key={to}>
                 <Link to={to} className="nav-link" activeProps={{ className: 'nav-link active' }}>
                   {label}
                 </Link>
               </li>
             ))}
-            <li>
-              <a href="/docs" className="nav-link">
-                API reference
-              </a>
-            </li>
+            {!isPortal && (
+              <li>
+                <a href="/docs" className="nav-link">
+                  API reference
+                </a>
+              </li>
+            )}
           </ul>
         </nav>
         <div className="sidebar-foot">
           <span className="account" title={session?.account_id}>
             {session?.account_name}
           </span>
-          <ThemeButton />
-          <Button look="small" onClick={() => void leaveSession()}>
-            Sign out
-          </Button>
+          {session?.portal?.return_url && <ReturnLink url={session.portal.return_url} />}
+          {!isPortal && <ThemeButton />}
+          {!isInFrame && (
+            <Button look="small" onClick={() => void leaveSession()}>
+              Sign out
+            </Button>
+          )}
         </div>
       </header>
       <main id="content" tabIndex={-1}>
         <Outlet />
       </main>
     </div>
+  );
+}
+
+/** To where the link of a portal came from; out of the frame. */
+function ReturnLink({ url }: { url: string }) {
+  return (
+    <a href={url} target="_top" className="return-link">
+      Back to {new URL(url).host}
+    </a>
   );
 }
 

@@ -1,4 +1,5 @@
 import { useEffect, type ReactNode } from 'react';
+import { productName } from '../product.ts';
 
 type Props = {
   title: string;
@@ -11,7 +12,7 @@ type Props = {
 /** The page's h1; also sets the document title. */
 export function PageHeader({ title, eyebrow, subtitle, actions }: Props) {
   useEffect(() => {
-    document.title = `${title} · FLTR webhooks`;
+    document.title = `${title} · ${productName}`;
   }, [title]);
   return (
     <header className="page-header">

@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import { subjectOf } from '../../contracts/problem.ts';
 import { FltrWebhooksError } from '../../client/request.ts';
+import { isPortal } from '../portal.ts';
 
 /** An error as a message and a hint what to do. */
 export function describeError(error: unknown): { message: string; hint: string; requestId: string | null } {
@@ -12,7 +13,12 @@ export function describeError(error: unknown): { message: string; hint: string; 
     };
   const { status, message, requestId } = error;
   // The API's message is about headers and keys, which does not help here.
-  if (status === 401) return { message: 'Your session has ended.', hint: 'Sign in again.', requestId };
+  if (status === 401)
+    return {
+      message: 'Your session has ended.',
+      hint: isPortal ? 'Open this page again from where you came.' : 'Sign in again.',
+      requestId,
+    };
   return { message, hint: hintOf(status), requestId };
 }
 
@@ -21,7 +27,9 @@ function hintOf(status: number): string {
     case 0:
       return 'Check that the service is running, then try again.';
     case 403:
-      return 'Sign in with a key that has this scope.';
+      return isPortal
+        ? 'The link that you came by does not allow it.'
+        : 'Sign in with a key that has this scope.';
     case 404:
       return 'It may have been deleted, or it may belong to another account.';
     case 409:
@@ -29,7 +37,7 @@ function hintOf(status: number): string {
     case 422:
       return 'Correct the marked fields and try again.';
     case 429:
-      return 'Too many requests with this key. Wait a moment and try again.';
+      return 'Too many requests. Wait a moment and try again.';
     case 503:
       return 'The service is overloaded or partly unavailable. Try again in a moment.';
     default:
@@ -46,7 +54,7 @@ export function Problem({ error }: { error: unknown }) {
     <div role="alert" className="notice notice-danger">
       <p>
         <strong>{message}</strong>{' '}
-        {hasSessionEnded ? (
+        {hasSessionEnded && !isPortal ? (
           <>
             <Link to="/sign-in" target="_blank">
               Sign in again

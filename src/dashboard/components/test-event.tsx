@@ -1,8 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { useShownSettings } from '../shown-settings.ts';
 import { api } from '../session-api.ts';
 import { isSubscribed } from '../event-filters.ts';
-import { eventTypesQuery, settingsQuery } from '../queries.ts';
+import { eventTypesQuery } from '../queries.ts';
 import { AttemptOutcome } from './attempt-outcome.tsx';
 import { Button } from './button.tsx';
 import { SelectField } from './field.tsx';
@@ -15,7 +16,7 @@ type Props = { webhookId: string; events: readonly string[] };
 /** Sends a test event and shows the outcome of its attempt. */
 export function TestEvent({ webhookId, events }: Props) {
   const reason = useScopeReason('webhooks:write');
-  const { data: settings } = useQuery(settingsQuery);
+  const settings = useShownSettings();
   const { data: types } = useQuery(eventTypesQuery);
   const names = types?.data.map(({ event }) => event) ?? [];
   const [chosen, setType] = useState<string>();

@@ -12,6 +12,7 @@ import { WebhookName } from '../components/webhook-name.tsx';
 import { durationOf, lastResponse } from '../delivery-text.ts';
 import { useLiveList } from '../live-list.ts';
 import { isFiltered, toDeliveryQuery } from '../log-search.ts';
+import { isPortal } from '../portal.ts';
 import { api } from '../session-api.ts';
 import { LogFilters } from './log/log-filters.tsx';
 
@@ -120,7 +121,7 @@ function NoDeliveries() {
           Create webhook
         </Link>
       </div>
-      <CodeBlock label="Or with curl, with an API key in $KEY" text={publishLine} />
+      {!isPortal && <CodeBlock label="Or with curl, with an API key in $KEY" text={publishLine} />}
     </EmptyState>
   );
 }

@@ -3,6 +3,7 @@ import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 import { signIn } from '../session-api.ts';
 import { FltrWebhooksError } from '../../client/request.ts';
+import { Brand } from '../components/brand.tsx';
 import { Button } from '../components/button.tsx';
 import { Form, InputField } from '../components/field.tsx';
 import { PageHeader } from '../components/page-header.tsx';
@@ -38,7 +39,11 @@ export function SignInPage() {
   return (
     <main className="standalone">
       <PageHeader
-        eyebrow="FLTR webhooks"
+        eyebrow={
+          <span className="brand">
+            <Brand />
+          </span>
+        }
         title="Sign in"
         subtitle="Use an API key of your account. The browser does not store the key."
       />

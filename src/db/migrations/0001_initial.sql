@@ -45,6 +45,27 @@ create table api_keys (
 -- The list of an account's keys, newest first: read backward.
 create index api_keys_of_account on api_keys (account_id, id);
 
+-- A one-time link to the dashboard's pages of one account; once it was opened, its session.
+-- token_digest, session_digest: SHA-256. The token of the session is the only thing that identifies it.
+-- ends_at: until when the link can be opened, then until when its session lasts. Ending it early sets this to now.
+create table portal_links (
+  id text primary key,
+  account_id text not null references accounts,
+  created_by text not null references api_keys,
+  token_digest bytea not null unique,
+  session_digest bytea unique,
+  scopes text[] not null,
+  accent text check (accent ~ '^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$'),
+  mode text not null check (mode in ('light', 'dark', 'auto')),
+  return_url text,
+  created_at timestamptz not null default now(),
+  redeemed_at timestamptz,
+  ends_at timestamptz not null,
+  check ((redeemed_at is null) = (session_digest is null))
+);
+create index portal_links_open on portal_links (account_id, ends_at) where redeemed_at is null;
+create index portal_links_by_end on portal_links (ends_at);
+
 -- A constant, encrypted with each encryption key in use: a wrong key is found at the start, not at the first delivery.
 create table encryption_keys (
   id text primary key,

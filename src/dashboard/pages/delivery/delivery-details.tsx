@@ -5,6 +5,7 @@ import { Facts, Section } from '../../components/section.tsx';
 import { At, Countdown } from '../../components/time.tsx';
 import { WebhookLink } from '../../components/webhook-name.tsx';
 import { durationOf, statusText } from '../../delivery-text.ts';
+import { isPortal } from '../../portal.ts';
 
 export function DeliveryDetails({ delivery }: { delivery: Delivery }) {
   const { next_attempt_at: next, ended_at: ended } = delivery;
@@ -33,7 +34,7 @@ export function DeliveryDetails({ delivery }: { delivery: Delivery }) {
               <At at={ended} /> <span className="muted">after {durationOf(delivery.created_at, ended)}</span>
             </>
           ),
-          Workflow: <WorkflowLink delivery={delivery} />,
+          Workflow: isPortal ? null : <WorkflowLink delivery={delivery} />,
           Id: (
             <span className="row">
               <code>{delivery.id}</code> <CopyButton text={delivery.id} />

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Section } from '../../components/section.tsx';
 import { At, span } from '../../components/time.tsx';
 import { attemptText, formatDuration, reasonText } from '../../delivery-text.ts';
+import { isPortal } from '../../portal.ts';
 import { sessionQuery } from '../../queries.ts';
 
 export function DeliveryTimeline({ delivery: { timeline, attempts } }: { delivery: Delivery }) {
@@ -97,7 +98,9 @@ function Signal({ name, by }: { name: string; by: string }) {
     by === 'temporal'
       ? 'in Temporal'
       : by === session?.key_id
-        ? `by your key “${session.key_name}”`
+        ? isPortal
+          ? 'by you'
+          : `by your key “${session.key_name}”`
         : `by ${by}`;
   return `${signals[name] ?? name} ${who}`;
 }

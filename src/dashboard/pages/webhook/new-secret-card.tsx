@@ -1,11 +1,11 @@
-import { useQuery } from '@tanstack/react-query';
 import { useEffect, useRef } from 'react';
 import type { Settings } from '../../../contracts/settings.ts';
 import { Button } from '../../components/button.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Section } from '../../components/section.tsx';
 import { TestEvent } from '../../components/test-event.tsx';
-import { settingsQuery } from '../../queries.ts';
+import { isPortal } from '../../portal.ts';
+import { useShownSettings } from '../../shown-settings.ts';
 
 const verifyBody = (prefix: string) => `import { createHmac, timingSafeEqual } from 'node:crypto';
 
@@ -18,7 +18,10 @@ const verifyStandard = `import { Webhook } from 'standardwebhooks';
 // Throws unless the request is genuine.
 new Webhook(process.env.WEBHOOK_SECRET).verify(rawBody, request.headers);`;
 
-const verifyLines = ({ signatures, header_prefix: prefix }: Settings): string =>
+const verifyLines = ({
+  signatures,
+  header_prefix: prefix,
+}: Pick<Settings, 'signatures' | 'header_prefix'>): string =>
   signatures.includes('fltr') ? verifyBody(prefix) : verifyStandard;
 
 type Props = { webhookId: string; events: readonly string[]; secret: string; onSaved: () => void };
@@ -26,7 +29,7 @@ type Props = { webhookId: string; events: readonly string[]; secret: string; onS
 /** Shown after a webhook was created: its secret, how to verify with it, and a test event. */
 export function NewSecretCard({ webhookId, events, secret, onSaved }: Props) {
   const section = useRef<HTMLElement>(null);
-  const { data: settings } = useQuery(settingsQuery);
+  const settings = useShownSettings();
   // The button that had the focus was removed.
   useEffect(() => section.current?.focus(), []);
   return (
@@ -41,7 +44,7 @@ export function NewSecretCard({ webhookId, events, secret, onSaved }: Props) {
           Store it where your receiver reads it, such as <code>WEBHOOK_SECRET</code>. It is shown once here.
           You can reveal it again below; each reveal is recorded in the audit log.
         </p>
-        <CodeBlock label="Secret" text={secret} />
+        <CodeBlock label="Secret" name="New secret" text={secret} />
         <details>
           <summary>Verify a request with it</summary>
           <div className="stack-small">
@@ -51,8 +54,12 @@ export function NewSecretCard({ webhookId, events, secret, onSaved }: Props) {
             />
             <p className="muted">
               <code>rawBody</code> is the body as received, unparsed. The guide <code>docs/receiving.md</code>{' '}
-              has complete receivers in Python, Node.js and Go. See also the <a href="/docs">API reference</a>
-              .
+              has complete receivers in Python, Node.js and Go.{' '}
+              {!isPortal && (
+                <>
+                  See also the <a href="/docs">API reference</a>.
+                </>
+              )}
             </p>
           </div>
         </details>

@@ -1,4 +1,3 @@
-import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { Button } from '../../components/button.tsx';
@@ -8,7 +7,8 @@ import { ConfirmButton, Modal, useDialog } from '../../components/dialog.tsx';
 import { Problem } from '../../components/problem-notice.tsx';
 import { Section } from '../../components/section.tsx';
 import { Ago, At, Countdown } from '../../components/time.tsx';
-import { settingsQuery, webhookKeys } from '../../queries.ts';
+import { webhookKeys } from '../../queries.ts';
+import { useShownSettings } from '../../shown-settings.ts';
 import { api } from '../../session-api.ts';
 
 export function SecretCard({ webhook }: { webhook: Webhook }) {
@@ -28,7 +28,7 @@ export function SecretCard({ webhook }: { webhook: Webhook }) {
 }
 
 function Overlap({ webhookId, until }: { webhookId: string; until: string }) {
-  const { data: settings } = useQuery(settingsQuery);
+  const settings = useShownSettings();
   return (
     <div className="notice stack-small">
       <p>

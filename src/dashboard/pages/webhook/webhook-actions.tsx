@@ -8,7 +8,8 @@ import { ConfirmButton, Modal, useDialog } from '../../components/dialog.tsx';
 import { InputField } from '../../components/field.tsx';
 import { Problem } from '../../components/problem-notice.tsx';
 import { WebhookForm, type WebhookDraft } from '../../components/webhook-form.tsx';
-import { settingsQuery, webhookKeys, webhookQuery } from '../../queries.ts';
+import { webhookKeys, webhookQuery } from '../../queries.ts';
+import { useShownSettings } from '../../shown-settings.ts';
 import { api } from '../../session-api.ts';
 
 export function WebhookActions({ webhook }: { webhook: Webhook }) {
@@ -45,7 +46,7 @@ function EditDialog({ webhook }: { webhook: Webhook }) {
 }
 
 function PauseButton({ id }: { id: string }) {
-  const { data: settings } = useQuery(settingsQuery);
+  const settings = useShownSettings();
   return (
     <ConfirmButton
       label="Pause"

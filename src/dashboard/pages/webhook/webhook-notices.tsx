@@ -1,8 +1,7 @@
-import { useQuery } from '@tanstack/react-query';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { Ago, At, Countdown } from '../../components/time.tsx';
 import { formatCount, formatShare } from '../../format.ts';
-import { settingsQuery } from '../../queries.ts';
+import { useShownSettings } from '../../shown-settings.ts';
 
 /** The problems of a webhook, each with its remedy. */
 export function WebhookNotices({ webhook }: { webhook: Webhook }) {
@@ -62,6 +61,6 @@ function AutoDisabled({ at, failure_rate: rate, ended, failed }: NonNullable<Web
 }
 
 function HeldText() {
-  const { data: settings } = useQuery(settingsQuery);
-  return <>New deliveries are held for up to {settings?.hold_hours ?? '…'} hours.</>;
+  const settings = useShownSettings();
+  return <>New deliveries are held{settings && ` for up to ${settings.hold_hours} hours`}.</>;
 }

@@ -1,0 +1,16 @@
+import { isServiceScope } from '../contracts/key.ts';
+import type { ApiKey } from '../db/api-keys-table.ts';
+import { ApiError } from '../errors.ts';
+import type { Route } from './route.ts';
+
+/** What the portal's pages call. Any other tag is refused, so what is added to the API is closed until it is listed here. */
+const portalTags = new Set(['Webhooks', 'Events', 'Deliveries', 'Recoveries', 'Event types']);
+
+/** @throws ApiError not_in_portal */
+export function requirePortalAccess(key: ApiKey, { tag, scope }: Pick<Route, 'tag' | 'scope'>): void {
+  if (key.portal !== undefined && (!portalTags.has(tag) || (scope !== null && isServiceScope(scope))))
+    throw new ApiError(
+      'not_in_portal',
+      'A portal session may read and change webhooks, events and deliveries only. Use a key for this call.',
+    );
+}
