@@ -34,7 +34,7 @@ export type ActivityDeps = AttemptDeps & {
   minEndedToDisable: number;
   /** Called with how many webhooks were disabled. */
   onDisabled: (count: number) => void;
-  /** Called for each workflow whose first attempts have been made. */
+  /** Called for each workflow when the requests of its first attempts have been sent. */
   onFirstAttempts: (workflowId: string) => void;
   /** Called when deliveries wait for their own workflow. */
   wakeStarts: () => void;

@@ -12,7 +12,7 @@ import type { AttemptGroupInput, GroupAttempt } from '../workflows/contract.ts';
 
 type Deps = {
   makeAttempt: MakeAttempt;
-  /** Called for each workflow whose first attempts have been made. */
+  /** Called for each workflow when the requests of its first attempts have been sent. */
   onFirstAttempts: (workflowId: string) => void;
 };
 type GroupDeps = Deps & {
@@ -25,11 +25,12 @@ type GroupDeps = Deps & {
 /** One attempt of a delivery. */
 export function createAttemptDelivery({ makeAttempt, onFirstAttempts }: Deps) {
   return async (input: AttemptInput): Promise<AttemptResult> => {
+    const onSent = () => void (input.number === 1 && onFirstAttempts(input.deliveryId));
     let result: AttemptResult | null = null;
     try {
-      result = await makeAttempt({ ...input, run: currentRun(), isGrouped: false });
+      result = await makeAttempt({ ...input, run: currentRun(), isGrouped: false, onSent });
     } finally {
-      if (input.number === 1 && result?.next !== 'busy') onFirstAttempts(input.deliveryId);
+      if (result?.next !== 'busy') onSent();
     }
     if (!result)
       throw ApplicationFailure.nonRetryable(`There is no delivery ${input.deliveryId}`, 'delivery_missing');
@@ -54,10 +55,10 @@ export function createAttemptDelivery({ makeAttempt, onFirstAttempts }: Deps) {
  */
 export function createAttemptGroup({ pool, makeAttempt, permits, onFirstAttempts, wakeStarts }: GroupDeps) {
   /** Null: left to the delivery's own workflow. */
-  const attempt = async (input: AttemptInput): Promise<GroupAttempt['result']> => {
+  const attempt = async (input: AttemptInput, onSent: () => void): Promise<GroupAttempt['result']> => {
     if (!permits.mayShare(input.webhookId)) return null;
     try {
-      const result = await makeAttempt({ ...input, run: currentRun(), isGrouped: true });
+      const result = await makeAttempt({ ...input, run: currentRun(), isGrouped: true, onSent });
       if (result === null) return { next: 'stop', status: 'ended', attempt: null, seconds: null };
       return result.next === 'busy' ? null : result;
     } catch (error) {
@@ -72,10 +73,16 @@ export function createAttemptGroup({ pool, makeAttempt, permits, onFirstAttempts
     const { runId, workflowId } = currentRun();
     const started: StoredEntry = { at, type: 'started', run_id: runId, workflow_id: workflowId };
     const first = { number: 1, scheduledSeconds, trigger: 'due', notes: [started] } as const;
+    // Responses are not waited for: other groups start before a receiver that hangs responds.
+    const unsent = new Set(deliveries.map(({ id }) => id));
     const outcomes = await Promise.allSettled(
-      deliveries.map(({ id: deliveryId, webhookId }) => attempt({ deliveryId, webhookId, ...first })),
+      deliveries.map(({ id: deliveryId, webhookId }) => {
+        const onSent = () => {
+          if (unsent.delete(deliveryId) && unsent.size === 0) onFirstAttempts(workflowId);
+        };
+        return attempt({ deliveryId, webhookId, ...first }, onSent).finally(onSent);
+      }),
     );
-    onFirstAttempts(workflowId);
     const attempts = outcomes.map((each, index): GroupAttempt => {
       // Only now: run again before all have ended, it would repeat what is on the wire.
       if (each.status === 'rejected') throw each.reason;

@@ -43,7 +43,6 @@ type Options = {
 export async function startDelivering(options: Options) {
   const { config, hasWorker, log, pool, secretBox, sender, headerStyle } = options;
   const { metrics, address, temporal, namespaceReady, waitsForWorker, stops } = options;
-  const scheduleSeconds = config.FLTR_RETRY_SCHEDULE_SECONDS;
   const permits = createPermits();
   const firstAttempts = createFirstAttempts();
   const limits = {
@@ -58,7 +57,7 @@ export async function startDelivering(options: Options) {
   const signals: SignalDeps = {
     pool,
     temporal: () => worker?.caller() ?? temporal,
-    scheduleSeconds,
+    scheduleSeconds: config.FLTR_RETRY_SCHEDULE_SECONDS,
     mayShare: permits.mayShare,
     onStarted: metrics.started,
   };
@@ -81,7 +80,7 @@ export async function startDelivering(options: Options) {
         onAttempt: createAttemptReporter(metrics, log),
         onDeferred: metrics.deferred,
         onDisabled: metrics.disabled,
-        onFirstAttempts: firstAttempts.made,
+        onFirstAttempts: firstAttempts.sent,
         limits,
         minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
         wakeDispatcher,
@@ -110,6 +109,7 @@ export async function startDelivering(options: Options) {
     log,
     limits,
     wakeDispatcher: dispatcher.wake,
+    giveWay: dispatcher.giveWay,
     metrics,
   });
   stops.push(

@@ -186,6 +186,7 @@ function deliveriesOf(candidates: readonly Item[], subscribers: ReadonlyMap<stri
         status,
         createdAtMs: timeOfId(id).getTime(),
         ownerId: null,
+        isQueued: false,
         key,
       });
       deliveries.push({ id, webhook_id: webhook.id, status });
@@ -214,9 +215,11 @@ async function writeEvents(
   const keyNumbers = new Map(apiKeyIds.map((id, index) => [id, index + 1]));
   const pending = rows.filter(({ status }) => status === 'pending');
   const reservation = pending.length > 0 ? reserveOwners?.(pending) : undefined;
-  pending.forEach((row, index) => {
-    row.ownerId = reservation?.ownerIds[index] ?? null;
-  });
+  for (const row of pending) {
+    const owner = reservation?.owners.get(row.id);
+    row.ownerId = owner?.id ?? null;
+    row.isQueued = owner?.isQueued ?? false;
+  }
   const toInsert = {
     accounts,
     apiKeyIds,

@@ -30,6 +30,8 @@ export type DeliveryToInsert = Startable & {
   createdAtMs: number;
   /** The workflow that will be started for it; null: the dispatcher assigns one later. */
   ownerId: string | null;
+  /** The reconciler starts that workflow, as soon as it can. */
+  isQueued: boolean;
 };
 
 type ToInsert = {
@@ -81,6 +83,7 @@ const deliveryColumns = columns<DeliveryToInsert>(
     status: ['text', ({ status }) => status],
     created_s: ['float8', ({ createdAtMs }) => createdAtMs / 1000],
     owner_id: ['text', ({ ownerId }) => ownerId],
+    is_queued: ['bool', ({ isQueued }) => isQueued],
   },
   16,
 );
@@ -118,6 +121,7 @@ const statement = `
       held_until, timeline)
     select d.id, d.account_id, d.webhook_id, d.event_id, d.event_type, d.status, to_timestamp(d.created_s), d.owner_id,
       case when d.status = 'held' then hold_until()
+        when d.is_queued then now()
         when d.owner_id is not null then now() + ${reconcileStartAfter} end,
       case when d.status = 'held' then hold_until() end,
       case when d.status = 'held' then timeline_entry('held', to_timestamp(d.created_s)) else '[]' end

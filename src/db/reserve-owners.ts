@@ -2,8 +2,8 @@ import type { Startable } from './deliveries-table.ts';
 
 /** The owners of deliveries that will be inserted, and the capacity to start them. */
 export type Reservation = {
-  /** The owner of each delivery, in order; null: assigned after the commit. */
-  ownerIds: readonly (string | null)[];
+  /** Of the deliveries, by id; all others get theirs after the commit. `isQueued`: the reconciler starts it. */
+  owners: ReadonlyMap<string, { id: string; isQueued: boolean }>;
   /** After the commit, with the deliveries that were inserted. */
   committed(inserted: readonly Startable[]): void;
   /** Nothing was committed. */

@@ -39,6 +39,8 @@ type AttemptRequest = AttemptInput & {
   run: { workflowId: string; runId: string };
   /** It is made beside others, in a group's run. */
   isGrouped: boolean;
+  /** Called when its request begins. */
+  onSent: () => void;
 };
 
 /** Makes one attempt of a delivery, and records it. Null: there is no such delivery. */
@@ -71,9 +73,9 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
       const obstacle = await findObstacle(context, request);
       if (obstacle) return obstacle;
       if (body === null) throw new Error(`The payload of ${context.eventId} was removed`);
-      const sent = await sendSigned(deps, { ...context, body }, request.scheduledSeconds);
+      const sent = await sendSigned(deps, { ...context, body }, request.scheduledSeconds, request.onSent);
       const made: StoredAttempt = { ...sent, number };
-      permit.ended({ durationMs: made.durationMs, isFailed: made.outcome !== 'delivered' });
+      permit.ended({ durationMs: made.durationMs, isFailed: made.outcome === 'failed' });
       if (context.cap === 0) permit.release();
       const status = await recordMade(made, context, request);
       // The wait counts only where the delivery still waits.

@@ -9,13 +9,13 @@ const maxWaiting = 20;
 const shortWaitMs = 500;
 /** The same beside others in a group's workflow, where a wait costs nothing and a workflow of its own so much more. */
 const shortGroupedWaitMs = 10_000;
-/** A webhook that hangs or fails is remembered for so long after its last request. */
+/** A webhook that hangs or rejects is remembered for so long after its last request. */
 const rememberMs = 300_000;
 const maxRemembered = 10_000;
 
 /** The right to make one request to a webhook. */
 type Permit = {
-  /** The request has ended: it counts for the webhook's health. */
+  /** The request has ended: it counts for the webhook's health. `isFailed`: the delivery failed with it, without a retry. */
   ended(made: { durationMs: number; isFailed: boolean }): void;
   /** The next request may begin. A second call does nothing. */
   release(): void;
@@ -30,7 +30,10 @@ export type Permits = {
 
 /** Of one webhook. `waiting`: those that occupy a workflow task each. `averageMs`: of its requests. */
 type Load = { underWay: number; waiting: number; waitingInGroups: number; averageMs: number };
-/** `failedShare`: of its requests, recent ones counting most. `oldestMs`: for how long the oldest one has been under way. */
+/**
+ * `failedShare`: of its requests, those with which a delivery failed; recent ones count most. `oldestMs`: for how long the
+ * oldest one has been under way.
+ */
 type Health = { averageMs: number; failedShare: number; oldestMs: number };
 
 type Entry = Load &
@@ -56,7 +59,7 @@ const newEntry = (): Entry => ({
 
 /**
  * Bounds the requests to each webhook in this process, so that a slow receiver cannot use up the capacity for all others.
- * Remembers the webhooks that hang or fail.
+ * Remembers the webhooks that hang or reject.
  */
 export function createPermits(): Permits {
   const webhooks = new Map<string, Entry>();
@@ -172,7 +175,8 @@ const nextAverageMs = (averageMs: number, durationMs: number): number =>
 
 /**
  * Whether a webhook's deliveries may share a workflow with others for their first attempt. One that is known to hang
- * would make the others' workflow wait, and what fails needs a workflow of its own anyway.
+ * would make the others' workflow wait, and a delivery that fails is shown by a workflow of its own, which its group would
+ * start at once. What waits for a retry leaves its group later, when the burst is over.
  *
  * @example mayShare({ averageMs: 40, failedShare: 0.1, oldestMs: 0 }) // true
  */

@@ -31,18 +31,23 @@ type MadeAttempt = Omit<StoredAttempt, 'number'>;
  * Signs and sends one request, and judges what came of it. Deliveries and test events go this way.
  *
  * @param scheduledSeconds the schedule's wait after this attempt; null: it is the last one
+ * @param onSent called when the request begins
  * @throws SenderBusy where nothing was sent
  */
 export async function sendSigned(
   { sender, secretBox, headerStyle }: SendDeps,
   request: SignedRequest,
   scheduledSeconds: number | null,
+  onSent?: () => void,
 ): Promise<MadeAttempt> {
   const { url, format, accountId, isTest } = request;
   const id = newId('att');
   const body = bodyFor(format, request.body, accountId);
   // Signed only when the request begins: after a long wait for capacity a receiver would refuse the signature as too old.
-  const headers = (at: Date) => sign(secretBox, { ...request, style: headerStyle, attemptId: id, body, at });
+  const headers = (at: Date) => {
+    onSent?.();
+    return sign(secretBox, { ...request, style: headerStyle, attemptId: id, body, at });
+  };
   const sent = await sender.send({ url, accountId, isTest, headers, body });
   const sentAs = { url, format, bodyBytes: body.length, headersAs: headerStyle.stored };
   return { id, request: sentAs, ...judge(sent, scheduledSeconds) };

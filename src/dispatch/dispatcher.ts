@@ -18,6 +18,7 @@ import {
   startWithinMs,
 } from './limits.ts';
 import { startDelivery, startGroup, type StartDeps } from './start.ts';
+import { createStartGate } from './start-gate.ts';
 import { createWaitingGroups, type Start } from './waiting-groups.ts';
 
 type Deps = StartDeps & {
@@ -47,6 +48,8 @@ export function createDispatcher(deps: Deps) {
 
   const isPaused = () => isClosed || Date.now() < pausedUntil;
   const free = () => (isPaused() ? 0 : most - inFlight.size - reserved);
+
+  const gate = createStartGate(() => inFlight.size > 0 || waiting.count() > 0);
 
   const launch = async ({ workflowId, deliveries, assignedAt }: Start): Promise<void> => {
     const [only] = deliveries;
@@ -91,6 +94,7 @@ export function createDispatcher(deps: Deps) {
       start(next);
     }
     if (free() > 0 && hasUnowned) loop.wake();
+    gate.look();
   };
 
   /**
@@ -169,32 +173,27 @@ export function createDispatcher(deps: Deps) {
       // Groups that wait use capacity only when they are started.
       const count = Math.min(starts.length, capacity);
       reserved += count;
-      const owners = new Map(
-        [...starts, ...(joining ? [joining] : [])].flatMap(({ workflowId, deliveries: owned }) =>
-          owned.map(({ id }) => [id, workflowId]),
-        ),
-      );
-      return {
-        ownerIds: deliveries.map(({ id }) => owners.get(id) ?? null),
-        committed(inserted) {
-          reserved -= count;
-          const byId = new Set(inserted.map(({ id }) => id));
-          const committedOf = (owned: readonly Startable[]) => owned.filter(({ id }) => byId.has(id));
-          joining?.end(committedOf(joining.deliveries));
-          for (const each of starts) {
-            const committed = committedOf(each.deliveries);
-            if (committed.length > 0) waiting.add({ ...each, deliveries: committed });
-          }
-          if (inserted.some(({ id }) => !owners.has(id))) hasUnowned = true;
-          fill();
-        },
-        release() {
-          reserved -= count;
-          joining?.end([]);
-          fill();
-        },
+      const owners = new Map(deliveries.map(({ id }) => [id, { id, isQueued: true }]));
+      for (const { id } of mine) owners.delete(id);
+      for (const { workflowId, deliveries: owned } of [...starts, ...(joining ? [joining] : [])])
+        for (const { id } of owned) owners.set(id, { id: workflowId, isQueued: false });
+      const committed = (inserted: readonly Startable[]): void => {
+        reserved -= count;
+        const byId = new Set(inserted.map(({ id }) => id));
+        const committedOf = (owned: readonly Startable[]) => owned.filter(({ id }) => byId.has(id));
+        joining?.end(committedOf(joining.deliveries));
+        for (const each of starts) {
+          const left = committedOf(each.deliveries);
+          if (left.length > 0) waiting.add({ ...each, deliveries: left });
+        }
+        if (inserted.some(({ id }) => !owners.has(id))) hasUnowned = true;
+        if (inserted.some(({ id }) => owners.get(id)?.isQueued)) deps.onQueued();
+        fill();
       };
+      return { owners, committed, release: () => committed([]) };
     },
+    /** Resolves when a start that is not urgent may begin. */
+    giveWay: gate.pass,
     /** Assigns no more owners, starts the groups that wait, and waits for all starts in flight. */
     async close(): Promise<void> {
       isClosed = true;

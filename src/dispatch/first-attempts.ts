@@ -1,12 +1,12 @@
 export type FirstAttempts = ReturnType<typeof createFirstAttempts>;
 
-/** Knows when the first attempts of a workflow that this process started have been made, by this process. */
+/** Knows when the requests of a workflow's first attempts have been sent, where this process started it and sends them. */
 export function createFirstAttempts() {
   const watched = new Map<string, () => void>();
   return {
-    /** Call it before the start; `until` resolves when they are made, or after so many milliseconds from its call. */
+    /** Call it before the start; `until` resolves when they are sent, or after so many milliseconds from its call. */
     watch(workflowId: string) {
-      const { promise: made, resolve } = Promise.withResolvers<void>();
+      const { promise: sent, resolve } = Promise.withResolvers<void>();
       watched.set(workflowId, resolve);
       const forget = () => void watched.delete(workflowId);
       return {
@@ -16,12 +16,12 @@ export function createFirstAttempts() {
           const late = new Promise<void>((resolve) => {
             timer = setTimeout(resolve, milliseconds);
           });
-          await Promise.race([made, late]);
+          await Promise.race([sent, late]);
           clearTimeout(timer);
           forget();
         },
       };
     },
-    made: (workflowId: string) => watched.get(workflowId)?.(),
+    sent: (workflowId: string) => watched.get(workflowId)?.(),
   };
 }

@@ -10,14 +10,15 @@
  *
  * While a group waits for capacity, newly published deliveries are added to it until it is full.
  *
- * A start is in flight until the first attempts of its workflow are made, or until `maxFlightMs` have passed since Temporal
+ * A start is in flight until the requests of its first attempts are sent, or until `maxFlightMs` have passed since Temporal
  * acknowledged it, so that a receiver that hangs holds up nobody. This is what paces the service: it starts no more than it
  * can attempt. At most about `maxWaitingGroups` groups wait in memory. All other deliveries wait in PostgreSQL without an
  * owner; the dispatcher assigns owners to the oldest first, and keeps one start for them while there are any.
  *
- * Deliveries to webhooks that hang or fail, those whose first attempt is over, and those that a group did not deliver get
- * workflows of their own. They are queued for the reconciler, which starts `maxReconciledAtOnce` at once, so that they
- * delay no first attempt.
+ * Deliveries to webhooks that hang or reject, those whose first attempt is over, and those that a group did not deliver get
+ * workflows of their own. They are queued for the reconciler. It starts `maxReconciledAtOnce` at once while this process
+ * has no first attempts to start. Otherwise it starts one in `giveWayMs`: such a workflow costs the engine as much as a whole
+ * group, and many at once would delay the groups by seconds.
  *
  * A process that assigned an owner has `startWithinMs` to start it; `reconcileStartAfter` (10 s, `src/db/deliveries-table.ts`)
  * after the assignment the reconciler of any process takes over. The first is shorter than the second, and the limit goes
@@ -50,6 +51,9 @@ export const claimWorkMs = 20_000;
 
 /** Checks and starts that the reconciler makes side by side. */
 export const maxReconciledAtOnce = 8;
+
+/** Ten starts a second that are not urgent, beside first attempts: at most about a seventh of what a small server starts. */
+export const giveWayMs = 100;
 
 /** When the reconciler looks again: at a group under way, and at a workflow that was woken. */
 export const checkGroupSeconds = 5;

@@ -42,6 +42,8 @@ type Deps = StartDeps & {
   limits: Limits;
   /** Called when deliveries without an owner may be there. */
   wakeDispatcher: () => void;
+  /** Resolves when a delivery's own workflow may be started, which first attempts go before. */
+  giveWay: () => Promise<void>;
   metrics?: { reconciled(count: number): void; expired(): void };
 };
 
@@ -109,8 +111,8 @@ export async function reconcileDue(deps: Deps, kind: 'start' | 'check'): Promise
     else others.push(delivery);
   }
   const queue = [
-    ...others.map((delivery) => ({ id: delivery.id, check: () => reconcile(deps, delivery, endAt) })),
     ...[...groups].map(([id, members]) => ({ id, check: () => reconcileGroup(deps, id, members, endAt) })),
+    ...others.map((delivery) => ({ id: delivery.id, check: () => reconcile(deps, delivery, endAt) })),
   ];
   let unavailable: unknown = null;
   const work = async (): Promise<void> => {
@@ -155,6 +157,8 @@ async function ensureRunning(deps: Deps, delivery: Due, endAt: number): Promise<
   const { id, ownerId } = delivery;
   if (ownerId === null || isGroupId(ownerId)) return;
   if (delivery.runId === null) {
+    await deps.giveWay();
+    if (Date.now() > endAt) return;
     const runId = await startDelivery(deps, delivery, deadlineOf(endAt));
     if (runId !== null) return markRunning(pool, delivery, runId);
   }

@@ -155,6 +155,39 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     expect(counts.get('/gone-0')).toBe(2);
   });
 
+  test('only webhooks that reject are left out of later groups: those that fail for now stay in them', async () => {
+    statusFor = (path) => (path.startsWith('/gone') ? 404 : path.startsWith('/down') ? 503 : 200);
+    const pathOf = new Map<string, string>();
+    for (const path of [...names('ok', 4), ...names('gone', 2), ...names('down', 4)])
+      pathOf.set((await service.newWebhook(`${receiver.url}/${path}`)).webhook_id, path);
+    const event = { event: 'document.deleted', data: { document_id: 'd', dataset_id: 's' } };
+    const batch = { events: [event, event] };
+    expect((await service.call('POST', '/v1/events/batch', batch)).status).toBe(207);
+    // Each webhook has two requests at once, and two failures are enough to know.
+    await until(
+      async () =>
+        (
+          await service.pool.query(
+            'select 1 from deliveries where webhook_id = any($1) and attempt_count = 1',
+            [[...pathOf.keys()]],
+          )
+        ).rowCount,
+      (attempted) => attempted === 20,
+    );
+    const { deliveries } = await service.publish();
+    const ids = deliveries.map(({ id }) => id);
+    const rows = await until(
+      () => Promise.all(ids.map((id) => findDelivery(service.pool, service.accountId, id))),
+      (found) => found.every((row) => row?.attemptCount === 1),
+    );
+    for (const row of rows) {
+      const started = row?.timeline.find(({ type }) => type === 'started');
+      const isGrouped = started?.type === 'started' && isGroupId(started.workflow_id ?? '');
+      const path = pathOf.get(row?.webhookId ?? '') ?? '';
+      expect([path, isGrouped]).toEqual([path, perWorkflow > 1 && !path.startsWith('gone')]);
+    }
+  });
+
   test('what waits for a retry goes on in a workflow of its own, which waits for the same time', async () => {
     statusFor = () => 503;
     const deliveries = await burst([...names('down', 12), 'canceled']);

@@ -50,7 +50,11 @@ function watchReservations() {
   const reserveOwners: ReserveOwners = (deliveries) => {
     const reservation: (typeof reservations)[number] = { wanted: idsOf(deliveries), committed: null };
     return {
-      ownerIds: deliveries.map(({ id }, index) => (index % 3 === 2 ? null : `grp_${id}`)),
+      owners: new Map(
+        deliveries
+          .filter((_, index) => index % 3 !== 2)
+          .map(({ id }) => [id, { id: `grp_${id}`, isQueued: false }]),
+      ),
       committed: (inserted) => void reservations.push({ ...reservation, committed: idsOf(inserted) }),
       release: () => void reservations.push(reservation),
     };
@@ -94,6 +98,31 @@ test('owners are reserved before the insert, stand in the rows, and what was com
   const { accountId: lonely } = await newAccount(0);
   await publish([newEvent(lonely)]);
   expect(reservations).toHaveLength(3);
+});
+
+test('a delivery that is queued is due for the reconciler at once, any other only if its start is late', async () => {
+  const { accountId } = await newAccount();
+  // Not committed, so that no reconciler claims it.
+  const { isDue } = await withTransaction(service.pool, async (client) => {
+    const due: boolean[][] = [];
+    for (const isQueued of [true, false]) {
+      const reserveOwners: ReserveOwners = (deliveries) => ({
+        owners: new Map(deliveries.map(({ id }) => [id, { id, isQueued }])),
+        committed: () => undefined,
+        release: () => undefined,
+      });
+      const event = newEvent(accountId);
+      await acceptEvents(client, [event], { reserveOwners });
+      const { rows } = await client.query<{ isDue: boolean }>(
+        `select reconcile_at <= now() as "isDue" from deliveries where event_id = $1 and status = 'pending'`,
+        [event.id],
+      );
+      due.push(rows.map((row) => row.isDue));
+    }
+    await client.query(`delete from deliveries where account_id = $1`, [accountId]);
+    return { isDue: due };
+  });
+  expect(isDue).toEqual([[true], [false]]);
 });
 
 test("in a caller's own transaction nothing is reserved: the dispatcher assigns the owners after the commit", async () => {

@@ -60,6 +60,7 @@ const depsWith = (temporal: Parameters<typeof reconcileDue>[0]['temporal']) => (
   mayShare: () => true,
   onStarted: () => undefined,
   wakeDispatcher: () => undefined,
+  giveWay: () => Promise.resolve(),
   temporal,
 });
 

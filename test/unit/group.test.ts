@@ -40,7 +40,7 @@ test('a queue is cut into groups in its order; what finds no group is left', () 
   expect(formGroups([], 50, 2)).toEqual([]);
 });
 
-test('a webhook that hangs or fails shares no workflow, until it does well again', () => {
+test('a webhook that hangs or rejects shares no workflow, until it does well again', () => {
   const well = { averageMs: 1000, failedShare: 0, oldestMs: 1000 };
   expect(mayShare(well)).toBe(true);
   expect(mayShare({ ...well, averageMs: 1001 })).toBe(false);

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { expect, test, vi } from 'vitest';
-import { createAttemptDelivery } from '../../activities/attempt-deliveries.ts';
+import { createAttemptDelivery, createAttemptGroup } from '../../activities/attempt-deliveries.ts';
 import type { Pool } from '../../src/db/pool.ts';
-import { createMakeAttempt, type AttemptDeps } from '../../src/delivery/attempt.ts';
+import { createMakeAttempt, type AttemptDeps, type MakeAttempt } from '../../src/delivery/attempt.ts';
 import { createPermits } from '../../src/delivery/permits.ts';
 import { SenderBusy } from '../../src/outbound/sender-busy.ts';
 import type { Sender } from '../../src/outbound/sender.ts';
@@ -27,7 +27,7 @@ function startFake(send: Sender['send'], ownerId: string, cap = 0, ownCap = cap)
   const permits = createPermits();
   const makeAttempt = createMakeAttempt({
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it uses before it records
-    ...({ pool: { query } as unknown as Pool, sender: { send } } as unknown as AttemptDeps),
+    ...({ pool: { query } as unknown as Pool, sender: { send }, headerStyle: {} } as unknown as AttemptDeps),
     limits: { cap, grantMs: 0 },
     permits,
   });
@@ -46,6 +46,7 @@ const requestOf = (deliveryId: string, workflowId: string, isGrouped: boolean) =
   ...inputOf(deliveryId),
   run: { workflowId, runId: 'run_1' },
   isGrouped,
+  onSent: () => {},
 });
 const idsOf = (count: number) => Array.from({ length: count }, (_, index) => `dlv_${index}`);
 
@@ -140,4 +141,46 @@ test('the attempts of a group load together, and load again after a long wait fo
   expect(statements.slice(1).flatMap(({ ids: loaded }) => loaded)).toEqual(ids.slice(21));
   for (const end of ends) end();
   expect(await Promise.all(attempts)).toEqual(ids.map(() => ({ next: 'busy', seconds: 5 })));
+});
+
+test('an attempt is sent when its request begins, long before its response', async () => {
+  const send = vi.fn<Sender['send']>(({ headers }) => {
+    // Nothing is signed here.
+    if (typeof headers === 'function') expect(() => headers(new Date())).toThrow();
+    return new Promise(() => undefined);
+  });
+  const { makeAttempt } = startFake(send, 'grp_1');
+  const onSent = vi.fn();
+  void makeAttempt({ ...requestOf('dlv_1', 'grp_1', true), onSent });
+  await vi.waitFor(() => expect(send).toHaveBeenCalledTimes(1));
+  expect(onSent).toHaveBeenCalledTimes(1);
+});
+
+test('the first attempts of a group count as made when the last one is sent, though receivers hang', async () => {
+  const environment = new MockActivityEnvironment();
+  const under = new Map<string, () => void>();
+  const makeAttempt: MakeAttempt = ({ deliveryId, onSent }) => {
+    under.set(deliveryId, onSent);
+    // One is canceled meanwhile: it is never sent.
+    const stop = { next: 'stop', status: 'ended', attempt: null, seconds: null } as const;
+    return deliveryId === 'dlv_0' ? Promise.resolve(stop) : new Promise(() => undefined);
+  };
+  const onFirstAttempts = vi.fn();
+  const group = createAttemptGroup({
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- no statement is made before all have ended
+    pool: {} as Pool,
+    permits: createPermits(),
+    makeAttempt,
+    onFirstAttempts,
+    wakeStarts: () => {},
+  });
+  const deliveries = idsOf(3).map((id) => ({ id, webhookId: 'wh_1' }));
+  void environment.run(group, { deliveries, scheduledSeconds: 60, startedAt: new Date().toISOString() });
+  await vi.waitFor(() => expect(under.size).toBe(3));
+  under.get('dlv_1')?.();
+  under.get('dlv_1')?.();
+  await delay(20);
+  expect(onFirstAttempts).not.toHaveBeenCalled();
+  under.get('dlv_2')?.();
+  expect(onFirstAttempts).toHaveBeenCalledTimes(1);
 });
