@@ -89,7 +89,7 @@ test('a connection ends with its first response after so long', async () => {
 
 /** The last port of `length` ports in a row: this test holds it, and nothing uses the others. */
 async function onlyTakenOfRun(length: number): Promise<number> {
-  for (let tries = 0; tries < 100; tries++) {
+  for (let attempt = 0; attempt < 100; attempt++) {
     const server = createServer().listen(0, host);
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
