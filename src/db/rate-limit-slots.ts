@@ -186,8 +186,12 @@ export async function takeSlots(
   });
 }
 
-/** How often a queue's times are computed again, unless a change requests it before. */
+/**
+ * How often a queue's times are computed again, unless a change requests it before: for what no change shows, such as a grant
+ * without an attempt. A check reads the webhook's log of an hour, so one with a long log is checked less often.
+ */
 const checkEvery = `interval '2 seconds'`;
+const secondsBetweenChecks = (logLength: number) => 2 + logLength / 100;
 
 /** The next webhooks whose queue is to be checked; claimed, so that several processes share the work. */
 export async function claimQueues(db: Queryable, limit: number): Promise<string[]> {
@@ -245,6 +249,14 @@ export async function correctQueue(
       );
     if (head.length === 0)
       await client.query(`delete from rate_limit_queues where webhook_id = $1`, [webhookId]);
+    else {
+      // A time that has come was requested by a change since this check was claimed.
+      await client.query(
+        `update rate_limit_queues set check_at = clock_timestamp() + make_interval(secs => $2)
+         where webhook_id = $1 and check_at > clock_timestamp()`,
+        [webhookId, secondsBetweenChecks(used.length)],
+      );
+    }
     // Grants without an attempt.
     await client.query(
       `delete from rate_limit_grants where webhook_id = $1 and granted_at < now() - make_interval(secs => $2)`,

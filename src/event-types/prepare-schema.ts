@@ -10,12 +10,12 @@ const dialect = 'https://json-schema.org/draft/2020-12/schema';
 export const costKeyword = '$fltr-cost';
 
 /** How a subschema applies: to a value below the one of its parent, to the same value, or where a reference leads to it. */
-type Place = 'below' | 'same' | 'definition';
+type Position = 'below' | 'same' | 'definition';
 
 type Shape = 'one' | 'list' | 'by_name';
 
 /** Every keyword that holds subschemas: alone, in a list, or by name. */
-const keywords: ReadonlyMap<string, { shape: Shape; place: Place }> = new Map(
+const keywords: ReadonlyMap<string, { shape: Shape; position: Position }> = new Map(
   (
     [
       ['one', 'same', 'not if then else'],
@@ -30,7 +30,7 @@ const keywords: ReadonlyMap<string, { shape: Shape; place: Place }> = new Map(
       ['by_name', 'below', 'properties patternProperties'],
       ['by_name', 'definition', '$defs definitions'],
     ] as const
-  ).flatMap(([shape, place, names]) => names.split(' ').map((name) => [name, { shape, place }])),
+  ).flatMap(([shape, position, names]) => names.split(' ').map((name) => [name, { shape, position }])),
 );
 /** They would change where references lead, or what keywords mean. */
 const refused = ['$id', '$vocabulary', '$dynamicRef', '$recursiveRef'];
@@ -52,7 +52,7 @@ export function prepareSchema(
   let count = 0;
   const blame = (path: SchemaFault['path'], words: string) => void faults.push({ path, words });
 
-  function prepare(schema: unknown, path: SchemaFault['path'], place: Place): unknown {
+  function prepare(schema: unknown, path: SchemaFault['path'], position: Position): unknown {
     if (!isObject(schema)) return schema;
     count += 1;
     if (count > maxSubschemas) {
@@ -65,11 +65,11 @@ export function prepareSchema(
       const keyword = keywords.get(name);
       if (!keyword) continue;
       const each = (below: unknown, key?: string | number) =>
-        prepare(below, key === undefined ? [...path, name] : [...path, name, key], keyword.place);
+        prepare(below, key === undefined ? [...path, name] : [...path, name, key], keyword.position);
       copy[name] = mapParts(value, keyword.shape, each);
     }
     copy[costKeyword] = costOf(schema);
-    if (validation === 'strict' && place === 'below' && isClosable(schema) && namesFields(schema, root))
+    if (validation === 'strict' && position === 'below' && isClosable(schema) && namesFields(schema, root))
       copy['unevaluatedProperties'] = false;
     return copy;
   }
@@ -132,7 +132,7 @@ function namesFields(schema: JsonSchema, root: JsonSchema, seen = new Set<unknow
   const same = Object.entries(schema).flatMap(([name, value]) => {
     if (name === '$ref') return typeof value === 'string' ? [resolve(value, root)] : [];
     const keyword = keywords.get(name);
-    if (keyword?.place !== 'same') return [];
+    if (keyword?.position !== 'same') return [];
     return keyword.shape === 'by_name' && isObject(value) ? Object.values(value) : [value].flat();
   });
   return same.some((each) => isObject(each) && namesFields(each, root, seen));

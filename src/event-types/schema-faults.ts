@@ -28,7 +28,7 @@ export function toFaults(all: readonly ErrorObject[]): SchemaFault[] {
     if (isPart || error.keyword === 'if' || error.keyword === 'propertyNames') return;
     const path = [...toPath(error.instancePath), ...nameOf(error)];
     const key = JSON.stringify(path);
-    // One for each place: the first one.
+    // One for each field: the first one.
     if (!faults.has(key)) faults.set(key, { path, words: wordsOf(error) });
   });
   return [...faults.values()];

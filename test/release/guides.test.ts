@@ -21,6 +21,7 @@ const guides = [
   'accounts',
   'api',
   'event-types',
+  'for-your-customers',
   'command-line',
   'settings',
   'retries-and-states',

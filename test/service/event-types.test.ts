@@ -236,7 +236,7 @@ test('what belongs to the service cannot be defined, and names have a form', asy
       expect([name, status, body.code]).toEqual([name, 409, 'event_type_reserved']);
   }
   const longest = `${'a'.repeat(49)}.${'b'.repeat(50)}`;
-  for (const name of [longest, 'a.b', '1.2.3.4.5.6', 'web_hook.sent']) {
+  for (const name of [longest, 'a.b', '1.2.3.4.5.6', 'mail_box.sent']) {
     expect([name, (await put(name, {})).status]).toEqual([name, 201]);
     await remove(name);
   }

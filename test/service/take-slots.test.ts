@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { correctQueue, takeSlots, type SlotRequest } from '../../src/db/rate-limit-slots.ts';
+import { checkQueue, correctQueue, takeSlots, type SlotRequest } from '../../src/db/rate-limit-slots.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 
@@ -92,6 +92,35 @@ test('a free slot belongs to the oldest delivery, also if a younger one requests
   expect(await request(third)).toBe('granted');
   const [fourth, fifth] = [await insert('own'), await insert('own')];
   expect([await request(fifth), await request(fourth)]).toEqual(['deferred', 'deferred']);
+});
+
+test('a queue with a long log is checked less often, and at once where a change requests it', async () => {
+  const webhookId = 'wh_long';
+  await database.pool.query(
+    `insert into attempts (id, delivery_id, webhook_id, number, started_at, duration_ms, outcome, url, format, body_bytes)
+     select 'att_' || n, 'dlv_long_' || n, $1, 1, now() - interval '1 minute', 1, 'delivered', '', 'fltr', 0
+     from generate_series(1, 500) as n`,
+    [webhookId],
+  );
+  const capped = { ...limits, cap: 500 };
+  const id = await insertDelivery('pending', 'own', { webhookId });
+  const [slot] = await takeSlots(database.pool, webhookId, capped, [requestOf(id, webhookId)]);
+  expect(slot?.is).toBe('deferred');
+  const secondsToCheck = async () => {
+    const { rows } = await database.pool.query<{ seconds: number }>(
+      `select extract(epoch from check_at - clock_timestamp())::float8 as seconds from rate_limit_queues
+       where webhook_id = $1`,
+      [webhookId],
+    );
+    return rows[0]?.seconds ?? NaN;
+  };
+  await correctQueue(database.pool, webhookId, capped);
+  expect(await secondsToCheck()).toBeGreaterThan(5);
+  expect(await secondsToCheck()).toBeLessThanOrEqual(7);
+  // A check that was claimed before the request does not put it off.
+  await checkQueue(database.pool, webhookId);
+  await correctQueue(database.pool, webhookId, capped);
+  expect(await secondsToCheck()).toBeLessThanOrEqual(0);
 });
 
 test('an attempt that was granted a slot occupies it once', async () => {

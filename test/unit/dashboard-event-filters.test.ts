@@ -4,7 +4,7 @@ import { builtInEventTypes, operationalTypes } from '../../src/contracts/event-t
 import { isCovered, isSubscribed, toggleFilter } from '../../src/dashboard/event-filters.ts';
 import { familiesOf, filtersThatMatch } from '../../src/domain/subscription.ts';
 
-const ownTypes = ['order.paid', 'order.item.added', 'order.item.part.lost', 'web_hook.sent'];
+const ownTypes = ['order.paid', 'order.item.added', 'order.item.part.lost', 'mail_box.sent'];
 const types = [...builtInEventTypes, ...ownTypes, ...operationalTypes];
 const eventFilters = ['*', ...new Set(types.flatMap((type) => [type, ...familiesOf(type)]))];
 const filter = fc.constantFrom(...eventFilters);

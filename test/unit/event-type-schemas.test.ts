@@ -84,7 +84,7 @@ test('`strict` refuses unknown fields at every level where fields are named', ()
   ]);
 });
 
-test('a schema that cannot be used is refused with its place', () => {
+test('a schema that cannot be used is refused, with the part that is wrong', () => {
   const at = (schema: JsonSchema) => refused(schema)[0];
   expect(at({ type: 'objekt' })).toContain('type ');
   expect(at({ properties: { a: { $ref: 'https://example.com/schema.json' } } })).toBe(
