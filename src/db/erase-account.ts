@@ -108,6 +108,7 @@ async function deleteWebhooks(pool: Pool, accountId: string, endAt: number): Pro
       [accountId, webhooksAtOnce],
     );
     for (const { id } of rows) {
+      if (Date.now() > endAt) return false;
       await deleteWebhook(pool, accountId, id);
       // A paused one would not notice for minutes.
       await pool.query(

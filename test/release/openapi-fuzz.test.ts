@@ -72,7 +72,8 @@ async function fuzz(config: string[], options: string[], key = service.key): Pro
   const acceptance = [
     '[[operations]]',
     `include-operation-id = ${JSON.stringify(mayRefuse)}`,
-    'checks.positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, 422]',
+    // Test events have a limit of their own: 429.
+    'checks.positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, 422, 429]',
     // It would find the key that it calls with in the list of keys.
     '[[operations]]',
     'include-operation-id = "revokeKey"',
@@ -129,7 +130,9 @@ test('what /openapi.json says of each call is also true with existing objects', 
 test('what /openapi.json says of the calls for service keys is true', async () => {
   const key = await service.newKey({ accountId: null });
   const calls = '^/v1/(event-types|accounts)';
-  const report = await fuzz([], ['--include-path-regex', calls], key);
+  // Until its deletion is complete, an account shows how far that is: it can be read after DELETE.
+  const options = ['--include-path-regex', calls, '--exclude-checks', 'use_after_free'];
+  const report = await fuzz([], options, key);
   expect(report).toContain('Seed: 1');
   const { rowCount } = await service.pool.query(`select 1 from accounts where id <> $1`, [service.accountId]);
   expect(rowCount).toBeGreaterThan(1);

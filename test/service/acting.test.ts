@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openApiDocument } from '../../src/api/openapi.ts';
 import { isOfAccount, isPublishing } from '../../src/api/route.ts';
 import { routes } from '../../src/api/routes/route-table.ts';
 import { FltrWebhooks } from '../../src/client/fltr-webhooks.ts';
@@ -33,6 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => stopAll(service, receiver));
 
+type Operation = { operationId: string; parameters?: { in: string; name: string }[] };
 type Body = { code: string; detail: string; key: string; id: string; webhook_id: string; secret: string };
 const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
 const target = { url: 'https://example.com/', events: ['*'] };
@@ -69,6 +71,16 @@ test.each(named)('%s needs a known account of a service key', async (_name, rout
   const narrow = await service.newKey({ accountId: null, scopes: ['accounts:read'] });
   for (const accountId of [service.accountId, 'acc_none'])
     expect(outcome(await as(narrow, accountId, ...request))).toEqual([403, 'missing_scope']);
+});
+
+test('the OpenAPI document has the header at each call that concerns one account, and at no other', () => {
+  const withHeader = Object.values(openApiDocument().paths ?? {})
+    .flatMap((methods) => Object.values(methods as Record<string, Operation>))
+    .filter(({ parameters = [] }) =>
+      parameters.some(({ in: where, name }) => where === 'header' && name === 'Fltr-Account'),
+    )
+    .map(({ operationId }) => operationId);
+  expect(withHeader.sort()).toEqual(ofAccount.map(({ operationId }) => operationId).sort());
 });
 
 const ofOneResource = named.filter(([, { path }]) => path.includes('{id}'));
