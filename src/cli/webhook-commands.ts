@@ -18,6 +18,7 @@ import { wrongUse } from './exit-codes.ts';
 import { countFields, countsText, fields, percent } from './text-output.ts';
 import { printable } from './printable.ts';
 import { table } from './table.ts';
+import { addImportWebhooksCommand } from './import-webhooks-command.ts';
 import { addPutWebhookCommand } from './put-webhook-command.ts';
 import {
   addNewWebhookOptions,
@@ -74,6 +75,7 @@ export function addWebhookCommands(program: Command): void {
       ),
     );
   addPutWebhookCommand(webhooks);
+  addImportWebhooksCommand(webhooks);
   apiCommand(webhooks, 'update <id>', 'update a webhook')
     .option('--url <url>', 'new URL')
     .option('--events <list>', 'comma-separated event types')

@@ -34,6 +34,7 @@ const guides = [
   'portal',
   'receiving',
   'white-label',
+  'migrating',
   'README',
 ].map((name) => `docs/${name}.md`);
 /** Shown figures are compared by tests of their own, or have none. */
