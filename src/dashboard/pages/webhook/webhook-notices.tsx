@@ -62,5 +62,5 @@ function AutoDisabled({ at, failure_rate: rate, ended, failed }: NonNullable<Web
 
 function HeldText() {
   const settings = useShownSettings();
-  return <>New deliveries are held{settings && ` for up to ${settings.hold_hours} hours`}.</>;
+  return <>New deliveries are held for up to {settings?.hold_hours ?? '…'} hours.</>;
 }
