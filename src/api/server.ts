@@ -128,17 +128,18 @@ function logOnFinish(log: Logger, request: Request, response: Response): void {
   });
 }
 
-/** The methods of a path. A fixed path may be an external id as well. */
+/** The methods of a path. Of a fixed path, its own, though it could be an external id as well. */
 function methodsOf(requested: string): string[] {
   const all = [
     ...routes,
     ...openPaths.map((path) => ({ path, method: 'get' })),
     ...['get', 'post', 'delete'].map((method) => ({ path: sessionPath, method })),
   ];
+  const fixed = all.filter(({ path }) => path === requested);
   const matching = all.filter(({ path }) =>
     new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(requested),
   );
-  return matching.map(({ method }) => method.toUpperCase());
+  return (fixed.length > 0 ? fixed : matching).map(({ method }) => method.toUpperCase());
 }
 
 const noSuchRoute: RequestHandler = (request, response) => {
