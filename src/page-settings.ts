@@ -42,7 +42,7 @@ export const pageSettings = {
   FLTR_PRODUCT_NAME: {
     schema: nameSchema,
     default: 'FLTR webhooks',
-    meaning: "name of the product in the dashboard's pages and their titles",
+    meaning: "name of the product in the dashboard's pages, their titles and the API reference",
   },
   FLTR_LOGO_URL: {
     schema: logoUrl,

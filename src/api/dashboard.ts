@@ -4,6 +4,7 @@ import express, { Router, type Request, type Response } from 'express';
 import type { Config } from '../config.ts';
 import { packageRoot } from '../package-root.ts';
 import { ApiError } from '../errors.ts';
+import { escapeHtml } from './escape-html.ts';
 import { pageDirectives, securityHeaders } from './security-headers.ts';
 import { sendResponse } from './send-response.ts';
 
@@ -60,10 +61,6 @@ async function readPage(folder: string, settings: Settings): Promise<string> {
     ? named
     : named.replace(/<link rel="icon"[^>]*>/, () => `<link rel="icon" href="${escapeHtml(logo)}" />`);
 }
-
-const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-const escapeHtml = (text: string): string =>
-  text.replaceAll(/[&<>"]/g, (character) => entities[character] ?? '');
 
 /** Where the page may load the logo from, beside the service itself and `data:`. */
 const logoOrigin = ({ FLTR_LOGO_URL: logo }: Settings): string[] =>

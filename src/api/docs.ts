@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import type { Express, RequestHandler } from 'express';
+import { escapeHtml } from './escape-html.ts';
 import { sendResponse } from './send-response.ts';
 import { pageDirectives, securityHeaders } from './security-headers.ts';
 
@@ -13,12 +14,12 @@ const swaggerFiles = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.p
 const pageHeaders = securityHeaders({ ...pageDirectives, styleSrc: ["'self'", "'unsafe-inline'"] });
 const headers = { 'Cache-Control': 'no-cache' };
 
-const page = `<!doctype html>
+const pageOf = (productName: string) => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>FLTR webhooks: API reference</title>
+<title>${escapeHtml(productName)}: API reference</title>
 <link rel="icon" type="image/png" href="${docsPath}/favicon-32x32.png">
 <link rel="stylesheet" href="${docsPath}/swagger-ui.css">
 <style>
@@ -74,14 +75,14 @@ const reference = SwaggerUIBundle({
 `;
 
 /** The API reference, rendered from the OpenAPI document. Everything it loads is served here. */
-export function addDocsRoutes(app: Express): void {
+export function addDocsRoutes(app: Express, productName: string): void {
   const send =
     (contentType: string, body: string): RequestHandler =>
     (_request, response) => {
       response.locals['route'] = `GET ${docsPath}`;
       sendResponse(response, { status: 200, contentType, body, headers, pageHeaders });
     };
-  app.get(docsPath, send('text/html', page));
+  app.get(docsPath, send('text/html', pageOf(productName)));
   app.get(`${docsPath}/reference.js`, send('text/javascript', script));
   app.get(`${docsPath}/theme.js`, send('text/javascript', themeScript));
   for (const file of swaggerFiles) {

@@ -62,11 +62,20 @@ function toPublished({ event, description, schema, validation, deprecated }: Doc
 }
 
 /** The document as it is served: with future times in its examples, which the committed document cannot hold. */
-export function openApiText(types: readonly DocumentedType[], now: Date): string {
+export function openApiText({
+  types,
+  title,
+  now,
+}: {
+  types: readonly DocumentedType[];
+  /** The product's name. */
+  title: string;
+  now: Date;
+}): string {
   const later = new Date(now.getTime() + 86_400_000).toISOString();
-  return JSON.stringify(openApiDocument(types), (_name, value: unknown) =>
-    value === timeToCome ? later : value,
-  );
+  const document = openApiDocument(types);
+  const named = { ...document, info: { ...document.info, title } };
+  return JSON.stringify(named, (_name, value: unknown) => (value === timeToCome ? later : value));
 }
 
 const retryAfter = {

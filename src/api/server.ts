@@ -38,9 +38,16 @@ export function createApi(deps: Deps): Express {
   addProbes(app, { ...deps, needsTemporal: false });
   app.get('/openapi.json', async (_request, response) => {
     const { all } = await deps.eventTypes.current();
-    sendResponse(response, { status: 200, body: openApiText(all.map(toEventTypeInfo), new Date()) });
+    sendResponse(response, {
+      status: 200,
+      body: openApiText({
+        types: all.map(toEventTypeInfo),
+        title: deps.config.FLTR_PRODUCT_NAME,
+        now: new Date(),
+      }),
+    });
   });
-  addDocsRoutes(app);
+  addDocsRoutes(app, deps.config.FLTR_PRODUCT_NAME);
   addSessionRoutes(app, deps, shared);
   app.use(dashboardRoutes(deps.config));
   app.use(noSuchRoute);

@@ -55,8 +55,21 @@ const invoice = {
   example: { invoice_id: 'inv_1', amount: 1 },
 };
 
+test('the API reference has the product’s name and its own types alone', async () => {
+  await asService('PUT', '/v1/event-types/invoice.paid', invoice);
+  expect(await (await fetch(`${service.apiUrl}/docs`)).text()).toContain(
+    '<title>Acme webhooks: API reference</title>',
+  );
+  const document = (await (await fetch(`${service.apiUrl}/openapi.json`)).json()) as {
+    info: { title: string };
+    components: { schemas: { PublishEvent: { oneOf: { title: string }[] } } };
+  };
+  expect(document.info.title).toBe('Acme webhooks');
+  expect(document.components.schemas.PublishEvent.oneOf.map(({ title }) => title)).toEqual(['invoice.paid']);
+});
+
 test('from an event type to the page that a customer sees', async () => {
-  expect((await asService('PUT', '/v1/event-types/invoice.paid', invoice)).status).toBe(201);
+  await asService('PUT', '/v1/event-types/invoice.paid', invoice);
   expect((await asService('PUT', '/v1/accounts/cus_7', { name: 'Customer 7' })).status).toBe(201);
   const secret = `whsec_${randomBytes(32).toString('base64')}`;
   const webhook = { url: receiver.url, events: ['invoice.*'], secret, format: 'standard' };
