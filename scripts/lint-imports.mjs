@@ -54,7 +54,9 @@ const rows = {
   'src/setting-schemas.ts': `src/outbound  zod node:net`,
   'src/header-settings.ts': `src/contracts src/domain  zod`,
   'src/page-settings.ts': `src/contracts  zod`,
-  'src/config.ts': `src/setting-schemas.ts src/header-settings.ts src/page-settings.ts src/errors.ts  zod node:fs`,
+  'src/temporal-settings.ts': `zod`,
+  'src/config.ts': `
+    src/setting-schemas.ts src/header-settings.ts src/page-settings.ts src/temporal-settings.ts src/errors.ts  zod node:fs`,
   'src/deps.ts': `type:*`,
   'src/development-secrets.ts': `
     src/db src/security src/errors.ts type:src/config.ts type:src/setting-schemas.ts  node:*`,

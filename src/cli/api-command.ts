@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { everyItem, FltrWebhooks, type Page, type PageQuery } from '../client/fltr-webhooks.ts';
+import { FltrWebhooks } from '../client/fltr-webhooks.ts';
+import { everyItem, type Page, type PageQuery } from '../client/pages.ts';
 import { indentJson } from '../client/raw-json.ts';
 import { readConfig } from '../config.ts';
 import { notAllowed, wrongUse } from './exit-codes.ts';

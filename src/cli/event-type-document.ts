@@ -75,7 +75,7 @@ function webhooksOf(document: Json): Described[] {
   });
 }
 
-/** Version 2 has messages at a channel's operations, version 3 at the channel. Each is taken once. */
+/** Version 2 has messages at a channel's operations, version 3 at the channel. Messages of one name are one event type. */
 function messagesOf(document: Json): Described[] {
   const ofChannels = entriesOf(document['channels']).flatMap(([, channel]) => {
     const { messages, publish, subscribe } = objectOf(channel);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
-import type { Page } from '../client/fltr-webhooks.ts';
+import type { Page } from '../client/pages.ts';
 
 const pollMs = 1000;
 /** Pages read per poll. If there are more, the oldest items are skipped and a line says so. */

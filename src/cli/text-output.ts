@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import type { DeliveryStatus, DeliverySummary } from '../contracts/delivery.ts';
 import type { WebhookStats } from '../contracts/webhook.ts';
-import type { Page } from '../client/fltr-webhooks.ts';
+import type { Page } from '../client/pages.ts';
 import { printable } from './printable.ts';
 import { table } from './table.ts';
 

@@ -33,6 +33,7 @@ import type {
   WebhookStats,
 } from '../contracts/webhook.ts';
 import { newEventId } from './event-id.ts';
+import type { Page, PageQuery } from './pages.ts';
 import { JsonText } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
 
@@ -47,8 +48,6 @@ export type EventToPublish<Events extends object = BuiltInEvents> = {
   };
 }[keyof Events & string];
 
-export type Page<Item> = { data: Item[]; next_cursor: string | null };
-export type PageQuery = { limit?: number; cursor?: string };
 export type WebhookQuery = PageQuery & {
   external_id?: string;
   metadata_key?: string;
@@ -293,20 +292,4 @@ function withId(event: object): object {
   const members = event.text.trim().slice(1);
   const separator = members.trim() === '}' ? '' : ',';
   return new JsonText(`{"id":"${newEventId()}"${separator}${members}`);
-}
-
-/**
- * Iterates over all items of a list, page by page.
- *
- * @example for await (const delivery of everyItem((page) => client.listDeliveries({ status: 'failed', ...page }))) …
- */
-export async function* everyItem<Item>(
-  list: (page: { cursor?: string }) => Promise<Page<Item>>,
-): AsyncGenerator<Item, void, undefined> {
-  let page = await list({});
-  for (;;) {
-    yield* page.data;
-    if (page.next_cursor === null) return;
-    page = await list({ cursor: page.next_cursor });
-  }
 }

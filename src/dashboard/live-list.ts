@@ -1,6 +1,6 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import type { Page } from '../client/fltr-webhooks.ts';
+import type { Page } from '../client/pages.ts';
 import { liveMs } from './queries.ts';
 
 type Loaded<Row> = { rows: Row[]; nextCursor: string | null };

@@ -1,6 +1,6 @@
 import { QueryClient, queryOptions } from '@tanstack/react-query';
 import { FltrWebhooksError } from '../client/request.ts';
-import { everyItem } from '../client/fltr-webhooks.ts';
+import { everyItem } from '../client/pages.ts';
 import type { EventSummary } from '../contracts/event.ts';
 import { isPortal } from './portal.ts';
 import { api, readSession } from './session-api.ts';

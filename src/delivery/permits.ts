@@ -176,7 +176,7 @@ const nextAverageMs = (averageMs: number, durationMs: number): number =>
 /**
  * Whether a webhook's deliveries may share a workflow with others for their first attempt. One that is known to hang
  * would make the others' workflow wait, and a delivery that fails is shown by a workflow of its own, which its group would
- * start at once. What waits for a retry leaves its group later, when the burst is over.
+ * start at once. A delivery that waits for a retry leaves its group later, when the burst is over.
  *
  * @example mayShare({ averageMs: 40, failedShare: 0.1, oldestMs: 0 }) // true
  */

@@ -7,7 +7,6 @@ import {
 } from '../../contracts/event.ts';
 import { acceptEvents, type Acceptance } from '../../db/accept-events.ts';
 import type { ApiKey } from '../../db/api-keys-table.ts';
-import type { NewEvent } from '../../db/insert-events.ts';
 import type { Deps } from '../../deps.ts';
 import type { Catalogue } from '../../event-types/catalogue.ts';
 import { createPauses } from '../../domain/pauses.ts';
@@ -23,6 +22,7 @@ import {
   accountFor,
   createsAccounts,
   exampleEvent,
+  isNewEvent,
   publish,
   recordAccepted,
   requireCapacity,
@@ -64,7 +64,7 @@ export const publishBatchRoutes = [
         return { status: 207, body: { data } };
       }
       const prepared = await prepareAll(await deps.eventTypes.current());
-      const events = prepared.filter((item): item is NewEvent => !(item instanceof ApiError));
+      const events = prepared.filter(isNewEvent);
       const accountIds = prepared.map((item) => (item instanceof ApiError ? null : item.accountId));
       const reply = await respondOnce<{ data: BatchResult[] }>(
         context,
@@ -145,7 +145,6 @@ function report(
   results.forEach((result, index) => {
     const item = prepared[index];
     if ('error' in result) deps.metrics.publish.refused(result.error.code as ErrorCode);
-    else if (item && !(item instanceof ApiError))
-      recordAccepted(deps, requestId, item, result satisfies AcceptedEvent);
+    else if (item && isNewEvent(item)) recordAccepted(deps, requestId, item, result satisfies AcceptedEvent);
   });
 }

@@ -166,7 +166,7 @@ export function resultOf<Result>(run: () => Result): Result | ApiError {
 /** An event that is ready to be accepted, or why it is refused. */
 export type Prepared = NewEvent | ApiError;
 
-const isNewEvent = (item: Prepared): item is NewEvent => !(item instanceof ApiError);
+export const isNewEvent = (item: Prepared): item is NewEvent => !(item instanceof ApiError);
 
 /** Rounds of a request while event types change. */
 const maxTypeRounds = 3;
