@@ -484,12 +484,18 @@ test(
     await account.publish(90);
     await waitForDeliveries(own, account.accountId, 'failed', 90);
     receiver.respondWith(200);
+    // A locked row of the second page, the first one with failed deliveries, stops the recovery in the middle of that page.
+    const blocker = await own.pool.connect();
+    onTestFinished(() => blocker.release(true));
+    await blocker.query('begin');
+    await blocker.query(`select 1 from deliveries where status = 'failed' order by id limit 1 for update`);
     const { body } = await account.recover(webhookId, { since: longAgo });
     await until(
-      () => own.pool.query<{ page: unknown }>(`select page from recoveries where page_number = 2`),
-      ({ rows }) => rows[0]?.page !== undefined && rows[0].page !== null,
+      () => own.pool.query(`select 1 from recoveries where page_number = 2 and page is not null`),
+      ({ rowCount }) => rowCount === 1,
     );
     await kill();
+    await blocker.query('rollback');
     await start();
     const done = await account.waitForRecovery(body.id, hasEnded, 120_000);
     expect(done).toMatchObject({ status: 'completed', total: 150, done: 150, failed: 0 });
