@@ -7,6 +7,7 @@ import { ownSecretSchema } from './own-secret.ts';
 import { pageQuery } from './page.ts';
 import { comparedText, visibleText } from './visible-text.ts';
 import { webhookFormatSchema } from './webhook-format.ts';
+import { changedPolicy, newPolicy, shownPolicy } from './webhook-policy.ts';
 
 const url = z.string().min(1, 'must not be empty').meta({
   maxLength: 2048,
@@ -32,6 +33,7 @@ const newWebhook = {
   format: format.optional(),
   metadata: metadataSchema.optional(),
   secret: ownSecretSchema.optional(),
+  ...newPolicy,
 };
 
 export const createWebhookSchema = z
@@ -49,6 +51,11 @@ export const updateWebhookSchema = z
     format: format.optional(),
     external_id: externalIdSchema.nullable().optional().meta({ description: '`null` removes it.' }),
     metadata: metadataSchema.optional().meta({ description: 'Replaces all of it; `{}` removes it.' }),
+    ...changedPolicy,
+    apply_to: z.enum(['waiting']).optional().meta({
+      description:
+        'With `retry`: waiting deliveries get the new schedule, too. Without it they keep their own.',
+    }),
     held: z.enum(['deliver', 'discard']).optional().meta({
       description: 'With `active: true`: what happens to held deliveries. Default: `deliver`.',
     }),
@@ -56,6 +63,10 @@ export const updateWebhookSchema = z
   .refine((patch) => patch.held === undefined || patch.active === true, {
     message: 'needs active: true',
     path: ['held'],
+  })
+  .refine((patch) => patch.apply_to === undefined || patch.retry !== undefined, {
+    message: 'needs retry',
+    path: ['apply_to'],
   })
   .refine((patch) => Object.keys(patch).length > 0, 'must change at least one field')
   .meta({ id: 'UpdateWebhook' });
@@ -98,6 +109,7 @@ export const webhookSchema = z
       .datetime()
       .nullable()
       .meta({ description: 'The previous secret signs until then; null without an overlap.' }),
+    ...shownPolicy,
     updated_at: z.iso.datetime(),
   })
   .meta({ id: 'Webhook' });

@@ -1,10 +1,12 @@
 import type { WebhookChange } from '../contracts/webhook.ts';
+import type { PolicyChange } from '../contracts/webhook-policy.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { wipeResponsesOf } from './idempotency-keys.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
 import { onlyRow, withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
+import { policyColumns, writePolicy, type PolicyRow } from './webhook-policy.ts';
 
-export type WebhookRow = {
+export type WebhookRow = PolicyRow & {
   id: string;
   accountId: string;
   url: string;
@@ -31,7 +33,7 @@ export const webhookColumns = `id, account_id as "accountId", url, events, descr
   external_id as "externalId", metadata, warned_at as "warnedAt", disabled_at as "disabledAt",
   disabled_ended as "disabledEnded", disabled_failed as "disabledFailed", sealed_secret as "sealedSecret",
   secret_created_at as "secretCreatedAt", previous_sealed_secret as "previousSealedSecret",
-  previous_secret_until as "previousSecretUntil", created_at as "createdAt", updated_at as "updatedAt"`;
+  previous_secret_until as "previousSecretUntil", created_at as "createdAt", updated_at as "updatedAt", ${policyColumns}`;
 
 export type NewWebhook = Pick<
   WebhookRow,
@@ -45,7 +47,7 @@ export type NewWebhook = Pick<
   | 'externalId'
   | 'metadata'
   | 'sealedSecret'
->;
+> & { policy?: PolicyChange };
 
 /** Another webhook of the account has the external id. */
 type Taken = 'external_id_taken';
@@ -89,7 +91,9 @@ export async function insertWebhook(
       webhook.metadata,
     ],
   );
-  return rows[0] ?? 'external_id_taken';
+  if (!rows[0]) return 'external_id_taken';
+  const isMore = webhook.policy !== undefined && (await writePolicy(client, webhook.id, webhook.policy));
+  return isMore ? ((await findWebhook(client, webhook.accountId, webhook.id)) ?? 'no_account') : rows[0];
 }
 
 /**
@@ -203,6 +207,7 @@ export async function changeWebhook(client: Client, accountId: string, id: strin
   const [was] = before.rows;
   if (!was) return null;
   const isChanged = patch.active !== undefined && patch.active !== was.active;
+  await writePolicy(client, id, patch);
   const { rows } = await client.query<WebhookRow>(
     `update webhooks set
        url = coalesce($2, url), events = coalesce($3, events),

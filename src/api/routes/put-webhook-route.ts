@@ -11,6 +11,7 @@ import { validate } from '../request-body.ts';
 import { routesWithTag } from '../route.ts';
 import { checkEventFilters } from './event-filters.ts';
 import { requireTarget, toRefusal } from './webhook-checks.ts';
+import { policyIn, wholePolicyIn } from './webhook-policy-view.ts';
 import { toWebhook } from './webhook-view.ts';
 
 const defineRoute = routesWithTag('Webhooks');
@@ -73,8 +74,9 @@ export const putWebhookRoutes = [
           externalId,
           accountId: accountOf(key),
           sealedSecret: secretBox.seal(secret, id),
+          policy: policyIn(body),
         },
-        replacement: given,
+        replacement: { ...given, ...wholePolicyIn(body) },
         defaultMax: config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
         requireReplaceable: requireSameSecret,
         check,

@@ -29,6 +29,7 @@ import { toAttempt } from './attempt-view.ts';
 import { checkEventFilters } from './event-filters.ts';
 import { defaultLimits } from './settings-routes.ts';
 import { requireTarget, toRefusal } from './webhook-checks.ts';
+import { policyIn } from './webhook-policy-view.ts';
 import { requireWebhook, toWebhook } from './webhook-view.ts';
 
 const defineRoute = routesWithTag('Webhooks');
@@ -70,6 +71,7 @@ export const webhookRoutes = [
             externalId: body.external_id ?? null,
             metadata: body.metadata ?? {},
             sealedSecret: secretBox.seal(secret, id),
+            policy: policyIn(body),
           },
           config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
         );

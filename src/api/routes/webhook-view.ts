@@ -5,6 +5,7 @@ import type { Deps } from '../../deps.ts';
 import { isOverlap, isSecretDue } from '../../domain/signing-secrets.ts';
 import { accountOf } from '../auth.ts';
 import { requireFound } from '../problem-details.ts';
+import { toPolicy } from './webhook-policy-view.ts';
 
 /** A webhook as the API shows it. */
 export function toWebhook(row: WebhookRow): Webhook {
@@ -33,6 +34,7 @@ export function toWebhook(row: WebhookRow): Webhook {
     secret_created_at: row.secretCreatedAt.toISOString(),
     secret_due: isSecretDue(row.secretCreatedAt, now),
     previous_secret_until: isOverlap(until, now) ? until.toISOString() : null,
+    ...toPolicy(row),
     updated_at: row.updatedAt.toISOString(),
   };
 }

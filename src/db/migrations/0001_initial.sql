@@ -1,8 +1,8 @@
 -- Numbers of webhooks_version, each given once: a cache of a deleted account never fits a later one of the same id.
 create sequence webhooks_versions;
 
--- webhooks_version: changes whenever an account's webhooks, their event types or their states change, in the same
--- transaction. Processes cache an account's webhooks with this number; the statement that inserts events compares it.
+-- webhooks_version: changes whenever an account's webhooks change in what decides which events they get and how deliveries
+-- are created, in the same transaction. Processes cache an account's webhooks with this number; the statement that inserts events compares it.
 -- id: one of the service (acc_…), or the caller's own.
 -- deletion_requested_at: from then on it takes no events, webhooks and keys, and a workflow erases its rows, this one last
 -- (src/db/erase-account.ts). erased_…: how many rows so far. check_at: when the reconciler checks that this workflow runs.
@@ -110,6 +110,17 @@ $$;
 -- sync_until: until then the reconciler repeats that after a change, because of statements that began before the change.
 -- held_action: what happens to held deliveries while sync_at is set and the webhook is active.
 -- external_id, metadata: the account's own; see src/contracts. A deleted webhook's external id may be used again.
+--
+-- The policy, see src/contracts/webhook-policy.ts; null: the default.
+-- schedule: the waits in seconds that `retry` means; null: the setting. A delivery copies it when it is accepted.
+-- applied_schedule: the schedule of the deliveries that were accepted before schedule_applied_at, in place of their own.
+-- header_names, auth: what is readable of sealed_headers and sealed_auth.
+-- sealed_signing_key: the ed25519 key pair; the previous one signs until previous_secret_until.
+-- deferred_until: until then no attempt is made, because its receiver has requested that.
+-- health_state, health_since: see src/domain/health.ts. next_probe_at: it is paced, and no attempt is made but one at that
+-- time. failed_probes: in a row. ramp_started_at: when an attempt first succeeded after that.
+-- paused_until: when the reconciler activates it again. release_per_second: attempts, until its queue is empty.
+-- may_share: its first attempts may share a workflow with others.
 create table webhooks (
   id text primary key,
   account_id text not null references accounts,
@@ -133,11 +144,42 @@ create table webhooks (
   disabled_at timestamptz,
   disabled_ended int,
   disabled_failed int,
+  retry jsonb,
+  schedule int[],
+  applied_schedule int[],
+  schedule_applied_at timestamptz,
+  timeout_ms int check (timeout_ms between 1000 and 30000),
+  header_names text[] not null default '{}',
+  sealed_headers text,
+  auth jsonb,
+  sealed_auth text,
+  filter jsonb,
+  rate_limit jsonb,
+  max_concurrent int check (max_concurrent between 1 and 100),
+  signatures text[] not null default '{v1}' check (signatures <@ array['v1', 'v1a'] and cardinality(signatures) > 0),
+  sealed_signing_key text,
+  previous_sealed_signing_key text,
+  deferred_until timestamptz,
+  probe_when_down boolean not null default false,
+  health_state text not null default 'healthy' check (health_state in ('healthy', 'failing', 'down')),
+  health_since timestamptz,
+  next_probe_at timestamptz,
+  failed_probes int not null default 0,
+  ramp_started_at timestamptz,
+  paused_at timestamptz,
+  paused_until timestamptz,
+  pause_reason text,
+  release_per_second int check (release_per_second > 0),
+  may_share boolean not null generated always as
+    (coalesce(timeout_ms, 0) <= 10000 and coalesce(auth ->> 'type', '') not in ('oauth2', 'mtls')) stored,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   deleted_at timestamptz,
   check (deleted_at is not null or sealed_secret is not null),
-  check ((previous_sealed_secret is null) = (previous_secret_until is null))
+  check ((previous_sealed_secret is null) = (previous_secret_until is null)),
+  check ((auth is null) = (sealed_auth is null)),
+  check (paused_at is not null or (paused_until is null and pause_reason is null)),
+  check (paused_at is null or not active)
 );
 create index webhooks_of_account on webhooks (account_id, id desc) where deleted_at is null;
 create index webhooks_deleted_of_account on webhooks (account_id) where deleted_at is not null;
@@ -158,8 +200,8 @@ begin
   else
     changed := array(
       select unnest(array[o.account_id, n.account_id]) from old_rows o full join new_rows n on n.id = o.id
-      where (o.account_id, o.events, o.active, o.deleted_at)
-        is distinct from (n.account_id, n.events, n.active, n.deleted_at));
+      where (o.account_id, o.events, o.active, o.deleted_at, o.filter, o.schedule, o.may_share)
+        is distinct from (n.account_id, n.events, n.active, n.deleted_at, n.filter, n.schedule, n.may_share));
   end if;
   if cardinality(changed) > 0 then
     perform 1 from accounts where id = any(changed) order by id for no key update;
@@ -177,6 +219,7 @@ create trigger webhooks_deleted after delete on webhooks
 -- id: may be the producer's own, so it is unique within its account only.
 -- body: the bytes that every attempt sends; null when their retention has ended.
 -- traceparent: the W3C trace that the producer named, as version 00; null: none.
+-- labels: the producer's, for filters; never sent. Null: none.
 create table events (
   account_id text not null,
   id text not null,
@@ -185,6 +228,7 @@ create table events (
   body bytea,
   created_at timestamptz not null default now(),
   traceparent text,
+  labels text[],
   primary key (account_id, id)
 );
 create index events_newest on events (account_id, created_at, id);
@@ -210,6 +254,8 @@ create index events_with_body on events (created_at) where body is not null;
 -- reconcile_at: when the reconciler compares this row with Temporal.
 -- retries_used: waits of the schedule that were used since the delivery was accepted or last reopened.
 -- recovery_id: the last recovery that sent it again.
+-- schedule: the waits before its retries, in seconds; null: the setting.
+-- deferred_at: since when it is deferred because its webhook is down.
 -- timeline: entries for people to read. No code decides by it. It is kept longer than the workflow's history.
 --
 -- Neither deliveries nor attempts have foreign keys: each would lock the row of the webhook or event at every insert. Neither
@@ -235,10 +281,12 @@ create table deliveries (
   run_id text,
   reconcile_at timestamptz,
   recovery_id text,
+  schedule int[],
+  deferred_at timestamptz,
   timeline jsonb not null default '[]',
   constraint deliveries_of_event unique (account_id, event_id, webhook_id),
   constraint status_is_known check (status in ('pending', 'retrying', 'delivered', 'failed', 'held', 'canceled')),
-  constraint wait_reason_is_known check (wait_reason in ('retry', 'hourly_cap', 'rescheduled')),
+  constraint wait_reason_is_known check (wait_reason in ('retry', 'rescheduled', 'hourly_cap', 'rate_limit', 'receiver_requested', 'down')),
   constraint a_wait_has_a_reason check ((next_attempt_at is null) = (wait_reason is null)),
   constraint only_a_waiting_delivery_has_a_time check (next_attempt_at is null or status in ('pending', 'retrying')),
   constraint a_retry_has_a_time check (status <> 'retrying' or next_attempt_at is not null),
@@ -282,6 +330,7 @@ create index deliveries_of_recovery on deliveries (recovery_id, status) where re
 
 -- notified: the attempt ended its delivery failed, and `delivery.failed` was emitted for it or counted in failure_counts.
 -- url, format, body_bytes: of the request that was sent, because the webhook may change or be deleted.
+-- is_probe: it tested a receiver that was down, and used no wait of the schedule.
 -- headers_as: the settings of its headers (prefix, user agent, signatures), because they may change; null: the defaults.
 create table attempts (
   id text not null,
@@ -304,6 +353,7 @@ create table attempts (
   response_truncated boolean not null default false,
   counts_for_cap boolean not null default true,
   notified boolean not null default false,
+  is_probe boolean not null default false,
   primary key (delivery_id, number)
 );
 -- Attempts that count under the hourly cap: all but those of operational events.

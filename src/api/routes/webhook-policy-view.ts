@@ -1,0 +1,72 @@
+import type { PolicyChange, ShownPolicy } from '../../contracts/webhook-policy.ts';
+import type { PolicyRow } from '../../db/webhook-policy.ts';
+
+/** A webhook's policy as the API shows it: no secret is in it. */
+export function toPolicy(row: PolicyRow): ShownPolicy {
+  return {
+    retry: row.retry ?? { preset: 'page' },
+    timeout_ms: row.timeoutMs,
+    headers: Object.fromEntries(row.headerNames.map((name) => [name, { set: true as const }])),
+    auth: row.auth,
+    filter: row.filter,
+    rate_limit: row.rateLimit,
+    max_concurrent: row.maxConcurrent,
+    signatures: row.signatures,
+    probe_when_down: row.probeWhenDown,
+    health: {
+      state: row.healthState,
+      since: row.healthSince?.toISOString() ?? null,
+      next_probe_at: row.nextProbeAt?.toISOString() ?? null,
+    },
+    paused:
+      row.pausedAt === null
+        ? null
+        : {
+            at: row.pausedAt.toISOString(),
+            until: row.pausedUntil?.toISOString() ?? null,
+            reason: row.pauseReason,
+          },
+  };
+}
+
+type Given = { [name in keyof PolicyChange]: PolicyChange[name] };
+
+/** The policy that a body names. */
+export const policyIn = ({
+  retry,
+  timeout_ms,
+  headers,
+  auth,
+  filter,
+  rate_limit,
+  max_concurrent,
+  signatures,
+  probe_when_down,
+}: Given): PolicyChange => ({
+  retry,
+  timeout_ms,
+  headers,
+  auth,
+  filter,
+  rate_limit,
+  max_concurrent,
+  signatures,
+  probe_when_down,
+});
+
+/** The whole policy of a webhook that is replaced: what the body leaves out gets its default. */
+export function wholePolicyIn(given: Given): Required<PolicyChange> {
+  const { retry = null, timeout_ms = null, headers = null, auth = null, filter = null } = given;
+  const { rate_limit = null, max_concurrent = null, signatures = null, probe_when_down = null } = given;
+  return {
+    retry,
+    timeout_ms,
+    headers,
+    auth,
+    filter,
+    rate_limit,
+    max_concurrent,
+    signatures,
+    probe_when_down,
+  };
+}

@@ -1,0 +1,190 @@
+import { z } from 'zod';
+
+/** The presets of `retry`; which waits each means: `src/domain/retry-policy.ts`. */
+export const retryPresets = ['page', 'day', 'three_days', 'week', 'none'] as const;
+/** Client errors that a policy may retry. */
+export const retriedClientErrors = ['408', '425', '429', '4xx'] as const;
+
+const maxWaits = 20;
+const maxWaitSeconds = 86_400;
+const maxScheduleSeconds = 8 * 86_400;
+
+const retrySchema = z
+  .strictObject({
+    preset: z.enum(retryPresets).optional().meta({
+      description: '`page` is the default of the service. Either this or `schedule_seconds`.',
+    }),
+    schedule_seconds: z
+      .array(z.int().min(1).max(maxWaitSeconds))
+      .max(maxWaits, `must have at most ${maxWaits} waits`)
+      .refine((waits) => waits.reduce((sum, wait) => sum + wait, 0) <= maxScheduleSeconds, {
+        message: 'must last at most 8 days in all',
+      })
+      .optional()
+      .meta({ description: 'The wait before each retry; as many retries as waits. 8 days in all at most.' }),
+    also: z
+      .array(z.enum(retriedClientErrors))
+      .max(retriedClientErrors.length)
+      .refine((list) => new Set(list).size === list.length, 'must not name a status twice')
+      .optional()
+      .meta({ uniqueItems: true, description: 'Client errors that are retried. Default: none.' }),
+    jitter: z
+      .number()
+      .min(0)
+      .max(0.2)
+      .optional()
+      .meta({ description: 'Each wait is longer or shorter by up to this share of it. Default: 0.' }),
+    on_gone: z.enum(['fail', 'disable']).optional().meta({
+      description: 'What the response 410 does: the delivery fails, or the webhook is disabled, too.',
+    }),
+  })
+  .refine((retry) => (retry.preset === undefined) !== (retry.schedule_seconds === undefined), {
+    message: 'must have either preset or schedule_seconds',
+  })
+  .meta({ id: 'RetryPolicy', example: { preset: 'day' } });
+export type RetryPolicy = z.infer<typeof retrySchema>;
+
+const secretText = z.string().min(1, 'must not be empty').max(8192, 'must have at most 8192 characters');
+const pem = z
+  .string()
+  .min(1, 'must not be empty')
+  .max(16_384, 'must have at most 16384 characters')
+  .meta({ description: 'PEM.' });
+
+const authSchema = z
+  .discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('basic'), username: z.string().max(255), password: secretText }),
+    z.strictObject({ type: z.literal('bearer'), token: secretText }),
+    z.strictObject({
+      type: z.literal('oauth2'),
+      token_url: z.string().min(1, 'must not be empty').max(2048),
+      client_id: z.string().min(1, 'must not be empty').max(255),
+      client_secret: secretText,
+      scope: z.string().max(1000).optional(),
+      audience: z.string().max(1000).optional(),
+    }),
+    z.strictObject({ type: z.literal('mtls'), certificate: pem, key: pem, ca: pem.optional() }),
+  ])
+  .meta({
+    id: 'WebhookAuth',
+    description: 'Write-only: responses show which type is set and what is not secret.',
+  });
+
+/** What is readable of it. */
+const shownAuthSchema = z
+  .object({
+    type: z.enum(['basic', 'bearer', 'oauth2', 'mtls']),
+    username: z.string().optional(),
+    token_url: z.string().optional(),
+    client_id: z.string().optional(),
+    scope: z.string().optional(),
+    audience: z.string().optional(),
+  })
+  .meta({ id: 'ShownWebhookAuth' });
+export type ShownWebhookAuth = z.infer<typeof shownAuthSchema>;
+
+const headerValue = z.string().max(8192, 'must have at most 8192 characters');
+const maxHeaders = 20;
+const headersSchema = <T extends z.ZodType>(value: T) =>
+  z
+    .record(z.string(), value)
+    .refine(
+      (headers) => Object.keys(headers).length <= maxHeaders,
+      `must have at most ${maxHeaders} headers`,
+    );
+
+const filterSchema = z.record(z.string(), z.unknown()).meta({ id: 'WebhookFilter' });
+export type WebhookFilter = z.infer<typeof filterSchema>;
+
+const rateLimitSchema = z
+  .strictObject({ attempts: z.int().min(1).max(10_000), seconds: z.int().min(1).max(3600) })
+  .meta({ id: 'RateLimit', example: { attempts: 10, seconds: 1 } });
+export type RateLimit = z.infer<typeof rateLimitSchema>;
+
+export const signatureVersions = ['v1', 'v1a'] as const;
+const signaturesSchema = z
+  .array(z.enum(signatureVersions))
+  .min(1, 'must name at least one version')
+  .refine((list) => new Set(list).size === list.length, 'must not name a version twice')
+  .meta({ uniqueItems: true });
+
+const plainFields = {
+  retry: retrySchema,
+  timeout_ms: z.int().min(1000).max(30_000).meta({ description: 'Time limit of an attempt.' }),
+  auth: authSchema,
+  filter: filterSchema,
+  rate_limit: rateLimitSchema,
+  max_concurrent: z.int().min(1).max(100).meta({ description: 'Requests under way at once.' }),
+  signatures: signaturesSchema.meta({
+    description: 'Versions in `webhook-signature`: `v1` (HMAC, the default), `v1a` (ed25519).',
+  }),
+  probe_when_down: z.boolean().meta({
+    description: 'While the receiver is down, one attempt at a time tests it; the others are deferred.',
+  }),
+};
+
+/** The policy in a new webhook, or one that replaces another: what is left out has its default. */
+export const newPolicy = {
+  retry: plainFields.retry.optional(),
+  timeout_ms: plainFields.timeout_ms.optional(),
+  headers: headersSchema(headerValue).optional(),
+  auth: plainFields.auth.optional(),
+  filter: plainFields.filter.optional(),
+  rate_limit: plainFields.rate_limit.optional(),
+  max_concurrent: plainFields.max_concurrent.optional(),
+  signatures: plainFields.signatures.optional(),
+  probe_when_down: plainFields.probe_when_down.optional(),
+};
+
+/** The policy in a change: `null` sets the default. */
+export const changedPolicy = {
+  retry: plainFields.retry.nullable().optional(),
+  timeout_ms: plainFields.timeout_ms.nullable().optional(),
+  headers: headersSchema(headerValue.nullable()).nullable().optional().meta({
+    description: 'Headers to set; one that is `null` is removed, `null` removes all of them.',
+  }),
+  auth: plainFields.auth.nullable().optional(),
+  filter: plainFields.filter.nullable().optional(),
+  rate_limit: plainFields.rate_limit.nullable().optional(),
+  max_concurrent: plainFields.max_concurrent.nullable().optional(),
+  signatures: plainFields.signatures.nullable().optional(),
+  probe_when_down: plainFields.probe_when_down.nullable().optional(),
+};
+const changedPolicySchema = z.object(changedPolicy);
+/** A change of the policy; of a new webhook, too. */
+export type PolicyChange = z.output<typeof changedPolicySchema>;
+
+export const healthStates = ['healthy', 'failing', 'down'] as const;
+export type HealthState = (typeof healthStates)[number];
+
+/** The policy and what follows from it, as responses show it. */
+export const shownPolicy = {
+  retry: retrySchema,
+  timeout_ms: z.int().nullable().meta({ description: 'null: the time limit of the service.' }),
+  headers: z.record(z.string(), z.object({ set: z.literal(true) })),
+  auth: shownAuthSchema.nullable(),
+  filter: filterSchema.nullable(),
+  rate_limit: rateLimitSchema.nullable(),
+  max_concurrent: z.int().nullable(),
+  signatures: signaturesSchema,
+  probe_when_down: z.boolean(),
+  health: z
+    .object({
+      state: z.enum(healthStates),
+      since: z.iso.datetime().nullable().meta({ description: 'null: since it exists.' }),
+      next_probe_at: z.iso.datetime().nullable().meta({
+        description: 'When the receiver is tested next; until then all attempts are deferred.',
+      }),
+    })
+    .meta({ id: 'WebhookHealth', description: 'From the attempts of the last hour.' }),
+  paused: z
+    .object({
+      at: z.iso.datetime(),
+      until: z.iso.datetime().nullable(),
+      reason: z.string().nullable(),
+    })
+    .nullable()
+    .meta({ description: 'Only while it is paused.' }),
+};
+const shownPolicySchema = z.object(shownPolicy);
+export type ShownPolicy = z.infer<typeof shownPolicySchema>;

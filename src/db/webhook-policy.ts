@@ -1,0 +1,55 @@
+import type {
+  HealthState,
+  PolicyChange,
+  RateLimit,
+  RetryPolicy,
+  ShownWebhookAuth,
+  WebhookFilter,
+} from '../contracts/webhook-policy.ts';
+import type { Client } from './pool.ts';
+
+/** A webhook's policy, and its health, as its row has them. Null: the default. */
+export type PolicyRow = {
+  retry: RetryPolicy | null;
+  timeoutMs: number | null;
+  headerNames: string[];
+  sealedHeaders: string | null;
+  auth: ShownWebhookAuth | null;
+  sealedAuth: string | null;
+  filter: WebhookFilter | null;
+  rateLimit: RateLimit | null;
+  maxConcurrent: number | null;
+  signatures: ('v1' | 'v1a')[];
+  probeWhenDown: boolean;
+  healthState: HealthState;
+  healthSince: Date | null;
+  nextProbeAt: Date | null;
+  pausedAt: Date | null;
+  pausedUntil: Date | null;
+  pauseReason: string | null;
+};
+
+export const policyColumns = `retry, timeout_ms as "timeoutMs", header_names as "headerNames",
+  sealed_headers as "sealedHeaders", auth, sealed_auth as "sealedAuth", filter, rate_limit as "rateLimit",
+  max_concurrent as "maxConcurrent", signatures, probe_when_down as "probeWhenDown", health_state as "healthState",
+  health_since as "healthSince", next_probe_at as "nextProbeAt", paused_at as "pausedAt",
+  paused_until as "pausedUntil", pause_reason as "pauseReason"`;
+
+/** Writes what a change of the policy names; the caller has locked the webhook's row. Returns whether it names anything. */
+export async function writePolicy(client: Client, id: string, change: PolicyChange): Promise<boolean> {
+  const values: unknown[] = [id];
+  const set = (column: string, value: unknown): string[] =>
+    value === undefined ? [] : [`${column} = $${values.push(value)}`];
+  const assignments = [
+    ...set('retry', change.retry),
+    ...set('timeout_ms', change.timeout_ms),
+    ...set('filter', change.filter),
+    ...set('rate_limit', change.rate_limit),
+    ...set('max_concurrent', change.max_concurrent),
+    ...set('signatures', change.signatures === null ? ['v1'] : change.signatures),
+    ...set('probe_when_down', change.probe_when_down === null ? false : change.probe_when_down),
+  ];
+  if (assignments.length === 0) return false;
+  await client.query(`update webhooks set ${assignments.join(', ')} where id = $1`, values);
+  return true;
+}
