@@ -118,7 +118,7 @@ $$;
 -- sealed_signing_key: the ed25519 key pair; the previous one signs until previous_secret_until.
 -- deferred_until: until then no attempt is made, because its receiver has requested that.
 -- health_state, health_since: see src/domain/health.ts. next_probe_at: it is paced, and no attempt is made but one at that
--- time. failed_probes: in a row. ramp_started_at: when an attempt first succeeded after that.
+-- time. failed_probes: so many since its pacing began. ramp_started_at: when an attempt first succeeded after that.
 -- paused_until: when the reconciler activates it again. release_per_second: attempts, until its queue is empty.
 -- may_share: its first attempts may share a workflow with others.
 create table webhooks (
