@@ -16,6 +16,7 @@ import {
 } from '@temporalio/workflow';
 import { ApplicationFailureCategory } from '@temporalio/common';
 import type { Activities } from '../activities/activities.ts';
+import type { QueueReason } from '../src/contracts/delivery.ts';
 import type { AttemptResult } from '../src/domain/attempt-result.ts';
 import {
   beginRun,
@@ -192,6 +193,13 @@ function stateOf(action: Action, attempts: number): DeliveryState {
   };
 }
 
+const limitTexts: Record<QueueReason, string> = {
+  hourly_cap: 'hourly cap',
+  rate_limit: 'rate limit',
+  receiver_requested: 'requested by the receiver',
+  down: 'the webhook is down',
+};
+
 /** Milliseconds. */
 function lengthOf({ until, seconds }: Action & { type: 'wait' }): number {
   return seconds === undefined ? Math.max(0, Date.parse(until) - Date.now()) : seconds * 1000;
@@ -204,7 +212,10 @@ function summaryOf({ until, reason, seconds }: Action & { type: 'wait' }, retrie
     case 'retry':
       return seconds === undefined ? `retry at ${until}` : `retry ${retriesUsed} in ${seconds} s`;
     case 'hourly_cap':
-      return `hourly cap: attempt at ${until}`;
+    case 'rate_limit':
+    case 'receiver_requested':
+    case 'down':
+      return `${limitTexts[reason]}: attempt at ${until}`;
     case 'rescheduled':
       return `rescheduled to ${until}`;
   }
@@ -217,7 +228,10 @@ function describeWait({ until, reason }: Action & { type: 'wait' }): string {
     case 'retry':
       return `Next attempt at ${until}`;
     case 'hourly_cap':
-      return `Deferred by the hourly cap. Next attempt at ${until}`;
+    case 'rate_limit':
+    case 'receiver_requested':
+    case 'down':
+      return `Deferred: ${limitTexts[reason]}. Next attempt at ${until}`;
     case 'rescheduled':
       return `Rescheduled. Next attempt at ${until}`;
   }

@@ -5,8 +5,15 @@ import { timeSchema } from './time.ts';
 export const deliveryStatuses = ['pending', 'retrying', 'delivered', 'failed', 'held', 'canceled'] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
 
-/** What a delivery waits for: its next attempt as scheduled, a slot under the hourly cap, or a time that was requested. */
-export type WaitReason = 'retry' | 'hourly_cap' | 'rescheduled';
+/**
+ * Why a delivery is deferred: by the hourly cap or the rate limit of its webhook, because its receiver has requested it with
+ * `Retry-After`, or because its webhook is down. These deliveries are the queue of the webhook.
+ */
+export const queueReasons = ['hourly_cap', 'rate_limit', 'receiver_requested', 'down'] as const;
+export type QueueReason = (typeof queueReasons)[number];
+
+/** What a delivery waits for: its next attempt as scheduled, a time that was requested, or a slot under a limit. */
+export type WaitReason = 'retry' | 'rescheduled' | QueueReason;
 
 /** Why an attempt ended its delivery as failed. A held one that is kept too long is `expired`. */
 export const failureReasons = ['client_error', 'blocked_address', 'retries_exhausted'] as const;
@@ -42,7 +49,7 @@ const timelineEntrySchema = z
       seconds: z.number(),
       until: at,
       reason: z
-        .enum(['hourly_cap', 'rescheduled'])
+        .enum(['rescheduled', ...queueReasons])
         .optional()
         .meta({ description: 'Why it waits; absent: for its scheduled retry.' }),
     }),

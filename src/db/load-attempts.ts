@@ -65,7 +65,8 @@ const loadStatement = `
     w.previous_secret_until as "previousSecretUntil", w.format, w.activation, w.active as "isActive",
     w.deleted_at is not null as "isDeleted", d.cap, coalesce(near.is_near, false) as "isNearCap", clock_timestamp() as now,
     a.id as "attemptId", a.started_at as "startedAt", a.duration_ms as "durationMs",
-    a.status_code as "statusCode", a.outcome, a.error_code as "errorCode", a.wait_seconds as "waitSeconds"
+    a.status_code as "statusCode", a.outcome, a.error_code as "errorCode", a.wait_seconds as "waitSeconds",
+    a.is_probe as "isProbe"
   from found d
   join events e on e.account_id = d.account_id and e.id = d.event_id
   join webhooks w on w.id = d.webhook_id
@@ -97,8 +98,9 @@ function toContext(row: Row): AttemptContext {
     outcome,
     errorCode,
     waitSeconds,
+    isProbe,
     ...context
   } = row;
-  const result = { startedAt, durationMs, statusCode, outcome, errorCode, waitSeconds };
+  const result = { startedAt, durationMs, statusCode, outcome, errorCode, waitSeconds, isProbe };
   return { ...context, recorded: id === null ? null : { id, number: row.number, ...result } };
 }

@@ -74,6 +74,7 @@ const attempts = columns<AttemptRecord>('t', {
   body_bytes: ['int', (r) => r.request.bodyBytes],
   headers_as: ['text', (r) => r.request.headersAs],
   error_detail: ['text', (r) => r.errorDetail],
+  is_probe: ['bool', (r) => r.isProbe ?? false],
 });
 
 const recordStatement = `with given as (
@@ -83,11 +84,12 @@ const recordStatement = `with given as (
       status = case when ${isApplied} then g.status else d.status end,
       reason = case when ${isApplied} then g.reason else d.reason end,
       next_attempt_at = case when ${isApplied} then g.next_attempt_at end,
-      wait_reason = case when ${isApplied} and g.next_attempt_at is not null then 'retry' end,
+      wait_reason = case when ${isApplied} and g.next_attempt_at is not null then case when g.is_probe then 'down' else 'retry' end end,
       held_until = case when ${isApplied} then null else d.held_until end,
       ended_at = case when ${isApplied} then g.ended_at else d.ended_at end,
       attempt_count = g.number,
-      retries_used = d.retries_used + case when g.status = 'retrying' then 1 else 0 end,
+      retries_used = d.retries_used + case when g.status = 'retrying' and not g.is_probe then 1 else 0 end,
+      deferred_at = case when g.is_probe and g.status = 'retrying' then coalesce(d.deferred_at, now()) end,
       -- A response that is not valid HTTP has no status code.
       last_status_code = case when g.error_code is distinct from 'malformed_response' then g.status_code end,
       last_error_code = g.error_code,
@@ -107,10 +109,10 @@ const recordStatement = `with given as (
   ), inserted as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
       wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap, url, format, body_bytes,
-      headers_as, error_detail)
+      headers_as, error_detail, is_probe)
     select id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
       case when status_after = 'retrying' then wait_seconds end, response_headers, response_body, response_truncated,
-      webhook_id, counts_for_cap, url, format, body_bytes, headers_as, error_detail
+      webhook_id, counts_for_cap, url, format, body_bytes, headers_as, error_detail, is_probe
     from updated
   ), counted as (
     insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)

@@ -27,10 +27,13 @@ export type AttemptFacts = {
   statusCode: number | null;
   outcome: AttemptOutcome;
   errorCode: AttemptErrorCode | null;
+  /** It tested a webhook that is down: when it failed, it used no wait of the schedule. */
+  isProbe?: true;
 };
 /** One attempt as its row has it. */
-export type AttemptRow = Omit<AttemptFacts, 'startedAt'> & {
+export type AttemptRow = Omit<AttemptFacts, 'startedAt' | 'isProbe'> & {
   startedAt: Date;
+  isProbe?: boolean | undefined;
   /** The wait after it; null: it ended its delivery, or the delivery was held or canceled meanwhile. */
   waitSeconds: number | null;
 };
@@ -74,6 +77,7 @@ export function resultOf(recorded: AttemptRow, status: DeliveryStatus): Recorded
     statusCode: errorCode === 'malformed_response' ? null : statusCode,
     outcome,
     errorCode,
+    ...(recorded.isProbe === true && { isProbe: true }),
   };
   if (outcome === 'delivered') return { next: 'end', attempt };
   if (status === 'retrying' && seconds !== null) return { next: 'wait', attempt, seconds };
@@ -122,6 +126,10 @@ export function waitEntry({ at, until, reason }: { at: string; until: string; re
   return { at, type: 'wait' as const, seconds, until, ...(reason === 'retry' ? {} : { reason }) };
 }
 
+/** What the wait after an attempt is for. */
+export const reasonOfWait = ({ isProbe }: Pick<AttemptRow, 'isProbe'>): 'retry' | 'down' =>
+  isProbe === true ? 'down' : 'retry';
+
 /** When the wait after an attempt ends, RFC 3339. */
 export const endOfWait = (attempt: AttemptFacts, seconds: number): string => endOf(attempt, seconds * 1000);
 
@@ -141,6 +149,7 @@ function attemptEntry(attempt: AttemptFacts): TimelineEntry {
 }
 
 function retryEntry(attempt: AttemptFacts, seconds: number): TimelineEntry {
-  const entry = waitEntry({ at: endOf(attempt), until: endOfWait(attempt, seconds), reason: 'retry' });
+  const reason = reasonOfWait(attempt);
+  const entry = waitEntry({ at: endOf(attempt), until: endOfWait(attempt, seconds), reason });
   return { ...entry, seconds };
 }

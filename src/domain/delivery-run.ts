@@ -2,6 +2,7 @@ import type { FailureReason, WaitReason } from '../contracts/delivery.ts';
 import {
   endOfWait,
   entriesOfResult,
+  reasonOfWait,
   waitEntry,
   type AttemptFacts,
   type AttemptResult,
@@ -72,8 +73,8 @@ export type DeliveryRun = {
  * What signals have requested and the run has not done yet.
  *
  * `retry`: `none`: no retry is requested. `next`: one is; the attempt under way, or else the next one, counts as this retry.
- * `another`: one was requested by hand during an attempt, so only a later attempt counts. A retry that the hourly cap defers
- * is done: the delivery waits for its rate-limit slot.
+ * `another`: one was requested by hand during an attempt, so only a later attempt counts. A retry that a limit defers is
+ * done: the delivery waits for its rate-limit slot.
  */
 type Requests = {
   isCancel: boolean;
@@ -83,7 +84,7 @@ type Requests = {
 };
 
 export type Action =
-  /** `of`: attempts in all, as scheduled. */
+  /** `of`: attempts in all, by the schedule that the run began with. */
   | {
       type: 'attempt';
       number: number;
@@ -194,14 +195,15 @@ function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'resul
       // By hand during the attempt, or between the attempt's record and this result.
       const isRetry = run.requests.retry === 'another' || run.retrySeen >= number;
       const requests: Requests = { ...run.requests, retry: isRetry ? 'next' : 'none' };
-      const made = { ...run, requests, attempts: number, retriesUsed: run.retriesUsed + 1 };
-      const { seconds } = result;
-      const until = endOfWait(result.attempt, seconds);
-      return decide(made, { type: 'wait', until, reason: 'retry', seconds });
+      const retriesUsed = retriesUsedAfter(run, result.attempt);
+      const made = { ...run, requests, attempts: number, retriesUsed };
+      const { seconds, attempt } = result;
+      const until = endOfWait(attempt, seconds);
+      return decide(made, { type: 'wait', until, reason: reasonOfWait(attempt), seconds });
     }
     case 'defer': {
-      const requests: Requests =
-        result.reason === 'hourly_cap' ? { ...run.requests, retry: 'none' } : run.requests;
+      const isQueued = result.reason !== 'retry' && result.reason !== 'rescheduled';
+      const requests: Requests = isQueued ? { ...run.requests, retry: 'none' } : run.requests;
       return decide({ ...run, requests }, { type: 'wait', until: result.until, reason: result.reason });
     }
     case 'busy': {
@@ -213,8 +215,9 @@ function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'resul
     }
     case 'stop': {
       const { attempt } = result;
-      const retriesUsed = run.retriesUsed + (attempt?.outcome === 'retry' ? 1 : 0);
-      const made = attempt ? { ...run, attempts: attempt.number, retriesUsed } : run;
+      const made = attempt
+        ? { ...run, attempts: attempt.number, retriesUsed: retriesUsedAfter(run, attempt) }
+        : run;
       const end: Action = { type: 'end', status: result.status };
       // Canceled, or its row was changed again while it was read: it is read once more.
       const isOpen = run.requests.isCancel || run.requests.isWake;
@@ -234,6 +237,9 @@ function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'resul
     }
   }
 }
+
+const retriesUsedAfter = ({ retriesUsed }: DeliveryRun, { outcome, isProbe }: AttemptFacts): number =>
+  outcome === 'retry' && isProbe !== true ? retriesUsed + 1 : retriesUsed;
 
 /** What is requested goes before what would come next. */
 function decide(run: DeliveryRun, otherwise: Action): DeliveryRun {
@@ -262,7 +268,7 @@ function attemptAction(
   trigger: AttemptTrigger,
 ): Action {
   const number = attempts + 1;
-  const of = number + schedule.length - retriesUsed;
+  const of = number + Math.max(0, schedule.length - retriesUsed);
   return { type: 'attempt', number, of, scheduledSeconds: schedule[retriesUsed] ?? null, trigger };
 }
 

@@ -74,6 +74,20 @@ function Wait({ entry }: { entry: Extract<TimelineEntry, { type: 'wait' }> }) {
           Deferred by the hourly cap for {length}, until {until}
         </>
       );
+    case 'rate_limit':
+      return (
+        <>
+          Deferred by the webhook’s rate limit for {length}, until {until}
+        </>
+      );
+    case 'receiver_requested':
+      return (
+        <>
+          Deferred for {length}, until {until}: the receiver requested it
+        </>
+      );
+    case 'down':
+      return <>Deferred until {until} at the latest: the webhook is down</>;
     case 'rescheduled':
       return <>Next attempt rescheduled to {until}</>;
     case undefined:
