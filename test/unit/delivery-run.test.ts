@@ -122,7 +122,10 @@ test('a probe that fails uses no wait of the schedule, and waits because the web
   const held = result({ next: 'stop', status: 'held', attempt: probe, seconds: 30 });
   expect(play(begin(), signal('wake'), held)).toMatchObject({ attempts: 1, retriesUsed: 0 });
   const { entries } = stepRun(begin(), result({ next: 'wait', attempt: probe, seconds: 30 }));
-  expect(entries.map((entry) => ('reason' in entry ? entry.reason : entry.type))).toEqual(['attempt', 'down']);
+  expect(entries.map((entry) => ('reason' in entry ? entry.reason : entry.type))).toEqual([
+    'attempt',
+    'down',
+  ]);
 });
 
 test('a retry that was requested after the end was recorded begins again, with a fresh schedule', () => {
