@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
-import type { z } from 'zod';
 import type { Attempt } from '../contracts/attempt-schema.ts';
-import type { updateWebhookSchema, WebhookStats } from '../contracts/webhook.ts';
-import { webhookFormats } from '../contracts/webhook-format.ts';
+import type { WebhookStats } from '../contracts/webhook.ts';
 import type { FltrWebhooks, WebhookQuery } from '../client/fltr-webhooks.ts';
 import {
   apiCommand,
@@ -20,31 +18,13 @@ import { printable } from './printable.ts';
 import { table } from './table.ts';
 import { addImportWebhooksCommand } from './import-webhooks-command.ts';
 import { addPutWebhookCommand } from './put-webhook-command.ts';
-import {
-  addNewWebhookOptions,
-  collectEntry,
-  filtersOf,
-  ownSecret,
-  toNewWebhook,
-  type NewWebhookOptions,
-} from './webhook-options.ts';
+import { addUpdateWebhookCommand } from './update-webhook-command.ts';
+import { addNewWebhookOptions, ownSecret, toNewWebhook, type NewWebhookOptions } from './webhook-options.ts';
 import { webhookTable, webhookText } from './webhook-text.ts';
 
-type Update = z.input<typeof updateWebhookSchema>;
 type TestType = Parameters<FltrWebhooks['testWebhook']>[0]['event'];
 type RotateOptions = { overlapSeconds: string; endOverlap?: true; secret?: string };
 type ListOptions = { externalId?: string; metadata?: string };
-type UpdateOptions = ApiOptions & {
-  externalId?: string;
-  metadata?: Record<string, string>;
-  url?: string;
-  events?: string;
-  description?: string;
-  format?: Update['format'];
-  active?: true;
-  inactive?: true;
-  discardHeld?: true;
-};
 
 export function addWebhookCommands(program: Command): void {
   const webhooks = program.command('webhooks').description('create, list, change and test webhooks');
@@ -76,36 +56,7 @@ export function addWebhookCommands(program: Command): void {
     );
   addPutWebhookCommand(webhooks);
   addImportWebhooksCommand(webhooks);
-  apiCommand(webhooks, 'update <id>', 'update a webhook')
-    .option('--url <url>', 'new URL')
-    .option('--events <list>', 'comma-separated event types')
-    .option('--description <text>', 'new description; an empty one removes it')
-    .option('--format <format>', webhookFormats.join(', '))
-    .option('--external-id <id>', 'new external id; an empty one removes it')
-    .option(
-      '--metadata <name=value>',
-      'replaces all metadata; repeat it for more; an empty one removes all',
-      collectEntry,
-    )
-    .option('--active', 'activate it; held deliveries are sent first')
-    .option('--discard-held', 'with --active: cancel held deliveries')
-    .option('--inactive', 'pause it; its deliveries are held')
-    .action(async (id: string, options: UpdateOptions) => {
-      const { url, events, description, format, active, inactive, discardHeld, externalId } = options;
-      if (active && inactive) throw wrongUse('--active and --inactive exclude each other.');
-      const { client } = await connect(options);
-      const change = given({
-        url,
-        events: events === undefined ? undefined : filtersOf(events),
-        description: description === '' ? null : description,
-        format,
-        external_id: externalId === '' ? null : externalId,
-        metadata: options.metadata,
-        active: inactive ? false : active,
-        held: discardHeld && ('discard' as const),
-      });
-      print(options, await client.updateWebhook(id, change), webhookText);
-    });
+  addUpdateWebhookCommand(webhooks);
   apiCommand(webhooks, 'delete <id>', 'delete a webhook and cancel its waiting deliveries')
     .option('--yes', 'confirm; nothing is deleted without it')
     .action(async (id: string, options: ApiOptions & { yes?: boolean }) => {

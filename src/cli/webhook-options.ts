@@ -4,10 +4,11 @@ import type { putWebhookSchema } from '../contracts/webhook.ts';
 import { webhookFormats } from '../contracts/webhook-format.ts';
 import { given, readValue } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
+import { addPolicyOptions, newPolicyOf, type PolicyOptions } from './policy-options.ts';
 import { listOf } from './text-output.ts';
 
 type NewWebhook = z.input<typeof putWebhookSchema>;
-export type NewWebhookOptions = {
+export type NewWebhookOptions = PolicyOptions & {
   url: string;
   events: string;
   description?: string;
@@ -19,7 +20,7 @@ export type NewWebhookOptions = {
 
 /** The options of a command that creates a webhook. */
 export function addNewWebhookOptions(command: Command): Command {
-  return command
+  command
     .requiredOption('--url <url>', 'URL of the receiver')
     .requiredOption('--events <list>', 'comma-separated event types, document.*, dataset.* or *')
     .option('--description <text>')
@@ -27,11 +28,12 @@ export function addNewWebhookOptions(command: Command): Command {
     .option('--metadata <name=value>', 'text for your own use; repeat it for more', collectEntry)
     .option('--secret <secret>', `${ownSecret} (default: a new one)`)
     .option('--inactive', 'hold its deliveries until it is activated');
+  return addPolicyOptions(command, 'new');
 }
 
 export const ownSecret = 'a secret of your own, whsec_…; @file reads a file, @- standard input';
 
-/** @throws Error where the secret cannot be read */
+/** @throws Error where an option has no such value, or a file cannot be read */
 export async function toNewWebhook(options: NewWebhookOptions): Promise<NewWebhook> {
   const { url, events, inactive, format, description, metadata, secret } = options;
   return {
@@ -44,6 +46,7 @@ export async function toNewWebhook(options: NewWebhookOptions): Promise<NewWebho
       metadata,
       secret: secret === undefined ? undefined : await readValue(secret),
     }),
+    ...(await newPolicyOf(options)),
   };
 }
 

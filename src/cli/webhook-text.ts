@@ -1,12 +1,14 @@
 import type { Webhook } from '../contracts/webhook.ts';
+import { policyFields } from './policy-text.ts';
 import { table } from './table.ts';
 import { fields, percent } from './text-output.ts';
 
 /** The same states as in the dashboard. */
-function stateOf({ active, auto_disabled, warning }: Webhook): string {
+function stateOf({ active, auto_disabled, warning, health }: Webhook): string {
   if (auto_disabled) return 'disabled automatically';
   if (!active) return 'paused';
-  return warning ? 'active, failing' : 'active';
+  if (health.state === 'down') return 'active, down';
+  return warning || health.state === 'failing' ? 'active, failing' : 'active';
 }
 
 export function webhookTable(webhooks: readonly Webhook[]): string {
@@ -34,6 +36,7 @@ export function webhookText(webhook: Webhook & { secret?: string }): string {
     'external id': webhook.external_id ?? undefined,
     metadata: entriesText(webhook.metadata),
     format: webhook.format,
+    ...policyFields(webhook),
     disabled: disabled
       ? `${disabled.at}: ${percent(disabled.failure_rate)} of ${disabled.ended} failed`
       : undefined,

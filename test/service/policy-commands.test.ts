@@ -1,0 +1,152 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Webhook } from '../../src/contracts/webhook.ts';
+import { runInProcess } from '../kit/command.ts';
+import { startService, type Service } from '../kit/service.ts';
+
+/** The policy of a webhook by the command line, against the real service. */
+let service: Service;
+let folder: string;
+beforeAll(async () => {
+  service = await startService();
+  folder = mkdtempSync(join(tmpdir(), 'fltr-policy-commands-'));
+});
+afterAll(async () => {
+  await service.stop();
+  rmSync(folder, { recursive: true });
+});
+
+const run = (...command: string[]): Promise<{ code: number; output: string }> =>
+  runInProcess(['webhooks', ...command], {
+    FLTR_API_URL: service.apiUrl,
+    FLTR_API_KEY: service.key,
+    FLTR_DATA_DIR: folder,
+  });
+
+async function json(...command: string[]): Promise<Webhook> {
+  const { code, output } = await run(...command, '--json');
+  expect([code, output]).toEqual([0, expect.stringMatching(/^\{/)]);
+  return JSON.parse(output) as Webhook;
+}
+
+const create = (...options: string[]) =>
+  json('create', '--url', 'http://localhost:9/', '--events', '*', ...options);
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const words = (text: string): string[] => text.split(' ');
+const filter = { all: [{ path: '/data/amount', op: 'gte', value: 100 }] };
+const defaults = {
+  retry: { preset: 'page' },
+  timeout_ms: null,
+  headers: {},
+  auth: null,
+  filter: null,
+  rate_limit: null,
+  max_concurrent: null,
+  signatures: ['v1'],
+  probe_when_down: false,
+};
+
+test('a webhook gets its whole policy when it is created, and shows it', async () => {
+  const created = await create(
+    ...words('--retry day --also 408,429 --jitter 0.1 --on-gone disable --timeout-ms 10000'),
+    ...words('--rate-limit 500/15m --max-concurrent 4 --signatures v1,v1a --probe-when-down'),
+    '--filter',
+    file('filter.json', JSON.stringify(filter)),
+  );
+  expect(created).toMatchObject({
+    retry: { preset: 'day', also: ['408', '429'], jitter: 0.1, on_gone: 'disable' },
+    timeout_ms: 10_000,
+    filter,
+    rate_limit: { attempts: 500, seconds: 900 },
+    max_concurrent: 4,
+    signatures: ['v1', 'v1a'],
+    probe_when_down: true,
+  });
+  const { output } = await run('show', created.webhook_id);
+  for (const line of [
+    /^health +healthy$/m,
+    /^retry +day, also 408, 429, jitter 0.1, 410 disables it$/m,
+    /^timeout +10000 ms$/m,
+    /^filter +\{"all":\[\{.*"path":"\/data\/amount".*\}\]\}$/m,
+    /^rate limit +500 attempts in 900 s$/m,
+    /^max concurrent +4$/m,
+    /^signatures +v1, v1a$/m,
+    /^probe when down +yes$/m,
+  ])
+    expect(output).toMatch(line);
+});
+
+test('an update changes what it names and keeps the rest; none takes it back', async () => {
+  const { webhook_id: id } = await create('--schedule', '5, 60,300', '--also', '429', '--jitter', '0.2');
+  const update = (...options: string[]) => json('update', id, ...options);
+  expect((await update('--jitter', '0')).retry).toEqual({
+    schedule_seconds: [5, 60, 300],
+    also: ['429'],
+    jitter: 0,
+  });
+  expect((await update('--retry', 'week', '--apply-to', 'waiting')).retry).toEqual({
+    preset: 'week',
+    also: ['429'],
+    jitter: 0,
+  });
+  expect((await update('--retry', 'page', '--also', '', '--probe-when-down')).retry).toMatchObject({
+    preset: 'page',
+    also: [],
+  });
+  const set = await update(
+    ...words('--timeout-ms 1000 --rate-limit 10/s --max-concurrent 1'),
+    '--filter',
+    JSON.stringify(filter),
+  );
+  expect(set).toMatchObject({ rate_limit: { attempts: 10, seconds: 1 }, probe_when_down: true, filter });
+  const none = ['--timeout-ms', '--rate-limit', '--max-concurrent', '--filter'];
+  const back = await update(...none.flatMap((option) => [option, 'none']), '--no-probe-when-down');
+  expect(back).toMatchObject({ ...defaults, retry: back.retry });
+});
+
+test('put replaces the whole policy: what it does not name is as for a new webhook', async () => {
+  const put = ['put', 'order-service', '--url', 'http://localhost:9/', '--events', '*'];
+  const first = await json(...put, '--retry', 'three_days', '--rate-limit', '1/1h');
+  expect(first).toMatchObject({
+    retry: { preset: 'three_days' },
+    rate_limit: { attempts: 1, seconds: 3600 },
+  });
+  expect(await json(...put)).toMatchObject(defaults);
+});
+
+test.each([
+  [['--retry', 'day', '--schedule', '5'], '--retry and --schedule exclude each other.'],
+  [['--retry', 'month'], 'Allowed choices are page, day, three_days, week, none'],
+  [['--schedule', '5,x'], '--schedule must be a number, not x.'],
+  [['--schedule', '86401'], 'schedule_seconds'],
+  [['--also', '404'], 'also'],
+  [['--jitter', 'some'], '--jitter must be a number, not some.'],
+  [['--jitter', '0.21'], 'jitter'],
+  [['--on-gone', 'retry'], 'Allowed choices are fail, disable'],
+  [['--timeout-ms', '999'], 'timeout_ms'],
+  [['--timeout-ms', ''], '--timeout-ms must be a number'],
+  [['--header', 'secret-without-a-name'], '--header must be "Name: value"'],
+  [['--auth', 'digest'], '--auth begins with basic, bearer, oauth2, mtls or none, not with digest.'],
+  [['--auth', 'basic', '--auth', 'token=x'], '--auth basic has username, password'],
+  [['--auth', 'bearer', '--auth', 'secret'], 'a word without a name'],
+  [['--auth', 'bearer', '--auth', 'token=@/nowhere'], 'Cannot read /nowhere'],
+  [['--auth', 'oauth2', '--auth', 'client_id=x'], 'token_url is missing'],
+  [['--filter', '{"all":'], '--filter is not JSON'],
+  [['--filter', '/nowhere'], 'Cannot read /nowhere'],
+  [['--rate-limit', '10'], '--rate-limit must be attempts/time, such as 10/1s or 500/15m, not 10.'],
+  [['--rate-limit', '10001/1s'], 'attempts'],
+  [['--max-concurrent', '101'], 'max_concurrent'],
+  [['--signatures', 'v2'], 'signatures'],
+])('%j is refused, and no secret is repeated', async (options, message) => {
+  const { code, output } = await run('create', '--url', 'http://localhost:9/', '--events', '*', ...options);
+  expect([code, output]).toEqual([2, expect.stringContaining(message)]);
+  expect(output).not.toMatch(/secret-without|\bsecret\b(?! )/);
+});
