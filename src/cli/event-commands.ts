@@ -4,15 +4,8 @@ import type { DeliverySummary } from '../contracts/delivery.ts';
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { indentJson, JsonText } from '../client/raw-json.ts';
-import {
-  apiCommand,
-  callAndPrint,
-  connect,
-  given,
-  print,
-  readValue,
-  type ApiOptions,
-} from './api-command.ts';
+import { apiCommand, callAndPrint, connect, given, print, type ApiOptions } from './api-command.ts';
+import { collectLabel, readData } from './event-options.ts';
 import { membersOf } from '../domain/json-text.ts';
 import { notFound, wrongUse } from './exit-codes.ts';
 import { countsText, deliveryLine, pageText } from './text-output.ts';
@@ -20,7 +13,7 @@ import { printable, printableJsonText } from './printable.ts';
 import { addSendBatchCommand } from './send-batch-command.ts';
 import { table } from './table.ts';
 
-type SendOptions = ApiOptions & { data: string; id?: string; timestamp?: string };
+type SendOptions = ApiOptions & { data: string; id?: string; timestamp?: string; label?: string[] };
 
 /** `events`, and `trigger`, which publishes an example and waits for its deliveries. */
 export function addEventCommands(program: Command): void {
@@ -29,11 +22,12 @@ export function addEventCommands(program: Command): void {
     .requiredOption('--data <json>', 'data as JSON; @file reads a file, @- standard input')
     .option('--id <id>', 'event id, on which receivers deduplicate (default: a new one)')
     .option('--timestamp <time>', 'time of the event (default: now)')
+    .option('--label <label>', 'a label that filters read; repeat it for more', collectLabel)
     .action(async (type: string, options: SendOptions) => {
-      const { id, timestamp } = options;
+      const { id, timestamp, label: labels } = options;
       const data = await readData(options.data);
       const { client } = await connect(options);
-      const event = { event: type, data, ...given({ id, timestamp }) } as EventToPublish;
+      const event = { event: type, data, ...given({ id, timestamp, labels }) } as EventToPublish;
       print(options, await client.publishEvent(event), acceptedText);
     });
   addSendBatchCommand(events);
@@ -60,16 +54,6 @@ export function addEventCommands(program: Command): void {
     .action(trigger);
 }
 
-async function readData(text: string): Promise<JsonText> {
-  const json = await readValue(text);
-  try {
-    JSON.parse(json);
-    return new JsonText(json);
-  } catch (error) {
-    throw wrongUse(`--data is not JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
 /** `data` as the producer wrote it: parsed, numbers beyond double precision lose digits. */
 const withDataText = <Event extends { body: string | null }>(event: Event) =>
   event.body === null ? event : { ...event, data: new JsonText(dataOf(event.body)) };
@@ -78,16 +62,32 @@ const dataOf = (body: string): string => membersOf(body).find(([name]) => name =
 
 type Event = Awaited<ReturnType<FltrWebhooks['getEvent']>>;
 
-function eventText({ event, id, timestamp, body, deliveries }: Event): string {
+function eventText({
+  event,
+  id,
+  timestamp,
+  labels,
+  body,
+  deliveries,
+  other_webhooks: others,
+}: Event): string {
   const data =
     body === null
       ? 'The data was removed after its retention period.'
       : printableJsonText(indentJson(dataOf(body)));
-  return [printable(`${event}  ${id}  ${timestamp}`), data, deliveriesText(deliveries)].join('\n');
+  return [
+    printable(`${event}  ${id}  ${timestamp}`),
+    ...(labels.length === 0 ? [] : [printable(`Labels: ${labels.join(', ')}`)]),
+    data,
+    deliveriesText(deliveries),
+    ...others.map(({ webhook_id: webhook, because }) =>
+      printable(`Not for ${webhook} (${because.reason}): ${because.message}`),
+    ),
+  ].join('\n');
 }
 
 function deliveriesText(deliveries: AcceptedEvent['deliveries']): string {
-  if (deliveries.length === 0) return 'No webhook is subscribed to it.';
+  if (deliveries.length === 0) return 'No webhook gets it.';
   return table(
     deliveries.map(({ id, webhook_id, status }) => ({ delivery: id, webhook: webhook_id, status })),
   );
@@ -141,7 +141,7 @@ async function webhookIdOf(client: FltrWebhooks, name: string): Promise<string> 
 }
 
 function outcomesText({ deliveries }: { deliveries: readonly DeliverySummary[] }): string {
-  if (deliveries.length === 0) return 'No webhook is subscribed to it.';
+  if (deliveries.length === 0) return 'No webhook gets it.';
   const lines = deliveries.map(deliveryLine);
   const held = deliveries.filter(({ status }) => status === 'held').length;
   if (held > 0)

@@ -16,6 +16,7 @@ import { wrongUse } from './exit-codes.ts';
 import { countFields, countsText, fields, percent } from './text-output.ts';
 import { printable } from './printable.ts';
 import { table } from './table.ts';
+import { addMatchCommand } from './match-command.ts';
 import { addImportWebhooksCommand } from './import-webhooks-command.ts';
 import { addPutWebhookCommand } from './put-webhook-command.ts';
 import { addUpdateWebhookCommand } from './update-webhook-command.ts';
@@ -67,6 +68,7 @@ export function addWebhookCommands(program: Command): void {
       print(options, { deleted: id }, () => `Deleted ${id}.`);
     });
   addSecretCommands(webhooks);
+  addMatchCommand(webhooks);
   apiCommand(
     webhooks,
     'stats <id>',

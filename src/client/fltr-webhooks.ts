@@ -32,6 +32,7 @@ import type {
   webhookSecretSchema,
   WebhookStats,
 } from '../contracts/webhook.ts';
+import type { MatchEvent, matchSchema } from '../contracts/webhook-match.ts';
 import { newEventId } from './event-id.ts';
 import type { Page, PageQuery } from './pages.ts';
 import { JsonText } from './raw-json.ts';
@@ -189,6 +190,14 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
   /** Makes one signed attempt and returns its outcome. */
   testWebhook(test: z.input<typeof testWebhookSchema>): Promise<z.output<typeof testResultSchema>> {
     return this.#call('POST', '/v1/webhooks/test', { body: test, timeoutMs: testTimeoutMs });
+  }
+
+  /** Whether the webhook gets such an event, and if not, why. Nothing is sent. */
+  matchWebhook(
+    id: string,
+    event: Omit<MatchEvent, 'data'> & { data: object },
+  ): Promise<z.output<typeof matchSchema>> {
+    return this.#call('POST', `/v1/webhooks/${part(id)}/match`, { body: event, isRepeatable: true });
   }
 
   /** The delivery log, newest first. */

@@ -4,6 +4,8 @@ import { eventTypeSchema } from './event-types.ts';
 import { problemSchema } from './problem.ts';
 import { accountIdSchema, idSchema, reservedEventIds } from './id.ts';
 import { timeSchema } from './time.ts';
+import { eventDataSchema, labelsSchema } from './event-parts.ts';
+import { otherWebhookSchema } from './webhook-match.ts';
 import { traceparentSchema } from './trace-context.ts';
 
 const eventId = idSchema
@@ -16,28 +18,16 @@ const eventId = idSchema
     example: 'evt_order_42',
   });
 
-const isObject = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 export const publishEventSchema = z
   .strictObject({
     event: eventTypeSchema,
-    // Not z.record: it makes a copy that lacks what is named __proto__.
-    data: z
-      .custom<Record<string, unknown>>(isObject, {
-        error: ({ input }) => (input === undefined ? 'is missing' : 'must be an object'),
-      })
-      .meta({
-        type: 'object',
-        additionalProperties: {},
-        description:
-          'See `GET /v1/event-types` for the schema of each type. Sent exactly as written, except for white space between tokens.',
-      }),
+    data: eventDataSchema,
     id: eventId.optional(),
     timestamp: timeSchema.optional().meta({
       description:
         'When it happened, RFC 3339; the time of acceptance when left out. Sent in upper case, a leap second as the second after it.',
     }),
+    labels: labelsSchema.optional(),
     account_id: accountIdSchema.optional().meta({ description: 'With a service key only.' }),
     traceparent: traceparentSchema.optional(),
   })
@@ -90,6 +80,7 @@ export const eventSummarySchema = z
     event: z.string(),
     timestamp: z.string(),
     traceparent: z.string().nullable().meta({ description: 'The trace that its producer gave.' }),
+    labels: z.array(z.string()),
     created_at: z.iso.datetime(),
     deliveries: z.array(acceptedDelivery),
   })
@@ -105,6 +96,10 @@ export const eventSchema = eventSummarySchema
     body: z.string().nullable().meta({
       description:
         'The exact text that every attempt sends to a webhook of the format `fltr`; null once it is past its retention.',
+    }),
+    other_webhooks: z.array(otherWebhookSchema).meta({
+      description:
+        'The webhooks of the account that have no delivery of it, newest first, 100 at most, and why. What a webhook was before its last change is not kept.',
     }),
   })
   .meta({ id: 'Event' });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { filterSchema, nullableFilterSchema } from './filter.ts';
 
 /** The presets of `retry`; which waits each means: `src/domain/retry-policy.ts`. */
 export const retryPresets = ['page', 'day', 'three_days', 'week', 'none'] as const;
@@ -93,9 +94,6 @@ const headersSchema = <T extends z.ZodType>(value: T) =>
       `must have at most ${maxHeaders} headers`,
     );
 
-const filterSchema = z.record(z.string(), z.unknown()).meta({ id: 'WebhookFilter' });
-export type WebhookFilter = z.infer<typeof filterSchema>;
-
 const rateLimitSchema = z
   .strictObject({ attempts: z.int().min(1).max(10_000), seconds: z.int().min(1).max(3600) })
   .meta({ id: 'RateLimit', example: { attempts: 10, seconds: 1 } });
@@ -144,7 +142,7 @@ export const changedPolicy = {
     description: 'Headers to set; one that is `null` is removed, `null` removes all of them.',
   }),
   auth: plainFields.auth.nullable().optional(),
-  filter: plainFields.filter.nullable().optional(),
+  filter: nullableFilterSchema('`null` removes it.').optional(),
   rate_limit: plainFields.rate_limit.nullable().optional(),
   max_concurrent: plainFields.max_concurrent.nullable().optional(),
   signatures: plainFields.signatures.nullable().optional(),
@@ -163,7 +161,7 @@ export const shownPolicy = {
   timeout_ms: z.int().nullable().meta({ description: 'null: the time limit of the service.' }),
   headers: z.record(z.string(), z.object({ set: z.literal(true) })),
   auth: shownAuthSchema.nullable(),
-  filter: filterSchema.nullable(),
+  filter: nullableFilterSchema('null: it gets all events of its types.'),
   rate_limit: rateLimitSchema.nullable(),
   max_concurrent: z.int().nullable(),
   signatures: signaturesSchema,

@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { AcceptedEvent } from '../contracts/event.ts';
+import type { EventValues } from '../domain/filter.ts';
 import { newId, timeOfId } from '../domain/ids.ts';
 import { membersOf } from '../domain/json-text.ts';
 import { createPauses } from '../domain/pauses.ts';
@@ -8,6 +10,7 @@ import { loadKnownEvents, type KnownEvent } from './event-log.ts';
 import { insertEvents, type DeliveryToInsert, type NewEvent } from './insert-events.ts';
 import type { Queryable } from './pool.ts';
 import type { ReserveOwners } from './reserve-owners.ts';
+import { valuesOfStored } from '../domain/webhook-match.ts';
 import { loadSubscribers, type SubscriberCache, type Subscribers } from './subscribers.ts';
 
 export type Acceptance =
@@ -107,7 +110,7 @@ async function acceptRound(
   }
   // One order for all, so that two statements that insert the same ids wait for each other and do not deadlock.
   const candidates = [...firsts.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
-  const { rows, shown } = deliveriesOf(candidates, subscribers);
+  const { rows, shown } = await deliveriesOf(candidates, subscribers);
   const written = await writeEvents(db, { accounts, items, candidates, rows, typesVersion }, reserveOwners);
 
   const again: Item[] = [];
@@ -131,7 +134,7 @@ async function acceptRound(
     } else if (written.isInserted(first)) {
       const accepted = { id: event.id, duplicate: first !== item, deliveries: shown.get(key) ?? [] };
       if (first === item) acceptances[index] = { kind: 'accepted', event: accepted };
-      else if (!isSameEvent(event, first.event.body)) acceptances[index] = { kind: 'conflict', id: event.id };
+      else if (!isSameEvent(event, first.event)) acceptances[index] = { kind: 'conflict', id: event.id };
       else acceptances[index] = { kind: 'duplicate', event: accepted };
     } else if (written.isKeyValid(first.event)) unknown.push(item);
     // The key of the first one was refused, so this one is the first now.
@@ -162,13 +165,17 @@ async function acceptRound(
 }
 
 /** One delivery for each webhook that gets an event, as a row and as it is shown. */
-function deliveriesOf(candidates: readonly Item[], subscribers: ReadonlyMap<string, Subscribers>) {
+async function deliveriesOf(candidates: readonly Item[], subscribers: ReadonlyMap<string, Subscribers>) {
   const rows: (DeliveryToInsert & { key: string })[] = [];
   const shown = new Map<string, Delivery[]>();
+  // Filters of many webhooks and large data take long.
+  const rest = createPauses();
   for (const { event, key } of candidates) {
     const deliveries: Delivery[] = [];
+    let values: EventValues | null = null;
     for (const webhook of subscribers.get(event.accountId)?.of(event.type) ?? []) {
       if (webhook.id === event.exceptWebhookId) continue;
+      if (webhook.filter?.((values ??= valuesOfStored(event)))) continue;
       const id = newId('dlv');
       const status = webhook.active ? 'pending' : 'held';
       rows.push({
@@ -192,6 +199,7 @@ function deliveriesOf(candidates: readonly Item[], subscribers: ReadonlyMap<stri
       deliveries.push({ id, webhook_id: webhook.id, status });
     }
     shown.set(key, deliveries);
+    if (values) await rest();
   }
   return { rows, shown };
 }
@@ -250,9 +258,13 @@ async function writeEvents(
   };
 }
 
-function isSameEvent(event: NewEvent, stored: Buffer): boolean {
-  if (event.body.equals(stored)) return true;
-  const [one, other] = [event.body, stored].map((body): Partial<Record<string, string>> =>
+function isSameEvent(
+  event: NewEvent,
+  stored: { body: Buffer; labels?: readonly string[] | undefined },
+): boolean {
+  if (!isSameLabels(event, stored)) return false;
+  if (event.body.equals(stored.body)) return true;
+  const [one, other] = [event.body, stored.body].map((body): Partial<Record<string, string>> =>
     Object.fromEntries(membersOf(body.toString())),
   );
   return (
@@ -262,8 +274,17 @@ function isSameEvent(event: NewEvent, stored: Buffer): boolean {
   );
 }
 
+/** They decide who gets the event, so they are a part of it; their order is not. */
+const isSameLabels = (one: Pick<NewEvent, 'labels'>, other: Pick<NewEvent, 'labels'>): boolean =>
+  isDeepStrictEqual(new Set(one.labels), new Set(other.labels));
+
 /** Where the body is past its retention, type and time are compared. */
 function isKnownEvent(event: NewEvent, known: KnownEvent): boolean {
-  if (known.body !== null) return isSameEvent(event, known.body);
-  return known.type === event.type && (event.timestamp === null || event.timestamp === known.timestamp);
+  const { body, labels } = known;
+  if (body !== null) return isSameEvent(event, { body, labels });
+  return (
+    isSameLabels(event, known) &&
+    known.type === event.type &&
+    (event.timestamp === null || event.timestamp === known.timestamp)
+  );
 }

@@ -21,7 +21,7 @@ export function columns<Row>(
   return {
     table: `unnest(${parameters.join(', ')}) as ${alias}(${Object.keys(list).join(', ')})`,
     values: (rows: readonly Row[]): string[] =>
-      Object.values(list).map(([, valueOf]) => `{${rows.map((row) => toLiteral(valueOf(row))).join(',')}}`),
+      Object.values(list).map(([, valueOf]) => arrayLiteral(rows.map(valueOf))),
   };
 }
 
@@ -34,6 +34,9 @@ export function columns<Row>(
  */
 export const arrayOfUnknownLength = (parameter: number, type: Type): string =>
   `(select $${parameter}::${type}[])`;
+
+/** @example arrayLiteral(['a', null]) // '{"a",NULL}' */
+export const arrayLiteral = (values: readonly Value[]): string => `{${values.map(toLiteral).join(',')}}`;
 
 /** Not left to pg, which writes arrays of any depth and kind: that takes a good part of a publish's time. */
 function toLiteral(value: Value): string {

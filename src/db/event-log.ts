@@ -1,4 +1,5 @@
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
+import type { OtherWebhookRules } from '../domain/webhook-match.ts';
 import type { Queryable } from './pool.ts';
 
 /** `body` null: past its retention. */
@@ -6,24 +7,27 @@ export type KnownEvent = {
   type: string;
   timestamp: string;
   body: Buffer | null;
+  labels: string[];
   deliveries: AcceptedEvent['deliveries'];
 };
 
 /** Those of the events that exist, by account id, space, event id. */
 export async function loadKnownEvents(db: Queryable, events: readonly { accountId: string; id: string }[]) {
   const { rows } = await db.query<KnownEvent & { accountId: string; id: string }>(
-    `select e.account_id as "accountId", e.id, e.type, e."timestamp", e.body, ${deliveriesOfEvent}
+    `select e.account_id as "accountId", e.id, e.type, e."timestamp", e.body, ${labelsOfEvent}, ${deliveriesOfEvent}
      from events e where (e.account_id, e.id) in (select * from unnest($1::text[], $2::text[]))`,
     [events.map(({ accountId }) => accountId), events.map(({ id }) => id)],
   );
   return new Map<string, KnownEvent>(rows.map((row) => [`${row.accountId} ${row.id}`, row]));
 }
 
+const labelsOfEvent = `coalesce(e.labels, '{}') as labels`;
+
 const deliveriesOfEvent = `(
   select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'webhook_id', d.webhook_id, 'status', d.status) order by d.id), '[]')
   from deliveries d where d.account_id = e.account_id and d.event_id = e.id) as deliveries`;
 
-const eventColumns = `e.id, e.type as event, e."timestamp", e.traceparent, e.created_at, ${deliveriesOfEvent}`;
+const eventColumns = `e.id, e.type as event, e."timestamp", e.traceparent, ${labelsOfEvent}, e.created_at, ${deliveriesOfEvent}`;
 
 type EventRow = Omit<EventSummary, 'created_at'> & { created_at: Date };
 
@@ -61,4 +65,20 @@ export async function hasBody(db: Queryable, accountId: string, id: string): Pro
     [accountId, id],
   );
   return rowCount === 1;
+}
+
+const maxOtherWebhooks = 100;
+
+/** The webhooks that have no delivery of an event, newest first. */
+export async function listOtherWebhooks(db: Queryable, accountId: string, eventId: string) {
+  const { rows } = await db.query<OtherWebhookRules>(
+    `select w.id, w.events, w.filter, date_trunc('milliseconds', w.created_at) > e.created_at as "isCreatedLater",
+       date_trunc('milliseconds', w.matching_since) > e.created_at as "isChangedLater"
+     from events e join webhooks w on w.account_id = e.account_id and w.deleted_at is null
+     where e.account_id = $1 and e.id = $2 and not exists (
+       select 1 from deliveries d where d.account_id = $1 and d.event_id = $2 and d.webhook_id = w.id)
+     order by w.id desc limit $3`,
+    [accountId, eventId, maxOtherWebhooks],
+  );
+  return rows;
 }

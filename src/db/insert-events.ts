@@ -1,5 +1,5 @@
 import type { DeliveryStatus } from '../contracts/delivery.ts';
-import { arrayOfUnknownLength, columns } from './columns.ts';
+import { arrayLiteral, arrayOfUnknownLength, columns } from './columns.ts';
 import { reconcileStartAfter, type Startable } from './deliveries-table.ts';
 import { onlyRow, type Queryable } from './pool.ts';
 
@@ -12,6 +12,8 @@ export type NewEvent = {
   acceptedTimestamp: string;
   /** The trace that it belongs to, as version 00. */
   traceparent?: string | null;
+  /** For filters. */
+  labels?: readonly string[] | undefined;
   /** The bytes that every attempt sends. */
   body: Buffer;
   /** An event about this webhook is not for it: no loops. */
@@ -65,6 +67,7 @@ const eventColumns = columns<EventRow>(
     type: ['text', ({ event }) => event.type],
     '"timestamp"': ['text', ({ event }) => event.acceptedTimestamp],
     traceparent: ['text', ({ event }) => event.traceparent ?? null],
+    labels: ['text', ({ event }) => (event.labels?.length ? arrayLiteral(event.labels) : null)],
     body_start: ['int', ({ bodyStart }) => bodyStart],
     body_length: ['int', ({ event }) => event.body.length],
     account_n: ['int', ({ accountNumber }) => accountNumber],
@@ -85,7 +88,7 @@ const deliveryColumns = columns<DeliveryToInsert>(
     owner_id: ['text', ({ ownerId }) => ownerId],
     is_queued: ['bool', ({ isQueued }) => isQueued],
   },
-  16,
+  17,
 );
 
 // All bodies are one binary value ($4) that is cut here: an array would be written, sent and read as hex.
@@ -106,8 +109,8 @@ const statement = `
       $6::bigint is null or (select version from event_types_version) = $6 as are_types_current
   ),
   inserted as (
-    insert into events (account_id, id, type, "timestamp", traceparent, body, created_at)
-    select e.account_id, e.id, e.type, e."timestamp", e.traceparent, substring($4::bytea from e.body_start for e.body_length),
+    insert into events (account_id, id, type, "timestamp", traceparent, labels, body, created_at)
+    select e.account_id, e.id, e.type, e."timestamp", e.traceparent, e.labels::text[], substring($4::bytea from e.body_start for e.body_length),
       date_trunc('milliseconds', clock_timestamp())
     from ${eventColumns.table}
     where (select are_types_current from checked)

@@ -1,4 +1,5 @@
 import { newId } from '../domain/ids.ts';
+import type { WebhookFilter } from '../contracts/filter.ts';
 import type { Recovery, RecoveryKind, RecoveryStatus } from '../contracts/recovery.ts';
 import type { Queryable } from './pool.ts';
 
@@ -81,15 +82,16 @@ export type NewRecovery = Call &
   Pick<RecoveryRow, 'accountId' | 'isDryRun' | 'until' | 'total' | 'createdAt'> & {
     requestedBy: string;
     filters: readonly string[];
+    filter: WebhookFilter | null;
   };
 
 /** A dry run is completed at once. Null: a recovery of the same call has not ended. */
 export async function insertRecovery(db: Queryable, recovery: NewRecovery): Promise<RecoveryRow | null> {
   const { rows } = await db.query<RecoveryRow>(
-    `insert into recoveries (id, account_id, webhook_id, requested_by, status, dry_run, since, until, requested_until, kind, filters,
+    `insert into recoveries (id, account_id, webhook_id, requested_by, status, dry_run, since, until, requested_until, kind, filters, filter,
        total, created_at, ended_at, check_at)
-     values ($1, $2, $3, $4, case when $5 then 'completed' else 'running' end, $5, $6, $7, $8, $9, $10, $11, $12,
-       case when $5 then $12::timestamptz end, case when not $5 then now() + interval '10 seconds' end)
+     values ($1, $2, $3, $4, case when $5 then 'completed' else 'running' end, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+       case when $5 then $13::timestamptz end, case when not $5 then now() + interval '10 seconds' end)
      on conflict do nothing returning ${recoveryColumns}, ${noOutcome}`,
     [
       newId('rec'),
@@ -102,6 +104,7 @@ export async function insertRecovery(db: Queryable, recovery: NewRecovery): Prom
       recovery.requestedUntil,
       recovery.kind,
       recovery.filters,
+      recovery.filter,
       recovery.total,
       recovery.createdAt,
     ],

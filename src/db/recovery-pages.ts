@@ -1,12 +1,17 @@
 import { newId, timeOfId } from '../domain/ids.ts';
 import { filtersThatMatch, isOperational } from '../domain/subscription.ts';
+import type { WebhookFilter } from '../contracts/filter.ts';
 import type { RecoveryKind } from '../contracts/recovery.ts';
 import { columns } from './columns.ts';
+import { judgeByFilter } from './missed-events.ts';
 import type { Queryable } from './pool.ts';
 import { recoveryColumns, type NewRecovery, type RecoveryRow } from './recoveries-table.ts';
 
 /** The events of a recovery, and which of their deliveries it sends. */
-type Window = Pick<NewRecovery, 'accountId' | 'webhookId' | 'since' | 'until' | 'kind' | 'filters'> & {
+type Window = Pick<
+  NewRecovery,
+  'accountId' | 'webhookId' | 'since' | 'until' | 'kind' | 'filters' | 'filter'
+> & {
   /** Deliveries that ended later are not sent again. */
   endedBefore: Date;
   /** Days that ended deliveries are kept; 0: forever. */
@@ -37,6 +42,12 @@ const valuesOf = (w: Window) => [w.accountId, w.webhookId, w.since, w.until, w.e
 
 /** How many deliveries a recovery with that window would send again. */
 export async function countRecoverable(db: Queryable, window: Window): Promise<number> {
+  return window.filter === null || window.kind === 'failed'
+    ? countByType(db, window)
+    : countOneByOne(db, window);
+}
+
+async function countByType(db: Queryable, window: Window): Promise<number> {
   const { rows } = await db.query<{ type: string; failed: number; missed: number }>(
     `select e.type, count(*) filter (where ${isFailed})::int as failed,
        count(*) filter (where ${isMissed})::int as missed
@@ -50,9 +61,23 @@ export async function countRecoverable(db: Queryable, window: Window): Promise<n
   );
 }
 
+/** PostgreSQL cannot judge by a filter, so each event that was missed is read. */
+async function countOneByOne(db: Queryable, window: Window): Promise<number> {
+  let count = 0;
+  let cursor: Cursor | null = null;
+  for (;;) {
+    const scanned: Scanned[] = await scan(db, window, cursor, `and (${isFailed} or ${isMissed})`);
+    for await (const { isWanted } of judge(db, window, scanned)) if (isWanted) count += 1;
+    const last = scanned.at(-1);
+    if (!last || scanned.length < scanSize) return count;
+    cursor = last;
+  }
+}
+
 export type RecoveryToRun = Omit<RecoveryRow, 'outcome'> & {
   requestedBy: string;
   filters: string[];
+  filter: WebhookFilter | null;
   cursorAt: string | null;
   cursorId: string | null;
   pageNumber: number;
@@ -63,7 +88,7 @@ export type RecoveryToRun = Omit<RecoveryRow, 'outcome'> & {
 
 export async function loadRecovery(db: Queryable, id: string) {
   const { rows } = await db.query<RecoveryToRun>(
-    `select ${recoveryColumns}, requested_by as "requestedBy", filters, cursor_at::text as "cursorAt",
+    `select ${recoveryColumns}, requested_by as "requestedBy", filters, filter, cursor_at::text as "cursorAt",
        cursor_id as "cursorId", page_number as "pageNumber", page, "isActive", "isWebhookDeleted"
      from recoveries join (
        select id as webhook_id, active as "isActive", deleted_at is not null as "isWebhookDeleted" from webhooks
@@ -76,36 +101,52 @@ export async function loadRecovery(db: Queryable, id: string) {
 /** Events read in one statement: a long window without anything to send again is read in short steps. */
 const scanSize = 2000;
 
+/** The last event that was read. */
+type Cursor = { at: string; id: string };
+type Scanned = Cursor & {
+  type: string;
+  bytes: number | null;
+  deliveryId: string | null;
+  isFailed: boolean | null;
+  isMissed: boolean | null;
+};
+
+/** The next events of a window, oldest first. */
+async function scan(db: Queryable, window: Window, after: Cursor | null, condition = ''): Promise<Scanned[]> {
+  const { rows } = await db.query<Scanned>(
+    `select e.id, e.type, e.created_at::text as at, octet_length(e.body) as bytes, d.id as "deliveryId",
+       ${isFailed} as "isFailed", ${isMissed} as "isMissed"
+     ${inWindow} and e.created_at >= greatest($3, $7::timestamptz)
+       and ($7::timestamptz is null or (e.created_at, e.id) > ($7, $8)) ${condition}
+     order by e.created_at, e.id limit $9`,
+    [...valuesOf(window), after?.at ?? null, after?.id ?? null, scanSize],
+  );
+  return rows;
+}
+
+/** Which of them the window sends again. */
+async function* judge(db: Queryable, window: Window, scanned: readonly Scanned[]) {
+  const isOfType = ({ isFailed: failed, isMissed: missed, type }: Scanned): boolean =>
+    failed ? wants(window, type, 'failed') : missed === true && wants(window, type, 'missed');
+  const needsFilter = (event: Scanned) => !event.isFailed && isOfType(event);
+  for await (const { event, meetsFilter } of judgeByFilter(db, window, scanned, needsFilter))
+    yield { event, isWanted: meetsFilter && isOfType(event) };
+}
+
 /**
  * Reads on, oldest first, and makes the deliveries to be sent again the recovery's page: at most `size`, or none where the
  * events that were read have none. Where another process was faster, nothing changes.
  */
 export async function claimPage(db: Queryable, recovery: RecoveryToRun, size: number, retentionDays: number) {
   const window = { ...recovery, endedBefore: recovery.createdAt, retentionDays };
-  const { rows: scanned } = await db.query<{
-    id: string;
-    type: string;
-    at: string;
-    deliveryId: string | null;
-    isFailed: boolean | null;
-    isMissed: boolean | null;
-  }>(
-    `select e.id, e.type, e.created_at::text as at, d.id as "deliveryId", ${isFailed} as "isFailed",
-       ${isMissed} as "isMissed"
-     ${inWindow} and e.created_at >= greatest($3, $7::timestamptz)
-       and ($7::timestamptz is null or (e.created_at, e.id) > ($7, $8))
-     order by e.created_at, e.id limit $9`,
-    [...valuesOf(window), recovery.cursorAt, recovery.cursorId, scanSize],
-  );
+  const { cursorAt, cursorId } = recovery;
+  const cursor = cursorAt === null || cursorId === null ? null : { at: cursorAt, id: cursorId };
   const items: PageItem[] = [];
-  let last: { id: string; at: string } | undefined;
-  for (const event of scanned) {
+  let last: Cursor | undefined;
+  for await (const { event, isWanted } of judge(db, window, await scan(db, window, cursor))) {
     if (items.length === size) break;
     last = event;
-    const wanted = event.isFailed
-      ? wants(recovery, event.type, 'failed')
-      : event.isMissed && wants(recovery, event.type, 'missed');
-    if (!wanted) continue;
+    if (!isWanted) continue;
     items.push({
       eventId: event.id,
       eventType: event.type,

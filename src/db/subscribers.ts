@@ -1,8 +1,10 @@
 import { LRUCache } from 'lru-cache';
+import type { WebhookFilter } from '../contracts/filter.ts';
+import { compileFilter, type FilterCheck } from '../domain/filter.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
 import type { Queryable } from './pool.ts';
 
-type Subscriber = { id: string; events: string[]; active: boolean };
+type Subscriber = { id: string; events: string[]; active: boolean; filter: FilterCheck | null };
 
 /** An account's webhooks as they were at that version. */
 export type Subscribers = {
@@ -13,13 +15,18 @@ export type Subscribers = {
 };
 
 /** `id` null, as is what follows: the account has no webhook. */
-type Row = { accountId: string; version: string; id: string | null; events: string[]; active: boolean };
+type Row = Omit<Subscriber, 'id' | 'filter'> & {
+  accountId: string;
+  version: string;
+  id: string | null;
+  filter: WebhookFilter | null;
+};
 
 /** Reads accounts' webhooks together with their versions; an account that does not exist or is being deleted is left out. */
 export async function loadSubscribers(db: Queryable, accountIds: readonly string[]) {
   const { rows } = await db.query<Row>({
     name: 'load-subscribers',
-    text: `select a.id as "accountId", a.webhooks_version as version, w.id, w.events, w.active
+    text: `select a.id as "accountId", a.webhooks_version as version, w.id, w.events, w.active, w.filter
       from accounts a left join webhooks w on w.account_id = a.id and w.deleted_at is null
       where a.id = any($1) and a.deletion_requested_at is null order by w.id`,
     values: [accountIds],
@@ -29,7 +36,9 @@ export async function loadSubscribers(db: Queryable, accountIds: readonly string
 }
 
 function toSubscribers(rows: readonly Row[]): Subscribers {
-  const webhooks = rows.flatMap(({ id, events, active }) => (id === null ? [] : [{ id, events, active }]));
+  const webhooks = rows.flatMap(({ id, events, active, filter }) =>
+    id === null ? [] : [{ id, events, active, filter: filter && compileFilter(filter) }],
+  );
   // There are few types, so the webhooks of each are found once.
   const byType = new Map<string, readonly Subscriber[]>();
   return {

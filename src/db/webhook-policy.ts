@@ -1,10 +1,10 @@
+import type { WebhookFilter } from '../contracts/filter.ts';
 import type {
   HealthState,
   PolicyChange,
   RateLimit,
   RetryPolicy,
   ShownWebhookAuth,
-  WebhookFilter,
 } from '../contracts/webhook-policy.ts';
 import type { Client } from './pool.ts';
 

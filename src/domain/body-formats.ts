@@ -25,10 +25,13 @@ function withData(members: Record<string, string>, data: string): string {
  * a backslash.
  */
 function partsOf(text: string): { event: Event; data: string } {
-  const at = text.indexOf(beforeData);
-  const event = JSON.parse(`${text.slice(0, at)}}`) as Event;
-  return { event, data: text.slice(at + beforeData.length, -1) };
+  const event = JSON.parse(`${text.slice(0, text.indexOf(beforeData))}}`) as Event;
+  return { event, data: dataTextOf(text) };
 }
+
+/** The JSON text of the data in a text that `eventText` made. */
+export const dataTextOf = (text: string): string =>
+  text.slice(text.indexOf(beforeData) + beforeData.length, -1);
 
 /**
  * An event's text as a webhook of that format gets it. It depends on nothing but the event, so that it is the same in every
@@ -45,7 +48,7 @@ export function textFor(format: WebhookFormat, text: string, accountId: string):
     case 'slack':
       return slackText(text);
     case 'data':
-      return partsOf(text).data;
+      return dataTextOf(text);
     case 'standard': {
       const { event, data } = partsOf(text);
       const { id, event: type, timestamp } = event;

@@ -1,5 +1,5 @@
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
-import { eventText, textFor } from './body-formats.ts';
+import { dataTextOf, eventText, textFor } from './body-formats.ts';
 
 /**
  * The bytes that are stored for an event: `{"id","event","timestamp","data"}` in UTF-8, in this order. Every attempt to a
@@ -30,3 +30,6 @@ export function wireTimestamp(at: Date): string {
 export function bodyFor(format: WebhookFormat, body: Buffer, accountId: string): Buffer {
   return format === 'fltr' ? body : Buffer.from(textFor(format, body.toString(), accountId));
 }
+
+/** The JSON text of the data in an event's bytes. */
+export const dataOfBody = (body: Buffer): string => dataTextOf(body.toString());

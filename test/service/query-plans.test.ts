@@ -459,6 +459,7 @@ test('a recovery of some hours counts, looks for its next page, and fills it in'
     until: now,
     kind: null,
     filters: ['*'],
+    filter: null,
     createdAt: now,
     endedAt: null,
     cursorAt: null,

@@ -357,6 +357,7 @@ test('a recovery whose workflow was never started is started by the reconciler, 
     requestedUntil: null,
     kind: null,
     filters: webhook?.events ?? [],
+    filter: null,
     total: 2,
     createdAt: now,
   });

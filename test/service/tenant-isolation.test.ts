@@ -46,6 +46,7 @@ const bodies: Record<string, unknown> = {
   putWebhook: { url: 'https://example.com/', events: ['*'] },
   updateWebhook: { description: 'taken over' },
   publishEvent: { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } },
+  matchWebhook: { event: 'document.deleted', data: {} },
   rescheduleDelivery: { next_attempt_at: new Date(Date.now() + 60_000).toISOString() },
   publishEvents: { events: [{}] },
   recoverWebhook: { since: '2020-01-01T00:00:00Z' },

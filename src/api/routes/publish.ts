@@ -99,6 +99,7 @@ export function toNewEvent(
     acceptedTimestamp,
     traceparent,
     body,
+    labels: request.labels,
     // The statement that writes the event checks this key again.
     apiKeyId: key.portal?.createdBy ?? key.id,
     typesVersion: types.version,

@@ -107,6 +107,7 @@ export const recoveryRoutes = [
           accountId,
           until: requestedUntil && requestedUntil < createdAt ? requestedUntil : createdAt,
           filters: webhook.events,
+          filter: webhook.filter,
         };
         const total = await countRecoverable(pool, {
           ...window,

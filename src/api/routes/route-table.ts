@@ -11,6 +11,7 @@ import { putWebhookRoutes } from './put-webhook-route.ts';
 import { recoveryRoutes } from './recovery-routes.ts';
 import { settingsRoutes } from './settings-routes.ts';
 import { statsRoutes } from './stats-routes.ts';
+import { webhookMatchRoutes } from './webhook-match-route.ts';
 import { webhookSecretRoutes } from './webhook-secret-routes.ts';
 import { webhookRoutes } from './webhook-routes.ts';
 
@@ -19,6 +20,7 @@ export const routes: Route[] = [
   ...webhookRoutes,
   ...putWebhookRoutes,
   ...webhookSecretRoutes,
+  ...webhookMatchRoutes,
   ...publishRoutes,
   ...publishBatchRoutes,
   ...eventRoutes,

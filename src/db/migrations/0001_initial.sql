@@ -109,6 +109,7 @@ $$;
 -- sync_at: when the reconciler next updates the webhook's deliveries to match its state; null: they match.
 -- sync_until: until then the reconciler repeats that after a change, because of statements that began before the change.
 -- held_action: what happens to held deliveries while sync_at is set and the webhook is active.
+-- matching_since: when events or filter were last changed.
 -- external_id, metadata: the account's own; see src/contracts. A deleted webhook's external id may be used again.
 --
 -- The policy, see src/contracts/webhook-policy.ts; null: the default.
@@ -154,6 +155,7 @@ create table webhooks (
   auth jsonb,
   sealed_auth text,
   filter jsonb,
+  matching_since timestamptz not null default now(),
   rate_limit jsonb,
   max_concurrent int check (max_concurrent between 1 and 100),
   signatures text[] not null default '{v1}' check (signatures <@ array['v1', 'v1a'] and cardinality(signatures) > 0),
@@ -187,6 +189,14 @@ create unique index webhooks_external_id on webhooks (account_id, external_id)
   where external_id is not null and deleted_at is null;
 create index webhooks_deleted on webhooks (deleted_at) where deleted_at is not null;
 create index webhooks_to_sync on webhooks (sync_at) where sync_at is not null;
+
+create function mark_matching_change() returns trigger language plpgsql as $$
+begin
+  new.matching_since := clock_timestamp();
+  return new;
+end $$;
+create trigger webhooks_matching_changed before update of events, filter on webhooks for each row
+  when ((old.events, old.filter) is distinct from (new.events, new.filter)) execute function mark_matching_change();
 
 -- One row per statement and account, in the order of the ids, so that two transactions that change webhooks of the same
 -- accounts wait for each other and do not deadlock.
@@ -404,7 +414,8 @@ create table failure_counts (
 create index failure_counts_oldest on failure_counts (minute);
 
 -- A recovery and its progress. The workflow of the same id runs it, page by page.
--- kind: which deliveries it sends again; null: both kinds. filters: the webhook's event types when it was requested.
+-- kind: which deliveries it sends again; null: both kinds. filters, filter: the webhook's event types and its filter when it
+-- was requested; they decide which events it missed.
 -- requested_until: `until` as the caller gave it, by which a repeated call finds the running recovery.
 -- cursor_at, cursor_id: the last event that was read. page: the deliveries being sent again now, so that a page that runs
 -- twice counts once. page_number: the number of pages so far.
@@ -421,6 +432,7 @@ create table recoveries (
   requested_until timestamptz,
   kind text check (kind in ('failed', 'missed')),
   filters text[] not null,
+  filter jsonb,
   total int not null,
   done int not null default 0,
   failed int not null default 0,

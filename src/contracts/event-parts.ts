@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { comparedText } from './visible-text.ts';
+
+const isObject = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+// Not z.record: it makes a copy that lacks what is named __proto__.
+export const eventDataSchema = z
+  .custom<Record<string, unknown>>(isObject, {
+    error: ({ input }) => (input === undefined ? 'is missing' : 'must be an object'),
+  })
+  .meta({
+    type: 'object',
+    additionalProperties: {},
+    description:
+      'See `GET /v1/event-types` for the schema of each type. Sent exactly as written, except for white space between tokens.',
+  });
+
+const maxLabels = 10;
+
+/** Texts that the filters of webhooks read. */
+export const labelsSchema = z
+  .array(comparedText.min(1, 'must not be empty').max(100, 'must have at most 100 characters'))
+  .max(maxLabels, `must have at most ${maxLabels} labels`)
+  .refine((labels) => new Set(labels).size === labels.length, 'must not name a label twice')
+  .meta({
+    uniqueItems: true,
+    description: 'For the filters of webhooks; never sent to a receiver.',
+    example: ['region:eu'],
+  });
