@@ -103,6 +103,30 @@ test('commands publish an event from an option or a file, and once only under on
   expect((await run('event-types', 'list')).output).toContain('document.processing_failed');
 });
 
+test('commands send labels, test a filter, and show why a webhook has no delivery', async () => {
+  const filter = JSON.stringify({ all: [{ path: '/labels', op: 'eq', value: 'eu' }] });
+  await run('webhooks', 'update', webhookId, '--filter', filter);
+  const labels = (...all: string[]) => all.flatMap((label) => ['--label', label]);
+  const match = (...more: string[]) =>
+    run('webhooks', 'match', webhookId, 'document.deleted', '--data', '{"n": 1}', ...more);
+  expect(await match(...labels('us', 'eu'))).toMatchObject({ code: 0, output: 'It matches.\n' });
+  expect(await match()).toMatchObject({
+    code: 1,
+    output: 'It does not match. The filter requires /labels to be "eu". It is a list of 0.\n',
+  });
+  const data = JSON.stringify({ document_id: 'doc_1', dataset_id: 'ds_1' });
+  const send = (id: string, label: string) =>
+    run('events', 'send', 'document.deleted', '--data', data, '--id', id, ...labels(label, 'new'));
+  expect((await send('evt_eu', 'eu')).output).toMatch(/Accepted evt_eu\.\nDELIVERY/);
+  expect((await send('evt_us', 'us')).output).toContain('No webhook gets it.');
+  const { output } = await run('events', 'show', 'evt_us');
+  expect(output).toContain('Labels: us, new\n');
+  expect(output).toContain(
+    `Not for ${webhookId} (filter): The filter requires /labels to be "eu". It is a list of 2.`,
+  );
+  await run('webhooks', 'update', webhookId, '--filter', 'none');
+});
+
 test('trigger publishes an example and waits for the outcome', async () => {
   const good = await run('trigger', 'document.processed');
   expect([good.code, good.output]).toEqual([0, expect.stringMatching(/delivered {2,}200 {2,}/)]);

@@ -397,6 +397,6 @@ test('large data and many filters do not block other requests for 100 ms', async
     responses.map(() => [202, []]),
   );
   // The limit is 100 ms; a slow machine gets more.
-  console.log('LONGEST', longestMs);
+
   expect(longestMs).toBeLessThan(250);
 });
