@@ -167,7 +167,7 @@ test('a filter that changes while two processes publish decides each event as it
   const urls = [service.apiUrl, otherUrl];
   const accepted: { size: number; isSent: boolean; from: number; to: number }[] = [];
   const changes: { from: number; to: number }[] = [{ from: 0, to: 0 }];
-  let isOver = false;
+  const over = new AbortController();
   const publish = async (url: string, size: number) => {
     const from = performance.now();
     const { status, body } = await account.publish({ size }, url);
@@ -177,7 +177,7 @@ test('a filter that changes while two processes publish decides each event as it
   };
   const publishing = urls.flatMap((url) =>
     [0, 1, 2].map(async (first) => {
-      for (let size = first; !isOver; size = (size + 1) % 40) await publish(url, size);
+      for (let size = first; !over.signal.aborted; size = (size + 1) % 40) await publish(url, size);
     }),
   );
   for (let size = 1; size < 40; size += 1) {
@@ -187,7 +187,7 @@ test('a filter that changes while two processes publish decides each event as it
     // Neither process may use the filter that it remembers.
     for (const url of urls) for (const each of [size - 1, size, size + 1]) await publish(url, each);
   }
-  isOver = true;
+  over.abort();
   await Promise.all(publishing);
   expect(accepted.length).toBeGreaterThan(300);
   for (const { size, isSent, from, to } of accepted) {
@@ -381,17 +381,17 @@ test('large data and many filters do not block other requests for 100 ms', async
   }
   const data = { document_id: 'd', dataset_id: 's', metadata: { list } };
   await account.publish({ data: { ...data, metadata: {} } });
-  let isOver = false;
+  const over = new AbortController();
   let longestMs = 0;
   const watch = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const startedAt = performance.now();
       await new Promise(setImmediate);
       longestMs = Math.max(longestMs, performance.now() - startedAt);
     }
   })();
   const responses = await atOnce(5, () => account.publish({ data }));
-  isOver = true;
+  over.abort();
   await watch;
   expect(responses.map(({ status, body }) => [status, body.deliveries])).toEqual(
     responses.map(() => [202, []]),
