@@ -1,5 +1,5 @@
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
-import { checkQueue } from './rate-limit-slots.ts';
+import { checkQueue } from './queue-checks.ts';
 
 /**
  * A webhook's state decides the state of its deliveries:
@@ -33,7 +33,7 @@ type Step = { statuses: readonly Status[]; change: string };
 /** The reconciler stops the workflow of each, where there is one. */
 const hold: Step = {
   statuses: ['pending', 'retrying'],
-  change: `status = 'held', next_attempt_at = null, wait_reason = null, held_until = hold_until(),
+  change: `status = 'held', next_attempt_at = null, wait_reason = null, deferred_at = null, held_until = hold_until(),
     reconcile_at = case when d.owner_id is not null then now() else hold_until() end,
     timeline = d.timeline || ${entry('held')}`,
 };

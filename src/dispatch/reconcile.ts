@@ -10,7 +10,9 @@ import {
   type Due,
 } from '../db/owners.ts';
 import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
-import { claimQueues, correctQueue, type Limits } from '../db/rate-limit-slots.ts';
+import { claimQueues } from '../db/queue-checks.ts';
+import { correctQueue } from '../db/rate-limit-slots.ts';
+import type { Limits } from '../db/read-queue.ts';
 import { endCanceled, expireDelivery } from '../db/stop-delivery.ts';
 import { claimWebhooksToSync, syncDeliveries } from '../db/sync-deliveries.ts';
 import { isGroupId } from '../domain/ids.ts';

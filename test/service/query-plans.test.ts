@@ -46,7 +46,8 @@ import {
   readClaimed,
   writeRun,
 } from '../../src/db/owners.ts';
-import { checkQueue, claimQueues, correctQueue, takeSlots } from '../../src/db/rate-limit-slots.ts';
+import { checkQueue, claimQueues } from '../../src/db/queue-checks.ts';
+import { correctQueue, takeSlots } from '../../src/db/rate-limit-slots.ts';
 import { cancelDelivery, endCanceled, expireDelivery, stopOrGoOn } from '../../src/db/stop-delivery.ts';
 import { claimWebhooksToSync } from '../../src/db/sync-deliveries.ts';
 import { readWaiting } from '../../src/db/waiting.ts';
