@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { Attempt } from '../contracts/attempt-schema.ts';
 import type { WebhookStats } from '../contracts/webhook.ts';
-import type { FltrWebhooks, WebhookQuery } from '../client/fltr-webhooks.ts';
+import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
+import type { WebhookQuery } from '../client/pages.ts';
 import {
   apiCommand,
   callAndPrint,
@@ -18,6 +19,7 @@ import { printable } from './printable.ts';
 import { table } from './table.ts';
 import { addMatchCommand } from './match-command.ts';
 import { addImportWebhooksCommand } from './import-webhooks-command.ts';
+import { addPauseCommands } from './pause-commands.ts';
 import { addPutWebhookCommand } from './put-webhook-command.ts';
 import { addUpdateWebhookCommand } from './update-webhook-command.ts';
 import { addNewWebhookOptions, ownSecret, toNewWebhook, type NewWebhookOptions } from './webhook-options.ts';
@@ -67,6 +69,7 @@ export function addWebhookCommands(program: Command): void {
       await client.deleteWebhook(id);
       print(options, { deleted: id }, () => `Deleted ${id}.`);
     });
+  addPauseCommands(webhooks);
   addSecretCommands(webhooks);
   addMatchCommand(webhooks);
   apiCommand(

@@ -4,8 +4,7 @@ import { createBatcher } from '../db/batcher.ts';
 import { notifyFailed, type FailedDelivery } from '../db/failed-deliveries.ts';
 import { loadAttempts, type AttemptContext, type AttemptToLoad } from '../db/load-attempts.ts';
 import type { Pool } from '../db/pool.ts';
-import { takeSlots, type Slot, type SlotRequest } from '../db/rate-limit-slots.ts';
-import type { Limits } from '../db/read-queue.ts';
+import { takeSlots, type Limits, type Slot, type SlotRequest } from '../db/rate-limit-slots.ts';
 
 export type StatementDeps = {
   pool: Pool;
@@ -35,12 +34,10 @@ export function createStatements({ pool, limits, wakeDispatcher }: StatementDeps
         const slots = new Map<SlotRequest, Slot>();
         const byWebhook = Map.groupBy(requests, ({ webhookId }) => webhookId);
         for (const [webhookId, ofWebhook] of byWebhook) {
-          const ofThese = await takeSlots(pool, webhookId, limits, ofWebhook);
-          ofWebhook.forEach((request, index) => slots.set(request, ofThese[index] ?? { is: 'changed' }));
+          const decided = await takeSlots(pool, webhookId, limits, ofWebhook);
+          ofWebhook.forEach((request, index) => slots.set(request, decided[index] ?? { is: 'changed' }));
         }
-        const decided = requests.map((request): Slot => slots.get(request) ?? { is: 'changed' });
-        if (decided.some(({ is }) => is === 'expired')) wakeDispatcher();
-        return decided;
+        return requests.map((request) => slots.get(request) ?? { is: 'changed' });
       },
     }),
     /** The state of the delivery since; null: another run has recorded this attempt. */
