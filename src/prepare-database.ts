@@ -4,7 +4,7 @@ import { applySetting } from './db/applied-settings.ts';
 import { checkEncryptionKeys } from './db/encryption-keys.ts';
 import { openDatabase } from './db/open-database.ts';
 import type { Pool } from './db/pool.ts';
-import { checkAllQueues } from './db/rate-limit-slots.ts';
+import { checkAllQueues } from './db/queue-checks.ts';
 import { encryptionKeysFor } from './development-secrets.ts';
 import { createSecretBox, type SecretBox } from './security/secret-box.ts';
 

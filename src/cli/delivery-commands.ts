@@ -5,7 +5,7 @@ import {
   type DeliverySummary,
   type TimelineEntry,
 } from '../contracts/delivery.ts';
-import type { DeliveryQuery } from '../client/pages.ts';
+import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
 import { apiCommand, callAndPrint, given } from './api-command.ts';
 import { deliveryTable, fields, pageText } from './text-output.ts';
 import { printable } from './printable.ts';
@@ -87,6 +87,9 @@ function deliveryText(delivery: Delivery): string {
     webhook: delivery.webhook_id,
     created: delivery.created_at,
     'next attempt': delivery.next_attempt_at ?? undefined,
+    'waits for': delivery.waits_for
+      ? `its webhook, which is down; next probe ${delivery.waits_for.next_probe_at}`
+      : undefined,
     workflow: delivery.workflow.url ?? delivery.workflow.id,
   });
   const attempts = delivery.attempts.map((attempt) => {

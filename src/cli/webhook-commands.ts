@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import type { Attempt } from '../contracts/attempt-schema.ts';
 import type { WebhookStats } from '../contracts/webhook.ts';
-import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
-import type { WebhookQuery } from '../client/pages.ts';
+import type { FltrWebhooks, WebhookQuery } from '../client/fltr-webhooks.ts';
 import {
   apiCommand,
   callAndPrint,
@@ -19,7 +18,6 @@ import { printable } from './printable.ts';
 import { table } from './table.ts';
 import { addMatchCommand } from './match-command.ts';
 import { addImportWebhooksCommand } from './import-webhooks-command.ts';
-import { addPauseCommands } from './pause-commands.ts';
 import { addPutWebhookCommand } from './put-webhook-command.ts';
 import { addUpdateWebhookCommand } from './update-webhook-command.ts';
 import { addNewWebhookOptions, ownSecret, toNewWebhook, type NewWebhookOptions } from './webhook-options.ts';
@@ -69,7 +67,6 @@ export function addWebhookCommands(program: Command): void {
       await client.deleteWebhook(id);
       print(options, { deleted: id }, () => `Deleted ${id}.`);
     });
-  addPauseCommands(webhooks);
   addSecretCommands(webhooks);
   addMatchCommand(webhooks);
   apiCommand(

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Account, putAccountSchema } from '../contracts/account.ts';
-import type { Delivery, DeliverySummary, rescheduleSchema } from '../contracts/delivery.ts';
+import type { Delivery, DeliverySummary, DeliveryStatus, rescheduleSchema } from '../contracts/delivery.ts';
 import type {
   AcceptedEvent,
   batchResultSchema,
@@ -15,7 +15,6 @@ import type {
   EventTypeInfo,
 } from '../contracts/event-types.ts';
 import type { createdKeySchema, createKeySchema, Key } from '../contracts/key.ts';
-import type { pauseWebhookSchema, resumeWebhookSchema } from '../contracts/pause.ts';
 import type { createPortalLinkSchema, PortalLink } from '../contracts/portal-link.ts';
 import type { Recovery, recoverWebhookSchema } from '../contracts/recovery.ts';
 import type { Settings } from '../contracts/settings.ts';
@@ -35,7 +34,7 @@ import type {
 } from '../contracts/webhook.ts';
 import type { MatchEvent, matchSchema } from '../contracts/webhook-match.ts';
 import { newEventId } from './event-id.ts';
-import type { DeliveryQuery, Page, PageQuery, WebhookQuery } from './pages.ts';
+import type { Page, PageQuery } from './pages.ts';
 import { JsonText } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
 
@@ -49,6 +48,24 @@ export type EventToPublish<Events extends object = BuiltInEvents> = {
     data: Events[Type] | JsonText;
   };
 }[keyof Events & string];
+
+export type WebhookQuery = PageQuery & {
+  external_id?: string;
+  metadata_key?: string;
+  /** Only with `metadata_key`. */
+  metadata_value?: string;
+};
+export type DeliveryQuery = PageQuery & {
+  webhook_id?: string;
+  /** An event type. */
+  event?: string;
+  status?: DeliveryStatus;
+  /** RFC 3339. */
+  since?: string;
+  until?: string;
+  /** `404`, or a class: `5xx`. */
+  code?: string;
+};
 
 const testTimeoutMs = 75_000;
 const part = encodeURIComponent;
@@ -147,16 +164,6 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
 
   deleteWebhook(id: string): Promise<void> {
     return this.#call('DELETE', `/v1/webhooks/${part(id)}`);
-  }
-
-  /** Its deliveries are held until `until`, or until it is resumed. */
-  pauseWebhook(id: string, pause: z.input<typeof pauseWebhookSchema> = {}): Promise<Webhook> {
-    return this.#call('POST', `/v1/webhooks/${part(id)}/pause`, { body: pause, isRepeatable: true });
-  }
-
-  /** Activates it; `per_second` bounds the attempts until nothing waits any more. */
-  resumeWebhook(id: string, options: z.input<typeof resumeWebhookSchema> = {}): Promise<Webhook> {
-    return this.#call('POST', `/v1/webhooks/${part(id)}/resume`, { body: options, isRepeatable: true });
   }
 
   getWebhookSecret(id: string): Promise<z.output<typeof webhookSecretSchema>> {

@@ -15,7 +15,7 @@ export type QueueReason = (typeof queueReasons)[number];
 /** What a delivery waits for: its next attempt as scheduled, a time that was requested, or a slot under a limit. */
 export type WaitReason = 'retry' | 'rescheduled' | QueueReason;
 
-/** Why an attempt ended its delivery as failed. A held one that is kept too long is `expired`. */
+/** Why an attempt ended its delivery as failed. One that is held or deferred for too long is `expired`. */
 export const failureReasons = ['client_error', 'blocked_address', 'retries_exhausted'] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
@@ -76,6 +76,13 @@ const summary = {
   created_at: at,
   next_attempt_at: at.nullable(),
   ended_at: at.nullable(),
+  waits_for: z
+    .object({ reason: z.literal('down'), next_probe_at: at })
+    .nullable()
+    .meta({
+      description:
+        'Not null: its webhook is down, and the delivery is deferred until an attempt of another one succeeds. The next one is made at `next_probe_at`.',
+    }),
 };
 
 export const deliverySummarySchema = z

@@ -52,8 +52,6 @@ export const eventDataSchemas = {
 export const operationalTypes = [
   'webhook.disabled',
   'webhook.warning',
-  'webhook.down',
-  'webhook.recovered',
   'webhook.secret_due',
   'delivery.failed',
 ] as const;

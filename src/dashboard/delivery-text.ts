@@ -9,7 +9,7 @@ const reasons: Record<
   client_error: 'The receiver returned a 4xx response, which is not retried.',
   blocked_address: "The webhook's host resolves to an address that is not allowed.",
   retries_exhausted: 'The first attempt and all retries failed.',
-  expired: 'The webhook was inactive for longer than held deliveries are kept.',
+  expired: 'The webhook was inactive or down for longer than deliveries are kept for it.',
   canceled: 'It was canceled by a user.',
   webhook_deleted: 'The webhook was deleted.',
   discarded: 'The webhook was activated and its held deliveries were discarded.',
@@ -44,7 +44,8 @@ const errors: Record<AttemptErrorCode, string> = {
 };
 
 type Last = Pick<DeliverySummary, 'last_status_code' | 'last_error_code'>;
-type State = Pick<DeliverySummary, 'status' | 'reason' | 'next_attempt_at'>;
+type State = Pick<DeliverySummary, 'status' | 'reason' | 'next_attempt_at'> &
+  Partial<Pick<DeliverySummary, 'waits_for'>>;
 
 /** The last attempt's status code, or a short error where there is none. */
 export function lastResponse({ last_status_code: status, last_error_code: code }: Last): string {
@@ -79,12 +80,15 @@ export function formatDuration(ms: number): string {
 }
 
 /** A delivery's status as a sentence. */
-export function statusText({ status, reason, next_attempt_at: next }: State, last?: AttemptResult): string {
+export function statusText(state: State, last?: AttemptResult): string {
+  const { status, reason, next_attempt_at: next, waits_for: waitsFor } = state;
+  if (waitsFor)
+    return 'Deferred: the webhook is down. It is sent in order when an attempt of an older delivery succeeds.';
   switch (status) {
     case 'pending':
       return next === null
         ? 'The first attempt is about to start.'
-        : 'Waiting for the first attempt: the webhook reached its hourly cap, or the delivery was rescheduled.';
+        : 'Waiting for the first attempt: the webhook reached one of its limits, or the delivery was rescheduled.';
     case 'retrying':
       return `The last attempt failed${last === undefined ? '' : ` (${attemptText(last)})`}. It will be retried.`;
     case 'delivered':

@@ -1,6 +1,6 @@
 import type { Account, AccountChange } from '../contracts/account.ts';
 import { newId } from '../domain/ids.ts';
-import { checkQueuesOf } from './rate-limit-slots.ts';
+import { checkQueuesOf } from './queue-checks.ts';
 import type { Client, Queryable } from './pool.ts';
 
 export type AccountRow = {

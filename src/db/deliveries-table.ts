@@ -28,6 +28,8 @@ export type DeliveryRow = StartColumns & {
   lastStatusCode: number | null;
   lastErrorCode: string | null;
   ownerId: string | null;
+  /** The webhook's next probe, where the delivery is deferred because the webhook is down; null: it is not paced. */
+  nextProbeAt: Date | null;
   timeline: StoredEntry[];
 };
 
@@ -35,7 +37,8 @@ export type DeliveryRow = StartColumns & {
 export const summaryColumns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
   status, reason, created_at as "createdAt", next_attempt_at as "nextAttemptAt", wait_reason as "waitReason",
   ended_at as "endedAt", attempt_count as "attemptCount", retries_used as "retriesUsed",
-  last_status_code as "lastStatusCode", last_error_code as "lastErrorCode", owner_id as "ownerId", run_id as "runId"`;
+  last_status_code as "lastStatusCode", last_error_code as "lastErrorCode", owner_id as "ownerId", run_id as "runId",
+  case when wait_reason = 'down' then (select next_probe_at from webhooks where webhooks.id = webhook_id) end as "nextProbeAt"`;
 
 /** `traceparent`: its event's. */
 export type FoundDelivery = DeliveryRow & { traceparent: string | null };
@@ -63,6 +66,10 @@ export async function findDelivery(db: Queryable, accountId: string, id: string)
 }
 
 export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
+  const { nextAttemptAt, nextProbeAt } = row;
+  // What its row has as its time is then the end of its deferral. The time of the next probe is rounded there.
+  const isBehindProbe =
+    nextProbeAt !== null && nextAttemptAt !== null && nextAttemptAt.getTime() > nextProbeAt.getTime() + 1000;
   return {
     id: row.id,
     event_id: row.eventId,
@@ -71,8 +78,9 @@ export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
     status: row.status,
     reason: row.reason,
     created_at: row.createdAt.toISOString(),
-    next_attempt_at: row.nextAttemptAt?.toISOString() ?? null,
+    next_attempt_at: isBehindProbe ? null : (nextAttemptAt?.toISOString() ?? null),
     ended_at: row.endedAt?.toISOString() ?? null,
+    waits_for: isBehindProbe ? { reason: 'down', next_probe_at: nextProbeAt.toISOString() } : null,
     attempt_count: row.attemptCount,
     last_status_code: row.lastStatusCode,
     last_error_code: row.lastErrorCode,
@@ -111,7 +119,7 @@ export async function rescheduleDelivery(
   { deliveryId, until, entries }: { deliveryId: string; until: Date; entries: readonly StoredEntry[] },
 ): Promise<void> {
   const { rowCount } = await db.query(
-    `update deliveries d set next_attempt_at = $2, wait_reason = 'rescheduled',
+    `update deliveries d set next_attempt_at = $2, wait_reason = 'rescheduled', deferred_at = null,
        reconcile_at = greatest(now(), $2::timestamptz) + ${reconcileRunAfter},
        timeline = case when d.timeline @> $3::jsonb then d.timeline else d.timeline || $3::jsonb end
      where id = $1 and status in ('pending', 'retrying') and owner_id = id`,
@@ -124,7 +132,7 @@ export async function rescheduleDelivery(
 /** Shows the new time at once and gives up the rate-limit slot. The workflow applies it. */
 export async function showRescheduled(db: Queryable, id: string, until: Date): Promise<void> {
   await db.query(
-    `update deliveries set next_attempt_at = $2, wait_reason = 'rescheduled'
+    `update deliveries set next_attempt_at = $2, wait_reason = 'rescheduled', deferred_at = null
      where id = $1 and status in ('pending', 'retrying') and owner_id is not null`,
     [id, until],
   );
@@ -142,7 +150,7 @@ export async function reopenDelivery(
   recoveryId: string | null = null,
 ): Promise<DeliveryRow | null> {
   const { rows } = await db.query<DeliveryRow>(
-    `update deliveries set status = 'pending', reason = null, ended_at = null, retries_used = 0,
+    `update deliveries set status = 'pending', reason = null, ended_at = null, retries_used = 0, deferred_at = null,
        owner_id = case when $3 then id end, run_id = case when not $3 then run_id end,
        reconcile_at = case when $3 then now() + ${reconcileStartAfter} end,
        timeline = timeline || $4::jsonb, recovery_id = coalesce($5, recovery_id)

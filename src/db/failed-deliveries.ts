@@ -1,5 +1,6 @@
 import type { FailureReason } from '../contracts/delivery.ts';
 import { newId } from '../domain/ids.ts';
+import { isOperational } from '../domain/subscription.ts';
 import { acceptOperationalEvents, failedEventId, isSubscribedAccount } from './operational-events.ts';
 import { withTransaction, type Client, type Pool } from './pool.ts';
 
@@ -32,32 +33,56 @@ export async function notifyFailed(pool: Pool, failed: readonly FailedDelivery[]
   const wanted = failed.filter(({ accountId }) => isSubscribed(accountId));
   if (wanted.length === 0) return false;
   return withTransaction(pool, async (client) => {
-    const fresh = await claim(client, wanted);
-    const before = await count(client, fresh);
-    const singles = fresh.filter(({ webhookId }) => {
-      const failures = before.get(webhookId) ?? 0;
-      before.set(webhookId, failures + 1);
-      return failures < maxSingleFailures;
-    });
-    await acceptOperationalEvents(
-      client,
-      singles.map(({ accountId, webhookId, deliveryId, number, eventId, eventType, reason }) => ({
-        accountId,
-        id: failedEventId(deliveryId, number),
-        type: 'delivery.failed',
-        data: {
-          delivery_id: deliveryId,
-          webhook_id: webhookId,
-          event_id: eventId,
-          event: eventType,
-          reason,
-          attempts: number,
-        },
-        webhookId,
-      })),
-    );
-    return singles.length > 0;
+    return accept(client, await claim(client, wanted));
   });
+}
+
+/**
+ * The same for deliveries that expire in this transaction, after so many attempts as `number` says, or none.
+ */
+export async function acceptExpired(
+  client: Client,
+  expired: readonly Omit<FailedDelivery, 'reason'>[],
+): Promise<void> {
+  const counted = expired.filter(({ eventType }) => !isOperational(eventType));
+  const isSubscribed = await isSubscribedAccount(client, 'delivery.failed', counted);
+  const wanted = counted.filter(({ accountId }) => isSubscribed(accountId));
+  if (wanted.length > 0)
+    await accept(
+      client,
+      wanted.map((each) => ({ ...each, reason: 'expired' })),
+    );
+}
+
+/** Returns whether any event was written; the others are counted. */
+async function accept(
+  client: Client,
+  failed: readonly (Omit<FailedDelivery, 'reason'> & { reason: FailureReason | 'expired' })[],
+): Promise<boolean> {
+  const before = await count(client, failed);
+  const singles = failed.filter(({ webhookId }) => {
+    const failures = before.get(webhookId) ?? 0;
+    before.set(webhookId, failures + 1);
+    return failures < maxSingleFailures;
+  });
+  await acceptOperationalEvents(
+    client,
+    singles.map(({ accountId, webhookId, deliveryId, number, eventId, eventType, reason }) => ({
+      accountId,
+      id: failedEventId(deliveryId, number),
+      type: 'delivery.failed',
+      data: {
+        delivery_id: deliveryId,
+        webhook_id: webhookId,
+        event_id: eventId,
+        event: eventType,
+        reason,
+        attempts: number,
+      },
+      webhookId,
+    })),
+  );
+  return singles.length > 0;
 }
 
 /** Marks those as notified that were not, and returns them. */
@@ -78,7 +103,10 @@ async function claim(client: Client, failed: readonly FailedDelivery[]): Promise
 }
 
 /** Adds them to their webhooks' counts of this minute; returns the counts before. */
-async function count(client: Client, failed: readonly FailedDelivery[]): Promise<Map<string, number>> {
+async function count(
+  client: Client,
+  failed: readonly Pick<FailedDelivery, 'webhookId' | 'accountId'>[],
+): Promise<Map<string, number>> {
   const { rows } = await client.query<{ webhookId: string; before: number }>(
     `insert into failure_counts as f (webhook_id, minute, account_id, failed)
      select webhook_id, date_trunc('minute', now()), min(account_id), count(*)

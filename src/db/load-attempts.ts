@@ -1,9 +1,11 @@
 import type { DeliveryStatus, WaitReason } from '../contracts/delivery.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
+import { rampMs } from '../domain/health.ts';
 import { maxUnrecorded } from '../domain/hourly-cap.ts';
 import type { AttemptRow } from '../domain/attempt-result.ts';
 import { arrayOfUnknownLength } from './columns.ts';
 import type { Queryable } from './pool.ts';
+import { isQueued } from './read-queue.ts';
 
 /** What an attempt needs. */
 export type AttemptContext = {
@@ -27,9 +29,6 @@ export type AttemptContext = {
   activation: number;
   isActive: boolean;
   isDeleted: boolean;
-  /** Whether the webhook probes while it is down, and whether it is paced. */
-  probesWhenDown: boolean;
-  isPaced: boolean;
   /** The workflow that owns the delivery now. */
   ownerId: string | null;
   nextAttemptAt: Date | null;
@@ -40,12 +39,23 @@ export type AttemptContext = {
   recorded: AttemptRow | null;
   /** Attempts of the webhook in any hour, by its account's limit or the setting; 0: no cap. */
   cap: number;
-  /** Whether the webhook may be near its hourly cap, so that its attempts must be counted. */
-  isNearCap: boolean;
+  /** Whether the webhook may be near one of its limits, so that its attempts request slots. */
+  isNearLimit: boolean;
+  /** Requests under way at once, by the webhook's own limit. */
+  maxConcurrent: number | null;
 };
 
 /** `attemptId` null, as are the attempt's other columns: it is not recorded. */
 type Row = Omit<AttemptContext, 'recorded'> & Omit<AttemptRow, 'id'> & { attemptId: string | null };
+
+/** What a webhook that has no policy of its own decides without reading another row. */
+const isNearLimit = `(coalesce(near.is_near, false)
+    or w.rate_limit is not null or w.max_concurrent is not null or w.release_per_second is not null
+    or w.next_probe_at is not null or w.ramp_started_at > now() - make_interval(secs => ${rampMs / 1000})
+    or w.deferred_until > now()
+    -- Those that were deferred go first.
+    or ((w.ramp_started_at is not null or w.deferred_until is not null)
+      and exists (select 1 from deliveries q where q.webhook_id = w.id and q.${isQueued})))`;
 
 const loadStatement = `
   with found as materialized (
@@ -58,7 +68,7 @@ const loadStatement = `
     select w.id,
       coalesce((select sum(s.attempts) from webhook_stats s
         where s.webhook_id = w.id and s.minute > now() - interval '62 minutes'), 0) + ${maxUnrecorded} > w.cap
-      or exists (select 1 from deliveries q where q.webhook_id = w.id and q.wait_reason = 'hourly_cap') as is_near
+      or exists (select 1 from deliveries q where q.webhook_id = w.id and q.${isQueued}) as is_near
     from (select distinct webhook_id as id, cap from found where cap > 0) as w
   )
   select d.id as "deliveryId", d.number, d.status, d.account_id as "accountId", d.event_id as "eventId",
@@ -66,8 +76,8 @@ const loadStatement = `
     d.next_attempt_at as "nextAttemptAt", d.wait_reason as "waitReason", e.body, e.traceparent, w.url,
     w.sealed_secret as "sealedSecret", w.previous_sealed_secret as "previousSealedSecret",
     w.previous_secret_until as "previousSecretUntil", w.format, w.activation, w.active as "isActive",
-    w.deleted_at is not null as "isDeleted", w.probe_when_down as "probesWhenDown",
-    w.next_probe_at is not null as "isPaced", d.cap, coalesce(near.is_near, false) as "isNearCap", clock_timestamp() as now,
+    w.deleted_at is not null as "isDeleted", d.cap, ${isNearLimit} as "isNearLimit",
+    w.max_concurrent as "maxConcurrent", clock_timestamp() as now,
     a.id as "attemptId", a.started_at as "startedAt", a.duration_ms as "durationMs",
     a.status_code as "statusCode", a.outcome, a.error_code as "errorCode", a.wait_seconds as "waitSeconds",
     a.is_probe as "isProbe"

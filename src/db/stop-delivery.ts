@@ -63,7 +63,7 @@ export async function stopOrGoOn(pool: Pool, { deliveryId, ownerId, notes }: Run
     }
     await archiveEntries(client, deliveryId, notes);
     await client.query(
-      `update deliveries set status = 'held', next_attempt_at = null, wait_reason = null, owner_id = null,
+      `update deliveries set status = 'held', next_attempt_at = null, wait_reason = null, deferred_at = null, owner_id = null,
          held_until = coalesce(held_until, hold_until()), reconcile_at = coalesce(held_until, hold_until()),
          timeline = case when status = 'held' then timeline else timeline || timeline_entry('held', clock_timestamp()) end
        where id = $1`,

@@ -1,5 +1,5 @@
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
-import { checkQueue } from './rate-limit-slots.ts';
+import { checkQueue } from './queue-checks.ts';
 
 /**
  * A webhook's state decides the state of its deliveries:

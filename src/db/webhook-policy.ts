@@ -7,6 +7,7 @@ import type {
   ShownWebhookAuth,
 } from '../contracts/webhook-policy.ts';
 import type { Client } from './pool.ts';
+import { checkQueue } from './queue-checks.ts';
 
 /** A webhook's policy, and its health, as its row has them. Null: the default. */
 export type PolicyRow = {
@@ -51,5 +52,7 @@ export async function writePolicy(client: Client, id: string, change: PolicyChan
   ];
   if (assignments.length === 0) return false;
   await client.query(`update webhooks set ${assignments.join(', ')} where id = $1`, values);
+  // The times of all that wait follow from the limits.
+  if (change.rate_limit !== undefined || change.max_concurrent !== undefined) await checkQueue(client, id);
   return true;
 }

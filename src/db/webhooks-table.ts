@@ -4,7 +4,6 @@ import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { wipeResponsesOf } from './idempotency-keys.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
 import { onlyRow, withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
-import { stepPacingByHand } from './webhook-health.ts';
 import { policyColumns, writePolicy, type PolicyRow } from './webhook-policy.ts';
 
 export type WebhookRow = PolicyRow & {
@@ -198,7 +197,7 @@ const isTaken = (error: unknown): boolean =>
 
 /**
  * When the webhook becomes inactive, waiting deliveries become held; when it becomes active, held ones are delivered, oldest
- * first. Either ends a pause. The caller syncs the deliveries where `isChanged`, and the reconciler those that are too many for a call.
+ * first. The caller syncs the deliveries where `isChanged`, and the reconciler those that are too many for a call.
  */
 export async function changeWebhook(client: Client, accountId: string, id: string, patch: WebhookChange) {
   const before = await client.query<{ active: boolean }>(
@@ -209,9 +208,6 @@ export async function changeWebhook(client: Client, accountId: string, id: strin
   if (!was) return null;
   const isChanged = patch.active !== undefined && patch.active !== was.active;
   await writePolicy(client, id, patch);
-  if (patch.probe_when_down === false || patch.probe_when_down === null)
-    await stepPacingByHand(client, id, 'switched_off');
-  else if (patch.active === true && isChanged) await stepPacingByHand(client, id, 'activated');
   const { rows } = await client.query<WebhookRow>(
     `update webhooks set
        url = coalesce($2, url), events = coalesce($3, events),
@@ -223,10 +219,7 @@ export async function changeWebhook(client: Client, accountId: string, id: strin
        disabled_at = case when $6 then null else disabled_at end,
        held_action = case when $8 then $9 else held_action end,
        sync_at = case when $8 then now() else sync_at end,
-       sync_until = case when $8 then ${syncUntil} else sync_until end,
-       paused_at = case when $6 is null then paused_at end, paused_until = case when $6 is null then paused_until end,
-       pause_reason = case when $6 is null then pause_reason end,
-       release_per_second = case when $6 is null then release_per_second end
+       sync_until = case when $8 then ${syncUntil} else sync_until end
      where id = $1 returning ${webhookColumns}`,
     [
       id,
@@ -251,8 +244,7 @@ export async function deleteWebhook(pool: Pool, accountId: string, id: string): 
   const isDeleted = await withTransaction(pool, async (client) => {
     const { rowCount } = await client.query(
       `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null,
-         previous_sealed_secret = null, previous_secret_until = null, sync_at = now(), sync_until = ${syncUntil},
-         paused_at = null, paused_until = null, pause_reason = null
+         previous_sealed_secret = null, previous_secret_until = null, sync_at = now(), sync_until = ${syncUntil}
        where id = $1 and account_id = $2 and deleted_at is null`,
       [id, accountId],
     );

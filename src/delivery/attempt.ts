@@ -3,6 +3,7 @@ import type { StoredAttempt } from '../db/attempts.ts';
 import { archiveEntries } from '../db/deliveries-table.ts';
 import type { AttemptContext } from '../db/load-attempts.ts';
 import { markEndedRun } from '../db/owners.ts';
+import { giveBack } from '../db/rate-limit-slots.ts';
 import { stopOrGoOn } from '../db/stop-delivery.ts';
 import {
   entriesOfResult,
@@ -19,8 +20,8 @@ import type { StoredEntry } from '../domain/timeline.ts';
 import { SenderBusy } from '../outbound/sender-busy.ts';
 import type { Sender } from '../outbound/sender.ts';
 import type { SecretBox } from '../security/secret-box.ts';
-import { createPacing } from './pacing.ts';
 import type { Permits } from './permits.ts';
+import { requestSlot, SlotTooLate, unlimited } from './request-slot.ts';
 import { endOfAttempt, sendSigned } from './signed-request.ts';
 import { createStatements, type StatementDeps } from './statements.ts';
 
@@ -31,7 +32,7 @@ export type AttemptDeps = StatementDeps & {
   permits: Permits;
   /** Called for every attempt that was made, once it is recorded. `reason`: why it ended its delivery failed, if it did. */
   onAttempt: (made: { context: AttemptContext; row: AttemptRow; reason: FailureReason | null }) => void;
-  /** Called for every attempt that the hourly cap deferred. */
+  /** Called for every attempt that a limit of its webhook deferred. */
   onDeferred: () => void;
 };
 
@@ -47,8 +48,8 @@ type AttemptRequest = AttemptInput & {
 /** Makes one attempt of a delivery, and records it. Null: there is no such delivery. */
 export type MakeAttempt = (request: AttemptRequest) => Promise<AttemptResult | null>;
 
-/** How often a slot is requested again after the delivery was held or released meanwhile. Then the activity fails, and Temporal retries it. */
-const maxSlotRequests = 3;
+/** How often an attempt requests another slot because its request could not begin in time. */
+const maxSlots = 3;
 
 /** What was loaded before a wait for a permit is used for so long. Then it is loaded again: the webhook may have changed. */
 const maxContextAgeMs = 100;
@@ -57,7 +58,6 @@ const maxContextAgeMs = 100;
 export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
   const { pool, permits, onAttempt, onDeferred } = deps;
   const { load, takeSlot, record, notifyFailed } = createStatements(deps);
-  const step = createPacing(deps);
 
   async function makeAttempt(request: AttemptRequest): Promise<AttemptResult | null> {
     // The attempts of a group load together, before they wait for permits: a webhook has few of those. But with an hourly cap, a
@@ -72,15 +72,16 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
       if (!context) return null;
       const { number, recorded, body } = context;
       if (recorded) return await useRecorded(recorded, context, request);
+      permit.limitTo(context.maxConcurrent);
       const obstacle = await findObstacle(context, request);
       if (obstacle) return obstacle;
       if (body === null) throw new Error(`The payload of ${context.eventId} was removed`);
-      const sent = await sendSigned(deps, { ...context, body }, request.scheduledSeconds, request.onSent);
+      const sent = await sendInSlot({ ...context, body }, request);
+      if ('next' in sent) return sent;
       const made: StoredAttempt = { ...sent, number };
       permit.ended({ durationMs: made.durationMs, isFailed: made.outcome === 'failed' });
-      if (context.cap === 0 && !context.probesWhenDown) permit.release();
+      if (context.cap === 0 && !context.isNearLimit) permit.release();
       const status = await recordMade(made, context, request);
-      await pace(context, made);
       // The wait counts only where the delivery still waits.
       const waitSeconds = status === 'retrying' ? made.waitSeconds : null;
       const result = resultOf({ ...made, waitSeconds }, status);
@@ -103,7 +104,6 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
   ): Promise<AttemptResult> {
     const { deliveryId } = context;
     const result = resultOf(recorded, context.status);
-    await pace(context, recorded);
     if (result.next === 'fail') {
       // The earlier run may have died before it did these.
       await notify(context, result.reason);
@@ -118,47 +118,79 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
     context: AttemptContext,
     { run, notes, trigger }: AttemptRequest,
   ): Promise<AttemptResult | null> {
-    const { deliveryId, number, webhookId, status, nextAttemptAt, waitReason, now } = context;
+    const { deliveryId, status, nextAttemptAt, waitReason, now } = context;
     const mayGo =
       context.isActive &&
       !context.isDeleted &&
       context.body !== null &&
       context.ownerId === run.workflowId &&
       (status === 'pending' || status === 'retrying');
-    const stop = async (): Promise<AttemptResult | null> => {
-      const stopped = await stopOrGoOn(pool, { deliveryId, ownerId: run.workflowId, notes });
-      return stopped === 'goes_on' ? null : { next: 'stop', status: stopped, attempt: null, seconds: null };
-    };
     if (!mayGo) {
-      const stopped = await stop();
-      if (stopped) return stopped;
+      const result = await stopped(context, { run, notes });
+      if (result) return result;
     }
     if (trigger === 'wake' && mayGo && nextAttemptAt && waitReason && nextAttemptAt > now) {
       const deferral = deferralOf(now, nextAttemptAt, waitReason);
       await archiveEntries(pool, deliveryId, [...notes, deferralEntry(deferral)]);
       return deferral;
     }
-    // Operational events do not count.
-    if (!context.isNearCap || isOperational(context.eventType)) return null;
-    for (let requests = 0; requests < maxSlotRequests; requests += 1) {
-      const slot = await takeSlot({
-        deliveryId,
-        number,
-        webhookId,
-        ownerId: run.workflowId,
-        runId: run.runId,
-        notes,
-        entryOf: (at, until) => deferralEntry(deferralOf(at, until, 'hourly_cap')),
-      });
-      if (slot.is === 'granted') return null;
-      if (slot.is === 'deferred') {
-        onDeferred();
-        return deferralOf(slot.at, slot.until, 'hourly_cap');
+    return null;
+  }
+
+  /** Sends the request once no limit of the webhook is against it. */
+  async function sendInSlot(context: AttemptContext & { body: Buffer }, request: AttemptRequest) {
+    const { deliveryId, number } = context;
+    for (let slots = 0; slots < maxSlots; slots += 1) {
+      const granted = await findSlot(context, request);
+      if ('next' in granted) return granted;
+      const { isProbe, isCounted, begin } = granted;
+      const onSent = () => {
+        begin();
+        request.onSent();
+      };
+      try {
+        return { ...(await sendSigned(deps, context, request.scheduledSeconds, onSent)), isProbe };
+      } catch (error) {
+        const isLate = error instanceof SlotTooLate;
+        if (isCounted && (isLate || error instanceof SenderBusy)) await giveBack(pool, deliveryId, number);
+        if (!isLate) throw error;
       }
-      const stopped = await stop();
-      if (stopped) return stopped;
     }
-    throw new Error(`${deliveryId} was held and released again and again while its attempt was decided`);
+    return { next: 'busy' as const, seconds: 1 };
+  }
+
+  /** Operational events do not count under any limit. */
+  async function findSlot(context: AttemptContext, { run, notes }: AttemptRequest) {
+    const { deliveryId, number, webhookId, eventType, isNearLimit } = context;
+    if (!isNearLimit || isOperational(eventType)) return unlimited;
+    return requestSlot({
+      deliveryId,
+      takeSlot: (patienceMs) =>
+        takeSlot({
+          deliveryId,
+          number,
+          webhookId,
+          ownerId: run.workflowId,
+          runId: run.runId,
+          notes,
+          entryOf: (at, until, reason) => deferralEntry(deferralOf(at, until, reason)),
+          patienceMs,
+        }),
+      stop: () => stopped(context, { run, notes }),
+      deferred({ at, until, reason }) {
+        onDeferred();
+        return deferralOf(at, until, reason);
+      },
+    });
+  }
+
+  /** Null: the delivery and its webhook allow the attempt. */
+  async function stopped(
+    { deliveryId }: AttemptContext,
+    { run, notes }: Pick<AttemptRequest, 'run' | 'notes'>,
+  ): Promise<AttemptResult | null> {
+    const status = await stopOrGoOn(pool, { deliveryId, ownerId: run.workflowId, notes });
+    return status === 'goes_on' ? null : { next: 'stop', status, attempt: null, seconds: null };
   }
 
   /** The state of the delivery since: it may have been held or canceled during the attempt. */
@@ -189,13 +221,6 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
     if (status === null)
       throw new Error(`Attempt ${number} of ${deliveryId} was made and recorded by another run`);
     return status;
-  }
-
-  /** Operational events do not count. */
-  async function pace(context: AttemptContext, { outcome, isProbe = false }: AttemptRow): Promise<void> {
-    const { webhookId, eventType, probesWhenDown, isPaced } = context;
-    if (probesWhenDown && !isOperational(eventType))
-      await step({ webhookId, outcome, isPaced: isPaced || (isProbe && outcome === 'delivered') });
   }
 
   /** Emits `delivery.failed`; never about a delivery of such an event. */

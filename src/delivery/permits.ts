@@ -15,6 +15,8 @@ const maxRemembered = 10_000;
 
 /** The right to make one request to a webhook. */
 type Permit = {
+  /** The webhook's own limit of requests under way at once; null: none. */
+  limitTo(maxConcurrent: number | null): void;
   /** The request has ended: it counts for the webhook's health. `isFailed`: the delivery failed with it, without a retry. */
   ended(made: { durationMs: number; isFailed: boolean }): void;
   /** The next request may begin. A second call does nothing. */
@@ -28,8 +30,17 @@ export type Permits = {
   mayShare(webhookId: string): boolean;
 };
 
-/** Of one webhook. `waiting`: those that occupy a workflow task each. `averageMs`: of its requests. */
-type Load = { underWay: number; waiting: number; waitingInGroups: number; averageMs: number };
+/**
+ * Of one webhook. `waiting`: those that occupy a workflow task each. `averageMs`: of its requests. `maxConcurrent`: its own
+ * limit, known from its last attempt.
+ */
+type Load = {
+  underWay: number;
+  waiting: number;
+  waitingInGroups: number;
+  averageMs: number;
+  maxConcurrent?: number | null;
+};
 /**
  * `failedShare`: of its requests, those with which a delivery failed; recent ones count most. `oldestMs`: for how long the
  * oldest one has been under way.
@@ -86,6 +97,9 @@ export function createPermits(): Permits {
     let isReleased = false;
     entry.requests.add(request);
     return {
+      limitTo(maxConcurrent) {
+        entry.maxConcurrent = maxConcurrent;
+      },
       ended({ durationMs, isFailed }) {
         entry.requests.delete(request);
         entry.averageMs = nextAverageMs(entry.averageMs, durationMs);
@@ -101,7 +115,7 @@ export function createPermits(): Permits {
           // Each decides anew: those for which it would take too long go away.
           for (const wake of entry.queue.splice(0)) wake(false);
         } else {
-          for (const wake of entry.queue.splice(0, limitOf(entry) - entry.underWay)) {
+          for (const wake of entry.queue.splice(0, Math.max(0, limitOf(entry) - entry.underWay))) {
             entry.underWay += 1;
             wake(true);
           }
@@ -167,7 +181,8 @@ export function decidePermit(
   return { seconds: Math.min(300, Math.max(1, Math.ceil((at - now) / 1000))), at };
 }
 
-const limitOf = ({ averageMs }: Load): number => (averageMs > slowMs ? slowLimit : quickLimit);
+const limitOf = ({ averageMs, maxConcurrent }: Load): number =>
+  Math.min(averageMs > slowMs ? slowLimit : quickLimit, maxConcurrent ?? Infinity);
 
 /** The average after another request, recent ones counting most. */
 const nextAverageMs = (averageMs: number, durationMs: number): number =>

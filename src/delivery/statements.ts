@@ -4,7 +4,8 @@ import { createBatcher } from '../db/batcher.ts';
 import { notifyFailed, type FailedDelivery } from '../db/failed-deliveries.ts';
 import { loadAttempts, type AttemptContext, type AttemptToLoad } from '../db/load-attempts.ts';
 import type { Pool } from '../db/pool.ts';
-import { takeSlots, type Limits, type Slot, type SlotRequest } from '../db/rate-limit-slots.ts';
+import { takeSlots, type Slot, type SlotRequest } from '../db/rate-limit-slots.ts';
+import type { Limits } from '../db/read-queue.ts';
 
 export type StatementDeps = {
   pool: Pool;
@@ -34,10 +35,12 @@ export function createStatements({ pool, limits, wakeDispatcher }: StatementDeps
         const slots = new Map<SlotRequest, Slot>();
         const byWebhook = Map.groupBy(requests, ({ webhookId }) => webhookId);
         for (const [webhookId, ofWebhook] of byWebhook) {
-          const decided = await takeSlots(pool, webhookId, limits, ofWebhook);
-          ofWebhook.forEach((request, index) => slots.set(request, decided[index] ?? { is: 'changed' }));
+          const ofThese = await takeSlots(pool, webhookId, limits, ofWebhook);
+          ofWebhook.forEach((request, index) => slots.set(request, ofThese[index] ?? { is: 'changed' }));
         }
-        return requests.map((request) => slots.get(request) ?? { is: 'changed' });
+        const decided = requests.map((request): Slot => slots.get(request) ?? { is: 'changed' });
+        if (decided.some(({ is }) => is === 'expired')) wakeDispatcher();
+        return decided;
       },
     }),
     /** The state of the delivery since; null: another run has recorded this attempt. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checkQueue, correctQueue, takeSlots, type SlotRequest } from '../../src/db/rate-limit-slots.ts';
+import { checkQueue } from '../../src/db/queue-checks.ts';
+import { correctQueue, takeSlots, type SlotRequest } from '../../src/db/rate-limit-slots.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 

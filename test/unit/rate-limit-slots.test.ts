@@ -1,6 +1,38 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { assignSlots, correctTimes, slotTimes, windowMs, type Queued } from '../../src/domain/hourly-cap.ts';
+import { windowMs } from '../../src/domain/hourly-cap.ts';
+import * as limits from '../../src/domain/webhook-limits.ts';
+
+type Queued = { id: string; until: number };
+type Log = { cap: number; now: number; used: number[] };
+
+/** A webhook that has the hourly cap alone. */
+const logOf = ({ cap, now, used }: Log) => ({ limits: limitsOf({ hourlyCap: cap }), now, used });
+const limitsOf = (more: Partial<Parameters<typeof limits.windowsOf>[0]>): limits.WebhookLimits => ({
+  windows: limits.windowsOf({ hourlyCap: 0, rateLimit: null, releasePerSecond: null, ...more }),
+  notBefore: null,
+  nextProbeAt: null,
+  rampStartedAt: null,
+  maxConcurrent: null,
+});
+const queued = (members: readonly Queued[]): limits.Queued[] =>
+  members.map((member) => ({ ...member, reason: 'hourly_cap', expiresAt: Infinity }));
+const slotTimes = (log: Log, count: number) => limits.slotTimes(logOf(log), count).map(({ at }) => at);
+const correctTimes = (log: Log, head: readonly Queued[]) => limits.correctTimes(logOf(log), queued(head));
+function assignSlots({
+  head,
+  tail,
+  requesters,
+  ...log
+}: Log & { head: Queued[]; tail: number[]; requesters: string[] }) {
+  const isLonger = tail.length > 0;
+  const state = { ...logOf(log), underWay: 0, head: queued(head), isLonger, hasDown: false, tail };
+  const decided = limits.decideSlots(
+    state,
+    requesters.map((id) => ({ id, expiresAt: Infinity })),
+  );
+  return new Map([...decided].map(([id, slot]) => [id, slot.is === 'later' ? slot.at : null]));
+}
 
 /** A webhook whose deliveries ask in any order, are canceled, and wake at their times or before. */
 type Step =

@@ -22,7 +22,7 @@ import {
 } from '../../db/deliveries-table.ts';
 import { listDeliveries } from '../../db/delivery-log.ts';
 import { hasBody } from '../../db/event-log.ts';
-import { checkQueue } from '../../db/rate-limit-slots.ts';
+import { checkQueue } from '../../db/queue-checks.ts';
 import { findWebhook } from '../../db/webhooks-table.ts';
 import type { Deps } from '../../deps.ts';
 import { timeSchema } from '../../contracts/time.ts';

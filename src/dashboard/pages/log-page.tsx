@@ -88,6 +88,7 @@ const columns: Column<DeliverySummary>[] = [
 function durationOrNext(delivery: DeliverySummary): React.ReactNode {
   if (delivery.ended_at !== null) return durationOf(delivery.created_at, delivery.ended_at);
   if (delivery.next_attempt_at !== null) return <Countdown to={delivery.next_attempt_at} />;
+  if (delivery.waits_for !== null) return 'when it is back';
   return delivery.status === 'held' ? 'when active' : 'now';
 }
 

@@ -189,9 +189,6 @@ create unique index webhooks_external_id on webhooks (account_id, external_id)
   where external_id is not null and deleted_at is null;
 create index webhooks_deleted on webhooks (deleted_at) where deleted_at is not null;
 create index webhooks_to_sync on webhooks (sync_at) where sync_at is not null;
-create index webhooks_unhealthy on webhooks (id)
-  where deleted_at is null and (health_state <> 'healthy' or next_probe_at is not null);
-create index webhooks_paused on webhooks (paused_until) where paused_until is not null;
 
 create function mark_matching_change() returns trigger language plpgsql as $$
 begin
@@ -335,9 +332,11 @@ create index deliveries_to_start on deliveries (reconcile_at, id)
   where reconcile_at is not null and run_id is null and status in ('pending', 'retrying');
 create index deliveries_to_check on deliveries (reconcile_at, id)
   where reconcile_at is not null and not (run_id is null and status in ('pending', 'retrying'));
--- Deliveries deferred by the hourly cap of a webhook, by acceptance and by time.
-create index deliveries_deferred on deliveries (webhook_id, id) where wait_reason = 'hourly_cap';
-create index deliveries_deferred_until on deliveries (webhook_id, next_attempt_at) where wait_reason = 'hourly_cap';
+-- Deliveries deferred by the limits of a webhook, by acceptance, and by time for each limit.
+create index deliveries_deferred on deliveries (webhook_id, id)
+  where wait_reason in ('hourly_cap', 'rate_limit', 'receiver_requested', 'down');
+create index deliveries_deferred_until on deliveries (webhook_id, wait_reason, next_attempt_at)
+  where wait_reason in ('hourly_cap', 'rate_limit', 'receiver_requested', 'down');
 -- The outcome of a recovery: its deliveries by status.
 create index deliveries_of_recovery on deliveries (recovery_id, status) where recovery_id is not null;
 
@@ -373,7 +372,7 @@ create table attempts (
 create index attempts_of_webhook on attempts (webhook_id, started_at) where counts_for_cap;
 create index attempts_with_response on attempts (started_at) where response_headers is not null;
 
--- The hourly cap, see src/domain/hourly-cap.ts. An attempt of a webhook near its cap has a row here from the time when it
+-- The limits of a webhook, see src/domain/webhook-limits.ts. An attempt of a webhook near one has a row here from the time when it
 -- may be sent until it is recorded. A grant without a recorded attempt counts for as long as an attempt may take.
 create table rate_limit_grants (
   delivery_id text not null,

@@ -57,7 +57,7 @@ function Details({ delivery: { id, status }, isDetailed }: DetailsProps) {
   const next = data?.next_attempt_at ?? null;
   return (
     <span className="small">
-      {statusText({ status, reason: data?.reason ?? null, next_attempt_at: next }, data?.attempts.at(-1))}
+      {statusText({ reason: null, next_attempt_at: null, ...data, status }, data?.attempts.at(-1))}
       {next !== null && (
         <>
           {' '}

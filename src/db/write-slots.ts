@@ -1,0 +1,107 @@
+import type { QueueReason } from '../contracts/delivery.ts';
+import type { StoredEntry } from '../domain/timeline.ts';
+import { arrayOfUnknownLength } from './columns.ts';
+import { reconcileRunAfter } from './deliveries-table.ts';
+import { opaque } from './opaque.ts';
+import type { Queryable } from './pool.ts';
+import { isQueued } from './read-queue.ts';
+
+/** The attempts from their grant until they are recorded. */
+export async function grant(
+  db: Queryable,
+  webhookId: string,
+  at: Date,
+  granted: readonly { deliveryId: string; number: number }[],
+): Promise<void> {
+  await db.query({
+    name: 'grant',
+    text: `insert into rate_limit_grants (delivery_id, number, webhook_id, granted_at)
+      select *, $3, $4::timestamptz from unnest(${arrayOfUnknownLength(1, 'text')}, $2::int[])
+      on conflict (delivery_id, number) do update set granted_at = excluded.granted_at`,
+    values: [granted.map(({ deliveryId }) => deliveryId), granted.map(({ number }) => number), webhookId, at],
+  });
+}
+
+type Run = { deliveryId: string; ownerId: string; runId: string; notes: readonly StoredEntry[] };
+export type Deferral = Run & { until: Date; reason: QueueReason; entry: StoredEntry };
+
+const runColumns = (runs: readonly Run[]) => [
+  runs.map(({ deliveryId }) => deliveryId),
+  runs.map(({ ownerId }) => ownerId),
+  runs.map(({ runId }) => runId),
+  runs.map(({ notes }) => JSON.stringify(notes)),
+];
+
+const withNotes = `d.timeline || case when d.timeline @> g.notes::jsonb then '[]' else g.notes::jsonb end`;
+
+/** Since when a delivery is deferred because its webhook is down; `reason`: what it waits for from now on. */
+const deferredAt = (reason: string) =>
+  `case when ${reason} = 'down' then case when d.wait_reason = 'down' then coalesce(d.deferred_at, now()) else now() end end`;
+
+/** Returns the deliveries that still waited, for this owner, and are deferred now. */
+export async function defer(db: Queryable, deferrals: readonly Deferral[]): Promise<Set<string>> {
+  const { rows } = await db.query<{ id: string }>({
+    name: 'defer',
+    text: `update deliveries d set next_attempt_at = g.until, wait_reason = g.reason, deferred_at = ${deferredAt('g.reason')},
+        owner_id = d.id, run_id = case when g.owner_id = d.id then g.run_id end,
+        reconcile_at = case when g.owner_id = d.id then g.until + ${reconcileRunAfter} else now() end,
+        timeline = ${withNotes} || g.entry::jsonb
+      from unnest(${arrayOfUnknownLength(1, 'text')}, $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[],
+        $7::text[]) as g(delivery_id, owner_id, run_id, notes, until, reason, entry)
+      where d.id = g.delivery_id and d.status in ('pending', 'retrying') and d.owner_id = g.owner_id
+      returning d.id`,
+    values: [
+      ...runColumns(deferrals),
+      deferrals.map(({ until }) => until),
+      deferrals.map(({ reason }) => reason),
+      deferrals.map(({ entry }) => JSON.stringify([entry])),
+    ],
+  });
+  return new Set(rows.map(({ id }) => id));
+}
+
+export type Expired = {
+  accountId: string;
+  webhookId: string;
+  deliveryId: string;
+  eventId: string;
+  eventType: string;
+  /** Of its last attempt; 0: none was made. */
+  number: number;
+};
+
+/** Ends deliveries as failed that were deferred for too long. Returns those that still waited, for this owner. */
+export async function expire(db: Queryable, runs: readonly Run[]): Promise<Expired[]> {
+  const { rows } = await db.query<Expired>({
+    name: 'expire',
+    text: `update deliveries d set status = 'failed', reason = 'expired', ended_at = ended.at, next_attempt_at = null,
+        wait_reason = null, reconcile_at = null, run_id = case when g.owner_id = d.id then g.run_id else d.run_id end,
+        timeline = ${withNotes} || timeline_entry('ended', ended.at, '{"status": "failed", "reason": "expired"}')
+      from unnest(${arrayOfUnknownLength(1, 'text')}, $2::text[], $3::text[], $4::text[])
+          as g(delivery_id, owner_id, run_id, notes),
+        (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
+      where d.id = g.delivery_id and d.status in ('pending', 'retrying') and d.owner_id = g.owner_id
+      returning d.id as "deliveryId", d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
+        d.event_type as "eventType", d.attempt_count as number`,
+    values: runColumns(runs),
+  });
+  return rows;
+}
+
+/** Writes other times to rows of a queue. The reconciler wakes their workflows when these have come. */
+export async function writeTimes(
+  db: Queryable,
+  times: readonly { id: string; until: number; reason: QueueReason }[],
+): Promise<void> {
+  await db.query(
+    `update deliveries d set next_attempt_at = g.until, reconcile_at = g.until, wait_reason = g.reason,
+       deferred_at = ${deferredAt('g.reason')}
+     from unnest($1::text[], $2::timestamptz[], $3::text[]) as g(id, until, reason)
+     where d.id = g.id and (d.next_attempt_at, d.wait_reason) <> (g.until, g.reason) and ${opaque(`d.${isQueued}`)}`,
+    [
+      times.map(({ id }) => id),
+      times.map(({ until }) => new Date(Math.ceil(until))),
+      times.map(({ reason }) => reason),
+    ],
+  );
+}
