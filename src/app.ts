@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
+import { maxTimeoutMs } from './contracts/webhook-policy.ts';
 import { createCallCounts, type CountCall } from './call-counter.ts';
 import { createPublisher } from './db/publisher.ts';
 import { readReadiness } from './db/readiness.ts';
@@ -15,6 +16,7 @@ import { createMetrics } from './observability/metrics.ts';
 import type { MetricValues } from './observability/metrics-sum.ts';
 import { listen } from './listen.ts';
 import { createAddressGuard } from './outbound/address-guard.ts';
+import { createOAuthTokens } from './outbound/oauth-tokens.ts';
 import { createSender } from './outbound/sender.ts';
 import { maxConnections, prepareDatabase } from './prepare-database.ts';
 import { portOf, requirePorts } from './require-ports.ts';
@@ -137,6 +139,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
     const sender = createSender({
       guard,
       timeoutMs: config.FLTR_ATTEMPT_TIMEOUT_MS,
+      longestMs: Math.max(config.FLTR_ATTEMPT_TIMEOUT_MS, maxTimeoutMs),
       connectionsPerOrigin: 2 * maxConcurrentAttempts,
     });
     stops.later('sender', sender);
@@ -146,14 +149,14 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       signatures: config.FLTR_SIGNATURES,
     });
 
+    const oauthTokens = createOAuthTokens({ send: sender.send, userAgent: headerStyle.userAgent });
+
     const { signals, dispatcher } = await startDelivering({
       config,
       hasWorker: role !== 'api',
       log,
       pool,
-      secretBox,
-      sender,
-      headerStyle,
+      sending: { sender, secretBox, headerStyle, oauthTokens },
       metrics: metrics.delivery,
       address,
       temporal,
@@ -189,6 +192,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
         secretBox,
         guard,
         sender,
+        oauthTokens,
         headerStyle,
         temporal,
         publisher: createPublisher(pool, dispatcher.reserve, config.FLTR_CREATE_ACCOUNTS === 'on_publish'),

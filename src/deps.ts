@@ -9,6 +9,7 @@ import type { HeaderStyle } from './domain/request-headers.ts';
 import type { EventTypes } from './event-types/catalogue.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { AddressGuard } from './outbound/address-guard.ts';
+import type { OAuthTokens } from './outbound/oauth-tokens.ts';
 import type { Sender } from './outbound/sender.ts';
 import type { SecretBox } from './security/secret-box.ts';
 import type { SignIn } from './security/sign-in.ts';
@@ -23,6 +24,8 @@ export type Deps = {
   secretBox: SecretBox;
   guard: AddressGuard;
   sender: Sender;
+  /** Access tokens for receivers. */
+  oauthTokens: OAuthTokens;
   /** How requests to receivers are labelled. */
   headerStyle: HeaderStyle;
   temporal: Temporal;

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import type { Pool } from './db/pool.ts';
 import { createPermits } from './delivery/permits.ts';
+import type { SendDeps } from './delivery/signed-request.ts';
 import { grantMs } from './domain/hourly-cap.ts';
 import { startDeletionReconciler } from './dispatch/account-deletion.ts';
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts';
@@ -11,10 +12,7 @@ import { startReconciler, type Reconciler } from './dispatch/reconcile.ts';
 import { startRecoveryReconciler } from './dispatch/recovery-workflow.ts';
 import { signalOwner, type SignalDeps } from './dispatch/signal.ts';
 import { createAttemptReporter } from './observability/attempt-reporter.ts';
-import type { HeaderStyle } from './domain/request-headers.ts';
 import type { Metrics } from './observability/metrics.ts';
-import type { Sender } from './outbound/sender.ts';
-import type { SecretBox } from './security/secret-box.ts';
 import type { Stops } from './stops.ts';
 import type { Temporal, TemporalAddress } from './temporal/client.ts';
 import { keepSchedules, schedulesOf } from './temporal/schedules.ts';
@@ -26,9 +24,7 @@ type Options = {
   hasWorker: boolean;
   log: Logger;
   pool: Pool;
-  secretBox: SecretBox;
-  sender: Sender;
-  headerStyle: HeaderStyle;
+  sending: SendDeps;
   metrics: Metrics['delivery'];
   address: TemporalAddress;
   temporal: Temporal;
@@ -41,7 +37,7 @@ type Options = {
 
 /** Starts what turns accepted deliveries into workflows and attempts: worker, schedules, dispatcher and reconcilers. */
 export async function startDelivering(options: Options) {
-  const { config, hasWorker, log, pool, secretBox, sender, headerStyle } = options;
+  const { config, hasWorker, log, pool, sending } = options;
   const { metrics, address, temporal, namespaceReady, waitsForWorker, stops } = options;
   const permits = createPermits();
   const firstAttempts = createFirstAttempts();
@@ -73,9 +69,7 @@ export async function startDelivering(options: Options) {
       hasStackTraces: config.FLTR_WORKFLOW_STACK_TRACES ?? config.FLTR_ENV !== 'production',
       activities: {
         pool,
-        sender,
-        secretBox,
-        headerStyle,
+        ...sending,
         permits,
         onAttempt: createAttemptReporter(metrics, log),
         onDeferred: metrics.deferred,

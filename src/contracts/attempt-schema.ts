@@ -22,6 +22,7 @@ export const attemptErrorCodes = [
   'malformed_response',
   'network_failure',
   'blocked_address',
+  'auth_failed',
 ] as const;
 export type AttemptErrorCode = (typeof attemptErrorCodes)[number];
 

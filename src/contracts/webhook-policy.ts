@@ -6,6 +6,9 @@ export const retryPresets = ['page', 'day', 'three_days', 'week', 'none'] as con
 /** Client errors that a policy may retry. */
 export const retriedClientErrors = ['408', '425', '429', '4xx'] as const;
 
+/** Of an attempt of a webhook that has its own time limit. */
+export const maxTimeoutMs = 30_000;
+
 const maxWaits = 20;
 const maxWaitSeconds = 86_400;
 const maxScheduleSeconds = 8 * 86_400;
@@ -46,6 +49,11 @@ const retrySchema = z
 export type RetryPolicy = z.infer<typeof retrySchema>;
 
 const secretText = z.string().min(1, 'must not be empty').max(8192, 'must have at most 8192 characters');
+// Written out, because patterns in JSON Schema have no classes for them.
+const controls = '\\u0000-\\u001f\\u007f-\\u009f';
+const visibleAscii = 'must be visible ASCII characters';
+/** RFC 6749, appendix A. */
+const visibleWithSpaces = [/^[ -~]*$/, `${visibleAscii} and spaces`] as const;
 const pem = z
   .string()
   .min(1, 'must not be empty')
@@ -53,23 +61,53 @@ const pem = z
   .meta({ description: 'PEM.' });
 
 const authSchema = z
-  .discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('basic'), username: z.string().max(255), password: secretText }),
-    z.strictObject({ type: z.literal('bearer'), token: secretText }),
-    z.strictObject({
-      type: z.literal('oauth2'),
-      token_url: z.string().min(1, 'must not be empty').max(2048),
-      client_id: z.string().min(1, 'must not be empty').max(255),
-      client_secret: secretText,
-      scope: z.string().max(1000).optional(),
-      audience: z.string().max(1000).optional(),
-    }),
-    z.strictObject({ type: z.literal('mtls'), certificate: pem, key: pem, ca: pem.optional() }),
-  ])
+  .discriminatedUnion(
+    'type',
+    [
+      z.strictObject({
+        type: z.literal('basic'),
+        username: z
+          .string()
+          .max(255)
+          .regex(new RegExp(`^[^:${controls}]*$`), 'must have neither a colon nor control characters'),
+        password: secretText.regex(new RegExp(`^[^${controls}]*$`), 'must not contain control characters'),
+      }),
+      z.strictObject({
+        type: z.literal('bearer'),
+        token: secretText.regex(/^[!-~]*$/, `${visibleAscii}, without spaces`),
+      }),
+      z.strictObject({
+        type: z.literal('oauth2'),
+        token_url: z.string().min(1, 'must not be empty').max(2048),
+        client_id: z
+          .string()
+          .min(1, 'must not be empty')
+          .max(255)
+          .regex(...visibleWithSpaces),
+        client_secret: secretText.regex(...visibleWithSpaces),
+        scope: z
+          .string()
+          .max(1000)
+          .regex(...visibleWithSpaces)
+          .optional(),
+        audience: z
+          .string()
+          .max(1000)
+          .regex(...visibleWithSpaces)
+          .optional(),
+      }),
+      z.strictObject({ type: z.literal('mtls'), certificate: pem, key: pem, ca: pem.optional() }),
+    ],
+    {
+      error: ({ code }) => (code === 'invalid_union' ? 'must be basic, bearer, oauth2 or mtls' : undefined),
+    },
+  )
   .meta({
     id: 'WebhookAuth',
-    description: 'Write-only: responses show which type is set and what is not secret.',
+    description:
+      'How requests authenticate. Write-only: responses show which type is set and what is not secret. `oauth2`: client credentials; the service gets access tokens from `token_url`. `mtls`: a client certificate; the receiver is verified with `ca` where it is given, else with the public authorities.',
   });
+export type WebhookAuth = z.infer<typeof authSchema>;
 
 /** What is readable of it. */
 const shownAuthSchema = z
@@ -108,7 +146,9 @@ const signaturesSchema = z
 
 const plainFields = {
   retry: retrySchema,
-  timeout_ms: z.int().min(1000).max(30_000).meta({ description: 'Time limit of an attempt.' }),
+  timeout_ms: z.int().min(1000).max(maxTimeoutMs).meta({
+    description: 'Time limit of an attempt, with the request for an access token if there is one.',
+  }),
   auth: authSchema,
   filter: filterSchema,
   rate_limit: rateLimitSchema,

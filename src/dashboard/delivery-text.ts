@@ -41,6 +41,7 @@ const errors: Record<AttemptErrorCode, string> = {
   malformed_response: 'malformed response',
   network_failure: 'network failure',
   blocked_address: 'blocked address',
+  auth_failed: 'authentication failed',
 };
 
 type Last = Pick<DeliverySummary, 'last_status_code' | 'last_error_code'>;

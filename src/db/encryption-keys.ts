@@ -33,6 +33,9 @@ export async function checkEncryptionKeys(db: Queryable, box: Box): Promise<void
   const used = await db.query<{ id: string }>(
     `select split_part(sealed_secret, '.', 1) as id from webhooks where sealed_secret is not null
      union
+     select split_part(sealed, '.', 1) from webhooks, unnest(array[sealed_headers, sealed_auth]) as sealed
+     where sealed is not null
+     union
      select split_part(previous_sealed_secret, '.', 1) from webhooks where previous_secret_until > now()`,
   );
   const missing = used.rows.find(({ id }) => !box.hasKey(id));

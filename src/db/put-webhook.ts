@@ -1,5 +1,6 @@
 import type { WebhookChange } from '../contracts/webhook.ts';
 import { withTransaction, type Client, type Pool } from './pool.ts';
+import type { PolicyToWrite } from './webhook-policy.ts';
 import { syncDeliveries } from './sync-deliveries.ts';
 import {
   changeWebhook,
@@ -15,7 +16,7 @@ import {
 type Put = {
   webhook: NewWebhook & { externalId: string };
   /** What is changed in the webhook that already has the external id. */
-  replacement: WebhookChange;
+  replacement: WebhookChange & PolicyToWrite;
   /** Where the account has no limit of its own. */
   defaultMax: number;
   /** Throws where that webhook must stay as it is. */

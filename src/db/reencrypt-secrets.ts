@@ -3,6 +3,7 @@ import { insertAuditRecord } from './audit-records.ts';
 import type { Box } from './encryption-keys.ts';
 import { responseContext } from './idempotency-keys.ts';
 import { withTransaction, type Pool } from './pool.ts';
+import { authContext, headersContext } from './webhook-policy.ts';
 
 const batchSize = 200;
 /** A process that still encrypts with another key adds values in each round. */
@@ -10,6 +11,8 @@ const maxRounds = 5;
 
 /** A column of sealed values. `key`: the columns of its table's primary key, all of type text. */
 type SealedColumn = {
+  /** What it counts as. */
+  kind: 'secrets' | 'previousSecrets' | 'responses';
   table: string;
   key: readonly string[];
   column: string;
@@ -25,10 +28,25 @@ const secretOfWebhook = {
   describe: ([id]) => `The secret of ${id}`,
 } satisfies Partial<SealedColumn>;
 
-const columns = {
-  secrets: { ...secretOfWebhook, column: 'sealed_secret' },
-  previousSecrets: { ...secretOfWebhook, column: 'previous_sealed_secret' },
-  responses: {
+const columns: readonly SealedColumn[] = [
+  { ...secretOfWebhook, kind: 'secrets', column: 'sealed_secret' },
+  { ...secretOfWebhook, kind: 'previousSecrets', column: 'previous_sealed_secret' },
+  {
+    ...secretOfWebhook,
+    kind: 'secrets',
+    column: 'sealed_headers',
+    contextOf: ([id = '']) => headersContext(id),
+    describe: ([id]) => `A header of ${id}`,
+  },
+  {
+    ...secretOfWebhook,
+    kind: 'secrets',
+    column: 'sealed_auth',
+    contextOf: ([id = '']) => authContext(id),
+    describe: ([id]) => `The auth of ${id}`,
+  },
+  {
+    kind: 'responses',
     table: 'idempotency_keys',
     key: ['account_id', 'api_key_id', 'route', 'key'],
     column: 'sealed_response',
@@ -36,8 +54,7 @@ const columns = {
       responseContext(accountId, apiKeyId, route, key),
     describe: ([, apiKeyId]) => `The response stored for an Idempotency-Key of ${apiKeyId}`,
   },
-} satisfies Record<string, SealedColumn>;
-const names = Object.keys(columns) as (keyof typeof columns)[];
+];
 
 /**
  * Encrypts again, with the current key, everything that another key encrypted, and removes the other keys. Each value is
@@ -56,10 +73,10 @@ export async function reencrypt(pool: Pool, box: Box, actor: string) {
   );
   for (let round = 1; round <= maxRounds; round += 1) {
     let found = 0;
-    for (const name of names) {
-      const column = await reencryptColumn(pool, box, columns[name]);
-      counts[name] += column.replaced;
-      found += column.found;
+    for (const column of columns) {
+      const done = await reencryptColumn(pool, box, column);
+      counts[column.kind] += done.replaced;
+      found += done.found;
     }
     if (found === 0) return { ...counts, removedKeys: await removeOtherKeys(pool, box, actor) };
   }

@@ -6,7 +6,7 @@ import type {
   RetryPolicy,
   ShownWebhookAuth,
 } from '../contracts/webhook-policy.ts';
-import type { Client } from './pool.ts';
+import { onlyRow, type Client } from './pool.ts';
 import { checkQueue } from './queue-checks.ts';
 
 /** A webhook's policy, and its health, as its row has them. Null: the default. */
@@ -36,8 +36,21 @@ export const policyColumns = `retry, timeout_ms as "timeoutMs", header_names as 
   health_since as "healthSince", next_probe_at as "nextProbeAt", paused_at as "pausedAt",
   paused_until as "pausedUntil", pause_reason as "pauseReason"`;
 
+/** The parts of a policy that hold secrets, and what is readable of them. */
+export type PolicySecrets = Pick<PolicyRow, 'headerNames' | 'sealedHeaders' | 'auth' | 'sealedAuth'>;
+
+/** What they are sealed with, for the webhook with this id. */
+export const headersContext = (id: string): string => `${id} headers`;
+export const authContext = (id: string): string => `${id} auth`;
+
+/** A change, with what only the service sets. */
+export type PolicyToWrite = PolicyChange & {
+  /** The secrets after the change of the webhook with this id. It may throw, and then nothing is changed. */
+  changeSecrets?: ((id: string, stored: PolicySecrets) => PolicySecrets) | undefined;
+};
+
 /** Writes what a change of the policy names; the caller has locked the webhook's row. Returns whether it names anything. */
-export async function writePolicy(client: Client, id: string, change: PolicyChange): Promise<boolean> {
+export async function writePolicy(client: Client, id: string, change: PolicyToWrite): Promise<boolean> {
   const values: unknown[] = [id];
   const set = (column: string, value: unknown): string[] =>
     value === undefined ? [] : [`${column} = $${values.push(value)}`];
@@ -49,10 +62,31 @@ export async function writePolicy(client: Client, id: string, change: PolicyChan
     ...set('max_concurrent', change.max_concurrent),
     ...set('signatures', change.signatures === null ? ['v1'] : change.signatures),
     ...set('probe_when_down', change.probe_when_down === null ? false : change.probe_when_down),
+    ...(await secretsToSet(client, id, change)).flatMap(([column, value]) => set(column, value)),
   ];
   if (assignments.length === 0) return false;
   await client.query(`update webhooks set ${assignments.join(', ')} where id = $1`, values);
   // The times of all that wait follow from the limits.
   if (change.rate_limit !== undefined || change.max_concurrent !== undefined) await checkQueue(client, id);
   return true;
+}
+
+async function secretsToSet(
+  client: Client,
+  id: string,
+  { changeSecrets }: PolicyToWrite,
+): Promise<[column: string, value: unknown][]> {
+  if (!changeSecrets) return [];
+  const { rows } = await client.query<PolicySecrets>(
+    `select header_names as "headerNames", sealed_headers as "sealedHeaders", auth, sealed_auth as "sealedAuth"
+     from webhooks where id = $1`,
+    [id],
+  );
+  const changed = changeSecrets(id, onlyRow(rows, 'secrets'));
+  return [
+    ['header_names', changed.headerNames],
+    ['sealed_headers', changed.sealedHeaders],
+    ['auth', changed.auth],
+    ['sealed_auth', changed.sealedAuth],
+  ];
 }

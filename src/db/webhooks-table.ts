@@ -1,10 +1,9 @@
 import type { WebhookChange } from '../contracts/webhook.ts';
-import type { PolicyChange } from '../contracts/webhook-policy.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { wipeResponsesOf } from './idempotency-keys.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
 import { onlyRow, withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
-import { policyColumns, writePolicy, type PolicyRow } from './webhook-policy.ts';
+import { policyColumns, writePolicy, type PolicyRow, type PolicyToWrite } from './webhook-policy.ts';
 
 export type WebhookRow = PolicyRow & {
   id: string;
@@ -47,7 +46,7 @@ export type NewWebhook = Pick<
   | 'externalId'
   | 'metadata'
   | 'sealedSecret'
-> & { policy?: PolicyChange };
+> & { policy?: PolicyToWrite };
 
 /** Another webhook of the account has the external id. */
 type Taken = 'external_id_taken';
@@ -176,7 +175,7 @@ export async function updateWebhook(
   pool: Pool,
   accountId: string,
   id: string,
-  patch: WebhookChange,
+  patch: WebhookChange & PolicyToWrite,
   check?: (client: Client) => Promise<void>,
 ): Promise<WebhookRow | Taken | null> {
   try {
@@ -199,7 +198,12 @@ const isTaken = (error: unknown): boolean =>
  * When the webhook becomes inactive, waiting deliveries become held; when it becomes active, held ones are delivered, oldest
  * first. The caller syncs the deliveries where `isChanged`, and the reconciler those that are too many for a call.
  */
-export async function changeWebhook(client: Client, accountId: string, id: string, patch: WebhookChange) {
+export async function changeWebhook(
+  client: Client,
+  accountId: string,
+  id: string,
+  patch: WebhookChange & PolicyToWrite,
+) {
   const before = await client.query<{ active: boolean }>(
     `select active from webhooks where id = $1 and account_id = $2 and deleted_at is null for update`,
     [id, accountId],
@@ -244,7 +248,8 @@ export async function deleteWebhook(pool: Pool, accountId: string, id: string): 
   const isDeleted = await withTransaction(pool, async (client) => {
     const { rowCount } = await client.query(
       `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null,
-         previous_sealed_secret = null, previous_secret_until = null, sync_at = now(), sync_until = ${syncUntil}
+         previous_sealed_secret = null, previous_secret_until = null, sync_at = now(), sync_until = ${syncUntil},
+         header_names = '{}', sealed_headers = null, auth = null, sealed_auth = null
        where id = $1 and account_id = $2 and deleted_at is null`,
       [id, accountId],
     );

@@ -14,27 +14,22 @@ import {
   type AttemptRow,
 } from '../domain/attempt-result.ts';
 import { reasonOf } from '../domain/outcome.ts';
-import type { HeaderStyle } from '../domain/request-headers.ts';
 import { isOperational } from '../domain/subscription.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import { SenderBusy } from '../outbound/sender-busy.ts';
-import type { Sender } from '../outbound/sender.ts';
-import type { SecretBox } from '../security/secret-box.ts';
 import type { Permits } from './permits.ts';
 import { requestSlot, SlotTooLate, unlimited } from './request-slot.ts';
-import { endOfAttempt, sendSigned } from './signed-request.ts';
+import { endOfAttempt, sendSigned, type SendDeps } from './signed-request.ts';
 import { createStatements, type StatementDeps } from './statements.ts';
 
-export type AttemptDeps = StatementDeps & {
-  sender: Sender;
-  secretBox: SecretBox;
-  headerStyle: HeaderStyle;
-  permits: Permits;
-  /** Called for every attempt that was made, once it is recorded. `reason`: why it ended its delivery failed, if it did. */
-  onAttempt: (made: { context: AttemptContext; row: AttemptRow; reason: FailureReason | null }) => void;
-  /** Called for every attempt that a limit of its webhook deferred. */
-  onDeferred: () => void;
-};
+export type AttemptDeps = StatementDeps &
+  SendDeps & {
+    permits: Permits;
+    /** Called for every attempt that was made, once it is recorded. `reason`: why it ended its delivery failed, if it did. */
+    onAttempt: (made: { context: AttemptContext; row: AttemptRow; reason: FailureReason | null }) => void;
+    /** Called for every attempt that a limit of its webhook deferred. */
+    onDeferred: () => void;
+  };
 
 type AttemptRequest = AttemptInput & {
   /** The run that makes the attempt: the delivery's own, or a group's. */
@@ -72,6 +67,8 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
       if (!context) return null;
       const { number, recorded, body } = context;
       if (recorded) return await useRecorded(recorded, context, request);
+      // It may have changed since the group was made.
+      if (request.isGrouped && context.mayNotShare) return { next: 'busy', seconds: 1 };
       permit.limitTo(context.maxConcurrent);
       const obstacle = await findObstacle(context, request);
       if (obstacle) return obstacle;

@@ -6,14 +6,20 @@ import { attemptHeaders, type HeaderStyle } from '../domain/request-headers.ts';
 import { waitSeconds } from '../domain/retry-schedule.ts';
 import { signingSecrets } from '../domain/signing-secrets.ts';
 import { bodyFor } from '../domain/wire-body.ts';
+import type { OAuthTokens } from '../outbound/oauth-tokens.ts';
 import type { Sender, SendResult } from '../outbound/sender.ts';
 import type { SecretBox } from '../security/secret-box.ts';
+import { authenticate, ownHeaders } from './request-auth.ts';
 
 type SignedRequest = {
   accountId: string;
   webhookId: string;
   url: string;
   format: WebhookFormat;
+  /** The time limit in ms; null: the setting. */
+  timeoutMs: number | null;
+  sealedHeaders: string | null;
+  sealedAuth: string | null;
   sealedSecret: string | null;
   previousSealedSecret: string | null;
   previousSecretUntil: Date | null;
@@ -24,33 +30,58 @@ type SignedRequest = {
   body: Buffer;
   isTest?: boolean;
 };
-type SendDeps = { sender: Sender; secretBox: SecretBox; headerStyle: HeaderStyle };
+export type SendDeps = {
+  sender: Sender;
+  secretBox: SecretBox;
+  headerStyle: HeaderStyle;
+  oauthTokens: OAuthTokens;
+};
 type MadeAttempt = Omit<StoredAttempt, 'number'>;
 
 /**
- * Signs and sends one request, and judges what came of it. Deliveries and test events go this way.
+ * Signs and sends one request, as the webhook's policy says, and judges what came of it. Deliveries and test events go this way.
  *
  * @param scheduledSeconds the schedule's wait after this attempt; null: it is the last one
  * @param onSent called when the request begins
  * @throws SenderBusy where nothing was sent
  */
 export async function sendSigned(
-  { sender, secretBox, headerStyle }: SendDeps,
+  deps: SendDeps,
   request: SignedRequest,
   scheduledSeconds: number | null,
   onSent?: () => void,
 ): Promise<MadeAttempt> {
+  const { sender, secretBox, headerStyle } = deps;
   const { url, format, accountId, isTest } = request;
   const id = newId('att');
   const body = bodyFor(format, request.body, accountId);
   // Signed only when the request begins: after a long wait for capacity a receiver would refuse the signature as too old.
   const headers = (at: Date) => {
     onSent?.();
-    return sign(secretBox, { ...request, style: headerStyle, attemptId: id, body, at });
+    const signed = sign(secretBox, { ...request, style: headerStyle, attemptId: id, body, at });
+    return { ...signed, ...own };
   };
-  const sent = await sender.send({ url, accountId, isTest, headers, body });
+  const timeoutMs = request.timeoutMs ?? sender.timeoutMs;
+  // A token URL that hangs uses up the time of the attempt.
+  const auth = await authenticate(deps, request, timeoutMs);
+  const own = ownHeaders(deps, request, 'kind' in auth ? null : auth.authorization);
+  const sent =
+    'kind' in auth
+      ? auth
+      : await sender.send({
+          url,
+          accountId,
+          isTest,
+          headers,
+          body,
+          timeoutMs: Math.max(1, timeoutMs - auth.durationMs),
+          clientCertificate: auth.clientCertificate,
+        });
+  const token = 'kind' in auth ? null : auth.token;
+  const isRefused = token !== null && sent.kind === 'responded' && sent.statusCode === 401;
+  if (isRefused) token.drop();
   const sentAs = { url, format, bodyBytes: body.length, headersAs: headerStyle.stored };
-  return { id, request: sentAs, ...judge(sent, scheduledSeconds) };
+  return { id, request: sentAs, ...judge(sent, scheduledSeconds, isRefused && token.isKept) };
 }
 
 function sign(
@@ -77,9 +108,13 @@ function sign(
   return attemptHeaders({ ...request, secrets });
 }
 
-function judge(sent: SendResult, scheduledSeconds: number | null) {
+/** @param isTokenOld the receiver refuses an access token that may have been revoked: another one may help */
+function judge(sent: SendResult, scheduledSeconds: number | null, isTokenOld: boolean) {
   const { startedAt, durationMs } = sent;
-  const { outcome, errorCode } = judgeAttempt(sent, scheduledSeconds === null);
+  const { outcome, errorCode } = judgeAttempt(
+    isTokenOld ? { kind: 'failed', code: 'auth_failed' } : sent,
+    scheduledSeconds === null,
+  );
   const unread = { statusCode: null, headers: {} as Record<string, string> };
   // Of a response that is not valid HTTP, what could be read.
   const { statusCode, headers, body, truncated } =

@@ -64,6 +64,11 @@ const descriptions: Record<AttemptErrorCode, Describe> = {
   network_failure: () => 'The connection failed.',
   blocked_address: () =>
     'The host leads to an address that webhooks may not be sent to (private, local or reserved).',
+  auth_failed: (status, detail) =>
+    detail ??
+    (status === null
+      ? 'No access token could be fetched from the token URL.'
+      : `Response ${status}: the receiver no longer accepts the access token. The next attempt uses a new one.`),
 };
 
 /** The error in words that the webhook's owner understands, without the address; `detail` is the attempt's. */

@@ -70,11 +70,18 @@ export function classifyFailure(error: unknown, phase: Phase): AttemptErrorCode 
   );
 }
 
-/** What `classifyFailure`'s code does not say, in words; undefined where it says all that is known. */
-export function describeFailure(error: unknown): string | undefined {
+/**
+ * What `classifyFailure`'s code does not say, in words; undefined where it says all that is known.
+ *
+ * @param sentCertificate whether the request had a client certificate
+ */
+export function describeFailure(error: unknown, sentCertificate = false): string | undefined {
+  const code = classifyFailure(error, 'response');
+  if (sentCertificate && handshakeEnded[code] !== undefined)
+    return `The receiver ${handshakeEnded[code]} the connection before it responded. ${perhapsRefused}`;
   if (error instanceof AttemptFailure) return error.detail;
   // A receiver that speaks TLS 1.3 refuses a client without a certificate only after the handshake.
-  return describeTlsFailure(tlsErrorOf(error), '')?.detail;
+  return describeTlsFailure({ ...tlsErrorOf(error), sentCertificate }, '')?.detail;
 }
 
 const handshakeEnded: Readonly<Partial<Record<AttemptErrorCode, string>>> = {
@@ -82,14 +89,22 @@ const handshakeEnded: Readonly<Partial<Record<AttemptErrorCode, string>>> = {
   connection_reset: 'reset',
 };
 
+/** Some receivers do not say so. */
+const perhapsRefused =
+  'Perhaps it does not accept the client certificate of this webhook: check that it is valid, and that the receiver trusts who issued it.';
+
 /**
  * The error of a TLS handshake as one that says what is wrong.
  *
  * @param host the host name in the URL
- * @param hasServerHello whether more came than an alert
+ * @param known whether more came than an alert, and whether the request had a client certificate
  */
-export function toHandshakeFailure(error: unknown, host: string, hasServerHello: boolean): AttemptFailure {
-  const described = describeTlsFailure({ ...tlsErrorOf(error), hasServerHello }, host);
+export function toHandshakeFailure(
+  error: unknown,
+  host: string,
+  known: Pick<TlsError, 'hasServerHello' | 'sentCertificate'>,
+): AttemptFailure {
+  const described = describeTlsFailure({ ...tlsErrorOf(error), ...known }, host);
   if (described !== null) return new AttemptFailure(described.code, described.detail);
   const code = classifyFailure(error, 'tls');
   const ended = handshakeEnded[code];
@@ -97,7 +112,7 @@ export function toHandshakeFailure(error: unknown, host: string, hasServerHello:
     code,
     ended === undefined
       ? undefined
-      : `TLS: the receiver ${ended} the connection during the handshake. Check that TLS is set up for this host name and port.`,
+      : `TLS: the receiver ${ended} the connection during the handshake. ${known.sentCertificate ? perhapsRefused : 'Check that TLS is set up for this host name and port.'}`,
   );
 }
 

@@ -1,7 +1,6 @@
 import { createConnection, type Connection } from './connection.ts';
 import { createFairLimit, type FairLimit } from './fair-limit.ts';
-import type { Connector, OpenConnection } from './guarded-connector.ts';
-import type { Client } from './host-names.ts';
+import type { Caller, Connector, OpenConnection } from './guarded-connector.ts';
 import type { Progress } from './progress.ts';
 import type { Target } from './target.ts';
 
@@ -17,10 +16,10 @@ export type Lease = {
 
 type ConnectionPool = {
   /**
-   * Waits, with `progress.phase` on `wait`, until the client may have a connection to the URL's origin. Rejected with
+   * Waits, with `progress.phase` on `wait`, until the caller may have a connection to the URL's origin. Rejected with
    * `SenderBusy`, or with the reason when the attempt ends early.
    */
-  acquire: (url: Target, client: Client, progress: Progress) => Promise<Lease>;
+  acquire: (url: Target, caller: Caller, progress: Progress) => Promise<Lease>;
   /** Ends idle connections; those in use end when they are released. */
   close: () => void;
   /** Origins with a connection or a waiter, idle connections. */
@@ -44,6 +43,8 @@ const maxOfTests = 4;
  *
  * Many accounts may have receivers at one origin. An account has half of its connections at most, its test events a few
  * beside these, and one that becomes free goes to who has the fewest: an account whose receivers hang leaves half to others.
+ *
+ * A connection is used again only with the client certificate that it was opened with.
  *
  * An origin is forgotten with its last connection, and idle connections end after seconds, so what is
  * kept for origins no longer used goes away by itself; `maxIdleConnections` bounds it in the meantime.
@@ -80,9 +81,10 @@ export function createConnectionPool({
     forgetIfUnused(connection.origin);
   }
 
-  function takeIdle(origin: Origin): Connection | undefined {
+  function takeIdle({ idle }: Origin, identityId: string): Connection | undefined {
     // The one used last is the one least likely to have been closed.
-    const connection = origin.idle.pop();
+    const index = idle.findLastIndex((each) => each.identityId === identityId);
+    const [connection] = index === -1 ? [] : idle.splice(index, 1);
     if (connection !== undefined) allIdle.delete(connection);
     return connection;
   }
@@ -97,27 +99,28 @@ export function createConnectionPool({
     }
   }
 
-  async function acquire(url: Target, client: Client, progress: Progress): Promise<Lease> {
+  async function acquire(url: Target, caller: Caller, progress: Progress): Promise<Lease> {
     const key = url.origin;
     const origin = origins.get(key) ?? { limit: createFairLimit(connectionsPerOrigin), idle: [] };
     origins.set(key, origin);
     const { limit } = origin;
     const half = Math.ceil(connectionsPerOrigin / 2);
-    const [holder, most] = client.isTest
-      ? [`test ${client.accountId}`, Math.min(maxOfTests, half)]
-      : [client.accountId, half];
+    const [holder, most] = caller.isTest
+      ? [`test ${caller.accountId}`, Math.min(maxOfTests, half)]
+      : [caller.accountId, half];
     await limit.acquire(holder, most, progress);
 
-    let connection = takeIdle(origin);
+    const identityId = caller.identity?.id ?? '';
+    let connection = takeIdle(origin, identityId);
     const release = (): void => {
       // First of all, for the next one uses it.
       if (connection !== undefined) putBack(origin, connection);
       limit.release(holder);
       forgetIfUnused(key);
     };
-    const prepare = () => connect(url, client, progress);
+    const prepare = () => connect(url, caller, progress);
     const openWith = async (open: OpenConnection): Promise<Connection> => {
-      const opened = createConnection(key, await open());
+      const opened = createConnection(key, await open(), identityId);
       opened.onClose(() => endIdle(opened));
       connection = opened;
       return opened;

@@ -6,6 +6,8 @@ import { throwIfEnded, type Progress } from './progress.ts';
 /** One socket to one origin, used by one attempt at a time. */
 export type Connection = {
   readonly origin: string;
+  /** Of the client certificate that it was opened with; empty: none. */
+  readonly identityId: string;
   readonly isOpen: () => boolean;
   /**
    * Sends one request, resolves with the final response. Once its status and headers are here it is not rejected: an
@@ -42,7 +44,7 @@ const maxRoundTripMs = 1_000;
  * never idle shows which, and sending again what was refused does no harm.
  * Source: RFC 9110, 15.5.9; RFC 9112, 9.3.1 and 9.5.
  */
-export function createConnection(origin: string, socket: Socket): Connection {
+export function createConnection(origin: string, socket: Socket, identityId = ''): Connection {
   const openedAt = performance.now();
   /** From a request to its response, the shortest: no round trip is longer. */
   let quickestMs = Infinity;
@@ -115,6 +117,7 @@ export function createConnection(origin: string, socket: Socket): Connection {
 
   return {
     origin,
+    identityId,
     request,
     isOpen: () => socket.writable && performance.now() - openedAt < maxAgeMs,
     endedIdle: () => hasEndedIdle,

@@ -2,6 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { isIP, type Socket } from 'node:net';
 import type { AddressGuard } from './address-guard.ts';
 import { AttemptFailure, toHandshakeFailure } from './attempt-failure.ts';
+import type { ClientIdentity } from './client-certificate.ts';
 import { addressOrder, dial } from './dial.ts';
 import { createHostNames, type Client, type FindAddresses } from './host-names.ts';
 import { withoutBrackets } from './judge-ip.ts';
@@ -10,16 +11,22 @@ import { createResolver, type Lookup } from './resolver.ts';
 import { createTlsClient } from './tls-client.ts';
 import type { Target } from './target.ts';
 
+/** For whom a connection is opened, and the client certificate that it uses, if any. */
+export type Caller = Client & { identity?: Identity };
+type Identity = ClientIdentity | undefined;
+
 /**
  * Waits until a lookup of the URL's host may begin, where one is needed (`progress.phase` is `wait`). What it gives opens a
  * connection to the URL's origin, TLS included, and keeps `progress.phase` up to date.
  */
-export type Connector = (url: Target, client: Client, progress: Progress) => Promise<OpenConnection>;
+export type Connector = (url: Target, caller: Caller, progress: Progress) => Promise<OpenConnection>;
 export type OpenConnection = () => Promise<Socket>;
 
 type ConnectorOptions = {
   guard: AddressGuard;
   timeoutMs: number;
+  /** `timeoutMs` unless given. */
+  longestMs?: number | undefined;
   lookup?: Lookup | undefined;
   /** For how many milliseconds a name's addresses are kept. */
   keepNamesMs?: number | undefined;
@@ -43,7 +50,8 @@ const alertBytes = 7;
  * may be connected to, nor where the connection failed.
  *
  * The promises are rejected with the reason for which the attempt ends early, an `AttemptFailure`, `SenderBusy`, or the
- * error of node:dns, net or tls. `timeoutMs` (milliseconds) is the whole attempt's, and the longest lookup.
+ * error of node:dns, net or tls. `timeoutMs` (milliseconds) is the whole attempt's unless it has
+ * a limit of its own, and `longestMs` that of the longest attempt, so of the longest lookup.
  *
  * @example
  * const connect = createConnector({ guard, timeoutMs: 5_000 });
@@ -53,11 +61,12 @@ const alertBytes = 7;
 export function createConnector({
   guard,
   timeoutMs,
+  longestMs = timeoutMs,
   lookup = createResolver(),
   keepNamesMs = keepNamesForMs,
   ca,
 }: ConnectorOptions): Connector {
-  const names = createHostNames({ lookup, keepMs: keepNamesMs, limitMs: timeoutMs });
+  const names = createHostNames({ lookup, keepMs: keepNamesMs, limitMs: timeoutMs, longestMs });
   const connectTls = createTlsClient(ca);
 
   function prepareLookup(host: string, client: Client, progress: Progress): Promise<FindAddresses> {
@@ -67,7 +76,7 @@ export function createConnector({
     return Promise.resolve(() => Promise.resolve([{ address, family }]));
   }
 
-  async function open(url: Target, found: readonly LookupAddress[], progress: Progress): Promise<Socket> {
+  async function open(url: Target, found: readonly LookupAddress[], identity: Identity, progress: Progress) {
     const host = url.hostname;
     if (found.length === 0) throw new AttemptFailure('dns_not_found');
     const allowed = found.filter(({ address }) => guard.checkAddress(address, host));
@@ -80,20 +89,24 @@ export function createConnector({
     }
     if (url.protocol === 'http:') return socket;
     progress.phase = 'tls';
-    return secure(url, socket, progress);
+    return secure(url, socket, identity, progress);
   }
 
-  function secure(url: Target, socket: Socket, progress: Progress): Promise<Socket> {
+  function secure(url: Target, socket: Socket, identity: Identity, progress: Progress): Promise<Socket> {
     return untilEnded<Socket>(progress, (resolve, reject) => {
       const fail = (error: unknown): void => {
-        reject(toHandshakeFailure(error, withoutRootDot(url.hostname), socket.bytesRead > alertBytes));
+        const known = {
+          hasServerHello: socket.bytesRead > alertBytes,
+          sentCertificate: identity !== undefined,
+        };
+        reject(toHandshakeFailure(error, withoutRootDot(url.hostname), known));
       };
       // A close that TLS has more to say about is followed by its error at once.
       const onClose = (): void => {
         setImmediate(() => fail(new AttemptFailure('connection_closed')));
       };
       socket.once('close', onClose);
-      const secured = connectTls(socket, withoutBrackets(withoutRootDot(url.hostname)));
+      const secured = connectTls(socket, withoutBrackets(withoutRootDot(url.hostname)), identity);
       const onError = (error: Error): void => {
         socket.off('close', onClose);
         fail(error);
@@ -108,13 +121,13 @@ export function createConnector({
     });
   }
 
-  return async (url, client, progress) => {
+  return async (url, { identity, ...client }, progress) => {
     const find = await prepareLookup(url.hostname, client, progress);
     return async () => {
       progress.phase = 'dns';
       const found = await find(progress);
       try {
-        return await open(url, found, progress);
+        return await open(url, found, identity, progress);
       } catch (error) {
         names.forget(withoutRootDot(url.hostname), found);
         throw error;

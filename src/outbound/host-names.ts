@@ -26,8 +26,10 @@ type Options = {
   lookup: Lookup;
   /** For how many milliseconds addresses are kept; 0: not at all. */
   keepMs: number;
-  /** The longest lookup, in milliseconds: an attempt's whole time. */
+  /** An attempt's whole time, in milliseconds, unless it has a limit of its own. */
   limitMs: number;
+  /** The longest lookup, in milliseconds: the whole time of the longest attempt; `limitMs` unless given. */
+  longestMs?: number | undefined;
 };
 
 type Waiter = {
@@ -63,7 +65,7 @@ const keepSlowFailuresMs = 15_000;
  * const find = await names.prepare('example.com', { accountId: 'acc_1', isTest: false }, progress);
  * await find(progress); // [{ address: '93.184.216.34', family: 4 }]
  */
-export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames {
+export function createHostNames({ lookup, keepMs, limitMs, longestMs = limitMs }: Options): HostNames {
   const kept = new LRUCache<string, readonly LookupAddress[]>({ max: maxHosts, ttl: keepMs });
   const failed = new LRUCache<string, { error: unknown }>({ max: maxFailedHosts, ttl: keepSlowFailuresMs });
   const underWay = new Map<string, (client: Client) => FindAddresses>();
@@ -77,7 +79,8 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
     let isSlow = false;
     let finish: ((waiter: Waiter) => void) | undefined;
 
-    const end = (addresses: readonly LookupAddress[], error?: unknown): void => {
+    // An attempt with a short limit of its own shows nothing to the others.
+    const end = (addresses: readonly LookupAddress[], error?: unknown, failedAfterMs = slowMs): void => {
       if (finish !== undefined) return;
       finish = ({ resolve, reject }) => (error === undefined ? resolve(addresses) : reject(error));
       underWay.delete(host);
@@ -86,7 +89,7 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
       running.cancel();
       limit.release(accountId);
       if (addresses.length > 0 && keepMs > 0) kept.set(host, addresses);
-      if (error !== undefined && performance.now() - startedAt >= slowMs) failed.set(host, { error });
+      if (error !== undefined && performance.now() - startedAt >= failedAfterMs) failed.set(host, { error });
       waiters.forEach(finish);
     };
     const onSlow = (): void => {
@@ -107,7 +110,7 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
           else waiters.add(waiter);
           return () => {
             waiters.delete(waiter);
-            if (waiters.size === 0) end([], new AttemptFailure('timeout_dns'));
+            if (waiters.size === 0) end([], new AttemptFailure('timeout_dns'), 0.9 * limitMs);
           };
         });
     };
@@ -116,7 +119,7 @@ export function createHostNames({ lookup, keepMs, limitMs }: Options): HostNames
     const limitTimer = setTimeout(() => {
       // A busy event loop runs timers first: a response that is already here is handled first.
       setImmediate(() => end([], new AttemptFailure('timeout_dns')));
-    }, limitMs);
+    }, longestMs);
     running.addresses.then(end, (error: unknown) => end([], error));
     return join;
   }

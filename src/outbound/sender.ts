@@ -3,6 +3,7 @@ import type { AddressGuard } from './address-guard.ts';
 import { assertHeaders } from './assert-headers.ts';
 import { AttemptFailure, classifyFailure, describeFailure } from './attempt-failure.ts';
 import type { BrokenResponse } from './broken-head.ts';
+import { createClientIdentities, type ClientCertificate } from './client-certificate.ts';
 import { createConnectionPool, type Lease } from './connection-pool.ts';
 import type { HttpResponse, OutboundRequest } from './exchange.ts';
 import { createConnector } from './guarded-connector.ts';
@@ -23,6 +24,9 @@ export type SendRequest = {
    */
   headers: Record<string, string> | ((startedAt: Date) => Record<string, string>);
   body: Buffer | Uint8Array;
+  /** Its time limit, in milliseconds; the sender's unless given. */
+  timeoutMs?: number | undefined;
+  clientCertificate?: ClientCertificate | undefined;
   signal?: AbortSignal | undefined;
 };
 
@@ -38,6 +42,8 @@ type Outcome = ({ kind: 'responded' } & HttpResponse) | Failure;
 export type SendResult = { startedAt: Date; durationMs: number } & Outcome;
 
 export type Sender = {
+  /** The time limit of a request that has none of its own. */
+  readonly timeoutMs: number;
   send: (request: SendRequest) => Promise<SendResult>;
   /** Waits for what is under way (at most `timeoutMs`), then leaves no connection open. */
   close: () => Promise<void>;
@@ -46,6 +52,8 @@ export type Sender = {
 export type SenderOptions = {
   guard: AddressGuard;
   timeoutMs: number;
+  /** The longest time limit that a request may have; `timeoutMs` unless given. */
+  longestMs?: number | undefined;
   /** Finds a host's addresses in place of the hosts file and the name servers. */
   lookup?: Lookup | undefined;
   /** `address:port` of the name servers; the system's unless given. */
@@ -65,7 +73,7 @@ const maxWaitMs = 3_000;
 /**
  * Makes the function that sends one webhook request and says what came of it.
  *
- * `timeoutMs` (milliseconds) is one deadline for lookup, connect, TLS, request and the arrival of the final response's
+ * `timeoutMs` (milliseconds; the request's, else the sender's) is one deadline for lookup, connect, TLS, request and the arrival of the final response's
  * status and headers; the phase in which it runs out decides the code. What is left of it goes to the response's body, of
  * which at most 16 KiB are kept. Redirects are not followed. Waiting until a connection or a lookup may begin has nothing to
  * do with the receiver: it comes before `startedAt`, and is no part of `durationMs`.
@@ -74,7 +82,7 @@ const maxWaitMs = 3_000;
  * sent once more, on a new connection and within the same deadline.
  *
  * `send` does not throw for what the network or the receiver does. It throws `SenderBusy` where there was no capacity within
- * 3 s (nothing was sent), a `TypeError` for headers that may not be sent, what `headers` throws, an `Error` after
+ * 3 s (nothing was sent), a `TypeError` for headers that may not be sent, node:tls' error for a certificate that cannot be used, what `headers` throws, an `Error` after
  * `close`, and the signal's reason when the caller aborts before the response.
  * Source: the contract's outcome of an attempt; RFC 9110 (1xx), RFC 9112 6.3 (when a connection is reusable).
  *
@@ -85,17 +93,18 @@ const maxWaitMs = 3_000;
  * if (result.kind === 'responded') console.log(result.statusCode, result.headers['retry-after']);
  */
 export function createSender(options: SenderOptions): Sender {
-  const { guard, timeoutMs, nameServers, keepNamesMs, ca } = options;
+  const { guard, timeoutMs, longestMs, nameServers, keepNamesMs, ca } = options;
   const { lookup = createResolver({ nameServers }) } = options;
   const { connectionsPerOrigin = 16, maxIdleConnections = 512 } = options;
-  const connect = createConnector({ guard, timeoutMs, lookup, keepNamesMs, ca });
+  const connect = createConnector({ guard, timeoutMs, longestMs, lookup, keepNamesMs, ca });
   const pool = createConnectionPool({ connect, connectionsPerOrigin, maxIdleConnections });
   const findTarget = createTargets(guard);
+  const identify = createClientIdentities(ca);
   const underWay = new Set<Promise<unknown>>();
   let isClosed = false;
 
   async function attempt(request: SendRequest): Promise<SendResult> {
-    const { url: text, accountId, isTest = false, headers, body, signal } = request;
+    const { url: text, accountId, isTest = false, headers, body, clientCertificate, signal } = request;
     const url = findTarget(text);
     if (url === undefined) {
       return { kind: 'failed', code: 'blocked_address', startedAt: new Date(), durationMs: 0 };
@@ -105,13 +114,15 @@ export function createSender(options: SenderOptions): Sender {
     signal?.addEventListener('abort', onAbort, { once: true });
     let lease: Lease | undefined;
     try {
-      lease = await pool.acquire(url, { accountId, isTest }, progress);
+      const identity = clientCertificate && identify(clientCertificate);
+      lease = await pool.acquire(url, { accountId, isTest, identity }, progress);
       const startedAt = new Date();
       const start = performance.now();
-      restart(timeoutMs);
+      restart(request.timeoutMs ?? timeoutMs);
       const made = typeof headers === 'function' ? headers(startedAt) : headers;
       assertHeaders(made);
-      const outcome = await exchange(lease, { url, headers: made, body }, progress);
+      const outbound = { url, headers: made, body };
+      const outcome = await exchange(lease, outbound, progress, identity !== undefined);
       if (outcome.kind === 'failed') signal?.throwIfAborted();
       return { ...outcome, startedAt, durationMs: Math.round(performance.now() - start) };
     } catch (error) {
@@ -138,11 +149,16 @@ export function createSender(options: SenderOptions): Sender {
     pool.close();
   }
 
-  return { send, close };
+  return { timeoutMs, send, close };
 }
 
 /** What came of the request; throws where it is not known, because this process had no capacity or the caller gave up. */
-async function exchange(lease: Lease, request: OutboundRequest, progress: Progress): Promise<Outcome> {
+async function exchange(
+  lease: Lease,
+  request: OutboundRequest,
+  progress: Progress,
+  sentCertificate: boolean,
+): Promise<Outcome> {
   try {
     return { ...(await requestOnce(lease, request, progress)), kind: 'responded' };
   } catch (error) {
@@ -153,7 +169,7 @@ async function exchange(lease: Lease, request: OutboundRequest, progress: Progre
     return {
       kind: 'failed',
       code: classifyFailure(error, phase),
-      detail: describeFailure(error),
+      detail: describeFailure(error, sentCertificate),
       response: known?.response,
     };
   }

@@ -8,6 +8,8 @@ export type TlsError = {
   certificate?: { subjectaltname?: string | undefined; commonName?: string | undefined } | undefined;
   /** Whether more came than an alert: then protocol version and cipher were agreed on. */
   hasServerHello?: boolean | undefined;
+  /** Whether the request had a client certificate. */
+  sentCertificate?: boolean | undefined;
 };
 
 export type TlsFailure = {
@@ -43,6 +45,11 @@ const certificateFaults: Readonly<Record<string, string>> = {
 };
 
 const wantsCertificate = 'the receiver requires a client certificate, and this service sends none.';
+const refusesCertificate =
+  'the receiver refuses the client certificate of this webhook. Check that it is valid, and that the receiver trusts who issued it.';
+
+/** Of TLS 1.2 and 1.3, where a client sent a certificate. */
+const certificateAlert = /ALERT_(CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED|DECRYPT_ERROR)$/;
 
 // OpenSSL 3.2 gave some of these another beginning, so the ends are looked at.
 const handshakeFaults: Readonly<Record<string, string>> = {
@@ -69,7 +76,7 @@ const handshakeFaults: Readonly<Record<string, string>> = {
  * @example describeTlsFailure({ code: 'CERT_HAS_EXPIRED', message: 'certificate has expired' }, 'a.test')?.code // 'tls_certificate'
  */
 export function describeTlsFailure(error: TlsError, host: string): TlsFailure | null {
-  const { code, message, certificate, hasServerHello = false } = error;
+  const { code, message, certificate, hasServerHello = false, sentCertificate = false } = error;
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || code === 'HOSTNAME_MISMATCH')
     return toFailure('tls_certificate', otherName(certificate, host));
   if (certificateCode.test(code)) {
@@ -81,6 +88,8 @@ export function describeTlsFailure(error: TlsError, host: string): TlsFailure | 
     code.endsWith('ALERT_HANDSHAKE_FAILURE') && hasServerHello
       ? wantsCertificate
       : findFault(handshakeFaults, code);
+  if (sentCertificate && (known === wantsCertificate || certificateAlert.test(code)))
+    return toFailure('tls_failure', refusesCertificate);
   return toFailure('tls_failure', known ?? `the handshake failed (${reasonOf(code)}).`);
 }
 

@@ -10,6 +10,7 @@ import { fault, validationError } from '../problem-details.ts';
 import { validate } from '../request-body.ts';
 import { routesWithTag } from '../route.ts';
 import { checkEventFilters } from './event-filters.ts';
+import { withSecrets } from './policy-secrets.ts';
 import { requireTarget, toRefusal } from './webhook-checks.ts';
 import { policyIn, wholePolicyIn } from './webhook-policy-view.ts';
 import { toWebhook } from './webhook-view.ts';
@@ -74,9 +75,9 @@ export const putWebhookRoutes = [
           externalId,
           accountId: accountOf(key),
           sealedSecret: secretBox.seal(secret, id),
-          policy: policyIn(body),
+          policy: withSecrets(deps, policyIn(body), 'changes'),
         },
-        replacement: { ...given, ...wholePolicyIn(body) },
+        replacement: { ...given, ...withSecrets(deps, wholePolicyIn(body), 'replaces') },
         defaultMax: config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
         requireReplaceable: requireSameSecret,
         check,

@@ -29,6 +29,7 @@ import { toAttempt } from './attempt-view.ts';
 import { checkEventFilters } from './event-filters.ts';
 import { defaultLimits } from './settings-routes.ts';
 import { requireTarget, toRefusal } from './webhook-checks.ts';
+import { withSecrets } from './policy-secrets.ts';
 import { policyIn } from './webhook-policy-view.ts';
 import { requireWebhook, toWebhook } from './webhook-view.ts';
 
@@ -51,6 +52,7 @@ export const webhookRoutes = [
     async handle(context) {
       const { deps, body } = context;
       requireTarget(deps, body.url);
+      const policy = withSecrets(deps, policyIn(body), 'changes');
       const keepTypes = await checkEventFilters(deps, body.events);
       const { secretBox, config } = deps;
       const accountId = accountOf(context.key);
@@ -71,7 +73,7 @@ export const webhookRoutes = [
             externalId: body.external_id ?? null,
             metadata: body.metadata ?? {},
             sealedSecret: secretBox.seal(secret, id),
-            policy: policyIn(body),
+            policy,
           },
           config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
         );
@@ -151,9 +153,10 @@ export const webhookRoutes = [
     errors: ['external_id_taken'],
     async handle({ deps, key, id, body }) {
       if (body.url !== undefined) requireTarget(deps, body.url);
+      const change = withSecrets(deps, body, 'changes');
       const keepTypes = body.events && (await checkEventFilters(deps, body.events));
       const row = requireFound(
-        await updateWebhook(deps.pool, accountOf(key), id, body, keepTypes),
+        await updateWebhook(deps.pool, accountOf(key), id, change, keepTypes),
         'webhook',
       );
       if (row === 'external_id_taken') throw toRefusal(row);
