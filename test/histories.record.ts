@@ -100,7 +100,51 @@ const scenes: Record<string, Scene> = {
       await post(service, id, 'cancel');
     },
   },
+  // What is kept is a second delivery: deferred, and woken when the limit is gone.
+  'rate-limited': {
+    responses: [200],
+    async play(service, id, webhookId) {
+      await waitForStatus(service, id, 'delivered');
+      const limit = (rate_limit: object | null) =>
+        service.call('PATCH', `/v1/webhooks/${webhookId}`, { rate_limit });
+      await limit({ attempts: 1, seconds: 3600 });
+      const second = await publishOne(service);
+      await untilDeferred(service, second, 'rate_limit');
+      await limit(null);
+      await waitForStatus(service, second, 'delivered');
+      await workflowStatus(service, second);
+      await keep(service, 'rate-limited', second);
+    },
+  },
+  // The same while its webhook is paced: a probe fails, then the webhook has recovered.
+  probed: {
+    responses: [200, 503, 200],
+    async play(service, id, webhookId) {
+      await waitForStatus(service, id, 'delivered');
+      const set = async (assignments: string) => {
+        await service.pool.query(`update webhooks set ${assignments} where id = $1`, [webhookId]);
+        await service.pool.query(`update rate_limit_queues set check_at = now() where webhook_id = $1`, [
+          webhookId,
+        ]);
+      };
+      await set(`probe_when_down = true, next_probe_at = now() + interval '1 hour'`);
+      const second = await publishOne(service);
+      await untilDeferred(service, second, 'down');
+      await set(`next_probe_at = now()`);
+      await waitForStatus(service, second, 'retrying', 1);
+      await set(`next_probe_at = null, ramp_started_at = now()`);
+      await waitForStatus(service, second, 'delivered', 2);
+      await workflowStatus(service, second);
+      await keep(service, 'probed', second);
+    },
+  },
 };
+
+const untilDeferred = (service: Service, id: string, reason: string) =>
+  until(
+    () => readDelivery(service, id),
+    ({ timeline }) => timeline.some((entry) => entry.type === 'wait' && entry.reason === reason),
+  );
 
 /** Each kind of recovery: of 60 events that a webhook missed, hence two pages. */
 const recoveryScenes: Record<string, (account: Account, id: string) => Promise<void>> = {

@@ -18,13 +18,18 @@ export function isFailing(hourly: readonly Hour[]): boolean {
   return attempts > 0 && failed * 2 >= attempts;
 }
 
+/** `health`: where it is known. */
+export type WebhookWithState = Pick<Webhook, 'active' | 'auto_disabled' | 'warning'> &
+  Partial<Pick<Webhook, 'health'>>;
+
 export function webhookStateOf(
-  { active, auto_disabled: disabled, warning }: Pick<Webhook, 'active' | 'auto_disabled' | 'warning'>,
+  { active, auto_disabled: disabled, warning, health }: WebhookWithState,
   hourly: readonly Hour[] = [],
-): 'disabled automatically' | 'paused' | 'active, failing' | 'active' {
+): 'disabled automatically' | 'paused' | 'active, down' | 'active, failing' | 'active' {
   if (disabled) return 'disabled automatically';
   if (!active) return 'paused';
-  return warning || isFailing(hourly) ? 'active, failing' : 'active';
+  if (health?.state === 'down') return 'active, down';
+  return warning || health?.state === 'failing' || isFailing(hourly) ? 'active, failing' : 'active';
 }
 
 /** The share of attempts that failed; null without attempts. */

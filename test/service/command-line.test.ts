@@ -286,6 +286,9 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
     ['fltr-webhooks deliveries retry dlv_1 --fo', ['--force']],
     ['fltr-webhooks deliveries list --webhook ', []],
     ['fltr-webhooks recover wh_1 --only f', ['failed']],
+    ['fltr-webhooks webhooks update wh_1 --retry ', ['page', 'day', 'three_days', 'week', 'none']],
+    ['fltr-webhooks webhooks create --probe', ['--probe-when-down']],
+    ['fltr-webhooks webhooks put order-service --on-gone ', ['fail', 'disable']],
     ['fltr-webhooks completion --', ['--help']],
   ])('%s', async (line, words) => {
     expect(await complete(line)).toEqual(words);

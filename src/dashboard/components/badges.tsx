@@ -1,7 +1,6 @@
 import { deliveryStatuses, type DeliveryStatus } from '../../contracts/delivery.ts';
 import type { EventSummary } from '../../contracts/event.ts';
-import type { Webhook } from '../../contracts/webhook.ts';
-import { webhookStateOf } from '../webhook-state.ts';
+import { webhookStateOf, type WebhookWithState } from '../webhook-state.ts';
 
 type Tone = 'good' | 'bad' | 'busy' | 'idle' | 'warn';
 
@@ -38,12 +37,13 @@ export function StatusCounts({ deliveries }: Pick<EventSummary, 'deliveries'>) {
 const toneOfWebhook = {
   'disabled automatically': 'bad',
   paused: 'idle',
+  'active, down': 'bad',
   'active, failing': 'warn',
   active: 'good',
 } as const;
 
 type WebhookBadgeProps = {
-  webhook: Pick<Webhook, 'active' | 'auto_disabled' | 'warning'>;
+  webhook: WebhookWithState;
   /** The last 24 hours; undefined while loading. */
   hourly: Parameters<typeof webhookStateOf>[1];
 };

@@ -8,30 +8,37 @@ import { Form, InputField } from './field.tsx';
 import { Placeholder } from './page-header.tsx';
 import { formatChoices } from '../webhook-formats.ts';
 import { fieldError, Problem } from './problem-notice.tsx';
+import type { PolicyDraft } from '../policy/policy-draft.ts';
 import { eventTypesQuery } from '../queries.ts';
+import { isOfPolicy, PolicySection } from './policy/policy-section.tsx';
 
 export type WebhookDraft = {
   url: string;
   events: string[];
   description: string;
   format: Webhook['format'];
+  policy: PolicyDraft;
 };
 
 type Props = {
   initial: WebhookDraft;
+  /** The webhook that is edited. */
+  webhook?: Webhook;
   /** The error of the last submission. */
   error: unknown;
   submitLabel: string;
   isPending: boolean;
   disabledReason?: string | undefined;
-  onSubmit: (draft: WebhookDraft) => void;
+  /** `before`: as it was when the form was opened. */
+  onSubmit: (draft: WebhookDraft, before: WebhookDraft) => void;
   /** Further fields. */
   children?: React.ReactNode;
 };
 
 /** The form to create or edit a webhook. API errors are shown at their field. */
 export function WebhookForm(props: Props) {
-  const { initial, error, submitLabel, isPending, disabledReason, onSubmit, children } = props;
+  const { initial, webhook, error, submitLabel, isPending, disabledReason, onSubmit, children } = props;
+  const [before] = useState(initial);
   const [draft, setDraft] = useState(initial);
   const types = useQuery(eventTypesQuery);
   const form = useRef<HTMLFormElement>(null);
@@ -47,7 +54,7 @@ export function WebhookForm(props: Props) {
   // Shown at once with all its fields, so that nothing moves when the event types arrive.
   if (types.isPending) return <Placeholder />;
   return (
-    <Form ref={form} onSubmit={() => onSubmit({ ...draft, url: draft.url.trim() })} noValidate>
+    <Form ref={form} onSubmit={() => onSubmit({ ...draft, url: draft.url.trim() }, before)} noValidate>
       <InputField
         label="URL"
         error={errors.url}
@@ -74,7 +81,15 @@ export function WebhookForm(props: Props) {
         onChoose={(format) => change({ format })}
       />
       {children}
-      {Object.values(errors).every((each) => each === undefined) && <Problem error={error} />}
+      <PolicySection
+        draft={draft.policy}
+        onChange={(part) => change({ policy: { ...draft.policy, ...part } })}
+        error={error}
+        webhook={webhook}
+      />
+      {Object.values(errors).every((each) => each === undefined) && !isOfPolicy(error) && (
+        <Problem error={error} />
+      )}
       <Button look="primary" type="submit" disabled={isPending} disabledReason={disabledReason}>
         {submitLabel}
       </Button>

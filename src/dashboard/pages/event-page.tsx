@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { indentJson } from '../../client/raw-json.ts';
-import type { EventSummary } from '../../contracts/event.ts';
 import type { Webhook } from '../../contracts/webhook.ts';
 import { CopyButton } from '../components/button.tsx';
 import { CodeBlock } from '../components/code-block.tsx';
@@ -16,6 +15,7 @@ import { WebhookLink } from '../components/webhook-name.tsx';
 import { isSubscribed } from '../event-filters.ts';
 import { formatCount } from '../format.ts';
 import { eventQuery, eventTypesQuery, webhooksQuery } from '../queries.ts';
+import type { api } from '../session-api.ts';
 import { EventDeliveries } from './event/event-deliveries.tsx';
 
 const route = getRouteApi('/signed-in/events/$id');
@@ -52,7 +52,18 @@ export function EventPage() {
         <>
           <Section title="Details">
             <Facts
-              facts={{ Timestamp: <At at={event.timestamp} />, Accepted: <At at={event.created_at} /> }}
+              facts={{
+                Timestamp: <At at={event.timestamp} />,
+                Accepted: <At at={event.created_at} />,
+                Labels:
+                  event.labels.length === 0
+                    ? null
+                    : event.labels.map((label) => (
+                        <code key={label} className="event-name">
+                          {label}
+                        </code>
+                      )),
+              }}
             />
           </Section>
           <EventDeliveries event={event} />
@@ -66,7 +77,8 @@ export function EventPage() {
   );
 }
 
-type NotSentProps = { event: EventSummary; webhooks: readonly Webhook[] };
+type Event = Awaited<ReturnType<typeof api.getEvent>>;
+type NotSentProps = { event: Event; webhooks: readonly Webhook[] };
 
 /** The account's other webhooks, and why the event was not sent to them. */
 function NotSentTo({ event, webhooks }: NotSentProps) {
@@ -91,15 +103,24 @@ function NotSentTo({ event, webhooks }: NotSentProps) {
   );
 }
 
-function reasonOf({ created_at: createdAt, events }: Webhook, event: EventSummary): string {
-  const isNow = isSubscribed(events, event.event);
-  if (createdAt > event.created_at)
-    return isNow
-      ? 'Created after the event. Use “Recover” on its page to send missed events.'
+const recover = 'Use “Recover” on its page to send missed events.';
+
+function reasonOf({ webhook_id: id, created_at: createdAt, events }: Webhook, event: Event): string {
+  const other = event.other_webhooks.find((each) => each.webhook_id === id);
+  const isSubscribedNow = isSubscribed(events, event.event);
+  const matchesNow = other?.matches_now ?? isSubscribedNow;
+  const isFiltered = isSubscribedNow && !matchesNow;
+  if (createdAt > event.created_at) {
+    if (matchesNow) return `Created after the event. ${recover}`;
+    return isFiltered
+      ? 'Created after the event, and its filter does not match it.'
       : 'Created after the event, and not subscribed to this type.';
-  return isNow
-    ? 'Not subscribed to this type when the event was accepted. Use “Recover” on its page to send missed events.'
-    : `Not subscribed to this type, only to ${events.join(', ')}.`;
+  }
+  if (other && isFiltered) return other.because.message;
+  if (!isSubscribedNow) return `Not subscribed to this type, only to ${events.join(', ')}.`;
+  return other?.because.reason === 'data_removed'
+    ? other.because.message
+    : `Its event types or its filter did not match when the event was accepted; now they do. ${recover}`;
 }
 
 /** The body of all attempts, formatted or exactly as sent. */

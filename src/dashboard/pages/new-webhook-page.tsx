@@ -6,10 +6,17 @@ import { Check } from '../components/choices.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { ScopeNote, useScopeReason } from '../components/scope.tsx';
 import { WebhookForm, type WebhookDraft } from '../components/webhook-form.tsx';
+import { defaultPolicy, newPolicyIn } from '../policy/policy-draft.ts';
 import { storeUnreadSecret } from '../unread-secret.ts';
 import { useContentKey, useSubmission } from '../submission.ts';
 
-const emptyDraft: WebhookDraft = { url: '', events: [], description: '', format: 'fltr' };
+const emptyDraft: WebhookDraft = {
+  url: '',
+  events: [],
+  description: '',
+  format: 'fltr',
+  policy: defaultPolicy,
+};
 
 export function NewWebhookPage() {
   const reason = useScopeReason('webhooks:write');
@@ -18,8 +25,13 @@ export function NewWebhookPage() {
   const navigate = useNavigate();
   const { keyOf } = useContentKey(() => crypto.randomUUID());
   const creation = useSubmission({
-    mutationFn: ({ description, ...draft }: WebhookDraft) => {
-      const content = { ...draft, active: isActive, ...(description === '' ? {} : { description }) };
+    mutationFn: async ({ description, policy, ...draft }: WebhookDraft) => {
+      const content = {
+        ...draft,
+        ...newPolicyIn(policy),
+        active: isActive,
+        ...(description === '' ? {} : { description }),
+      };
       return api.createWebhook(content, { idempotencyKey: keyOf(content) });
     },
     async onSuccess({ webhook_id: id, secret }) {

@@ -14,8 +14,10 @@ import { headingOf } from '../format.ts';
 import { useUnreadSecret } from '../unread-secret.ts';
 import { webhookQuery, webhookStatsQuery } from '../queries.ts';
 import { formatText } from '../webhook-formats.ts';
+import { FilterCard } from './webhook/filter-card.tsx';
 import { LatestDeliveries } from './webhook/latest-deliveries.tsx';
 import { NewSecretCard } from './webhook/new-secret-card.tsx';
+import { policyFacts } from './webhook/policy-facts.tsx';
 import { RecoveryCard } from './webhook/recovery-card.tsx';
 import { SecretCard } from './webhook/secret-card.tsx';
 import { Traffic } from './webhook/traffic.tsx';
@@ -74,6 +76,7 @@ function WebhookDetails({ webhook }: { webhook: Webhook }) {
         <Configuration webhook={webhook} />
         <SecretCard webhook={webhook} />
       </div>
+      {webhook.filter && <FilterCard webhookId={id} filter={webhook.filter} events={events} />}
       <div className="columns">
         {!secret && (
           <Section title="Send a test event">
@@ -107,6 +110,7 @@ function Configuration({ webhook }: { webhook: Webhook }) {
             </span>
           ),
           Metadata: metadata.length === 0 ? null : <Facts facts={Object.fromEntries(metadata)} />,
+          ...policyFacts(webhook),
           Created: <At at={webhook.created_at} />,
           Updated: <At at={webhook.updated_at} />,
         }}

@@ -8,6 +8,7 @@ import { fieldError, Problem } from '../../components/problem-notice.tsx';
 import { ScopeNote, useScopeReason } from '../../components/scope.tsx';
 import { findSyntaxError, JsonEditor } from './json-editor.tsx';
 import { SentEvent, Subscribers } from './sent-event.tsx';
+import { labelsIn } from '../../policy/labels.ts';
 import { deliveryKeys } from '../../queries.ts';
 import { api } from '../../session-api.ts';
 import { useContentKey, useSubmission } from '../../submission.ts';
@@ -25,6 +26,7 @@ export function SendForm({ types, event, data }: Props) {
   const firstType = types.find((each) => each.event === event)?.event ?? types[0]?.event ?? '';
   const [type, setType] = useState(firstType);
   const [id, setId] = useState('');
+  const [labels, setLabels] = useState('');
   // One draft per type: switching types loses no input.
   const [drafts, setDrafts] = useState<Partial<Record<string, string>>>(
     data === null ? {} : { [firstType]: indentJson(data) },
@@ -47,11 +49,19 @@ export function SendForm({ types, event, data }: Props) {
   const syntaxError = findSyntaxError(text);
   const submit = () => {
     if (syntaxError !== undefined) return;
-    const eventId = id.trim() || generatedId.keyOf({ event: type, data: text });
-    send.mutate({ event: type, data: new JsonText(text), id: eventId });
+    const given = labelsIn(labels);
+    const eventId = id.trim() || generatedId.keyOf({ event: type, data: text, labels: given });
+    send.mutate({
+      event: type,
+      data: new JsonText(text),
+      id: eventId,
+      ...(given.length > 0 ? { labels: given } : {}),
+    });
   };
   const idError = fieldError(send.error, '/id');
-  const isMarked = idError !== undefined || fieldError(send.error, '/data') !== undefined;
+  const labelsError = fieldError(send.error, '/labels');
+  const isMarked =
+    idError !== undefined || labelsError !== undefined || fieldError(send.error, '/data') !== undefined;
   return (
     <>
       <Form className="card form" onSubmit={submit}>
@@ -82,6 +92,17 @@ export function SendForm({ types, event, data }: Props) {
           onChange={(typed) => {
             send.reset();
             setId(typed);
+          }}
+        />
+        <InputField
+          label="Labels (optional)"
+          hint="Filters of webhooks read them; they are not sent. Separated by commas, at most 10."
+          error={labelsError}
+          spellCheck={false}
+          value={labels}
+          onChange={(typed) => {
+            send.reset();
+            setLabels(typed);
           }}
         />
         <Subscribers type={type} />

@@ -10,6 +10,7 @@ import { EventDeliveries } from '../event/event-deliveries.tsx';
 export function Subscribers({ type }: { type: string }) {
   const { data: webhooks } = useQuery(webhooksQuery);
   const subscribed = webhooks?.filter(({ events }) => isSubscribed(events, type));
+  const filtered = subscribed?.filter(({ filter }) => filter !== null).length ?? 0;
   const inactive = subscribed?.filter(({ active }) => !active).length ?? 0;
   if (subscribed?.length === 0)
     return (
@@ -22,6 +23,7 @@ export function Subscribers({ type }: { type: string }) {
     <p className="hint">
       {subscribed &&
         `Will be sent to ${subscribed.length === 1 ? '1 webhook' : `${subscribed.length} webhooks`}.`}
+      {filtered > 0 && ` ${filtered === 1 ? 'One has' : `${filtered} have`} a filter, which decides.`}
       {inactive > 0 && ` Held for ${inactive} of them: not active.`}&nbsp;
     </p>
   );

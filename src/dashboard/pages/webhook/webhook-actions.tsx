@@ -8,6 +8,7 @@ import { ConfirmButton, Modal, useDialog } from '../../components/dialog.tsx';
 import { InputField } from '../../components/field.tsx';
 import { Problem } from '../../components/problem-notice.tsx';
 import { WebhookForm, type WebhookDraft } from '../../components/webhook-form.tsx';
+import { policyChangeIn, policyDraftOf } from '../../policy/policy-draft.ts';
 import { webhookKeys, webhookQuery } from '../../queries.ts';
 import { useShownSettings } from '../../shown-settings.ts';
 import { api } from '../../session-api.ts';
@@ -26,8 +27,12 @@ export function WebhookActions({ webhook }: { webhook: Webhook }) {
 function EditDialog({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, url, events, description, format } = webhook;
   const dialog = useDialog({
-    mutationFn: ({ description: text, ...draft }: WebhookDraft) =>
-      api.updateWebhook(id, { ...draft, description: text === '' ? null : text }),
+    mutationFn: async ([{ description: text, policy, ...draft }, before]: [WebhookDraft, WebhookDraft]) =>
+      api.updateWebhook(id, {
+        ...draft,
+        description: text === '' ? null : text,
+        ...policyChangeIn(policy, before.policy),
+      }),
     done: 'The webhook was updated',
     changes: webhookKeys,
   });
@@ -35,11 +40,12 @@ function EditDialog({ webhook }: { webhook: Webhook }) {
     <Modal dialog={dialog} label="Edit" title="Edit webhook">
       <p className="muted">A new URL also applies to waiting deliveries.</p>
       <WebhookForm
-        initial={{ url, events, description: description ?? '', format }}
+        initial={{ url, events, description: description ?? '', format, policy: policyDraftOf(webhook) }}
+        webhook={webhook}
         error={dialog.error}
         submitLabel="Save"
         isPending={dialog.isPending}
-        onSubmit={(draft) => dialog.mutate(draft)}
+        onSubmit={(...drafts) => dialog.mutate(drafts)}
       />
     </Modal>
   );

@@ -1,20 +1,19 @@
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { Ago, At, Countdown } from '../../components/time.tsx';
 import { formatCount, formatShare } from '../../format.ts';
+import { DownNotice } from './down-notice.tsx';
 import { useShownSettings } from '../../shown-settings.ts';
 
 /** The problems of a webhook, each with its remedy. */
 export function WebhookNotices({ webhook }: { webhook: Webhook }) {
   const { active, auto_disabled: disabled, warning, hourly_cap: cap, secret_due: isSecretDue } = webhook;
+  const isDown = active && webhook.health.state === 'down';
   return (
     <>
       {disabled && <AutoDisabled {...disabled} />}
-      {!active && !disabled && (
-        <p className="notice">
-          <strong>Paused.</strong> <HeldText /> Activate the webhook to resume.
-        </p>
-      )}
-      {active && warning && (
+      {!active && !disabled && <Paused paused={webhook.paused} />}
+      {isDown && <DownNotice webhook={webhook} />}
+      {active && !isDown && warning && (
         <p className="notice notice-warn">
           <strong>At least half of the deliveries of the last 24 hours failed.</strong> Above 80%, the webhook
           is disabled automatically. Check the latest failed deliveries, and send a test event.
@@ -39,6 +38,24 @@ export function WebhookNotices({ webhook }: { webhook: Webhook }) {
         </p>
       )}
     </>
+  );
+}
+
+function Paused({ paused }: Pick<Webhook, 'paused'>) {
+  return (
+    <p className="notice">
+      <strong>
+        {paused?.until ? (
+          <>
+            Paused until <At at={paused.until} />.
+          </>
+        ) : (
+          'Paused.'
+        )}
+      </strong>{' '}
+      {paused?.reason && <>Reason: {paused.reason}. </>}
+      <HeldText /> Activate the webhook to resume{paused?.until ? ' earlier' : ''}.
+    </p>
   );
 }
 

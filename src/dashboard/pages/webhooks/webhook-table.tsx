@@ -6,6 +6,7 @@ import { Sparkline } from '../../components/attempt-chart.tsx';
 import { Problem } from '../../components/problem-notice.tsx';
 import { Table, type Column } from '../../components/table.tsx';
 import { WebhookBadge } from '../../components/badges.tsx';
+import { StateDetails } from '../../components/state-details.tsx';
 import { Day } from '../../components/time.tsx';
 import { formatShare, withoutScheme } from '../../format.ts';
 import { statsQuery } from '../../queries.ts';
@@ -29,7 +30,12 @@ const columns: Column<Row>[] = [
   },
   {
     name: 'State',
-    cell: ({ webhook, stats }) => <WebhookBadge webhook={webhook} hourly={stats?.hourly} />,
+    cell: ({ webhook, stats }) => (
+      <>
+        <WebhookBadge webhook={webhook} hourly={stats?.hourly} />
+        <StateDetails webhook={webhook} />
+      </>
+    ),
   },
   { name: 'Events', isWideOnly: true, cell: ({ webhook: { events } }) => <EventList events={events} /> },
   {

@@ -1,0 +1,99 @@
+import { useState } from 'react';
+import { FltrWebhooksError } from '../../../client/request.ts';
+import type { Webhook } from '../../../contracts/webhook.ts';
+import { policyNames } from '../../policy/policy-text.ts';
+import type { PolicyDraft } from '../../policy/policy-draft.ts';
+import { Check } from '../choices.tsx';
+import { SelectField } from '../field.tsx';
+import { fieldError } from '../problem-notice.tsx';
+import { AuthFields } from './auth-fields.tsx';
+import { FilterFields } from './filter-fields.tsx';
+import { HeaderFields } from './header-fields.tsx';
+import { LimitFields } from './limit-fields.tsx';
+import { RetryFields } from './retry-fields.tsx';
+
+export type PolicyProps = {
+  draft: PolicyDraft;
+  onChange: (part: Partial<PolicyDraft>) => void;
+  /** The error of the last submission. */
+  error: unknown;
+};
+
+const names = [
+  'retry',
+  'apply_to',
+  'timeout_ms',
+  'headers',
+  'auth',
+  'filter',
+  'rate_limit',
+  'max_concurrent',
+  'signatures',
+  'probe_when_down',
+];
+
+/** Whether the API refused something of the policy, which is shown at its field. */
+export const isOfPolicy = (error: unknown): boolean =>
+  error instanceof FltrWebhooksError &&
+  error.errors.some(({ pointer }) => names.includes(pointer.split('/')[1] ?? ''));
+
+const signatureChoices = [
+  ['v1', 'HMAC with the secret (v1)'],
+  ['both', 'HMAC (v1) and ed25519 (v1a)'],
+  ['v1a', 'ed25519 (v1a)'],
+] as const;
+
+type Props = PolicyProps & {
+  /** The webhook that is edited. */
+  webhook?: Webhook | undefined;
+};
+
+/** The policy's fields: closed at first, open as soon as one of them is refused. */
+export function PolicySection({ draft, onChange, error, webhook }: Props) {
+  const [isOpen, setOpen] = useState(false);
+  const [shownError, setShownError] = useState<unknown>(null);
+  if (error !== shownError) {
+    setShownError(error);
+    if (isOfPolicy(error)) setOpen(true);
+  }
+  const fields = { draft, onChange, error };
+  const set = webhook && policyNames(webhook);
+  return (
+    <details className="policy" open={isOpen} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>
+        Policy{' '}
+        <span className="policy-summary">
+          {set === undefined || set.length === 0
+            ? 'retries, headers, authentication, filter, limits'
+            : `set: ${set.join(', ')}`}
+        </span>
+      </summary>
+      {isOpen && (
+        <div className="policy-groups">
+          <RetryFields {...fields} isEdited={webhook !== undefined} />
+          <HeaderFields {...fields} />
+          <AuthFields {...fields} webhook={webhook} />
+          <FilterFields {...fields} />
+          <LimitFields {...fields} />
+          <SelectField
+            label="Signatures in webhook-signature"
+            hint="ed25519 is verified with a public key, so the receiver keeps no secret. The webhook's page shows the key."
+            error={fieldError(error, '/signatures')}
+            value={draft.signatures}
+            options={signatureChoices}
+            onChange={(signatures) => onChange({ signatures })}
+          />
+          <fieldset>
+            <legend>While the receiver is down</legend>
+            <Check
+              label="Probe while down"
+              hint="One attempt at a time tests the receiver, after 30 s, 1, 5 and 15 min. The other deliveries wait and use up no retries. When it is back, they follow, faster and faster."
+              isChecked={draft.probesWhenDown}
+              onChange={(probesWhenDown) => onChange({ probesWhenDown })}
+            />
+          </fieldset>
+        </div>
+      )}
+    </details>
+  );
+}

@@ -1,0 +1,20 @@
+import { FltrWebhooksError } from '../../client/request.ts';
+
+/** What a form finds wrong itself, as the API would return it: shown at its field. */
+export type FormFaults = { pointer: string; message: string }[];
+
+/** @throws FltrWebhooksError where there is a fault */
+export function requireNone(faults: FormFaults): void {
+  const [first] = faults;
+  if (first !== undefined)
+    throw new FltrWebhooksError(first.message, { status: 422, code: 'validation_failed', errors: faults });
+}
+
+/** The number in a field; null where it is empty. What is no number becomes a fault. */
+export function numberIn(text: string, pointer: string, faults: FormFaults): number | null {
+  if (text.trim() === '') return null;
+  const value = Number(text);
+  if (Number.isFinite(value)) return value;
+  faults.push({ pointer, message: 'Write a number.' });
+  return null;
+}

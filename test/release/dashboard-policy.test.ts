@@ -1,0 +1,304 @@
+import type { Browser, Locator, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import type { Webhook } from '../../src/contracts/webhook.ts';
+import { findBarriers, launchBrowser, openTab } from '../kit/browser.ts';
+import { heading, openDashboard, untilFocused, untilRefused } from '../kit/open-dashboard.ts';
+import { call, startService, stopAll, type Service } from '../kit/service.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+let service: Service;
+let receiver: Receiver;
+let browser: Browser;
+beforeAll(async () => {
+  [service, receiver, browser] = await Promise.all([
+    startService(),
+    startReceiver((_request, response) => response.writeHead(200).end()),
+    launchBrowser(),
+  ]);
+});
+afterAll(() => stopAll(browser, service, receiver));
+
+type Event = { id: string; labels: string[]; deliveries: unknown[] };
+type Calls = { key: string; mine: <T = Webhook>(method: string, path: string, body?: unknown) => Promise<T> };
+
+async function newAccount(): Promise<Calls> {
+  const { key } = await service.newAccount();
+  return {
+    key,
+    async mine<T>(method: string, path: string, body?: unknown) {
+      const response = await call<T>(service.apiUrl, key, method, path, body);
+      if (response.status >= 400) throw new Error(response.text);
+      return response.body;
+    },
+  };
+}
+
+const newWebhook = (mine: Calls['mine'], policy: object = {}) =>
+  mine('POST', '/v1/webhooks', { url: `${receiver.url}/policy`, events: ['*'], ...policy });
+
+async function openEdit(page: Page, id: string): Promise<Locator> {
+  await page.goto(`/webhooks/${id}`);
+  await page.getByRole('button', { name: 'Edit' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Edit webhook' });
+  await dialog.locator('summary').filter({ hasText: 'Policy' }).click();
+  return dialog;
+}
+
+async function save(dialog: Locator): Promise<void> {
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.waitFor({ state: 'detached' });
+}
+
+const facts = (page: Page) => page.getByRole('region', { name: 'Configuration' });
+
+test('a webhook without a policy looks as before; one is created with retries, limits and a filter', async () => {
+  const { key, mine } = await newAccount();
+  const { page } = await openDashboard(browser, service, '/webhooks/new', { key });
+  await page.getByLabel('URL', { exact: true }).fill(`${receiver.url}/created`);
+  await page.getByRole('checkbox', { name: '*', exact: true }).check();
+  expect(await page.getByRole('radio', { name: /^For a day/ }).count()).toBe(0);
+  await page.locator('summary').filter({ hasText: 'Policy' }).click();
+
+  await page.getByRole('radio', { name: /^A schedule of your own/ }).check();
+  const schedule = page.getByLabel('Wait before each retry');
+  await schedule.fill('5 s, soon');
+  await page.getByText('More about retries').click();
+  await page.getByRole('checkbox', { name: /^429/ }).check();
+  await page.getByLabel('Jitter, in percent').fill('50');
+  await page.getByRole('button', { name: 'Create' }).click();
+  await untilRefused(schedule, /separated by commas/);
+  await untilFocused(schedule);
+  await schedule.fill('5 s, 5 min, 2 h');
+  await page.getByText('Now: 3 retries, the last one 2 h 05 min after the first attempt.').waitFor();
+  await page.getByRole('button', { name: 'Create' }).click();
+  const jitter = page.getByLabel('Jitter, in percent');
+  await untilRefused(jitter, /0\.2/);
+  await untilFocused(jitter);
+  await jitter.fill('7');
+  await page.getByLabel('Time limit of an attempt, in ms').fill('10000');
+  await page.getByLabel('Attempts at most').fill('10');
+  await page.getByLabel('Requests at once').fill('4');
+  await page.getByLabel('Which events it gets').selectOption('list');
+  await page.getByLabel('Path 1').fill('/data/amount');
+  await page.getByLabel('Comparison 1').selectOption('gte');
+  await page.getByLabel('Value 1').fill('100');
+  await page.getByRole('button', { name: 'Add a condition' }).click();
+  await page.getByLabel('Path 2').fill('/labels');
+  await page.getByLabel('Value 2').fill('eu');
+  await page.getByRole('checkbox', { name: /^Probe while down/ }).check();
+  await page.getByRole('button', { name: 'Create' }).click();
+
+  await heading(page, /\/created$/).waitFor();
+  const [created] = (await mine<{ data: Webhook[] }>('GET', '/v1/webhooks')).data;
+  expect(created).toMatchObject({
+    retry: { schedule_seconds: [5, 300, 7200], also: ['429'], jitter: 0.07 },
+    timeout_ms: 10_000,
+    rate_limit: { attempts: 10, seconds: 1 },
+    max_concurrent: 4,
+    filter: {
+      all: [
+        { path: '/data/amount', op: 'gte', value: 100 },
+        { path: '/labels', op: 'eq', value: 'eu' },
+      ],
+    },
+    probe_when_down: true,
+  });
+  await facts(page).getByText('After 5 s, 5 min, 2 h, also after 429, jitter 7%').waitFor();
+  await facts(page).getByText('10,000 ms an attempt').waitFor();
+  await facts(page).getByText('10 attempts in a second').waitFor();
+  await facts(page).getByText('Probed, one attempt at a time').waitFor();
+  const filter = page.getByRole('region', { name: 'Filter' });
+  await filter.getByText('/data/amount is at least 100').waitFor();
+});
+
+test('an edit sends what was changed only; the schedule reaches waiting deliveries where that is wanted', async () => {
+  const { key, mine } = await newAccount();
+  const { webhook_id: id } = await newWebhook(mine);
+  const { page } = await openDashboard(browser, service, '/webhooks', { key });
+  const patches: unknown[] = [];
+  page.on('request', (request) => {
+    if (request.method() === 'PATCH') patches.push(request.postDataJSON());
+  });
+  await page.goto(`/webhooks/${id}`);
+  await heading(page, /\/policy$/).waitFor();
+  const terms = () => facts(page).getByRole('term').allInnerTexts();
+  expect(await terms()).toEqual(['URL', 'Description', 'Events', 'Format', 'Created', 'Updated']);
+  expect(await page.getByRole('region', { name: 'Filter' }).count()).toBe(0);
+
+  let dialog = await openEdit(page, id);
+  await save(dialog);
+  const plain = { url: `${receiver.url}/policy`, events: ['*'], description: null, format: 'fltr' };
+  expect(patches.pop()).toEqual(plain);
+  dialog = await openEdit(page, id);
+  await dialog.getByRole('radio', { name: /^For a day/ }).check();
+  await dialog.getByRole('checkbox', { name: /^Apply to waiting deliveries/ }).check();
+  await save(dialog);
+  expect(patches.pop()).toEqual({ ...plain, retry: { preset: 'day' }, apply_to: 'waiting' });
+  await facts(page).getByText('For a day').waitFor();
+
+  dialog = await openEdit(page, id);
+  await dialog.getByText('set: retries').waitFor();
+  await dialog.getByRole('radio', { name: /^As the service/ }).check();
+  await dialog.getByLabel('Which events it gets').selectOption('json');
+  const filter = dialog.getByLabel('Filter', { exact: true });
+  await filter.fill('{"all": [');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await untilRefused(filter, /Not valid JSON/);
+  await filter.fill('{"not": {"path": "/event", "op": "prefix", "value": "dataset."}}');
+  await save(dialog);
+  await page.getByRole('region', { name: 'Filter' }).getByText('"prefix"').waitFor();
+  // What is more than a list of conditions stays as it was written.
+  dialog = await openEdit(page, id);
+  expect(await dialog.getByLabel('Which events it gets').inputValue()).toBe('json');
+  await dialog.getByLabel('Which events it gets').selectOption('none');
+  await save(dialog);
+  expect(patches.pop()).toEqual({ ...plain, filter: null });
+  await page.getByRole('region', { name: 'Filter' }).waitFor({ state: 'detached' });
+});
+
+test('while it is down, list and page say since when, and offer the probe', async () => {
+  const { key, mine } = await newAccount();
+  const { webhook_id: id } = await newWebhook(mine);
+  const since = '2026-01-10T12:00:00Z';
+  await service.pool.query(`update webhooks set health_state = 'down', health_since = $2 where id = $1`, [
+    id,
+    since,
+  ]);
+  const { page } = await openDashboard(browser, service, '/webhooks', { key });
+  const row = page.getByRole('row').filter({ hasText: '/policy' });
+  await row.getByText('active, down').waitFor();
+  await row.getByText(/since/).waitFor();
+  await row.getByRole('link', { name: /policy/ }).click();
+  await page.getByText('The receiver is down since 10 Jan 2026, 12:00:00.').waitFor();
+  expect(await findBarriers(page)).toEqual([]);
+  await page.getByRole('button', { name: 'Probe while down' }).click();
+  await page.getByRole('button', { name: 'Probe while down' }).waitFor({ state: 'detached' });
+  await page.getByText('One attempt at a time tests it').waitFor();
+  expect((await mine('GET', `/v1/webhooks/${id}`)).probe_when_down).toBe(true);
+  const next = new Date(Date.now() + 300_000).toISOString();
+  await service.pool.query(`update webhooks set next_probe_at = $2 where id = $1`, [id, next]);
+  await page.reload();
+  await page.getByText(/the next one in 4 min \d\d s/).waitFor();
+  await page.goto('/webhooks');
+  await row.getByText(/next probe in 4 min/).waitFor();
+});
+
+test.each([
+  { colorScheme: 'light', width: 1280, height: 800 },
+  { colorScheme: 'dark', width: 360, height: 740 },
+] as const)('the open section in $colorScheme, $width wide: no barrier, no overflow', async (window) => {
+  const { key, mine } = await newAccount();
+  const conditions = ['/data/a', '/data/a-path-that-is-long/and-goes-on/and-on/and-on'];
+  const { webhook_id: id } = await newWebhook(mine, {
+    retry: { schedule_seconds: [5, 60], also: ['429'], jitter: 0.1, on_gone: 'disable' },
+    filter: { all: conditions.map((path) => ({ path, op: 'eq', value: 'x'.repeat(60) })) },
+    rate_limit: { attempts: 1, seconds: 1 },
+  });
+  const { page } = await openDashboard(browser, service, '/webhooks/new', { ...window, key });
+  const isWide = async () =>
+    (await page.evaluate<number>('document.scrollingElement.scrollWidth')) > window.width ||
+    (await page.evaluate<boolean>(
+      `[...document.querySelectorAll('.dialog')].some((each) => each.scrollWidth > each.clientWidth)`,
+    ));
+  await page.locator('summary').filter({ hasText: 'Policy' }).click();
+  await page.getByRole('button', { name: 'Add a header' }).click();
+  await page.getByRole('radio', { name: /^A schedule of your own/ }).check();
+  for (const type of ['basic', 'bearer', 'oauth2', 'mtls']) {
+    await page.getByLabel('Requests are authenticated with').selectOption(type);
+    expect([type, await findBarriers(page), await isWide()]).toEqual([type, [], false]);
+  }
+  const dialog = await openEdit(page, id);
+  await dialog.getByLabel('Path 2').waitFor();
+  expect([await findBarriers(page), await isWide()]).toEqual([[], false]);
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByRole('region', { name: 'Filter' }).waitFor();
+  expect([await findBarriers(page), await isWide()]).toEqual([[], false]);
+});
+
+test('the section is opened and filled in by keyboard alone', async () => {
+  const { key, mine } = await newAccount();
+  const { webhook_id: id } = await newWebhook(mine);
+  const { page } = await openDashboard(browser, service, `/webhooks/${id}`, { key });
+  await page.getByRole('button', { name: 'Edit' }).press('Enter');
+  const dialog = page.getByRole('dialog', { name: 'Edit webhook' });
+  await dialog.waitFor();
+  const tabTo = async (target: Locator) => {
+    for (let presses = 0; presses < 80; presses += 1) {
+      if ((await target.and(page.locator(':focus')).count()) > 0) return;
+      await page.keyboard.press('Tab');
+    }
+    throw new Error(`Tab did not lead to ${String(target)}`);
+  };
+  await tabTo(dialog.locator('summary').filter({ hasText: 'Policy' }));
+  await page.keyboard.press('Enter');
+  await tabTo(dialog.getByRole('radio', { name: /^As the service/ }));
+  await page.keyboard.press('ArrowDown');
+  await tabTo(dialog.getByLabel('Requests at once'));
+  await page.keyboard.type('7');
+  await page.keyboard.press('Enter');
+  await dialog.waitFor({ state: 'detached' });
+  expect(await mine('GET', `/v1/webhooks/${id}`)).toMatchObject({
+    retry: { preset: 'day' },
+    max_concurrent: 7,
+  });
+});
+
+test('by a portal link, a customer sets the policy of a webhook', async () => {
+  const { mine } = await newAccount();
+  const { webhook_id: id } = await newWebhook(mine);
+  const { url } = await mine<{ url: string }>('POST', '/v1/portal-links', {});
+  const { page, context } = await openTab(browser, service.apiUrl);
+  onTestFinished(() => context.close());
+  await page.goto(url);
+  await page.getByRole('link', { name: /policy/ }).click();
+  await page.getByRole('button', { name: 'Edit' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Edit webhook' });
+  await dialog.locator('summary').filter({ hasText: 'Policy' }).click();
+  await dialog.getByRole('radio', { name: /^For three days/ }).check();
+  expect(await findBarriers(page)).toEqual([]);
+  await save(dialog);
+  await facts(page).getByText('For three days').waitFor();
+  expect((await mine('GET', `/v1/webhooks/${id}`)).retry).toEqual({ preset: 'three_days' });
+});
+
+test('a filter is tried with an example; an event is sent with labels, and its page says why a webhook has none of it', async () => {
+  const { key, mine } = await newAccount();
+  const { webhook_id: id } = await newWebhook(mine, {
+    filter: { all: [{ path: '/labels', op: 'eq', value: 'region:eu' }] },
+  });
+  await mine('POST', '/v1/webhooks', { url: `${receiver.url}/all`, events: ['*'] });
+  const { page } = await openDashboard(browser, service, `/webhooks/${id}`, { key });
+  const filter = page.getByRole('region', { name: 'Filter' });
+  await filter.getByText('Try it with an example').click();
+  expect(await findBarriers(page)).toEqual([]);
+  await filter.getByLabel('Type').selectOption('document.deleted');
+  await filter.getByRole('button', { name: 'Would it be sent?' }).click();
+  await filter.getByText(/^No\. The filter requires \/labels to be "region:eu"\./).waitFor();
+  await filter.getByLabel('Labels (optional)').fill('tier:1, region:eu');
+  await filter.getByRole('button', { name: 'Would it be sent?' }).click();
+  await filter.getByText('Yes, the webhook gets it.').waitFor();
+  expect((await mine<{ data: unknown[] }>('GET', '/v1/events')).data).toEqual([]);
+
+  await page.goto('/events/send?event=document.deleted');
+  await page.getByText('Will be sent to 2 webhooks. One has a filter, which decides.').waitFor();
+  const send = async (labels: string) => {
+    await page.getByLabel('Labels (optional)').fill(labels);
+    await page.getByRole('button', { name: 'Send event' }).click();
+    await page.getByRole('status').getByText('Accepted:').waitFor();
+    const link = page.getByRole('status').getByRole('link');
+    return mine<Event>('GET', `/v1/events/${(await link.textContent()) ?? ''}`);
+  };
+  const toBoth = await send('region:eu, tier:1');
+  expect([toBoth.labels, toBoth.deliveries.length]).toEqual([['region:eu', 'tier:1'], 2]);
+  const { id: eventId, deliveries } = await send('region:us');
+  expect(deliveries).toHaveLength(1);
+  await page.goto(`/events/${eventId}`);
+  await page.getByRole('region', { name: 'Details' }).getByText('region:us').waitFor();
+  await page.getByText('Not sent to 1 webhook, and why').click();
+  const other = page.getByRole('listitem').filter({ hasText: '/policy' });
+  await other.getByText('The filter requires /labels to be "region:eu".').waitFor();
+  expect(await findBarriers(page)).toEqual([]);
+});
