@@ -12,6 +12,7 @@ import {
 } from './mode.ts';
 import { embedded } from './mode-embedded.ts';
 import { failing } from './mode-failing.ts';
+import { filters } from './mode-filters.ts';
 import { limit } from './mode-limit.ts';
 import { defineEventTypes } from './targets.ts';
 import { log } from './mode-log.ts';
@@ -115,6 +116,11 @@ export const modes: Record<string, Mode> = {
   ingest: {
     summary: 'publishing alone, without workers: single and in batches, with a type of its own, too',
     run: onServers(ingest),
+  },
+  filters: {
+    summary:
+      'publishing alone, to accounts with 100 webhooks that get nothing: without filters, then with one each',
+    run: onServers(filters),
   },
   baseline: { summary: 'the engine alone: workflows that do nothing', run: onServers(baseline) },
   limit: {

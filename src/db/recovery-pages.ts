@@ -66,7 +66,7 @@ async function countOneByOne(db: Queryable, window: Window): Promise<number> {
   let count = 0;
   let cursor: Cursor | null = null;
   for (;;) {
-    const scanned: Scanned[] = await scan(db, window, cursor, `and (${isFailed} or ${isMissed})`);
+    const scanned: Scanned[] = await scan(db, window, cursor);
     for await (const { isWanted } of judge(db, window, scanned)) if (isWanted) count += 1;
     const last = scanned.at(-1);
     if (!last || scanned.length < scanSize) return count;
@@ -112,12 +112,12 @@ type Scanned = Cursor & {
 };
 
 /** The next events of a window, oldest first. */
-async function scan(db: Queryable, window: Window, after: Cursor | null, condition = ''): Promise<Scanned[]> {
+async function scan(db: Queryable, window: Window, after: Cursor | null): Promise<Scanned[]> {
   const { rows } = await db.query<Scanned>(
     `select e.id, e.type, e.created_at::text as at, octet_length(e.body) as bytes, d.id as "deliveryId",
        ${isFailed} as "isFailed", ${isMissed} as "isMissed"
      ${inWindow} and e.created_at >= greatest($3, $7::timestamptz)
-       and ($7::timestamptz is null or (e.created_at, e.id) > ($7, $8)) ${condition}
+       and ($7::timestamptz is null or (e.created_at, e.id) > ($7, $8))
      order by e.created_at, e.id limit $9`,
     [...valuesOf(window), after?.at ?? null, after?.id ?? null, scanSize],
   );

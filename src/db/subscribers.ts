@@ -9,7 +9,8 @@ type Subscriber = { id: string; events: string[]; active: boolean; filter: Filte
 /** An account's webhooks as they were at that version. */
 export type Subscribers = {
   version: string;
-  count: number;
+  /** How much of the cache it takes. */
+  size: number;
   /** Those that get events of that type, in the order of their ids. */
   of(eventType: string): readonly Subscriber[];
 };
@@ -43,7 +44,7 @@ function toSubscribers(rows: readonly Row[]): Subscribers {
   const byType = new Map<string, readonly Subscriber[]>();
   return {
     version: rows[0]?.version ?? '',
-    count: webhooks.length,
+    size: rows.reduce((sum, { filter }) => sum + sizeOf(filter), 1),
     of(eventType) {
       const known = byType.get(eventType);
       if (known) return known;
@@ -55,9 +56,13 @@ function toSubscribers(rows: readonly Row[]): Subscribers {
   };
 }
 
+/** A webhook, with each KiB of its filter. */
+const sizeOf = (filter: WebhookFilter | null): number =>
+  1 + (filter === null ? 0 : Math.ceil(JSON.stringify(filter).length / 1024));
+
 export type SubscriberCache = ReturnType<typeof createSubscriberCache>;
 
-/** Cached webhooks in one process; each account counts as one more. */
+/** Cached webhooks in one process; each account, and each KiB of a filter, counts as one more. */
 const maxCached = 100_000;
 
 /**
@@ -66,7 +71,7 @@ const maxCached = 100_000;
 export function createSubscriberCache(db: Queryable) {
   const cached = new LRUCache<string, Subscribers>({
     maxSize: maxCached,
-    sizeCalculation: ({ count }) => count + 1,
+    sizeCalculation: ({ size }) => size,
   });
   return {
     /** Those of each account that exists; they may be outdated. */

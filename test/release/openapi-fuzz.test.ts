@@ -21,6 +21,7 @@ const mayRefuse = [
   // Schemas, examples, and names of types are judged.
   'putEventType',
   'testWebhook',
+  'matchWebhook',
   'listAccounts',
   // An account's id is shorter than the ids of other paths.
   'putAccount',

@@ -24,7 +24,7 @@ import {
 import { listDeliveries } from '../../src/db/delivery-log.ts';
 import { acceptEvents } from '../../src/db/accept-events.ts';
 import type { NewEvent } from '../../src/db/insert-events.ts';
-import { findEvent, hasBody, listEvents } from '../../src/db/event-log.ts';
+import { findEvent, hasBody, listEvents, listOtherWebhooks } from '../../src/db/event-log.ts';
 import { emitFailureDigests, notifyFailed } from '../../src/db/failed-deliveries.ts';
 import { loadAttempts } from '../../src/db/load-attempts.ts';
 import { withTransaction } from '../../src/db/pool.ts';
@@ -254,6 +254,8 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
   events: (pool) => listEvents(pool, log.accountId, null, 51),
   'events, further down': (pool) =>
     listEvents(pool, log.accountId, { createdAt: ago(10 * 24 * hourMs).toISOString(), id: log.eventId }, 51),
+  'the webhooks without a delivery of an event': (pool) =>
+    listOtherWebhooks(pool, log.accountId, log.eventId),
   'an event': (pool) => findEvent(pool, log.accountId, log.eventId),
   'its body': (pool) => hasBody(pool, log.accountId, log.eventId),
   webhooks: (pool) => listWebhooks(pool, log.accountId, { before: null, limit: 51 }),
@@ -474,6 +476,9 @@ test('a recovery of some hours counts, looks for its next page, and fills it in'
   const plans = await plansOf(async (pool) => {
     await countRecoverable(pool, { ...recovery, endedBefore: now, retentionDays: 90 });
     await claimPage(pool, recovery, 50, 90);
+    // The bodies of this log are no real ones.
+    const filter = { path: '/event', op: 'prefix', value: 'document.' } as const;
+    await countRecoverable(pool, { ...recovery, filter, endedBefore: now, retentionDays: 90 });
     const until = ago(20 * 24 * hourMs);
     const cursorAt = new Date(until.getTime() - 6 * hourMs).toISOString();
     const after = { ...recovery, since: ago(29 * 24 * hourMs), until, cursorAt, cursorId: 'evt_' };
