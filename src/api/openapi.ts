@@ -16,8 +16,10 @@ import {
   type EventTypeInfo,
 } from '../contracts/event-types.ts';
 import { problemSchema } from '../contracts/problem.ts';
+import { jwkSetQuerySchema, jwkSetSchema } from '../contracts/public-key.ts';
 import { errorCatalogue, type ErrorCode } from '../errors.ts';
 import { packageVersion } from '../package-root.ts';
+import { jwksPath } from './public-keys.ts';
 import { isOfAccount, isPublishing, namesWebhook, type Route } from './route.ts';
 import { routes } from './routes/route-table.ts';
 
@@ -110,6 +112,7 @@ function generate(): Document {
     const responses = { 200: { description: 'Yes', content }, ...unready };
     registry.registerPath({ method: 'get', path, summary, tags: ['Health'], security: [], responses });
   }
+  registry.registerPath(jwksOperation);
   return new OpenApiGeneratorV31(registry.definitions).generateDocument({
     openapi: '3.1.0',
     info: {
@@ -123,6 +126,21 @@ function generate(): Document {
   });
 }
 
+const jwksOperation: RouteConfig = {
+  method: 'get',
+  path: jwksPath,
+  summary: 'Public keys of a webhook',
+  description:
+    'The keys that verify `v1a` signatures, as a JSON Web Key Set: one key, or two during the overlap of a rotation. Needs no key.',
+  tags: ['Webhooks'],
+  security: [],
+  request: { query: jwkSetQuerySchema },
+  responses: {
+    200: { description: 'The keys', content: { 'application/jwk-set+json': { schema: jwkSetSchema } } },
+    ...problemsOf(['not_found', 'validation_failed', 'rate_limited']),
+  },
+};
+
 function toOperation(route: Route): RouteConfig {
   const parameters = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
   const responses: RouteConfig['responses'] = {};
@@ -131,15 +149,7 @@ function toOperation(route: Route): RouteConfig {
       ? { description, content: { 'application/json': { schema } } }
       : { description };
   }
-  const codes = [...new Set(errorsOf(route))];
-  for (const status of new Set(codes.map((code) => errorCatalogue[code].status))) {
-    const ofStatus = codes.filter((code) => errorCatalogue[code].status === status);
-    responses[String(status)] = {
-      description: ofStatus.map((code) => `\`${code}\`: ${errorCatalogue[code].title}`).join('; '),
-      ...(status in errorHeaders ? { headers: errorHeaders[status] } : {}),
-      content: { 'application/problem+json': { schema: problemSchema } },
-    };
-  }
+  Object.assign(responses, problemsOf(errorsOf(route)));
   return {
     method: route.method,
     path: route.path,
@@ -175,6 +185,21 @@ function toOperation(route: Route): RouteConfig {
     },
     responses,
   };
+}
+
+/** The responses of these errors, by status. */
+function problemsOf(errors: readonly ErrorCode[]): RouteConfig['responses'] {
+  const responses: RouteConfig['responses'] = {};
+  const codes = [...new Set(errors)];
+  for (const status of new Set(codes.map((code) => errorCatalogue[code].status))) {
+    const ofStatus = codes.filter((code) => errorCatalogue[code].status === status);
+    responses[String(status)] = {
+      description: ofStatus.map((code) => `\`${code}\`: ${errorCatalogue[code].title}`).join('; '),
+      ...(status in errorHeaders ? { headers: errorHeaders[status] } : {}),
+      content: { 'application/problem+json': { schema: problemSchema } },
+    };
+  }
+  return responses;
 }
 
 /** The `{id}` of a path. */

@@ -13,6 +13,7 @@ import { createHostCheck, requireSingleHeaders } from './host-check.ts';
 import { handlerOf } from './handle-route.ts';
 import { createKeyCache } from './key-cache.ts';
 import { openApiText } from './openapi.ts';
+import { jwksPath, jwkSets } from './public-keys.ts';
 import { addProbes, probePaths, type ProbeDeps } from './probes.ts';
 import { problemHandler } from './problem-details.ts';
 import { createRateLimits } from './request-limits.ts';
@@ -22,7 +23,7 @@ import { routes } from './routes/route-table.ts';
 import { sendResponse } from './send-response.ts';
 import { addSessionRoutes, sessionPath } from './session-routes.ts';
 
-const openPaths = [...probePaths, '/openapi.json', docsPath];
+const openPaths = [...probePaths, '/openapi.json', docsPath, jwksPath];
 
 export function createApi(deps: Deps): Express {
   const app = newApp(deps);
@@ -47,6 +48,7 @@ export function createApi(deps: Deps): Express {
       }),
     });
   });
+  app.get(jwksPath, jwkSets(deps, shared.limits));
   addDocsRoutes(app, deps.config.FLTR_PRODUCT_NAME);
   addSessionRoutes(app, deps, shared);
   app.use(dashboardRoutes(deps.config));

@@ -5,7 +5,7 @@ import {
   type DeliverySummary,
   type TimelineEntry,
 } from '../contracts/delivery.ts';
-import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
+import type { DeliveryQuery } from '../client/pages.ts';
 import { apiCommand, callAndPrint, given } from './api-command.ts';
 import { deliveryTable, fields, pageText } from './text-output.ts';
 import { printable } from './printable.ts';

@@ -11,7 +11,8 @@ import { listOf } from './text-output.ts';
 type Options = {
   body: string;
   header: string[];
-  secret: string;
+  secret?: string;
+  publicKey?: string;
   headerPrefix?: string;
   signatures?: string;
   at?: string;
@@ -29,7 +30,11 @@ export function addVerifyCommand(program: Command): void {
     )
     .requiredOption('--body <file>', 'the body exactly as received; - reads standard input')
     .requiredOption('--header <line>', "'name: value'; repeat for each header", collect, [])
-    .requiredOption('--secret <secret>', "the webhook's secret, whsec_…; @file reads a file")
+    .option('--secret <secret>', "the webhook's secret, whsec_…; @file reads a file")
+    .option(
+      '--public-key <key>',
+      'for v1a signatures, without --secret: the public key, whpk_…; @file reads a file',
+    )
     .option('--header-prefix <prefix>', "what the sender's own headers begin with (FLTR_HEADER_PREFIX)")
     .option('--signatures <list>', 'which are needed: fltr, standard or both (default: those that it has)')
     .option('--at <time>', 'time of receipt (default: now)')
@@ -42,9 +47,8 @@ export function addVerifyCommand(program: Command): void {
     .action(async (options: Options) => {
       const body = await readText(options.body);
       const headers = Object.fromEntries(options.header.map(toHeader));
-      const secret = await readValue(options.secret);
       const { headerPrefix = readConfig().FLTR_HEADER_PREFIX } = options;
-      const request = { body, headers, secret, headerPrefix, ...timesOf(options) };
+      const request = { body, headers, ...(await keyOf(options)), headerPrefix, ...timesOf(options) };
       const verdicts = check(request, neededOf(options.signatures));
       const isValid = verdicts.every(({ is_valid }) => is_valid);
       console.log(
@@ -54,6 +58,18 @@ export function addVerifyCommand(program: Command): void {
       );
       if (!isValid) process.exitCode = 1;
     });
+}
+
+async function keyOf({
+  secret,
+  publicKey,
+  signatures = '',
+}: Options): Promise<{ secret: string } | { publicKey: string }> {
+  if (publicKey !== undefined && listOf(signatures).includes('fltr'))
+    throw wrongUse('A public key verifies standard only: leave fltr out of --signatures.');
+  if (secret !== undefined && publicKey === undefined) return { secret: await readValue(secret) };
+  if (secret === undefined && publicKey !== undefined) return { publicKey: await readValue(publicKey) };
+  throw wrongUse('Give either --secret or --public-key.');
 }
 
 const collect = (line: string, lines: string[]): string[] => [...lines, line];
@@ -82,11 +98,12 @@ function neededOf(list: string | undefined): readonly SignatureKind[] | null {
 
 type Request = ReceivedWebhook & { headers: Record<string, string>; headerPrefix: string };
 
-/** Checks the signatures that are needed, else those that the request has; without any, both are reported as missing. */
+/** Checks the signatures that are needed, else those that the request has; without any, all that the key verifies are reported as missing. */
 function check(request: Request, needed: readonly SignatureKind[] | null): Verdict[] {
   const names = { fltr: `${request.headerPrefix}Signature`, standard: 'webhook-signature' };
-  const present = signatureKinds.filter((kind) => request.headers[names[kind].toLowerCase()] !== undefined);
-  const checked = needed ?? (present.length > 0 ? present : signatureKinds);
+  const verifiable = signatureKinds.filter((kind) => request.secret !== undefined || kind === 'standard');
+  const present = verifiable.filter((kind) => request.headers[names[kind].toLowerCase()] !== undefined);
+  const checked = needed ?? (present.length > 0 ? present : verifiable);
   return checked.map((kind) => {
     const signature = names[kind];
     try {

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { Attempt } from '../contracts/attempt-schema.ts';
 import type { WebhookStats } from '../contracts/webhook.ts';
-import type { FltrWebhooks, WebhookQuery } from '../client/fltr-webhooks.ts';
+import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
+import type { WebhookQuery } from '../client/pages.ts';
 import {
   apiCommand,
   callAndPrint,
@@ -103,6 +104,13 @@ function addSecretCommands(webhooks: Command): void {
       (client, id: string) => client.getWebhookSecret(id),
       ({ secret, previous_secret: previous, previous_secret_until: until }) =>
         previous === null ? secret : `${secret}\n${previous} (until ${until})`,
+    ),
+  );
+  apiCommand(webhooks, 'public-key <id>', 'print the public key that verifies v1a signatures').action(
+    callAndPrint(
+      (client, id: string) => client.getWebhookPublicKey(id),
+      ({ public_key: key, previous_public_key: previous, previous_public_key_until: until }) =>
+        previous === null ? key : `${key}\n${previous} (until ${until})`,
     ),
   );
   apiCommand(webhooks, 'rotate <id>', 'create a new secret for a webhook and print it')

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Account, putAccountSchema } from '../contracts/account.ts';
-import type { Delivery, DeliverySummary, DeliveryStatus, rescheduleSchema } from '../contracts/delivery.ts';
+import type { Delivery, DeliverySummary, rescheduleSchema } from '../contracts/delivery.ts';
 import type {
   AcceptedEvent,
   batchResultSchema,
@@ -16,6 +16,7 @@ import type {
 } from '../contracts/event-types.ts';
 import type { createdKeySchema, createKeySchema, Key } from '../contracts/key.ts';
 import type { createPortalLinkSchema, PortalLink } from '../contracts/portal-link.ts';
+import type { webhookPublicKeySchema } from '../contracts/public-key.ts';
 import type { Recovery, recoverWebhookSchema } from '../contracts/recovery.ts';
 import type { Settings } from '../contracts/settings.ts';
 import type { Stats } from '../contracts/stats.ts';
@@ -34,7 +35,7 @@ import type {
 } from '../contracts/webhook.ts';
 import type { MatchEvent, matchSchema } from '../contracts/webhook-match.ts';
 import { newEventId } from './event-id.ts';
-import type { Page, PageQuery } from './pages.ts';
+import type { DeliveryQuery, Page, PageQuery, WebhookQuery } from './pages.ts';
 import { JsonText } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
 
@@ -48,24 +49,6 @@ export type EventToPublish<Events extends object = BuiltInEvents> = {
     data: Events[Type] | JsonText;
   };
 }[keyof Events & string];
-
-export type WebhookQuery = PageQuery & {
-  external_id?: string;
-  metadata_key?: string;
-  /** Only with `metadata_key`. */
-  metadata_value?: string;
-};
-export type DeliveryQuery = PageQuery & {
-  webhook_id?: string;
-  /** An event type. */
-  event?: string;
-  status?: DeliveryStatus;
-  /** RFC 3339. */
-  since?: string;
-  until?: string;
-  /** `404`, or a class: `5xx`. */
-  code?: string;
-};
 
 const testTimeoutMs = 75_000;
 const part = encodeURIComponent;
@@ -168,6 +151,11 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
 
   getWebhookSecret(id: string): Promise<z.output<typeof webhookSecretSchema>> {
     return this.#call('GET', `/v1/webhooks/${part(id)}/secret`);
+  }
+
+  /** For webhooks with `v1a` in their `signatures`; others have none. */
+  getWebhookPublicKey(id: string): Promise<z.output<typeof webhookPublicKeySchema>> {
+    return this.#call('GET', `/v1/webhooks/${part(id)}/public-key`);
   }
 
   /** The previous secret stays valid for `overlap_seconds`, by default a day. */

@@ -1,5 +1,25 @@
+import type { DeliveryStatus } from '../contracts/delivery.ts';
+
 export type Page<Item> = { data: Item[]; next_cursor: string | null };
 export type PageQuery = { limit?: number; cursor?: string };
+
+export type WebhookQuery = PageQuery & {
+  external_id?: string;
+  metadata_key?: string;
+  /** Only with `metadata_key`. */
+  metadata_value?: string;
+};
+export type DeliveryQuery = PageQuery & {
+  webhook_id?: string;
+  /** An event type. */
+  event?: string;
+  status?: DeliveryStatus;
+  /** RFC 3339. */
+  since?: string;
+  until?: string;
+  /** `404`, or a class: `5xx`. */
+  code?: string;
+};
 
 /**
  * Iterates over all items of a list, page by page.

@@ -138,6 +138,7 @@ const rateLimitSchema = z
 export type RateLimit = z.infer<typeof rateLimitSchema>;
 
 export const signatureVersions = ['v1', 'v1a'] as const;
+export type SignatureVersion = (typeof signatureVersions)[number];
 const signaturesSchema = z
   .array(z.enum(signatureVersions))
   .min(1, 'must name at least one version')
@@ -154,7 +155,8 @@ const plainFields = {
   rate_limit: rateLimitSchema,
   max_concurrent: z.int().min(1).max(100).meta({ description: 'Requests under way at once.' }),
   signatures: signaturesSchema.meta({
-    description: 'Versions in `webhook-signature`: `v1` (HMAC, the default), `v1a` (ed25519).',
+    description:
+      'Versions in `webhook-signature`: `v1` (HMAC with the secret, the default), `v1a` (ed25519, verified with the public key).',
   }),
   probe_when_down: z.boolean().meta({
     description: 'While the receiver is down, one attempt at a time tests it; the others are deferred.',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DeliveryQuery } from '../client/fltr-webhooks.ts';
+import type { DeliveryQuery } from '../client/pages.ts';
 import { deliveryStatuses } from '../contracts/delivery.ts';
 import { eventTypePattern } from '../contracts/event-types.ts';
 import { timeSchema } from '../contracts/time.ts';

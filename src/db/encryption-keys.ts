@@ -33,10 +33,13 @@ export async function checkEncryptionKeys(db: Queryable, box: Box): Promise<void
   const used = await db.query<{ id: string }>(
     `select split_part(sealed_secret, '.', 1) as id from webhooks where sealed_secret is not null
      union
-     select split_part(sealed, '.', 1) from webhooks, unnest(array[sealed_headers, sealed_auth]) as sealed
+     select split_part(sealed, '.', 1)
+     from webhooks, unnest(array[sealed_signing_key, sealed_headers, sealed_auth]) as sealed
      where sealed is not null
      union
-     select split_part(previous_sealed_secret, '.', 1) from webhooks where previous_secret_until > now()`,
+     select split_part(sealed, '.', 1)
+     from webhooks, unnest(array[previous_sealed_secret, previous_sealed_signing_key]) as sealed
+     where previous_secret_until > now() and sealed is not null`,
   );
   const missing = used.rows.find(({ id }) => !box.hasKey(id));
   if (missing) throw missingKey(missing.id);

@@ -1,5 +1,6 @@
 import type { DeliveryStatus, WaitReason } from '../contracts/delivery.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
+import type { SignatureVersion } from '../contracts/webhook-policy.ts';
 import { rampMs } from '../domain/health.ts';
 import { maxUnrecorded } from '../domain/hourly-cap.ts';
 import type { AttemptRow } from '../domain/attempt-result.ts';
@@ -24,6 +25,9 @@ export type AttemptContext = {
   sealedSecret: string | null;
   previousSealedSecret: string | null;
   previousSecretUntil: Date | null;
+  signatures: SignatureVersion[];
+  sealedSigningKey: string | null;
+  previousSealedSigningKey: string | null;
   /** The time limit of an attempt in ms; null: the setting. */
   timeoutMs: number | null;
   sealedHeaders: string | null;
@@ -81,8 +85,10 @@ const loadStatement = `
     d.event_type as "eventType", d.webhook_id as "webhookId", d.owner_id as "ownerId",
     d.next_attempt_at as "nextAttemptAt", d.wait_reason as "waitReason", e.body, e.traceparent, w.url,
     w.sealed_secret as "sealedSecret", w.previous_sealed_secret as "previousSealedSecret",
-    w.previous_secret_until as "previousSecretUntil", w.timeout_ms as "timeoutMs", w.sealed_headers as "sealedHeaders",
-    w.sealed_auth as "sealedAuth", not w.may_share as "mayNotShare", w.format, w.activation, w.active as "isActive",
+    w.previous_secret_until as "previousSecretUntil", w.signatures, w.sealed_signing_key as "sealedSigningKey",
+    w.previous_sealed_signing_key as "previousSealedSigningKey", w.timeout_ms as "timeoutMs",
+    w.sealed_headers as "sealedHeaders", w.sealed_auth as "sealedAuth", not w.may_share as "mayNotShare",
+    w.format, w.activation, w.active as "isActive",
     w.deleted_at is not null as "isDeleted", d.cap, ${isNearLimit} as "isNearLimit",
     w.max_concurrent as "maxConcurrent", clock_timestamp() as now,
     a.id as "attemptId", a.started_at as "startedAt", a.duration_ms as "durationMs",

@@ -1,3 +1,4 @@
+import { signingKeyContext } from '../domain/signing-key.ts';
 import { StartError } from '../errors.ts';
 import { insertAuditRecord } from './audit-records.ts';
 import type { Box } from './encryption-keys.ts';
@@ -28,9 +29,17 @@ const secretOfWebhook = {
   describe: ([id]) => `The secret of ${id}`,
 } satisfies Partial<SealedColumn>;
 
+const keyOfWebhook = {
+  ...secretOfWebhook,
+  contextOf: ([id = '']) => signingKeyContext(id),
+  describe: ([id]) => `The ed25519 key of ${id}`,
+} satisfies Partial<SealedColumn>;
+
 const columns: readonly SealedColumn[] = [
   { ...secretOfWebhook, kind: 'secrets', column: 'sealed_secret' },
   { ...secretOfWebhook, kind: 'previousSecrets', column: 'previous_sealed_secret' },
+  { ...keyOfWebhook, kind: 'secrets', column: 'sealed_signing_key' },
+  { ...keyOfWebhook, kind: 'previousSecrets', column: 'previous_sealed_signing_key' },
   {
     ...secretOfWebhook,
     kind: 'secrets',
@@ -68,7 +77,7 @@ export async function reencrypt(pool: Pool, box: Box, actor: string) {
   const counts = { secrets: 0, previousSecrets: 0, responses: 0 };
   // A secret that no longer signs needs no new key.
   await pool.query(
-    `update webhooks set previous_sealed_secret = null, previous_secret_until = null
+    `update webhooks set previous_sealed_secret = null, previous_secret_until = null, previous_sealed_signing_key = null
      where previous_secret_until <= now()`,
   );
   for (let round = 1; round <= maxRounds; round += 1) {

@@ -5,8 +5,9 @@ import type {
   RateLimit,
   RetryPolicy,
   ShownWebhookAuth,
+  SignatureVersion,
 } from '../contracts/webhook-policy.ts';
-import { onlyRow, type Client } from './pool.ts';
+import { onlyRow, type Client, type Queryable } from './pool.ts';
 import { checkQueue } from './queue-checks.ts';
 
 /** A webhook's policy, and its health, as its row has them. Null: the default. */
@@ -20,7 +21,11 @@ export type PolicyRow = {
   filter: WebhookFilter | null;
   rateLimit: RateLimit | null;
   maxConcurrent: number | null;
-  signatures: ('v1' | 'v1a')[];
+  signatures: SignatureVersion[];
+  /** The ed25519 key pair. Once made it is kept, also where `signatures` no longer has v1a. */
+  sealedSigningKey: string | null;
+  /** Signs as long as the previous secret does. */
+  previousSealedSigningKey: string | null;
   probeWhenDown: boolean;
   healthState: HealthState;
   healthSince: Date | null;
@@ -32,9 +37,29 @@ export type PolicyRow = {
 
 export const policyColumns = `retry, timeout_ms as "timeoutMs", header_names as "headerNames",
   sealed_headers as "sealedHeaders", auth, sealed_auth as "sealedAuth", filter, rate_limit as "rateLimit",
-  max_concurrent as "maxConcurrent", signatures, probe_when_down as "probeWhenDown", health_state as "healthState",
+  max_concurrent as "maxConcurrent", signatures, sealed_signing_key as "sealedSigningKey",
+  previous_sealed_signing_key as "previousSealedSigningKey", probe_when_down as "probeWhenDown", health_state as "healthState",
   health_since as "healthSince", next_probe_at as "nextProbeAt", paused_at as "pausedAt",
   paused_until as "pausedUntil", pause_reason as "pauseReason"`;
+
+/** What a webhook's public keys are made from. */
+export type SigningKeysRow = Pick<
+  PolicyRow,
+  'signatures' | 'sealedSigningKey' | 'previousSealedSigningKey'
+> & {
+  previousSecretUntil: Date | null;
+};
+
+/** Of any account. Null: there is no such webhook. */
+export async function findSigningKeys(db: Queryable, id: string): Promise<SigningKeysRow | null> {
+  const { rows } = await db.query<SigningKeysRow>(
+    `select signatures, sealed_signing_key as "sealedSigningKey", previous_sealed_signing_key as "previousSealedSigningKey",
+       previous_secret_until as "previousSecretUntil"
+     from webhooks where id = $1 and deleted_at is null`,
+    [id],
+  );
+  return rows[0] ?? null;
+}
 
 /** The parts of a policy that hold secrets, and what is readable of them. */
 export type PolicySecrets = Pick<PolicyRow, 'headerNames' | 'sealedHeaders' | 'auth' | 'sealedAuth'>;
@@ -47,6 +72,8 @@ export const authContext = (id: string): string => `${id} auth`;
 export type PolicyToWrite = PolicyChange & {
   /** The secrets after the change of the webhook with this id. It may throw, and then nothing is changed. */
   changeSecrets?: ((id: string, stored: PolicySecrets) => PolicySecrets) | undefined;
+  /** Makes a sealed ed25519 key for the webhook with this id. It is stored where the webhook has none. */
+  sealSigningKey?: ((id: string) => string) | undefined;
 };
 
 /** Writes what a change of the policy names; the caller has locked the webhook's row. Returns whether it names anything. */
@@ -54,6 +81,8 @@ export async function writePolicy(client: Client, id: string, change: PolicyToWr
   const values: unknown[] = [id];
   const set = (column: string, value: unknown): string[] =>
     value === undefined ? [] : [`${column} = $${values.push(value)}`];
+  const setOnce = (column: string, value: unknown): string[] =>
+    value === undefined ? [] : [`${column} = coalesce(${column}, $${values.push(value)})`];
   const assignments = [
     ...set('retry', change.retry),
     ...set('timeout_ms', change.timeout_ms),
@@ -61,6 +90,7 @@ export async function writePolicy(client: Client, id: string, change: PolicyToWr
     ...set('rate_limit', change.rate_limit),
     ...set('max_concurrent', change.max_concurrent),
     ...set('signatures', change.signatures === null ? ['v1'] : change.signatures),
+    ...setOnce('sealed_signing_key', change.sealSigningKey?.(id)),
     ...set('probe_when_down', change.probe_when_down === null ? false : change.probe_when_down),
     ...(await secretsToSet(client, id, change)).flatMap(([column, value]) => set(column, value)),
   ];

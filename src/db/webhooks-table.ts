@@ -248,7 +248,8 @@ export async function deleteWebhook(pool: Pool, accountId: string, id: string): 
   const isDeleted = await withTransaction(pool, async (client) => {
     const { rowCount } = await client.query(
       `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null,
-         previous_sealed_secret = null, previous_secret_until = null, sync_at = now(), sync_until = ${syncUntil},
+         previous_sealed_secret = null, previous_secret_until = null, sealed_signing_key = null,
+         previous_sealed_signing_key = null, sync_at = now(), sync_until = ${syncUntil},
          header_names = '{}', sealed_headers = null, auth = null, sealed_auth = null
        where id = $1 and account_id = $2 and deleted_at is null`,
       [id, accountId],

@@ -1,10 +1,12 @@
 import type { StoredAttempt } from '../db/attempts.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
+import type { SignatureVersion } from '../contracts/webhook-policy.ts';
 import { newId } from '../domain/ids.ts';
 import { judgeAttempt } from '../domain/outcome.ts';
 import { attemptHeaders, type HeaderStyle } from '../domain/request-headers.ts';
 import { waitSeconds } from '../domain/retry-schedule.ts';
-import { signingSecrets } from '../domain/signing-secrets.ts';
+import { signingKeyContext } from '../domain/signing-key.ts';
+import { signingKeys, signingSecrets } from '../domain/signing-secrets.ts';
 import { bodyFor } from '../domain/wire-body.ts';
 import type { OAuthTokens } from '../outbound/oauth-tokens.ts';
 import type { Sender, SendResult } from '../outbound/sender.ts';
@@ -23,6 +25,9 @@ type SignedRequest = {
   sealedSecret: string | null;
   previousSealedSecret: string | null;
   previousSecretUntil: Date | null;
+  signatures: readonly SignatureVersion[];
+  sealedSigningKey: string | null;
+  previousSealedSigningKey: string | null;
   eventId: string;
   eventType: string;
   traceparent?: string | null;
@@ -93,17 +98,25 @@ function sign(
   }: SignedRequest & { style: HeaderStyle; attemptId: string; at: Date },
 ): Record<string, string> {
   if (sealedSecret === null) throw new Error(`Webhook ${webhookId} has no secret`);
-  const sealed = signingSecrets({
+  const { signatures, previousSecretUntil: previousUntil, at: now } = request;
+  const { body, standard } = signingSecrets({
     current: sealedSecret,
     previous: request.previousSealedSecret,
-    previousUntil: request.previousSecretUntil,
-    now: request.at,
+    previousUntil,
+    now,
   });
-  const [first, ...others] = sealed.standard;
+  const keys = signingKeys({
+    current: request.sealedSigningKey,
+    previous: request.previousSealedSigningKey,
+    previousUntil,
+    now,
+  });
   const open = (secret: string) => secretBox.openToSign(secret, webhookId);
+  const openKey = (key: string) => secretBox.openToSign(key, signingKeyContext(webhookId));
   const secrets = {
-    body: open(sealed.body),
-    standard: [open(first), ...others.map(open)] as [string, ...string[]],
+    body: open(body),
+    standard: signatures.includes('v1') ? standard.map(open) : [],
+    keys: signatures.includes('v1a') ? keys.map(openKey) : [],
   };
   return attemptHeaders({ ...request, secrets });
 }

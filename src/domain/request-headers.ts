@@ -2,6 +2,7 @@ import type { SignatureKind } from '../contracts/signature-kind.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { contentTypeOf } from './body-formats.ts';
 import { signBody, signStandard } from './signature.ts';
+import { signAsymmetric } from './signing-key.ts';
 import type { SigningSecrets } from './signing-secrets.ts';
 import { traceparentOfAttempt } from './traceparent.ts';
 
@@ -110,9 +111,11 @@ export function attemptHeaders(input: AttemptHeaders): Record<string, string> {
   const { style, secrets, eventId, body } = input;
   const headers = unsignedHeaders(input);
   if (style.hasFltr) headers[style.names.signature] = signBody(secrets.body, body);
-  if (style.hasStandard)
-    headers['webhook-signature'] = secrets.standard
-      .map((secret) => signStandard(secret, eventId, secondsOf(input.at), body))
-      .join(' ');
+  if (!style.hasStandard) return headers;
+  const seconds = secondsOf(input.at);
+  headers['webhook-signature'] = [
+    ...secrets.standard.map((secret) => signStandard(secret, eventId, seconds, body)),
+    ...(secrets.keys ?? []).map((key) => signAsymmetric(key, eventId, seconds, body)),
+  ].join(' ');
   return headers;
 }

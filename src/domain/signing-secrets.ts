@@ -4,9 +4,12 @@ type Secrets = { current: string; previous: string | null; previousUntil: Date |
 export type SigningSecrets = {
   /** For `X-FLTR-Signature`. */
   body: string;
-  /** `webhook-signature` has an entry for each, the current one first. */
-  standard: [string, ...string[]];
+  /** `webhook-signature` has an entry `v1` for each, the current one first. */
+  standard: readonly string[];
+  /** And an entry `v1a` for each of these ed25519 keys. Default: none. */
+  keys?: readonly string[];
 };
+type SigningKeys = { current: string | null; previous: string | null; previousUntil: Date | null; now: Date };
 
 /**
  * Which secrets sign an attempt. Until the overlap after a rotation ends, `X-FLTR-Signature` uses the previous one and
@@ -19,6 +22,17 @@ export function signingSecrets({ current, previous, previousUntil, now }: Secret
   return previous !== null && isOverlap(previousUntil, now)
     ? { body: previous, standard: [current, previous] }
     : { body: current, standard: [current] };
+}
+
+/**
+ * Which ed25519 keys sign an attempt, the current one first. They rotate with the secrets. The keys may still be sealed.
+ *
+ * @param keys `current`: null where the webhook has none, `previous`: null where none was replaced
+ * @example signingKeys({ current: 'new', previous: 'old', previousUntil, now }) // ['new', 'old']
+ */
+export function signingKeys({ current, previous, previousUntil, now }: SigningKeys): string[] {
+  if (current === null) return [];
+  return previous !== null && isOverlap(previousUntil, now) ? [current, previous] : [current];
 }
 
 /**

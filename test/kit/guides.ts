@@ -76,6 +76,7 @@ const varying: [RegExp, string][] = [
   [/\b(evt|dlv|att|wh|rec|req|key|acc|pl)_[0-9a-z]{10,}/g, '<$1>'],
   [/#token=[\w-]{43}/g, '#token=<token>'],
   [/whsec_[A-Za-z0-9+/=]+/g, '<secret>'],
+  [/whpk_[A-Za-z0-9+/=]+/g, '<public key>'],
   [/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>'],
   [/(localhost|127\.0\.0\.1):\d+/g, '<host>'],
   [/namespaces\/[^/]+/g, 'namespaces/<name>'],

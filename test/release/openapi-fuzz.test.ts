@@ -25,6 +25,8 @@ const mayRefuse = [
   'listAccounts',
   // An account's id is shorter than the ids of other paths.
   'putAccount',
+  // The type is judged.
+  'matchWebhook',
   // The URL's target is judged.
   'createWebhook',
   'updateWebhook',

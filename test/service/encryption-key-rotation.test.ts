@@ -3,6 +3,7 @@ import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { ensureAccount } from '../../src/db/accounts.ts';
 import { newId } from '../../src/domain/ids.ts';
+import { signingKeyContext } from '../../src/domain/signing-key.ts';
 import { checkEncryptionKeys } from '../../src/db/encryption-keys.ts';
 import { withTransaction } from '../../src/db/pool.ts';
 import { reencrypt } from '../../src/db/reencrypt-secrets.ts';
@@ -226,6 +227,38 @@ describe('in the database', () => {
     });
   });
 
+  test('ed25519 keys are encrypted again, previous ones too, and a start without their key is refused', async () => {
+    await insertWebhooks(4);
+    const sealed = (id: string, what: string) => oldBox.seal(`${what} of ${id}`, signingKeyContext(id));
+    const insertKeys = async (id: string, previous: boolean) =>
+      database.pool.query(
+        `update webhooks set sealed_signing_key = $2, previous_sealed_signing_key = $3 where id = $1`,
+        [id, sealed(id, 'key'), previous ? sealed(id, 'previous key') : null],
+      );
+    await insertKeys('wh_00000', true);
+    await insertKeys('wh_00001', false);
+    await reencrypt(database.pool, { ...bothBox, seal: newBox.seal.bind(newBox) }, 'test');
+    // A process that does not know the new key yet adds one more.
+    await insertKeys('wh_00002', false);
+    await expect(checkEncryptionKeys(database.pool, newBox)).rejects.toThrow(/lacks the key "old"/);
+    expect(await reencrypt(database.pool, bothBox, 'test')).toMatchObject({ secrets: 1, previousSecrets: 0 });
+    const { rows } = await database.pool.query<{ id: string; now: string; before: string | null }>(
+      `select id, sealed_signing_key as now, previous_sealed_signing_key as before from webhooks
+       where sealed_signing_key is not null order by id`,
+    );
+    expect(rows.map(({ id, now }) => newBox.open(now, signingKeyContext(id)))).toEqual(
+      rows.map(({ id }) => `key of ${id}`),
+    );
+    expect(newBox.open(rows[0]?.before ?? '', signingKeyContext('wh_00000'))).toBe(
+      'previous key of wh_00000',
+    );
+    await checkEncryptionKeys(database.pool, newBox);
+    await database.pool.query(`update webhooks set previous_secret_until = now() where id = 'wh_00000'`);
+    await reencrypt(database.pool, newBox, 'test');
+    const kept = `select 1 from webhooks where previous_sealed_signing_key is not null`;
+    expect((await database.pool.query(kept)).rows).toEqual([]);
+  });
+
   test('an interrupted reencryption removes no key, and the next run goes on where it was', async () => {
     await insertWebhooks(1000);
     let sealedSoFar = 0;
@@ -253,6 +286,7 @@ describe('in the database', () => {
         accountId,
         webhookId: id,
         sealedSecret: oldBox.seal('rotated', id),
+        sealedSigningKey: oldBox.seal('rotated key', signingKeyContext(id)),
         endsOverlap: false,
         overlapSeconds: 600,
         isSame: () => false,

@@ -11,7 +11,7 @@ import { validate } from '../request-body.ts';
 import { routesWithTag } from '../route.ts';
 import { checkEventFilters } from './event-filters.ts';
 import { withSecrets } from './policy-secrets.ts';
-import { requireTarget, toRefusal } from './webhook-checks.ts';
+import { requireTarget, toRefusal, withSigningKey } from './webhook-checks.ts';
 import { policyIn, wholePolicyIn } from './webhook-policy-view.ts';
 import { toWebhook } from './webhook-view.ts';
 
@@ -75,9 +75,12 @@ export const putWebhookRoutes = [
           externalId,
           accountId: accountOf(key),
           sealedSecret: secretBox.seal(secret, id),
-          policy: withSecrets(deps, policyIn(body), 'changes'),
+          policy: withSigningKey(deps, withSecrets(deps, policyIn(body), 'changes')),
         },
-        replacement: { ...given, ...withSecrets(deps, wholePolicyIn(body), 'replaces') },
+        replacement: {
+          ...given,
+          ...withSigningKey(deps, withSecrets(deps, wholePolicyIn(body), 'replaces')),
+        },
         defaultMax: config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
         requireReplaceable: requireSameSecret,
         check,

@@ -28,7 +28,7 @@ import { webhookIdOf } from '../webhook-id.ts';
 import { toAttempt } from './attempt-view.ts';
 import { checkEventFilters } from './event-filters.ts';
 import { defaultLimits } from './settings-routes.ts';
-import { requireTarget, toRefusal } from './webhook-checks.ts';
+import { requireTarget, toRefusal, withSigningKey } from './webhook-checks.ts';
 import { withSecrets } from './policy-secrets.ts';
 import { policyIn } from './webhook-policy-view.ts';
 import { requireWebhook, toWebhook } from './webhook-view.ts';
@@ -52,7 +52,7 @@ export const webhookRoutes = [
     async handle(context) {
       const { deps, body } = context;
       requireTarget(deps, body.url);
-      const policy = withSecrets(deps, policyIn(body), 'changes');
+      const policy = withSigningKey(deps, withSecrets(deps, policyIn(body), 'changes'));
       const keepTypes = await checkEventFilters(deps, body.events);
       const { secretBox, config } = deps;
       const accountId = accountOf(context.key);
@@ -153,7 +153,7 @@ export const webhookRoutes = [
     errors: ['external_id_taken'],
     async handle({ deps, key, id, body }) {
       if (body.url !== undefined) requireTarget(deps, body.url);
-      const change = withSecrets(deps, body, 'changes');
+      const change = withSigningKey(deps, withSecrets(deps, body, 'changes'));
       const keepTypes = body.events && (await checkEventFilters(deps, body.events));
       const row = requireFound(
         await updateWebhook(deps.pool, accountOf(key), id, change, keepTypes),

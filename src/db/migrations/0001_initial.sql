@@ -179,6 +179,8 @@ create table webhooks (
   deleted_at timestamptz,
   check (deleted_at is not null or sealed_secret is not null),
   check ((previous_sealed_secret is null) = (previous_secret_until is null)),
+  check (previous_sealed_signing_key is null or previous_secret_until is not null),
+  check (deleted_at is not null or sealed_signing_key is not null or 'v1a' <> all (signatures)),
   check ((auth is null) = (sealed_auth is null)),
   check (paused_at is not null or (paused_until is null and pause_reason is null)),
   check (paused_at is null or not active)

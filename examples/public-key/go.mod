@@ -1,0 +1,3 @@
+module example.com/public-key
+
+go 1.22
