@@ -1,5 +1,6 @@
 import type { QueueReason } from '../contracts/delivery.ts';
 import { isInRamp, stepPacing, type Pacing } from '../domain/health.ts';
+import { maxQueueHead } from '../domain/hourly-cap.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import {
   correctTimes,
@@ -62,8 +63,10 @@ export async function takeSlots(
     const { limits, pacing } = read;
     if (isUnlimited(limits)) return requests.map((): Slot => ({ is: 'granted' }));
     const ids = requests.map(({ deliveryId }) => deliveryId);
-    const state = await readQueue(client, webhookId, read, ids, ids.toSorted().at(-1) ?? '');
     const isPaced = limits.nextProbeAt !== null;
+    // While it is paced only the first of the queue has a time of its own.
+    const most = isPaced ? 1 : maxQueueHead;
+    const state = await readQueue(client, webhookId, read, ids, ids.toSorted().at(-1) ?? '', most);
     const requesters = isPaced
       ? await readExpiries(client, ids)
       : ids.map((id) => ({ id, expiresAt: state.now + state.holdMs }));

@@ -101,6 +101,7 @@ const latestOf = (reason: QueueReason) => `(select ${ms('next_attempt_at')} as t
  * granted and not recorded yet is in the log, and no longer in the queue.
  *
  * @param before of the deliveries that have not requested a slot yet, only those with a smaller id are read; null: all
+ * @param most the length of the head
  */
 export async function readQueue(
   db: Queryable,
@@ -108,6 +109,7 @@ export async function readQueue(
   { limits, grantMs }: QueueLimits,
   without: readonly string[],
   before: string | null,
+  most = maxQueueHead,
 ): Promise<QueueState & { holdMs: number }> {
   const { rows } = await db.query<QueueRow>({
     name: 'read-queue',
@@ -150,7 +152,7 @@ export async function readQueue(
     values: [
       webhookId,
       without,
-      maxQueueHead,
+      most,
       logMs(limits) / 1000,
       grantMs / 1000,
       Math.max(1, ...limits.windows.map(({ cap }) => cap)),
@@ -166,7 +168,7 @@ export async function readQueue(
     reason: reasons[index] ?? null,
     expiresAt: expiries[index] ?? Infinity,
   }));
-  return { ...state, limits, head, isLonger: head.length === maxQueueHead };
+  return { ...state, limits, head, isLonger: head.length === most };
 }
 
 /** When the deferral of each of these deliveries ends if their webhook stays down; it matters only where that is paced. */

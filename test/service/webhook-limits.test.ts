@@ -99,6 +99,27 @@ test('a rate limit holds in any window, across two processes, and each deferred 
   expect(new Set(receiver.requests.map(({ headers }) => headers['webhook-id'])).size).toBe(30);
 });
 
+test('the limits at their edges', async () => {
+  const create = (body: object) =>
+    service.call('POST', '/v1/webhooks', { url: receiver.url, events: ['*'], ...body });
+  const rates: [number, number][] = [
+    [1, 1],
+    [10_000, 3600],
+    [0, 1],
+    [10_001, 1],
+    [1, 0],
+    [1, 3601],
+  ];
+  const statuses = await Promise.all(
+    rates.map(async ([attempts, seconds]) => (await create({ rate_limit: { attempts, seconds } })).status),
+  );
+  expect(statuses).toEqual([201, 201, 422, 422, 422, 422]);
+  const concurrent = await Promise.all(
+    [1, 100, 0, 101, 1.5].map(async (max_concurrent) => (await create({ max_concurrent })).status),
+  );
+  expect(concurrent).toEqual([201, 201, 422, 422, 422]);
+});
+
 test('a rate limit that changes counts at once for those that wait', async () => {
   const { webhook_id: id } = await service.newWebhook(receiver.url, {
     rate_limit: { attempts: 1, seconds: 3600 },
