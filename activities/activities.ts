@@ -32,8 +32,6 @@ export type ActivityDeps = AttemptDeps & {
   retention: Retention;
   /** Ended deliveries below which a webhook is not judged. */
   minEndedToDisable: number;
-  /** Called with how many webhooks were disabled. */
-  onDisabled: (count: number) => void;
   /** Called for each workflow when the requests of its first attempts have been sent. */
   onFirstAttempts: (workflowId: string) => void;
   /** Called when deliveries wait for their own workflow. */

@@ -38,7 +38,7 @@ const rows = {
     src/development-secrets.ts type:src/app.ts  commander lru-cache yaml type:zod node:*`,
 
   'src/dashboard': `
-    src/client src/contracts src/domain/body-formats.ts  react react-dom @base-ui/react @tanstack/* zod`,
+    src/client src/contracts src/domain/body-formats.ts src/domain/retry-policy.ts  react react-dom @base-ui/react @tanstack/* zod`,
   'src/dashboard/vite.config.ts': `@vitejs/plugin-react vite node:path`,
 
   'src/supervisor': `

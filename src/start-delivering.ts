@@ -41,10 +41,7 @@ export async function startDelivering(options: Options) {
   const { metrics, address, temporal, namespaceReady, waitsForWorker, stops } = options;
   const permits = createPermits();
   const firstAttempts = createFirstAttempts();
-  const limits = {
-    cap: config.FLTR_DELIVERIES_PER_HOUR,
-    grantMs: grantMs(config.FLTR_ATTEMPT_TIMEOUT_MS),
-  };
+  const limits = { cap: config.FLTR_DELIVERIES_PER_HOUR, grantMs: grantMs(config.FLTR_ATTEMPT_TIMEOUT_MS) };
   let worker: RunningWorker | null = null;
   let dispatcher: Dispatcher | null = null;
   let reconciler: Reconciler | null = null;
@@ -76,6 +73,7 @@ export async function startDelivering(options: Options) {
         onDisabled: metrics.disabled,
         onFirstAttempts: firstAttempts.sent,
         limits,
+        scheduleSeconds: config.FLTR_RETRY_SCHEDULE_SECONDS,
         minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
         wakeDispatcher,
         wakeStarts,

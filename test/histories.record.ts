@@ -13,6 +13,8 @@ const folder = join(import.meta.dirname, 'histories');
 
 type Scene = {
   responses: number[];
+  /** The policy of its webhook. */
+  policy?: Record<string, unknown>;
   play: (service: Service, id: string, webhookId: string) => Promise<void>;
 };
 const post = (service: Service, id: string, what: string) =>
@@ -87,6 +89,42 @@ const scenes: Record<string, Scene> = {
       const next_attempt_at = new Date(Date.now() + 3000).toISOString();
       await service.call('PATCH', `/v1/deliveries/${id}`, { next_attempt_at });
       await waitForStatus(service, id, 'delivered', 2);
+    },
+  },
+  'policy-own-schedule': {
+    responses: [429, 503, 200],
+    policy: { retry: { schedule_seconds: [1, 1, 600], also: ['429'], jitter: 0.2 } },
+    play: async () => undefined,
+  },
+  'policy-never-retries': {
+    responses: [503],
+    policy: { retry: { preset: 'none' } },
+    play: async () => undefined,
+  },
+  'policy-gone': {
+    responses: [410],
+    policy: { retry: { preset: 'week', on_gone: 'disable' } },
+    play: async () => undefined,
+  },
+  // Its first attempt is no local activity.
+  'policy-not-shared': { responses: [503, 200], policy: { timeout_ms: 30_000 }, play: async () => undefined },
+  // It has more retries left than it had at its start, then none.
+  'policy-applied': {
+    responses: [503],
+    policy: { retry: { schedule_seconds: [600] } },
+    async play(service, id, webhookId) {
+      await waitForStatus(service, id, 'retrying', 1);
+      const apply = (schedule_seconds: number[]) =>
+        service.call('PATCH', `/v1/webhooks/${webhookId}`, {
+          retry: { schedule_seconds },
+          apply_to: 'waiting',
+        });
+      await apply([600, 600, 600]);
+      await post(service, id, 'retry');
+      await waitForStatus(service, id, 'retrying', 2);
+      await apply([]);
+      await post(service, id, 'retry');
+      await waitForStatus(service, id, 'failed', 3);
     },
   },
   // With a cap of one attempt an hour.
@@ -255,13 +293,13 @@ test('record one history of each kind', { timeout: 180_000 }, async () => {
   const usual = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600' });
   const capped = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600', FLTR_DELIVERIES_PER_HOUR: '1' });
   mkdirSync(folder, { recursive: true });
-  for (const [name, { responses, play }] of Object.entries(scenes)) {
+  for (const [name, { responses, policy, play }] of Object.entries(scenes)) {
     if (existsSync(join(folder, `${name}.binpb`))) continue;
     const service = name === 'deferred' ? capped : usual;
     const receiver = await startReceiver((_request, response, all) => {
       response.writeHead(responses[all.length - 1] ?? responses.at(-1) ?? 200).end();
     });
-    const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
+    const { webhook_id: webhookId } = await service.newWebhook(receiver.url, policy);
     const id = await publishOne(service);
     await play(service, id, webhookId);
     await workflowStatus(service, id);

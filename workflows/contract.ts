@@ -49,6 +49,8 @@ export type DeliveryFacts = {
   webhookId: string;
   eventId: string;
   eventType: string;
+  /** The waits before its retries, in seconds; null: the setting. */
+  schedule?: number[] | null;
 };
 
 /** Deliveries that share a workflow for their first attempt. */

@@ -70,8 +70,9 @@ export async function deliverGroup({ deliveries, schedule }: DeliverGroupInput):
 }
 
 /** The attempt is recorded: the child reads it, and ends as any failed delivery does. */
-async function showFailed(delivery: DeliveryFacts, schedule: number[]): Promise<void> {
+async function showFailed(delivery: DeliveryFacts, setting: number[]): Promise<void> {
   const { id: deliveryId, webhookId } = delivery;
+  const schedule = delivery.schedule ?? setting;
   const counts = { attempts: 0, retriesUsed: 0 };
   try {
     await startChild<typeof deliverEvent>('deliverEvent', {

@@ -4,6 +4,7 @@ import { webhookFormatSchema } from './webhook-format.ts';
 /** Why an attempt did not deliver. Stable: stored, shown in the log and kept in workflow histories. */
 export const attemptErrorCodes = [
   'client_error',
+  'client_error_retried',
   'server_error',
   'redirect',
   'unexpected_status',

@@ -3,8 +3,10 @@ import { filterSchema, nullableFilterSchema } from './filter.ts';
 
 /** The presets of `retry`; which waits each means: `src/domain/retry-policy.ts`. */
 export const retryPresets = ['page', 'day', 'three_days', 'week', 'none'] as const;
+export type RetryPreset = (typeof retryPresets)[number];
 /** Client errors that a policy may retry. */
 export const retriedClientErrors = ['408', '425', '429', '4xx'] as const;
+export type RetriedClientError = (typeof retriedClientErrors)[number];
 
 /** Of an attempt of a webhook that has its own time limit. */
 export const maxTimeoutMs = 30_000;

@@ -72,6 +72,9 @@ export const updateWebhookSchema = z
   .meta({ id: 'UpdateWebhook' });
 export type WebhookChange = z.output<typeof updateWebhookSchema>;
 
+export const disabledReasons = ['failure_rate', 'gone'] as const;
+export type DisabledReason = (typeof disabledReasons)[number];
+
 export const webhookSchema = z
   .object({
     webhook_id: z.string().meta({ example: 'wh_01k' }),
@@ -87,7 +90,15 @@ export const webhookSchema = z
       .boolean()
       .meta({ description: 'At least half of the deliveries that ended in the last 24 hours failed.' }),
     auto_disabled: z
-      .object({ at: z.iso.datetime(), failure_rate: z.number(), ended: z.int(), failed: z.int() })
+      .object({
+        at: z.iso.datetime(),
+        reason: z.enum(disabledReasons).meta({
+          description: '`failure_rate`: too many deliveries failed. `gone`: the receiver responded 410.',
+        }),
+        failure_rate: z.number(),
+        ended: z.int(),
+        failed: z.int(),
+      })
       .nullable()
       .meta({ description: 'When and why it was disabled automatically; null once it is active again.' }),
     hourly_cap: z

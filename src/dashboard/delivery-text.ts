@@ -23,6 +23,7 @@ export function reasonText(reason: string): string {
 
 const errors: Record<AttemptErrorCode, string> = {
   client_error: '4xx',
+  client_error_retried: '4xx',
   server_error: '5xx',
   redirect: '3xx',
   unexpected_status: 'unexpected status',

@@ -190,6 +190,8 @@ async function deliveriesOf(candidates: readonly Item[], subscribers: ReadonlyMa
         waitReason: null,
         runId: null,
         bodyBytes: event.body.length,
+        schedule: webhook.schedule,
+        mayShare: webhook.mayShare,
         status,
         createdAtMs: timeOfId(id).getTime(),
         ownerId: null,

@@ -14,10 +14,15 @@ type StartColumns = {
   nextAttemptAt: Date | null;
   waitReason: WaitReason | null;
   runId: string | null;
+  /** The waits before its retries, in seconds; null: the setting. */
+  schedule?: number[] | null;
 };
 
-/** `bodyBytes`: of its event, where known: a group has all its bodies in memory. */
-export type Startable = StartColumns & { bodyBytes?: number };
+/**
+ * `bodyBytes`: of its event, where known: a group has all its bodies in memory. `mayShare`: whether its webhook's policy allows
+ * that its first attempt shares a workflow, where it has not been made.
+ */
+export type Startable = StartColumns & { bodyBytes?: number; mayShare?: boolean };
 
 /** `migrations/0001_initial.sql` has the legal states and the meaning of each column. */
 export type DeliveryRow = StartColumns & {
@@ -37,7 +42,7 @@ export type DeliveryRow = StartColumns & {
 export const summaryColumns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
   status, reason, created_at as "createdAt", next_attempt_at as "nextAttemptAt", wait_reason as "waitReason",
   ended_at as "endedAt", attempt_count as "attemptCount", retries_used as "retriesUsed",
-  last_status_code as "lastStatusCode", last_error_code as "lastErrorCode", owner_id as "ownerId", run_id as "runId",
+  last_status_code as "lastStatusCode", last_error_code as "lastErrorCode", owner_id as "ownerId", run_id as "runId", schedule,
   case when wait_reason = 'down' then (select next_probe_at from webhooks where webhooks.id = webhook_id) end as "nextProbeAt"`;
 
 /** `traceparent`: its event's. */
@@ -46,9 +51,9 @@ export type FoundDelivery = DeliveryRow & { traceparent: string | null };
 /** What the workflows of deliveries are started with, in no order. */
 export async function findStartFacts(db: Queryable, ids: readonly string[]) {
   const { rows } = await db.query<
-    Pick<StartColumns, 'id' | 'accountId' | 'webhookId' | 'eventId' | 'eventType'>
+    Pick<StartColumns, 'id' | 'accountId' | 'webhookId' | 'eventId' | 'eventType' | 'schedule'>
   >(
-    `select id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType"
+    `select id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType", schedule
      from deliveries where id = any($1)`,
     [ids],
   );
@@ -139,7 +144,7 @@ export async function showRescheduled(db: Queryable, id: string, until: Date): P
 }
 
 /**
- * Makes a failed or delivered delivery pending again, with a fresh schedule. `own`: the caller starts its own workflow;
+ * Makes a failed or delivered delivery pending again, with the schedule that its webhook has now, unused. `own`: the caller starts its own workflow;
  * `none`: the dispatcher does. Null: it has changed since the row was read.
  */
 export async function reopenDelivery(
@@ -151,6 +156,7 @@ export async function reopenDelivery(
 ): Promise<DeliveryRow | null> {
   const { rows } = await db.query<DeliveryRow>(
     `update deliveries set status = 'pending', reason = null, ended_at = null, retries_used = 0, deferred_at = null,
+       schedule = (select w.schedule from webhooks w where w.id = webhook_id), schedule_since = clock_timestamp(),
        owner_id = case when $3 then id end, run_id = case when not $3 then run_id end,
        reconcile_at = case when $3 then now() + ${reconcileStartAfter} end,
        timeline = timeline || $4::jsonb, recovery_id = coalesce($5, recovery_id)

@@ -45,7 +45,7 @@ export async function evaluateWebhooks(pool: Pool, after: string, minEnded: numb
     const due = judged.filter(({ isSecretDue }) => isSecretDue);
     await client.query(
       `update webhooks w set active = false, updated_at = now(), sync_at = now(), sync_until = ${syncUntil},
-         disabled_at = now(), disabled_ended = g.ended, disabled_failed = g.failed
+         disabled_at = now(), disabled_reason = 'failure_rate', disabled_ended = g.ended, disabled_failed = g.failed
        from unnest($1::text[], $2::int[], $3::int[]) as g(id, ended, failed) where w.id = g.id`,
       [idsOf(disabled), disabled.map(endedOf), disabled.map(({ failed }) => failed)],
     );

@@ -87,6 +87,8 @@ const deliveryColumns = columns<DeliveryToInsert>(
     created_s: ['float8', ({ createdAtMs }) => createdAtMs / 1000],
     owner_id: ['text', ({ ownerId }) => ownerId],
     is_queued: ['bool', ({ isQueued }) => isQueued],
+    // As text: unnest would take arrays apart.
+    schedule: ['text', ({ schedule }) => (schedule ? `{${schedule.join()}}` : null)],
   },
   17,
 );
@@ -121,13 +123,14 @@ const statement = `
   ),
   written as (
     insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, owner_id, reconcile_at,
-      held_until, timeline)
+      held_until, timeline, schedule)
     select d.id, d.account_id, d.webhook_id, d.event_id, d.event_type, d.status, to_timestamp(d.created_s), d.owner_id,
       case when d.status = 'held' then hold_until()
         when d.is_queued then now()
         when d.owner_id is not null then now() + ${reconcileStartAfter} end,
       case when d.status = 'held' then hold_until() end,
-      case when d.status = 'held' then timeline_entry('held', to_timestamp(d.created_s)) else '[]' end
+      case when d.status = 'held' then timeline_entry('held', to_timestamp(d.created_s)) else '[]' end,
+      d.schedule::int[]
     from ${deliveryColumns.table}
     where (select count(*) from inserted) = $5
       or (d.account_id, d.event_id) in (select account_id, id from inserted)

@@ -1,4 +1,5 @@
 import type { DeliveryStatus, WaitReason } from '../contracts/delivery.ts';
+import type { RetryPolicy } from '../contracts/webhook-policy.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import type { SignatureVersion } from '../contracts/webhook-policy.ts';
 import { rampMs } from '../domain/health.ts';
@@ -35,6 +36,13 @@ export type AttemptContext = {
   /** Its first attempts may not be made in a group. */
   mayNotShare: boolean;
   format: WebhookFormat;
+  /** The webhook's; null: it has none of its own. */
+  policy: RetryPolicy | null;
+  /** The waits before its retries, in seconds; null: the setting. */
+  schedule: number[] | null;
+  /** Whether `schedule` was applied to it since it was accepted. */
+  isScheduleApplied: boolean;
+  retriesUsed: number;
   /** The number of the webhook's activations. */
   activation: number;
   isActive: boolean;
@@ -70,7 +78,7 @@ const isNearLimit = `(coalesce(near.is_near, false)
 const loadStatement = `
   with found as materialized (
     select given.number, d.id, d.status, d.account_id, d.event_id, d.event_type, d.webhook_id, d.owner_id, d.next_attempt_at,
-      d.wait_reason, coalesce(account.deliveries_per_hour, $3) as cap
+      d.wait_reason, d.created_at, d.schedule, d.schedule_since, d.retries_used, coalesce(account.deliveries_per_hour, $3) as cap
     from unnest(${arrayOfUnknownLength(1, 'text')}, $2::int[]) as given(id, number) join deliveries d on d.id = given.id
     join accounts account on account.id = d.account_id
   ), near as materialized (
@@ -84,6 +92,8 @@ const loadStatement = `
   select d.id as "deliveryId", d.number, d.status, d.account_id as "accountId", d.event_id as "eventId",
     d.event_type as "eventType", d.webhook_id as "webhookId", d.owner_id as "ownerId",
     d.next_attempt_at as "nextAttemptAt", d.wait_reason as "waitReason", e.body, e.traceparent, w.url,
+    case when applied.is_applied then w.applied_schedule else d.schedule end as schedule,
+    applied.is_applied as "isScheduleApplied", d.retries_used as "retriesUsed", w.retry as policy,
     w.sealed_secret as "sealedSecret", w.previous_sealed_secret as "previousSealedSecret",
     w.previous_secret_until as "previousSecretUntil", w.signatures, w.sealed_signing_key as "sealedSigningKey",
     w.previous_sealed_signing_key as "previousSealedSigningKey", w.timeout_ms as "timeoutMs",
@@ -97,6 +107,8 @@ const loadStatement = `
   from found d
   join events e on e.account_id = d.account_id and e.id = d.event_id
   join webhooks w on w.id = d.webhook_id
+  cross join lateral (
+    select coalesce(coalesce(d.schedule_since, d.created_at) < w.schedule_applied_at, false) as is_applied) as applied
   left join near on near.id = w.id
   left join attempts a on a.delivery_id = d.id and a.number = d.number`;
 

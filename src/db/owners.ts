@@ -13,7 +13,8 @@ export type Claimed = Startable & Pick<DeliveryRow, 'status' | 'ownerId'>;
 
 const claimedColumns = `d.id, d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
   d.event_type as "eventType", d.attempt_count as "attemptCount", d.retries_used as "retriesUsed",
-  d.next_attempt_at as "nextAttemptAt", d.wait_reason as "waitReason", d.status, d.owner_id as "ownerId", d.run_id as "runId"`;
+  d.next_attempt_at as "nextAttemptAt", d.wait_reason as "waitReason", d.status, d.owner_id as "ownerId", d.run_id as "runId",
+  d.schedule, (select w.may_share from webhooks w where w.id = d.webhook_id) as "mayShare"`;
 
 /** The oldest deliveries without an owner. Inside a transaction they are locked until its end. */
 export async function lockUnowned(db: Queryable, limit: number): Promise<Claimed[]> {

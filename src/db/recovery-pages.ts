@@ -191,8 +191,10 @@ export async function insertMissed(
     4,
   );
   await db.query(
-    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline, recovery_id)
-     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.timeline, $3 from ${missed.table}
+    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline, recovery_id, schedule)
+     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.timeline, $3,
+       (select schedule from webhooks where id = $2)
+     from ${missed.table}
      join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null
      on conflict (account_id, event_id, webhook_id) do nothing`,
     [accountId, webhookId, recovery.id, ...missed.values(items)],

@@ -4,7 +4,16 @@ import { compileFilter, type FilterCheck } from '../domain/filter.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
 import type { Queryable } from './pool.ts';
 
-type Subscriber = { id: string; events: string[]; active: boolean; filter: FilterCheck | null };
+type Subscriber = {
+  id: string;
+  events: string[];
+  active: boolean;
+  filter: FilterCheck | null;
+  /** Of its new deliveries, in seconds; null: the setting. */
+  schedule: number[] | null;
+  /** Whether its first attempts may share a workflow with others. */
+  mayShare: boolean;
+};
 
 /** An account's webhooks as they were at that version. */
 export type Subscribers = {
@@ -27,7 +36,8 @@ type Row = Omit<Subscriber, 'id' | 'filter'> & {
 export async function loadSubscribers(db: Queryable, accountIds: readonly string[]) {
   const { rows } = await db.query<Row>({
     name: 'load-subscribers',
-    text: `select a.id as "accountId", a.webhooks_version as version, w.id, w.events, w.active, w.filter
+    text: `select a.id as "accountId", a.webhooks_version as version, w.id, w.events, w.active, w.filter, w.schedule,
+        w.may_share as "mayShare"
       from accounts a left join webhooks w on w.account_id = a.id and w.deleted_at is null
       where a.id = any($1) and a.deletion_requested_at is null order by w.id`,
     values: [accountIds],
@@ -37,8 +47,8 @@ export async function loadSubscribers(db: Queryable, accountIds: readonly string
 }
 
 function toSubscribers(rows: readonly Row[]): Subscribers {
-  const webhooks = rows.flatMap(({ id, events, active, filter }) =>
-    id === null ? [] : [{ id, events, active, filter: filter && compileFilter(filter) }],
+  const webhooks = rows.flatMap(({ accountId: _account, version: _version, id, filter, ...webhook }) =>
+    id === null ? [] : [{ ...webhook, id, filter: filter && compileFilter(filter) }],
   );
   // There are few types, so the webhooks of each are found once.
   const byType = new Map<string, readonly Subscriber[]>();

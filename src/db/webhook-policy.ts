@@ -7,6 +7,7 @@ import type {
   ShownWebhookAuth,
   SignatureVersion,
 } from '../contracts/webhook-policy.ts';
+import { scheduleOf } from '../domain/retry-policy.ts';
 import { onlyRow, type Client, type Queryable } from './pool.ts';
 import { checkQueue } from './queue-checks.ts';
 
@@ -70,6 +71,8 @@ export const authContext = (id: string): string => `${id} auth`;
 
 /** A change, with what only the service sets. */
 export type PolicyToWrite = PolicyChange & {
+  /** With `retry`: waiting deliveries get the new schedule, too. */
+  apply_to?: 'waiting' | undefined;
   /** The secrets after the change of the webhook with this id. It may throw, and then nothing is changed. */
   changeSecrets?: ((id: string, stored: PolicySecrets) => PolicySecrets) | undefined;
   /** Makes a sealed ed25519 key for the webhook with this id. It is stored where the webhook has none. */
@@ -83,8 +86,13 @@ export async function writePolicy(client: Client, id: string, change: PolicyToWr
     value === undefined ? [] : [`${column} = $${values.push(value)}`];
   const setOnce = (column: string, value: unknown): string[] =>
     value === undefined ? [] : [`${column} = coalesce(${column}, $${values.push(value)})`];
+  const schedule = change.retry === undefined ? undefined : scheduleOf(change.retry);
   const assignments = [
     ...set('retry', change.retry),
+    ...set('schedule', schedule),
+    ...(change.apply_to === 'waiting'
+      ? [...set('applied_schedule', schedule), 'schedule_applied_at = clock_timestamp()']
+      : []),
     ...set('timeout_ms', change.timeout_ms),
     ...set('filter', change.filter),
     ...set('rate_limit', change.rate_limit),

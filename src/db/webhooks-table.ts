@@ -1,4 +1,4 @@
-import type { WebhookChange } from '../contracts/webhook.ts';
+import type { DisabledReason, WebhookChange } from '../contracts/webhook.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { wipeResponsesOf } from './idempotency-keys.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
@@ -17,6 +17,7 @@ export type WebhookRow = PolicyRow & {
   metadata: Record<string, string>;
   warnedAt: Date | null;
   disabledAt: Date | null;
+  disabledReason: DisabledReason | null;
   disabledEnded: number | null;
   disabledFailed: number | null;
   sealedSecret: string;
@@ -30,7 +31,7 @@ export type WebhookRow = PolicyRow & {
 
 export const webhookColumns = `id, account_id as "accountId", url, events, description, active, format,
   external_id as "externalId", metadata, warned_at as "warnedAt", disabled_at as "disabledAt",
-  disabled_ended as "disabledEnded", disabled_failed as "disabledFailed", sealed_secret as "sealedSecret",
+  disabled_reason as "disabledReason", disabled_ended as "disabledEnded", disabled_failed as "disabledFailed", sealed_secret as "sealedSecret",
   secret_created_at as "secretCreatedAt", previous_sealed_secret as "previousSealedSecret",
   previous_secret_until as "previousSecretUntil", created_at as "createdAt", updated_at as "updatedAt", ${policyColumns}`;
 
@@ -214,6 +215,8 @@ export async function changeWebhook(
   await writePolicy(client, id, patch);
   const { rows } = await client.query<WebhookRow>(
     `update webhooks set
+       -- Another receiver has not requested to wait.
+       deferred_until = case when coalesce($2::text, url) = url then deferred_until end,
        url = coalesce($2, url), events = coalesce($3, events),
        description = case when $4 then $5 else description end,
        active = coalesce($6, active), format = coalesce($7, format), updated_at = now(),

@@ -1,9 +1,11 @@
 import type { DeliveryStatus, FailureReason } from '../contracts/delivery.ts';
 import type { StoredAttempt } from '../db/attempts.ts';
 import { archiveEntries } from '../db/deliveries-table.ts';
+import { deferWebhook, disableGone } from '../db/disable-webhook.ts';
 import type { AttemptContext } from '../db/load-attempts.ts';
 import { markEndedRun } from '../db/owners.ts';
 import { giveBack } from '../db/rate-limit-slots.ts';
+import type { AttemptRecord } from '../db/record-attempts.ts';
 import { stopOrGoOn } from '../db/stop-delivery.ts';
 import {
   entriesOfResult,
@@ -13,7 +15,8 @@ import {
   type AttemptResult,
   type AttemptRow,
 } from '../domain/attempt-result.ts';
-import { reasonOf } from '../domain/outcome.ts';
+import { isGone, reasonOf } from '../domain/outcome.ts';
+import { termsOf } from '../domain/retry-policy.ts';
 import { isOperational } from '../domain/subscription.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import { SenderBusy } from '../outbound/sender-busy.ts';
@@ -29,6 +32,10 @@ export type AttemptDeps = StatementDeps &
     onAttempt: (made: { context: AttemptContext; row: AttemptRow; reason: FailureReason | null }) => void;
     /** Called for every attempt that a limit of its webhook deferred. */
     onDeferred: () => void;
+    /** Called with how many webhooks were disabled. */
+    onDisabled: (count: number) => void;
+    /** The waits before retries, in seconds, by the setting. */
+    scheduleSeconds: readonly number[];
   };
 
 type AttemptRequest = AttemptInput & {
@@ -75,8 +82,11 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
       if (body === null) throw new Error(`The payload of ${context.eventId} was removed`);
       const sent = await sendInSlot({ ...context, body }, request);
       if ('next' in sent) return sent;
-      const made: StoredAttempt = { ...sent, number };
+      const { deferWebhookUntil, ...unnumbered } = sent;
+      const made: StoredAttempt = { ...unnumbered, number };
       permit.ended({ durationMs: made.durationMs, isFailed: made.outcome === 'failed' });
+      // Before another attempt begins, and before it is recorded: the receiver is not sent to any earlier, also if this process dies.
+      if (deferWebhookUntil) await deferWebhook(pool, context.webhookId, deferWebhookUntil);
       if (context.cap === 0 && !context.isNearLimit) permit.release();
       const status = await recordMade(made, context, request);
       // The wait counts only where the delivery still waits.
@@ -84,6 +94,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
       const result = resultOf({ ...made, waitSeconds }, status);
       onAttempt({ context, row: made, reason: result.next === 'fail' ? result.reason : null });
       if (result.next === 'fail') await notify(context, result.reason);
+      await disableIfGone(made, context);
       return result;
     } catch (error) {
       if (error instanceof SenderBusy) return { next: 'busy', seconds: error.seconds };
@@ -101,6 +112,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
   ): Promise<AttemptResult> {
     const { deliveryId } = context;
     const result = resultOf(recorded, context.status);
+    await disableIfGone(recorded, context);
     if (result.next === 'fail') {
       // The earlier run may have died before it did these.
       await notify(context, result.reason);
@@ -137,6 +149,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
   /** Sends the request once no limit of the webhook is against it. */
   async function sendInSlot(context: AttemptContext & { body: Buffer }, request: AttemptRequest) {
     const { deliveryId, number } = context;
+    const terms = termsOf(context, request.scheduledSeconds, deps.scheduleSeconds);
     for (let slots = 0; slots < maxSlots; slots += 1) {
       const granted = await findSlot(context, request);
       if ('next' in granted) return granted;
@@ -146,7 +159,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
         request.onSent();
       };
       try {
-        return { ...(await sendSigned(deps, context, request.scheduledSeconds, onSent)), isProbe };
+        return await sendSigned(deps, context, { ...terms, isProbe }, onSent);
       } catch (error) {
         const isLate = error instanceof SlotTooLate;
         if (isCounted && (isLate || error instanceof SenderBusy)) await giveBack(pool, deliveryId, number);
@@ -193,30 +206,13 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
   /** The state of the delivery since: it may have been held or canceled during the attempt. */
   async function recordMade(
     made: StoredAttempt,
-    { deliveryId, webhookId, activation, eventType }: AttemptContext,
-    { run, notes }: AttemptRequest,
+    context: AttemptContext,
+    request: AttemptRequest,
   ): Promise<DeliveryStatus> {
-    const { number, outcome, waitSeconds } = made;
-    const endedAt = endOfAttempt(made);
-    const planned = outcome === 'retry' ? 'retrying' : outcome;
-    const [attempt, ...nextEntries] = entriesOfResult(resultOf(made, planned));
-    const status = await record({
-      ...made,
-      deliveryId,
-      webhookId,
-      activation,
-      countsForCap: !isOperational(eventType),
-      status: planned,
-      reason: reasonOf(made),
-      nextAttemptAt: waitSeconds === null ? null : new Date(endedAt.getTime() + waitSeconds * 1000),
-      endedAt: outcome === 'retry' ? null : endedAt,
-      run,
-      entries: attempt ? [...notes, attempt] : notes,
-      nextEntries,
-    });
+    const status = await record(recordOf(made, context, request));
     // Run again, this activity finds what the other one recorded.
     if (status === null)
-      throw new Error(`Attempt ${number} of ${deliveryId} was made and recorded by another run`);
+      throw new Error(`Attempt ${made.number} of ${context.deliveryId} was made and recorded by another run`);
     return status;
   }
 
@@ -225,7 +221,40 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
     if (!isOperational(context.eventType)) await notifyFailed({ ...context, reason });
   }
 
+  async function disableIfGone(made: AttemptRow, { webhookId, policy }: AttemptContext): Promise<void> {
+    if (!isGone(made) || policy?.on_gone !== 'disable') return;
+    if (!(await disableGone(pool, { webhookId, attemptId: made.id }))) return;
+    deps.onDisabled(1);
+    deps.wakeDispatcher();
+  }
+
   return makeAttempt;
+}
+
+/** The attempt and what its delivery becomes by it. */
+function recordOf(
+  made: StoredAttempt,
+  { deliveryId, webhookId, activation, eventType }: AttemptContext,
+  { run, notes }: AttemptRequest,
+): AttemptRecord {
+  const { outcome, waitSeconds } = made;
+  const endedAt = endOfAttempt(made);
+  const planned = outcome === 'retry' ? 'retrying' : outcome;
+  const [attempt, ...nextEntries] = entriesOfResult(resultOf(made, planned));
+  return {
+    ...made,
+    deliveryId,
+    webhookId,
+    activation,
+    countsForCap: !isOperational(eventType),
+    status: planned,
+    reason: reasonOf(made),
+    nextAttemptAt: waitSeconds === null ? null : new Date(endedAt.getTime() + waitSeconds * 1000),
+    endedAt: outcome === 'retry' ? null : endedAt,
+    run,
+    entries: attempt ? [...notes, attempt] : notes,
+    nextEntries,
+  };
 }
 
 type Deferral = Extract<AttemptResult, { next: 'defer' }>;

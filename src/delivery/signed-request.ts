@@ -2,9 +2,9 @@ import type { StoredAttempt } from '../db/attempts.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import type { SignatureVersion } from '../contracts/webhook-policy.ts';
 import { newId } from '../domain/ids.ts';
-import { judgeAttempt } from '../domain/outcome.ts';
+import { decideNext } from '../domain/next-attempt.ts';
 import { attemptHeaders, type HeaderStyle } from '../domain/request-headers.ts';
-import { waitSeconds } from '../domain/retry-schedule.ts';
+import type { RetryTerms } from '../domain/retry-policy.ts';
 import { signingKeyContext } from '../domain/signing-key.ts';
 import { signingKeys, signingSecrets } from '../domain/signing-secrets.ts';
 import { bodyFor } from '../domain/wire-body.ts';
@@ -41,19 +41,22 @@ export type SendDeps = {
   headerStyle: HeaderStyle;
   oauthTokens: OAuthTokens;
 };
-type MadeAttempt = Omit<StoredAttempt, 'number'>;
+type MadeAttempt = Omit<StoredAttempt, 'number'> & {
+  /** Until then its receiver has requested that the webhook makes no attempt; null: it has not. */
+  deferWebhookUntil: Date | null;
+};
 
 /**
  * Signs and sends one request, as the webhook's policy says, and judges what came of it. Deliveries and test events go this way.
  *
- * @param scheduledSeconds the schedule's wait after this attempt; null: it is the last one
+ * @param terms by which another attempt follows
  * @param onSent called when the request begins
  * @throws SenderBusy where nothing was sent
  */
 export async function sendSigned(
   deps: SendDeps,
   request: SignedRequest,
-  scheduledSeconds: number | null,
+  terms: RetryTerms,
   onSent?: () => void,
 ): Promise<MadeAttempt> {
   const { sender, secretBox, headerStyle } = deps;
@@ -86,7 +89,7 @@ export async function sendSigned(
   const isRefused = token !== null && sent.kind === 'responded' && sent.statusCode === 401;
   if (isRefused) token.drop();
   const sentAs = { url, format, bodyBytes: body.length, headersAs: headerStyle.stored };
-  return { id, request: sentAs, ...judge(sent, scheduledSeconds, isRefused && token.isKept) };
+  return { id, request: sentAs, ...judge(sent, terms, isRefused && token.isKept) };
 }
 
 function sign(
@@ -122,12 +125,8 @@ function sign(
 }
 
 /** @param isTokenOld the receiver refuses an access token that may have been revoked: another one may help */
-function judge(sent: SendResult, scheduledSeconds: number | null, isTokenOld: boolean) {
+function judge(sent: SendResult, terms: RetryTerms, isTokenOld: boolean) {
   const { startedAt, durationMs } = sent;
-  const { outcome, errorCode } = judgeAttempt(
-    isTokenOld ? { kind: 'failed', code: 'auth_failed' } : sent,
-    scheduledSeconds === null,
-  );
   const unread = { statusCode: null, headers: {} as Record<string, string> };
   // Of a response that is not valid HTTP, what could be read.
   const { statusCode, headers, body, truncated } =
@@ -136,16 +135,22 @@ function judge(sent: SendResult, scheduledSeconds: number | null, isTokenOld: bo
       : { ...(sent.response ?? unread), body: Buffer.alloc(0), truncated: true };
   const retryAfter = sent.kind === 'responded' ? headers['retry-after'] : undefined;
   const now = endOfAttempt(sent);
+  const { outcome, errorCode, waitSeconds, deferSeconds } = decideNext({
+    response: isTokenOld ? { kind: 'failed', code: 'auth_failed' } : sent,
+    retryAfter,
+    terms,
+    now,
+    random: Math.random(),
+  });
   return {
     startedAt,
     durationMs,
     statusCode,
     outcome,
     errorCode,
-    waitSeconds:
-      outcome === 'retry' && scheduledSeconds !== null
-        ? waitSeconds({ scheduledSeconds, statusCode, retryAfter, now })
-        : null,
+    waitSeconds,
+    deferWebhookUntil: deferSeconds === null ? null : new Date(now.getTime() + deferSeconds * 1000),
+    isProbe: terms.isProbe,
     response: statusCode === null ? null : { headers, body, truncated },
     errorDetail: sent.kind === 'failed' ? (sent.detail ?? null) : null,
   };

@@ -117,7 +117,8 @@ export function createDispatcher(deps: Deps) {
       assignedAt,
     }));
   };
-  const isFirst = ({ attemptCount, webhookId }: Startable) => attemptCount === 0 && mayShare(webhookId);
+  const isFirst = ({ attemptCount, webhookId, mayShare: isAllowed = true }: Startable) =>
+    attemptCount === 0 && isAllowed && mayShare(webhookId);
 
   /** Assigns owners to the oldest rows that have none, and starts them. Whether there is more to do now. */
   const assign = async (): Promise<boolean> => {

@@ -26,17 +26,18 @@ export type StartDeps = {
 
 function inputOf(row: Startable, { scheduleSeconds, mayShare }: StartDeps): DeliverEventInput {
   const { id: deliveryId, webhookId, attemptCount: attempts, retriesUsed, nextAttemptAt, waitReason } = row;
+  const isShareable = row.mayShare !== false && mayShare(webhookId);
   const wait = nextAttemptAt && waitReason && { until: nextAttemptAt.toISOString(), reason: waitReason };
   return {
     deliveryId,
     webhookId,
-    schedule: [...scheduleSeconds],
+    schedule: row.schedule ?? [...scheduleSeconds],
     attempts,
     retriesUsed,
     wait,
     // Its group made the first attempt, or deferred it.
     continues: wait !== null && row.runId === null,
-    isFirstLocal: attempts === 0 && mayShare(webhookId),
+    isFirstLocal: attempts === 0 && isShareable,
   };
 }
 

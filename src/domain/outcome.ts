@@ -1,25 +1,35 @@
 import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt-schema.ts';
 import type { FailureReason } from '../contracts/delivery.ts';
+import type { RetriedClientError } from '../contracts/webhook-policy.ts';
 
 /** What came of one request: a response, or why there was none. */
-type Response = { kind: 'responded'; statusCode: number } | { kind: 'failed'; code: AttemptErrorCode };
+export type Response = { kind: 'responded'; statusCode: number } | { kind: 'failed'; code: AttemptErrorCode };
 
-type Verdict = { outcome: AttemptOutcome; errorCode: AttemptErrorCode | null };
+export type Verdict = { outcome: AttemptOutcome; errorCode: AttemptErrorCode | null };
 
 /**
  * What follows an attempt: 2xx is delivered, 4xx and a refused address fail at once, all else is retried while the schedule
  * has a wait left.
  *
  * @param isLast no wait is left in the schedule
+ * @param also client errors that are retried, too; 410 never is
  * @example judgeAttempt({ kind: 'responded', statusCode: 503 }, false) // { outcome: 'retry', errorCode: 'server_error' }
  */
-export function judgeAttempt(response: Response, isLast: boolean): Verdict {
+export function judgeAttempt(
+  response: Response,
+  isLast: boolean,
+  also: readonly RetriedClientError[] = [],
+): Verdict {
   if (response.kind === 'responded' && response.statusCode >= 200 && response.statusCode <= 299)
     return { outcome: 'delivered', errorCode: null };
-  const errorCode = response.kind === 'failed' ? response.code : codeOfStatus(response.statusCode);
+  const errorCode = response.kind === 'failed' ? response.code : codeOfStatus(response.statusCode, also);
   const isFinal = isLast || errorCode === 'client_error' || errorCode === 'blocked_address';
   return { outcome: isFinal ? 'failed' : 'retry', errorCode };
 }
+
+/** The receiver says that it is gone for good. */
+export const isGone = (attempt: { statusCode: number | null; errorCode: AttemptErrorCode | null }): boolean =>
+  attempt.statusCode === 410 && attempt.errorCode === 'client_error';
 
 /**
  * Why an attempt ends its delivery failed; null: it does not.
@@ -31,8 +41,11 @@ export function reasonOf({ outcome, errorCode }: Verdict): FailureReason | null 
   return errorCode === 'client_error' || errorCode === 'blocked_address' ? errorCode : 'retries_exhausted';
 }
 
-function codeOfStatus(statusCode: number): AttemptErrorCode {
-  if (statusCode >= 400 && statusCode <= 499) return 'client_error';
+function codeOfStatus(statusCode: number, also: readonly RetriedClientError[]): AttemptErrorCode {
+  if (statusCode >= 400 && statusCode <= 499) {
+    const isRetried = also.some((each) => each === '4xx' || each === String(statusCode));
+    return isRetried && statusCode !== 410 ? 'client_error_retried' : 'client_error';
+  }
   if (statusCode >= 500 && statusCode <= 599) return 'server_error';
   // 304 leads nowhere.
   if (statusCode >= 300 && statusCode <= 399 && statusCode !== 304) return 'redirect';
@@ -43,6 +56,8 @@ type Describe = (statusCode: number | null, detail: string | null) => string;
 
 const descriptions: Record<AttemptErrorCode, Describe> = {
   client_error: (status) => `Response ${status}: the receiver refuses the request, so it is not retried.`,
+  client_error_retried: (status) =>
+    `Response ${status}: the receiver refuses the request; the webhook's retry policy says that this is retried.`,
   server_error: (status) => `Response ${status}: a fault at the receiver.`,
   redirect: (status) =>
     `Response ${status}: redirects are not followed. Set the webhook's URL to the final address.`,

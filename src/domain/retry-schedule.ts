@@ -1,12 +1,14 @@
-/** A receiver's `Retry-After` can lengthen a wait up to this, and no further. */
+/** A receiver's `Retry-After` can lengthen a wait up to this, or to the longest wait of the schedule. */
 export const maxRetryAfterSeconds = 1800;
 
 /**
- * Seconds from the end of an attempt to the next: the schedule's, or a longer `Retry-After` of a 5xx, which counts up
- * to 1,800 s and never shortens the schedule's.
+ * Seconds from the end of an attempt to the next: the schedule's, or a longer `Retry-After`, which never shortens the
+ * schedule's.
  *
  * @param retryAfter the header's value: seconds, or an HTTP date (RFC 9110, 5.6.7). Of several, joined by commas, the
  *   longest counts
+ * @param longestSeconds the longest wait of the schedule: `Retry-After` counts up to that, or to 1,800 s where that is more
+ * @param isAnyStatus `Retry-After` counts on any response, not on a 5xx alone
  * @example waitSeconds({ scheduledSeconds: 60, statusCode: 503, retryAfter: '120', now }) // 120
  */
 export function waitSeconds(input: {
@@ -14,13 +16,27 @@ export function waitSeconds(input: {
   statusCode: number | null;
   retryAfter: string | undefined;
   now: Date;
+  longestSeconds?: number;
+  isAnyStatus?: boolean;
 }): number {
-  const { scheduledSeconds, statusCode, retryAfter, now } = input;
-  if (statusCode === null || statusCode < 500 || statusCode > 599 || retryAfter === undefined)
-    return scheduledSeconds;
-  const requested = retryAfterSeconds(retryAfter, now);
-  if (requested === null) return scheduledSeconds;
-  return Math.max(scheduledSeconds, Math.min(requested, maxRetryAfterSeconds));
+  const { scheduledSeconds, statusCode, retryAfter, now, longestSeconds, isAnyStatus = false } = input;
+  const counts = statusCode !== null && (isAnyStatus || (statusCode >= 500 && statusCode <= 599));
+  const requested = counts ? requestedSeconds(retryAfter, now, longestSeconds) : null;
+  return Math.max(scheduledSeconds, requested ?? 0);
+}
+
+/**
+ * How long a receiver has requested to wait, in seconds, as far as it counts; null: it has not.
+ *
+ * @example requestedSeconds('7200', now, 300) // 1800
+ */
+export function requestedSeconds(
+  retryAfter: string | undefined,
+  now: Date,
+  longestSeconds = 0,
+): number | null {
+  const requested = retryAfter === undefined ? null : retryAfterSeconds(retryAfter, now);
+  return requested && Math.min(requested, Math.max(longestSeconds, maxRetryAfterSeconds));
 }
 
 /** Between values; the comma in a date follows the day's name. */

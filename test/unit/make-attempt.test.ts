@@ -20,7 +20,12 @@ function startFake(send: Sender['send'], ownerId: string, cap = 0, ownCap = cap)
     statements.push({ name, ids });
     if (name !== 'load-attempts') return new Promise(() => undefined);
     const row = { number: 1, status: 'pending', isActive: true, body: Buffer.from('{}'), webhookId: 'wh_1' };
-    const more = { eventType: 'document.deleted', format: 'fltr', attemptId: null, cap: ownCap };
+    const more = {
+      eventType: 'document.deleted',
+      format: 'fltr',
+      attemptId: null,
+      cap: ownCap,
+    };
     const of = (deliveryId: string) => ({ ...row, deliveryId, ownerId, ...more });
     return Promise.resolve({ rows: ids.map(of) });
   };
@@ -29,6 +34,7 @@ function startFake(send: Sender['send'], ownerId: string, cap = 0, ownCap = cap)
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it uses before it records
     ...({ pool: { query } as unknown as Pool, sender: { send }, headerStyle: {} } as unknown as AttemptDeps),
     limits: { cap, grantMs: 0 },
+    scheduleSeconds: [],
     permits,
   });
   return { makeAttempt, permits, statements };

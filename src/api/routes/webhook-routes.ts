@@ -16,6 +16,7 @@ import { readCap } from '../../db/read-stats.ts';
 import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks-table.ts';
 import { sendSigned } from '../../delivery/signed-request.ts';
 import { newId } from '../../domain/ids.ts';
+import { noRetry } from '../../domain/retry-policy.ts';
 import { newSecret } from '../../domain/signature.ts';
 import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
 import { accountOf } from '../auth.ts';
@@ -123,7 +124,7 @@ export const webhookRoutes = [
       });
       const sent = { eventId, eventType: body.event, isTest: true };
       const request = { ...webhook, webhookId: webhook.id, ...sent, body: wire };
-      const made = await sendSigned(deps, request, null);
+      const made = await sendSigned(deps, request, noRetry);
       const attempt: Attempt = await toAttempt({ ...made, number: 1 }, sent);
       return { status: 200, body: { webhook_id: webhook.id, event_id: eventId, event: body.event, attempt } };
     },

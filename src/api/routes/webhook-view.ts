@@ -27,6 +27,7 @@ export function toWebhook(row: WebhookRow): Webhook {
         ? null
         : {
             at: row.disabledAt.toISOString(),
+            reason: row.disabledReason ?? 'failure_rate',
             failure_rate: (row.disabledFailed ?? 0) / Math.max(1, row.disabledEnded ?? 0),
             ended: row.disabledEnded ?? 0,
             failed: row.disabledFailed ?? 0,

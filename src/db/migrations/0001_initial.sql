@@ -114,7 +114,7 @@ $$;
 --
 -- The policy, see src/contracts/webhook-policy.ts; null: the default.
 -- schedule: the waits in seconds that `retry` means; null: the setting. A delivery copies it when it is accepted.
--- applied_schedule: the schedule of the deliveries that were accepted before schedule_applied_at, in place of their own.
+-- applied_schedule: the schedule of the deliveries that have had theirs since before schedule_applied_at, in place of it.
 -- header_names, auth: what is readable of sealed_headers and sealed_auth.
 -- sealed_signing_key: the ed25519 key pair; the previous one signs until previous_secret_until.
 -- deferred_until: until then no attempt is made, because its receiver has requested that.
@@ -145,6 +145,7 @@ create table webhooks (
   disabled_at timestamptz,
   disabled_ended int,
   disabled_failed int,
+  disabled_reason text check (disabled_reason in ('failure_rate', 'gone')),
   retry jsonb,
   schedule int[],
   applied_schedule int[],
@@ -266,7 +267,8 @@ create index events_with_body on events (created_at) where body is not null;
 -- reconcile_at: when the reconciler compares this row with Temporal.
 -- retries_used: waits of the schedule that were used since the delivery was accepted or last reopened.
 -- recovery_id: the last recovery that sent it again.
--- schedule: the waits before its retries, in seconds; null: the setting.
+-- schedule: the waits before its retries, in seconds; null: the setting. schedule_since: since when it has this schedule, where
+-- it was sent again; null: since it was accepted.
 -- deferred_at: since when it is deferred because its webhook is down.
 -- timeline: entries for people to read. No code decides by it. It is kept longer than the workflow's history.
 --
@@ -294,6 +296,7 @@ create table deliveries (
   reconcile_at timestamptz,
   recovery_id text,
   schedule int[],
+  schedule_since timestamptz,
   deferred_at timestamptz,
   timeline jsonb not null default '[]',
   constraint deliveries_of_event unique (account_id, event_id, webhook_id),
