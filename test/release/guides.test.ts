@@ -25,6 +25,7 @@ const guides = [
   'command-line',
   'settings',
   'retries-and-states',
+  'policies',
   'limits',
   'rotation',
   'testing-locally',
