@@ -94,20 +94,24 @@ const scenes: Record<string, Scene> = {
   'policy-own-schedule': {
     responses: [429, 503, 200],
     policy: { retry: { schedule_seconds: [1, 1, 600], also: ['429'], jitter: 0.2 } },
-    play: async () => undefined,
+    play: async (service, id) => void (await waitForStatus(service, id, 'delivered', 3)),
   },
   'policy-never-retries': {
     responses: [503],
     policy: { retry: { preset: 'none' } },
-    play: async () => undefined,
+    play: async (service, id) => void (await waitForStatus(service, id, 'failed', 1)),
   },
   'policy-gone': {
     responses: [410],
     policy: { retry: { preset: 'week', on_gone: 'disable' } },
-    play: async () => undefined,
+    play: async (service, id) => void (await waitForStatus(service, id, 'failed', 1)),
   },
   // Its first attempt is no local activity.
-  'policy-not-shared': { responses: [503, 200], policy: { timeout_ms: 30_000 }, play: async () => undefined },
+  'policy-not-shared': {
+    responses: [503, 200],
+    policy: { timeout_ms: 30_000 },
+    play: async (service, id) => void (await waitForStatus(service, id, 'delivered', 2)),
+  },
   // It has more retries left than it had at its start, then none.
   'policy-applied': {
     responses: [503],
