@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 import type { z } from 'zod';
 import type { putWebhookSchema, updateWebhookSchema } from '../contracts/webhook.ts';
 import { retriedClientErrors, retryPresets, signatureVersions } from '../contracts/webhook-policy.ts';
+import { presetTexts } from '../domain/retry-policy.ts';
 import { given, readText, readValue } from './api-command.ts';
 import { authFieldsHelp, authOf } from './auth-option.ts';
 import { wrongUse } from './exit-codes.ts';
@@ -42,7 +43,7 @@ export function addPolicyOptions(command: Command, kind: 'new' | 'change'): Comm
   const isChange = kind === 'change';
   const removable = (text: string) => (isChange ? `${text}; none removes it` : text);
   command
-    .addOption(new Option('--retry <preset>', 'how long to retry').choices(retryPresets))
+    .addOption(new Option('--retry <preset>', 'how long to retry, see below').choices(retryPresets))
     .option('--schedule <seconds>', 'or the wait before each retry, such as 5,60,300')
     .option('--also <list>', `client errors that are retried: ${retriedClientErrors.join(', ')}`)
     .option('--jitter <share>', 'each wait is longer or shorter by up to this share, 0 to 0.2')
@@ -73,7 +74,13 @@ export function addPolicyOptions(command: Command, kind: 'new' | 'change'): Comm
     .option('--signatures <list>', `versions in webhook-signature: ${signatureVersions.join(', ')}`)
     .option('--probe-when-down', 'while its receiver is down, one attempt at a time tests it');
   if (isChange) command.option('--no-probe-when-down', 'all attempts go on while its receiver is down');
-  return command.addHelpText('after', `\n${authHelp}`);
+  return command.addHelpText('after', `\n${retryHelp}\n\n${authHelp}`);
+}
+
+const retryHelp = ['Presets of --retry:', ...retryPresets.map(presetHelp)].join('\n');
+
+function presetHelp(preset: NonNullable<Retry['preset']>): string {
+  return `  ${preset.padEnd(12)}${presetTexts[preset]}`;
 }
 
 const authHelp = `Fields of --auth, whose values are those of --auth name=value; @file reads a file, @- standard input:

@@ -22,11 +22,7 @@ const presetSchedules: Record<RetryPreset, readonly number[] | null> = {
   none: [],
 };
 
-/**
- * What a preset means for a receiver that is away for an hour, a night (12 hours) or a weekend (60 hours).
- *
- * @public
- */
+/** What a preset means for a receiver that is away for an hour, a night (12 hours) or a weekend (60 hours). */
 export const presetTexts: Record<RetryPreset, string> = {
   page: 'Retries for 36 minutes (the default of the service): in an outage of an hour, a night or a weekend, deliveries fail.',
   day: 'Retries for 17 hours: after an outage of an hour or a night, all is delivered; in one of a weekend, deliveries fail.',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Webhook } from '../../src/contracts/webhook.ts';
+import { presetTexts } from '../../src/domain/retry-policy.ts';
 import { runInProcess } from '../kit/command.ts';
 import { startService, type Service } from '../kit/service.ts';
 
@@ -53,6 +54,13 @@ const defaults = {
   signatures: ['v1'],
   probe_when_down: false,
 };
+
+test('the help says what each retry preset means for an outage', async () => {
+  for (const command of ['create', 'update']) {
+    const { output } = await run(command, '--help');
+    for (const text of Object.values(presetTexts)) expect(output).toContain(text);
+  }
+});
 
 test('a webhook gets its whole policy when it is created, and shows it', async () => {
   const created = await create(

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { retryPresets } from '../../../contracts/webhook-policy.ts';
+import { presetTexts } from '../../../domain/retry-policy.ts';
 import { presetLabels } from '../../policy/policy-text.ts';
 import type { ClientError, PolicyDraft, RetryDraft } from '../../policy/policy-draft.ts';
 import { waitsIn } from '../../policy/waits.ts';
@@ -15,7 +16,7 @@ const clientErrors: Record<ClientError, string> = {
   '408': '408 Request Timeout',
   '425': '425 Too Early',
   '429': '429 Too Many Requests: the whole webhook waits as long as Retry-After says',
-  '4xx': 'Every 4xx response',
+  '4xx': 'Every 4xx response but 410',
 };
 
 /** How often, after which responses and until when a delivery is repeated. */
@@ -31,6 +32,7 @@ export function RetryFields({ draft, onChange, error, isEdited }: PolicyProps & 
     ...retryPresets.map((value) => ({
       value,
       label: presetLabels[value],
+      hint: presetTexts[value],
     })),
     { value: 'own' as const, label: 'A schedule of your own' },
   ];
