@@ -1,5 +1,5 @@
 import type { Attempt, AttemptErrorCode } from '../contracts/attempt-schema.ts';
-import type { DeliverySummary, FailureReason } from '../contracts/delivery.ts';
+import type { Delivery, DeliverySummary, FailureReason, QueueReason } from '../contracts/delivery.ts';
 import { duration } from './components/time.tsx';
 
 const reasons: Record<
@@ -47,7 +47,21 @@ const errors: Record<AttemptErrorCode, string> = {
 
 type Last = Pick<DeliverySummary, 'last_status_code' | 'last_error_code'>;
 type State = Pick<DeliverySummary, 'status' | 'reason' | 'next_attempt_at'> &
-  Partial<Pick<DeliverySummary, 'waits_for'>>;
+  Partial<Pick<Delivery, 'waits_for' | 'timeline'>>;
+
+const deferrals: Record<QueueReason | 'rescheduled', string> = {
+  hourly_cap: 'Deferred: the webhook reached its hourly cap.',
+  rate_limit: 'Deferred: the webhook reached its rate limit.',
+  receiver_requested: 'Deferred: the receiver requested it, with Retry-After.',
+  down: 'Deferred: the webhook is down, and this attempt tests whether it is back.',
+  rescheduled: 'The next attempt was rescheduled.',
+};
+
+/** Why it waits for a time that is not its retry's, where that is the last thing that happened. */
+function deferralText({ timeline = [] }: State): string | undefined {
+  const last = timeline.at(-1);
+  return last?.type === 'wait' && last.reason !== undefined ? deferrals[last.reason] : undefined;
+}
 
 /** The last attempt's status code, or a short error where there is none. */
 export function lastResponse({ last_status_code: status, last_error_code: code }: Last): string {
@@ -90,9 +104,10 @@ export function statusText(state: State, last?: AttemptResult): string {
     case 'pending':
       return next === null
         ? 'The first attempt is about to start.'
-        : 'Waiting for the first attempt: the webhook reached one of its limits, or the delivery was rescheduled.';
+        : (deferralText(state) ??
+            'Waiting for the first attempt: the webhook reached one of its limits, or the delivery was rescheduled.');
     case 'retrying':
-      return `The last attempt failed${last === undefined ? '' : ` (${attemptText(last)})`}. It will be retried.`;
+      return `The last attempt failed${last === undefined ? '' : ` (${attemptText(last)})`}. ${deferralText(state) ?? 'It will be retried.'}`;
     case 'delivered':
       return last === undefined ? 'Delivered.' : `Delivered: ${attemptText(last)}.`;
     case 'held':

@@ -1,9 +1,10 @@
 import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import type { Delivery } from '../../src/contracts/delivery.ts';
 import type { Webhook } from '../../src/contracts/webhook.ts';
 import { findBarriers, launchBrowser, openTab } from '../kit/browser.ts';
 import { heading, openDashboard, untilFocused, untilRefused } from '../kit/open-dashboard.ts';
-import { call, startService, stopAll, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -301,4 +302,118 @@ test('a filter is tried with an example; an event is sent with labels, and its p
   const other = page.getByRole('listitem').filter({ hasText: '/policy' });
   await other.getByText('The filter requires /labels to be "region:eu".').waitFor();
   expect(await findBarriers(page)).toEqual([]);
+});
+
+test('a delivery says what it waits for: the rate limit, the receiver, one that is down', async () => {
+  const { key, mine } = await newAccount();
+  const limited = await newWebhook(mine, { rate_limit: { attempts: 1, seconds: 600 } });
+  const publish = async () => {
+    const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
+    const { deliveries } = await mine<{ deliveries: { id: string }[] }>('POST', '/v1/events', event);
+    return deliveries[0]?.id ?? '';
+  };
+  const untilWaiting = (id: string, reason: string) =>
+    until(
+      () => mine<Delivery>('GET', `/v1/deliveries/${id}`),
+      ({ timeline }) => timeline.some((entry) => entry.type === 'wait' && entry.reason === reason),
+    );
+  await publish();
+  const second = await publish();
+  await untilWaiting(second, 'rate_limit');
+  const { page } = await openDashboard(browser, service, `/log/${second}`, { key });
+  const details = page.getByRole('region', { name: 'Details' });
+  const timeline = page.getByRole('region', { name: 'Timeline' });
+  await details.getByText('Deferred: the webhook reached its rate limit.').waitFor();
+  await timeline.getByText(/^Deferred by the webhook’s rate limit for (10|9) min/).waitFor();
+  await mine('DELETE', `/v1/webhooks/${limited.webhook_id}`);
+
+  const { webhook_id: down } = await newWebhook(mine, { probe_when_down: true });
+  await service.pool.query(
+    `update webhooks set health_state = 'down', health_since = now(), next_probe_at = now() + interval '1 hour'
+     where id = $1`,
+    [down],
+  );
+  const probe = await publish();
+  await untilWaiting(probe, 'down');
+  const deferred = await publish();
+  await untilWaiting(deferred, 'down');
+  await page.goto(`/log/${deferred}`);
+  await details.getByText(/^Deferred: the webhook is down\. It is sent in order/).waitFor();
+  await details.getByText(/^in 59 min/).waitFor();
+  await timeline.getByRole('listitem').filter({ hasText: 'at the latest: the webhook is down' }).waitFor();
+  await page.goto(`/log/${probe}`);
+  await details
+    .getByText('Deferred: the webhook is down, and this attempt tests whether it is back.')
+    .waitFor();
+  expect(await findBarriers(page)).toEqual([]);
+});
+
+test('headers and authentication are written only: each is kept, replaced or removed, and the receiver gets it', async () => {
+  const { key, mine } = await newAccount();
+  const { page } = await openDashboard(browser, service, '/webhooks/new', { key });
+  await page.getByLabel('URL', { exact: true }).fill(`${receiver.url}/secrets`);
+  await page.getByRole('checkbox', { name: '*', exact: true }).check();
+  await page.locator('summary').filter({ hasText: 'Policy' }).click();
+  await page.getByRole('button', { name: 'Add a header' }).click();
+  await page.getByLabel('Name of header 1').fill('Content-Length');
+  await page.getByLabel('Value of header 1').fill('1');
+  await page.getByRole('button', { name: 'Create' }).click();
+  await untilRefused(page.getByLabel('Name of header 1'), /./);
+  await untilFocused(page.getByLabel('Name of header 1'));
+  await page.getByLabel('Name of header 1').fill('X-Api-Key');
+  await page.getByLabel('Value of header 1').fill('key-one');
+  await page.getByRole('button', { name: 'Add a header' }).click();
+  await page.getByLabel('Name of header 2').fill('X-Tenant');
+  await page.getByLabel('Value of header 2').fill('acme');
+  await page.getByLabel('Requests are authenticated with').selectOption('basic');
+  await page.getByLabel('User name').fill('fltr');
+  await page.getByRole('button', { name: 'Create' }).click();
+  await untilRefused(page.getByLabel('Password'), /empty/);
+  await page.getByLabel('Password').fill('pa55word');
+  await page.getByRole('button', { name: 'Create' }).click();
+  await heading(page, /\/secrets$/).waitFor();
+  const [created] = (await mine<{ data: Webhook[] }>('GET', '/v1/webhooks')).data;
+  const id = created?.webhook_id ?? '';
+  const isSecretShown = async () => /key-one|pa55word|token-two/.test(await page.content());
+  await facts(page).getByText('X-Api-Key').waitFor();
+  await facts(page).getByText('User name: fltr').waitFor();
+  expect(await isSecretShown()).toBe(false);
+  const sent = async () => {
+    const before = receiver.requests.length;
+    await mine('POST', '/v1/webhooks/test', { webhook_id: id, event: 'document.deleted' });
+    return receiver.requests[before]?.headers;
+  };
+  expect(await sent()).toMatchObject({
+    'x-api-key': 'key-one',
+    'x-tenant': 'acme',
+    authorization: `Basic ${Buffer.from('fltr:pa55word').toString('base64')}`,
+  });
+
+  let dialog = await openEdit(page, id);
+  await dialog.getByText('Is set. User name: fltr').waitFor();
+  expect(await dialog.getByLabel('Password').count()).toBe(0);
+  expect(await dialog.getByLabel('New value of X-Api-Key').inputValue()).toBe('');
+  expect(await isSecretShown()).toBe(false);
+  await save(dialog);
+  expect(await sent()).toMatchObject({ 'x-api-key': 'key-one', authorization: expect.any(String) });
+
+  dialog = await openEdit(page, id);
+  await dialog.getByLabel('New value of X-Api-Key').fill('key-two');
+  await dialog.getByRole('button', { name: 'Remove header X-Tenant' }).click();
+  await dialog.getByRole('button', { name: 'Replace' }).click();
+  await dialog.getByLabel('Requests are authenticated with').selectOption('bearer');
+  await dialog.getByLabel('Token', { exact: true }).fill('token-two');
+  await save(dialog);
+  await facts(page).getByText('Bearer: a token').waitFor();
+  const replaced = await sent();
+  expect(replaced).toMatchObject({ 'x-api-key': 'key-two', authorization: 'Bearer token-two' });
+  expect(replaced).not.toHaveProperty('x-tenant');
+
+  dialog = await openEdit(page, id);
+  await dialog.getByLabel('Requests are authenticated with').selectOption('none');
+  await dialog.getByRole('button', { name: 'Remove header X-Api-Key' }).click();
+  await save(dialog);
+  expect(await mine('GET', `/v1/webhooks/${id}`)).toMatchObject({ headers: {}, auth: null });
+  const plain = await sent();
+  for (const name of ['x-api-key', 'authorization']) expect(plain).not.toHaveProperty(name);
 });

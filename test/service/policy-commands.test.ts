@@ -158,3 +158,29 @@ test.each([
   expect([code, output]).toEqual([2, expect.stringContaining(message)]);
   expect(output).not.toMatch(/secret-without|\bsecret\b(?! )/);
 });
+
+test('headers and authentication are written, kept, replaced and removed, and their values never shown', async () => {
+  const { webhook_id: id, ...created } = await create(
+    ...['--header', 'X-Api-Key: abc:def', '--header', `X-Other: @${file('value', 'from-a-file\n')}`],
+    ...['--auth', 'basic', '--auth', 'username=acme', '--auth', `password=@${file('password', 'pa55\n')}`],
+  );
+  expect(created).toMatchObject({
+    headers: { 'X-Api-Key': { set: true }, 'X-Other': { set: true } },
+    auth: { type: 'basic', username: 'acme' },
+  });
+  const { output } = await run('show', id);
+  expect(output).toMatch(/^headers +X-Api-Key, X-Other \(values are not shown\)$/m);
+  expect(output).toMatch(/^auth +basic, username acme$/m);
+  for (const secret of ['abc:def', 'from-a-file', 'pa55'])
+    expect(output + JSON.stringify(created)).not.toContain(secret);
+
+  const update = (...options: string[]) => json('update', id, ...options);
+  const set = { set: true };
+  expect(await update('--header', 'X-Two: 2')).toMatchObject({
+    headers: { 'X-Api-Key': set, 'X-Other': set, 'X-Two': set },
+    auth: { type: 'basic', username: 'acme' },
+  });
+  expect((await update('--header', 'X-Api-Key:')).headers).toEqual({ 'X-Other': set, 'X-Two': set });
+  expect((await update('--auth', 'bearer', '--auth', 'token=abc')).auth).toEqual({ type: 'bearer' });
+  expect(await update('--auth', 'none', '--header', '')).toMatchObject(defaults);
+});

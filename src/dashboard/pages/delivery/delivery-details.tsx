@@ -22,6 +22,7 @@ export function DeliveryDetails({ delivery }: { delivery: Delivery }) {
               </span>
             </>
           ),
+          'Next probe': delivery.waits_for && <Countdown to={delivery.waits_for.next_probe_at} />,
           Webhook: <WebhookLink webhookId={delivery.webhook_id} />,
           Event: (
             <Link to="/events/$id" params={{ id: delivery.event_id }}>
