@@ -48,6 +48,13 @@ export const webhookQuery = (id: string) =>
     queryFn: () => api.getWebhook(id),
     refetchInterval: slowMs,
   });
+/** Of a webhook that signs with `v1a`. A rotation changes it. */
+export const webhookPublicKeyQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['webhooks', id, 'public-key'],
+    queryFn: () => api.getWebhookPublicKey(id),
+    staleTime: 60_000,
+  });
 export const statsQuery = queryOptions({
   queryKey: ['stats'],
   queryFn: () => api.getStats(),

@@ -2,8 +2,9 @@ import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import type { Delivery } from '../../src/contracts/delivery.ts';
 import type { Webhook } from '../../src/contracts/webhook.ts';
+import { verify } from '../../src/client/index.ts';
 import { findBarriers, launchBrowser, openTab } from '../kit/browser.ts';
-import { heading, openDashboard, untilFocused, untilRefused } from '../kit/open-dashboard.ts';
+import { heading, openDashboard, readClipboard, untilFocused, untilRefused } from '../kit/open-dashboard.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 
@@ -110,7 +111,7 @@ test('a webhook without a policy looks as before; one is created with retries, l
   await facts(page).getByText('10,000 ms an attempt').waitFor();
   await facts(page).getByText('10 attempts in a second').waitFor();
   await facts(page).getByText('Probed, one attempt at a time').waitFor();
-  const filter = page.getByRole('region', { name: 'Filter' });
+  const filter = page.getByRole('region', { name: 'Filter', exact: true });
   await filter.getByText('/data/amount is at least 100').waitFor();
 });
 
@@ -126,7 +127,7 @@ test('an edit sends what was changed only; the schedule reaches waiting deliveri
   await heading(page, /\/policy$/).waitFor();
   const terms = () => facts(page).getByRole('term').allInnerTexts();
   expect(await terms()).toEqual(['URL', 'Description', 'Events', 'Format', 'Created', 'Updated']);
-  expect(await page.getByRole('region', { name: 'Filter' }).count()).toBe(0);
+  expect(await page.getByRole('region', { name: 'Filter', exact: true }).count()).toBe(0);
 
   let dialog = await openEdit(page, id);
   await save(dialog);
@@ -149,14 +150,14 @@ test('an edit sends what was changed only; the schedule reaches waiting deliveri
   await untilRefused(filter, /Not valid JSON/);
   await filter.fill('{"not": {"path": "/event", "op": "prefix", "value": "dataset."}}');
   await save(dialog);
-  await page.getByRole('region', { name: 'Filter' }).getByText('"prefix"').waitFor();
+  await page.getByRole('region', { name: 'Filter', exact: true }).getByText('"prefix"').waitFor();
   // What is more than a list of conditions stays as it was written.
   dialog = await openEdit(page, id);
   expect(await dialog.getByLabel('Which events it gets').inputValue()).toBe('json');
   await dialog.getByLabel('Which events it gets').selectOption('none');
   await save(dialog);
   expect(patches.pop()).toEqual({ ...plain, filter: null });
-  await page.getByRole('region', { name: 'Filter' }).waitFor({ state: 'detached' });
+  await page.getByRole('region', { name: 'Filter', exact: true }).waitFor({ state: 'detached' });
 });
 
 test('while it is down, list and page say since when, and offer the probe', async () => {
@@ -215,7 +216,7 @@ test.each([
   expect([await findBarriers(page), await isWide()]).toEqual([[], false]);
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
-  await page.getByRole('region', { name: 'Filter' }).waitFor();
+  await page.getByRole('region', { name: 'Filter', exact: true }).waitFor();
   expect([await findBarriers(page), await isWide()]).toEqual([[], false]);
 });
 
@@ -272,7 +273,7 @@ test('a filter is tried with an example; an event is sent with labels, and its p
   });
   await mine('POST', '/v1/webhooks', { url: `${receiver.url}/all`, events: ['*'] });
   const { page } = await openDashboard(browser, service, `/webhooks/${id}`, { key });
-  const filter = page.getByRole('region', { name: 'Filter' });
+  const filter = page.getByRole('region', { name: 'Filter', exact: true });
   await filter.getByText('Try it with an example').click();
   expect(await findBarriers(page)).toEqual([]);
   await filter.getByLabel('Type').selectOption('document.deleted');
@@ -416,4 +417,34 @@ test('headers and authentication are written only: each is kept, replaced or rem
   expect(await mine('GET', `/v1/webhooks/${id}`)).toMatchObject({ headers: {}, auth: null });
   const plain = await sent();
   for (const name of ['x-api-key', 'authorization']) expect(plain).not.toHaveProperty(name);
+});
+
+test('with v1a, the page shows the public key, which verifies what the receiver gets; a rotation shows both', async () => {
+  const { key, mine } = await newAccount();
+  const { webhook_id: id } = await newWebhook(mine);
+  const { page } = await openDashboard(browser, service, `/webhooks/${id}`, { key });
+  let dialog = await openEdit(page, id);
+  await dialog.getByLabel('Signatures in webhook-signature').selectOption('both');
+  await save(dialog);
+  await facts(page).getByText('v1 (HMAC) and v1a (ed25519).').waitFor();
+  await facts(page).getByRole('button', { name: 'Copy public key' }).click();
+  const publicKey = await readClipboard(page);
+  expect(publicKey).toMatch(/^whpk_/);
+  const before = receiver.requests.length;
+  await mine('POST', '/v1/webhooks/test', { webhook_id: id, event: 'document.deleted' });
+  const sent = receiver.requests[before];
+  if (!sent) throw new Error('unreachable');
+  expect(
+    verify({ body: sent.body, headers: sent.headers as Record<string, string>, publicKey }),
+  ).toBeTruthy();
+  expect(await findBarriers(page)).toEqual([]);
+
+  await mine('POST', `/v1/webhooks/${id}/rotate-secret`, {});
+  await page.reload();
+  await facts(page).getByText(`During the overlap also ${publicKey}`).waitFor();
+  dialog = await openEdit(page, id);
+  expect(await dialog.getByLabel('Signatures in webhook-signature').inputValue()).toBe('both');
+  await dialog.getByLabel('Signatures in webhook-signature').selectOption('v1');
+  await save(dialog);
+  await facts(page).getByText('Public key').waitFor({ state: 'detached' });
 });

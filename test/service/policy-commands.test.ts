@@ -161,8 +161,11 @@ test.each([
 
 test('headers and authentication are written, kept, replaced and removed, and their values never shown', async () => {
   const { webhook_id: id, ...created } = await create(
-    ...['--header', 'X-Api-Key: abc:def', '--header', `X-Other: @${file('value', 'from-a-file\n')}`],
-    ...['--auth', 'basic', '--auth', 'username=acme', '--auth', `password=@${file('password', 'pa55\n')}`],
+    '--header',
+    'X-Api-Key: abc:def',
+    '--header',
+    `X-Other: @${file('value', 'from-a-file\n')}`,
+    ...words(`--auth basic --auth username=acme --auth password=@${file('password', 'pa55\n')}`),
   );
   expect(created).toMatchObject({
     headers: { 'X-Api-Key': { set: true }, 'X-Other': { set: true } },

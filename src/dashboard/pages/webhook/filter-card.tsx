@@ -12,7 +12,7 @@ export function FilterCard({ webhookId, filter, events }: Props) {
   return (
     <Section title="Filter" className="card stack-small">
       {text === null ? (
-        <CodeBlock label="Filter" text={JSON.stringify(filter, null, 2)} />
+        <CodeBlock label="As JSON" name="Filter as JSON" text={JSON.stringify(filter, null, 2)} />
       ) : (
         <div>
           <p>Gets an event of its types only if it meets {text.join}:</p>
