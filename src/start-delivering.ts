@@ -10,6 +10,7 @@ import { startFailureDigests } from './dispatch/failure-digests.ts';
 import { createFirstAttempts } from './dispatch/first-attempts.ts';
 import { startReconciler, type Reconciler } from './dispatch/reconcile.ts';
 import { startRecoveryReconciler } from './dispatch/recovery-workflow.ts';
+import { startHealthChecks } from './dispatch/webhook-health.ts';
 import { signalOwner, type SignalDeps } from './dispatch/signal.ts';
 import { createAttemptReporter } from './observability/attempt-reporter.ts';
 import type { Metrics } from './observability/metrics.ts';
@@ -109,8 +110,14 @@ export async function startDelivering(options: Options) {
     // Side by side, because each waits for its calls to Temporal, which may be away.
     async () => void (await Promise.all([dispatcher?.close(), reconciler?.close()])),
   );
+  startLoops(options, wakeDispatcher);
+  return { signals, dispatcher };
+}
+
+/** What every process does beside deliveries. */
+function startLoops({ pool, temporal, log, stops }: Options, wakeDispatcher: () => void): void {
   stops.later('recoveries', startRecoveryReconciler({ pool, temporal, log }));
   stops.later('deletions of accounts', startDeletionReconciler({ pool, temporal, log }));
   stops.later('failure digests', startFailureDigests({ pool, log, wakeDispatcher }));
-  return { signals, dispatcher };
+  stops.later('health checks', startHealthChecks({ pool, log, wakeDispatcher }));
 }

@@ -38,7 +38,7 @@ export function addUpdateWebhookCommand(webhooks: Command): void {
     )
     .option('--active', 'activate it; held deliveries are sent first')
     .option('--discard-held', 'with --active: cancel held deliveries')
-    .option('--inactive', 'pause it; its deliveries are held');
+    .option('--inactive', 'deactivate it; its deliveries are held');
   addPolicyOptions(update, 'change').action(async (id: string, options: UpdateOptions) => {
     const { url, events, description, format, active, inactive, discardHeld, externalId } = options;
     if (active && inactive) throw wrongUse('--active and --inactive exclude each other.');

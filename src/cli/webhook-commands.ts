@@ -19,6 +19,7 @@ import { printable } from './printable.ts';
 import { table } from './table.ts';
 import { addMatchCommand } from './match-command.ts';
 import { addImportWebhooksCommand } from './import-webhooks-command.ts';
+import { addPauseCommands } from './pause-commands.ts';
 import { addPutWebhookCommand } from './put-webhook-command.ts';
 import { addUpdateWebhookCommand } from './update-webhook-command.ts';
 import { addNewWebhookOptions, ownSecret, toNewWebhook, type NewWebhookOptions } from './webhook-options.ts';
@@ -68,6 +69,7 @@ export function addWebhookCommands(program: Command): void {
       await client.deleteWebhook(id);
       print(options, { deleted: id }, () => `Deleted ${id}.`);
     });
+  addPauseCommands(webhooks);
   addSecretCommands(webhooks);
   addMatchCommand(webhooks);
   apiCommand(

@@ -15,6 +15,7 @@ import type {
   EventTypeInfo,
 } from '../contracts/event-types.ts';
 import type { createdKeySchema, createKeySchema, Key } from '../contracts/key.ts';
+import type { pauseWebhookSchema, resumeWebhookSchema } from '../contracts/pause.ts';
 import type { createPortalLinkSchema, PortalLink } from '../contracts/portal-link.ts';
 import type { webhookPublicKeySchema } from '../contracts/public-key.ts';
 import type { Recovery, recoverWebhookSchema } from '../contracts/recovery.ts';
@@ -147,6 +148,16 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
 
   deleteWebhook(id: string): Promise<void> {
     return this.#call('DELETE', `/v1/webhooks/${part(id)}`);
+  }
+
+  /** Its deliveries are held until `until`, or until it is resumed. */
+  pauseWebhook(id: string, pause: z.input<typeof pauseWebhookSchema> = {}): Promise<Webhook> {
+    return this.#call('POST', `/v1/webhooks/${part(id)}/pause`, { body: pause, isRepeatable: true });
+  }
+
+  /** Activates it; `per_second` bounds the attempts until nothing waits any more. */
+  resumeWebhook(id: string, options: z.input<typeof resumeWebhookSchema> = {}): Promise<Webhook> {
+    return this.#call('POST', `/v1/webhooks/${part(id)}/resume`, { body: options, isRepeatable: true });
   }
 
   getWebhookSecret(id: string): Promise<z.output<typeof webhookSecretSchema>> {

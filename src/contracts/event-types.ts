@@ -52,6 +52,8 @@ export const eventDataSchemas = {
 export const operationalTypes = [
   'webhook.disabled',
   'webhook.warning',
+  'webhook.down',
+  'webhook.recovered',
   'webhook.secret_due',
   'delivery.failed',
 ] as const;

@@ -5,6 +5,8 @@ export const operationalFilters: Record<OperationalType | 'webhook.*' | 'deliver
   'webhook.*': 'All webhook events.',
   'webhook.disabled': 'A webhook was disabled automatically.',
   'webhook.warning': 'At least half of the deliveries to a webhook failed in 24 hours.',
+  'webhook.down': 'No attempt of a webhook has succeeded for 5 minutes.',
+  'webhook.recovered': 'An attempt of a webhook that was down has succeeded.',
   'webhook.secret_due': "A webhook's secret is older than 90 days.",
   'delivery.*': 'All delivery events.',
   'delivery.failed':

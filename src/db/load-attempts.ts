@@ -47,6 +47,9 @@ export type AttemptContext = {
   activation: number;
   isActive: boolean;
   isDeleted: boolean;
+  /** Whether the webhook probes while it is down, and whether it is paced. */
+  probesWhenDown: boolean;
+  isPaced: boolean;
   /** The workflow that owns the delivery now. */
   ownerId: string | null;
   nextAttemptAt: Date | null;
@@ -99,7 +102,8 @@ const loadStatement = `
     w.previous_sealed_signing_key as "previousSealedSigningKey", w.timeout_ms as "timeoutMs",
     w.sealed_headers as "sealedHeaders", w.sealed_auth as "sealedAuth", not w.may_share as "mayNotShare",
     w.format, w.activation, w.active as "isActive",
-    w.deleted_at is not null as "isDeleted", d.cap, ${isNearLimit} as "isNearLimit",
+    w.deleted_at is not null as "isDeleted", w.probe_when_down as "probesWhenDown",
+    w.next_probe_at is not null as "isPaced", d.cap, ${isNearLimit} as "isNearLimit",
     w.max_concurrent as "maxConcurrent", clock_timestamp() as now,
     a.id as "attemptId", a.started_at as "startedAt", a.duration_ms as "durationMs",
     a.status_code as "statusCode", a.outcome, a.error_code as "errorCode", a.wait_seconds as "waitSeconds",

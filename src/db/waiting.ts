@@ -6,12 +6,14 @@ type Row = {
   pending: number;
   retrying: number;
   held: number;
+  failing: number;
+  down: number;
   lagSeconds: number | null;
   oldestId: string | null;
 };
 
 /**
- * Waiting deliveries, for the metrics. At most `most` rows of each index are counted, however large the table is. Retrying and
+ * Waiting deliveries and webhooks that are not healthy, for the metrics. At most `most` rows of each index are counted, however large the table is. Retrying and
  * held deliveries are in the reconciler's two indexes, which are ordered by time.
  */
 export async function readWaiting(db: Queryable, most: number) {
@@ -19,7 +21,7 @@ export async function readWaiting(db: Queryable, most: number) {
     name: 'read-waiting',
     text: `select
         (select count(*)::int from (select 1 from deliveries where status = 'pending' limit $1) as p) as pending,
-        retrying, held,
+        retrying, held, failing, down,
         extract(epoch from now() - least(
           (select reconcile_at from deliveries where reconcile_at <= now() and ${dueConditions.start}
             order by reconcile_at limit 1),
@@ -38,7 +40,13 @@ export async function readWaiting(db: Queryable, most: number) {
           union all
           (select status from deliveries where reconcile_at is not null and ${dueConditions.check}
             order by reconcile_at limit $1)) as looked_at
-      ) as counted`,
+      ) as counted, (
+        select count(*) filter (where health_state = 'failing')::int as failing,
+          count(*) filter (where health_state = 'down')::int as down
+        from (select health_state from webhooks
+          where deleted_at is null and (health_state <> 'healthy' or next_probe_at is not null) and active
+          limit $1) as unhealthy
+      ) as of_webhooks`,
     values: [most],
   });
   const { lagSeconds, oldestId, ...counts } = onlyRow(rows, 'read-waiting');

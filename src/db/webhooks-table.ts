@@ -3,6 +3,7 @@ import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import { wipeResponsesOf } from './idempotency-keys.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
 import { onlyRow, withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
+import { stepPacingByHand } from './webhook-health.ts';
 import { policyColumns, writePolicy, type PolicyRow, type PolicyToWrite } from './webhook-policy.ts';
 
 export type WebhookRow = PolicyRow & {
@@ -197,7 +198,7 @@ const isTaken = (error: unknown): boolean =>
 
 /**
  * When the webhook becomes inactive, waiting deliveries become held; when it becomes active, held ones are delivered, oldest
- * first. The caller syncs the deliveries where `isChanged`, and the reconciler those that are too many for a call.
+ * first. Either ends a pause. The caller syncs the deliveries where `isChanged`, and the reconciler those that are too many for a call.
  */
 export async function changeWebhook(
   client: Client,
@@ -205,14 +206,18 @@ export async function changeWebhook(
   id: string,
   patch: WebhookChange & PolicyToWrite,
 ) {
-  const before = await client.query<{ active: boolean }>(
-    `select active from webhooks where id = $1 and account_id = $2 and deleted_at is null for update`,
+  const before = await client.query<{ active: boolean; url: string }>(
+    `select active, url from webhooks where id = $1 and account_id = $2 and deleted_at is null for update`,
     [id, accountId],
   );
   const [was] = before.rows;
   if (!was) return null;
   const isChanged = patch.active !== undefined && patch.active !== was.active;
   await writePolicy(client, id, patch);
+  if (patch.probe_when_down === false || patch.probe_when_down === null)
+    await stepPacingByHand(client, id, 'switched_off');
+  else if ((patch.active === true && isChanged) || (patch.url ?? was.url) !== was.url)
+    await stepPacingByHand(client, id, 'activated');
   const { rows } = await client.query<WebhookRow>(
     `update webhooks set
        -- Another receiver has not requested to wait.
@@ -226,7 +231,10 @@ export async function changeWebhook(
        disabled_at = case when $6 then null else disabled_at end,
        held_action = case when $8 then $9 else held_action end,
        sync_at = case when $8 then now() else sync_at end,
-       sync_until = case when $8 then ${syncUntil} else sync_until end
+       sync_until = case when $8 then ${syncUntil} else sync_until end,
+       paused_at = case when $6 is null then paused_at end, paused_until = case when $6 is null then paused_until end,
+       pause_reason = case when $6 is null then pause_reason end,
+       release_per_second = case when $6 is null then release_per_second end
      where id = $1 returning ${webhookColumns}`,
     [
       id,
@@ -253,7 +261,8 @@ export async function deleteWebhook(pool: Pool, accountId: string, id: string): 
       `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null,
          previous_sealed_secret = null, previous_secret_until = null, sealed_signing_key = null,
          previous_sealed_signing_key = null, sync_at = now(), sync_until = ${syncUntil},
-         header_names = '{}', sealed_headers = null, auth = null, sealed_auth = null
+         header_names = '{}', sealed_headers = null, auth = null, sealed_auth = null,
+         paused_at = null, paused_until = null, pause_reason = null
        where id = $1 and account_id = $2 and deleted_at is null`,
       [id, accountId],
     );

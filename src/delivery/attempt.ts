@@ -20,6 +20,7 @@ import { termsOf } from '../domain/retry-policy.ts';
 import { isOperational } from '../domain/subscription.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import { SenderBusy } from '../outbound/sender-busy.ts';
+import { createPacing } from './pacing.ts';
 import type { Permits } from './permits.ts';
 import { requestSlot, SlotTooLate, unlimited } from './request-slot.ts';
 import { endOfAttempt, sendSigned, type SendDeps } from './signed-request.ts';
@@ -56,10 +57,14 @@ const maxSlots = 3;
 /** What was loaded before a wait for a permit is used for so long. Then it is loaded again: the webhook may have changed. */
 const maxContextAgeMs = 100;
 
+/** Whether the attempts under way need not be counted: then a permit need not cover load and record. */
+const isUncounted = ({ cap, probesWhenDown }: AttemptContext): boolean => cap === 0 && !probesWhenDown;
+
 /** Load → check → sign → send → record, with a permit. A second run of an attempt that was recorded sends nothing. */
 export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
   const { pool, permits, onAttempt, onDeferred } = deps;
   const { load, takeSlot, record, notifyFailed } = createStatements(deps);
+  const pace = createPacing(deps);
 
   async function makeAttempt(request: AttemptRequest): Promise<AttemptResult | null> {
     // The attempts of a group load together, before they wait for permits: a webhook has few of those. But with an hourly cap, a
@@ -69,7 +74,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
     const permit = await permits.acquire(request.webhookId, request.isGrouped);
     if ('seconds' in permit) return { next: 'busy', seconds: permit.seconds };
     try {
-      const isUsable = early?.cap === 0 && Date.now() - loadedAt <= maxContextAgeMs;
+      const isUsable = early && isUncounted(early) && Date.now() - loadedAt <= maxContextAgeMs;
       const context = isUsable ? early : await load(request);
       if (!context) return null;
       const { number, recorded, body } = context;
@@ -87,8 +92,9 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
       permit.ended({ durationMs: made.durationMs, isFailed: made.outcome === 'failed' });
       // Before another attempt begins, and before it is recorded: the receiver is not sent to any earlier, also if this process dies.
       if (deferWebhookUntil) await deferWebhook(pool, context.webhookId, deferWebhookUntil);
-      if (context.cap === 0 && !context.isNearLimit) permit.release();
+      if (isUncounted(context) && !context.isNearLimit) permit.release();
       const status = await recordMade(made, context, request);
+      await pace(context, made);
       // The wait counts only where the delivery still waits.
       const waitSeconds = status === 'retrying' ? made.waitSeconds : null;
       const result = resultOf({ ...made, waitSeconds }, status);
@@ -112,6 +118,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
   ): Promise<AttemptResult> {
     const { deliveryId } = context;
     const result = resultOf(recorded, context.status);
+    await pace(context, recorded);
     await disableIfGone(recorded, context);
     if (result.next === 'fail') {
       // The earlier run may have died before it did these.

@@ -13,6 +13,7 @@ import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
 import { claimQueues } from '../db/queue-checks.ts';
 import { correctQueue } from '../db/rate-limit-slots.ts';
 import type { Limits } from '../db/read-queue.ts';
+import { endPauses } from '../db/pause-webhook.ts';
 import { endCanceled, expireDelivery } from '../db/stop-delivery.ts';
 import { claimWebhooksToSync, syncDeliveries } from '../db/sync-deliveries.ts';
 import { isGroupId } from '../domain/ids.ts';
@@ -55,7 +56,7 @@ export type Reconciler = { wakeStarts(): void; close(): Promise<void> };
 /**
  * Makes Temporal agree with the rows: a delivery that waits has a running workflow, which knows when its time has come; one
  * that is held or canceled has none. So whatever a crash, a lost call or Temporal's absence left behind is started, woken or
- * stopped. It also syncs deliveries with the state of their webhook, and corrects the times of queues. Every process runs
+ * stopped. It also ends pauses, syncs deliveries with the state of their webhook, and corrects the times of queues. Every process runs
  * one; each claims other rows.
  */
 export function startReconciler(deps: Deps): Reconciler {
@@ -69,6 +70,7 @@ export function startReconciler(deps: Deps): Reconciler {
     every(
       pollMs,
       async () => {
+        if ((await endPauses(pool)) > 0) deps.wakeDispatcher();
         const ids = await claimWebhooksToSync(pool, 10);
         let isMore = ids.length > 0;
         for (const id of ids) {

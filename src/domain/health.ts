@@ -35,6 +35,7 @@ export type HealthFacts = {
   /** The state that it has. */
   state: HealthState;
   now: number;
+  isPaced: boolean;
   attempts: number;
   failed: number;
   /** Failures since its last success, counted up to `downAfterFailures`. */
@@ -44,17 +45,16 @@ export type HealthFacts = {
 };
 
 /**
- * The state of a webhook now. One that is down stays so until an attempt succeeds, or until it had none for an hour, however
- * few probes it gets meanwhile.
+ * The state of a webhook now. One that is down stays so until an attempt succeeds, however few probes it gets meanwhile. One
+ * that does not probe is no longer down, either, when it had no attempt for an hour.
  *
- * @example judgeHealth({ state: 'healthy', now, attempts: 10, failed: 2, failuresInRow: 1, failingSince: now }) // 'failing'
+ * @example judgeHealth({ state: 'healthy', attempts: 10, failed: 2, failuresInRow: 1, … }) // 'failing'
  */
 export function judgeHealth(facts: HealthFacts): HealthState {
-  const { state, now, attempts, failed, failuresInRow, failingSince } = facts;
-  if (failingSince !== null) {
-    const isLong = failuresInRow >= downAfterFailures && now - failingSince >= downAfterMs;
-    if (isLong || state === 'down') return 'down';
-  }
+  const { state, now, isPaced, attempts, failed, failuresInRow, failingSince } = facts;
+  if (state === 'down' && (failingSince !== null || (isPaced && attempts === 0))) return 'down';
+  if (failingSince !== null && failuresInRow >= downAfterFailures && now - failingSince >= downAfterMs)
+    return 'down';
   return attempts >= minAttempts && failed * 100 >= failingFromPercent * attempts ? 'failing' : 'healthy';
 }
 
@@ -67,21 +67,12 @@ export function judgeHealth(facts: HealthFacts): HealthState {
 export const probeInterval = (probes: number): number =>
   probeAfterSeconds[Math.min(probes, probeAfterSeconds.length - 1)] ?? probeAfterSeconds[0];
 
-/**
- * Seconds after the first success at which the k-th attempt since then may be made: 1 after a second, 2 more after two, then 4
- * and so on.
- *
- * @param k from 1
- * @example [1, 2, 3, 4].map(rampSecond) // [1, 1, 2, 2]
- */
-export const rampSecond = (k: number): number => Math.floor(Math.log2(k + 1));
-
 /** The pacing of a webhook that probes. `nextProbeAt` not null: paced. Times are ms since 1970. */
 export type Pacing = { nextProbeAt: number | null; probes: number; rampStartedAt: number | null };
 
-/** `failed`: an attempt failed and can be retried. `failuresInRow`: with it, counted up to `downAfterFailures`. */
+/** `failuresInRow`: with this one, counted up to `downAfterFailures`. `isFinal`: the receiver refused this delivery alone. */
 export type PacingInput =
-  | { type: 'failed'; failuresInRow: number }
+  | { type: 'failed'; failuresInRow: number; isFinal: boolean }
   | { type: 'succeeded' | 'granted' | 'activated' | 'switched_off' };
 
 const none: Pacing = { nextProbeAt: null, probes: 0, rampStartedAt: null };
@@ -97,7 +88,8 @@ export function stepPacing(pacing: Pacing, input: PacingInput, now: number): Pac
   const isPaced = nextProbeAt !== null;
   switch (input.type) {
     case 'failed': {
-      if (isPaced || (input.failuresInRow < downAfterFailures && !isInRamp(pacing, now))) return pacing;
+      const endsRamp = isInRamp(pacing, now) && !input.isFinal;
+      if (isPaced || (input.failuresInRow < downAfterFailures && !endsRamp)) return pacing;
       return { ...none, nextProbeAt: now + probeInterval(0) * 1000 };
     }
     case 'granted':

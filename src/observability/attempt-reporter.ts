@@ -23,10 +23,10 @@ type Made = {
 export function createAttemptReporter(metrics: DeliveryMetrics, log: Logger): (made: Made) => void {
   return ({ context, row, reason }) => {
     const { deliveryId, eventId, eventType, webhookId, accountId, traceparent } = context;
-    const { outcome, errorCode, durationMs } = row;
+    const { outcome, errorCode, durationMs, isProbe } = row;
     const endedAtMs = row.startedAt.getTime() + durationMs;
     const sinceAcceptedMs = endedAtMs - timeOfId(deliveryId).getTime();
-    metrics.attempted({ outcome, errorCode, reason, durationMs, sinceAcceptedMs });
+    metrics.attempted({ outcome, errorCode, isProbe, reason, durationMs, sinceAcceptedMs });
     const level = reason === null ? 'debug' : 'info';
     if (!log.isLevelEnabled(level)) return;
     log[level](

@@ -11,6 +11,8 @@ import { instrumentsOf } from './instruments.ts';
 type AttemptMade = {
   outcome: AttemptOutcome;
   errorCode: AttemptErrorCode | null;
+  /** It tested a webhook that was down. */
+  isProbe?: boolean | undefined;
   /** Why it ended its delivery failed; null: it did not. */
   reason: FailureReason | null;
   durationMs: number;
@@ -47,12 +49,18 @@ export function createDeliveryMetrics(registry: Registry) {
     buckets: latencyBuckets,
     registers: [registry],
   });
+  const probes = counterBy(
+    'fltr_probes_total',
+    'Attempts that tested a webhook that was down, or had just recovered, by outcome.',
+    { outcome: attemptOutcomes },
+  );
   const failed = counterBy('fltr_deliveries_failed_total', 'Deliveries that ended failed.', {
     reason: [...failureReasons, 'expired'],
   });
   return {
-    attempted({ outcome, errorCode, reason, durationMs, sinceAcceptedMs }: AttemptMade): void {
+    attempted({ outcome, errorCode, isProbe, reason, durationMs, sinceAcceptedMs }: AttemptMade): void {
       attempts(outcome);
+      if (isProbe) probes(outcome);
       durations(outcome, durationMs / 1000);
       if (errorCode !== null) errors(errorCode);
       if (reason !== null) failed(reason);

@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Gauge, type Registry } from 'prom-client';
 
-/** Deliveries that wait now, counted up to a limit. */
+/** What waits now, and webhooks that are not healthy: each counted up to a limit. */
 export type Waiting = {
   pending: number;
   retrying: number;
   held: number;
+  failing: number;
+  down: number;
   /** How long the oldest row that is due for the reconciler has been due. */
   reconcilerLagSeconds: number;
   /** How long ago the oldest delivery was accepted whose workflow is not started. */
@@ -58,6 +60,11 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
   const waiting = gauge('fltr_deliveries_waiting', 'Waiting deliveries by status, counted up to a limit.', [
     'status',
   ]);
+  const unhealthy = gauge(
+    'fltr_webhooks_unhealthy',
+    'Active webhooks that are failing or down, counted up to a limit.',
+    ['state'],
+  );
   const reconcilerLag = gauge(
     'fltr_reconciler_lag_seconds',
     'How long the oldest delivery that is due for the reconciler has been due.',
@@ -82,6 +89,7 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
   const clear = (): void => {
     for (const shown of [reconcilerLag, oldest, isTemporalUp, isPostgresqlUp]) shown.remove();
     waiting.reset();
+    unhealthy.reset();
   };
   clear();
   const read = async (): Promise<void> => {
@@ -94,6 +102,7 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
     isPostgresqlUp.set(state ? 1 : 0);
     if (!state) return;
     for (const status of ['pending', 'retrying', 'held'] as const) waiting.set({ status }, state[status]);
+    for (const name of ['failing', 'down'] as const) unhealthy.set({ state: name }, state[name]);
     reconcilerLag.set(state.reconcilerLagSeconds);
     oldest.set(state.oldestNotStartedSeconds);
   };

@@ -48,10 +48,12 @@ import {
 } from '../../src/db/owners.ts';
 import { checkQueue, claimQueues } from '../../src/db/queue-checks.ts';
 import { correctQueue, takeSlots } from '../../src/db/rate-limit-slots.ts';
+import { endPauses, pauseWebhook, resumeWebhook } from '../../src/db/pause-webhook.ts';
 import { cancelDelivery, endCanceled, expireDelivery, stopOrGoOn } from '../../src/db/stop-delivery.ts';
 import { claimWebhooksToSync } from '../../src/db/sync-deliveries.ts';
 import { readWaiting } from '../../src/db/waiting.ts';
 import { readCap, readStats } from '../../src/db/read-stats.ts';
+import { changeHealth, judgeWebhooks, paceAfter } from '../../src/db/webhook-health.ts';
 import {
   deleteWebhook,
   findWebhook,
@@ -421,6 +423,25 @@ test('assigning, starting, attempting, deferring and signaling read little', asy
     expect(new Set(nodes.flatMap((node) => node['Index Name'] ?? [])), text).toEqual(
       new Set(['deliveries_pkey']),
     );
+});
+
+test('health, pacing and pauses read little', async () => {
+  const run = explainedPool(database.pool);
+  const { pool } = run;
+  const { accountId, busiestId: id } = log;
+  const target = { accountId, id, record: () => Promise.resolve() };
+  await updateWebhook(database.pool, accountId, id, { probe_when_down: true });
+  await judgeWebhooks(pool, '');
+  await changeHealth(pool, [id]);
+  await paceAfter(pool, id, 'failed');
+  await database.pool.query(`update webhooks set next_probe_at = now() where id = $1`, [id]);
+  await paceAfter(pool, id, 'succeeded');
+  await pauseWebhook(pool, target, { until: new Date(), reason: null });
+  await endPauses(pool);
+  await resumeWebhook(pool, target, 5);
+  const plans = run.taken();
+  expect(plans.length).toBeGreaterThan(10);
+  expect(wholeReads(plans)).toEqual([]);
 });
 
 test('holding, releasing, discarding and canceling read no ended deliveries', async () => {

@@ -7,7 +7,6 @@ import {
   judgeHealth,
   probeInterval,
   rampMs,
-  rampSecond,
   stepPacing,
   type HealthFacts,
   type Pacing,
@@ -18,6 +17,7 @@ const now = 1_800_000_000_000;
 const facts = (more: Partial<HealthFacts>): HealthFacts => ({
   state: 'healthy',
   now,
+  isPaced: false,
   attempts: 0,
   failed: 0,
   failuresInRow: 0,
@@ -48,6 +48,8 @@ test.each([
   ['down, and few failures in the last hour', { state: 'down' as const, ...failures(1, 1000) }, 'down'],
   ['down, and then a success', { state: 'down' as const, attempts: 30, failed: 29 }, 'failing'],
   ['down, and no attempt for an hour', { state: 'down' as const }, 'healthy'],
+  ['down and paced, and no attempt for an hour', { state: 'down' as const, isPaced: true }, 'down'],
+  ['down and paced, and then a success', { state: 'down' as const, isPaced: true, attempts: 1 }, 'healthy'],
   ['failing, and no attempt for an hour', { state: 'failing' as const }, 'healthy'],
 ] satisfies [string, Partial<HealthFacts>, string][])('%s', (_name, more, state) => {
   expect(judgeHealth(facts(more))).toBe(state);
@@ -56,12 +58,18 @@ test.each([
 const none: Pacing = { nextProbeAt: null, probes: 0, rampStartedAt: null };
 const paced: Pacing = { nextProbeAt: now, probes: 2, rampStartedAt: null };
 const ramp: Pacing = { nextProbeAt: null, probes: 0, rampStartedAt: now - 1000 };
-const failed = (failuresInRow: number): PacingInput => ({ type: 'failed', failuresInRow });
+const failed = (failuresInRow: number, isFinal = false): PacingInput => ({
+  type: 'failed',
+  failuresInRow,
+  isFinal,
+});
 
 test.each<[string, Pacing, PacingInput, Pacing]>([
   ['19 failures', none, failed(19), none],
   ['20 failures', none, failed(20), { ...none, nextProbeAt: now + 30_000 }],
   ['a failed probe was counted when it was granted', paced, failed(20), paced],
+  ['20 refused deliveries', none, failed(20, true), { ...none, nextProbeAt: now + 30_000 }],
+  ['a refused delivery in the ramp', ramp, failed(1, true), ramp],
   ['a failure in the ramp', ramp, failed(1), { ...none, nextProbeAt: now + 30_000 }],
   [
     'a failure after the ramp',
@@ -94,17 +102,13 @@ test('a receiver that is dead for two hours gets 10 probes: after 30, 60, 300 s,
   expect(probes).toHaveLength(10);
 });
 
-test('the ramp has 1, 2, 4, … attempts in each second', () => {
-  const seconds = Array.from({ length: 1022 }, (_, index) => rampSecond(index + 1));
-  const perSecond = Map.groupBy(seconds, (second) => second);
-  expect([...perSecond].map(([second, all]) => [second, all.length])).toEqual(
-    Array.from({ length: 9 }, (_, index) => [index + 1, 2 ** (index + 1)]),
-  );
-});
-
 test('whatever happens, a webhook is not both paced and in the ramp, and a probe is at least 30 s after the last', () => {
   const input = fc.oneof(
-    fc.record({ type: fc.constant('failed' as const), failuresInRow: fc.integer({ min: 1, max: 20 }) }),
+    fc.record({
+      type: fc.constant('failed' as const),
+      failuresInRow: fc.integer({ min: 1, max: 20 }),
+      isFinal: fc.boolean(),
+    }),
     fc.record({ type: fc.constantFrom('succeeded' as const, 'granted' as const, 'switched_off' as const) }),
   );
   fc.assert(

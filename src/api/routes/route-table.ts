@@ -4,6 +4,7 @@ import { deliveryRoutes } from './deliveries.ts';
 import { eventTypeRoutes } from './event-type-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { keyRoutes } from './key-routes.ts';
+import { pauseRoutes } from './pause-routes.ts';
 import { portalLinkRoutes } from './portal-link-routes.ts';
 import { publishBatchRoutes } from './publish-batch.ts';
 import { publishRoutes } from './publish.ts';
@@ -21,6 +22,7 @@ export const routes: Route[] = [
   ...putWebhookRoutes,
   ...webhookSecretRoutes,
   ...webhookMatchRoutes,
+  ...pauseRoutes,
   ...publishRoutes,
   ...publishBatchRoutes,
   ...eventRoutes,

@@ -2,7 +2,7 @@ import type { PolicyChange, ShownPolicy } from '../../contracts/webhook-policy.t
 import type { PolicyRow } from '../../db/webhook-policy.ts';
 
 /** A webhook's policy as the API shows it: no secret is in it. */
-export function toPolicy(row: PolicyRow): ShownPolicy {
+export function toPolicy(row: PolicyRow & { active: boolean }): ShownPolicy {
   return {
     retry: row.retry ?? { preset: 'page' },
     timeout_ms: row.timeoutMs,
@@ -16,7 +16,8 @@ export function toPolicy(row: PolicyRow): ShownPolicy {
     health: {
       state: row.healthState,
       since: row.healthSince?.toISOString() ?? null,
-      next_probe_at: row.nextProbeAt?.toISOString() ?? null,
+      // An inactive webhook makes no attempt.
+      next_probe_at: (row.active && row.nextProbeAt?.toISOString()) || null,
     },
     paused:
       row.pausedAt === null

@@ -192,6 +192,9 @@ create unique index webhooks_external_id on webhooks (account_id, external_id)
   where external_id is not null and deleted_at is null;
 create index webhooks_deleted on webhooks (deleted_at) where deleted_at is not null;
 create index webhooks_to_sync on webhooks (sync_at) where sync_at is not null;
+create index webhooks_unhealthy on webhooks (id)
+  where deleted_at is null and (health_state <> 'healthy' or next_probe_at is not null);
+create index webhooks_paused on webhooks (paused_until) where paused_until is not null;
 
 create function mark_matching_change() returns trigger language plpgsql as $$
 begin

@@ -1,0 +1,23 @@
+import type { Logger } from 'pino';
+import type { Pool } from '../db/pool.ts';
+import { judgeWebhooks } from '../db/webhook-health.ts';
+import { every, type Loop } from '../every.ts';
+
+type Deps = { pool: Pool; log: Logger; wakeDispatcher: () => void };
+
+const everyMs = 5000;
+
+/** Keeps the health of the webhooks. Several processes may do so. */
+export function startHealthChecks({ pool, log, wakeDispatcher }: Deps): Pick<Loop, 'close'> {
+  let after = '';
+  return every(
+    everyMs,
+    async () => {
+      const { next, emitted } = await judgeWebhooks(pool, after);
+      if (emitted > 0) wakeDispatcher();
+      after = next ?? '';
+      return next !== null;
+    },
+    (error) => log.warn({ err: error }, 'the health of webhooks could not be judged; tried again'),
+  );
+}
