@@ -38,7 +38,7 @@ export function webhookText(webhook: Webhook & { secret?: string }): string {
     format: webhook.format,
     ...policyFields(webhook),
     disabled: disabled
-      ? `${disabled.at}: ${percent(disabled.failure_rate)} of ${disabled.ended} failed`
+      ? `${disabled.at}: ${disabled.reason === 'gone' ? 'its receiver responded 410 Gone' : `${percent(disabled.failure_rate)} of ${disabled.ended} failed`}`
       : undefined,
     'hourly cap': cap ? `${cap.used} of ${cap.limit} used` : undefined,
     deferred: cap?.next_at ? `${cap.next_at} to ${cap.deferred_until ?? '?'}` : undefined,

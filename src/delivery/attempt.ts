@@ -1,7 +1,7 @@
 import type { DeliveryStatus, FailureReason } from '../contracts/delivery.ts';
 import type { StoredAttempt } from '../db/attempts.ts';
 import { archiveEntries } from '../db/deliveries-table.ts';
-import { deferWebhook, disableGone } from '../db/disable-webhook.ts';
+import { deferWebhook, disableGone } from '../db/receiver-requests.ts';
 import type { AttemptContext } from '../db/load-attempts.ts';
 import { markEndedRun } from '../db/owners.ts';
 import { giveBack } from '../db/rate-limit-slots.ts';

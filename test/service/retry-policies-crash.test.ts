@@ -25,8 +25,8 @@ async function kill(): Promise<void> {
   child.kill('SIGKILL');
   await child.exited();
 }
-async function respondWith(status: number): Promise<Receiver> {
-  const receiver = await startReceiver((_request, response) => response.writeHead(status).end());
+async function respondWith(status: number, headers: Record<string, string> = {}): Promise<Receiver> {
+  const receiver = await startReceiver((_request, response) => response.writeHead(status, headers).end());
   onTestFinished(() => receiver.close());
   return receiver;
 }
@@ -107,4 +107,28 @@ test('kill -9 between the record of a 410 and the end of its webhook: it is disa
   expect(receiver.requests).toHaveLength(1);
   const audit = await service.pool.query(`select 1 from audit_records where target = $1`, [webhookId]);
   expect(audit.rowCount).toBe(1);
+});
+
+test('what a receiver requested with a 429 holds after kill -9, for new deliveries, too', async () => {
+  const receiver = await respondWith(429, { 'retry-after': '20' });
+  await service.newWebhook(receiver.url, { retry: { schedule_seconds: [1, 600], also: ['429'] } });
+  const first = await firstOf();
+  await waitForStatus(service, first, 'retrying', 1);
+  await kill();
+  await start();
+  const second = await firstOf();
+  const { rows } = await until(
+    () =>
+      service.pool.query<{ reason: string; seconds: number }>(
+        `select wait_reason as reason, extract(epoch from next_attempt_at - (select started_at from attempts))::float8 as seconds
+         from deliveries where id = $1 and next_attempt_at is not null`,
+        [second],
+      ),
+    ({ rowCount }) => rowCount === 1,
+  );
+  expect(rows[0]?.reason).toBe('receiver_requested');
+  expect(rows[0]?.seconds).toBeGreaterThanOrEqual(20);
+  await waitForStatus(service, first, 'retrying', 2);
+  for (const { at } of receiver.requests.slice(1))
+    expect(at.getTime() - (receiver.requests[0]?.at.getTime() ?? 0)).toBeGreaterThanOrEqual(20_000);
 });

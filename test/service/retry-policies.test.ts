@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Delivery } from '../../src/contracts/delivery.ts';
 import type { RetryPolicy } from '../../src/contracts/webhook-policy.ts';
 import type { Webhook } from '../../src/contracts/webhook.ts';
-import { disableGone } from '../../src/db/disable-webhook.ts';
+import { disableGone } from '../../src/db/receiver-requests.ts';
 import { findDelivery } from '../../src/db/deliveries-table.ts';
 import { isGroupId } from '../../src/domain/ids.ts';
 import { scheduleOf } from '../../src/domain/retry-policy.ts';

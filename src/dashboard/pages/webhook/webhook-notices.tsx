@@ -59,15 +59,18 @@ function Paused({ paused }: Pick<Webhook, 'paused'>) {
   );
 }
 
-function AutoDisabled({ at, failure_rate: rate, ended, failed }: NonNullable<Webhook['auto_disabled']>) {
+function AutoDisabled(disabled: NonNullable<Webhook['auto_disabled']>) {
+  const { at, reason, failure_rate: rate, ended, failed } = disabled;
   return (
     <div className="notice notice-danger">
       <p>
         <strong>
           Disabled automatically <Ago at={at} />:
         </strong>{' '}
-        {formatCount(failed)} of {formatCount(ended)} deliveries failed within 24 hours ({formatShare(rate)}),
-        which is more than 80%. Disabled at <At at={at} />.
+        {reason === 'gone'
+          ? 'the receiver responded 410 Gone.'
+          : `${formatCount(failed)} of ${formatCount(ended)} deliveries failed within 24 hours (${formatShare(rate)}), which is more than 80%.`}{' '}
+        Disabled at <At at={at} />.
       </p>
       <p>
         Fix the endpoint or the URL, send a test event, then activate the webhook. To resend the failed
