@@ -170,7 +170,8 @@ export async function correctQueue(pool: Pool, webhookId: string, defaults: Limi
 /** Whether a webhook's held deliveries are still being released. If not, the rate at which they went ends with its queue. */
 async function isReleasing(db: Queryable, webhookId: string): Promise<boolean> {
   const { rowCount } = await db.query(
-    `update webhooks set release_per_second = null where id = $1 and (sync_at is null or not active)`,
+    `update webhooks set release_per_second = null
+     where id = $1 and not exists (select 1 from deliveries where webhook_id = $1 and status = 'held')`,
     [webhookId],
   );
   return rowCount === 0;

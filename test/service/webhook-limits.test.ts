@@ -244,6 +244,43 @@ test('while a webhook is paced, one probe at a time is sent; after it a ramp, in
   expect(order[0]?.id).toBe(head);
 });
 
+test('a queue longer than what is read at once is released in order, too, and what is accepted meanwhile goes last', async () => {
+  const { webhook_id: id } = await service.newWebhook(receiver.url, { probe_when_down: true });
+  await setWebhook(id, `next_probe_at = date_trunc('milliseconds', now()) + interval '1 hour'`);
+  const publishBatch = (count: number) =>
+    service.call('POST', '/v1/events/batch', {
+      events: Array.from({ length: count }, () => ({
+        event: 'document.deleted',
+        data: { document_id: 'd', dataset_id: 's' },
+      })),
+    });
+  for (let batch = 0; batch < 3; batch += 1) await publishBatch(370);
+  await untilWaiting(id, 'down', 1110);
+  await setWebhook(id, `next_probe_at = null, ramp_started_at = now()`);
+  await delay(1000);
+  await publishBatch(10);
+  const order = await until(
+    () =>
+      query<{ id: string; waits: number }>(
+        `select a.delivery_id as id, jsonb_array_length(jsonb_path_query_array(d.timeline, '$[*] ? (@.type == "wait")')) as waits
+         from attempts a join deliveries d on d.id = a.delivery_id where a.webhook_id = $1 order by a.started_at`,
+        [id],
+      ),
+    (rows) => rows.length === 1120,
+  );
+  const sorted = order.map((row) => row.id).toSorted();
+  const positions = order.map((row) => sorted.indexOf(row.id));
+  // One whose process had too much to do comes later.
+  const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
+  expect(mean(positions.slice(0, 400))).toBeLessThan(300);
+  expect(mean(positions.slice(-400))).toBeGreaterThan(800);
+  expect(
+    Math.min(...sorted.slice(-10).map((newest) => order.findIndex((row) => row.id === newest))),
+  ).toBeGreaterThan(500);
+  // Each was deferred once or twice: the queue is not woken again and again.
+  expect(order.reduce((sum, { waits }) => sum + waits, 0)).toBeLessThan(2 * order.length);
+});
+
 test('deferred for too long while its webhook is down, a delivery fails as expired, with an event; others are canceled, held and rescheduled', async () => {
   const { webhook_id: id } = await service.newWebhook(receiver.url, { probe_when_down: true });
   const watcher = await startReceiver();
@@ -295,7 +332,10 @@ test('deferred for too long while its webhook is down, a delivery fails as expir
 test('a backlog is released at a rate, which ends with it', async () => {
   const { webhook_id: id } = await service.newWebhook(receiver.url, { active: false });
   const ids = await publishMany(12);
-  await setWebhook(id, `active = true, release_per_second = 4, sync_at = now(), sync_until = now()`);
+  await setWebhook(
+    id,
+    `active = true, release_per_second = 4, sync_at = now(), sync_until = now() + interval '70 seconds'`,
+  );
   await waitForAll(service, ids, 'delivered', 1);
   expect(mostWithin(await startsOf(id), 1000)).toBeLessThanOrEqual(4);
   await until(
