@@ -241,7 +241,6 @@ test('while a webhook is paced, one probe at a time is sent; after it a ramp, in
     expect(row.at.getTime() - ramp.getTime()).toBeGreaterThanOrEqual(rampTime(0, index) - 2);
     expect(sorted.indexOf(row.id)).toBeLessThanOrEqual(4 * index + 4);
   }
-  expect(order[0]?.id).toBe(head);
 });
 
 test('a queue longer than what is read at once is released in order, too, and what is accepted meanwhile goes last', async () => {
