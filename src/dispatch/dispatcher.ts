@@ -117,8 +117,16 @@ export function createDispatcher(deps: Deps) {
       assignedAt,
     }));
   };
-  const isFirst = ({ attemptCount, webhookId, mayShare: isAllowed = true }: Startable) =>
-    attemptCount === 0 && isAllowed && mayShare(webhookId);
+  /** Those that are started here: in a burst only those that may be in a group. The reconciler starts the others. */
+  const startedHere = <Delivery extends Startable>(
+    rows: readonly Delivery[],
+    capacity: number,
+  ): Delivery[] => {
+    const first = rows.filter(({ attemptCount, webhookId }) => attemptCount === 0 && mayShare(webhookId));
+    return deliveriesPerWorkflow === 1 || first.length <= capacity
+      ? first
+      : first.filter((row) => row.mayShare !== false);
+  };
 
   /** Assigns owners to the oldest rows that have none, and starts them. Whether there is more to do now. */
   const assign = async (): Promise<boolean> => {
@@ -129,9 +137,10 @@ export function createDispatcher(deps: Deps) {
     const assignedAt = Date.now();
     const { starts, queued, isFull } = await withTransaction(pool, async (client) => {
       const rows = await lockUnowned(client, limit);
-      const first = rows.filter(isFirst);
+      const first = startedHere(rows, capacity);
+      const ofFirst = new Set(first);
       const chosen = form(first, assignedAt, capacity);
-      const later = rows.filter((row) => !isFirst(row));
+      const later = rows.filter((row) => !ofFirst.has(row));
       const assignments: Assignment[] = [
         ...chosen.flatMap(({ workflowId, deliveries }) =>
           deliveries.map(({ id }) => ({ id, ownerId: workflowId, isQueued: false })),
@@ -164,8 +173,8 @@ export function createDispatcher(deps: Deps) {
     },
     /** Chooses owners for deliveries that are about to be inserted, as far as there is capacity. Never waits. */
     reserve(deliveries: readonly Startable[]): Reservation {
-      const mine = deliveries.filter(isFirst);
       const capacity = hasUnowned || waiting.count() > 0 ? 0 : Math.max(0, free());
+      const mine = startedHere(deliveries, capacity);
       const mayWait = !isPaused() && deliveriesPerWorkflow > 1;
       const joining = mayWait ? waiting.join(mine) : null;
       const others = mine.slice(joining?.deliveries.length ?? 0);

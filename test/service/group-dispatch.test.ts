@@ -4,6 +4,7 @@ import { isGroupId } from '../../src/domain/ids.ts';
 import { archivedTimeline, readStory } from '../../src/temporal/history.ts';
 import { findDelivery } from '../../src/db/deliveries-table.ts';
 import { readDelivery, waitForAll, waitForStatus, workflowStatus } from '../kit/delivery-steps.ts';
+import { makeCertificate } from '../kit/raw-receiver.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, until, type Service } from '../kit/service.ts';
 
@@ -81,6 +82,37 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
       (ids) => ids.length > 0,
     );
     expect(found).toEqual([workflow.id]);
+  });
+
+  test('in a burst, a webhook whose policy fits no shared attempt has workflows of its own', async () => {
+    const { cert: certificate, key } = makeCertificate(['client.test']);
+    const source = { token_url: `${receiver.url}/token`, client_id: 'a', client_secret: 'b' };
+    const alone = {
+      slow: { timeout_ms: 10_001 },
+      mtls: { auth: { type: 'mtls', certificate, key } },
+      oauth2: { auth: { type: 'oauth2', ...source } },
+    };
+    const idOf: Record<string, string> = {};
+    for (const [name, policy] of Object.entries(alone)) {
+      const { webhook_id: id } = await service.newWebhook(`${receiver.url}/${name}`, policy);
+      idOf[id] = name;
+    }
+    await service.newWebhook(`${receiver.url}/quick`, { timeout_ms: 10_000 });
+    for (const name of names('ok', 20)) await service.newWebhook(`${receiver.url}/${name}`);
+    const published = await Promise.all(Array.from({ length: 10 }, () => service.publish()));
+    const deliveries = published.flatMap((each) => each.deliveries);
+    const own = deliveries.filter(({ webhook_id: id }) => id in idOf);
+    expect(own).toHaveLength(30);
+    for (const { id, webhook_id: webhookId } of own) {
+      const status = idOf[webhookId] === 'oauth2' ? 'retrying' : 'delivered';
+      const { workflow, timeline, attempts } = await waitForStatus(service, id, status, 1);
+      expect(workflow.id).toBe(id);
+      expect(timeline.filter(({ type }) => type === 'started')).toMatchObject([{ workflow_id: id }]);
+      expect(attempts[0]?.error?.code ?? null).toBe(status === 'delivered' ? null : 'auth_failed');
+    }
+    const others = deliveries.filter(({ webhook_id: id }) => !(id in idOf));
+    const grouped = await Promise.all(others.map(({ id }) => inGroup(id)));
+    expect(grouped.some(Boolean)).toBe(perWorkflow > 1);
   });
 
   test('a burst of single publishes writes each delivery twice: with its owner, and with its outcome', async () => {

@@ -116,3 +116,20 @@ test('a delivery to a webhook that hangs is queued with a workflow of its own, a
   const { owners } = dispatcher.reserve([delivery('dlv_5', 'wh_1')]);
   expect([...owners]).toEqual([['dlv_5', { id: 'dlv_5', isQueued: false }]]);
 });
+
+test('a webhook whose policy fits no group: its deliveries are started at once while there is capacity, else queued', () => {
+  const { dispatcher, acknowledge } = startDispatcher();
+  const alone = (id: string) => ({ ...delivery(id, 'wh_alone'), mayShare: false });
+  const few = [alone('dlv_1'), delivery('dlv_2', 'wh_1')];
+  const reservation = dispatcher.reserve(few);
+  expect([...reservation.owners.values()]).toEqual([
+    { id: 'dlv_1', isQueued: false },
+    { id: 'dlv_2', isQueued: false },
+  ]);
+  reservation.committed(few);
+  expect(acknowledge).toHaveLength(2);
+  const many = Array.from({ length: 200 }, (_, index) => delivery(`dlv_many_${index}`, 'wh_1'));
+  const { owners } = dispatcher.reserve([alone('dlv_3'), ...many]);
+  expect(owners.get('dlv_3')).toEqual({ id: 'dlv_3', isQueued: true });
+  expect(owners.get('dlv_many_0')?.id).toMatch(/^grp_/);
+});
