@@ -7,6 +7,7 @@ import { signingKeyContext } from '../../src/domain/signing-key.ts';
 import { checkEncryptionKeys } from '../../src/db/encryption-keys.ts';
 import { withTransaction } from '../../src/db/pool.ts';
 import { reencrypt } from '../../src/db/reencrypt-secrets.ts';
+import { authContext, headersContext } from '../../src/db/webhook-policy.ts';
 import { rotateSecret } from '../../src/db/secret-rotation.ts';
 import { createSecretBox, type SecretBox } from '../../src/security/secret-box.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
@@ -257,6 +258,37 @@ describe('in the database', () => {
     await reencrypt(database.pool, newBox, 'test');
     const kept = `select 1 from webhooks where previous_sealed_signing_key is not null`;
     expect((await database.pool.query(kept)).rows).toEqual([]);
+  });
+
+  test('headers and credentials of a policy are reencrypted, and need their key until then', async () => {
+    await insertWebhooks(3);
+    const id = 'wh_00001';
+    const [headers, auth] = ['[["X-Api-Key","k"]]', '{"type":"bearer","token":"t"}'];
+    await database.pool.query(
+      `update webhooks set sealed_secret = $2, header_names = '{X-Api-Key}', sealed_headers = $3,
+         auth = '{"type": "bearer"}', sealed_auth = $4 where id = $1`,
+      [
+        id,
+        newBox.seal('secret', id),
+        oldBox.seal(headers, headersContext(id)),
+        oldBox.seal(auth, authContext(id)),
+      ],
+    );
+    // No other value needs the old key.
+    await database.pool.query(`delete from webhooks where id <> $1`, [id]);
+    await database.pool.query(`delete from encryption_keys where id = 'old'`);
+    await expect(checkEncryptionKeys(database.pool, newBox)).rejects.toThrow(/lacks the key "old"/);
+    expect(await reencrypt(database.pool, bothBox, 'test')).toMatchObject({ secrets: 2 });
+    await checkEncryptionKeys(database.pool, newBox);
+    const { rows } = await database.pool.query<Record<'headers' | 'auth', string>>(
+      `select sealed_headers as headers, sealed_auth as auth from webhooks where id = $1`,
+      [id],
+    );
+    expect(newBox.open(rows[0]?.headers ?? '', headersContext(id))).toBe(headers);
+    expect(newBox.open(rows[0]?.auth ?? '', authContext(id))).toBe(auth);
+    // Each is bound to its webhook and its column.
+    expect(() => newBox.open(rows[0]?.auth ?? '', headersContext(id))).toThrow();
+    expect(() => newBox.open(rows[0]?.auth ?? '', authContext('wh_00002'))).toThrow();
   });
 
   test('an interrupted reencryption removes no key, and the next run goes on where it was', async () => {
