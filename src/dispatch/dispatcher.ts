@@ -3,7 +3,7 @@ import type { Startable } from '../db/deliveries-table.ts';
 import { assignOwners, lockUnowned, type Assignment } from '../db/owners.ts';
 import { withTransaction, type Pool } from '../db/pool.ts';
 import type { Reservation } from '../db/reserve-owners.ts';
-import { formGroups } from '../domain/group.ts';
+import { formGroups, startedFirst } from '../domain/group.ts';
 import { newId } from '../domain/ids.ts';
 import { isTemporalUnavailable } from '../temporal/client.ts';
 import { every } from '../every.ts';
@@ -117,15 +117,9 @@ export function createDispatcher(deps: Deps) {
       assignedAt,
     }));
   };
-  /** Those that are started here: in a burst only those that may be in a group. The reconciler starts the others. */
-  const startedHere = <Delivery extends Startable>(
-    rows: readonly Delivery[],
-    capacity: number,
-  ): Delivery[] => {
+  const startedHere = <Row extends Startable>(rows: readonly Row[], capacity: number): Row[] => {
     const first = rows.filter(({ attemptCount, webhookId }) => attemptCount === 0 && mayShare(webhookId));
-    return deliveriesPerWorkflow === 1 || first.length <= capacity
-      ? first
-      : first.filter((row) => row.mayShare !== false);
+    return startedFirst(first, deliveriesPerWorkflow, capacity);
   };
 
   /** Assigns owners to the oldest rows that have none, and starts them. Whether there is more to do now. */

@@ -44,3 +44,22 @@ export function formGroups<T extends Groupable>(queue: readonly T[], most: numbe
   }
   return groups;
 }
+
+/**
+ * Of deliveries without an attempt, those that are started at once, each alone or in groups. Where there is a workflow for each,
+ * these are all; in a burst only those that may be in a group, for the others would use up the starts. The reconciler starts
+ * what is left out.
+ *
+ * @param mostInGroup 1: there are no groups
+ * @param capacity how many workflows can be started now
+ * @example startedFirst([{ mayShare: false }, { mayShare: true }], 64, 1) // [{ mayShare: true }]
+ */
+export function startedFirst<Delivery extends { mayShare?: boolean }>(
+  deliveries: Delivery[],
+  mostInGroup: number,
+  capacity: number,
+): Delivery[] {
+  return mostInGroup === 1 || deliveries.length <= capacity
+    ? deliveries
+    : deliveries.filter(({ mayShare = true }) => mayShare);
+}
