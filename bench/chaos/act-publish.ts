@@ -13,13 +13,14 @@ function newEvent({ model }: World, type: number): { event: Event; body: Record<
   published += 1;
   const id = `evt_chaos_${published}`;
   const name = types[type % types.length] ?? types[0];
-  const event: Event = { id, type: name, sentAt: Date.now(), acceptedAt: null, deliveries: [] };
+  const labels = published % 2 === 0 ? [] : ['odd'];
+  const event: Event = { id, type: name, labels, sentAt: Date.now(), acceptedAt: null, deliveries: [] };
   model.events.set(id, event);
   const data = {
     dataset_id: 'ds',
     ...(name === 'document.deleted' ? { document_id: `doc_${published}` } : {}),
   };
-  return { event, body: { id, event: name, data } };
+  return { event, body: { id, event: name, data, ...(labels.length === 0 ? {} : { labels }) } };
 }
 
 function accept({ model }: World, event: Event, accepted: Accepted, isReplay: boolean): void {

@@ -9,13 +9,13 @@ const mostWebhooks = 6;
 let created = 0;
 
 /** Created for certain, and no call to delete them was made. */
-function usable({ model }: World): (Webhook & { id: string })[] {
+export function usable({ model }: World): (Webhook & { id: string })[] {
   return model.webhooks.filter(
     (webhook): webhook is Webhook & { id: string } => webhook.id !== null && webhook.deleteSentAt === null,
   );
 }
 
-function choose(world: World, index: number): (Webhook & { id: string }) | null {
+export function choose(world: World, index: number): (Webhook & { id: string }) | null {
   const all = usable(world);
   return all[index % all.length] ?? null;
 }
@@ -40,6 +40,7 @@ export async function createWebhook(
     activations: 0,
     isDiscarded: false,
     recoveries: 0,
+    policies: [{ value: 'plain', sentAt: 0, doneAt: 0 }],
   };
   model.webhooks.push(webhook);
   receivers.behave(webhook.path, behaviour);

@@ -7,6 +7,7 @@ import {
   checkStates,
 } from './check-deliveries.ts';
 import { checkLogs } from './check-logs.ts';
+import { checkPolicies } from './check-policies.ts';
 import { checkTimelines } from './check-timelines.ts';
 import { checkWorkflows } from './check-workflows.ts';
 import type { Facts } from './facts.ts';
@@ -21,6 +22,7 @@ export function checkAll(facts: Facts): string[] {
     ...checkReceived(facts),
     ...checkAttempts(facts),
     ...checkCap({ attempts, requests, caps: model.caps, shifts: model.shifts }),
+    ...checkPolicies(facts),
     ...checkWorkflows(facts),
     ...checkTimelines(facts.timelines, facts.startedAt),
     ...checkLogs(facts.logLines),

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { cancelAll } from './act-deliveries.ts';
+import { liftRates } from './act-policies.ts';
 import { activateAll } from './act-webhooks.ts';
 import { checkDeferrals, looseAttempts, type DeferralFacts } from './check-cap.ts';
 import { readWebhooks } from './facts.ts';
@@ -26,11 +27,14 @@ export async function endFaults(world: World, activateAtEnd: boolean): Promise<v
   await processes.untilReady();
   await world.joined('publishing');
   receivers.resetBehaviour();
+  await liftRates(world);
   if (activateAtEnd) await activateAll(world);
   // Calls whose callers hung up may still be under way.
   await delay(300);
   world.print(`  faults ended; ${model.events.size} events, ${model.webhooks.length} webhooks`);
 }
+
+const limitReasons = new Set<string | null>(['hourly_cap', 'rate_limit', 'receiver_requested', 'down']);
 
 type Waiting = { moving: DeliveryRow[]; deferred: DeliveryRow[] };
 
@@ -45,9 +49,9 @@ function waitingOf(
       status === 'pending' || status === 'retrying' || (status === 'held' && activeIds.has(webhookId)),
   );
   const isLater = ({ nextAttemptAt }: DeliveryRow) => (nextAttemptAt ?? 0) > Date.now() + soonMs;
-  // Once its time has come it is one of those that wait for the cap, and uses one of its slots.
+  // Once its time has come it is one of those that a limit defers, and uses one of its slots.
   const isFar = ({ id, waitReason }: DeliveryRow) =>
-    waitReason !== 'hourly_cap' && model.actions.get(id)?.isFar === true;
+    !limitReasons.has(waitReason) && model.actions.get(id)?.isFar === true;
   // Rescheduled during an attempt, a run waits when the attempt is over.
   const isAttempted = ({ waitReason, isRescheduled }: DeliveryRow) =>
     waitReason === 'rescheduled' && !isRescheduled;
@@ -103,8 +107,11 @@ async function findDeferralFaults(world: World, deferred: readonly DeliveryRow[]
   const deadline = Date.now() + correctedMs;
   for (;;) {
     const rows = (await readDeliveries(world.pool)).filter(
-      ({ id, status, nextAttemptAt }) =>
-        ids.has(id) && (status === 'pending' || status === 'retrying') && nextAttemptAt !== null,
+      ({ id, status, nextAttemptAt, waitReason }) =>
+        ids.has(id) &&
+        waitReason === 'hourly_cap' &&
+        (status === 'pending' || status === 'retrying') &&
+        nextAttemptAt !== null,
     );
     const faults = checkDeferrals(await readDeferralFacts(world, rows));
     if (faults.length === 0 || Date.now() > deadline) return faults;

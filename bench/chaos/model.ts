@@ -1,4 +1,6 @@
 import { filtersThatMatch } from '../../src/domain/subscription.ts';
+import { possibleValues, type Setting } from './in-force.ts';
+import { letsThrough, type Policy } from './policies.ts';
 
 /**
  * What the runner knows for certain, and what it cannot know. All times here are ms since 1970 by the machine's clock:
@@ -20,11 +22,14 @@ export type Webhook = {
   /** Whether a call may have discarded its held deliveries. */
   isDiscarded: boolean;
   recoveries: number;
+  /** One after the other; the first one is there from the beginning. */
+  policies: Setting<Policy>[];
 };
 
 export type Event = {
   id: string;
   type: string;
+  labels: readonly string[];
   sentAt: number;
   /** When the first 202 came; null: the outcome is not known. */
   acceptedAt: number | null;
@@ -109,9 +114,13 @@ export function isDisturbed(disturbances: readonly Disturbance[], from: number, 
 export function subscription(webhook: Webhook, event: Event): 'yes' | 'no' | 'maybe' {
   if (!filtersThatMatch(event.type).some((filter) => webhook.filters.includes(filter))) return 'no';
   const acceptedBy = event.acceptedAt ?? Infinity;
+  const matches = possibleValues(webhook.policies, event.sentAt, acceptedBy).map((policy) =>
+    letsThrough(policy, event.labels),
+  );
+  if (!matches.includes(true)) return 'no';
   if (webhook.createSentAt > acceptedBy) return 'no';
   if (webhook.deletedAt !== null && webhook.deletedAt < event.sentAt) return 'no';
   const isThere = webhook.createdAt !== null && webhook.createdAt < event.sentAt;
   const isStillThere = webhook.deleteSentAt === null || webhook.deleteSentAt > acceptedBy;
-  return isThere && isStillThere ? 'yes' : 'maybe';
+  return isThere && isStillThere && !matches.includes(false) ? 'yes' : 'maybe';
 }

@@ -9,6 +9,7 @@ import {
   restartPostgres,
   restartProcess,
 } from './act-faults.ts';
+import { pauseUntil, resume, setPolicy } from './act-policies.ts';
 import { publish, publishBatch, publishMany, publishWithKey } from './act-publish.ts';
 import { defineType } from './act-types.ts';
 import {
@@ -44,6 +45,12 @@ export async function perform(world: World, command: Command): Promise<void> {
       return setActive(world, command.webhook, command.active, command.discard);
     case 'toggle':
       return toggle(world, command.webhook, command.times, command.everyMs);
+    case 'setPolicy':
+      return setPolicy(world, command.webhook, command.policy);
+    case 'pauseUntil':
+      return pauseUntil(world, command.webhook, command.ms);
+    case 'resume':
+      return resume(world, command.webhook, command.perSecond);
     case 'deleteWebhook':
       return deleteWebhook(world, command.webhook);
     case 'rotateSecret':

@@ -24,6 +24,8 @@ export type Request = {
   bodyDigest: string;
   /** The status that was sent; null: none was. */
   status: number | null;
+  /** When the response was sent, or the connection closed. Infinity: not yet. */
+  endedAt: number;
 };
 
 export type Receivers = {
@@ -51,6 +53,7 @@ export async function startReceivers(tooSlowMs: number): Promise<Receivers> {
     countOf.set(path, count);
     const send = (status: number) => {
       record.status = status;
+      record.endedAt = Date.now();
       response.writeHead(status).end();
     };
     switch (behaviourOf.get(path) ?? 'good') {
@@ -94,7 +97,9 @@ export async function startReceivers(tooSlowMs: number): Promise<Receivers> {
         attemptId: String(request.headers['x-fltr-delivery']),
         bodyDigest: createHash('sha256').update(body).digest('hex'),
         status: null,
+        endedAt: Infinity,
       };
+      response.once('close', () => (record.endedAt = Math.min(record.endedAt, Date.now())));
       requests.push(record);
       respond(record, request, response);
     });

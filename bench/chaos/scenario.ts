@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { Role } from '../../src/app.ts';
+import { policyNames, type Policy } from './policies.ts';
 import { behaviours, type Behaviour } from './receivers.ts';
 import type { DeliveryRow } from './rows.ts';
 
@@ -18,6 +19,9 @@ export type Command =
   | { do: 'createWebhook'; filters: number; active: boolean; behaviour: Behaviour }
   | { do: 'setActive'; webhook: number; active: boolean; discard: boolean }
   | { do: 'toggle'; webhook: number; times: number; everyMs: number }
+  | { do: 'setPolicy'; webhook: number; policy: Policy }
+  | { do: 'pauseUntil'; webhook: number; ms: number }
+  | { do: 'resume'; webhook: number; perSecond: number | null }
   | { do: 'deleteWebhook'; webhook: number }
   | { do: 'rotateSecret'; webhook: number }
   | { do: 'recover'; webhook: number; onlyFailed: boolean }
@@ -83,6 +87,9 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
     fields: { webhook, active: fc.boolean(), discard: fc.constantFrom(false, false, false, true) },
   },
   toggle: { weight: 6, fields: { webhook, times: number(8, 2), everyMs: fc.constantFrom(0, 30, 150, 400) } },
+  setPolicy: { weight: 10, fields: { webhook, policy: fc.constantFrom<Policy>(...policyNames) } },
+  pauseUntil: { weight: 2, fields: { webhook, ms: fc.constantFrom(1000, 2500) } },
+  resume: { weight: 2, fields: { webhook, perSecond: fc.constantFrom(null, 2, 10) } },
   deleteWebhook: { weight: 1, fields: { webhook } },
   rotateSecret: { weight: 1, fields: { webhook } },
   recover: { weight: 2, fields: { webhook, onlyFailed: fc.boolean() } },

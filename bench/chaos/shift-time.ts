@@ -1,10 +1,11 @@
 import type { Pool, PoolClient } from 'pg';
 
 /**
- * Tables whose times move. Events stay: cursors, recoveries and the retention of bodies go by the time of their
- * acceptance, and a webhook's own times are compared with it.
+ * Times that move. Events stay: cursors, recoveries and the retention of bodies go by the time of their acceptance, and most
+ * of a webhook's own times are compared with it; those that say until when it waits move.
  */
-const moved = `(table_name in ('deliveries', 'attempts', 'webhook_stats') or table_name like 'rate\\_limit\\_%')`;
+const moved = `(table_name in ('deliveries', 'attempts', 'webhook_stats') or table_name like 'rate\\_limit\\_%'
+  or table_name = 'webhooks' and column_name in ('deferred_until', 'health_since', 'next_probe_at', 'ramp_started_at'))`;
 
 type Column = { table: string; column: string };
 

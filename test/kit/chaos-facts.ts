@@ -16,11 +16,13 @@ export const webhook = (more: Partial<Webhook> = {}): Webhook => ({
   activations: 0,
   isDiscarded: false,
   recoveries: 0,
+  policies: [{ value: 'plain', sentAt: 0, doneAt: 0 }],
   ...more,
 });
 export const event = (more: Partial<Event> = {}): Event => ({
   id: 'evt_1',
   type: 'document.deleted',
+  labels: [],
   sentAt: now - 4000,
   acceptedAt: now - 3900,
   deliveries: [{ id: 'dlv_1', webhookId: 'wh_1' }],
@@ -58,6 +60,7 @@ export const request = (more: Partial<Facts['requests'][number]> = {}): Facts['r
   attemptId: 'att_1',
   bodyDigest: 'a',
   status: 200,
+  endedAt: now - 2980,
   ...more,
 });
 export const at = (seconds: number) => new Date(now - 4000 + seconds * 1000).toISOString();

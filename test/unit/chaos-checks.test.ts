@@ -125,6 +125,55 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
     }),
   ],
   [
+    'a delivery that the filter of its webhook left out',
+    /evt_1 has a delivery for wh_1, which was not subscribed/,
+    ({ model }) => {
+      model.webhooks = [
+        webhook({ policies: [{ value: 'filtered', sentAt: now - 4700, doneAt: now - 4600 }] }),
+      ];
+      return {};
+    },
+  ],
+  [
+    'an event without a delivery that matches the filter of its webhook',
+    /has no delivery for wh_2/,
+    ({ model }) => {
+      const policies = [{ value: 'filtered' as const, sentAt: now - 4700, doneAt: now - 4600 }];
+      model.webhooks.push(webhook({ id: 'wh_2', path: '/2', policies }));
+      model.events.set('evt_1', event({ labels: ['odd'] }));
+      return {};
+    },
+  ],
+  [
+    'more attempts than the rate limit allows',
+    /4 attempts in 1500 ms .* its rate is 3/,
+    ({ model, attempts }) => {
+      model.webhooks = [
+        webhook({ createSentAt: now - 60_000, policies: [{ value: 'rate', sentAt: 0, doneAt: 0 }] }),
+      ];
+      const more = [1, 2, 3].map((step) =>
+        attempt({
+          id: `att_1${step}`,
+          number: step + 1,
+          startedAt: now - 3000 + step * 500,
+          statusCode: null,
+        }),
+      );
+      return { attempts: [...attempts, ...more] };
+    },
+  ],
+  [
+    'two requests at once to a webhook that allows one',
+    /got att_2 while att_1 was under way/,
+    ({ model, attempts, requests }) => {
+      model.webhooks = [webhook({ policies: [{ value: 'one', sentAt: 0, doneAt: 0 }] })];
+      return {
+        attempts: [...attempts, attempt({ id: 'att_2', number: 2 })],
+        requests: [...requests, request({ attemptId: 'att_2', at: now - 2985 })],
+      };
+    },
+  ],
+  [
     'two workflows for one delivery',
     /has 2 workflows/,
     () => ({

@@ -1,0 +1,54 @@
+import { choose, usable } from './act-webhooks.ts';
+import type { Webhook } from './model.ts';
+import { changeTo, type Policy } from './policies.ts';
+import type { World } from './world.ts';
+
+/** Gives a webhook another policy while its deliveries are under way. */
+export async function setPolicy(world: World, index: number, policy: Policy): Promise<void> {
+  const webhook = choose(world, index);
+  if (webhook) await change(world, webhook, policy);
+}
+
+/** At so low a rate, what waits at the end would take minutes. */
+export async function liftRates(world: World): Promise<void> {
+  for (const webhook of usable(world))
+    if (webhook.policies.at(-1)?.value === 'rate') await change(world, webhook, 'plain');
+}
+
+async function change(world: World, webhook: Webhook & { id: string }, policy: Policy): Promise<void> {
+  const setting = { value: policy, sentAt: Date.now(), doneAt: null as number | null };
+  webhook.policies.push(setting);
+  const response = await world.api('PATCH', `/v1/webhooks/${webhook.id}`, {
+    body: changeTo(policy),
+    expect: [200],
+    isRepeatable: true,
+    patienceMs: 4000,
+  });
+  if (response) setting.doneAt = Date.now();
+}
+
+/** Pauses a webhook until a time that comes during the run. */
+export async function pauseUntil(world: World, index: number, ms: number): Promise<void> {
+  const webhook = choose(world, index);
+  if (!webhook) return;
+  // By itself, once for each call.
+  webhook.activations += 1;
+  await world.api('POST', `/v1/webhooks/${webhook.id}/pause`, {
+    body: { until: new Date(Date.now() + ms).toISOString(), reason: 'chaos' },
+    expect: [200],
+    isRepeatable: true,
+    patienceMs: 4000,
+  });
+}
+
+export async function resume(world: World, index: number, perSecond: number | null): Promise<void> {
+  const webhook = choose(world, index);
+  if (!webhook) return;
+  webhook.activations += 1;
+  await world.api('POST', `/v1/webhooks/${webhook.id}/resume`, {
+    body: perSecond === null ? {} : { per_second: perSecond },
+    expect: [200],
+    isRepeatable: true,
+    patienceMs: 4000,
+  });
+}
