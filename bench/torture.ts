@@ -7,6 +7,7 @@ import { createTemporal } from '../src/temporal/client.ts';
 import { newAccountKey } from './targets.ts';
 import { startBusyLoops, startDisturbances, type Call } from './torture-disturbances.ts';
 import { startParts, type PartName, type TemporalKind } from './torture-parts.ts';
+import { policyOf } from './torture-policies.ts';
 import { manners, startTortureReceiver, type Manner } from './torture-receiver.ts';
 
 type Options = {
@@ -79,7 +80,7 @@ export async function runTorture({
     for (let number = 0; number < webhooks; number += 1) {
       if (number % webhooksPerAccount === 0) keys.push((await newAccountKey(pool, 'torture')).key);
       const manner = manners[number % manners.length] ?? 'healthy';
-      const body = { url: receiver.url(manner, number), events: ['*'] };
+      const body = { url: receiver.url(manner, number), events: ['*'], ...policyOf(manner, number) };
       const key = keys.at(-1) ?? '';
       const { webhook_id: id } = (await callApi(key, 'POST', '/v1/webhooks', body)) as { webhook_id: string };
       webhookKeys.push({ id, key });
