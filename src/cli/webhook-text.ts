@@ -37,9 +37,7 @@ export function webhookText(webhook: Webhook & { secret?: string }): string {
     metadata: entriesText(webhook.metadata),
     format: webhook.format,
     ...policyFields(webhook),
-    disabled: disabled
-      ? `${disabled.at}: ${disabled.reason === 'gone' ? 'its receiver responded 410 Gone' : `${percent(disabled.failure_rate)} of ${disabled.ended} failed`}`
-      : undefined,
+    disabled: disabled ? `${disabled.at}: ${disabledText(disabled)}` : undefined,
     'hourly cap': cap ? `${cap.used} of ${cap.limit} used` : undefined,
     deferred: cap?.next_at ? `${cap.next_at} to ${cap.deferred_until ?? '?'}` : undefined,
     'secret due': webhook.secret_due ? 'older than 90 days, rotate it' : undefined,
@@ -47,6 +45,12 @@ export function webhookText(webhook: Webhook & { secret?: string }): string {
     created: webhook.created_at,
     secret: webhook.secret,
   });
+}
+
+function disabledText({ reason, failure_rate, ended }: NonNullable<Webhook['auto_disabled']>): string {
+  if (reason === 'gone') return 'its receiver responded 410 Gone';
+  if (reason === 'down') return 'it was down for 24 hours';
+  return `${percent(failure_rate)} of ${ended} failed`;
 }
 
 function entriesText(entries: Readonly<Record<string, string>>): string | undefined {

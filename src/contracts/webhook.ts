@@ -72,7 +72,7 @@ export const updateWebhookSchema = z
   .meta({ id: 'UpdateWebhook' });
 export type WebhookChange = z.output<typeof updateWebhookSchema>;
 
-export const disabledReasons = ['failure_rate', 'gone'] as const;
+export const disabledReasons = ['failure_rate', 'gone', 'down'] as const;
 export type DisabledReason = (typeof disabledReasons)[number];
 
 export const webhookSchema = z
@@ -93,7 +93,8 @@ export const webhookSchema = z
       .object({
         at: z.iso.datetime(),
         reason: z.enum(disabledReasons).meta({
-          description: '`failure_rate`: too many deliveries failed. `gone`: the receiver responded 410.',
+          description:
+            '`failure_rate`: too many deliveries failed. `gone`: the receiver responded 410. `down`: a webhook that probes was down for 24 hours.',
         }),
         failure_rate: z.number(),
         ended: z.int(),

@@ -3,6 +3,9 @@ export const disableAbovePercent = 80;
 /** At this share and above, the webhook's owner is warned. */
 export const warnFromPercent = 50;
 
+/** A webhook that probes ends no deliveries while it is down: so long, and it is disabled. */
+export const disableDownAfterHours = 24;
+
 /**
  * Judges a webhook by its ended deliveries of the last 24 hours.
  *

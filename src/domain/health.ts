@@ -9,7 +9,7 @@
  *   none       20 failures in a row                 paced; the first probe in 30 s
  *   paced      a probe is granted                   paced; the next probe 60 s later, then 300, then 900 each time
  *   paced      an attempt succeeds                  ramp: 1, 2, 4, … attempts a second for 10 s
- *   paced      the webhook is activated again       paced; the first probe now
+ *   paced      it is activated, or has another URL  paced; the first probe now
  *   ramp       an attempt fails and can be retried  paced; the first probe in 30 s
  *   ramp       its 10 s are over                    none
  *   any        `probe_when_down` becomes false      none

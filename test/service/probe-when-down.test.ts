@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import type { Webhook } from '../../src/contracts/webhook.ts';
+import { evaluateWebhooks } from '../../src/db/evaluate-webhooks.ts';
 import { publishOne, readDelivery, waitForAll, waitForStatus } from '../kit/delivery-steps.ts';
 import {
   probeNow,
@@ -229,6 +230,17 @@ test('a receiver that is down again in the ramp is paced again, with few request
   );
 });
 
+test('a corrected URL is probed at once', async () => {
+  const { id, ids } = await setUpOutage();
+  const other = await startFickleReceiver();
+  onTestFinished(() => other.close());
+  await passTime(service.pool, 60);
+  await untilQuiet(service, id);
+  await patch(id, { url: other.url });
+  await untilDelivered(ids);
+  expect(other.refused()).toBe(0);
+});
+
 test('without waiting deliveries, the next event is the probe', async () => {
   const { id, ids } = await setUpOutage(20);
   for (const delivery of ids) await service.call('POST', `/v1/deliveries/${delivery}/cancel`);
@@ -251,6 +263,33 @@ test('deferred for longer than held deliveries are kept, a delivery fails as exp
   await passTime(service.pool, 72 * 3600 + 100);
   const last = ids.at(-1) ?? '';
   expect(await waitForStatus(service, last, 'failed')).toMatchObject({ reason: 'expired' });
+});
+
+test('down for 24 hours, a webhook that probes is disabled; activated, it has 24 hours again', async () => {
+  const { id } = await setUpOutage();
+  const evaluate = () => evaluateWebhooks(service.pool, '', 10);
+  await passTime(service.pool, 310);
+  await until(
+    () => readPacing(service, id),
+    ({ state }) => state === 'down',
+  );
+  await passTime(service.pool, 24 * 3600 - 400);
+  await evaluate();
+  expect(await readWebhook(service, id)).toMatchObject({ active: true });
+  await passTime(service.pool, 200);
+  await probeNow(service, id, receiver);
+  await evaluate();
+  expect(await readWebhook(service, id)).toMatchObject({
+    active: false,
+    auto_disabled: { reason: 'down', ended: 0, failed: 0 },
+  });
+  expect((await patch(id, { active: true })).body.active).toBe(true);
+  await until(
+    () => readPacing(service, id),
+    ({ probes }) => probes === 1,
+  );
+  await evaluate();
+  expect(await readWebhook(service, id)).toMatchObject({ active: true, health: { state: 'down' } });
 });
 
 test('two processes make one probe at a time; kill -9 during a probe costs one interval', async () => {

@@ -145,7 +145,7 @@ create table webhooks (
   disabled_at timestamptz,
   disabled_ended int,
   disabled_failed int,
-  disabled_reason text check (disabled_reason in ('failure_rate', 'gone')),
+  disabled_reason text check (disabled_reason in ('failure_rate', 'gone', 'down')),
   retry jsonb,
   schedule int[],
   applied_schedule int[],

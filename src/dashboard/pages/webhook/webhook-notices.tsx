@@ -59,18 +59,23 @@ function Paused({ paused }: Pick<Webhook, 'paused'>) {
   );
 }
 
-function AutoDisabled(disabled: NonNullable<Webhook['auto_disabled']>) {
-  const { at, reason, failure_rate: rate, ended, failed } = disabled;
+type Disabled = NonNullable<Webhook['auto_disabled']>;
+
+function whyDisabled({ reason, failure_rate: rate, ended, failed }: Disabled): string {
+  if (reason === 'gone') return 'the receiver responded 410 Gone.';
+  if (reason === 'down') return 'the webhook was down for 24 hours.';
+  return `${formatCount(failed)} of ${formatCount(ended)} deliveries failed within 24 hours (${formatShare(rate)}), which is more than 80%.`;
+}
+
+function AutoDisabled(disabled: Disabled) {
+  const { at } = disabled;
   return (
     <div className="notice notice-danger">
       <p>
         <strong>
           Disabled automatically <Ago at={at} />:
         </strong>{' '}
-        {reason === 'gone'
-          ? 'the receiver responded 410 Gone.'
-          : `${formatCount(failed)} of ${formatCount(ended)} deliveries failed within 24 hours (${formatShare(rate)}), which is more than 80%.`}{' '}
-        Disabled at <At at={at} />.
+        {whyDisabled(disabled)} Disabled at <At at={at} />.
       </p>
       <p>
         Fix the endpoint or the URL, send a test event, then activate the webhook. To resend the failed
