@@ -4,6 +4,7 @@ import type { Delivery } from '../../src/contracts/delivery.ts';
 import type { Webhook } from '../../src/contracts/webhook.ts';
 import { verify } from '../../src/client/index.ts';
 import { findBarriers, launchBrowser, openTab } from '../kit/browser.ts';
+import { insertPast } from '../kit/dashboard-data.ts';
 import { heading, openDashboard, readClipboard, untilFocused, untilRefused } from '../kit/open-dashboard.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
@@ -13,21 +14,27 @@ vi.setConfig({ testTimeout: 120_000 });
 let service: Service;
 let receiver: Receiver;
 let browser: Browser;
+const gone = new Set<string>();
 beforeAll(async () => {
   [service, receiver, browser] = await Promise.all([
     startService(),
-    startReceiver((_request, response) => response.writeHead(200).end()),
+    startReceiver(({ path }, response) => response.writeHead(gone.has(path) ? 410 : 200).end()),
     launchBrowser(),
   ]);
 });
 afterAll(() => stopAll(browser, service, receiver));
 
 type Event = { id: string; labels: string[]; deliveries: unknown[] };
-type Calls = { key: string; mine: <T = Webhook>(method: string, path: string, body?: unknown) => Promise<T> };
+type Calls = {
+  accountId: string;
+  key: string;
+  mine: <T = Webhook>(method: string, path: string, body?: unknown) => Promise<T>;
+};
 
 async function newAccount(): Promise<Calls> {
-  const { key } = await service.newAccount();
+  const { accountId, key } = await service.newAccount();
   return {
+    accountId,
     key,
     async mine<T>(method: string, path: string, body?: unknown) {
       const response = await call<T>(service.apiUrl, key, method, path, body);
@@ -63,6 +70,9 @@ test('a webhook without a policy looks as before; one is created with retries, l
   expect(await page.getByRole('radio', { name: /^For a day/ }).count()).toBe(0);
   await page.locator('summary').filter({ hasText: 'Policy' }).click();
 
+  // Each preset says what it means for an outage.
+  for (const name of ['As the service', 'For a day', 'For three days', 'For a week', 'No retries'])
+    await page.getByRole('radio', { name: new RegExp(`^${name}.*(hour|night|weekend)`) }).waitFor();
   await page.getByRole('radio', { name: /^A schedule of your own/ }).check();
   const schedule = page.getByLabel('Wait before each retry');
   await schedule.fill('5 s, soon');
@@ -161,8 +171,9 @@ test('an edit sends what was changed only; the schedule reaches waiting deliveri
 });
 
 test('while it is down, list and page say since when, and offer the probe', async () => {
-  const { key, mine } = await newAccount();
+  const { accountId, key, mine } = await newAccount();
   const { webhook_id: id } = await newWebhook(mine);
+  await insertPast(service, { accountId, webhookId: id, count: 25, minutes: 30, failedEvery: 1 });
   const since = '2026-01-10T12:00:00Z';
   await service.pool.query(`update webhooks set health_state = 'down', health_since = $2 where id = $1`, [
     id,
@@ -447,4 +458,72 @@ test('with v1a, the page shows the public key, which verifies what the receiver 
   await dialog.getByLabel('Signatures in webhook-signature').selectOption('v1');
   await save(dialog);
   await facts(page).getByText('Public key').waitFor({ state: 'detached' });
+});
+
+test('a webhook whose receiver responded 410 says so', async () => {
+  const { key, mine } = await newAccount();
+  gone.add('/gone');
+  const { webhook_id: id } = await mine('POST', '/v1/webhooks', {
+    url: `${receiver.url}/gone`,
+    events: ['*'],
+    retry: { preset: 'page', on_gone: 'disable' },
+  });
+  await mine('POST', '/v1/events', { event: 'dataset.deleted', data: { dataset_id: 'ds_1' } });
+  await until(
+    () => mine('GET', `/v1/webhooks/${id}`),
+    ({ active }) => !active,
+  );
+  const { page } = await openDashboard(browser, service, `/webhooks/${id}`, { key });
+  await page.getByText('the receiver responded 410 Gone').waitFor();
+  await page.getByText('disabled automatically', { exact: true }).waitFor();
+  expect(await findBarriers(page)).toEqual([]);
+});
+
+test('a pause has an end and a reason; what was held is sent at a rate that is chosen', async () => {
+  const { key, mine } = await newAccount();
+  const { webhook_id: id } = await newWebhook(mine);
+  const { page } = await openDashboard(browser, service, `/webhooks/${id}`, { key });
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const pause = page.getByRole('alertdialog', { name: 'Pause this webhook?' });
+  const until = pause.getByLabel('Until (optional)');
+  await until.fill('2020-01-01T12:00');
+  await pause.getByLabel('Reason (optional)').fill('Maintenance <b>tonight</b>');
+  expect(await findBarriers(page)).toEqual([]);
+  await pause.getByRole('button', { name: 'Pause' }).click();
+  await pause.getByText(/must be in the future/).waitFor();
+  const end = new Date(Date.now() + 3 * 3_600_000).toISOString().slice(0, 16);
+  await until.fill(end);
+  await pause.getByRole('button', { name: 'Pause' }).click();
+  await pause.waitFor({ state: 'detached' });
+  await page.getByText(/^Paused until /).waitFor();
+  await page.getByText('Reason: Maintenance <b>tonight</b>.').waitFor();
+  const paused = await mine('GET', `/v1/webhooks/${id}`);
+  expect(paused).toMatchObject({ active: false, paused: { reason: 'Maintenance <b>tonight</b>' } });
+  expect(paused.paused?.until?.slice(0, 16)).toBe(end);
+  await page.goto('/webhooks');
+  await page
+    .getByRole('row')
+    .filter({ hasText: '/policy' })
+    .getByText(/^until /)
+    .waitFor();
+
+  await mine('POST', '/v1/events', { event: 'dataset.deleted', data: { dataset_id: 'ds_1' } });
+  await page.goto(`/webhooks/${id}`);
+  await page.getByRole('button', { name: 'Activate' }).click();
+  const activate = page.getByRole('dialog', { name: 'Activate this webhook' });
+  await activate.getByText('One delivery is held.').waitFor();
+  const rate = activate.getByLabel('Attempts a second, at most (optional)');
+  await rate.fill('1001');
+  await activate.getByRole('button', { name: 'Activate' }).click();
+  await untilRefused(rate, /must be 1,000 or less/);
+  await rate.fill('5');
+  expect(await findBarriers(page)).toEqual([]);
+  await activate.getByRole('button', { name: 'Activate' }).click();
+  await activate.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Pause' }).waitFor();
+  const { rows } = await service.pool.query<{ action: string }>(
+    `select action from audit_records where target = $1 and action = any($2) order by id`,
+    [id, ['webhook.paused', 'webhook.resumed']],
+  );
+  expect(rows.map(({ action }) => action)).toEqual(['webhook.paused', 'webhook.resumed']);
 });

@@ -31,7 +31,7 @@ export function RetryFields({ draft, onChange, error, isEdited }: PolicyProps & 
   const choices = [
     ...retryPresets.map((value) => ({
       value,
-      label: presetLabels[value],
+      label: value === 'day' ? `${presetLabels.day} (recommended)` : presetLabels[value],
       hint: presetTexts[value],
     })),
     { value: 'own' as const, label: 'A schedule of your own' },

@@ -1,17 +1,14 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
-import { Button } from '../../components/button.tsx';
-import { Choices } from '../../components/choices.tsx';
 import { ConfirmButton, Modal, useDialog } from '../../components/dialog.tsx';
 import { InputField } from '../../components/field.tsx';
-import { Problem } from '../../components/problem-notice.tsx';
 import { WebhookForm, type WebhookDraft } from '../../components/webhook-form.tsx';
 import { policyChangeIn, policyDraftOf } from '../../policy/policy-draft.ts';
 import { webhookKeys, webhookQuery } from '../../queries.ts';
-import { useShownSettings } from '../../shown-settings.ts';
 import { api } from '../../session-api.ts';
+import { ActivateDialog, PauseButton } from './pause-actions.tsx';
 
 export function WebhookActions({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, active } = webhook;
@@ -49,71 +46,6 @@ function EditDialog({ webhook }: { webhook: Webhook }) {
       />
     </Modal>
   );
-}
-
-function PauseButton({ id }: { id: string }) {
-  const settings = useShownSettings();
-  return (
-    <ConfirmButton
-      label="Pause"
-      title="Pause this webhook?"
-      action="Pause"
-      run={() => api.updateWebhook(id, { active: false })}
-      done="The webhook is paused"
-      changes={webhookKeys}
-    >
-      <p>
-        Nothing is sent until you activate it again. Waiting and new deliveries are held
-        {settings ? ` for up to ${settings.hold_hours} hours, then they fail as expired` : ''}.
-      </p>
-    </ConfirmButton>
-  );
-}
-
-const choices = [
-  { value: 'deliver', label: 'Deliver held deliveries', hint: 'Oldest first, within the hourly cap.' },
-  { value: 'discard', label: 'Discard held deliveries', hint: 'They are canceled and never sent.' },
-] as const;
-
-/** Activates the webhook, after a choice what happens to its held deliveries. */
-function ActivateDialog({ id }: { id: string }) {
-  const [held, setHeld] = useState<'deliver' | 'discard'>('deliver');
-  const dialog = useDialog({
-    mutationFn: () => api.updateWebhook(id, { active: true, held }),
-    done: 'The webhook is active',
-    changes: webhookKeys,
-  });
-  return (
-    <Modal dialog={dialog} label="Activate" title="Activate this webhook">
-      <HeldCount webhookId={id} />
-      <Choices
-        legend="Held deliveries"
-        isLegendHidden
-        name="held"
-        choices={choices}
-        chosen={held}
-        onChoose={setHeld}
-      />
-      <Problem error={dialog.error} />
-      <div className="dialog-actions">
-        <Button look="primary" disabled={dialog.isPending} onClick={() => dialog.mutate()}>
-          Activate
-        </Button>
-      </div>
-    </Modal>
-  );
-}
-
-function HeldCount({ webhookId }: { webhookId: string }) {
-  const { data } = useQuery({
-    queryKey: ['deliveries', 'held', webhookId],
-    queryFn: () => api.listDeliveries({ webhook_id: webhookId, status: 'held', limit: 100 }),
-  });
-  if (!data) return <p>{'\u00a0'}</p>;
-  const count = data.data.length;
-  if (data.next_cursor !== null) return <p>More than {count} deliveries are held.</p>;
-  if (count === 0) return <p>No delivery is held.</p>;
-  return <p>{count === 1 ? 'One delivery is held.' : `${count} deliveries are held.`}</p>;
 }
 
 /** Requires the end of the id as confirmation, because several webhooks may have the same host. */
