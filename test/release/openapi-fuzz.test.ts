@@ -25,8 +25,6 @@ const mayRefuse = [
   'listAccounts',
   // An account's id is shorter than the ids of other paths.
   'putAccount',
-  // The type is judged.
-  'matchWebhook',
   // The URL's target is judged.
   'createWebhook',
   'updateWebhook',
@@ -40,6 +38,7 @@ const mayRefuse = [
   // Times are judged by the clock, and one by the other.
   'rescheduleDelivery',
   'recoverWebhook',
+  'pauseWebhook',
 ];
 
 let service: Service;
