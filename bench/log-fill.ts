@@ -189,7 +189,7 @@ const statements = [
        when 'canceled' then 'canceled' end,
      at, case status when 'retrying' then now() + pg_temp.chance(n, 10) * interval '30 minutes' end, case status when 'retrying' then 'retry' end,
      case when status in ('delivered', 'failed', 'canceled') then at + interval '1 second' end, attempts, code,
-     case kind when 'refused' then 'client_error' when 'exhausted' then 'server_error' when 'retrying' then 'server_error' when 'timeout' then 'timeout' end,
+     case kind when 'refused' then 'client_error' when 'exhausted' then 'server_error' when 'retrying' then 'server_error' when 'timeout' then 'timeout_response' end,
      id, case when status not in ('pending', 'held') then md5(id)::uuid::text end,
      case when status in ('retrying', 'pending') then now() + interval '1 day'
        when status = 'held' then at + interval '96 hours' end,

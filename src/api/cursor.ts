@@ -1,7 +1,7 @@
 import { ApiError } from '../errors.ts';
 import { fault } from './problem-details.ts';
 
-type ListName = 'webhooks' | 'events' | 'deliveries' | 'keys' | 'accounts';
+type ListName = 'webhooks' | 'events' | 'undelivered events' | 'deliveries' | 'keys' | 'accounts';
 
 /** A time as cursors hold it. PostgreSQL would refuse an invalid date, and the year 0. */
 export const timePattern = {
@@ -25,6 +25,12 @@ export function toPage<Item>(
   const last = items.length > limit ? data.at(-1) : undefined;
   return { data, next_cursor: last === undefined ? null : toCursor(list, positionOf(last)) };
 }
+
+/** A page of a list that knows where its next page begins; `next` null: this was the last one. */
+export const pageUntil = <Item>(list: ListName, data: Item[], next: readonly string[] | null) => ({
+  data,
+  next_cursor: next === null ? null : toCursor(list, next),
+});
 
 /** An opaque cursor: version, the list it belongs to, and where the page ended. */
 function toCursor(list: ListName, position: readonly string[]): string {

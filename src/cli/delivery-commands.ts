@@ -16,6 +16,8 @@ export type Filters = {
   event?: string;
   status?: string;
   code?: string;
+  error?: string;
+  eventId?: string;
   since?: string;
   until?: string;
 };
@@ -25,12 +27,35 @@ export function addFilters(command: Command): Command {
     .option('--webhook <id>', 'only this webhook')
     .option('--event <type>', 'only this event type')
     .addOption(new Option('--status <status>', 'only this status').choices(deliveryStatuses))
-    .option('--code <code>', 'only this status code of the last response: 404, or a class such as 5xx');
+    .option('--code <code>', 'only this status code of the last response: 404, or a class such as 5xx')
+    .option(
+      '--error <code>',
+      'only this error code of the last attempt, or no_response for all without a response',
+    )
+    .option('--event-id <id>', 'only the deliveries of this event');
 }
 
 /** The API validates the values. */
-export const toQuery = ({ webhook, event, status, code, since, until }: Filters): DeliveryQuery =>
-  given({ webhook_id: webhook, event, status, code, since, until }) as DeliveryQuery;
+export const toQuery = ({
+  webhook,
+  event,
+  eventId,
+  status,
+  code,
+  error,
+  since,
+  until,
+}: Filters): DeliveryQuery =>
+  given({
+    webhook_id: webhook,
+    event,
+    event_id: eventId,
+    status,
+    code,
+    error,
+    since,
+    until,
+  }) as DeliveryQuery;
 
 /** `deliveries`: the log, and actions on a delivery. */
 export function addDeliveryCommands(program: Command): void {

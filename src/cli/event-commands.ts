@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { DeliverySummary } from '../contracts/delivery.ts';
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
+import type { EventQuery } from '../client/pages.ts';
 import { indentJson, JsonText } from '../client/raw-json.ts';
 import { apiCommand, callAndPrint, connect, given, print, type ApiOptions } from './api-command.ts';
 import { collectLabel, readData } from './event-options.ts';
@@ -14,6 +15,18 @@ import { addSendBatchCommand } from './send-batch-command.ts';
 import { table } from './table.ts';
 
 type SendOptions = ApiOptions & { data: string; id?: string; timestamp?: string; label?: string[] };
+
+type EventFilters = {
+  event?: string;
+  label?: string;
+  since?: string;
+  until?: string;
+  undelivered?: boolean;
+};
+
+/** The API validates the values. */
+const toEventQuery = ({ event, label, since, until, undelivered }: EventFilters): EventQuery =>
+  given({ event, label, since, until, outcome: undelivered ? 'undelivered' : undefined });
 
 /** `events`, and `trigger`, which publishes an example and waits for its deliveries. */
 export function addEventCommands(program: Command): void {
@@ -32,12 +45,17 @@ export function addEventCommands(program: Command): void {
     });
   addSendBatchCommand(events);
   apiCommand(events, 'list', 'list events, newest first')
+    .option('--event <type>', 'only this event type')
+    .option('--label <label>', 'only with this label')
+    .option('--since <time>', 'accepted at or after this time, such as 2026-01-10T12:00:00Z')
+    .option('--until <time>', 'accepted before this time')
+    .option('--undelivered', 'only those with a delivery that ended without being delivered')
     .option('--limit <number>', 'number of events, 1 to 100', '20')
     .option('--cursor <cursor>', 'continue from this cursor')
     .action(
       callAndPrint(
-        (client, { limit, cursor }: { limit: string; cursor?: string }) =>
-          client.listEvents({ limit: Number(limit), ...given({ cursor }) }),
+        (client, { limit, cursor, ...filters }: EventFilters & { limit: string; cursor?: string }) =>
+          client.listEvents({ ...toEventQuery(filters), limit: Number(limit), ...given({ cursor }) }),
         pageText(eventTable),
       ),
     );

@@ -36,7 +36,7 @@ import type {
 } from '../contracts/webhook.ts';
 import type { MatchEvent, matchSchema } from '../contracts/webhook-match.ts';
 import { newEventId } from './event-id.ts';
-import type { DeliveryQuery, Page, PageQuery, WebhookQuery } from './pages.ts';
+import type { DeliveryQuery, EventQuery, Page, PageQuery, WebhookQuery } from './pages.ts';
 import { JsonText } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
 
@@ -92,7 +92,7 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     return this.#call('POST', '/v1/events/batch', { body, isRepeatable: true });
   }
 
-  listEvents(query?: PageQuery): Promise<Page<EventSummary>> {
+  listEvents(query?: EventQuery): Promise<Page<EventSummary>> {
     return this.#call('GET', '/v1/events', { query });
   }
 

@@ -1,3 +1,4 @@
+import type { AttemptErrorCode } from '../contracts/attempt-schema.ts';
 import type { DeliveryStatus } from '../contracts/delivery.ts';
 
 export type Page<Item> = { data: Item[]; next_cursor: string | null };
@@ -9,8 +10,19 @@ export type WebhookQuery = PageQuery & {
   /** Only with `metadata_key`. */
   metadata_value?: string;
 };
+export type EventQuery = PageQuery & {
+  /** An event type. */
+  event?: string;
+  /** RFC 3339. */
+  since?: string;
+  until?: string;
+  label?: string;
+  /** Those with a delivery that ended without being delivered. */
+  outcome?: 'undelivered';
+};
 export type DeliveryQuery = PageQuery & {
   webhook_id?: string;
+  event_id?: string;
   /** An event type. */
   event?: string;
   status?: DeliveryStatus;
@@ -19,6 +31,8 @@ export type DeliveryQuery = PageQuery & {
   until?: string;
   /** `404`, or a class: `5xx`. */
   code?: string;
+  /** Error code of the last attempt. */
+  error?: AttemptErrorCode | 'no_response';
 };
 
 /**

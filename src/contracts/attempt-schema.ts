@@ -27,6 +27,17 @@ export const attemptErrorCodes = [
 ] as const;
 export type AttemptErrorCode = (typeof attemptErrorCodes)[number];
 
+/** Those with a response, be it one that is not valid HTTP. */
+const withResponse: readonly AttemptErrorCode[] = [
+  'client_error',
+  'client_error_retried',
+  'server_error',
+  'redirect',
+  'unexpected_status',
+  'malformed_response',
+];
+export const errorsWithoutResponse = attemptErrorCodes.filter((code) => !withResponse.includes(code));
+
 /** What follows an attempt: nothing more, another attempt, or the end. */
 export const attemptOutcomes = ['delivered', 'retry', 'failed'] as const;
 export type AttemptOutcome = (typeof attemptOutcomes)[number];

@@ -18,9 +18,13 @@ export const eventDataSchema = z
 
 const maxLabels = 10;
 
+export const labelSchema = comparedText
+  .min(1, 'must not be empty')
+  .max(100, 'must have at most 100 characters');
+
 /** Texts that the filters of webhooks read. */
 export const labelsSchema = z
-  .array(comparedText.min(1, 'must not be empty').max(100, 'must have at most 100 characters'))
+  .array(labelSchema)
   .max(maxLabels, `must have at most ${maxLabels} labels`)
   .refine((labels) => new Set(labels).size === labels.length, 'must not name a label twice')
   .meta({

@@ -29,3 +29,10 @@ export const timeSchema = z
           : 'must be a time such as 2024-01-10T12:01:30Z or 2024-01-10T13:01:30+01:00',
     }),
   );
+
+/** A time in a query, as a bound of a list. */
+export const queryTime = (description: string) =>
+  timeSchema
+    .transform((text) => new Date(text))
+    .optional()
+    .meta({ description, type: 'string', format: 'date-time' });

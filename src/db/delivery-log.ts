@@ -1,33 +1,44 @@
 import { idFloor } from '../domain/ids.ts';
+import type { AttemptErrorCode } from '../contracts/attempt-schema.ts';
 import type { DeliveryStatus } from '../contracts/delivery.ts';
 import { summaryColumns, toSummary, type DeliveryRow } from './deliveries-table.ts';
 import type { Queryable } from './pool.ts';
 
-type DeliveryFilter = {
+export type DeliveryFilter = {
   webhookId?: string | undefined;
+  eventId?: string | undefined;
   eventType?: string | undefined;
   status?: DeliveryStatus | undefined;
   since?: Date | undefined;
   until?: Date | undefined;
   /** The last response's status code, as a range: 404 is [404, 404], 5xx is [500, 599]. */
   code?: [number, number] | undefined;
+  /** The last attempt's error code is one of these. */
+  errors?: readonly AttemptErrorCode[] | undefined;
   before: string | null;
   limit: number;
 };
 
 /** Rows that are scanned in order before a filter is treated as one that matches rarely. */
 const scanSize = 500;
-const code = 'coalesce(d.last_status_code, 0)';
-/** As the indexes by kind have it. */
-const hasKind = `(d.status <> 'pending' or d.last_status_code is not null)`;
+/**
+ * As the indexes by kind have them. The result of the last attempt: `200`, `404client_error`, or `timeout_connect`, where there
+ * was no response.
+ */
+const result = `(coalesce(d.last_status_code::text, '') || coalesce(d.last_error_code, '')) collate "C"`;
+const hasKind = `(d.status <> 'pending' or d.attempt_count > 0)`;
 
 /**
  * The delivery log, newest first. Ids sort by time, so a time range is a range of ids. However large the log, and however
  * rarely a filter matches, only the newest rows and a page of each existing kind are read.
  */
 export async function listDeliveries(db: Queryable, accountId: string, filter: DeliveryFilter) {
-  const { eventType, status, code: codes, limit } = filter;
-  const isFiltered = eventType !== undefined || status !== undefined || codes !== undefined;
+  const { eventId, eventType, status, code, errors, limit } = filter;
+  if (eventId !== undefined) {
+    const { rows } = await db.query<LogRow>(ofEvent(accountId, filter, eventId));
+    return rows.map(toSummary);
+  }
+  const isFiltered = [eventType, status, code, errors].some((value) => value !== undefined);
   const newest = scanNewest(accountId, filter, isFiltered ? scanSize : limit);
   let { rows } = await db.query<LogRow>(newest);
   if (isFiltered && rows.length < limit) ({ rows } = await db.query<LogRow>(mergeKinds(accountId, filter)));
@@ -49,6 +60,22 @@ function idRange({ since, until, before }: DeliveryFilter): { from: string; to: 
   return { from: since === undefined ? 'dlv_' : idFloor('dlv', since), to: ends.toSorted()[0] ?? '' };
 }
 
+/** An event has at most one delivery for each webhook, so all of them are read. */
+function ofEvent(accountId: string, filter: DeliveryFilter, eventId: string): Statement {
+  const { values, add } = collect();
+  const range = idRange(filter);
+  const { webhookId } = filter;
+  const wanted = [
+    ...(webhookId === undefined ? [] : [`d.webhook_id = ${add(webhookId)}`]),
+    ...conditions(filter, add, ofRow),
+  ];
+  const text = `select ${summaryColumns} from (
+      select * from deliveries d where d.account_id = ${add(accountId)} and d.event_id = ${add(eventId)} offset 0) as d
+    where ${[`d.id >= ${add(range.from)}`, `d.id < ${add(range.to)}`, ...wanted].join(' and ')}
+    order by d.id desc limit ${add(filter.limit)}`;
+  return { text, values };
+}
+
 /**
  * In the order of an index, until the page is full or `size` rows were scanned. The range is one of pairs, so that PostgreSQL
  * uses no index of ids alone, where it would read the rows of all other accounts.
@@ -58,7 +85,7 @@ function scanNewest(accountId: string, filter: DeliveryFilter, size: number): St
   const account = add(accountId);
   const range = idRange(filter);
   const [column, scope] = scopeOf(filter, account, add);
-  const wanted = conditions(filter, add, 'd', 'd.last_status_code');
+  const wanted = conditions(filter, add, ofRow);
   const text = `select ${summaryColumns} from (
       select * from deliveries d
       where (d.${column}, d.id) >= (${scope}, ${add(range.from)}) and (d.${column}, d.id) < (${scope}, ${add(range.to)})
@@ -69,7 +96,7 @@ function scanNewest(accountId: string, filter: DeliveryFilter, size: number): St
 }
 
 /**
- * A kind is all rows of one state, event type and status code. The kinds are found one after the other, each by one index
+ * A kind is all rows of one state, event type and result of the last attempt. The kinds are found one after the other, each by one index
  * lookup, and each kind that matches gives its newest rows. A delivery that waits for its first attempt is of no kind.
  */
 function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
@@ -79,36 +106,40 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
   const [from, to] = [add(range.from), add(range.to)];
   const limit = add(filter.limit);
   const [column, scope] = scopeOf(filter, account, add);
-  const wanted = conditions(filter, add, 'k', 'k.code');
+  const wanted = conditions(filter, add, ofKind);
   const ofScope = `from deliveries d where d.${column} = ${scope} and ${hasKind}
     ${filter.status === undefined ? '' : `and d.status = ${add(filter.status)}`}`;
-  const kind = `d.status, d.event_type, ${code}`;
+  const kind = `d.status, d.event_type, ${result}`;
   // A given state is compared alone: a comparison of all three would not use the index then.
   const isNext =
     filter.status === undefined
-      ? `(${kind}) > (k.status, k.event_type, k.code)`
-      : `(d.event_type, ${code}) > (k.event_type, k.code)`;
+      ? `(${kind}) > (k.status, k.event_type, k.result)`
+      : `(d.event_type, ${result}) > (k.event_type, k.result)`;
   const parts = [
     `select found.id from kinds k cross join lateral (
        select d.id from deliveries d
        where d.${column} = ${scope} and ${hasKind} and d.status = k.status and d.event_type = k.event_type
-         and (${code}, d.id) >= (k.code, ${from}) and (${code}, d.id) < (k.code, ${to})
-       order by ${code} desc, d.id desc limit ${limit}) as found
+         and (${result}, d.id) >= (k.result, ${from}) and (${result}, d.id) < (k.result, ${to})
+       order by ${result} desc, d.id desc limit ${limit}) as found
      ${wanted.length === 0 ? '' : `where ${wanted.join(' and ')}`}`,
   ];
-  if (filter.code === undefined && (filter.status ?? 'pending') === 'pending') {
+  if (
+    filter.code === undefined &&
+    filter.errors === undefined &&
+    (filter.status ?? 'pending') === 'pending'
+  ) {
     const ofType = filter.eventType === undefined ? '' : `and d.event_type = ${add(filter.eventType)}`;
     const ofWebhook = filter.webhookId === undefined ? '' : `and w.id = ${scope}`;
     parts.push(
       `select found.id from webhooks w cross join lateral (
          select d.id from deliveries d
-         where d.webhook_id = w.id and d.status = 'pending' and d.last_status_code is null ${ofType}
+         where d.webhook_id = w.id and d.status = 'pending' and d.attempt_count = 0 ${ofType}
            and d.id >= ${from} and d.id < ${to}
          order by d.id desc limit ${limit}) as found
        where w.account_id = ${account} and w.deleted_at is null ${ofWebhook}`,
     );
   }
-  const text = `with recursive kinds(status, event_type, code) as (
+  const text = `with recursive kinds(status, event_type, result) as (
       (select ${kind} ${ofScope} order by ${kind} limit 1)
       union all
       select next.* from kinds k cross join lateral (
@@ -127,15 +158,26 @@ function scopeOf({ webhookId }: DeliveryFilter, account: string, add: (value: un
     : (['webhook_id', add(webhookId)] as const);
 }
 
+/** A row of deliveries, or a kind, for the conditions of a filter. */
+type Columns = { table: 'd' | 'k'; code: string; error: string };
+const ofRow: Columns = { table: 'd', code: 'd.last_status_code::text', error: 'd.last_error_code' };
+const ofKind: Columns = { table: 'k', code: 'k.result', error: `ltrim(k.result, '0123456789')` };
+
 function conditions(
-  { eventType, status, code: codes }: DeliveryFilter,
+  { eventType, status, code, errors }: DeliveryFilter,
   add: (value: unknown) => string,
-  table: string,
-  codeColumn: string,
+  { table, code: codeColumn, error }: Columns,
 ): string[] {
   return [
     ...(status === undefined ? [] : [`${table}.status = ${add(status)}`]),
     ...(eventType === undefined ? [] : [`${table}.event_type = ${add(eventType)}`]),
-    ...(codes === undefined ? [] : [`${codeColumn} between ${add(codes[0])} and ${add(codes[1])}`]),
+    // As texts, in whose order `404client_error` stands between `404` and `405`.
+    ...(code === undefined
+      ? []
+      : [
+          `${codeColumn} collate "C" >= ${add(String(code[0]))}`,
+          `${codeColumn} collate "C" < ${add(String(code[1] + 1))}`,
+        ]),
+    ...(errors === undefined ? [] : [`${error} = any(${add(errors)})`]),
   ];
 }

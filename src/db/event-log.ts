@@ -27,11 +27,14 @@ const deliveriesOfEvent = `(
   select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'webhook_id', d.webhook_id, 'status', d.status) order by d.id), '[]')
   from deliveries d where d.account_id = e.account_id and d.event_id = e.id) as deliveries`;
 
-const eventColumns = `e.id, e.type as event, e."timestamp", e.traceparent, ${labelsOfEvent}, e.created_at, ${deliveriesOfEvent}`;
+export const eventColumns = `e.id, e.type as event, e."timestamp", e.traceparent, ${labelsOfEvent}, e.created_at, ${deliveriesOfEvent}`;
 
-type EventRow = Omit<EventSummary, 'created_at'> & { created_at: Date };
+export type EventRow = Omit<EventSummary, 'created_at'> & { created_at: Date };
 
-const toSummary = <Row extends EventRow>(row: Row) => ({ ...row, created_at: row.created_at.toISOString() });
+export const toEventSummary = <Row extends EventRow>(row: Row) => ({
+  ...row,
+  created_at: row.created_at.toISOString(),
+});
 
 /** `body` null: past its retention. */
 export async function findEvent(db: Queryable, accountId: string, id: string) {
@@ -39,23 +42,7 @@ export async function findEvent(db: Queryable, accountId: string, id: string) {
     `select ${eventColumns}, e.body from events e where e.account_id = $1 and e.id = $2`,
     [accountId, id],
   );
-  return rows[0] ? toSummary(rows[0]) : null;
-}
-
-/** Newest first; `before`: the last event of the previous page. */
-export async function listEvents(
-  db: Queryable,
-  accountId: string,
-  before: { createdAt: string; id: string } | null,
-  limit: number,
-): Promise<EventSummary[]> {
-  const { rows } = await db.query<EventRow>(
-    `select ${eventColumns} from events e
-     where e.account_id = $1 and ($2::timestamptz is null or (e.created_at, e.id) < ($2, $3))
-     order by e.created_at desc, e.id desc limit $4`,
-    [accountId, before?.createdAt ?? null, before?.id ?? null, limit],
-  );
-  return rows.map(toSummary);
+  return rows[0] ? toEventSummary(rows[0]) : null;
 }
 
 /** Whether the event can still be sent. */

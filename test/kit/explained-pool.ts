@@ -69,3 +69,29 @@ export function explainedPool(
 function nodesOf(node: PlanNode): PlanNode[] {
   return [node, ...(node.Plans ?? []).flatMap(nodesOf)];
 }
+
+/** Tables that may be read whole, and why. */
+const small: Record<string, string> = {
+  accounts: 'old events are removed account by account',
+  recoveries: 'each was requested by hand',
+  event_types_version: 'it has one row',
+};
+
+/** The tables that statements read whole. */
+export function wholeReads(plans: readonly Explained[]): string[] {
+  return plans.flatMap(({ text, nodes }) =>
+    nodes
+      .filter((node) => node['Node Type'] === 'Seq Scan' && !((node['Relation Name'] ?? '') in small))
+      .map((node) => `${node['Relation Name']}: ${text}`),
+  );
+}
+
+/** Rows of a table that a statement took up, those that its conditions then left out among them. */
+export function rowsRead(nodes: readonly PlanNode[], table: string): number {
+  return nodes
+    .filter((node) => node['Relation Name'] === table)
+    .reduce((sum, node) => {
+      const rows = (node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0);
+      return sum + rows * (node['Actual Loops'] ?? 1);
+    }, 0);
+}

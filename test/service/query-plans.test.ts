@@ -24,7 +24,8 @@ import {
 import { listDeliveries } from '../../src/db/delivery-log.ts';
 import { acceptEvents } from '../../src/db/accept-events.ts';
 import type { NewEvent } from '../../src/db/insert-events.ts';
-import { findEvent, hasBody, listEvents, listOtherWebhooks } from '../../src/db/event-log.ts';
+import { listEvents, listUndelivered } from '../../src/db/event-list.ts';
+import { findEvent, hasBody, listOtherWebhooks } from '../../src/db/event-log.ts';
 import { emitFailureDigests, notifyFailed } from '../../src/db/failed-deliveries.ts';
 import { loadAttempts } from '../../src/db/load-attempts.ts';
 import { withTransaction } from '../../src/db/pool.ts';
@@ -61,10 +62,10 @@ import {
   listWebhooks,
   updateWebhook,
 } from '../../src/db/webhooks-table.ts';
-import { idFloor, newId } from '../../src/domain/ids.ts';
+import { newId } from '../../src/domain/ids.ts';
 import { digestOfKey } from '../../src/security/api-keys.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
-import { explainedPool, type Explained, type PlanNode } from '../kit/explained-pool.ts';
+import { explainedPool, rowsRead, wholeReads, type Explained } from '../kit/explained-pool.ts';
 
 const rowsInAll = 20_000;
 let database: TestDatabase;
@@ -94,116 +95,6 @@ beforeAll(async () => {
   await database.pool.query(`analyze webhooks, rate_limit_queues, api_keys`);
 }, 300_000);
 afterAll(() => database.drop());
-
-/** Tables that may be read whole, and why. */
-const small: Record<string, string> = {
-  accounts: 'old events are removed account by account',
-  recoveries: 'each was requested by hand',
-  event_types_version: 'it has one row',
-};
-
-function wholeReads(plans: readonly Explained[]): string[] {
-  return plans.flatMap(({ text, nodes }) =>
-    nodes
-      .filter((node) => node['Node Type'] === 'Seq Scan' && !((node['Relation Name'] ?? '') in small))
-      .map((node) => `${node['Relation Name']}: ${text}`),
-  );
-}
-
-/** Rows of a table that a statement took up, those that its conditions then left out among them. */
-function rowsRead(nodes: readonly PlanNode[], table: string): number {
-  return nodes
-    .filter((node) => node['Relation Name'] === table)
-    .reduce((sum, node) => {
-      const rows = (node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0);
-      return sum + rows * (node['Actual Loops'] ?? 1);
-    }, 0);
-}
-
-const statuses: (DeliveryStatus | undefined)[] = [
-  undefined,
-  'pending',
-  'retrying',
-  'delivered',
-  'failed',
-  'held',
-  'canceled',
-];
-const codes: ([number, number] | undefined)[] = [undefined, [200, 200], [404, 404], [418, 418], [500, 599]];
-const types = [undefined, 'document.processed', 'webhook.disabled'];
-
-test(
-  'the log finds with each filter what is there, and reads little, also where there is nothing',
-  { timeout: 300_000 },
-  async () => {
-    const { pool, taken } = explainedPool(database.pool, { analyze: true });
-    // In memory, to compare with: the whole log of the account.
-    const { rows: all } = await database.pool.query<{
-      id: string;
-      webhookId: string;
-      type: string;
-      status: string;
-      code: number | null;
-    }>(
-      `select id, webhook_id as "webhookId", event_type as type, status, last_status_code as code from deliveries
-     where account_id = $1 order by id desc`,
-      [log.accountId],
-    );
-    const limit = 21;
-    const middle = all[Math.floor(all.length / 2)]?.id ?? '';
-    const day = (ago: number) => new Date(Date.now() - ago * 86_400_000);
-    const ranges = [{}, { before: middle }, { since: day(20), until: day(10) }];
-    let [most, matched, combination] = [0, 0, 0];
-    for (const webhookId of [undefined, log.deadId, log.acceptingId])
-      for (const eventType of types)
-        for (const status of statuses)
-          for (const code of codes) {
-            const {
-              before = null,
-              since,
-              until,
-            } = ranges[combination % ranges.length] as {
-              before?: string;
-              since?: Date;
-              until?: Date;
-            };
-            combination += 1;
-            const filter = { webhookId, eventType, status, code, since, until, before, limit };
-            const found = await listDeliveries(pool, log.accountId, filter);
-            const expected = all.filter(
-              (row) =>
-                (webhookId === undefined || row.webhookId === webhookId) &&
-                (eventType === undefined || row.type === eventType) &&
-                (status === undefined || row.status === status) &&
-                (code === undefined || (row.code !== null && row.code >= code[0] && row.code <= code[1])) &&
-                (before === null || row.id < before) &&
-                (since === undefined || row.id >= idFloor('dlv', since)) &&
-                (until === undefined || row.id < idFloor('dlv', until)),
-            );
-            const filterText = JSON.stringify(filter);
-            expect(
-              found.map(({ id }) => id),
-              filterText,
-            ).toEqual(expected.slice(0, limit).map(({ id }) => id));
-            matched += found.length;
-            const plans = taken();
-            expect(wholeReads(plans), filterText).toEqual([]);
-            for (const { nodes, text } of plans) {
-              const read = rowsRead(nodes, 'deliveries');
-              most = Math.max(most, read);
-              // 500 in order, or a page of each of some 40 kinds, and of what waits for each of 100 webhooks.
-              expect(read, `${filterText}\n${text}`).toBeLessThan(1000);
-              const [root] = nodes;
-              const blocks = (root?.['Shared Hit Blocks'] ?? 0) + (root?.['Shared Read Blocks'] ?? 0);
-              expect(blocks, `${filterText}\n${text}`).toBeLessThan(700);
-            }
-          }
-    // Some of the combinations are in the log, and what was read was counted.
-    expect(matched).toBeGreaterThan(500);
-    expect(most).toBeGreaterThanOrEqual(500);
-    expect(all.length).toBeGreaterThan(0.7 * rowsInAll);
-  },
-);
 
 const hourMs = 3_600_000;
 const ago = (ms: number) => new Date(Date.now() - ms);
@@ -253,9 +144,37 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
   'statistics of all webhooks': (pool) => readAccountStats(pool, log.accountId, new Date()),
   'a delivery': (pool) => findDelivery(pool, log.accountId, log.deliveryId),
   'its attempts': (pool) => listAttempts(pool, log.deliveryId),
-  events: (pool) => listEvents(pool, log.accountId, null, 51),
+  events: (pool) => listEvents(pool, log.accountId, {}, { before: null, limit: 50 }),
   'events, further down': (pool) =>
-    listEvents(pool, log.accountId, { createdAt: ago(10 * 24 * hourMs).toISOString(), id: log.eventId }, 51),
+    listEvents(
+      pool,
+      log.accountId,
+      {},
+      { before: { createdAt: ago(10 * 24 * hourMs).toISOString(), id: log.eventId }, limit: 50 },
+    ),
+  'events of a type and a label, in a range': (pool) =>
+    listEvents(
+      pool,
+      log.accountId,
+      { eventType: 'document.deleted', label: 'none', since: ago(20 * 24 * hourMs), until: ago(hourMs) },
+      { before: null, limit: 50 },
+    ),
+  'undelivered events': (pool) =>
+    listUndelivered(pool, log.accountId, {}, { before: log.deliveryId, limit: 50 }),
+  'undelivered events of a type, in a range': (pool) =>
+    listUndelivered(
+      pool,
+      log.accountId,
+      { eventType: 'document.deleted', label: 'none', since: ago(20 * 24 * hourMs), until: ago(hourMs) },
+      { before: null, limit: 50 },
+    ),
+  'the deliveries of an event': (pool) =>
+    listDeliveries(pool, log.accountId, {
+      eventId: log.eventId,
+      errors: ['server_error'],
+      before: null,
+      limit: 51,
+    }),
   'the webhooks without a delivery of an event': (pool) =>
     listOtherWebhooks(pool, log.accountId, log.eventId),
   'an event': (pool) => findEvent(pool, log.accountId, log.eventId),

@@ -81,13 +81,16 @@ test.each(['/v1/webhooks', '/v1/events', '/v1/deliveries'])(
   async (path) => {
     const { body } = await call<{ data: unknown[] }>(service.apiUrl, stranger, 'GET', path);
     expect(body.data).toEqual([]);
-    const filtered = await call<{ data: unknown[] }>(
-      service.apiUrl,
-      stranger,
-      'GET',
-      `/v1/deliveries?webhook_id=${ids['webhooks']}`,
-    );
-    expect(filtered.body.data).toEqual([]);
+    for (const query of [
+      `deliveries?webhook_id=${ids['webhooks']}`,
+      'deliveries?event_id=evt_mine',
+      'deliveries?status=delivered',
+      'events?event=document.deleted',
+      'events?outcome=undelivered',
+    ]) {
+      const filtered = await call<{ data: unknown[] }>(service.apiUrl, stranger, 'GET', `/v1/${query}`);
+      expect(filtered.body.data, query).toEqual([]);
+    }
   },
 );
 

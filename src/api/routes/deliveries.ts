@@ -1,5 +1,10 @@
 import { z } from 'zod';
 import {
+  attemptErrorCodes,
+  errorsWithoutResponse,
+  type AttemptErrorCode,
+} from '../../contracts/attempt-schema.ts';
+import {
   deliverySchema,
   deliveryStatuses,
   deliverySummarySchema,
@@ -9,7 +14,7 @@ import {
 } from '../../contracts/delivery.ts';
 import { eventTypeSchema } from '../../contracts/event-types.ts';
 import { webhookNameSchema } from '../../contracts/external-id.ts';
-import { idPattern } from '../../contracts/id.ts';
+import { idPattern, idSchema } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import type { ApiKey } from '../../db/api-keys-table.ts';
 import { findDeliveryWithAttempts, type StoredAttempt } from '../../db/attempts.ts';
@@ -25,7 +30,7 @@ import { hasBody } from '../../db/event-log.ts';
 import { checkQueue } from '../../db/queue-checks.ts';
 import { findWebhook } from '../../db/webhooks-table.ts';
 import type { Deps } from '../../deps.ts';
-import { timeSchema } from '../../contracts/time.ts';
+import { queryTime } from '../../contracts/time.ts';
 import { ApiError } from '../../errors.ts';
 import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../dispatch/signal.ts';
 import { readStory } from '../../temporal/history.ts';
@@ -39,11 +44,9 @@ import { toAttempt } from './attempt-view.ts';
 const defineRoute = routesWithTag('Deliveries');
 const maxAheadMs = 30 * 86_400_000;
 
-const time = (description: string) =>
-  timeSchema
-    .transform((text) => new Date(text))
-    .optional()
-    .meta({ description, type: 'string', format: 'date-time' });
+/** The codes that a value of the query `error` stands for. */
+const errorsOf = (error: AttemptErrorCode | 'no_response'): readonly AttemptErrorCode[] =>
+  error === 'no_response' ? errorsWithoutResponse : [error];
 
 async function requireDelivery({ pool }: Deps, key: ApiKey, id: string): Promise<FoundDelivery> {
   return requireFound(await findDelivery(pool, accountOf(key), id), 'delivery');
@@ -112,10 +115,11 @@ export const deliveryRoutes = [
     query: z.strictObject({
       ...pageQuery,
       webhook_id: webhookNameSchema.optional(),
+      event_id: idSchema.optional(),
       event: eventTypeSchema.optional(),
       status: z.enum(deliveryStatuses).optional(),
-      since: time('Accepted at or after this time.'),
-      until: time('Accepted before this time.'),
+      since: queryTime('Accepted at or after this time.'),
+      until: queryTime('Accepted before this time.'),
       code: z
         .string()
         .regex(/^([1-5]\d\d|[1-5]xx)$/, 'must be a status such as 404, or a class such as 5xx')
@@ -124,6 +128,13 @@ export const deliveryRoutes = [
           description:
             "Status code of the last attempt's response, such as `404`, or a class, such as `5xx`.",
           example: '5xx',
+        }),
+      error: z
+        .enum([...attemptErrorCodes, 'no_response'])
+        .optional()
+        .meta({
+          description:
+            'Error code of the last attempt; `no_response`: any of those that mean that there was no response.',
         }),
     }),
     replies: {
@@ -135,11 +146,13 @@ export const deliveryRoutes = [
       const low = query.code === undefined ? 0 : Number(query.code.replace('xx', '00'));
       const rows = await listDeliveries(deps.pool, accountOf(key), {
         webhookId: name === undefined ? undefined : await webhookIdOf(deps, key, name),
+        eventId: query.event_id,
         eventType: query.event,
         status: query.status,
         since: query.since,
         until: query.until,
         code: query.code === undefined ? undefined : [low, query.code.endsWith('xx') ? low + 99 : low],
+        errors: query.error === undefined ? undefined : errorsOf(query.error),
         before,
         limit: query.limit + 1,
       });

@@ -1,12 +1,16 @@
 import { z } from 'zod';
 import { eventSchema, eventSummarySchema } from '../../contracts/event.ts';
+import { labelSchema } from '../../contracts/event-parts.ts';
+import { eventTypeSchema } from '../../contracts/event-types.ts';
 import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
-import { findEvent, listEvents, listOtherWebhooks } from '../../db/event-log.ts';
+import { queryTime } from '../../contracts/time.ts';
+import { listEvents, listUndelivered } from '../../db/event-list.ts';
+import { findEvent, listOtherWebhooks } from '../../db/event-log.ts';
 import { membersOf } from '../../domain/json-text.ts';
 import { otherWebhookOf, valuesOfStored } from '../../domain/webhook-match.ts';
 import { accountOf } from '../auth.ts';
-import { fromCursor, timePattern, toPage } from '../cursor.ts';
+import { fromCursor, pageUntil, timePattern } from '../cursor.ts';
 import { requireFound } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
 
@@ -16,14 +20,32 @@ export const eventRoutes = [
   defineRoute('get', '/v1/events', 'listEvents', {
     summary: 'List events, newest first, with their deliveries',
     scope: 'webhooks:read',
-    query: z.strictObject(pageQuery),
+    description:
+      'With a filter, a page may hold fewer events than `limit`, even none: there are more as long as it has a `next_cursor`. `outcome=undelivered` lists the events with a delivery that ended `failed` or `canceled`, by the newest such delivery.',
+    query: z.strictObject({
+      ...pageQuery,
+      event: eventTypeSchema.optional(),
+      since: queryTime('Accepted at or after this time.'),
+      until: queryTime('Accepted before this time.'),
+      label: labelSchema.optional().meta({ description: 'One of its labels.' }),
+      outcome: z.enum(['undelivered']).optional(),
+    }),
     replies: { 200: { description: 'A page of events', schema: pageOf(eventSummarySchema, 'EventPage') } },
     async handle({ deps, key, query }) {
-      const [createdAt, id] = fromCursor('events', query.cursor, [timePattern, idPattern]) ?? [];
+      const { cursor, limit, event: eventType, since, until, label } = query;
+      const filter = { eventType, since, until, label };
+      if (query.outcome === 'undelivered') {
+        const [before = null] = fromCursor('undelivered events', cursor, [idPattern]) ?? [];
+        const { rows, next } = await listUndelivered(deps.pool, accountOf(key), filter, { before, limit });
+        return { status: 200, body: pageUntil('undelivered events', rows, next === null ? null : [next]) };
+      }
+      const [createdAt, id] = fromCursor('events', cursor, [timePattern, idPattern]) ?? [];
       const before = createdAt === undefined || id === undefined ? null : { createdAt, id };
-      const rows = await listEvents(deps.pool, accountOf(key), before, query.limit + 1);
-      const body = toPage('events', rows, query.limit, (event) => [event.created_at, event.id]);
-      return { status: 200, body };
+      const { rows, next } = await listEvents(deps.pool, accountOf(key), filter, { before, limit });
+      return {
+        status: 200,
+        body: pageUntil('events', rows, next === null ? null : [next.createdAt, next.id]),
+      };
     },
   }),
   defineRoute('get', '/v1/events/{id}', 'getEvent', {

@@ -326,11 +326,13 @@ create index deliveries_of_webhook on deliveries (webhook_id, id);
 -- The log, filtered: the rows of each kind, newest first. src/db/delivery-log.ts merges the kinds that match.
 -- Deliveries before their first attempt are in deliveries_pending only; here they would leave a dead entry behind.
 create index deliveries_of_account_by_kind
-  on deliveries (account_id, status, event_type, coalesce(last_status_code, 0), id)
-  where status <> 'pending' or last_status_code is not null;
+  on deliveries (account_id, status, event_type,
+    ((coalesce(last_status_code::text, '') || coalesce(last_error_code, '')) collate "C"), id)
+  where status <> 'pending' or attempt_count > 0;
 create index deliveries_of_webhook_by_kind
-  on deliveries (webhook_id, status, event_type, coalesce(last_status_code, 0), id)
-  where status <> 'pending' or last_status_code is not null;
+  on deliveries (webhook_id, status, event_type,
+    ((coalesce(last_status_code::text, '') || coalesce(last_error_code, '')) collate "C"), id)
+  where status <> 'pending' or attempt_count > 0;
 create index deliveries_pending on deliveries (webhook_id, id) where status = 'pending';
 -- The dispatcher assigns owners to these, oldest first.
 create index deliveries_unowned on deliveries (id) where owner_id is null and status = 'pending';

@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fillLog, type FilledLog } from '../../bench/log-fill.ts';
+import { errorsWithoutResponse, type AttemptErrorCode } from '../../src/contracts/attempt-schema.ts';
+import type { DeliveryStatus } from '../../src/contracts/delivery.ts';
+import { listDeliveries } from '../../src/db/delivery-log.ts';
+import { idFloor } from '../../src/domain/ids.ts';
+import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
+import { explainedPool, rowsRead, wholeReads } from '../kit/explained-pool.ts';
+
+const rowsInAll = 20_000;
+let database: TestDatabase;
+let log: FilledLog;
+beforeAll(async () => {
+  database = await createMigratedDatabase();
+  log = await fillLog(database.pool, rowsInAll);
+}, 300_000);
+afterAll(() => database.drop());
+
+const statuses: (DeliveryStatus | undefined)[] = [
+  undefined,
+  'pending',
+  'retrying',
+  'delivered',
+  'failed',
+  'held',
+  'canceled',
+];
+const codes: ([number, number] | undefined)[] = [undefined, [200, 200], [404, 404], [418, 418], [500, 599]];
+const types = [undefined, 'document.processed', 'webhook.disabled'];
+const results: { code?: [number, number]; error?: AttemptErrorCode[] }[] = [
+  ...codes.map((code) => (code ? { code } : {})),
+  { error: ['server_error'] },
+  { error: errorsWithoutResponse },
+  { error: ['tls_certificate'] },
+  { code: [500, 599], error: ['server_error'] },
+];
+
+test(
+  'the log finds with each filter what is there, and reads little, also where there is nothing',
+  { timeout: 300_000 },
+  async () => {
+    const { pool, taken } = explainedPool(database.pool, { analyze: true });
+    // In memory, to compare with: the whole log of the account.
+    const { rows: all } = await database.pool.query<{
+      id: string;
+      webhookId: string;
+      type: string;
+      status: string;
+      code: number | null;
+      error: string | null;
+    }>(
+      `select id, webhook_id as "webhookId", event_type as type, status, last_status_code as code, last_error_code as error from deliveries
+     where account_id = $1 order by id desc`,
+      [log.accountId],
+    );
+    const limit = 21;
+    const middle = all[Math.floor(all.length / 2)]?.id ?? '';
+    const day = (ago: number) => new Date(Date.now() - ago * 86_400_000);
+    const ranges = [{}, { before: middle }, { since: day(20), until: day(10) }];
+    let [most, matched, combination] = [0, 0, 0];
+    for (const webhookId of [undefined, log.deadId, log.acceptingId])
+      for (const eventType of types)
+        for (const status of statuses)
+          for (const { code, error } of results) {
+            const {
+              before = null,
+              since,
+              until,
+            } = ranges[combination % ranges.length] as {
+              before?: string;
+              since?: Date;
+              until?: Date;
+            };
+            combination += 1;
+            const filter = { webhookId, eventType, status, code, errors: error, since, until, before, limit };
+            const found = await listDeliveries(pool, log.accountId, filter);
+            const expected = all.filter(
+              (row) =>
+                (webhookId === undefined || row.webhookId === webhookId) &&
+                (eventType === undefined || row.type === eventType) &&
+                (status === undefined || row.status === status) &&
+                (code === undefined || (row.code !== null && row.code >= code[0] && row.code <= code[1])) &&
+                (error === undefined || error.some((each) => each === row.error)) &&
+                (before === null || row.id < before) &&
+                (since === undefined || row.id >= idFloor('dlv', since)) &&
+                (until === undefined || row.id < idFloor('dlv', until)),
+            );
+            const filterText = JSON.stringify(filter);
+            expect(
+              found.map(({ id }) => id),
+              filterText,
+            ).toEqual(expected.slice(0, limit).map(({ id }) => id));
+            matched += found.length;
+            const plans = taken();
+            expect(wholeReads(plans), filterText).toEqual([]);
+            for (const { nodes, text } of plans) {
+              const read = rowsRead(nodes, 'deliveries');
+              most = Math.max(most, read);
+              // 500 in order, or a page of each of some 40 kinds, and of what waits for each of 100 webhooks.
+              expect(read, `${filterText}\n${text}`).toBeLessThan(1000);
+              const [root] = nodes;
+              const blocks = (root?.['Shared Hit Blocks'] ?? 0) + (root?.['Shared Read Blocks'] ?? 0);
+              expect(blocks, `${filterText}\n${text}`).toBeLessThan(700);
+            }
+          }
+    // Some of the combinations are in the log, and what was read was counted.
+    expect(matched).toBeGreaterThan(500);
+    expect(most).toBeGreaterThanOrEqual(500);
+    expect(all.length).toBeGreaterThan(0.7 * rowsInAll);
+  },
+);
