@@ -15,6 +15,7 @@ import { countFailures, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
 import { hasPortalToken, sessionOf } from './request-session.ts';
 import { isOfAccount, isPublishing, namesWebhook, type Route } from './route.ts';
+import { createPageSender, linesType } from './send-pages.ts';
 import { sendResponse } from './send-response.ts';
 import { webhookIdOf } from './webhook-id.ts';
 
@@ -29,6 +30,7 @@ type Shared = { limits: RateLimits; keys: KeyCache; bodyMemory: BodyMemory };
 export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, route: Route): RequestHandler {
   const name = `${route.method.toUpperCase()} ${route.path}`;
   const limit = isPublishing(route) ? limits.publish : limits.api;
+  const sendPages = createPageSender(deps.log);
   const readBody = createBodyReader(route.maxBodyBytes ?? defaultMaxBodyBytes);
 
   const identify = async ({ headers }: Request): Promise<Caller> => {
@@ -60,7 +62,7 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
     try {
       const rawBody = await readBody(request, response, reservation);
       const id = await idOf(route, deps, key, request);
-      const { status, body, json, isReplay } = await route.handle({
+      const { status, body, json, isReplay, pages } = await route.handle({
         deps,
         key,
         confirmKey: confirm,
@@ -70,9 +72,11 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
         rawBody,
         idempotencyKey: route.takesIdempotencyKey ? readIdempotencyKey(request) : undefined,
         requestId: String(response.locals['requestId']),
+        wantsLines: route.line !== undefined && wantsLines(request),
         host: request.headers.host,
         traceparent: readTraceparent(request),
       });
+      if (pages) return await sendPages(response, key.accountId ?? key.id, pages);
       sendResponse(response, {
         status,
         body: json ?? (body === undefined ? undefined : JSON.stringify(body)),
@@ -113,6 +117,10 @@ async function idOf(route: Route, deps: Deps, key: ApiKey, { params }: Request):
 function readBodyOf({ bodyMayBeEmpty, parse = parseJson }: Route, rawBody: Buffer): unknown {
   return bodyMayBeEmpty && rawBody.length === 0 ? {} : parse(rawBody);
 }
+
+/** A HEAD request gets no body, so no list is read for it. */
+const wantsLines = (request: Request): boolean =>
+  request.method === 'GET' && request.accepts(['application/json', linesType]) === linesType;
 
 function readTraceparent({ headers: { traceparent } }: Request): string | null {
   return typeof traceparent === 'string' && traceparentPattern.test(traceparent) ? traceparent : null;

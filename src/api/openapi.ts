@@ -21,6 +21,7 @@ import { errorCatalogue, type ErrorCode } from '../errors.ts';
 import { packageVersion } from '../package-root.ts';
 import { jwksPath } from './public-keys.ts';
 import { isOfAccount, isPublishing, namesWebhook, type Route } from './route.ts';
+import { linesType } from './send-pages.ts';
 import { routes } from './routes/route-table.ts';
 
 type Document = ReturnType<OpenApiGeneratorV31['generateDocument']>;
@@ -146,7 +147,13 @@ function toOperation(route: Route): RouteConfig {
   const responses: RouteConfig['responses'] = {};
   for (const [status, { description, schema }] of Object.entries(route.replies)) {
     responses[status] = schema
-      ? { description, content: { 'application/json': { schema } } }
+      ? {
+          description,
+          content: {
+            'application/json': { schema },
+            ...(route.line ? { [linesType]: { schema: route.line } } : {}),
+          },
+        }
       : { description };
   }
   Object.assign(responses, problemsOf(errorsOf(route)));

@@ -11,6 +11,8 @@ export type Reply = {
   /** The body as JSON, in place of `body`. */
   json?: string;
   isReplay?: boolean;
+  /** A whole list in place of a body, page by page: see `createPageSender`. */
+  pages?: AsyncIterable<readonly object[]>;
 };
 
 export type Context<Query, Body> = {
@@ -32,6 +34,8 @@ export type Context<Query, Body> = {
   rawBody: Buffer;
   idempotencyKey: string | undefined;
   requestId: string;
+  /** The client accepts a whole list as lines of JSON, and the route has one. */
+  wantsLines: boolean;
   /** The `Host` header. */
   host: string | undefined;
   /** The header; null where it is missing or invalid. */
@@ -61,6 +65,8 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   /** It counts toward the account's limit of test events. */
   isTestEvent?: boolean;
   replies: Record<number, { description: string; schema?: z.ZodType }>;
+  /** One line of the whole list, which it sends as lines of JSON to a client that accepts them. */
+  line?: z.ZodType;
   /** Errors in addition to those of every call. */
   errors?: ErrorCode[];
   handle(context: Context<z.output<Query>, z.output<Body>>): Promise<Reply>;

@@ -31,6 +31,13 @@ export function sendResponse(
   response.writeHead(status, all).end(body);
 }
 
+/** The head of a response whose body follows in parts. */
+export function sendHead(response: Response, contentType: string): void {
+  const { requestId } = response.locals as { requestId: string };
+  const all = [...constantHeaders, 'X-Request-Id', requestId, 'Cache-Control', 'no-store'];
+  response.writeHead(200, [...all, 'Content-Type', `${contentType}; charset=utf-8`]);
+}
+
 export function sendJson(response: Response, status: number, body: unknown): void {
   sendResponse(response, { status, body: JSON.stringify(body) });
 }

@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import type { z } from 'zod';
 import type { createKeySchema, Key } from '../contracts/key.ts';
 import type { Settings } from '../contracts/settings.ts';
-import type { Stats } from '../contracts/stats.ts';
+import type { RangeStats, Stats } from '../contracts/stats.ts';
 import { apiCommand, callAndPrint, listAll } from './api-command.ts';
+import { rangeOption, type RangeOption } from './range-option.ts';
 import { countFields, countsText, fields, listOf, percent } from './text-output.ts';
 import { table } from './table.ts';
 
@@ -30,9 +31,15 @@ export function addAccountCommands(program: Command): void {
       ({ revoked }) => `Revoked ${revoked}.`,
     ),
   );
-  apiCommand(program, 'stats', 'statistics of the last 24 hours for all webhooks').action(
-    callAndPrint((client) => client.getStats(), statsTable),
-  );
+  apiCommand(program, 'stats', 'statistics of all webhooks: the last 24 hours, or a range')
+    .addOption(rangeOption())
+    .action(
+      callAndPrint(
+        (client, { range }: RangeOption) =>
+          range === undefined ? client.getStats() : client.getStats({ range }),
+        statsTable,
+      ),
+    );
   apiCommand(program, 'settings', 'the limits and times of the service').action(
     callAndPrint((client) => client.getSettings(), settingsText),
   );
@@ -52,7 +59,7 @@ function keyTable(keys: readonly Key[]): string {
   );
 }
 
-function statsTable({ data }: Stats): string {
+function statsTable({ data }: Stats | RangeStats): string {
   if (data.length === 0) return 'No webhooks.';
   return table(
     data.map((stats) => ({

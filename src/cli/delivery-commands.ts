@@ -7,6 +7,7 @@ import {
 } from '../contracts/delivery.ts';
 import type { DeliveryQuery } from '../client/pages.ts';
 import { apiCommand, callAndPrint, given } from './api-command.ts';
+import { listOrExport } from './export-option.ts';
 import { deliveryTable, fields, pageText } from './text-output.ts';
 import { printable } from './printable.ts';
 import { attemptText } from './webhook-commands.ts';
@@ -62,18 +63,16 @@ export function addDeliveryCommands(program: Command): void {
   const deliveries = program
     .command('deliveries')
     .description('list, show, retry, cancel and reschedule deliveries');
-  addFilters(apiCommand(deliveries, 'list', 'list deliveries, newest first'))
+  const list = addFilters(apiCommand(deliveries, 'list', 'list deliveries, newest first'))
     .option('--since <time>', 'accepted at or after this time, such as 2026-01-10T12:00:00Z')
-    .option('--until <time>', 'accepted before this time')
-    .option('--limit <number>', 'number of deliveries, 1 to 100', '20')
-    .option('--cursor <cursor>', 'continue from this cursor')
-    .action(
-      callAndPrint(
-        (client, { limit, cursor, ...filters }: Filters & { limit: string; cursor?: string }) =>
-          client.listDeliveries({ ...toQuery(filters), limit: Number(limit), ...given({ cursor }) }),
-        pageText(deliveryTable),
-      ),
-    );
+    .option('--until <time>', 'accepted before this time');
+  listOrExport(list, {
+    list: (client, { limit, cursor, ...filters }: Filters & { limit: string; cursor?: string }) =>
+      client.listDeliveries({ ...toQuery(filters), limit: Number(limit), ...given({ cursor }) }),
+    rows: (client, filters: Filters & { cursor?: string }) =>
+      client.exportDeliveries({ ...toQuery(filters), ...given({ cursor: filters.cursor }) }),
+    describe: pageText(deliveryTable),
+  });
   apiCommand(deliveries, 'show <id>', 'show a delivery with its attempts and timeline').action(
     callAndPrint((client, id: string) => client.getDelivery(id), deliveryText),
   );

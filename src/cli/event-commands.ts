@@ -7,6 +7,7 @@ import type { EventQuery } from '../client/pages.ts';
 import { indentJson, JsonText } from '../client/raw-json.ts';
 import { apiCommand, callAndPrint, connect, given, print, type ApiOptions } from './api-command.ts';
 import { collectLabel, readData } from './event-options.ts';
+import { listOrExport } from './export-option.ts';
 import { membersOf } from '../domain/json-text.ts';
 import { notFound, wrongUse } from './exit-codes.ts';
 import { countsText, deliveryLine, pageText } from './text-output.ts';
@@ -44,21 +45,19 @@ export function addEventCommands(program: Command): void {
       print(options, await client.publishEvent(event), acceptedText);
     });
   addSendBatchCommand(events);
-  apiCommand(events, 'list', 'list events, newest first')
+  const list = apiCommand(events, 'list', 'list events, newest first')
     .option('--event <type>', 'only this event type')
     .option('--label <label>', 'only with this label')
     .option('--since <time>', 'accepted at or after this time, such as 2026-01-10T12:00:00Z')
     .option('--until <time>', 'accepted before this time')
-    .option('--undelivered', 'only those with a delivery that ended without being delivered')
-    .option('--limit <number>', 'number of events, 1 to 100', '20')
-    .option('--cursor <cursor>', 'continue from this cursor')
-    .action(
-      callAndPrint(
-        (client, { limit, cursor, ...filters }: EventFilters & { limit: string; cursor?: string }) =>
-          client.listEvents({ ...toEventQuery(filters), limit: Number(limit), ...given({ cursor }) }),
-        pageText(eventTable),
-      ),
-    );
+    .option('--undelivered', 'only those with a delivery that ended without being delivered');
+  listOrExport(list, {
+    list: (client, { limit, cursor, ...filters }: EventFilters & { limit: string; cursor?: string }) =>
+      client.listEvents({ ...toEventQuery(filters), limit: Number(limit), ...given({ cursor }) }),
+    rows: (client, filters: EventFilters & { cursor?: string }) =>
+      client.exportEvents({ ...toEventQuery(filters), ...given({ cursor: filters.cursor }) }),
+    describe: pageText(eventTable),
+  });
   apiCommand(events, 'show <id>', 'show an event with its data and deliveries').action(
     callAndPrint((client, id: string) => client.getEvent(id).then(withDataText), eventText),
   );

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Attempt } from '../contracts/attempt-schema.ts';
+import type { WebhookRangeStats } from '../contracts/stats.ts';
 import type { WebhookStats } from '../contracts/webhook.ts';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import type { WebhookQuery } from '../client/pages.ts';
@@ -15,6 +16,7 @@ import {
 } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
 import { countFields, countsText, fields, percent } from './text-output.ts';
+import { rangeOption, type RangeOption } from './range-option.ts';
 import { printable } from './printable.ts';
 import { table } from './table.ts';
 import { addMatchCommand } from './match-command.ts';
@@ -75,8 +77,16 @@ export function addWebhookCommands(program: Command): void {
   apiCommand(
     webhooks,
     'stats <id>',
-    'statistics of the last 24 hours: counts, failure rate, response times',
-  ).action(callAndPrint((client, id: string) => client.getWebhookStats(id), statsText));
+    'statistics of the last 24 hours, or of a range: counts, failure rate, response times',
+  )
+    .addOption(rangeOption())
+    .action(
+      callAndPrint(
+        (client, id: string, { range }: RangeOption) =>
+          range === undefined ? client.getWebhookStats(id) : client.getWebhookStats(id, { range }),
+        statsText,
+      ),
+    );
   apiCommand(
     webhooks,
     'test <id> <type>',
@@ -135,7 +145,7 @@ function addSecretCommands(webhooks: Command): void {
   );
 }
 
-function statsText(stats: WebhookStats): string {
+function statsText(stats: WebhookStats | WebhookRangeStats): string {
   const { p50, p95, p99 } = stats.response_ms;
   const summary = fields({
     since: stats.since,
@@ -144,10 +154,14 @@ function statsText(stats: WebhookStats): string {
     waiting: countsText(stats.waiting),
     'response ms': `p50 ${p50 ?? '-'}, p95 ${p95 ?? '-'}, p99 ${p99 ?? '-'}`,
   });
-  const hours = stats.hourly.filter(({ attempts }) => attempts > 0);
-  if (hours.length === 0) return summary;
-  const rows = hours.map((stats) => ({
-    hour: stats.hour,
+  const parts =
+    'hourly' in stats
+      ? stats.hourly.map(({ hour, ...counts }) => ({ hour, ...counts }))
+      : stats.buckets.map(({ at, ...counts }) => ({ from: at, ...counts }));
+  const withAttempts = parts.filter(({ attempts }) => attempts > 0);
+  if (withAttempts.length === 0) return summary;
+  const rows = withAttempts.map((stats) => ({
+    ...('hour' in stats ? { hour: stats.hour } : { from: stats.from }),
     ...countFields(stats),
     'p95 ms': stats.response_ms.p95 ?? '-',
   }));

@@ -19,8 +19,9 @@ import type { pauseWebhookSchema, resumeWebhookSchema } from '../contracts/pause
 import type { createPortalLinkSchema, PortalLink } from '../contracts/portal-link.ts';
 import type { webhookPublicKeySchema } from '../contracts/public-key.ts';
 import type { Recovery, recoverWebhookSchema } from '../contracts/recovery.ts';
+import type { SearchResult } from '../contracts/search.ts';
 import type { Settings } from '../contracts/settings.ts';
-import type { Stats } from '../contracts/stats.ts';
+import type { RangeStats, Stats, StatsRange, WebhookRangeStats } from '../contracts/stats.ts';
 import type {
   createdWebhookSchema,
   createWebhookSchema,
@@ -39,6 +40,7 @@ import { newEventId } from './event-id.ts';
 import type { DeliveryQuery, EventQuery, Page, PageQuery, WebhookQuery } from './pages.ts';
 import { JsonText } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
+import { streamRows } from './stream.ts';
 
 /** The data of each event type that is built in. */
 export type BuiltInEvents = { [Type in BuiltInEventType]: z.input<(typeof eventDataSchemas)[Type]> };
@@ -63,9 +65,11 @@ const newKey = () => globalThis.crypto.randomUUID();
  * @example await new FltrWebhooks({ apiKey }).publishEvent({ event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } })
  */
 export class FltrWebhooks<Events extends object = BuiltInEvents> {
+  readonly #options: ClientOptions;
   readonly #send: Send;
 
   constructor(options: ClientOptions) {
+    this.#options = options;
     this.#send = createSend(options);
   }
 
@@ -94,6 +98,11 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
 
   listEvents(query?: EventQuery): Promise<Page<EventSummary>> {
     return this.#call('GET', '/v1/events', { query });
+  }
+
+  /** All of them, newest first, as one response. */
+  exportEvents(query?: Omit<EventQuery, 'limit'>): AsyncGenerator<EventSummary, void, undefined> {
+    return streamRows(this.#options, { path: '/v1/events', query });
   }
 
   getEvent(id: string): Promise<z.output<typeof eventSchema>> {
@@ -182,8 +191,11 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     return this.#call('POST', `/v1/webhooks/${part(id)}/rotate-secret/finish`);
   }
 
-  getWebhookStats(id: string): Promise<WebhookStats> {
-    return this.#call('GET', `/v1/webhooks/${part(id)}/stats`);
+  /** The last 24 hours, or a range. */
+  getWebhookStats(id: string): Promise<WebhookStats>;
+  getWebhookStats(id: string, query: { range: StatsRange }): Promise<WebhookRangeStats>;
+  getWebhookStats(id: string, query?: { range: StatsRange }): Promise<WebhookStats | WebhookRangeStats> {
+    return this.#call('GET', `/v1/webhooks/${part(id)}/stats`, { query });
   }
 
   /** Makes one signed attempt and returns its outcome. */
@@ -204,6 +216,11 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     return this.#call('GET', '/v1/deliveries', { query });
   }
 
+  /** The whole log, newest first, as one response. */
+  exportDeliveries(query?: Omit<DeliveryQuery, 'limit'>): AsyncGenerator<DeliverySummary, void, undefined> {
+    return streamRows(this.#options, { path: '/v1/deliveries', query });
+  }
+
   getDelivery(id: string): Promise<Delivery> {
     return this.#call('GET', `/v1/deliveries/${part(id)}`);
   }
@@ -220,6 +237,11 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
 
   rescheduleDelivery(id: string, change: z.input<typeof rescheduleSchema>): Promise<DeliverySummary> {
     return this.#call('PATCH', `/v1/deliveries/${part(id)}`, { body: change });
+  }
+
+  /** What has this id, whatever it is; webhooks also by how their URL begins. */
+  search(text: string): Promise<SearchResult> {
+    return this.#call('GET', '/v1/search', { query: { q: text } });
   }
 
   /** Resends the failed deliveries of a webhook, and the events that it missed. */
@@ -243,9 +265,11 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     return this.#call('POST', `/v1/recoveries/${part(id)}/cancel`);
   }
 
-  /** The last 24 hours of all webhooks. */
-  getStats(): Promise<Stats> {
-    return this.#call('GET', '/v1/stats');
+  /** Of all webhooks: the last 24 hours, or a range. */
+  getStats(): Promise<Stats>;
+  getStats(query: { range: StatsRange }): Promise<RangeStats>;
+  getStats(query?: { range: StatsRange }): Promise<Stats | RangeStats> {
+    return this.#call('GET', '/v1/stats', { query });
   }
 
   listKeys(query?: PageQuery): Promise<Page<Key>> {

@@ -66,33 +66,44 @@ export type Send = (call: Call) => Promise<unknown>;
 const defaults = { url: 'http://localhost:3000', timeoutMs: 30_000, maxRetries: 3 };
 const maxWaitMs = 60_000;
 
+/** Sends a call once. */
+export function fetchCall(
+  { apiKey, account, url = defaults.url }: ClientOptions,
+  call: Call,
+  { accept, signal }: { accept: string; signal: AbortSignal },
+): Promise<Response> {
+  const target = new URL(call.path, url);
+  for (const [name, value] of Object.entries(call.query ?? {}))
+    if (value !== undefined) target.searchParams.set(name, String(value));
+  const key = typeof apiKey === 'function' ? apiKey() : apiKey;
+  const headers: Record<string, string> = {
+    accept,
+    ...(key === null ? { 'x-fltr-dashboard': '1' } : { authorization: `Bearer ${key}` }),
+  };
+  if (account !== undefined) headers['fltr-account'] = account;
+  if (call.body !== undefined) headers['content-type'] = 'application/json';
+  if (call.idempotencyKey !== undefined) headers['idempotency-key'] = call.idempotencyKey;
+  return fetch(target, {
+    method: call.method,
+    headers,
+    // A browser's cookie is of another session.
+    credentials: key === null ? 'same-origin' : 'omit',
+    // A redirect would send the key to another host.
+    redirect: 'error',
+    signal,
+    ...(call.body === undefined ? {} : { body: toJson(call.body) }),
+  });
+}
+
 /** Sends calls with a key, and retries them if that is safe. @throws FltrWebhooksError */
 export function createSend(options: ClientOptions): Send {
-  const { apiKey, account, url, timeoutMs, maxRetries } = { ...defaults, ...options };
+  const { url, timeoutMs, maxRetries } = { ...defaults, ...options };
 
-  const sendOnce = async (call: Call): Promise<Response> => {
-    const target = new URL(call.path, url);
-    for (const [name, value] of Object.entries(call.query ?? {}))
-      if (value !== undefined) target.searchParams.set(name, String(value));
-    const key = typeof apiKey === 'function' ? apiKey() : apiKey;
-    const headers: Record<string, string> = {
+  const sendOnce = async (call: Call): Promise<Response> =>
+    fetchCall(options, call, {
       accept: 'application/json',
-      ...(key === null ? { 'x-fltr-dashboard': '1' } : { authorization: `Bearer ${key}` }),
-    };
-    if (account !== undefined) headers['fltr-account'] = account;
-    if (call.body !== undefined) headers['content-type'] = 'application/json';
-    if (call.idempotencyKey !== undefined) headers['idempotency-key'] = call.idempotencyKey;
-    return fetch(target, {
-      method: call.method,
-      headers,
-      // A browser's cookie is of another session.
-      credentials: key === null ? 'same-origin' : 'omit',
-      // A redirect would send the key to another host.
-      redirect: 'error',
       signal: AbortSignal.timeout(call.timeoutMs ?? timeoutMs),
-      ...(call.body === undefined ? {} : { body: toJson(call.body) }),
     });
-  };
 
   return async (call) => {
     for (let retry = 0; ; retry += 1) {
@@ -128,7 +139,7 @@ function retryAfterMs({ headers }: Response): number | null {
   return Number.isFinite(seconds) && seconds >= 0 ? Math.min(maxWaitMs, seconds * 1000) : null;
 }
 
-function noResponse(call: Call, url: string, error: unknown): FltrWebhooksError {
+export function noResponse(call: Call, url: string, error: unknown): FltrWebhooksError {
   const isLate = error instanceof Error && error.name === 'TimeoutError';
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const why = isLate ? 'timeout' : cause instanceof Error ? cause.message : String(cause);
@@ -145,7 +156,7 @@ function parse(text: string, status: number): unknown {
   }
 }
 
-function toError({ status, headers }: Response, text: string): FltrWebhooksError {
+export function toError({ status, headers }: Response, text: string): FltrWebhooksError {
   const requestId = headers.get('x-request-id');
   let problem: Partial<Problem> = {};
   try {

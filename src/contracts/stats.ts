@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { attemptCounts, failureRate, webhookWaiting } from './webhook.ts';
+import { attemptCounts, failureRate, responseMs, webhookWaiting } from './webhook.ts';
 
 export const statsSchema = z
   .object({
@@ -17,3 +17,53 @@ export const statsSchema = z
   })
   .meta({ id: 'Stats' });
 export type Stats = z.infer<typeof statsSchema>;
+
+export const statsRanges = ['1h', '24h', '7d', '30d'] as const;
+export type StatsRange = (typeof statsRanges)[number];
+
+export const statsQuerySchema = z.strictObject({
+  range: z.enum(statsRanges).optional().meta({
+    description:
+      'By the minute, the hour, 6 hours or the day, in `buckets` in place of `hourly`. Left out: the last 24 hours by the hour.',
+  }),
+});
+
+const rangeHead = {
+  range: z.enum(statsRanges),
+  since: z.iso.datetime(),
+  until: z.iso.datetime(),
+  bucket_seconds: z.int(),
+};
+const bucket = {
+  at: z.iso.datetime().meta({ description: 'Its beginning. The last one is not over yet.' }),
+  ...attemptCounts,
+};
+
+export const webhookRangeStatsSchema = z
+  .object({
+    webhook_id: z.string(),
+    ...rangeHead,
+    ...attemptCounts,
+    failure_rate: failureRate,
+    waiting: webhookWaiting,
+    response_ms: responseMs,
+    buckets: z.array(z.object({ ...bucket, response_ms: responseMs })),
+  })
+  .meta({ id: 'WebhookRangeStats' });
+export type WebhookRangeStats = z.infer<typeof webhookRangeStatsSchema>;
+
+export const rangeStatsSchema = z
+  .object({
+    ...rangeHead,
+    data: z.array(
+      z.object({
+        webhook_id: z.string(),
+        ...attemptCounts,
+        failure_rate: failureRate,
+        waiting: webhookWaiting,
+        buckets: z.array(z.object(bucket)),
+      }),
+    ),
+  })
+  .meta({ id: 'RangeStats' });
+export type RangeStats = z.infer<typeof rangeStatsSchema>;

@@ -209,7 +209,7 @@ export const webhookWaiting = z
     description: 'Deliveries that have not ended. Each number is 1,000 at most.',
   });
 export type WebhookWaiting = z.infer<typeof webhookWaiting>;
-const responseMs = z
+export const responseMs = z
   .object({ p50: z.number().nullable(), p95: z.number().nullable(), p99: z.number().nullable() })
   .meta({
     description:

@@ -69,6 +69,7 @@ const firstSteps: readonly Step[] = [
 const lastSteps: readonly Step[] = [
   removeOfWebhooks('recoveries', ['id'], `t.status in ('completed', 'canceled')`),
   removeOfWebhooks('webhook_stats', ['webhook_id', 'minute', 'activation']),
+  removeOfWebhooks('webhook_stats_hours', ['webhook_id', 'hour']),
   removeOfWebhooks('failure_counts', ['webhook_id', 'minute']),
   removeOfWebhooks('rate_limit_grants', ['delivery_id', 'number']),
   removeOfWebhooks('rate_limit_queues', ['webhook_id']),

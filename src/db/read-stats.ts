@@ -5,22 +5,22 @@ import type { Queryable } from './pool.ts';
 type Counts = { attempts: number; delivered: number; failed: number };
 type HourRow = Counts & { hour: Date; durations: number[] };
 
-const sums = Array.from({ length: stepCount }, (_, step) => `sum(durations[${step + 1}])::int`).join(', ');
+/** The response times of all rows, by step. */
+export const durationSums = Array.from(
+  { length: stepCount },
+  (_, step) => `sum(durations[${step + 1}])::int`,
+).join(', ');
 
 /** The last 24 hours of a webhook, from the counts that are updated as attempts are recorded. */
 export async function readStats(db: Queryable, webhookId: string, now: Date): Promise<WebhookStats> {
   const { since, until, hours } = lastDay(now);
   const { rows } = await db.query<HourRow>(
     `select date_trunc('hour', minute) as hour, sum(attempts)::int as attempts, sum(delivered)::int as delivered,
-       sum(failed)::int as failed, array[${sums}] as durations
+       sum(failed)::int as failed, array[${durationSums}] as durations
      from webhook_stats where webhook_id = $1 and minute >= $2 and minute < $3 group by 1 order by 1`,
     [webhookId, since, until],
   );
   const waiting = (await readWebhookWaiting(db, [webhookId])).get(webhookId);
-  const durations = rows.reduce<number[]>(
-    (total, row) => row.durations.map((count, step) => count + (total[step] ?? 0)),
-    [],
-  );
   const byHour = new Map(rows.map((row) => [row.hour.getTime(), row]));
   return {
     webhook_id: webhookId,
@@ -28,7 +28,7 @@ export async function readStats(db: Queryable, webhookId: string, now: Date): Pr
     until: until.toISOString(),
     ...showAll(rows),
     waiting: waiting ?? nothingWaits,
-    response_ms: percentiles(durations),
+    response_ms: percentiles(totalDurations(rows)),
     hourly: hours.map((at) => ({
       hour: new Date(at).toISOString(),
       ...showCounts(byHour.get(at)),
@@ -82,7 +82,10 @@ export function lastDay(now: Date): { since: Date; until: Date; hours: number[] 
   return { since, until, hours };
 }
 
-function percentiles(counts: readonly number[]): WebhookStats['response_ms'] {
+export const totalDurations = (rows: readonly { durations: readonly number[] }[]): number[] =>
+  rows.reduce<number[]>((total, row) => row.durations.map((count, step) => count + (total[step] ?? 0)), []);
+
+export function percentiles(counts: readonly number[]): WebhookStats['response_ms'] {
   return { p50: percentile(counts, 0.5), p95: percentile(counts, 0.95), p99: percentile(counts, 0.99) };
 }
 

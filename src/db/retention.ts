@@ -1,5 +1,7 @@
 import { idFloor, type IdPrefix } from '../domain/ids.ts';
+import { stepCount } from '../domain/response-times.ts';
 import type { Queryable } from './pool.ts';
+import { durationSums } from './read-stats.ts';
 
 /** For how many days; 0: forever. */
 export type Retention = {
@@ -31,6 +33,11 @@ const endedHours = ({ days }: Retention) => days * 24;
 const deleteOld = (table: string, key: readonly string[], found: string, also = ''): string =>
   `with old as (select ${key.join(', ')} from ${table} where ${found} limit $2 for update skip locked) ${also}
    delete from ${table} as t using old where ${key.map((column) => `t.${column} = old.${column}`).join(' and ')}`;
+
+const addedDurations = Array.from(
+  { length: stepCount },
+  (_, step) => `h.durations[${step + 1}] + excluded.durations[${step + 1}]`,
+).join(', ');
 
 /**
  * The removals, in this order. A batch locks only its own rows and skips locked ones. Waiting deliveries stay, however old they
@@ -113,9 +120,28 @@ const steps: readonly Step[] = [
   {
     name: 'webhook statistics',
     tables: ['webhook_stats'],
-    // Nothing looks back further than 24 hours.
+    // By the minute for two days; then they are added up by the hour.
     hours: () => 48,
-    sql: deleteOld('webhook_stats', ['webhook_id', 'minute', 'activation'], 'minute < $1 order by minute'),
+    sql: `with old as (
+        select webhook_id, minute, activation from webhook_stats where minute < $1 order by minute limit $2 for update skip locked),
+      removed as (
+        delete from webhook_stats s using old
+        where s.webhook_id = old.webhook_id and s.minute = old.minute and s.activation = old.activation returning s.*),
+      added as (
+        insert into webhook_stats_hours as h (webhook_id, hour, attempts, delivered, failed, durations)
+        select webhook_id, date_trunc('hour', minute), sum(attempts), sum(delivered), sum(failed), array[${durationSums}]
+        from removed group by 1, 2 order by 1, 2
+        on conflict (webhook_id, hour) do update set attempts = h.attempts + excluded.attempts,
+          delivered = h.delivered + excluded.delivered, failed = h.failed + excluded.failed,
+          durations = array[${addedDurations}])
+      select 1 from removed`,
+  },
+  {
+    name: 'webhook statistics by the hour',
+    tables: ['webhook_stats_hours'],
+    // The longest range of statistics is 30 days.
+    hours: () => 31 * 24,
+    sql: deleteOld('webhook_stats_hours', ['webhook_id', 'hour'], 'hour < $1 order by hour'),
   },
   {
     name: 'audit records',

@@ -47,7 +47,10 @@ test('each call of the OpenAPI document is a method of its name, and sends what 
     ),
   );
   expect(operations.length).toBeGreaterThan(20);
-  const names = Object.getOwnPropertyNames(FltrWebhooks.prototype).filter((name) => name !== 'constructor');
+  const names = Object.getOwnPropertyNames(FltrWebhooks.prototype).filter(
+    // An export is a list with another header.
+    (name) => !['constructor', 'exportEvents', 'exportDeliveries'].includes(name),
+  );
   expect(names.sort()).toEqual(operations.map(({ operationId }) => operationId).sort());
   for (const { path, method, operationId, hasBody } of operations) {
     const parameters = [...(path.includes('{') ? ['x/y'] : []), ...(hasBody ? [bodyFor(operationId)] : [])];

@@ -121,7 +121,7 @@ test('a filter that matches rarely is found over several pages', { timeout: 120_
   await service.pool.query(
     `insert into events (account_id, id, type, "timestamp", body, created_at, labels)
      select $1, 'evt_' || n, case when n = 1 then 'dataset.deleted' else 'dataset.created' end, '2024-01-10T12:00:00Z',
-       '{"data":{}}', now() - interval '1 day' + n / 10 * interval '1 millisecond', case when n in (1, 12000) then array['rare'] end
+       '{"data":{}}', date_trunc('milliseconds', now()) - interval '1 day' + n / 10 * interval '1 millisecond', case when n in (1, 12000) then array['rare'] end
      from generate_series(1, $2::int) as n`,
     [accountId, count],
   );

@@ -35,6 +35,7 @@ import {
   insertMissed,
   type RecoveryToRun,
 } from '../../src/db/recovery-pages.ts';
+import { search } from '../../src/db/search.ts';
 import { nextStep, removeOld } from '../../src/db/retention.ts';
 import {
   assignOwners,
@@ -53,6 +54,7 @@ import { endPauses, pauseWebhook, resumeWebhook } from '../../src/db/pause-webho
 import { cancelDelivery, endCanceled, expireDelivery, stopOrGoOn } from '../../src/db/stop-delivery.ts';
 import { claimWebhooksToSync } from '../../src/db/sync-deliveries.ts';
 import { readWaiting } from '../../src/db/waiting.ts';
+import { readAccountRangeStats, readRangeStats } from '../../src/db/range-stats.ts';
 import { readCap, readStats } from '../../src/db/read-stats.ts';
 import { changeHealth, judgeWebhooks, paceAfter } from '../../src/db/webhook-health.ts';
 import {
@@ -142,6 +144,9 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
     ),
   'a key that is revoked': (pool) => revokeAccountKey(pool, log.accountId, 'key_none'),
   'statistics of all webhooks': (pool) => readAccountStats(pool, log.accountId, new Date()),
+  'statistics of all webhooks, in a range': (pool) =>
+    readAccountRangeStats(pool, log.accountId, '30d', new Date()),
+  'statistics of a webhook, in a range': (pool) => readRangeStats(pool, log.busiestId, '30d', new Date()),
   'a delivery': (pool) => findDelivery(pool, log.accountId, log.deliveryId),
   'its attempts': (pool) => listAttempts(pool, log.deliveryId),
   events: (pool) => listEvents(pool, log.accountId, {}, { before: null, limit: 50 }),
@@ -177,6 +182,8 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
     }),
   'the webhooks without a delivery of an event': (pool) =>
     listOtherWebhooks(pool, log.accountId, log.eventId),
+  'a search by id': (pool) => search(pool, log.accountId, log.deliveryId),
+  'a search by URL': (pool) => search(pool, log.accountId, 'https://example.com/'),
   'an event': (pool) => findEvent(pool, log.accountId, log.eventId),
   'its body': (pool) => hasBody(pool, log.accountId, log.eventId),
   webhooks: (pool) => listWebhooks(pool, log.accountId, { before: null, limit: 51 }),

@@ -84,7 +84,7 @@ const exceptions: readonly Exception[] = [
   { text: /\bReact hooks?\b/, reason: "React's word" },
   { text: /\bhooks?:.*(oxlint|react)/, reason: "the linter's names" },
   {
-    file: /^(src\/db\/|bench\/log-fill|test\/service\/(query|kept)-plans|test\/kit\/explained-pool)/,
+    file: /^(src\/db\/|bench\/log-fill|test\/service\/(query|kept|log)-plans|test\/kit\/explained-pool)/,
     text: /\b(const )?\w*plan(s|ned|ner)?\w*\b/i,
     reason: "PostgreSQL's query plans",
   },

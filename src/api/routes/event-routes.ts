@@ -5,7 +5,8 @@ import { eventTypeSchema } from '../../contracts/event-types.ts';
 import { idPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import { queryTime } from '../../contracts/time.ts';
-import { listEvents, listUndelivered } from '../../db/event-list.ts';
+import { eachPage } from '../../db/each-page.ts';
+import { listEvents, listUndelivered, type EventPosition } from '../../db/event-list.ts';
 import { findEvent, listOtherWebhooks } from '../../db/event-log.ts';
 import { membersOf } from '../../domain/json-text.ts';
 import { otherWebhookOf, valuesOfStored } from '../../domain/webhook-match.ts';
@@ -21,7 +22,7 @@ export const eventRoutes = [
     summary: 'List events, newest first, with their deliveries',
     scope: 'webhooks:read',
     description:
-      'With a filter, a page may hold fewer events than `limit`, even none: there are more as long as it has a `next_cursor`. `outcome=undelivered` lists the events with a delivery that ended `failed` or `canceled`, by the newest such delivery.',
+      'With a filter, a page may hold fewer events than `limit`, even none: there are more as long as it has a `next_cursor`. `outcome=undelivered` lists the events with a delivery that ended `failed` or `canceled`, by the newest such delivery. With `Accept: application/x-ndjson`, all events from there on are sent, one line of JSON each, whatever the limit.',
     query: z.strictObject({
       ...pageQuery,
       event: eventTypeSchema.optional(),
@@ -30,18 +31,26 @@ export const eventRoutes = [
       label: labelSchema.optional().meta({ description: 'One of its labels.' }),
       outcome: z.enum(['undelivered']).optional(),
     }),
+    line: eventSummarySchema,
     replies: { 200: { description: 'A page of events', schema: pageOf(eventSummarySchema, 'EventPage') } },
-    async handle({ deps, key, query }) {
+    async handle({ deps, key, query, wantsLines }) {
+      const accountId = accountOf(key);
       const { cursor, limit, event: eventType, since, until, label } = query;
       const filter = { eventType, since, until, label };
       if (query.outcome === 'undelivered') {
         const [before = null] = fromCursor('undelivered events', cursor, [idPattern]) ?? [];
-        const { rows, next } = await listUndelivered(deps.pool, accountOf(key), filter, { before, limit });
+        const list = (page: { before: string | null; limit: number }) =>
+          listUndelivered(deps.pool, accountId, filter, page);
+        if (wantsLines) return { status: 200, pages: eachPage(before, list) };
+        const { rows, next } = await list({ before, limit });
         return { status: 200, body: pageUntil('undelivered events', rows, next === null ? null : [next]) };
       }
       const [createdAt, id] = fromCursor('events', cursor, [timePattern, idPattern]) ?? [];
       const before = createdAt === undefined || id === undefined ? null : { createdAt, id };
-      const { rows, next } = await listEvents(deps.pool, accountOf(key), filter, { before, limit });
+      const list = (page: { before: EventPosition | null; limit: number }) =>
+        listEvents(deps.pool, accountId, filter, page);
+      if (wantsLines) return { status: 200, pages: eachPage(before, list) };
+      const { rows, next } = await list({ before, limit });
       return {
         status: 200,
         body: pageUntil('events', rows, next === null ? null : [next.createdAt, next.id]),

@@ -10,6 +10,7 @@ import { publishBatchRoutes } from './publish-batch.ts';
 import { publishRoutes } from './publish.ts';
 import { putWebhookRoutes } from './put-webhook-route.ts';
 import { recoveryRoutes } from './recovery-routes.ts';
+import { searchRoutes } from './search-routes.ts';
 import { settingsRoutes } from './settings-routes.ts';
 import { statsRoutes } from './stats-routes.ts';
 import { webhookMatchRoutes } from './webhook-match-route.ts';
@@ -28,6 +29,7 @@ export const routes: Route[] = [
   ...eventRoutes,
   ...deliveryRoutes,
   ...recoveryRoutes,
+  ...searchRoutes,
   ...eventTypeRoutes,
   ...statsRoutes,
   ...keyRoutes,

@@ -380,6 +380,8 @@ create table attempts (
 );
 -- Attempts that count under the hourly cap: all but those of operational events.
 create index attempts_of_webhook on attempts (webhook_id, started_at) where counts_for_cap;
+-- A receiver names an attempt by its id. Ids grow with time, so new entries stand together.
+create index attempts_by_id on attempts (id);
 create index attempts_with_response on attempts (started_at) where response_headers is not null;
 
 -- The limits of a webhook, see src/domain/webhook-limits.ts. An attempt of a webhook near one has a row here from the time when it
@@ -413,6 +415,18 @@ create table webhook_stats (
   primary key (webhook_id, minute, activation)
 ) with (fillfactor = 70);
 create index webhook_stats_oldest on webhook_stats (minute);
+
+-- The same by the hour, once they are two days old.
+create table webhook_stats_hours (
+  webhook_id text not null,
+  hour timestamptz not null,
+  attempts int not null,
+  delivered int not null,
+  failed int not null,
+  durations int[] not null,
+  primary key (webhook_id, hour)
+);
+create index webhook_stats_hours_oldest on webhook_stats_hours (hour);
 
 -- Failed deliveries of a webhook per minute, where a webhook of the account subscribes to `delivery.failed`. The first ones
 -- are an event each; the others are one event together when the minute has ended, which deletes the row.

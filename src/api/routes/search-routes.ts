@@ -1,0 +1,19 @@
+import { maxFound, searchQuerySchema, searchResultSchema } from '../../contracts/search.ts';
+import { search } from '../../db/search.ts';
+import { accountOf } from '../auth.ts';
+import { routesWithTag } from '../route.ts';
+
+const defineRoute = routesWithTag('Search');
+
+export const searchRoutes = [
+  defineRoute('get', '/v1/search', 'search', {
+    summary: 'Find by an id, or by the beginning of a URL',
+    description: `The id of an event, a delivery, an attempt (what a receiver gets as \`X-FLTR-Delivery\`), a recovery or a webhook, the external id of a webhook, or how its URL begins. Ids first, then URLs, the newest webhook first; ${maxFound} at most. Ids of requests (\`X-Request-Id\`) are in the log of the service only.`,
+    scope: 'webhooks:read',
+    query: searchQuerySchema,
+    replies: { 200: { description: 'What was found', schema: searchResultSchema } },
+    async handle({ deps, key, query }) {
+      return { status: 200, body: { data: await search(deps.pool, accountOf(key), query.q) } };
+    },
+  }),
+];

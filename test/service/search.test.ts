@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Found, SearchResult } from '../../src/contracts/search.ts';
+import { publishOne, waitForStatus } from '../kit/delivery-steps.ts';
+import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
+import { call, startService, stopAll, type Service } from '../kit/service.ts';
+
+let service: Service;
+let receiver: Receiver;
+let ids: { webhook: string; delivery: string; attempt: string; recovery: string };
+beforeAll(async () => {
+  [service, receiver] = await Promise.all([startService(), startReceiver()]);
+  const { webhook_id: webhook } = await service.newWebhook(`${receiver.url}/a`, {
+    external_id: 'customer/42',
+  });
+  const delivery = await publishOne(service, { id: 'evt_mine' });
+  const { attempts } = await waitForStatus(service, delivery, 'delivered');
+  const recovery = await service.call<{ id: string }>('POST', `/v1/webhooks/${webhook}/recover`, {
+    since: '2020-01-01T00:00:00Z',
+    dry_run: true,
+  });
+  ids = { webhook, delivery, attempt: attempts[0]?.id ?? '', recovery: recovery.body.id };
+});
+afterAll(() => stopAll(service, receiver));
+
+const find = async (text: string, key = service.key): Promise<Found[]> => {
+  const path = `/v1/search?q=${encodeURIComponent(text)}`;
+  const { status, body } = await call<SearchResult>(service.apiUrl, key, 'GET', path);
+  expect(status, JSON.stringify(body)).toBe(200);
+  return body.data;
+};
+
+test('each id finds what it is of', async () => {
+  expect(receiver.requests[0]?.headers['x-fltr-delivery']).toBe(ids.attempt);
+  expect(await find('evt_mine')).toMatchObject([
+    { type: 'event', id: 'evt_mine', event: 'document.deleted' },
+  ]);
+  expect(await find(ids.delivery)).toMatchObject([
+    {
+      type: 'delivery',
+      id: ids.delivery,
+      event_id: 'evt_mine',
+      webhook_id: ids.webhook,
+      status: 'delivered',
+    },
+  ]);
+  expect(await find(ids.attempt)).toMatchObject([
+    { type: 'attempt', id: ids.attempt, delivery_id: ids.delivery, number: 1, status_code: 200 },
+  ]);
+  expect(await find(ids.recovery)).toMatchObject([{ type: 'recovery', webhook_id: ids.webhook }]);
+  const webhook = { type: 'webhook', id: ids.webhook, external_id: 'customer/42', active: true };
+  for (const text of [ids.webhook, 'customer/42']) expect(await find(text)).toMatchObject([webhook]);
+  for (const text of ['evt_', 'evt_MINE', ids.attempt.slice(0, -1), 'req_1', '%', ' '])
+    expect(await find(text), text).toEqual([]);
+});
+
+test('webhooks are found by how their URL begins, 20 at most, an id before them', async () => {
+  const host = receiver.url.replace('http://', '');
+  for (const text of [receiver.url, host, `${host}/a`])
+    expect(await find(text)).toMatchObject([{ type: 'webhook', id: ids.webhook }]);
+  expect(await find(`${host}/b`)).toEqual([]);
+  for (let number = 0; number < 21; number += 1)
+    await service.newWebhook(`${receiver.url}/many`, { active: false });
+  const many = await find(`${host}/many`);
+  expect(many).toHaveLength(20);
+  const order = many.map(({ id }) => id);
+  expect(order).toEqual(order.toSorted().toReversed());
+  // An external id, and the beginning of the URL of the others.
+  await service.call('PATCH', `/v1/webhooks/${ids.webhook}`, { external_id: `${host}/many` });
+  expect((await find(`${host}/many`))[0]).toMatchObject({ id: ids.webhook });
+});
+
+test("another account's key finds nothing, and a deleted webhook is not found", async () => {
+  const { key } = await service.newAccount();
+  for (const text of ['evt_mine', ...Object.values(ids), receiver.url])
+    expect(await find(text, key)).toEqual([]);
+  const { webhook_id: deleted } = await service.newWebhook(`${receiver.url}/deleted`);
+  await service.call('DELETE', `/v1/webhooks/${deleted}`);
+  for (const text of [deleted, `${receiver.url}/deleted`]) expect(await find(text)).toEqual([]);
+});
+
+test('what cannot be searched for is refused', async () => {
+  for (const query of ['', 'q=', 'q=%00', `q=${'x'.repeat(2049)}`, 'q=a&type=event']) {
+    const { status, body } = await service.call<{ code: string }>('GET', `/v1/search?${query}`);
+    expect([status, body.code], query.slice(0, 10)).toEqual([422, 'validation_failed']);
+  }
+  expect(await find('x'.repeat(2048))).toEqual([]);
+});
