@@ -75,12 +75,19 @@ function orderFault(timeline: readonly Entry[]): string | null {
   return index < 0 ? null : `its timeline is out of order at entry ${index + 1}`;
 }
 
+/** A request that is about to be sent when its delivery is canceled is sent all the same, and ends within so long. */
+const underWayMs = 5000;
+
 function endFault(timeline: readonly Entry[]): string | null {
   let hasEnded = false;
+  let canceledAt = -Infinity;
   for (const entry of timeline) {
+    const isUnderWay = Number(entry.at) - canceledAt < underWayMs;
+    if (isUnderWay && (entry.type === 'attempt' || entry['status'] === 'delivered')) continue;
     if (entry.type === 'ended') {
       if (hasEnded) return 'it ended twice';
       hasEnded = true;
+      if (entry['status'] === 'canceled') canceledAt = Number(entry.at);
     } else if (entry.type === 'started' || entry.type === 'released') {
       hasEnded = false;
     } else if (entry.type === 'signal') {

@@ -95,9 +95,9 @@ export async function checkAgain(db: Queryable, claims: readonly Claim[], second
   );
 }
 
-/** After Temporal acknowledged a run of a claimed delivery's own workflow, never before. */
-export async function markRunning(db: Queryable, { id, lease }: Claim, runId: string): Promise<void> {
-  await db.query({
+/** After Temporal acknowledged a run of a claimed delivery's own workflow, never before. False: the delivery waits no longer. */
+export async function markRunning(db: Queryable, { id, lease }: Claim, runId: string): Promise<boolean> {
+  const { rowCount } = await db.query({
     name: 'mark-running',
     text: `update deliveries set run_id = $2,
         reconcile_at = case when reconcile_at = $3::timestamptz
@@ -105,6 +105,7 @@ export async function markRunning(db: Queryable, { id, lease }: Claim, runId: st
       where id = $1 and owner_id = $1 and status in ('pending', 'retrying')`,
     values: [id, runId, lease],
   });
+  return rowCount === 1;
 }
 
 /** Another run than the row's is the running one. What it does next decides when it is checked again. */

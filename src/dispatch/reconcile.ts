@@ -164,7 +164,7 @@ async function ensureRunning(deps: Deps, delivery: Due, endAt: number): Promise<
     await deps.giveWay();
     if (Date.now() > endAt) return;
     const runId = await startDelivery(deps, delivery, deadlineOf(endAt));
-    if (runId !== null) return markRunning(pool, delivery, runId);
+    if (runId !== null) return acknowledge(deps, delivery, runId, endAt);
   }
   const run = await describeWorkflow(temporal(), deadlineOf(endAt), id);
   // Read after the workflow was: a run writes its delivery's row before it ends.
@@ -182,7 +182,13 @@ async function ensureRunning(deps: Deps, delivery: Due, endAt: number): Promise<
     return endCanceled(pool, [id], 'terminated');
   }
   const runId = await startDelivery(deps, { ...now, runId: run?.runId ?? now.runId }, deadlineOf(endAt));
-  if (runId !== null) await markRunning(pool, delivery, runId);
+  if (runId !== null) await acknowledge(deps, delivery, runId, endAt);
+}
+
+/** The delivery may be held or canceled since it was claimed: then nobody else knows of its run, which reads the row and ends. */
+async function acknowledge(deps: Deps, delivery: Due, runId: string, endAt: number): Promise<void> {
+  const isWaiting = await markRunning(deps.pool, delivery, runId);
+  if (!isWaiting) await signalWorkflow(deps.temporal(), deadlineOf(endAt), delivery.id, wakeSignal);
 }
 
 /** A group that was never started, that is under way, or that ended without them. */

@@ -86,6 +86,30 @@ test('a delivery that ends between the claim and the look at its workflow is not
   expect(rows).toEqual([{ status: 'delivered' }]);
 });
 
+test('one that is canceled between the claim and the start of its workflow is woken, so that it does not wait for hours', async () => {
+  const id = newId('dlv');
+  await service.pool.query(
+    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, owner_id, reconcile_at,
+       next_attempt_at, wait_reason)
+     values ($1, $2, $3, $4, 'document.uploaded', 'pending', now(), $1, now(), now() + interval '5 hours', 'hourly_cap')`,
+    [id, service.accountId, webhookId, newId('evt')],
+  );
+  const giveWay = async () => {
+    // As the check of a canceled delivery leaves it that finds no workflow.
+    await service.pool.query(
+      `update deliveries set status = 'canceled', ended_at = now(), next_attempt_at = null, wait_reason = null,
+         reconcile_at = null where id = $1`,
+      [id],
+    );
+  };
+  await reconcileDue({ ...depsWith(() => service.temporal), giveWay }, 'start');
+  const { events } = await service.temporal.client.workflow.getHandle(id).fetchHistory();
+  const signals = events?.flatMap(
+    ({ workflowExecutionSignaledEventAttributes: signal }) => signal?.signalName ?? [],
+  );
+  expect(signals).toEqual(['wake']);
+});
+
 test('one whose start was not acknowledged is woken, and checked again half a minute later', async () => {
   // No worker runs any more: its workflow stays as it is.
   const id = newId('dlv');
