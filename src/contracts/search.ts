@@ -5,10 +5,10 @@ import { recoverySchema } from './recovery.ts';
 import { comparedText } from './visible-text.ts';
 
 export const searchQuerySchema = z.strictObject({
-  q: comparedText
-    .min(1, 'must not be empty')
-    .max(2048, 'must have at most 2048 characters')
-    .meta({ description: 'An id, or how the URL of a webhook begins, with or without `https://`.' }),
+  q: comparedText.min(1, 'must not be empty').max(2048, 'must have at most 2048 characters').meta({
+    description:
+      'An id, also one in the data of events, or how the URL of a webhook begins, with or without `https://`.',
+  }),
 });
 
 /** At most so many things are found. */

@@ -1,3 +1,4 @@
+import { dataIdKey } from '../domain/data-ids.ts';
 import { maxFound, type Found } from '../contracts/search.ts';
 import type { Queryable } from './pool.ts';
 
@@ -26,9 +27,18 @@ const webhooks = `select jsonb_build_object('type', 'webhook', 'id', w.id, 'url'
     and (w.id = $2 or w.external_id = $2 or starts_with(w.url, $2) or starts_with(regexp_replace(w.url, '^https?://', ''), $2))
   order by (w.id = $2 or w.external_id is not distinct from $2) desc, w.id desc limit ${maxFound}`;
 
+/** Events with an id in their data that are read: for one that more events have, those that are found may be old ones. */
+const mostWithId = 10_000;
+// By the index of ids alone: the key says the account, too.
+const byDataId = `select jsonb_build_object('type', 'event', 'id', e.id, 'event', e.type, 'created_at', ${shown('e.created_at')}) as found
+  from (
+    select account_id, id, type, created_at from events
+    where data_ids is not null and data_ids @> array[$2::bigint] limit ${mostWithId}) as e
+  where e.account_id = $1 order by e.created_at desc, e.id desc limit ${maxFound}`;
+
 /**
  * What an account has under an id: an event, a delivery, an attempt, a recovery, a webhook by its own or its external id; then
- * the webhooks whose URL begins so, newest first.
+ * the webhooks whose URL begins so, and the events with it in their data, newest first.
  */
 export async function search(db: Queryable, accountId: string, text: string): Promise<Found[]> {
   const found: Found[] = [];
@@ -36,5 +46,8 @@ export async function search(db: Queryable, accountId: string, text: string): Pr
     const { rows } = await db.query<{ found: Found }>(statement, [accountId, text]);
     found.push(...rows.map((row) => row.found));
   }
+  const { rows } = await db.query<{ found: Found }>(byDataId, [accountId, dataIdKey(accountId, text)]);
+  const known = new Set(found.map(({ id }) => id));
+  found.push(...rows.map((row) => row.found).filter(({ id }) => !known.has(id)));
   return found.slice(0, maxFound);
 }

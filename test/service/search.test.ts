@@ -69,6 +69,34 @@ test('webhooks are found by how their URL begins, 20 at most, an id before them'
   expect((await find(`${host}/many`))[0]).toMatchObject({ id: ids.webhook });
 });
 
+test('events are found by an id in their data, newest first, 20 at most', async () => {
+  const publish = (id: string, document: string, account = service.key) =>
+    call(service.apiUrl, account, 'POST', '/v1/events', {
+      id,
+      event: 'document.deleted',
+      data: { document_id: document, dataset_id: 'ds_many' },
+    });
+  await publish('evt_a', 'doc_a');
+  await publish('evt_b', 'doc_b');
+  await publish('doc_b', 'doc_b');
+  expect(await find('doc_a')).toMatchObject([{ type: 'event', id: 'evt_a' }]);
+  // The event that has the id itself is first, and there once.
+  expect((await find('doc_b')).map(({ id }) => id)).toEqual(['doc_b', 'evt_b']);
+  for (let number = 0; number < 20; number += 1) await publish(`evt_many_${number}`, 'doc_many');
+  const many = (await find('ds_many')).map(({ id }) => id);
+  expect(many).toHaveLength(20);
+  expect(many[0]).toBe('evt_many_19');
+  const { key } = await service.newAccount();
+  expect(await find('doc_a', key)).toEqual([]);
+  await publish('evt_theirs', 'doc_a', key);
+  expect((await find('doc_a', key)).map(({ id }) => id)).toEqual(['evt_theirs']);
+  expect((await find('doc_a')).map(({ id }) => id)).toEqual(['evt_a']);
+  // Also once the data is past its retention.
+  await service.pool.query(`update events set body = null where id = 'evt_a'`);
+  expect((await find('doc_a')).map(({ id }) => id)).toEqual(['evt_a']);
+  for (const text of ['doc', 'document.deleted', 'DOC_A']) expect(await find(text), text).toEqual([]);
+});
+
 test("another account's key finds nothing, and a deleted webhook is not found", async () => {
   const { key } = await service.newAccount();
   for (const text of ['evt_mine', ...Object.values(ids), receiver.url])

@@ -12,6 +12,7 @@ import type { ApiKey } from '../../db/api-keys-table.ts';
 import type { Deps } from '../../deps.ts';
 import type { Catalogue } from '../../event-types/catalogue.ts';
 import { checkEventData } from '../event-data.ts';
+import { dataIdKey, dataIdsOf } from '../../domain/data-ids.ts';
 import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
 import { membersOf } from '../../domain/json-text.ts';
@@ -100,6 +101,7 @@ export function toNewEvent(
     traceparent,
     body,
     labels: request.labels,
+    dataIdKeys: dataIdsOf(request.data).map((each) => dataIdKey(accountId, each)),
     // The statement that writes the event checks this key again.
     apiKeyId: key.portal?.createdBy ?? key.id,
     typesVersion: types.version,
