@@ -57,14 +57,15 @@ export function showTimeline(entries: readonly StoredEntry[]): TimelineEntry[] {
 }
 
 /**
- * Leaves out holds, releases and waits that follow the end of a delivery, until it begins again. An attempt ends a moment
- * before it is recorded, and the webhook may be deactivated in between.
+ * Leaves out holds, releases and waits that follow the end of a delivery, until it begins again, and the cancel of one that
+ * was delivered. An attempt ends a moment before it is recorded, and the webhook may be deactivated or deleted in between.
  */
 function withoutLateEntries(entries: readonly TimelineEntry[]): TimelineEntry[] {
   let hasEnded = false;
-  return entries.filter((entry) => {
+  return entries.filter((entry, index) => {
     switch (entry.type) {
       case 'ended':
+        if (entry.status === 'canceled' && isDelivered(entries, index)) return false;
         hasEnded = true;
         return true;
       case 'started':
@@ -82,4 +83,14 @@ function withoutLateEntries(entries: readonly TimelineEntry[]): TimelineEntry[] 
         return true;
     }
   });
+}
+
+/** Canceled while the request that delivered it was under way: before or after, without a new beginning, comes that end. */
+function isDelivered(entries: readonly TimelineEntry[], index: number): boolean {
+  const begins = (entry: TimelineEntry) =>
+    entry.type === 'started' || (entry.type === 'signal' && entry.name !== 'cancel');
+  const delivers = (entry: TimelineEntry) => entry.type === 'ended' && entry.status === 'delivered';
+  const before = entries.slice(0, index).findLast((entry) => begins(entry) || delivers(entry));
+  const after = entries.slice(index + 1).find((entry) => begins(entry) || delivers(entry));
+  return [before, after].some((entry) => entry !== undefined && delivers(entry));
 }

@@ -196,6 +196,22 @@ test('a hold between the end of an attempt and its record is not shown after the
   expect(shown.map(({ type }) => type)).toEqual(['held', 'ended', 'signal', 'held']);
 });
 
+test('a cancel while the request that delivers is under way is not shown as an end; one after a retry is', () => {
+  const end = (seconds: number, status: 'delivered' | 'canceled'): StoredEntry => ({
+    at: timeAt(seconds),
+    type: 'ended',
+    status,
+    reason: status === 'canceled' ? 'webhook_deleted' : null,
+  });
+  const retry: StoredEntry = { at: timeAt(4), type: 'signal', name: 'retryNow', by: 'key_1' };
+  const ends = (entries: StoredEntry[]) =>
+    showTimeline(entries).flatMap((entry) => (entry.type === 'ended' ? entry.status : []));
+  expect(ends([end(1, 'canceled'), end(2, 'delivered')])).toEqual(['delivered']);
+  expect(ends([end(1, 'delivered'), end(2, 'canceled')])).toEqual(['delivered']);
+  expect(ends([end(1, 'delivered'), retry, end(5, 'canceled')])).toEqual(['delivered', 'canceled']);
+  expect(ends([end(1, 'canceled')])).toEqual(['canceled']);
+});
+
 test('nothing changes after the end', () => {
   const ended = play(begin(), result({ next: 'end', attempt: attempt(1, 'delivered') }));
   for (const next of [
