@@ -1,8 +1,7 @@
 import { ApiError } from '../errors.ts';
 import { fault } from './problem-details.ts';
 
-type ListName =
-  'webhooks' | 'events' | 'undelivered events' | 'deliveries' | 'keys' | 'accounts' | 'operations';
+type ListName = 'webhooks' | 'events' | 'undelivered events' | 'deliveries' | 'keys' | 'accounts';
 
 /** A time as cursors hold it. PostgreSQL would refuse an invalid date, and the year 0. */
 export const timePattern = {

@@ -64,7 +64,8 @@ export const checkSoonSeconds = 2;
 export const checkRunningSeconds = 300;
 
 /**
- * How many deliveries an operation acts on at the same time. How many in a second is its caller's choice; 50, the default, is a
- * quarter of what a small Temporal server starts, so that new events go on being delivered at once.
+ * Deliveries that a recovery sends again before its workflow pauses a second: a quarter of what a small Temporal server
+ * starts, so that new events go on being delivered at once. And how many of them at the same time.
  */
-export const maxActionsAtOnce = 8;
+export const recoveryPageSize = 50;
+export const maxResentAtOnce = 8;

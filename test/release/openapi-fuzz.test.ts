@@ -39,7 +39,6 @@ const mayRefuse = [
   'rescheduleDelivery',
   'recoverWebhook',
   'pauseWebhook',
-  'actOnDeliveries',
 ];
 
 let service: Service;
