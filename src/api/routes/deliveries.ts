@@ -126,7 +126,7 @@ const listQuery = z.strictObject({
       example: '5xx',
     }),
   error: z
-    .enum([...attemptErrorCodes, 'no_response'])
+    .enum([...attemptErrorCodes, 'no_response'], 'must be the error code of an attempt, or no_response')
     .optional()
     .meta({
       description:
