@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Gauge, type Registry } from 'prom-client';
 
-/** What waits now, and webhooks that are not healthy: each counted up to a limit. */
+/** Waiting deliveries and webhooks that are not healthy, each counted up to a limit. */
 export type Waiting = {
   pending: number;
   retrying: number;

@@ -35,7 +35,7 @@ export function LimitFields({ draft, onChange, error }: PolicyProps) {
           onChange={(maxConcurrent) => onChange({ maxConcurrent })}
         />
       </div>
-      <p className="hint">What is beyond a limit waits for its time, in order. Nothing is dropped.</p>
+      <p className="hint">Deliveries beyond a limit are sent later, in order. None is dropped.</p>
     </fieldset>
   );
 }

@@ -52,7 +52,7 @@ function OfferProbe({ id }: { id: string }) {
   });
   return (
     <>
-      <p>With probes, one attempt at a time tests it, and what waits uses up no retries.</p>
+      <p>With probes, one attempt at a time tests it, and waiting deliveries use up no retries.</p>
       <div>
         <Button disabledReason={reason} disabled={submission.isPending} onClick={() => submission.mutate()}>
           Probe while down
