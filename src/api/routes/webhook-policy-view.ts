@@ -1,4 +1,4 @@
-import type { PolicyChange, ShownPolicy } from '../../contracts/webhook-policy.ts';
+import { newPolicy, type PolicyChange, type ShownPolicy } from '../../contracts/webhook-policy.ts';
 import type { PolicyRow } from '../../db/webhook-policy.ts';
 
 /** A webhook's policy as the API shows it: no secret is in it. */
@@ -30,44 +30,12 @@ export function toPolicy(row: PolicyRow & { active: boolean }): ShownPolicy {
   };
 }
 
-type Given = { [name in keyof PolicyChange]: PolicyChange[name] };
+const fields = Object.keys(newPolicy) as (keyof PolicyChange)[];
 
 /** The policy that a body names. */
-export const policyIn = ({
-  retry,
-  timeout_ms,
-  headers,
-  auth,
-  filter,
-  rate_limit,
-  max_concurrent,
-  signatures,
-  probe_when_down,
-}: Given): PolicyChange => ({
-  retry,
-  timeout_ms,
-  headers,
-  auth,
-  filter,
-  rate_limit,
-  max_concurrent,
-  signatures,
-  probe_when_down,
-});
+export const policyIn = (given: PolicyChange): PolicyChange =>
+  Object.fromEntries(fields.map((field) => [field, given[field]]));
 
 /** The whole policy of a webhook that is replaced: what the body leaves out gets its default. */
-export function wholePolicyIn(given: Given): Required<PolicyChange> {
-  const { retry = null, timeout_ms = null, headers = null, auth = null, filter = null } = given;
-  const { rate_limit = null, max_concurrent = null, signatures = null, probe_when_down = null } = given;
-  return {
-    retry,
-    timeout_ms,
-    headers,
-    auth,
-    filter,
-    rate_limit,
-    max_concurrent,
-    signatures,
-    probe_when_down,
-  };
-}
+export const wholePolicyIn = (given: PolicyChange) =>
+  Object.fromEntries(fields.map((field) => [field, given[field] ?? null])) as Required<PolicyChange>;
