@@ -7,6 +7,7 @@ import {
   moveToOwn,
   readClaimed,
   writeRun,
+  type Claimed,
   type Due,
 } from '../db/owners.ts';
 import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
@@ -162,14 +163,16 @@ async function ensureRunning(deps: Deps, delivery: Due, endAt: number): Promise<
   if (ownerId === null || isGroupId(ownerId)) return;
   if (delivery.runId === null) {
     await deps.giveWay();
-    if (Date.now() > endAt) return;
-    const runId = await startDelivery(deps, delivery, deadlineOf(endAt));
+    // Many that were claimed together give way one after the other, and the delivery may have been held or canceled since.
+    const claimed = await readWaiting(pool, id);
+    if (!claimed || Date.now() > endAt) return;
+    const runId = claimed.runId === null ? await startDelivery(deps, claimed, deadlineOf(endAt)) : null;
     if (runId !== null) return acknowledge(deps, delivery, runId, endAt);
   }
   const run = await describeWorkflow(temporal(), deadlineOf(endAt), id);
   // Read after the workflow was: a run writes its delivery's row before it ends.
-  const now = await readClaimed(pool, id);
-  if (!now || now.ownerId !== id || (now.status !== 'pending' && now.status !== 'retrying')) return;
+  const now = await readWaiting(pool, id);
+  if (!now) return;
   if (run?.status === 'RUNNING') {
     if (now.runId !== run.runId) await writeRun(pool, id, run.runId);
     if (!delivery.isDue) return checkAgain(pool, [delivery], checkRunningSeconds);
@@ -185,7 +188,14 @@ async function ensureRunning(deps: Deps, delivery: Due, endAt: number): Promise<
   if (runId !== null) await acknowledge(deps, delivery, runId, endAt);
 }
 
-/** The delivery may be held or canceled since it was claimed: then nobody else knows of its run, which reads the row and ends. */
+/** The row as it is now; null: the delivery waits no longer for its own workflow. */
+async function readWaiting(pool: Pool, id: string): Promise<Claimed | null> {
+  const now = await readClaimed(pool, id);
+  const isWaiting = now?.ownerId === id && (now.status === 'pending' || now.status === 'retrying');
+  return isWaiting ? now : null;
+}
+
+/** The delivery may be held or canceled since it was read: then nobody else knows of its run, which reads the row and ends. */
 async function acknowledge(deps: Deps, delivery: Due, runId: string, endAt: number): Promise<void> {
   const isWaiting = await markRunning(deps.pool, delivery, runId);
   if (!isWaiting) await signalWorkflow(deps.temporal(), deadlineOf(endAt), delivery.id, wakeSignal);

@@ -86,7 +86,8 @@ test('a delivery that ends between the claim and the look at its workflow is not
   expect(rows).toEqual([{ status: 'delivered' }]);
 });
 
-test('one that is canceled between the claim and the start of its workflow is woken, so that it does not wait for hours', async () => {
+/** A delivery that its group has deferred by hours: its own workflow is due to be started. */
+async function insertDeferred(): Promise<string> {
   const id = newId('dlv');
   await service.pool.query(
     `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, owner_id, reconcile_at,
@@ -94,15 +95,34 @@ test('one that is canceled between the claim and the start of its workflow is wo
      values ($1, $2, $3, $4, 'document.uploaded', 'pending', now(), $1, now(), now() + interval '5 hours', 'hourly_cap')`,
     [id, service.accountId, webhookId, newId('evt')],
   );
-  const giveWay = async () => {
-    // As the check of a canceled delivery leaves it that finds no workflow.
-    await service.pool.query(
-      `update deliveries set status = 'canceled', ended_at = now(), next_attempt_at = null, wait_reason = null,
-         reconcile_at = null where id = $1`,
-      [id],
-    );
-  };
+  return id;
+}
+
+/** As the check of a canceled delivery leaves it that finds no workflow. */
+const setCanceled = (id: string) =>
+  service.pool.query(
+    `update deliveries set status = 'canceled', ended_at = now(), next_attempt_at = null, wait_reason = null,
+       reconcile_at = null where id = $1`,
+    [id],
+  );
+
+test('one that is canceled between the claim and the start of its workflow is not started', async () => {
+  const id = await insertDeferred();
+  const giveWay = async () => void (await setCanceled(id));
   await reconcileDue({ ...depsWith(() => service.temporal), giveWay }, 'start');
+  expect(await runsOf(id)).toBe(0);
+});
+
+test('one that is canceled while its workflow starts is woken, so that it does not wait for hours', async () => {
+  const id = await insertDeferred();
+  const withDeadline: Caller['connection']['withDeadline'] = async (deadline, request) => {
+    await setCanceled(id);
+    return service.temporal.connection.withDeadline(deadline, request);
+  };
+  await reconcileDue(
+    depsWith(() => ({ ...service.temporal, connection: { withDeadline } })),
+    'start',
+  );
   const { events } = await service.temporal.client.workflow.getHandle(id).fetchHistory();
   const signals = events?.flatMap(
     ({ workflowExecutionSignaledEventAttributes: signal }) => signal?.signalName ?? [],
