@@ -145,8 +145,9 @@ export async function correctQueue(pool: Pool, webhookId: string, defaults: Limi
     await lockQueue(client, webhookId);
     const read = await readLimits(client, webhookId, defaults);
     const state = await readQueue(client, webhookId, read, [], null);
-    // Those behind the head have no time yet, though their webhook has recovered.
-    const isReleasedByRamp = state.hasDown && read.limits.nextProbeAt === null;
+    // Their times depend on how fast the first of them go, and those behind the head have none yet.
+    const hasDown = state.hasDown || state.head.some(({ reason }) => reason === 'down');
+    const isReleasedByRamp = hasDown && read.limits.nextProbeAt === null;
     const corrected = correctTimes(state, state.head);
     if (corrected.length > 0) await writeTimes(client, corrected);
     if (state.head.length === 0 && !(read.releases && (await isReleasing(client, webhookId))))

@@ -6,7 +6,7 @@
  *   `rate_limit`, the rate of a resume       rate_limit           the same, over its window
  *   a receiver's `Retry-After` on a 429      receiver_requested   at that time
  *   paced: its receiver is down              down                 at the next probe, one delivery alone; the others wait
- *   the ramp: its receiver is back           down                 1, 2, 4, … a second, for 10 s
+ *   the ramp: its receiver is back           down                 1, 2, 4, … a second, for 10 s; what is late, in order
  *   `max_concurrent`                         –                    when another one has ended
  *
  * - The log of a webhook is the times of its attempts as far back as its longest window, and of the attempts that were granted
@@ -118,6 +118,21 @@ export function rampTime(rampStartedAt: number, k: number): number {
   return rampStartedAt + Math.min(rampMs, 1000 * (second + (k - before) / 2 ** second));
 }
 
+/** Of a queue that is released and late, so many may begin now: about as many as are under way at once. */
+const releasedAtOnce = 20;
+const releasedPerSecond = 100;
+
+/**
+ * How many ms from now the deliveries of a queue may begin whose time in the ramp has come, so that the oldest go first,
+ * however late their workflows are woken: 100 a second in the first minute, twice as many in each one that follows.
+ *
+ * @param index in the queue, from 0
+ * @example releaseMs(0, 20) // 10
+ */
+export const releaseMs = (sinceRampMs: number, index: number): number =>
+  (Math.max(0, index + 1 - releasedAtOnce) * 1000) /
+  (releasedPerSecond * 2 ** Math.floor(sinceRampMs / 60_000));
+
 const later = (a: SlotTime, b: SlotTime): SlotTime => (b.at > a.at ? b : a);
 
 /**
@@ -139,8 +154,11 @@ export function slotTimes({ limits, now, used }: Log, count: number): SlotTime[]
       if (entry !== undefined) time = later(time, { at: entry + windowMs, reason });
     }
     if (notBefore !== null) time = later(time, { at: notBefore, reason: 'receiver_requested' });
-    if (rampStartedAt !== null)
-      time = later(time, { at: rampTime(rampStartedAt, sinceRamp + slot), reason: 'down' });
+    if (rampStartedAt !== null) {
+      const planned = rampTime(rampStartedAt, sinceRamp + slot);
+      const at = planned > now ? planned : now + releaseMs(now - rampStartedAt, slot);
+      time = later(time, { at: Math.max(at, times.at(-1)?.at ?? now), reason: 'down' });
+    }
     times.push(time);
   }
   return times;

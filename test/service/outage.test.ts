@@ -130,8 +130,9 @@ test('an outage with many deliveries: few requests, nothing lost, all delivered 
   const numbers = receiver.taken.map(({ body }) => numberOf(body));
   expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: published }, (_, n) => n + 1));
   const displacements = numbers.map((number, index) => Math.abs(number - 1 - index));
-  // On a busy machine the reconciler wakes them out of order by more than that moment.
-  expect(Math.max(...displacements)).toBeLessThan(100);
+  expect(displacements.filter((places) => places < 40).length).toBeGreaterThan(0.95 * published);
+  // On a busy machine single ones are woken a second or two late, and 100 a second go past them.
+  expect(Math.max(...displacements)).toBeLessThan(200);
   // 1, 2, 4, … in each second since the first one.
   const times = receiver.requests.slice(upAt).map(({ at }) => at.getTime());
   const first = times[0] ?? 0;

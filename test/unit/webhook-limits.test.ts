@@ -184,6 +184,21 @@ test('the ramp: 1, 2, 4, … in each second, then all', () => {
   ]);
 });
 
+test('what is late in the ramp, or left after it, goes in order: 20 now, then 100 a second, and more in each minute', () => {
+  const limits = { ...none, rampStartedAt: now };
+  const after = now + 10_000;
+  const times = slotTimes({ limits, now: after, used: [] }, 300).map(({ at }) => at - after);
+  expect(times.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 0));
+  expect([times[20], times[119], times[219]]).toEqual([10, 1000, 2000]);
+  const later = now + 125_000;
+  expect(slotTimes({ limits, now: later, used: [] }, 220).at(-1)?.at).toBe(later + 500);
+  // In the ramp, those whose time has not come keep it, unless those before them are later.
+  const early = now + 3000;
+  const mixed = slotTimes({ limits, now: early, used: [] }, 40).map(({ at }) => at);
+  expect(mixed).toEqual(mixed.toSorted((a, b) => a - b));
+  expect(mixed.at(-1)).toBe(rampTime(now, 39));
+});
+
 test('paced: the first of the queue is the next probe, the others wait for their end; one at a time', () => {
   const limits = { ...none, nextProbeAt: now + 30_000 };
   const down = { is: 'later', at: now + holdMs, reason: 'down' };
