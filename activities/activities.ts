@@ -4,11 +4,12 @@ import { evaluateWebhooks } from '../src/db/evaluate-webhooks.ts';
 import { eraseAccount } from '../src/db/erase-account.ts';
 import { archiveEntries, rescheduleDelivery } from '../src/db/deliveries-table.ts';
 import { moveToOwn } from '../src/db/owners.ts';
-import { endRecovery, setRecoveryStatus } from '../src/db/recoveries-table.ts';
+import { endOperation, setOperationStatus } from '../src/db/operations-table.ts';
 import type { Retention } from '../src/db/retention.ts';
 import { cancelDelivery } from '../src/db/stop-delivery.ts';
 import { createMakeAttempt, type AttemptDeps } from '../src/delivery/attempt.ts';
-import { sendRecoveryPage } from '../src/dispatch/send-recovery-page.ts';
+import { runOperationPage } from '../src/dispatch/act-on-page.ts';
+import type { SignalDeps } from '../src/dispatch/signal.ts';
 import { waitEntry } from '../src/domain/attempt-result.ts';
 import type { CancelResult } from '../src/domain/delivery-run.ts';
 import type {
@@ -20,10 +21,10 @@ import type {
   EvaluateResult,
   GroupSignal,
   PassOnInput,
-  RecoverPageInput,
-  RecoverPageResult,
+  OperationPageInput,
+  OperationPageResult,
   RescheduleInput,
-  SetRecoveryStatusInput,
+  SetOperationStatusInput,
 } from '../workflows/contract.ts';
 import { createAttemptDelivery, createAttemptGroup, currentRun } from './attempt-deliveries.ts';
 import { createRemoveOldBatch } from './remove-old-batch.ts';
@@ -36,6 +37,8 @@ export type ActivityDeps = AttemptDeps & {
   onFirstAttempts: (workflowId: string) => void;
   /** Called when deliveries wait for their own workflow. */
   wakeStarts: () => void;
+  /** For what operations do to deliveries. */
+  signals: SignalDeps;
   /** Signals a delivery's owner, whichever it is by now. */
   passOnSignal: (signal: GroupSignal) => Promise<unknown>;
 };
@@ -72,16 +75,18 @@ export function createActivities(deps: ActivityDeps) {
       wakeDispatcher();
       return result;
     }),
-    recoverPage: withHeartbeat(async ({ recoveryId }: RecoverPageInput): Promise<RecoverPageResult> => {
-      const result = await sendRecoveryPage(deps, recoveryId);
-      if (!result)
-        throw ApplicationFailure.nonRetryable(`There is no recovery ${recoveryId}`, 'recovery_missing');
-      return result;
-    }),
-    setRecoveryStatus: withHeartbeat(
-      async ({ recoveryId, status }: SetRecoveryStatusInput): Promise<void> => {
-        if (status === 'canceled') await endRecovery(pool, recoveryId, status);
-        else await setRecoveryStatus(pool, recoveryId, status);
+    runOperationPage: withHeartbeat(
+      async ({ operationId }: OperationPageInput): Promise<OperationPageResult> => {
+        const result = await runOperationPage(deps, operationId);
+        if (!result)
+          throw ApplicationFailure.nonRetryable(`There is no operation ${operationId}`, 'operation_missing');
+        return result;
+      },
+    ),
+    setOperationStatus: withHeartbeat(
+      async ({ operationId, status }: SetOperationStatusInput): Promise<void> => {
+        if (status === 'canceled') await endOperation(pool, operationId, status);
+        else await setOperationStatus(pool, operationId, status);
       },
     ),
     removeOldBatch: withHeartbeat(createRemoveOldBatch(deps)),

@@ -116,7 +116,7 @@ const filledTables = [
   'webhook_stats',
   'audit_records',
   'idempotency_keys',
-  'recoveries',
+  'operations',
 ];
 
 async function run(client: Client, text: string, values?: unknown[]): Promise<void> {
@@ -219,7 +219,7 @@ const statements = [
    select pg_temp.id_at('aud', at, n), account_id, 'key_1', 'webhook.secret_read', 'wh_1', at from log_events where n % 2 = 0 order by n`,
   `insert into idempotency_keys (account_id, api_key_id, route, key, request_digest, created_at)
    select 'acc_1', 'key_1', 'publishEvent', n::text, '\\x00', now() - n * interval '20 seconds' from generate_series(1, 5000) as n`,
-  `insert into recoveries (id, account_id, webhook_id, requested_by, status, dry_run, since, until, filters, total, created_at, ended_at)
-   select pg_temp.id_at('rec', at, n), account_id, (select id from log_webhooks limit 1), 'key_1', 'completed', false, at, at, '{*}', 0, at, at
+  `insert into operations (id, account_id, action, per_second, webhook_id, requested_by, status, dry_run, since, until, filters, total, created_at, ended_at)
+   select pg_temp.id_at('rec', at, n), account_id, 'recover', 50, (select id from log_webhooks limit 1), 'key_1', 'completed', false, at, at, '{*}', 0, at, at
    from log_events where n % 20 = 0 order by n limit 5000`,
 ];

@@ -176,7 +176,7 @@ const settings = {
     schema: wholeNumber(0, 36_500),
     default: '90',
     meaning:
-      'days that deliveries (after their end), events, audit records and recoveries are kept; 0: forever',
+      'days that deliveries (after their end), events, audit records and operations are kept; 0: forever',
   },
   ...pageSettings,
   FLTR_API_URL: {

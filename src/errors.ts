@@ -52,6 +52,8 @@ export const errorCatalogue = {
   webhook_not_active: { status: 409, title: 'The webhook is not active' },
   /** The recovery has ended. */
   recovery_state_conflict: { status: 409, title: "The recovery's state does not allow this" },
+  /** The operation has ended. */
+  operation_state_conflict: { status: 409, title: "The operation's state does not allow this" },
   /** The body is larger than the call allows. */
   body_too_large: { status: 413, title: 'The body is too large' },
   /** A field is wrong, missing or unknown. */

@@ -15,6 +15,7 @@ import { addEventCommands } from './cli/event-commands.ts';
 import { addEventTypeCommands } from './cli/event-type-commands.ts';
 import { exitCodeOf, exitCodesHelp, wrongUse } from './cli/exit-codes.ts';
 import { addListenCommand } from './cli/listen-command.ts';
+import { addOperationCommands } from './cli/operation-commands.ts';
 import { addRecoverCommands } from './cli/recover-commands.ts';
 import { addReencryptCommand } from './cli/reencrypt-command.ts';
 import { printableLines } from './cli/printable.ts';
@@ -167,6 +168,7 @@ addTailCommand(program);
 addSearchCommand(program);
 addListenCommand(program);
 addRecoverCommands(program);
+addOperationCommands(program);
 addVerifyCommand(program);
 addCompletionCommand(program);
 program

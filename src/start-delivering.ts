@@ -9,7 +9,7 @@ import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts';
 import { startFailureDigests } from './dispatch/failure-digests.ts';
 import { createFirstAttempts } from './dispatch/first-attempts.ts';
 import { startReconciler, type Reconciler } from './dispatch/reconcile.ts';
-import { startRecoveryReconciler } from './dispatch/recovery-workflow.ts';
+import { startOperationReconciler } from './dispatch/operation-workflow.ts';
 import { startHealthChecks } from './dispatch/webhook-health.ts';
 import { signalOwner, type SignalDeps } from './dispatch/signal.ts';
 import { createAttemptReporter } from './observability/attempt-reporter.ts';
@@ -78,6 +78,7 @@ export async function startDelivering(options: Options) {
         minEndedToDisable: config.FLTR_AUTO_DISABLE_MIN_DELIVERIES,
         wakeDispatcher,
         wakeStarts,
+        signals,
         passOnSignal: ({ deliveryId, ...signal }) => signalOwner(signals, deliveryId, signal),
         retention: { payloadDays: config.FLTR_PAYLOAD_RETENTION_DAYS, days: config.FLTR_RETENTION_DAYS },
       },
@@ -116,7 +117,7 @@ export async function startDelivering(options: Options) {
 
 /** What every process does beside deliveries. */
 function startLoops({ pool, temporal, log, stops }: Options, wakeDispatcher: () => void): void {
-  stops.later('recoveries', startRecoveryReconciler({ pool, temporal, log }));
+  stops.later('operations', startOperationReconciler({ pool, temporal, log }));
   stops.later('deletions of accounts', startDeletionReconciler({ pool, temporal, log }));
   stops.later('failure digests', startFailureDigests({ pool, log, wakeDispatcher }));
   stops.later('health checks', startHealthChecks({ pool, log, wakeDispatcher }));

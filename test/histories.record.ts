@@ -5,7 +5,7 @@ import { test } from 'vitest';
 import { taskQueue } from '../workflows/contract.ts';
 import { publishOne, readDelivery, waitForStatus, workflowStatus } from './kit/delivery-steps.ts';
 import { startReceiver } from './kit/test-receiver.ts';
-import { openAccount, type Account } from './kit/recoveries.ts';
+import { openAccount, waitForDeliveries, type Account } from './kit/recoveries.ts';
 import { call, startService, until, type Service } from './kit/service.ts';
 
 // Run by hand: FLTR_RECORD_HISTORIES=1 npx vitest run --config test/vitest.config.ts
@@ -190,11 +190,11 @@ const untilDeferred = (service: Service, id: string, reason: string) =>
 
 /** Each kind of recovery: of 60 events that a webhook missed, hence two pages. */
 const recoveryScenes: Record<string, (account: Account, id: string) => Promise<void>> = {
-  async 'recovery-completed'(account, id) {
+  async 'operation-completed'(account, id) {
     await control(account, id, 'pause', 'paused');
     await control(account, id, 'resume', 'completed');
   },
-  async 'recovery-canceled'(account, id) {
+  async 'operation-canceled'(account, id) {
     await account.waitForRecovery(id, ({ done }) => done > 0);
     await control(account, id, 'pause', 'paused');
     await control(account, id, 'cancel', 'canceled');
@@ -238,6 +238,27 @@ async function recordGroup(service: Service): Promise<void> {
   await keep(service, 'continued-retried', retried);
   await keep(service, 'continued-canceled', canceled);
   for (const { webhook_id: id } of deliveries) await service.call('DELETE', `/v1/webhooks/${id}`);
+  await receiver.close();
+}
+
+/** Two pages of an operation on deliveries that failed. */
+async function recordOperation(service: Service): Promise<void> {
+  if (existsSync(join(folder, 'operation-retry.binpb'))) return;
+  const receiver = await startReceiver((_request, response) => {
+    response.writeHead(404).end();
+  });
+  const account = await openAccount(service);
+  await account.newWebhook(receiver.url);
+  await account.publish(4);
+  await waitForDeliveries(service, account.accountId, 'failed', 4);
+  const filter = { since: '2020-01-01T00:00:00Z' };
+  const { body } = await account.call<{ id: string }>('POST', '/v1/deliveries/actions', {
+    action: 'retry',
+    filter,
+    per_second: 2,
+  });
+  await workflowStatus(service, body.id);
+  await keep(service, 'operation-retry', body.id);
   await receiver.close();
 }
 
@@ -312,6 +333,7 @@ test('record one history of each kind', { timeout: 180_000 }, async () => {
     await receiver.close();
   }
   await recordGroup(usual);
+  await recordOperation(usual);
   for (const [name, play] of Object.entries(recoveryScenes)) {
     if (existsSync(join(folder, `${name}.binpb`))) continue;
     const receiver = await startReceiver();

@@ -86,18 +86,18 @@ export type ArchiveInput = { deliveryId: string; entries: StoredEntry[] };
 export type EvaluateInput = { after: string };
 export type EvaluateResult = { next: string | null; disabled: number };
 
-export type RecoverWebhookInput = { recoveryId: string; isPaused: boolean };
-export type RecoverWebhookResult = { status: 'completed' | 'canceled' };
-export const recoverySignalNames = { pause: 'pause', resume: 'resume', cancel: 'cancel' } as const;
-export type RecoverySignal = keyof typeof recoverySignalNames;
+export type RunOperationInput = { operationId: string; isPaused: boolean };
+export type RunOperationResult = { status: 'completed' | 'canceled' };
+export const operationSignalNames = { pause: 'pause', resume: 'resume', cancel: 'cancel' } as const;
+export type OperationSignal = keyof typeof operationSignalNames;
 
-export type RecoverPageInput = { recoveryId: string };
-export type RecoverPageResult =
-  | { next: 'page'; sent: number }
-  /** Its webhook is not active: paused until the webhook is active and the recovery is resumed. */
+export type OperationPageInput = { operationId: string };
+export type OperationPageResult =
+  | { next: 'page'; sent: number; pauseMs: number }
+  /** A recovery's webhook is not active: paused until the webhook is active and the recovery is resumed. */
   | { next: 'pause' }
   | { next: 'end'; status: 'completed' | 'canceled' };
-export type SetRecoveryStatusInput = { recoveryId: string; status: 'running' | 'paused' | 'canceled' };
+export type SetOperationStatusInput = { operationId: string; status: 'running' | 'paused' | 'canceled' };
 
 export type DeleteAccountInput = { accountId: string };
 export type DeleteAccountResult = { status: 'erased' };

@@ -2,5 +2,5 @@ export { deleteAccount } from './delete-account.ts';
 export { deliverEvent } from './deliver-event.ts';
 export { deliverGroup } from './deliver-group.ts';
 export { evaluateAutoDisable } from './evaluate-auto-disable.ts';
-export { recoverWebhook } from './recover-webhook.ts';
+export { runOperation } from './run-operation.ts';
 export { removeOldRows } from './remove-old-rows.ts';

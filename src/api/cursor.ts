@@ -1,7 +1,8 @@
 import { ApiError } from '../errors.ts';
 import { fault } from './problem-details.ts';
 
-type ListName = 'webhooks' | 'events' | 'undelivered events' | 'deliveries' | 'keys' | 'accounts';
+type ListName =
+  'webhooks' | 'events' | 'undelivered events' | 'deliveries' | 'keys' | 'accounts' | 'operations';
 
 /** A time as cursors hold it. PostgreSQL would refuse an invalid date, and the year 0. */
 export const timePattern = {

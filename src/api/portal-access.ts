@@ -4,7 +4,15 @@ import { ApiError } from '../errors.ts';
 import type { Route } from './route.ts';
 
 /** What the portal's pages call. Any other tag is refused, so what is added to the API is closed until it is listed here. */
-const portalTags = new Set(['Webhooks', 'Events', 'Deliveries', 'Recoveries', 'Event types', 'Search']);
+const portalTags = new Set([
+  'Webhooks',
+  'Events',
+  'Deliveries',
+  'Recoveries',
+  'Operations',
+  'Event types',
+  'Search',
+]);
 
 /** @throws ApiError not_in_portal */
 export function requirePortalAccess(key: ApiKey, { tag, scope }: Pick<Route, 'tag' | 'scope'>): void {

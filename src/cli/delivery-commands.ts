@@ -62,7 +62,7 @@ export const toQuery = ({
 export function addDeliveryCommands(program: Command): void {
   const deliveries = program
     .command('deliveries')
-    .description('list, show, retry, cancel and reschedule deliveries');
+    .description('list, show, retry, cancel and reschedule deliveries, one or many');
   const list = addFilters(apiCommand(deliveries, 'list', 'list deliveries, newest first'))
     .option('--since <time>', 'accepted at or after this time, such as 2026-01-10T12:00:00Z')
     .option('--until <time>', 'accepted before this time');

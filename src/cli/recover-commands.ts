@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
 import { recoveryKinds, type Recovery, type RecoveryKind } from '../contracts/recovery.ts';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { apiCommand, callAndPrint, given, type ApiOptions } from './api-command.ts';
+import { waitForEnd } from './operation-commands.ts';
 import { countsText, fields } from './text-output.ts';
 
 type RecoverOptions = ApiOptions & {
@@ -49,33 +49,9 @@ async function recover(client: FltrWebhooks, webhook: string, options: RecoverOp
     since,
     ...given({ until, only, dry_run: dryRun }),
   });
-  return recovery.dry_run || !wait ? recovery : waitForEnd(client, recovery, !json);
-}
-
-const pollMs = 500;
-const barWidth = 30;
-
-/** Waits until the recovery has ended, with a progress bar. It continues in the service if the command is stopped. */
-async function waitForEnd(client: FltrWebhooks, started: Recovery, isShown: boolean): Promise<Recovery> {
-  const isTerminal = process.stderr.isTTY;
-  let recovery = started;
-  if (isShown)
-    console.error(`${recovery.id}: continues if you press Ctrl-C; \`recoveries pause\` pauses it.`);
-  while (recovery.ended_at === null) {
-    if (isShown && isTerminal) process.stderr.write(`\r${bar(recovery)}`);
-    await delay(pollMs);
-    recovery = await client.getRecovery(recovery.id);
-  }
-  if (isShown && isTerminal) process.stderr.write(`\r${bar(recovery)}\n`);
-  return recovery;
-}
-
-/** @example bar({ total: 10, done: 5, … }) // '[###############...............]  50 %  5 of 10, running' */
-function bar({ total, done, failed, status }: Recovery): string {
-  const share = total === 0 ? 1 : Math.min(1, (done + failed) / total);
-  const filled = Math.round(share * barWidth);
-  const text = `${'#'.repeat(filled)}${'.'.repeat(barWidth - filled)}`;
-  return `[${text}] ${String(Math.floor(share * 100)).padStart(3)} %  ${done + failed} of ${total}, ${status}`;
+  if (recovery.dry_run || !wait) return recovery;
+  if (!json) console.error(`${recovery.id}: continues if you press Ctrl-C; \`recoveries pause\` pauses it.`);
+  return waitForEnd(recovery, () => client.getRecovery(recovery.id), !json);
 }
 
 const recoveredText = (recovery: Recovery): string =>

@@ -15,6 +15,7 @@ import type {
   EventTypeInfo,
 } from '../contracts/event-types.ts';
 import type { createdKeySchema, createKeySchema, Key } from '../contracts/key.ts';
+import type { actOnDeliveriesSchema, Operation } from '../contracts/operation.ts';
 import type { pauseWebhookSchema, resumeWebhookSchema } from '../contracts/pause.ts';
 import type { createPortalLinkSchema, PortalLink } from '../contracts/portal-link.ts';
 import type { webhookPublicKeySchema } from '../contracts/public-key.ts';
@@ -242,6 +243,32 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
   /** What has this id, whatever it is; webhooks also by how their URL begins. */
   search(text: string): Promise<SearchResult> {
     return this.#call('GET', '/v1/search', { query: { q: text } });
+  }
+
+  /** Retries, cancels, reschedules or resends many deliveries, as an operation. */
+  actOnDeliveries(action: z.input<typeof actOnDeliveriesSchema>): Promise<Operation> {
+    return this.#call('POST', '/v1/deliveries/actions', { body: action, idempotencyKey: newKey() });
+  }
+
+  /** Newest first; recoveries are among them. */
+  listOperations(query?: PageQuery): Promise<Page<Operation>> {
+    return this.#call('GET', '/v1/operations', { query });
+  }
+
+  getOperation(id: string): Promise<Operation> {
+    return this.#call('GET', `/v1/operations/${part(id)}`);
+  }
+
+  pauseOperation(id: string): Promise<Operation> {
+    return this.#call('POST', `/v1/operations/${part(id)}/pause`);
+  }
+
+  resumeOperation(id: string): Promise<Operation> {
+    return this.#call('POST', `/v1/operations/${part(id)}/resume`);
+  }
+
+  cancelOperation(id: string): Promise<Operation> {
+    return this.#call('POST', `/v1/operations/${part(id)}/cancel`);
   }
 
   /** Resends the failed deliveries of a webhook, and the events that it missed. */

@@ -152,17 +152,17 @@ export async function reopenDelivery(
   { id, attemptCount }: Pick<DeliveryRow, 'id' | 'attemptCount'>,
   owner: 'own' | 'none',
   entries: readonly StoredEntry[] = [],
-  recoveryId: string | null = null,
+  operationId: string | null = null,
 ): Promise<DeliveryRow | null> {
   const { rows } = await db.query<DeliveryRow>(
     `update deliveries set status = 'pending', reason = null, ended_at = null, retries_used = 0, deferred_at = null,
        schedule = (select w.schedule from webhooks w where w.id = webhook_id), schedule_since = clock_timestamp(),
        owner_id = case when $3 then id end, run_id = case when not $3 then run_id end,
        reconcile_at = case when $3 then now() + ${reconcileStartAfter} end,
-       timeline = timeline || $4::jsonb, recovery_id = coalesce($5, recovery_id)
+       timeline = timeline || $4::jsonb, operation_id = coalesce($5, operation_id)
      where id = $1 and attempt_count = $2 and status in ('failed', 'delivered')
      returning ${summaryColumns}, timeline`,
-    [id, attemptCount, owner === 'own', JSON.stringify(entries), recoveryId],
+    [id, attemptCount, owner === 'own', JSON.stringify(entries), operationId],
   );
   return rows[0] ?? null;
 }

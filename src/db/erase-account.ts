@@ -33,18 +33,18 @@ const removeCounted = (table: 'deliveries' | 'events' | 'webhooks', found: strin
 });
 
 /** Removes what names a deleted webhook of the account. */
-const removeOfWebhooks = (table: string, key: readonly string[], condition = 'true'): Step => ({
+const removeOfWebhooks = (table: string, key: readonly string[]): Step => ({
   table,
   sql: `with old as materialized (
       select ${key.map((column) => `t.${column}`).join(', ')} from webhooks w join ${table} t on t.webhook_id = w.id
-      where w.account_id = $1 and w.deleted_at is not null and ${condition} limit $2)
+      where w.account_id = $1 and w.deleted_at is not null limit $2)
     delete from ${table} t using old where ${key.map((column) => `t.${column} = old.${column}`).join(' and ')}`,
 });
 
 /** Removes what names the account. */
-const removeOfAccount = (table: string, key: readonly string[]): Step => ({
+const removeOfAccount = (table: string, key: readonly string[], condition = 'true'): Step => ({
   table,
-  sql: `with old as materialized (select ${key.join(', ')} from ${table} where account_id = $1 limit $2)
+  sql: `with old as materialized (select ${key.join(', ')} from ${table} where account_id = $1 and ${condition} limit $2)
     delete from ${table} t using old where ${key.map((column) => `t.${column} = old.${column}`).join(' and ')}`,
 });
 
@@ -67,7 +67,7 @@ const firstSteps: readonly Step[] = [
 
 /** When nothing of the account can be under way any longer. */
 const lastSteps: readonly Step[] = [
-  removeOfWebhooks('recoveries', ['id'], `t.status in ('completed', 'canceled')`),
+  removeOfAccount('operations', ['id'], `status in ('completed', 'canceled')`),
   removeOfWebhooks('webhook_stats', ['webhook_id', 'minute', 'activation']),
   removeOfWebhooks('webhook_stats_hours', ['webhook_id', 'hour']),
   removeOfWebhooks('failure_counts', ['webhook_id', 'minute']),
@@ -76,7 +76,7 @@ const lastSteps: readonly Step[] = [
   removeCounted(
     'webhooks',
     `select id from webhooks w where account_id = $1 and deleted_at is not null
-       and (select 1 from recoveries r where r.webhook_id = w.id limit 1) is null`,
+       and (select 1 from operations o where o.webhook_id = w.id limit 1) is null`,
   ),
   removeOfAccount('idempotency_keys', ['account_id', 'api_key_id', 'route', 'key']),
   removeOfAccount('portal_links', ['id']),
@@ -95,6 +95,12 @@ export async function eraseAccount(pool: Pool, accountId: string): Promise<Erase
   );
   if (rowCount === 0) return 'end';
   if (!(await deleteWebhooks(pool, accountId, endAt))) return 'more';
+  // A paused operation would not notice for minutes.
+  await pool.query(
+    `update operations set check_at = now()
+     where account_id = $1 and status in ('running', 'paused') and check_at > now() + interval '30 seconds'`,
+    [accountId],
+  );
   if (!(await runSteps(pool, firstSteps, accountId, endAt))) return 'more';
   if (await isUnderWay(pool, accountId)) return 'wait';
   if (!(await runSteps(pool, lastSteps, accountId, endAt))) return 'more';
@@ -111,11 +117,6 @@ async function deleteWebhooks(pool: Pool, accountId: string, endAt: number): Pro
     for (const { id } of rows) {
       if (Date.now() > endAt) return false;
       await deleteWebhook(pool, accountId, id);
-      // A paused one would not notice for minutes.
-      await pool.query(
-        `update recoveries set check_at = now() where webhook_id = $1 and status in ('running', 'paused')`,
-        [id],
-      );
     }
     if (rows.length === 0) return true;
   }
@@ -153,12 +154,13 @@ async function isUnderWay(db: Queryable, accountId: string): Promise<boolean> {
   return rowCount === 1;
 }
 
-/** Removes the account's row, unless something of it is left: a recovery whose workflow has not ended. */
+/** Removes the account's row, unless something of it is left: an operation whose workflow has not ended. */
 function removeAccount(pool: Pool, accountId: string): Promise<boolean> {
   return withTransaction(pool, async (client) => {
     const { rowCount } = await client.query(
       `delete from accounts a where id = $1 and deletion_requested_at is not null
-         and (select 1 from webhooks w where w.account_id = a.id limit 1) is null`,
+         and (select 1 from webhooks w where w.account_id = a.id limit 1) is null
+         and (select 1 from operations o where o.account_id = a.id limit 1) is null`,
       [accountId],
     );
     if (rowCount !== 1) return false;

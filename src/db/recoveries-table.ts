@@ -1,6 +1,8 @@
 import { newId } from '../domain/ids.ts';
+import { defaultPerSecond } from '../contracts/operation.ts';
 import type { WebhookFilter } from '../contracts/filter.ts';
 import type { Recovery, RecoveryKind, RecoveryStatus } from '../contracts/recovery.ts';
+import { noOutcome, outcome } from './operations-table.ts';
 import type { Queryable } from './pool.ts';
 
 export type RecoveryRow = {
@@ -23,14 +25,6 @@ export type RecoveryRow = {
 
 export const recoveryColumns = `id, account_id as "accountId", webhook_id as "webhookId", status, dry_run as "isDryRun", total, done, failed,
   since, until, kind, created_at as "createdAt", ended_at as "endedAt"`;
-/** Of one that has not ended. */
-const noOutcome = `null::jsonb as outcome`;
-const outcome = `case when ended_at is not null and not dry_run then (
-    select jsonb_build_object('delivered', count(*) filter (where d.status = 'delivered'),
-      'failed', count(*) filter (where d.status = 'failed'), 'canceled', count(*) filter (where d.status = 'canceled'),
-      'waiting', count(*) filter (where d.status in ('pending', 'retrying', 'held')))
-    from deliveries d where d.recovery_id = recoveries.id) end as outcome`;
-
 export function toRecovery(row: RecoveryRow): Recovery {
   return {
     id: row.id,
@@ -59,7 +53,7 @@ export async function readClock(db: Queryable): Promise<Date> {
 
 export async function findRecovery(db: Queryable, accountId: string, id: string) {
   const { rows } = await db.query<RecoveryRow>(
-    `select ${recoveryColumns}, ${outcome} from recoveries where id = $1 and account_id = $2`,
+    `select ${recoveryColumns}, ${outcome} from operations where id = $1 and account_id = $2 and action = 'recover'`,
     [id, accountId],
   );
   return rows[0] ?? null;
@@ -70,8 +64,8 @@ type Call = Pick<RecoveryRow, 'webhookId' | 'since' | 'kind'> & { requestedUntil
 /** The recovery of the same call, if it has not ended. */
 export async function findUnderWay(db: Queryable, call: Call): Promise<RecoveryRow | null> {
   const { rows } = await db.query<RecoveryRow>(
-    `select ${recoveryColumns}, ${noOutcome} from recoveries
-     where webhook_id = $1 and since = $2 and requested_until is not distinct from $3 and kind is not distinct from $4
+    `select ${recoveryColumns}, ${noOutcome} from operations
+     where action = 'recover' and webhook_id = $1 and since = $2 and requested_until is not distinct from $3 and kind is not distinct from $4
        and status in ('running', 'paused')`,
     [call.webhookId, call.since, call.requestedUntil, call.kind],
   );
@@ -88,9 +82,9 @@ export type NewRecovery = Call &
 /** A dry run is completed at once. Null: a recovery of the same call has not ended. */
 export async function insertRecovery(db: Queryable, recovery: NewRecovery): Promise<RecoveryRow | null> {
   const { rows } = await db.query<RecoveryRow>(
-    `insert into recoveries (id, account_id, webhook_id, requested_by, status, dry_run, since, until, requested_until, kind, filters, filter,
+    `insert into operations (id, account_id, action, per_second, webhook_id, requested_by, status, dry_run, since, until, requested_until, kind, filters, filter,
        total, created_at, ended_at, check_at)
-     values ($1, $2, $3, $4, case when $5 then 'completed' else 'running' end, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+     values ($1, $2, 'recover', ${defaultPerSecond}, $3, $4, case when $5 then 'completed' else 'running' end, $5, $6, $7, $8, $9, $10, $11, $12, $13,
        case when $5 then $13::timestamptz end, case when not $5 then now() + interval '10 seconds' end)
      on conflict do nothing returning ${recoveryColumns}, ${noOutcome}`,
     [
@@ -110,49 +104,4 @@ export async function insertRecovery(db: Queryable, recovery: NewRecovery): Prom
     ],
   );
   return rows[0] ?? null;
-}
-
-/** Sets what the workflow reports, unless the recovery has ended. */
-export async function setRecoveryStatus(db: Queryable, id: string, status: 'running' | 'paused') {
-  await db.query(`update recoveries set status = $2 where id = $1 and status in ('running', 'paused')`, [
-    id,
-    status,
-  ]);
-}
-
-/** Ends a recovery once. If its webhook was deleted, the remaining deliveries count as failed. */
-export async function endRecovery(db: Queryable, id: string, status: 'completed' | 'canceled') {
-  await db.query(
-    `update recoveries r set status = $2, ended_at = date_trunc('milliseconds', clock_timestamp()), check_at = null,
-       page = null,
-       failed = case when w.deleted_at is not null then greatest(r.failed, r.total - r.done) else r.failed end
-     from webhooks w where w.id = r.webhook_id and r.id = $1 and r.status in ('running', 'paused')`,
-    [id, status],
-  );
-}
-
-export type RecoveryToCheck = Pick<RecoveryRow, 'id' | 'accountId' | 'webhookId' | 'status'> & {
-  isWebhookDeleted: boolean;
-};
-
-/** Claims recoveries whose workflow may not run, for 30 seconds, so that several processes share the work. */
-export async function claimRecoveries(db: Queryable, limit: number): Promise<RecoveryToCheck[]> {
-  const { rows } = await db.query<RecoveryToCheck>(
-    `update recoveries r set check_at = now() + interval '30 seconds'
-     from (select id from recoveries where check_at <= now() order by check_at limit $1 for update skip locked) as due,
-       webhooks w
-     where r.id = due.id and w.id = r.webhook_id
-     returning r.id, r.account_id as "accountId", r.webhook_id as "webhookId", r.status,
-       w.deleted_at is not null as "isWebhookDeleted"`,
-    [limit],
-  );
-  return rows;
-}
-
-export async function setRecoveryCheck(db: Queryable, id: string, seconds: number): Promise<void> {
-  await db.query(
-    `update recoveries set check_at = now() + make_interval(secs => $2)
-     where id = $1 and status in ('running', 'paused')`,
-    [id, seconds],
-  );
 }

@@ -90,9 +90,9 @@ export async function loadRecovery(db: Queryable, id: string) {
   const { rows } = await db.query<RecoveryToRun>(
     `select ${recoveryColumns}, requested_by as "requestedBy", filters, filter, cursor_at::text as "cursorAt",
        cursor_id as "cursorId", page_number as "pageNumber", page, "isActive", "isWebhookDeleted"
-     from recoveries join (
+     from operations join (
        select id as webhook_id, active as "isActive", deleted_at is not null as "isWebhookDeleted" from webhooks
-     ) as w using (webhook_id) where id = $1`,
+     ) as w using (webhook_id) where id = $1 and action = 'recover'`,
     [id],
   );
   return rows[0] ?? null;
@@ -156,7 +156,7 @@ export async function claimPage(db: Queryable, recovery: RecoveryToRun, size: nu
   }
   if (!last) return { isEnd: true };
   await db.query(
-    `update recoveries set cursor_at = $3::timestamptz, cursor_id = $4,
+    `update operations set cursor_at = $3::timestamptz, cursor_id = $4,
        page = $5::jsonb, page_number = page_number + case when $5::jsonb is null then 0 else 1 end
      where id = $1 and page_number = $2 and page is null and status in ('running', 'paused')`,
     [recovery.id, recovery.pageNumber, last.at, last.id, items.length === 0 ? null : JSON.stringify(items)],
@@ -191,7 +191,7 @@ export async function insertMissed(
     4,
   );
   await db.query(
-    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline, recovery_id, schedule)
+    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline, operation_id, schedule)
      select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.timeline, $3,
        (select schedule from webhooks where id = $2)
      from ${missed.table}
@@ -204,26 +204,4 @@ export async function insertMissed(
     [accountId, items.map(({ eventId }) => eventId), webhookId],
   );
   return rowCount ?? 0;
-}
-
-/** A delivery that was sent again meanwhile by another request counts for the recovery, too. */
-export async function countForRecovery(db: Queryable, id: string, deliveryId: string): Promise<void> {
-  await db.query(`update deliveries set recovery_id = $1 where id = $2 and recovery_id is distinct from $1`, [
-    id,
-    deliveryId,
-  ]);
-}
-
-/** Counts a page once, however often it ran. */
-export async function finishPage(
-  db: Queryable,
-  { id, pageNumber }: RecoveryToRun,
-  { done, failed }: { done: number; failed: number },
-): Promise<void> {
-  await db.query(
-    `update recoveries set page = null, done = done + $3, failed = failed + $4,
-       total = greatest(total, done + $3 + failed + $4)
-     where id = $1 and page_number = $2 and page is not null`,
-    [id, pageNumber, done, failed],
-  );
 }

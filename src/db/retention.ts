@@ -7,7 +7,7 @@ import { durationSums } from './read-stats.ts';
 export type Retention = {
   /** Bodies of events and responses of receivers. */
   payloadDays: number;
-  /** Ended deliveries and recoveries, deleted webhooks, events and audit records. */
+  /** Ended deliveries and operations, deleted webhooks, events and audit records. */
   days: number;
 };
 
@@ -93,10 +93,10 @@ const steps: readonly Step[] = [
       delete from events e using old where e.account_id = old.account_id and e.id = old.id`,
   },
   {
-    name: 'recoveries',
-    tables: ['recoveries'],
+    name: 'operations',
+    tables: ['operations'],
     hours: endedHours,
-    sql: deleteOld('recoveries', ['id'], 'ended_at < $1'),
+    sql: deleteOld('operations', ['id'], 'ended_at < $1'),
   },
   {
     name: 'deleted webhooks',
@@ -106,7 +106,7 @@ const steps: readonly Step[] = [
       'webhooks',
       ['id'],
       `deleted_at < $1 and not exists (select 1 from deliveries d where d.webhook_id = webhooks.id)
-         and not exists (select 1 from recoveries r where r.webhook_id = webhooks.id)`,
+         and not exists (select 1 from operations o where o.webhook_id = webhooks.id)`,
       ', their_queues as (delete from rate_limit_queues q using old where q.webhook_id = old.id)',
     ),
   },

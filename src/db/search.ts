@@ -17,7 +17,7 @@ const byId: readonly string[] = [
    from attempts a join deliveries d on d.id = a.delivery_id where a.id = $2 and d.account_id = $1`,
   `select jsonb_build_object('type', 'recovery', 'id', r.id, 'webhook_id', r.webhook_id, 'status', r.status,
      'created_at', ${shown('r.created_at')}) as found
-   from recoveries r where r.id = $2 and r.account_id = $1`,
+   from operations r where r.id = $2 and r.account_id = $1 and r.action = 'recover'`,
 ];
 
 const webhooks = `select jsonb_build_object('type', 'webhook', 'id', w.id, 'url', w.url, 'external_id', w.external_id,

@@ -64,8 +64,7 @@ export const checkSoonSeconds = 2;
 export const checkRunningSeconds = 300;
 
 /**
- * Deliveries that a recovery sends again before its workflow pauses a second: a quarter of what a small Temporal server
- * starts, so that new events go on being delivered at once. And how many of them at the same time.
+ * How many deliveries an operation acts on at the same time. How many in a second is its caller's choice; 50, the default, is a
+ * quarter of what a small Temporal server starts, so that new events go on being delivered at once.
  */
-export const recoveryPageSize = 50;
-export const maxResentAtOnce = 8;
+export const maxActionsAtOnce = 8;

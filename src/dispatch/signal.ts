@@ -60,16 +60,24 @@ async function startAgain(deps: SignalDeps, seen: Claimed, signal: Signal): Prom
   return true;
 }
 
+/** Of a retry by an operation: which one, and the attempts that its page has seen. */
+type Bulk = { operationId?: string | null; attemptsSeen?: number };
+
 /**
  * Makes the next attempt happen now; one that ended begins again, with a fresh schedule.
  *
  * @returns false where the delivery has changed meanwhile in a way that does not allow it
  */
-export async function retryDelivery(deps: SignalDeps, row: DeliveryRow, by: string): Promise<boolean> {
-  const request = { by, at: new Date().toISOString(), attemptsSeen: row.attemptCount };
+export async function retryDelivery(
+  deps: SignalDeps,
+  row: DeliveryRow,
+  by: string,
+  { operationId = null, attemptsSeen = row.attemptCount }: Bulk = {},
+): Promise<boolean> {
+  const request = { by, at: new Date().toISOString(), attemptsSeen };
   const signal: Signal = { name: signalNames.retryNow, request };
   if (row.status === 'failed' || row.status === 'delivered') {
-    const reopened = await reopenDelivery(deps.pool, row, 'own');
+    const reopened = await reopenDelivery(deps.pool, row, 'own', [], operationId);
     if (reopened) {
       // A run that is about to end receives the signal, and begins again.
       await startDelivery(deps, reopened, Date.now() + startWithinMs, signal);

@@ -73,7 +73,7 @@ function nodesOf(node: PlanNode): PlanNode[] {
 /** Tables that may be read whole, and why. */
 const small: Record<string, string> = {
   accounts: 'old events are removed account by account',
-  recoveries: 'each was requested by hand',
+  operations: 'each was requested by hand',
   event_types_version: 'it has one row',
 };
 

@@ -39,6 +39,7 @@ const mayRefuse = [
   'rescheduleDelivery',
   'recoverWebhook',
   'pauseWebhook',
+  'actOnDeliveries',
 ];
 
 let service: Service;

@@ -29,6 +29,7 @@ beforeAll(async () => {
     deliveries: delivery,
     events: 'evt_mine',
     recoveries: recovery.body.id,
+    operations: recovery.body.id,
     keys: keys.body.data[0]?.id ?? '',
   };
 });

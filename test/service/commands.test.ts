@@ -308,6 +308,37 @@ test('recover counts, sends again, and stays until it has ended', async () => {
   expect((await run('recoveries', 'cancel', recoveryId)).code).toBe(1);
 });
 
+test('deliveries act counts, acts on many, and stays until it has ended; operations lists it', async () => {
+  status = 400;
+  const { id } = (await service.publish()).deliveries[0] ?? { id: '' };
+  await until(
+    () => json<Delivery>('deliveries', 'show', id),
+    ({ status }) => status === 'failed',
+  );
+  status = 200;
+  const since = new Date(Date.now() - 3_600_000).toISOString();
+  const filter = ['--webhook', webhookId, '--status', 'failed', '--code', '4xx', '--since', since];
+  const dry = await run('deliveries', 'act', 'retry', ...filter, '--dry-run');
+  expect([dry.code, dry.output]).toEqual([
+    0,
+    expect.stringMatching(/^\d+ deliveries match\. Nothing was done\./),
+  ]);
+  const done = await run('deliveries', 'act', 'retry', id, '--per-second', '5');
+  expect([done.code, done.output]).toEqual([0, expect.stringMatching(/status +completed/)]);
+  await until(
+    () => json<Delivery>('deliveries', 'show', id),
+    ({ status }) => status === 'delivered',
+  );
+  const failed = await run('deliveries', 'act', 'cancel', id);
+  expect([failed.code, failed.output]).toEqual([1, expect.stringMatching(/because +1 delivered/)]);
+  const operationId = /op_\w+/.exec(done.output)?.[0] ?? '';
+  expect((await run('operations', 'show', operationId)).output).toMatch(/done +1/);
+  expect((await run('operations', 'list')).output).toContain(operationId);
+  for (const signal of ['pause', 'resume', 'cancel'])
+    expect((await run('operations', signal, operationId)).code).toBe(1);
+  expect((await run('deliveries', 'act', 'retry', '--dry-run')).code).toBe(2);
+});
+
 test('verify says yes or why not, of a request that really came', async () => {
   const { body, headers } = receiver.requests.at(-1) ?? { body: Buffer.alloc(0), headers: {} };
   const file = join(folder, 'body');

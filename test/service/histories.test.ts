@@ -43,7 +43,7 @@ test('every recorded history replays with the workflows of today', async () => {
 test('a workflow that no longer does what a history says makes that fail', async () => {
   const code = readFileSync(workflowBundlePath, 'utf8');
   const changed = code.replaceAll(
-    /\b(attemptDelivery|attemptGroup|cancelDelivery|recoverPage|removeOldBatch|eraseAccount)\b/g,
+    /\b(attemptDelivery|attemptGroup|cancelDelivery|runOperationPage|removeOldBatch|eraseAccount)\b/g,
     '$1Otherwise',
   );
   expect(changed).not.toBe(code);

@@ -309,7 +309,7 @@ test('a recovery that is canceled or terminated in Temporal ends canceled', asyn
   const second = await account.recover(webhookId, { since: longAgo });
   await handle(second.body.id).terminate('by an operator');
   // As the reconciler finds it once its time has passed.
-  await service.pool.query(`update recoveries set check_at = now() where id = $1`, [second.body.id]);
+  await service.pool.query(`update operations set check_at = now() where id = $1`, [second.body.id]);
   expect((await account.waitForRecovery(second.body.id, hasEnded)).status).toBe('canceled');
 });
 
@@ -362,7 +362,7 @@ test('a recovery whose workflow was never started is started by the reconciler, 
     createdAt: now,
   });
   const id = row?.id ?? '';
-  await service.pool.query(`update recoveries set status = 'paused', check_at = now() where id = $1`, [id]);
+  await service.pool.query(`update operations set status = 'paused', check_at = now() where id = $1`, [id]);
   await until(
     () =>
       service.temporal.client.workflow
@@ -400,8 +400,8 @@ test('long recoveries continue as new, paused ones paused', { timeout: 180_000 }
     taskQueue: 'long-jobs',
     workflowBundle: { codePath: workflowBundlePath },
     activities: {
-      recoverPage: () => ({ next: 'page', sent: ((pages += 1), 0) }),
-      setRecoveryStatus: ({ status }: { status: string }) => void statuses.push(status),
+      runOperationPage: () => ({ next: 'page', sent: ((pages += 1), 0), pauseMs: 1 }),
+      setOperationStatus: ({ status }: { status: string }) => void statuses.push(status),
       removeOldBatch: ({ step }: { step: string | null }) => {
         const batch = Number(step ?? '0') + 1;
         return { removed: 0, next: batch === 60 ? null : String(batch) };
@@ -414,9 +414,9 @@ test('long recoveries continue as new, paused ones paused', { timeout: 180_000 }
       ...options('long-removal'),
       args: [{ step: null, removed: 7 }],
     });
-    const recovery = await temporal.client.workflow.start('recoverWebhook', {
+    const recovery = await temporal.client.workflow.start('runOperation', {
       ...options('long-recovery'),
-      args: [{ recoveryId: 'rec_1', isPaused: false }],
+      args: [{ operationId: 'rec_1', isPaused: false }],
     });
     expect(await removal.result()).toEqual({ removed: 7 });
     const current = () => temporal.client.workflow.getHandle('long-recovery').describe();
@@ -492,7 +492,7 @@ test(
     await blocker.query(`select 1 from deliveries where status = 'failed' order by id limit 1 for update`);
     const { body } = await account.recover(webhookId, { since: longAgo });
     await until(
-      () => own.pool.query(`select 1 from recoveries where page_number = 2 and page is not null`),
+      () => own.pool.query(`select 1 from operations where page_number = 2 and page is not null`),
       ({ rowCount }) => rowCount === 1,
     );
     await kill();

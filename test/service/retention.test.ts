@@ -151,7 +151,9 @@ test('from each table goes exactly what is old', async () => {
 
   const recovery = (endedAt: Date | null, webhookId: string) => {
     const id = idOf('rec', old);
-    return insert('recoveries', {
+    return insert('operations', {
+      action: 'recover',
+      per_second: 50,
       id,
       account_id: service.accountId,
       webhook_id: webhookId,
@@ -200,7 +202,7 @@ test('from each table goes exactly what is old', async () => {
   expect(await idsIn('deliveries')).toEqual([late, kept].sort());
   expect(await idsIn('attempts', 'delivery_id')).toEqual([late, kept].sort());
   expect(await idsIn('events')).toEqual([lateEvent, youngEvent, lonelyYoungEvent].sort());
-  expect(await idsIn('recoveries')).toEqual(recoveries.toSorted());
+  expect(await idsIn('operations')).toEqual(recoveries.toSorted());
   expect(await idsIn('webhooks')).toEqual([lately, stillThere, recovered].sort());
   expect(await idsIn('rate_limit_queues', 'webhook_id')).toEqual([lately, stillThere, recovered].sort());
   expect(await idsIn('webhook_stats', 'webhook_id')).toEqual(['wh_2']);

@@ -27,6 +27,7 @@ beforeAll(async () => {
     deliveries: delivery,
     events: 'evt_mine',
     recoveries: recovery.body.id,
+    operations: recovery.body.id,
     keys: await keyIdOf(service.accountId),
     'portal-links': link.body.id,
   };
@@ -50,6 +51,7 @@ const bodies: Record<string, unknown> = {
   rescheduleDelivery: { next_attempt_at: new Date(Date.now() + 60_000).toISOString() },
   publishEvents: { events: [{}] },
   recoverWebhook: { since: '2020-01-01T00:00:00Z' },
+  actOnDeliveries: { action: 'cancel', filter: { since: '2020-01-01T00:00:00Z' } },
   createKey: { name: 'taken over', scopes: ['webhooks:read'] },
 };
 const pathOf = (path: string) => path.replace('{id}', ids[path.split('/')[2] ?? ''] ?? 'missing');
@@ -76,7 +78,7 @@ test.each(ofOneResource.map((route) => [`${route.method.toUpperCase()} ${route.p
   },
 );
 
-test.each(['/v1/webhooks', '/v1/events', '/v1/deliveries'])(
+test.each(['/v1/webhooks', '/v1/events', '/v1/deliveries', '/v1/operations'])(
   '%s gives another account an empty list',
   async (path) => {
     const { body } = await call<{ data: unknown[] }>(service.apiUrl, stranger, 'GET', path);

@@ -13,12 +13,12 @@ import {
 } from '../../db/recoveries-table.ts';
 import type { Deps } from '../../deps.ts';
 import { ApiError, unavailable } from '../../errors.ts';
-import { isTemporalUnavailable } from '../../temporal/client.ts';
-import { startRecovery, signalRecovery } from '../../dispatch/recovery-workflow.ts';
-import type { RecoverySignal } from '../../../workflows/contract.ts';
+import { signalOperation } from '../../dispatch/operation-workflow.ts';
+import type { OperationSignal } from '../../../workflows/contract.ts';
 import { accountOf, audit } from '../auth.ts';
 import { fault, requireFound, validationError } from '../problem-details.ts';
 import { routesWithTag, type Context, type Reply } from '../route.ts';
+import { startWritten } from './operation-routes.ts';
 import { requireWebhook } from './webhook-view.ts';
 
 const defineRoute = routesWithTag('Recoveries');
@@ -43,15 +43,6 @@ function insert({ pool }: Deps, key: ApiKey, recovery: NewRecovery): Promise<Rec
   });
 }
 
-async function start(deps: Deps, row: RecoveryRow): Promise<void> {
-  try {
-    await startRecovery(deps, row);
-  } catch (error) {
-    if (!isTemporalUnavailable(error)) throw error;
-    deps.log.warn({ recovery: row.id }, 'Temporal is unavailable: the reconciler starts the recovery');
-  }
-}
-
 const auditedActions = {
   pause: 'recovery.paused',
   resume: 'recovery.resumed',
@@ -60,14 +51,15 @@ const auditedActions = {
 
 async function signalOf(
   { deps, key, id }: Pick<Context<unknown, unknown>, 'deps' | 'key' | 'id'>,
-  signal: RecoverySignal,
+  signal: OperationSignal,
 ): Promise<Reply> {
   const row = await requireRecovery(deps, key, id);
   const hasEnded = () =>
     new ApiError('recovery_state_conflict', 'It has ended. Create another recovery if you need one.');
   if (row.endedAt) throw hasEnded();
   if (signal === 'resume') await requireActiveWebhook(deps, key, row.webhookId);
-  if (!(await signalRecovery(deps.temporal, row, signal, key.id))) throw hasEnded();
+  if (!(await signalOperation(deps.temporal, { ...row, action: 'recover' }, signal, key.id)))
+    throw hasEnded();
   await audit(deps.pool, key, auditedActions[signal], id);
   return { status: 202, body: toRecovery(await requireRecovery(deps, key, id)) };
 }
@@ -116,7 +108,7 @@ export const recoveryRoutes = [
         });
         const row = await insert(deps, key, { ...window, requestedBy: key.id, isDryRun, total, createdAt });
         if (!row) continue;
-        if (!isDryRun) await start(deps, row);
+        if (!isDryRun) await startWritten(deps, { ...row, action: 'recover' });
         return toReply(row);
       }
       throw unavailable('The recoveries of this webhook are being changed. Send the request again.', 1);

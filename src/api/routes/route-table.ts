@@ -4,6 +4,7 @@ import { deliveryRoutes } from './deliveries.ts';
 import { eventTypeRoutes } from './event-type-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { keyRoutes } from './key-routes.ts';
+import { operationRoutes } from './operation-routes.ts';
 import { pauseRoutes } from './pause-routes.ts';
 import { portalLinkRoutes } from './portal-link-routes.ts';
 import { publishBatchRoutes } from './publish-batch.ts';
@@ -27,6 +28,7 @@ export const routes: Route[] = [
   ...publishRoutes,
   ...publishBatchRoutes,
   ...eventRoutes,
+  ...operationRoutes,
   ...deliveryRoutes,
   ...recoveryRoutes,
   ...searchRoutes,

@@ -272,7 +272,7 @@ create index events_with_body on events (created_at) where body is not null;
 -- run_id: the Temporal run of that workflow; null: Temporal has not acknowledged one. Without an owner: its last run.
 -- reconcile_at: when the reconciler compares this row with Temporal.
 -- retries_used: waits of the schedule that were used since the delivery was accepted or last reopened.
--- recovery_id: the last recovery that sent it again.
+-- operation_id: the last operation that acted on it.
 -- schedule: the waits before its retries, in seconds; null: the setting. schedule_since: since when it has this schedule, where
 -- it was sent again; null: since it was accepted.
 -- deferred_at: since when it is deferred because its webhook is down.
@@ -300,7 +300,7 @@ create table deliveries (
   owner_id text,
   run_id text,
   reconcile_at timestamptz,
-  recovery_id text,
+  operation_id text,
   schedule int[],
   schedule_since timestamptz,
   deferred_at timestamptz,
@@ -350,8 +350,8 @@ create index deliveries_deferred on deliveries (webhook_id, id)
   where wait_reason in ('hourly_cap', 'rate_limit', 'receiver_requested', 'down');
 create index deliveries_deferred_until on deliveries (webhook_id, wait_reason, next_attempt_at)
   where wait_reason in ('hourly_cap', 'rate_limit', 'receiver_requested', 'down');
--- The outcome of a recovery: its deliveries by status.
-create index deliveries_of_recovery on deliveries (recovery_id, status) where recovery_id is not null;
+-- The outcome of an operation: its deliveries by status.
+create index deliveries_of_operation on deliveries (operation_id, status) where operation_id is not null;
 
 -- notified: the attempt ended its delivery failed, and `delivery.failed` was emitted for it or counted in failure_counts.
 -- url, format, body_bytes: of the request that was sent, because the webhook may change or be deleted.
@@ -442,42 +442,57 @@ create table failure_counts (
 );
 create index failure_counts_oldest on failure_counts (minute);
 
--- A recovery and its progress. The workflow of the same id runs it, page by page.
--- kind: which deliveries it sends again; null: both kinds. filters, filter: the webhook's event types and its filter when it
--- was requested; they decide which events it missed.
+-- An operation on many deliveries, and its progress. The workflow of the same id runs it, page by page. action `recover`: a recovery
+-- of one webhook; the others do to each selected delivery what the call for one delivery does.
+-- per_second: most deliveries in a second. next_attempt_at: of `reschedule`.
+-- since, until: of a recovery, when its events were accepted; of the others, when the deliveries were, null: at any time.
 -- requested_until: `until` as the caller gave it, by which a repeated call finds the running recovery.
--- cursor_at, cursor_id: the last event that was read. page: the deliveries being sent again now, so that a page that runs
--- twice counts once. page_number: the number of pages so far.
+-- kind: which deliveries a recovery sends again; null: both kinds. filters, filter: the webhook's event types and its filter when
+-- a recovery was requested; they decide which events it missed.
+-- selection: of all but recoveries, the filter of the call.
+-- failures: why deliveries failed, as counts by reason.
+-- cursor_at, cursor_id: the last event of a recovery that was read, or the last delivery. page: the deliveries being acted on now,
+-- so that a page that runs twice counts once. page_number: the number of pages so far.
 -- check_at: when the reconciler checks that its workflow runs; null: it has ended.
-create table recoveries (
+create table operations (
   id text primary key,
   account_id text not null,
-  webhook_id text not null,
+  action text not null check (action in ('recover', 'retry', 'cancel', 'reschedule', 'resend')),
+  webhook_id text,
   requested_by text not null,
   status text not null check (status in ('running', 'paused', 'completed', 'canceled')),
   dry_run boolean not null,
-  since timestamptz not null,
-  until timestamptz not null,
+  per_second int not null check (per_second between 1 and 1000),
+  next_attempt_at timestamptz,
+  since timestamptz,
+  until timestamptz,
   requested_until timestamptz,
   kind text check (kind in ('failed', 'missed')),
-  filters text[] not null,
+  filters text[],
   filter jsonb,
+  selection jsonb,
   total int not null,
   done int not null default 0,
   failed int not null default 0,
+  failures jsonb not null default '{}',
   cursor_at timestamptz,
   cursor_id text,
   page_number int not null default 0,
   page jsonb,
   created_at timestamptz not null,
   ended_at timestamptz,
-  check_at timestamptz
+  check_at timestamptz,
+  constraint a_recovery_has_a_window check (action <> 'recover'
+    or (webhook_id is not null and since is not null and until is not null and filters is not null)),
+  constraint others_have_a_selection check ((action = 'recover') = (selection is null)),
+  constraint a_reschedule_has_a_time check ((action = 'reschedule') = (next_attempt_at is not null))
 );
 -- A repeated call finds the recovery that is still running.
-create unique index recoveries_under_way on recoveries (webhook_id, since, requested_until, kind) nulls not distinct
-  where status in ('running', 'paused');
-create index recoveries_of_webhook on recoveries (webhook_id);
-create index recoveries_to_check on recoveries (check_at) where check_at is not null;
+create unique index recoveries_under_way on operations (webhook_id, since, requested_until, kind) nulls not distinct
+  where action = 'recover' and status in ('running', 'paused');
+create index operations_of_account on operations (account_id, created_at, id);
+create index operations_of_webhook on operations (webhook_id) where webhook_id is not null;
+create index operations_to_check on operations (check_at) where check_at is not null;
 
 -- The response to a request with an Idempotency-Key, encrypted because it may hold the secret of webhook_id. Deleting the
 -- webhook wipes it. account_id: the account that the key acts for; empty: a service key that named it in the body.

@@ -12,22 +12,20 @@ import {
 import type { Activities } from '../activities/activities.ts';
 import type { SignalRequest } from '../src/domain/delivery-run.ts';
 import { activityOptions } from './activity-options.ts';
-import { recoverySignalNames, type RecoverWebhookInput, type RecoverWebhookResult } from './contract.ts';
+import { operationSignalNames, type RunOperationInput, type RunOperationResult } from './contract.ts';
 
-const pause = defineSignal<[SignalRequest?]>(recoverySignalNames.pause);
-const resume = defineSignal<[SignalRequest?]>(recoverySignalNames.resume);
-const cancel = defineSignal<[SignalRequest?]>(recoverySignalNames.cancel);
+const pause = defineSignal<[SignalRequest?]>(operationSignalNames.pause);
+const resume = defineSignal<[SignalRequest?]>(operationSignalNames.resume);
+const cancel = defineSignal<[SignalRequest?]>(operationSignalNames.cancel);
 
-const { recoverPage, setRecoveryStatus } = proxyActivities<Activities>(activityOptions);
+const { runOperationPage, setOperationStatus } = proxyActivities<Activities>(activityOptions);
 
-/** Between two pages: together with a page's size it bounds how many deliveries are sent again in a second. */
-const pauseMs = 1000;
 /** A longer history goes on as a new run, so that each can be read and replayed at once. */
 const maxHistoryLength = 150;
 
-/** Sends again what failed at a webhook, or was missed, page by page. How far it is stands in the recovery's row. */
-export async function recoverWebhook(input: RecoverWebhookInput): Promise<RecoverWebhookResult> {
-  const { recoveryId } = input;
+/** Acts on many deliveries, page by page. How far it is stands in the operation's row. */
+export async function runOperation(input: RunOperationInput): Promise<RunOperationResult> {
+  const { operationId } = input;
   let wanted: 'running' | 'paused' | 'canceled' = input.isPaused ? 'paused' : 'running';
   let signaled = 0;
   // The handlers set it while the loop waits, which the compiler does not see.
@@ -42,7 +40,7 @@ export async function recoverWebhook(input: RecoverWebhookInput): Promise<Recove
 
   let shown: 'running' | 'paused' = input.isPaused ? 'paused' : 'running';
   const show = async (status: 'running' | 'paused' | 'canceled') => {
-    await setRecoveryStatus({ recoveryId, status });
+    await setOperationStatus({ operationId, status });
     setCurrentDetails(`${status.slice(0, 1).toUpperCase()}${status.slice(1)}`);
   };
   try {
@@ -58,19 +56,20 @@ export async function recoverWebhook(input: RecoverWebhookInput): Promise<Recove
         await condition(() => !isWanted('paused'));
       } else {
         const signaledBefore = signaled;
-        const page = await recoverPage({ recoveryId });
+        const page = await runOperationPage({ operationId });
         if (page.next === 'end') return { status: page.status };
         if (page.next === 'pause') {
           // Whoever resumed it meanwhile may have activated the webhook first: the next page shows.
           shown = 'paused';
           if (signaled === signaledBefore) wanted = 'paused';
         } else if (page.sent > 0) {
-          await condition(() => !isWanted('running'), pauseMs);
+          // The pause after each page bounds the rate, so a quick pause and resume must not shorten it.
+          await condition(() => isWanted('canceled'), page.pauseMs);
         }
       }
       const { continueAsNewSuggested, historyLength } = workflowInfo();
       if ((continueAsNewSuggested || historyLength > maxHistoryLength) && isWanted(shown))
-        await continueAsNew<typeof recoverWebhook>({ recoveryId, isPaused: shown === 'paused' });
+        await continueAsNew<typeof runOperation>({ operationId, isPaused: shown === 'paused' });
     }
   } catch (error) {
     // Canceled in the Web UI or by the temporal command: as by our own signal.

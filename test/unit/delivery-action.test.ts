@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { deliveryStatuses } from '../../src/contracts/delivery.ts';
+import { deliveryActions, statusesOf } from '../../src/contracts/operation.ts';
+import { decideAction, pacing, type ActionFacts } from '../../src/domain/delivery-action.ts';
+
+const usual: Omit<ActionFacts, 'status'> = { isMarked: false, webhook: 'active', hasBody: true };
+
+test.each(deliveryActions)(
+  '%s is done in its states, and fails in each other one with its name',
+  (action) => {
+    for (const status of deliveryStatuses) {
+      const expected = statusesOf[action].includes(status) ? { is: 'act' } : { is: 'fail', reason: status };
+      // A retry of what waits is always possible; `resend` has it done, though nothing selects it.
+      if (action === 'resend' && (status === 'pending' || status === 'retrying')) continue;
+      expect([status, decideAction(action, { ...usual, status })]).toEqual([status, expected]);
+    }
+  },
+);
+
+test('what this operation marked, and has ended since, is done', () => {
+  expect(decideAction('retry', { ...usual, status: 'failed', isMarked: true })).toEqual({ is: 'done' });
+  expect(decideAction('resend', { ...usual, status: 'delivered', isMarked: true })).toEqual({ is: 'done' });
+  expect(decideAction('cancel', { ...usual, status: 'canceled', isMarked: true })).toEqual({ is: 'done' });
+  expect(decideAction('cancel', { ...usual, status: 'delivered', isMarked: true })).toEqual({
+    is: 'fail',
+    reason: 'delivered',
+  });
+  // It may not have been signaled: once more does no harm.
+  expect(decideAction('retry', { ...usual, status: 'retrying', isMarked: true })).toEqual({ is: 'act' });
+});
+
+test.each([
+  ['not_active', 'webhook_not_active'],
+  ['deleted', 'webhook_deleted'],
+] as const)('nothing is sent to a webhook that is %s; what waits can be canceled', (webhook, reason) => {
+  const facts = { ...usual, webhook, status: 'failed' } as const;
+  expect(decideAction('retry', facts)).toEqual({ is: 'fail', reason });
+  expect(decideAction('resend', facts)).toEqual({ is: 'fail', reason });
+  expect(decideAction('cancel', { ...facts, status: 'held' })).toEqual({ is: 'act' });
+});
+
+test('an event without its body is not sent again', () => {
+  expect(decideAction('retry', { ...usual, status: 'failed', hasBody: false })).toEqual({
+    is: 'fail',
+    reason: 'payload_removed',
+  });
+});
+
+test('at any rate, no second has more actions than that, and few less', () => {
+  for (let perSecond = 1; perSecond <= 1000; perSecond += 1) {
+    const { pageSize, pauseMs } = pacing(perSecond);
+    const pagesInASecond = Math.ceil(1000 / pauseMs);
+    expect(pageSize * pagesInASecond).toBeLessThanOrEqual(perSecond);
+    expect(pageSize).toBeLessThanOrEqual(250);
+    expect((pageSize * 1000) / pauseMs).toBeGreaterThan(perSecond * 0.95 - 1);
+  }
+});
