@@ -59,7 +59,7 @@ const selectionSchema = z
         description: "Status code of the last attempt's response, such as `404`, or a class, such as `5xx`.",
       }),
     error: z
-      .enum([...attemptErrorCodes, 'no_response'])
+      .enum([...attemptErrorCodes, 'no_response'], 'must be the error code of an attempt, or no_response')
       .optional()
       .meta({
         description:
