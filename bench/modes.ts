@@ -11,6 +11,7 @@ import {
   type OnServers,
 } from './mode.ts';
 import { embedded } from './mode-embedded.ts';
+import { exportLog } from './mode-export.ts';
 import { failing } from './mode-failing.ts';
 import { filters } from './mode-filters.ts';
 import { limit } from './mode-limit.ts';
@@ -137,6 +138,7 @@ export const modes: Record<string, Mode> = {
     run: onServers(waiting),
   },
   log: { summary: 'what users of a long log call: pages, filters, statistics', run: onServers(log) },
+  export: { summary: 'exports of a long log: rows a second and memory', run: onServers(exportLog) },
   processes: { summary: 'a burst to 1, 2 and 4 whole processes', run: onServers(processes) },
   embedded: {
     summary: 'a burst to the service with embedded PostgreSQL and Temporal',

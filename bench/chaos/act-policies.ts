@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { choose, usable } from './act-webhooks.ts';
 import type { Webhook } from './model.ts';
 import { changeTo, type Policy } from './policies.ts';
@@ -39,6 +40,23 @@ export async function pauseUntil(world: World, index: number, ms: number): Promi
     isRepeatable: true,
     patienceMs: 4000,
   });
+}
+
+const limitMs = 30_000;
+
+/** Until no webhook is paused until a time: it would be activated while the facts are read. */
+export async function joinPauses({ api, model }: World): Promise<void> {
+  const deadline = Date.now() + limitMs;
+  while (model.faults.length === 0) {
+    const response = await api<{ data: { paused?: { until: string | null } | null }[] }>(
+      'GET',
+      '/v1/webhooks?limit=100',
+      { expect: [200], isRepeatable: true },
+    );
+    if (response?.body.data.every(({ paused }) => (paused?.until ?? null) === null)) return;
+    if (Date.now() > deadline) model.faults.push('a pause until a time did not end');
+    await delay(200);
+  }
 }
 
 export async function resume(world: World, index: number, perSecond: number | null): Promise<void> {

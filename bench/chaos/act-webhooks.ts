@@ -40,6 +40,8 @@ export async function createWebhook(
     activations: 0,
     isDiscarded: false,
     recoveries: 0,
+    operations: 0,
+    isCanceledInBulk: false,
     policies: [{ value: 'plain', sentAt: 0, doneAt: 0 }],
   };
   model.webhooks.push(webhook);

@@ -78,7 +78,7 @@ export function checkStates({ model, deliveries, attempts, webhooks }: DeliveryF
 function mayBeCanceled(webhook: Webhook | undefined, isCanceled: boolean, reason: string | null): boolean {
   if (reason === 'webhook_deleted') return (webhook?.deleteSentAt ?? null) !== null;
   if (reason === 'discarded') return webhook?.isDiscarded === true;
-  return isCanceled && reason !== 'terminated';
+  return (isCanceled || webhook?.isCanceledInBulk === true) && reason !== 'terminated';
 }
 
 /** A retry that was accepted led to an attempt, unless the delivery was held, canceled or rescheduled since. */

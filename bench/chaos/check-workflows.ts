@@ -28,8 +28,8 @@ export function checkWorkflows({
       faults.push(`${id} is ${status}, and ${running[0]?.workflowId} still runs for it`);
     if (isWaiting && running.length === 0) faults.push(`${id} is ${status}, and no workflow owns it`);
     const { retries = 0, reschedules = 0 } = model.actions.get(id) ?? {};
-    const { activations = 0, recoveries = 0 } = webhookOf.get(webhookId) ?? {};
-    const most = 1 + retries + reschedules + activations + recoveries;
+    const { activations = 0, recoveries = 0, operations = 0 } = webhookOf.get(webhookId) ?? {};
+    const most = 1 + retries + reschedules + activations + recoveries + operations;
     if (own.length > most) faults.push(`${id} was run ${own.length} times, and ${most} were requested`);
   }
   const groups = new Map<string, number>();

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { cancelAll } from './act-deliveries.ts';
-import { liftRates } from './act-policies.ts';
+import { haveOperationsEnded, resumeOperations } from './act-operations.ts';
+import { joinPauses, liftRates } from './act-policies.ts';
 import { activateAll } from './act-webhooks.ts';
 import { checkDeferrals, looseAttempts, type DeferralFacts } from './check-cap.ts';
 import { readWebhooks } from './facts.ts';
@@ -28,6 +29,8 @@ export async function endFaults(world: World, activateAtEnd: boolean): Promise<v
   await world.joined('publishing');
   receivers.resetBehaviour();
   await liftRates(world);
+  await resumeOperations(world);
+  await joinPauses(world);
   if (activateAtEnd) await activateAll(world);
   // Calls whose callers hung up may still be under way.
   await delay(300);
@@ -77,7 +80,12 @@ export async function waitForEnd(world: World): Promise<number> {
     const signature = deliveries.map(({ id, status, attemptCount }) => id + status + attemptCount).join();
     if (signature !== last) [last, lastChange, stillHours] = [signature, Date.now(), 0];
     const stillFor = Date.now() - lastChange;
-    if (moving.length + deferred.length === 0 && (await hasRecovered(world))) return hours;
+    if (
+      moving.length + deferred.length === 0 &&
+      (await hasRecovered(world)) &&
+      (await haveOperationsEnded(world))
+    )
+      return hours;
     if (Date.now() - startedAt > limitMs || stillHours >= mostStillHours) {
       model.faults.push(describeStuck([...moving, ...deferred], hours));
       return hours;

@@ -22,6 +22,9 @@ export type Webhook = {
   /** Whether a call may have discarded its held deliveries. */
   isDiscarded: boolean;
   recoveries: number;
+  /** Bulk actions, but cancels: each may start another run of any of its deliveries. */
+  operations: number;
+  isCanceledInBulk: boolean;
   /** One after the other; the first one is there from the beginning. */
   policies: Setting<Policy>[];
 };
@@ -63,6 +66,8 @@ export type Model = {
   events: Map<string, Event>;
   actions: Map<string, Actions>;
   recoveryIds: Set<string>;
+  /** Bulk actions that were accepted and are not known to have ended. */
+  operationIds: Set<string>;
   disturbances: Disturbance[];
   shifts: Shift[];
   caps: CapInForce[];
@@ -79,6 +84,7 @@ export function newModel(cap: number): Model {
     events: new Map(),
     actions: new Map(),
     recoveryIds: new Set(),
+    operationIds: new Set(),
     disturbances: [],
     shifts: [],
     caps: [{ cap, from: 0, to: Infinity }],

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { cancel, reschedule, retry } from './act-deliveries.ts';
+import { actOnMany } from './act-operations.ts';
 import { changeAccountCap, changeCap } from './act-caps.ts';
 import {
   cutAll,
@@ -65,6 +66,8 @@ export async function perform(world: World, command: Command): Promise<void> {
       return retry(world, command.status, command.delivery, command.count);
     case 'reschedule':
       return reschedule(world, command.status, command.delivery, command.isFar);
+    case 'actOnMany':
+      return actOnMany(world, command);
     case 'changeCap':
       return changeCap(world, command.cap);
     case 'changeAccountCap':

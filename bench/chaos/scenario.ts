@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import type { Role } from '../../src/app.ts';
+import { deliveryActions } from '../../src/contracts/operation.ts';
+import type { OperationStep } from './act-operations.ts';
 import { policyNames, type Policy } from './policies.ts';
 import { behaviours, type Behaviour } from './receivers.ts';
 import type { DeliveryRow } from './rows.ts';
@@ -29,6 +31,7 @@ export type Command =
   | { do: 'cancel'; delivery: number; status: Status; count: number }
   | { do: 'retry'; delivery: number; status: Status; count: number }
   | { do: 'reschedule'; delivery: number; status: Status; isFar: boolean }
+  | ({ do: 'actOnMany' } & OperationStep)
   | { do: 'changeCap'; cap: number }
   | { do: 'changeAccountCap'; cap: number | null }
   | { do: 'passHours'; hours: number }
@@ -109,6 +112,15 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
   reschedule: {
     weight: 4,
     fields: { delivery, status: fc.constantFrom<Status>('pending', 'retrying'), isFar: fc.boolean() },
+  },
+  actOnMany: {
+    weight: 4,
+    fields: {
+      webhook,
+      action: fc.constantFrom(...deliveryActions),
+      perSecond: fc.constantFrom(5, 50, 1000),
+      next: fc.constantFrom('nothing', 'nothing', 'pause', 'cancel'),
+    },
   },
   changeCap: { weight: 1, fields: { cap: fc.constantFrom(0, 4, 8, 20) } },
   changeAccountCap: { weight: 2, fields: { cap: fc.constantFrom(null, 0, 4, 8, 20) } },

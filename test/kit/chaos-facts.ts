@@ -16,6 +16,8 @@ export const webhook = (more: Partial<Webhook> = {}): Webhook => ({
   activations: 0,
   isDiscarded: false,
   recoveries: 0,
+  operations: 0,
+  isCanceledInBulk: false,
   policies: [{ value: 'plain', sentAt: 0, doneAt: 0 }],
   ...more,
 });

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { operationFault } from '../../bench/chaos/act-operations.ts';
 import { checkAll } from '../../bench/chaos/check.ts';
 import type { Entry } from '../../bench/chaos/check-timelines.ts';
 import type { Facts } from '../../bench/chaos/facts.ts';
@@ -296,4 +297,19 @@ test('npm run chaos reports no fault that a kill, a manual action or a parallel 
       }),
     ),
   ).toEqual([]);
+});
+
+test('an operation accounts for what it did: its reasons for what failed, and an outcome that counts no more', () => {
+  const good = {
+    status: 'completed',
+    done: 2,
+    failed: 1,
+    failures: [{ count: 1 }],
+    outcome: { delivered: 2 },
+  };
+  expect(operationFault(good)).toBeNull();
+  expect(operationFault({ ...good, outcome: { delivered: 0, canceled: 1 } })).toBeNull();
+  expect(operationFault({ ...good, failures: [] })).toMatch(/1 failed, and it says why of 0/);
+  expect(operationFault({ ...good, outcome: { delivered: 3, waiting: 1 } })).toMatch(/outcome counts 4/);
+  expect(operationFault({ ...good, outcome: null })).toMatch(/no outcome/);
 });

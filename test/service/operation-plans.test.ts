@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fillLog, type FilledLog } from '../../bench/log-fill.ts';
+import type { DeliveryAction, DeliverySelection } from '../../src/contracts/operation.ts';
+import {
+  claimOperations,
+  endOperation,
+  findOperation,
+  finishPage,
+  insertOperation,
+  listOperations,
+  loadOperation,
+} from '../../src/db/operations-table.ts';
+import {
+  claimSelected,
+  countSelected,
+  findToAct,
+  markForOperation,
+} from '../../src/db/selected-deliveries.ts';
+import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
+import { explainedPool, rowsRead, wholeReads } from '../kit/explained-pool.ts';
+
+const rowsInAll = 20_000;
+let database: TestDatabase;
+let log: FilledLog;
+beforeAll(async () => {
+  database = await createMigratedDatabase();
+  log = await fillLog(database.pool, rowsInAll);
+}, 300_000);
+afterAll(() => database.drop());
+
+const since = new Date(Date.now() - 31 * 86_400_000);
+
+async function newOperation(action: DeliveryAction, selection: DeliverySelection): Promise<string> {
+  const { id } = await insertOperation(database.pool, {
+    accountId: log.accountId,
+    action,
+    webhookId: selection.webhook_id ?? null,
+    requestedBy: 'key_1',
+    isDryRun: false,
+    perSecond: 50,
+    nextAttemptAt: null,
+    since: selection.ids === undefined ? since : null,
+    until: null,
+    selection,
+    total: 1,
+    createdAt: new Date(),
+  });
+  return id;
+}
+
+const selections: [string, DeliverySelection, index: string][] = [
+  ['of the whole log', {}, 'deliveries_of_account'],
+  ['of a webhook', { webhook_id: 'busiest' }, 'deliveries_of_webhook'],
+  ['that matches nothing', { webhook_id: 'busiest', code: '418' }, 'deliveries_of_webhook'],
+  ['of named deliveries', { ids: ['one', 'dlv_00000000000000000000000000'] }, 'deliveries_of_account'],
+];
+
+test.each(selections)('an operation %s counts and reads on by an index', async (_, given, index) => {
+  const names: Record<string, string> = {
+    busiest: log.busiestId,
+    one: log.deliveryId,
+  };
+  const { webhook_id: webhookId, ids } = given;
+  const selection: DeliverySelection = {
+    ...given,
+    ...(webhookId === undefined ? {} : { webhook_id: names[webhookId] ?? webhookId }),
+    ...(ids === undefined ? {} : { ids: ids.map((id) => names[id] ?? id) }),
+  };
+  const operation = await loadOperation(database.pool, await newOperation('resend', selection));
+  if (!operation) throw new Error('The operation is gone');
+  const toRun = { ...operation, action: 'resend', selection } as const;
+  const { pool, taken } = explainedPool(database.pool, { analyze: true });
+  await countSelected(pool, toRun);
+  const counted = taken();
+  // Named ones are looked up.
+  const read = rowsRead(counted[0]?.nodes ?? [], 'deliveries');
+  if (ids !== undefined) expect(read).toBeLessThanOrEqual(ids.length);
+  await claimSelected(pool, toRun, 50);
+  const plans = taken();
+  expect(wholeReads([...counted, ...plans])).toEqual([]);
+  const scan = plans.find(({ text }) => text.includes('scanned'))?.nodes ?? [];
+  const indexes = scan
+    .filter((node) => node['Relation Name'] === 'deliveries')
+    .map((node) => node['Index Name']);
+  expect(indexes).toEqual([index]);
+});
+
+test('what an operation does to each delivery, and what shows it, reads no table whole', async () => {
+  const id = await newOperation('resend', { webhook_id: log.busiestId });
+  const operation = await loadOperation(database.pool, id);
+  if (!operation) throw new Error('The operation is gone');
+  const { pool, taken } = explainedPool(database.pool);
+  await findToAct(pool, log.accountId, log.deliveryId);
+  await markForOperation(pool, id, log.deliveryId);
+  await claimOperations(pool, 10);
+  await finishPage(pool, operation, { done: 1, failures: new Map() });
+  await endOperation(pool, id, 'completed');
+  await findOperation(pool, log.accountId, id);
+  await listOperations(pool, log.accountId, null, 50);
+  const plans = taken();
+  expect(plans.length).toBeGreaterThanOrEqual(7);
+  expect(wholeReads(plans)).toEqual([]);
+});
