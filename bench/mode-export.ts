@@ -26,7 +26,9 @@ export const exportLog: OnServers = async (bench, servers) => {
     ['events', '/v1/events', false],
   ] as const) {
     const result = await measureExport(product, `${product.apiUrls[0] ?? ''}${path}`, key, isSlow);
-    report(`${name}: ${result.rows} rows, ${result.perSecond}/s, memory + ${result.mostMiB} MiB at most`);
+    report(
+      `${name}: from ${result.beforeMiB} MiB, ${result.rows} rows, ${result.perSecond}/s, memory + ${result.mostMiB} MiB at most`,
+    );
     if (name === 'warm-up') continue;
     more[`${name}Rows`] = result.rows;
     more[`${name}RowsPerSecond`] = result.perSecond;
@@ -69,5 +71,10 @@ async function measureExport({ parts }: Product, url: string, key: string, isSlo
   }
   const seconds = (performance.now() - startedAt) / 1000;
   clearInterval(sampling);
-  return { rows, perSecond: Math.round(rows / seconds), mostMiB: Math.round(most - before) };
+  return {
+    rows,
+    perSecond: Math.round(rows / seconds),
+    beforeMiB: Math.round(before),
+    mostMiB: Math.round(most - before),
+  };
 }

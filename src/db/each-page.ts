@@ -1,5 +1,5 @@
 /** Rows of a page of an export: the most that it has in memory. */
-const pageSize = 500;
+const pageSize = 200;
 
 /**
  * The pages of a list, from a position to its end. The list is newest first, so rows that are added meanwhile are not in it, and
