@@ -5,6 +5,7 @@ import {
   type DeliverySummary,
   type TimelineEntry,
 } from '../contracts/delivery.ts';
+import type { DeliveryCounts } from '../contracts/delivery-counts.ts';
 import type { DeliveryQuery } from '../client/pages.ts';
 import { apiCommand, callAndPrint, given } from './api-command.ts';
 import { listOrExport } from './export-option.ts';
@@ -27,7 +28,6 @@ export function addFilters(command: Command): Command {
   return command
     .option('--webhook <id>', 'only this webhook')
     .option('--event <type>', 'only this event type')
-    .addOption(new Option('--status <status>', 'only this status').choices(deliveryStatuses))
     .option('--code <code>', 'only this status code of the last response: 404, or a class such as 5xx')
     .option(
       '--error <code>',
@@ -35,6 +35,14 @@ export function addFilters(command: Command): Command {
     )
     .option('--event-id <id>', 'only the deliveries of this event');
 }
+
+const addTimes = (command: Command): Command =>
+  command
+    .option('--since <time>', 'accepted at or after this time, such as 2026-01-10T12:00:00Z')
+    .option('--until <time>', 'accepted before this time');
+
+export const addStatus = (command: Command): Command =>
+  command.addOption(new Option('--status <status>', 'only this status').choices(deliveryStatuses));
 
 /** The API validates the values. */
 export const toQuery = ({
@@ -63,9 +71,9 @@ export function addDeliveryCommands(program: Command): void {
   const deliveries = program
     .command('deliveries')
     .description('list, show, retry, cancel and reschedule deliveries, one or many');
-  const list = addFilters(apiCommand(deliveries, 'list', 'list deliveries, newest first'))
-    .option('--since <time>', 'accepted at or after this time, such as 2026-01-10T12:00:00Z')
-    .option('--until <time>', 'accepted before this time');
+  const list = addStatus(
+    addTimes(addFilters(apiCommand(deliveries, 'list', 'list deliveries, newest first'))),
+  );
   listOrExport(list, {
     list: (client, { limit, cursor, ...filters }: Filters & { limit: string; cursor?: string }) =>
       client.listDeliveries({ ...toQuery(filters), limit: Number(limit), ...given({ cursor }) }),
@@ -73,6 +81,9 @@ export function addDeliveryCommands(program: Command): void {
       client.exportDeliveries({ ...toQuery(filters), ...given({ cursor: filters.cursor }) }),
     describe: pageText(deliveryTable),
   });
+  addTimes(addFilters(apiCommand(deliveries, 'count', 'count deliveries by status'))).action(
+    callAndPrint((client, filters: Filters) => client.countDeliveries(toQuery(filters)), statusCountsText),
+  );
   apiCommand(deliveries, 'show <id>', 'show a delivery with its attempts and timeline').action(
     callAndPrint((client, id: string) => client.getDelivery(id), deliveryText),
   );
@@ -101,6 +112,16 @@ export function addDeliveryCommands(program: Command): void {
 
 const statusText = ({ id, status, next_attempt_at }: DeliverySummary): string =>
   `${id} is ${status}${next_attempt_at === null ? '' : `, next attempt ${next_attempt_at}`}.`;
+
+const statusCountsText = ({ counts, limit }: DeliveryCounts): string =>
+  fields(
+    Object.fromEntries(
+      Object.entries(counts).map(([status, count]) => [
+        status,
+        `${count}${count === limit ? ' or more' : ''}`,
+      ]),
+    ),
+  );
 
 function deliveryText(delivery: Delivery): string {
   const head = fields({

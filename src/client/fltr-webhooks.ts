@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Account, putAccountSchema } from '../contracts/account.ts';
+import type { DeliveryCounts } from '../contracts/delivery-counts.ts';
 import type { Delivery, DeliverySummary, rescheduleSchema } from '../contracts/delivery.ts';
 import type {
   AcceptedEvent,
@@ -38,7 +39,14 @@ import type {
 } from '../contracts/webhook.ts';
 import type { MatchEvent, matchSchema } from '../contracts/webhook-match.ts';
 import { newEventId } from './event-id.ts';
-import type { DeliveryQuery, EventQuery, Page, PageQuery, WebhookQuery } from './pages.ts';
+import type {
+  DeliveryCountQuery,
+  DeliveryQuery,
+  EventQuery,
+  Page,
+  PageQuery,
+  WebhookQuery,
+} from './pages.ts';
 import { JsonText } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
 import { streamRows } from './stream.ts';
@@ -220,6 +228,11 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
   /** The whole log, newest first, as one response. */
   exportDeliveries(query?: Omit<DeliveryQuery, 'limit'>): AsyncGenerator<DeliverySummary, void, undefined> {
     return streamRows(this.#options, { path: '/v1/deliveries', query });
+  }
+
+  /** Deliveries by status, each counted up to `limit`. */
+  countDeliveries(query?: DeliveryCountQuery): Promise<DeliveryCounts> {
+    return this.#call('GET', '/v1/deliveries/counts', { query });
   }
 
   getDelivery(id: string): Promise<Delivery> {

@@ -35,6 +35,9 @@ export type DeliveryQuery = PageQuery & {
   error?: AttemptErrorCode | 'no_response';
 };
 
+/** Filters of the delivery log, without the status. */
+export type DeliveryCountQuery = Omit<DeliveryQuery, 'status' | keyof PageQuery>;
+
 /**
  * Iterates over all items of a list, page by page.
  *

@@ -45,6 +45,21 @@ const errors: Record<AttemptErrorCode, string> = {
   auth_failed: 'authentication failed',
 };
 
+/** The names of the filter by error; a response is named by its class. */
+const errorFilterNames: Partial<Record<AttemptErrorCode, string>> = {
+  client_error: '4xx response',
+  client_error_retried: '4xx response (retried)',
+  server_error: '5xx response',
+  redirect: '3xx response (redirect)',
+};
+
+/** @example errorFilterName('dns_not_found') // 'Host not found' */
+export function errorFilterName(code: AttemptErrorCode | 'no_response'): string {
+  if (code === 'no_response') return 'No response';
+  const text = errorFilterNames[code] ?? errors[code];
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}
+
 type Last = Pick<DeliverySummary, 'last_status_code' | 'last_error_code'>;
 type State = Pick<DeliverySummary, 'status' | 'reason' | 'next_attempt_at'> &
   Partial<Pick<Delivery, 'waits_for' | 'timeline'>>;

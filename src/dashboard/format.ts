@@ -7,6 +7,10 @@ export const formatShare = (share: number | null): string => (share === null ? '
 /** @example formatCount(1200) // '1,200' */
 export const formatCount = (value: number): string => count.format(value);
 
+/** @example countText(10_000, true) // '10,000+' */
+export const countText = (value: number, isCapped: boolean): string =>
+  `${formatCount(value)}${isCapped ? '+' : ''}`;
+
 /** @example formatMs(1200) // '1,200 ms' */
 export const formatMs = (ms: number | null): string =>
   ms === null ? '–' : `${count.format(Math.round(ms))} ms`;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { DeliveryQuery } from '../client/pages.ts';
+import type { DeliveryCountQuery, DeliveryQuery } from '../client/pages.ts';
+import { attemptErrorCodes } from '../contracts/attempt-schema.ts';
 import { deliveryStatuses } from '../contracts/delivery.ts';
 import { eventTypePattern } from '../contracts/event-types.ts';
 import { timeSchema } from '../contracts/time.ts';
@@ -7,12 +8,20 @@ import { timeSchema } from '../contracts/time.ts';
 const hourMs = 3_600_000;
 const periods = { '1h': hourMs, '24h': 24 * hourMs, '7d': 7 * 24 * hourMs } as const;
 
+/** Of `last`. */
+export const periodNames = { '1h': 'Last hour', '24h': 'Last 24 hours', '7d': 'Last 7 days' } as const;
+
 /** Invalid values in the URL are ignored. */
 export const logSearchSchema = z.object({
   webhook_id: z.coerce.string().optional().catch(undefined),
   event: z.string().regex(eventTypePattern).optional().catch(undefined),
   status: z.enum(deliveryStatuses).optional().catch(undefined),
   code: z.coerce.string().optional().catch(undefined),
+  error: z
+    .enum(['no_response', ...attemptErrorCodes])
+    .optional()
+    .catch(undefined),
+  event_id: z.coerce.string().optional().catch(undefined),
   /** A period that ends now; takes precedence over `since` and `until`. */
   last: z.enum(['1h', '24h', '7d']).optional().catch(undefined),
   since: timeSchema.optional().catch(undefined),
@@ -30,6 +39,11 @@ export function toDeliveryQuery({ last, since, until, ...filters }: LogSearch): 
   return Object.fromEntries(
     Object.entries(query).filter(([, value]) => value !== undefined),
   ) as DeliveryQuery;
+}
+
+/** The filters whose deliveries are counted by status. */
+export function toCountQuery({ status: _status, ...filters }: LogSearch): DeliveryCountQuery {
+  return toDeliveryQuery(filters);
 }
 
 export const isFiltered = (search: LogSearch): boolean =>

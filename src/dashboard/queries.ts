@@ -1,7 +1,8 @@
-import { QueryClient, queryOptions } from '@tanstack/react-query';
+import { keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query';
 import { FltrWebhooksError } from '../client/request.ts';
 import { everyItem } from '../client/pages.ts';
 import type { EventSummary } from '../contracts/event.ts';
+import { toCountQuery, type LogSearch } from './log-search.ts';
 import { isPortal } from './portal.ts';
 import { api, readSession } from './session-api.ts';
 
@@ -23,6 +24,8 @@ export function createQueryClient(onSignedOut: () => void): QueryClient {
 /** Refetch interval of data that changes by itself, while the page is visible. */
 export const liveMs = 2000;
 const slowMs = 15_000;
+/** Of counts, which cost more than a page of a list. */
+const countMs = 5000;
 
 async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
   const list: Item[] = [];
@@ -91,6 +94,17 @@ export const deliveryQuery = (id: string) =>
     queryFn: () => api.getDelivery(id),
     refetchInterval: ({ state }) => (state.data && state.data.ended_at === null ? liveMs : false),
   });
+
+/** Deliveries by status, for the tabs of the log. */
+export const countsQuery = (search: LogSearch) => {
+  const { status: _status, ...filters } = search;
+  return queryOptions({
+    queryKey: ['deliveries', 'counts', filters],
+    queryFn: () => api.countDeliveries(toCountQuery(filters)),
+    refetchInterval: countMs,
+    placeholderData: keepPreviousData,
+  });
+};
 
 const hasEnded = ({ status }: EventSummary['deliveries'][number]): boolean =>
   status === 'delivered' || status === 'failed' || status === 'canceled';

@@ -142,8 +142,8 @@ export function createDashboardRouter(queryClient: QueryClient) {
     defaultPreload: 'intent',
     // It stores positions, which a portal in a frame does not.
     scrollRestoration: !isInFrame,
-    // All values are strings: no JSON quotes in the URL.
+    // All values are strings: no JSON quotes in the URL. A time is readable: a query may have colons.
     parseSearch: parseSearchWith((value) => value),
-    stringifySearch: stringifySearchWith(String),
+    stringifySearch: (search) => stringifySearchWith(String)(search).replaceAll('%3A', ':'),
   });
 }

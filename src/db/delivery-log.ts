@@ -4,7 +4,7 @@ import type { DeliveryStatus } from '../contracts/delivery.ts';
 import { summaryColumns, toSummary, type DeliveryRow } from './deliveries-table.ts';
 import type { Queryable } from './pool.ts';
 
-export type DeliveryFilter = {
+export type DeliveryConditions = {
   webhookId?: string | undefined;
   eventId?: string | undefined;
   eventType?: string | undefined;
@@ -15,9 +15,8 @@ export type DeliveryFilter = {
   code?: [number, number] | undefined;
   /** The last attempt's error code is one of these. */
   errors?: readonly AttemptErrorCode[] | undefined;
-  before: string | null;
-  limit: number;
 };
+export type DeliveryFilter = DeliveryConditions & { before: string | null; limit: number };
 
 /** Rows that are scanned in order before a filter is treated as one that matches rarely. */
 const scanSize = 500;
@@ -49,13 +48,17 @@ type LogRow = Omit<DeliveryRow, 'timeline'>;
 type Statement = { text: string; values: unknown[] };
 
 /** Collects the values of a statement; `add` returns the parameter of a value. */
-function collect(): { values: unknown[]; add: (value: unknown) => string } {
+export function collect(): { values: unknown[]; add: (value: unknown) => string } {
   const values: unknown[] = [];
   return { values, add: (value) => `$${values.push(value)}` };
 }
 
 /** From `from` (inclusive) to `to` (exclusive); without bounds, all ids. */
-function idRange({ since, until, before }: DeliveryFilter): { from: string; to: string } {
+export function idRange({
+  since,
+  until,
+  before = null,
+}: Pick<DeliveryConditions, 'since' | 'until'> & { before?: string | null }): { from: string; to: string } {
   const ends = [before ?? 'dlv_z', until === undefined ? 'dlv_z' : idFloor('dlv', until)];
   return { from: since === undefined ? 'dlv_' : idFloor('dlv', since), to: ends.toSorted()[0] ?? '' };
 }
@@ -96,9 +99,47 @@ function scanNewest(accountId: string, filter: DeliveryFilter, size: number): St
 }
 
 /**
- * A kind is all rows of one state, event type and result of the last attempt. The kinds are found one after the other, each by one index
- * lookup, and each kind that matches gives its newest rows. A delivery that waits for its first attempt is of no kind.
+ * The table `kinds`, for `with recursive`. A kind is all rows of one state, event type and result of the last attempt. The kinds
+ * are found one after the other, each by one index lookup. A delivery that waits for its first attempt is of no kind.
+ *
+ * @param ofScope the column and its value, from `scopeOf`
  */
+export function kindsOf(
+  status: DeliveryStatus | undefined,
+  ofScope: string,
+  add: (value: unknown) => string,
+): string {
+  const rows = `from deliveries d where ${ofScope} and ${hasKind}
+    ${status === undefined ? '' : `and d.status = ${add(status)}`}`;
+  const kind = `d.status, d.event_type, ${result}`;
+  // A given state is compared alone: a comparison of all three would not use the index then.
+  const isNext =
+    status === undefined
+      ? `(${kind}) > (k.status, k.event_type, k.result)`
+      : `(d.event_type, ${result}) > (k.event_type, k.result)`;
+  return `kinds(status, event_type, result) as (
+      (select ${kind} ${rows} order by ${kind} limit 1)
+      union all
+      select next.* from kinds k cross join lateral (
+        select ${kind} ${rows} and ${isNext} order by ${kind} limit 1) as next
+    )`;
+}
+
+/** The newest rows of the kind `k`; parameters: the range of ids and the limit. */
+export const rowsOfKind = (ofScope: string, from: string, to: string, limit: string): string =>
+  `select d.id from deliveries d
+       where ${ofScope} and ${hasKind} and d.status = k.status and d.event_type = k.event_type
+         and (${result}, d.id) >= (k.result, ${from}) and (${result}, d.id) < (k.result, ${to})
+       order by ${result} desc, d.id desc limit ${limit}`;
+
+/** The newest rows of the webhook `w` that wait for their first attempt. */
+export const firstAttemptsOf = (ofType: string, from: string, to: string, limit: string): string =>
+  `select d.id from deliveries d
+         where d.webhook_id = w.id and d.status = 'pending' and d.attempt_count = 0 ${ofType}
+           and d.id >= ${from} and d.id < ${to}
+         order by d.id desc limit ${limit}`;
+
+/** The kinds that match give their newest rows. */
 function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
   const { values, add } = collect();
   const account = add(accountId);
@@ -106,45 +147,22 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
   const [from, to] = [add(range.from), add(range.to)];
   const limit = add(filter.limit);
   const [column, scope] = scopeOf(filter, account, add);
+  const ofScope = `d.${column} = ${scope}`;
   const wanted = conditions(filter, add, ofKind);
-  const ofScope = `from deliveries d where d.${column} = ${scope} and ${hasKind}
-    ${filter.status === undefined ? '' : `and d.status = ${add(filter.status)}`}`;
-  const kind = `d.status, d.event_type, ${result}`;
-  // A given state is compared alone: a comparison of all three would not use the index then.
-  const isNext =
-    filter.status === undefined
-      ? `(${kind}) > (k.status, k.event_type, k.result)`
-      : `(d.event_type, ${result}) > (k.event_type, k.result)`;
+  const kinds = kindsOf(filter.status, ofScope, add);
   const parts = [
-    `select found.id from kinds k cross join lateral (
-       select d.id from deliveries d
-       where d.${column} = ${scope} and ${hasKind} and d.status = k.status and d.event_type = k.event_type
-         and (${result}, d.id) >= (k.result, ${from}) and (${result}, d.id) < (k.result, ${to})
-       order by ${result} desc, d.id desc limit ${limit}) as found
+    `select found.id from kinds k cross join lateral (${rowsOfKind(ofScope, from, to, limit)}) as found
      ${wanted.length === 0 ? '' : `where ${wanted.join(' and ')}`}`,
   ];
-  if (
-    filter.code === undefined &&
-    filter.errors === undefined &&
-    (filter.status ?? 'pending') === 'pending'
-  ) {
+  if (mayBeUnattempted(filter) && (filter.status ?? 'pending') === 'pending') {
     const ofType = filter.eventType === undefined ? '' : `and d.event_type = ${add(filter.eventType)}`;
     const ofWebhook = filter.webhookId === undefined ? '' : `and w.id = ${scope}`;
     parts.push(
-      `select found.id from webhooks w cross join lateral (
-         select d.id from deliveries d
-         where d.webhook_id = w.id and d.status = 'pending' and d.attempt_count = 0 ${ofType}
-           and d.id >= ${from} and d.id < ${to}
-         order by d.id desc limit ${limit}) as found
+      `select found.id from webhooks w cross join lateral (${firstAttemptsOf(ofType, from, to, limit)}) as found
        where w.account_id = ${account} and w.deleted_at is null ${ofWebhook}`,
     );
   }
-  const text = `with recursive kinds(status, event_type, result) as (
-      (select ${kind} ${ofScope} order by ${kind} limit 1)
-      union all
-      select next.* from kinds k cross join lateral (
-        select ${kind} ${ofScope} and ${isNext} order by ${kind} limit 1) as next
-    )
+  const text = `with recursive ${kinds}
     select ${summaryColumns} from deliveries d
     where d.account_id = ${account} and d.id = any(array(
       select id from (${parts.join(' union all ')}) as found order by id desc limit ${limit}))
@@ -152,7 +170,11 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
   return { text, values };
 }
 
-function scopeOf({ webhookId }: DeliveryFilter, account: string, add: (value: unknown) => string) {
+/** Without an attempt, there is neither a code nor an error. */
+export const mayBeUnattempted = ({ code, errors }: DeliveryConditions): boolean =>
+  code === undefined && errors === undefined;
+
+export function scopeOf({ webhookId }: DeliveryConditions, account: string, add: (value: unknown) => string) {
   return webhookId === undefined
     ? (['account_id', account] as const)
     : (['webhook_id', add(webhookId)] as const);
@@ -160,11 +182,11 @@ function scopeOf({ webhookId }: DeliveryFilter, account: string, add: (value: un
 
 /** A row of deliveries, or a kind, for the conditions of a filter. */
 type Columns = { table: 'd' | 'k'; code: string; error: string };
-const ofRow: Columns = { table: 'd', code: 'd.last_status_code::text', error: 'd.last_error_code' };
-const ofKind: Columns = { table: 'k', code: 'k.result', error: `ltrim(k.result, '0123456789')` };
+export const ofRow: Columns = { table: 'd', code: 'd.last_status_code::text', error: 'd.last_error_code' };
+export const ofKind: Columns = { table: 'k', code: 'k.result', error: `ltrim(k.result, '0123456789')` };
 
-function conditions(
-  { eventType, status, code, errors }: DeliveryFilter,
+export function conditions(
+  { eventType, status, code, errors }: DeliveryConditions,
   add: (value: unknown) => string,
   { table, code: codeColumn, error }: Columns,
 ): string[] {

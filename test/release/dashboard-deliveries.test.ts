@@ -2,7 +2,14 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { launchBrowser } from '../kit/browser.ts';
 import { insertPast } from '../kit/dashboard-data.ts';
-import { describedAs, heading, openDashboard, scrolled, untilCount } from '../kit/open-dashboard.ts';
+import {
+  describedAs,
+  heading,
+  openDashboard,
+  scrolled,
+  untilCount,
+  untilFocused,
+} from '../kit/open-dashboard.ts';
 import { readDelivery, waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
@@ -188,8 +195,10 @@ test('filters stand in the address: a reload and the back button keep them, and 
   const { page } = await openDashboard(browser, service, '/log', { key });
   const filters = page.getByRole('form', { name: 'Log filters' });
   const rows = page.getByRole('row').filter({ has: page.getByRole('rowheader') });
+  const tab = (name: string) =>
+    page.getByRole('navigation', { name: 'Status' }).getByRole('link', { name: new RegExp(`^${name}`) });
   await untilCount(rows, 40);
-  await filters.getByLabel('Status').selectOption('failed');
+  await tab('Failed').click();
   await filters.getByLabel('Code').fill('4xx');
   await filters.getByLabel('Accepted').selectOption('Last 24 hours');
   await filters.getByLabel('Webhook').selectOption({ index: 1 });
@@ -201,7 +210,7 @@ test('filters stand in the address: a reload and the back button keep them, and 
       last: '24h',
       webhook_id: webhookId,
     });
-    expect(await filters.getByLabel('Status').inputValue()).toBe('failed');
+    expect(await tab('Failed').getAttribute('aria-current')).toBe('page');
     expect(await filters.getByLabel('Code').inputValue()).toBe('4xx');
     expect(await filters.getByLabel('Accepted').inputValue()).toBe('24h');
     expect(await filters.getByLabel('Webhook').inputValue()).toBe(webhookId);
@@ -229,13 +238,64 @@ test('filters stand in the address: a reload and the back button keep them, and 
   await untilCount(rows, 40);
   expect(await filters.getByLabel('Code').inputValue()).toBe('');
   // Filters are cleared beside their results, too, and Back undoes a filter.
-  await filters.getByLabel('Status').selectOption('failed');
+  await tab('Failed').click();
   await untilCount(rows, 4);
-  await filters.getByRole('link', { name: 'Clear' }).click();
+  await page.getByRole('link', { name: 'Clear', exact: true }).click();
   await untilCount(rows, 40);
   await page.goBack();
   await untilCount(rows, 4);
-  expect(await filters.getByLabel('Status').inputValue()).toBe('failed');
+  expect(await tab('Failed').getAttribute('aria-current')).toBe('page');
+});
+
+test('tabs count the deliveries of each status; filters by error and event are chips, and each is removed by itself', async () => {
+  broken.set('/tabs', 503);
+  const { key, mine, newWebhook, publish } = await openAccount('/tabs');
+  const { eventId, deliveryId } = await publish();
+  await waitForStatus(mine, deliveryId, 'retrying');
+  broken.set('/tabs', 404);
+  await waitForStatus(mine, (await publish()).deliveryId, 'failed');
+  const { body: silent } = await mine.call<{ webhook_id: string }>('POST', '/v1/webhooks', {
+    url: 'http://localhost:9/nobody',
+    events: ['dataset.deleted'],
+  });
+  await newWebhook('/delivered', ['dataset.*']);
+  await mine.call('POST', '/v1/events', { event: 'dataset.deleted', data: { dataset_id: 'ds_xyz789' } });
+  const { page } = await openDashboard(browser, service, '/log', { key });
+  const tab = (name: string) => page.getByRole('navigation', { name: 'Status' }).getByRole('link', { name });
+  const rows = page.getByRole('row').filter({ has: page.getByRole('rowheader') });
+  for (const name of ['All 4', 'Failed 1', 'Retrying 2', 'Pending 0', 'Held 0', 'Delivered 1', 'Canceled 0'])
+    await tab(name).waitFor();
+  await tab('Retrying 2').click();
+  await untilCount(rows, 2);
+  const filters = page.getByRole('form', { name: 'Log filters' });
+  await filters.getByLabel('Error').selectOption('No response');
+  await untilCount(rows, 1);
+  await rows.getByRole('cell', { name: 'connection refused', exact: true }).waitFor();
+  // The counts follow the other filters, not the status itself.
+  for (const name of ['All 1', 'Failed 0', 'Retrying 1']) await tab(name).waitFor();
+  await filters.getByLabel('Webhook').selectOption(silent.webhook_id);
+  const chips = page.getByRole('list', { name: 'Active filters' });
+  const chip = (name: string) => chips.getByRole('link', { name: `Remove filter ${name}` });
+  await chip('Webhook: localhost:9/nobody').waitFor();
+  await chip('Error: No response').focus();
+  await page.keyboard.press('Enter');
+  await chip('Error: No response').waitFor({ state: 'detached' });
+  // The focus stays beside what was removed.
+  await untilFocused(chips);
+  expect(new URL(page.url()).search).toBe(`?status=retrying&webhook_id=${silent.webhook_id}`);
+  await page.goBack();
+  await chip('Error: No response').waitFor();
+  await chips.getByRole('link', { name: 'Clear' }).click();
+  await untilCount(rows, 4);
+  expect(await chips.getByRole('link').count()).toBe(0);
+
+  await page.goto(`/log?event_id=${eventId}&since=2024-01-10T12:00:00Z`);
+  await chip(`Event: ${eventId}`).waitFor();
+  await chip('Accepted from: 10 Jan 2024').waitFor();
+  await untilCount(rows, 1);
+  await chip('Event: ').click();
+  await untilCount(rows, 4);
+  expect(new URL(page.url()).search).toBe('?since=2024-01-10T12:00:00Z');
 });
 
 test('rows that come while one reads down the log do not move what is read', async () => {

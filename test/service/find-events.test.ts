@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { DeliveryCounts } from '../../src/contracts/delivery-counts.ts';
 import type { DeliverySummary } from '../../src/contracts/delivery.ts';
 import type { EventSummary } from '../../src/contracts/event.ts';
 import type { Page } from '../../src/client/pages.ts';
@@ -57,6 +58,28 @@ const list = async <Item>(path: string): Promise<Page<Item>> => {
 };
 const eventsOf = async (query: string) =>
   (await list<EventSummary>(`/v1/events?${query}`)).data.map(({ id }) => id);
+
+test("deliveries are counted by status, with the filters of the log, and never another account's", async () => {
+  const count = async (query: string, key = service.key) => {
+    const response = await call<DeliveryCounts>(service.apiUrl, key, 'GET', `/v1/deliveries/counts${query}`);
+    expect(response.status, response.text).toBe(200);
+    expect(response.body.limit).toBe(10_000);
+    return Object.fromEntries(Object.entries(response.body.counts).filter(([, each]) => each > 0));
+  };
+  expect(await count('')).toEqual({ delivered: 2, failed: 2, retrying: 2 });
+  expect(await count('?event=document.deleted')).toEqual({ delivered: 2, failed: 2 });
+  expect(await count('?event_id=evt_1')).toEqual({ delivered: 1, failed: 1 });
+  expect(await count('?event_id=evt_1&code=4xx')).toEqual({ failed: 1 });
+  expect(await count('?error=no_response')).toEqual({ retrying: 1 });
+  expect(await count('?until=2020-01-01T00:00:00Z')).toEqual({});
+  const [webhook] = (await list<{ webhook_id: string }>('/v1/webhooks')).data;
+  const ofWebhook = `?webhook_id=${webhook?.webhook_id}`;
+  expect(await count(ofWebhook)).not.toEqual({});
+  const { key } = await service.newAccount();
+  for (const query of ['', ofWebhook, '?event_id=evt_1']) expect(await count(query, key)).toEqual({});
+  const refused = await service.call('GET', '/v1/deliveries/counts?status=failed');
+  expect([refused.status, refused.text]).toEqual([422, expect.stringContaining('#query/status')]);
+});
 
 test('events are filtered by type, label and time, also together', async () => {
   expect(await eventsOf('event=document.deleted')).toEqual(['evt_2', 'evt_1']);

@@ -1,21 +1,11 @@
 import { z } from 'zod';
 import {
-  attemptErrorCodes,
-  errorsWithoutResponse,
-  type AttemptErrorCode,
-} from '../../contracts/attempt-schema.ts';
-import {
   deliverySchema,
-  deliveryStatuses,
   deliverySummarySchema,
   rescheduleSchema,
   timeToCome,
   type Delivery,
 } from '../../contracts/delivery.ts';
-import { eventTypeSchema } from '../../contracts/event-types.ts';
-import { webhookNameSchema } from '../../contracts/external-id.ts';
-import { idPattern, idSchema } from '../../contracts/id.ts';
-import { pageOf, pageQuery } from '../../contracts/page.ts';
 import type { ApiKey } from '../../db/api-keys-table.ts';
 import { findDeliveryWithAttempts, type StoredAttempt } from '../../db/attempts.ts';
 import {
@@ -25,29 +15,20 @@ import {
   type DeliveryRow,
   type FoundDelivery,
 } from '../../db/deliveries-table.ts';
-import { listDeliveries, type DeliveryFilter } from '../../db/delivery-log.ts';
-import { eachPage } from '../../db/each-page.ts';
 import { hasBody } from '../../db/event-log.ts';
 import { checkQueue } from '../../db/queue-checks.ts';
 import { findWebhook } from '../../db/webhooks-table.ts';
 import type { Deps } from '../../deps.ts';
-import { queryTime } from '../../contracts/time.ts';
 import { ApiError } from '../../errors.ts';
 import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../dispatch/signal.ts';
 import { readStory } from '../../temporal/history.ts';
 import { accountOf } from '../auth.ts';
-import { fromCursor, pageUntil } from '../cursor.ts';
 import { fault, requireFound, validationError } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
-import { webhookIdOf } from '../webhook-id.ts';
 import { toAttempt } from './attempt-view.ts';
 
 const defineRoute = routesWithTag('Deliveries');
 const maxAheadMs = 30 * 86_400_000;
-
-/** The codes that a value of the query `error` stands for. */
-const errorsOf = (error: AttemptErrorCode | 'no_response'): readonly AttemptErrorCode[] =>
-  error === 'no_response' ? errorsWithoutResponse : [error];
 
 async function requireDelivery({ pool }: Deps, key: ApiKey, id: string): Promise<FoundDelivery> {
   return requireFound(await findDelivery(pool, accountOf(key), id), 'delivery');
@@ -109,80 +90,7 @@ async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: bool
     throw conflict("Its event's data is past its retention, so it cannot be sent again.");
 }
 
-const listQuery = z.strictObject({
-  ...pageQuery,
-  webhook_id: webhookNameSchema.optional(),
-  event_id: idSchema.optional(),
-  event: eventTypeSchema.optional(),
-  status: z.enum(deliveryStatuses).optional(),
-  since: queryTime('Accepted at or after this time.'),
-  until: queryTime('Accepted before this time.'),
-  code: z
-    .string()
-    .regex(/^([1-5]\d\d|[1-5]xx)$/, 'must be a status such as 404, or a class such as 5xx')
-    .optional()
-    .meta({
-      description: "Status code of the last attempt's response, such as `404`, or a class, such as `5xx`.",
-      example: '5xx',
-    }),
-  error: z
-    .enum([...attemptErrorCodes, 'no_response'], 'must be the error code of an attempt, or no_response')
-    .optional()
-    .meta({
-      description:
-        'Error code of the last attempt; `no_response`: any of those that mean that there was no response.',
-    }),
-});
-
-const toFilter = ({
-  code,
-  error,
-  ...query
-}: z.output<typeof listQuery>): Omit<DeliveryFilter, 'before' | 'limit'> => {
-  const low = code === undefined ? 0 : Number(code.replace('xx', '00'));
-  return {
-    eventId: query.event_id,
-    eventType: query.event,
-    status: query.status,
-    since: query.since,
-    until: query.until,
-    code: code === undefined ? undefined : [low, code.endsWith('xx') ? low + 99 : low],
-    errors: error === undefined ? undefined : errorsOf(error),
-  };
-};
-
 export const deliveryRoutes = [
-  defineRoute('get', '/v1/deliveries', 'listDeliveries', {
-    summary: 'List deliveries, newest first',
-    description:
-      'With `Accept: application/x-ndjson`, all deliveries from there on are sent, one line of JSON each, whatever the limit.',
-    scope: 'webhooks:read',
-    query: listQuery,
-    line: deliverySummarySchema,
-    replies: {
-      200: { description: 'A page of the log', schema: pageOf(deliverySummarySchema, 'DeliveryPage') },
-    },
-    async handle({ deps, key, query, wantsLines }) {
-      const [before = null] = fromCursor('deliveries', query.cursor, [idPattern]) ?? [];
-      const { webhook_id: name } = query;
-      const filter = {
-        ...toFilter(query),
-        webhookId: name === undefined ? undefined : await webhookIdOf(deps, key, name),
-      };
-      const list = async (page: { before: string | null; limit: number }) => {
-        const rows = await listDeliveries(deps.pool, accountOf(key), {
-          ...filter,
-          before: page.before,
-          limit: page.limit + 1,
-        });
-        const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
-        return { rows: rows.slice(0, page.limit), next: last?.id ?? null };
-      };
-      if (wantsLines) return { status: 200, pages: eachPage(before, list) };
-      const { rows, next } = await list({ before, limit: query.limit });
-      return { status: 200, body: pageUntil('deliveries', rows, next === null ? null : [next]) };
-    },
-  }),
   defineRoute('get', '/v1/deliveries/{id}', 'getDelivery', {
     summary: 'Get a delivery with its attempts and its timeline',
     description:

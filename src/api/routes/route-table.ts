@@ -1,6 +1,7 @@
 import type { Route } from '../route.ts';
 import { accountRoutes } from './account-routes.ts';
 import { deliveryRoutes } from './deliveries.ts';
+import { deliveryLogRoutes } from './delivery-log-routes.ts';
 import { eventTypeRoutes } from './event-type-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { keyRoutes } from './key-routes.ts';
@@ -29,6 +30,7 @@ export const routes: Route[] = [
   ...publishBatchRoutes,
   ...eventRoutes,
   ...operationRoutes,
+  ...deliveryLogRoutes,
   ...deliveryRoutes,
   ...recoveryRoutes,
   ...searchRoutes,

@@ -15,6 +15,7 @@ import { isFiltered, toDeliveryQuery } from '../log-search.ts';
 import { isPortal } from '../portal.ts';
 import { api } from '../session-api.ts';
 import { LogFilters } from './log/log-filters.tsx';
+import { StatusTabs } from './log/status-tabs.tsx';
 
 const route = getRouteApi('/signed-in/log');
 
@@ -33,6 +34,7 @@ export function LogPage() {
         subtitle="All deliveries: one per event and webhook."
         actions={<Switch label="Live" isOn={log.isLive} onChange={log.setLive} />}
       />
+      <StatusTabs search={search} />
       <LogFilters search={search} />
       <LiveRows
         list={log}

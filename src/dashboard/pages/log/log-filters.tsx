@@ -1,15 +1,20 @@
 import { useQuery } from '@tanstack/react-query';
-import { Link, useNavigate } from '@tanstack/react-router';
+import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { deliveryStatuses } from '../../../contracts/delivery.ts';
+import { attemptErrorCodes } from '../../../contracts/attempt-schema.ts';
 import { operationalTypes } from '../../../contracts/event-types.ts';
 import { Form, InputField, SelectField } from '../../components/field.tsx';
 import { briefUrl } from '../../components/webhook-name.tsx';
+import { errorFilterName } from '../../delivery-text.ts';
 import { fromLocalInput, toLocalInput } from '../../local-time.ts';
-import { codePattern, isFiltered, type LogSearch } from '../../log-search.ts';
+import { codePattern, periodNames, type LogSearch } from '../../log-search.ts';
 import { eventTypesQuery, webhooksQuery } from '../../queries.ts';
+import { FilterChips } from './filter-chips.tsx';
 
 const all = ['', 'All'] as const;
+const errors = (['no_response', ...attemptErrorCodes] as const).map(
+  (code) => [code, errorFilterName(code)] as const,
+);
 
 /** The filters are in the URL, so that a filtered log can be bookmarked and shared. */
 export function LogFilters({ search }: { search: LogSearch }) {
@@ -18,7 +23,7 @@ export function LogFilters({ search }: { search: LogSearch }) {
   const { data: types } = useQuery(eventTypesQuery);
   const change = (patch: Partial<LogSearch>) =>
     void navigate({ to: '/log', search: { ...search, ...patch }, resetScroll: false });
-  const { webhook_id: webhookId = '', event = '', status = '' } = search;
+  const { webhook_id: webhookId = '', event = '', error = '' } = search;
   const names = webhooks.map(({ webhook_id: id, url }) => [id, briefUrl(url)] as const);
   const isUnknown = webhookId !== '' && !names.some(([id]) => id === webhookId);
   // The log may hold events of a type that is no longer defined.
@@ -39,20 +44,16 @@ export function LogFilters({ search }: { search: LogSearch }) {
           options={[all, ...eventTypes]}
           onChange={(type) => change({ event: type || undefined })}
         />
-        <SelectField
-          label="Status"
-          value={status}
-          options={[all, ...deliveryStatuses]}
-          onChange={(chosen) => change({ status: chosen || undefined })}
-        />
         <CodeFilter code={search.code} onChange={(code) => change({ code })} />
+        <SelectField
+          label="Error"
+          value={error}
+          options={[all, ...errors]}
+          onChange={(chosen) => change({ error: chosen || undefined })}
+        />
         <TimeFilter search={search} onChange={change} />
-        {isFiltered(search) && (
-          <Link to="/log" search={{}} className="button filters-clear">
-            Clear
-          </Link>
-        )}
       </Form>
+      <FilterChips search={search} />
     </search>
   );
 }
@@ -101,9 +102,9 @@ function CodeFilter({ code, onChange }: CodeProps) {
 
 const periods = [
   ['', 'Any time'],
-  ['1h', 'Last hour'],
-  ['24h', 'Last 24 hours'],
-  ['7d', 'Last 7 days'],
+  ['1h', periodNames['1h']],
+  ['24h', periodNames['24h']],
+  ['7d', periodNames['7d']],
   ['range', 'Custom range'],
 ] as const;
 

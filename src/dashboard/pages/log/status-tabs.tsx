@@ -1,0 +1,60 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
+import type { DeliveryStatus } from '../../../contracts/delivery.ts';
+import type { DeliveryCounts } from '../../../contracts/delivery-counts.ts';
+import { countText } from '../../format.ts';
+import type { LogSearch } from '../../log-search.ts';
+import { countsQuery } from '../../queries.ts';
+
+/** What needs somebody comes first. */
+const tabs: readonly [status: DeliveryStatus | undefined, label: string][] = [
+  [undefined, 'All'],
+  ['failed', 'Failed'],
+  ['retrying', 'Retrying'],
+  ['pending', 'Pending'],
+  ['held', 'Held'],
+  ['delivered', 'Delivered'],
+  ['canceled', 'Canceled'],
+];
+
+/** The filter by status, with the number of deliveries that match the other filters. */
+export function StatusTabs({ search }: { search: LogSearch }) {
+  const { data } = useQuery(countsQuery(search));
+  const list = useRef<HTMLUListElement>(null);
+  const chosen = search.status ?? 'all';
+  // On a narrow screen the tabs scroll sideways.
+  useEffect(() => {
+    const current = list.current?.querySelector(`[data-tab="${chosen}"]`);
+    current?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [chosen]);
+  return (
+    <nav aria-label="Status" className="tabs">
+      <ul ref={list}>
+        {tabs.map(([status, label]) => (
+          <li key={label} data-tab={status ?? 'all'}>
+            <Link
+              to="/log"
+              search={{ ...search, status }}
+              activeOptions={{ exact: true, includeSearch: true }}
+              resetScroll={false}
+              className="tab"
+            >
+              {label}
+              {data && <span className="tab-count numeric">{countOf(data, status)}</span>}
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
+function countOf({ counts, limit }: DeliveryCounts, status: DeliveryStatus | undefined): string {
+  if (status !== undefined) return countText(counts[status], counts[status] >= limit);
+  const all = Object.values(counts);
+  return countText(
+    all.reduce((sum, count) => sum + count, 0),
+    all.some((count) => count >= limit),
+  );
+}
