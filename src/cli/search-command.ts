@@ -8,7 +8,7 @@ export function addSearchCommand(program: Command): void {
   apiCommand(
     program,
     'search <text>',
-    'find an event, delivery, attempt, recovery or webhook by its id, or webhooks by how their URL begins; exit code 1 if there is none',
+    'find an event, delivery, attempt, operation or webhook by its id, events by a request or an id in their data, or webhooks by how their URL begins; exit code 1 if there is none',
   ).action(
     callAndPrint(
       (client, text: string) => client.search(text),
@@ -35,7 +35,7 @@ function describe(found: Found): string {
       return `${found.status}  ${found.event} ${found.event_id} to ${found.webhook_id}`;
     case 'attempt':
       return `${found.outcome}  number ${found.number} of ${found.delivery_id}`;
-    case 'recovery':
-      return `${found.status}  of ${found.webhook_id}`;
+    case 'operation':
+      return `${found.status}  ${found.action}  ${found.created_at}`;
   }
 }

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { attemptOutcomes } from './attempt-schema.ts';
 import { deliveryStatuses } from './delivery.ts';
-import { recoverySchema } from './recovery.ts';
+import { operationActions, operationStatuses } from './operation.ts';
 import { comparedText } from './visible-text.ts';
 
 export const searchQuerySchema = z.strictObject({
-  q: comparedText.min(1, 'must not be empty').max(2048, 'must have at most 2048 characters').meta({
+  q: comparedText.min(1, 'must not be empty').max(2048, 'must have at most 2,048 characters').meta({
     description:
-      'An id, also one in the data of events, or how the URL of a webhook begins, with or without `https://`.',
+      'An id, also of a request or one in the data of events, or how the URL of a webhook begins, with or without `https://`.',
   }),
 });
 
@@ -47,10 +47,10 @@ export const foundSchema = z
       started_at: at,
     }),
     z.object({
-      type: z.literal('recovery'),
+      type: z.literal('operation'),
       id,
-      webhook_id: z.string(),
-      status: recoverySchema.shape.status,
+      action: z.enum(operationActions),
+      status: z.enum(operationStatuses),
       created_at: at,
     }),
   ])

@@ -87,6 +87,15 @@ export const keysQuery = queryOptions({
   queryFn: () => all(everyItem((page) => api.listKeys({ limit: 100, ...page }))),
 });
 
+/** The results of the text before stay while those of a new one are loaded. */
+export const searchQuery = (text: string) =>
+  queryOptions({
+    queryKey: ['search', text],
+    queryFn: async () => (await api.search(text)).data,
+    enabled: text !== '',
+    placeholderData: keepPreviousData,
+  });
+
 /** Refetched until the delivery has ended. */
 export const deliveryQuery = (id: string) =>
   queryOptions({

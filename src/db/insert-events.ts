@@ -14,8 +14,8 @@ export type NewEvent = {
   traceparent?: string | null;
   /** For filters. */
   labels?: readonly string[] | undefined;
-  /** The keys of ids in its data, for the search. */
-  dataIdKeys?: readonly string[];
+  /** For the search. */
+  searchKeys?: readonly string[];
   /** The bytes that every attempt sends. */
   body: Buffer;
   /** An event about this webhook is not for it: no loops. */
@@ -70,7 +70,7 @@ const eventColumns = columns<EventRow>(
     '"timestamp"': ['text', ({ event }) => event.acceptedTimestamp],
     traceparent: ['text', ({ event }) => event.traceparent ?? null],
     labels: ['text', ({ event }) => (event.labels?.length ? arrayLiteral(event.labels) : null)],
-    data_ids: ['text', ({ event }) => (event.dataIdKeys?.length ? `{${event.dataIdKeys.join()}}` : null)],
+    search_keys: ['text', ({ event }) => (event.searchKeys?.length ? `{${event.searchKeys.join()}}` : null)],
     body_start: ['int', ({ bodyStart }) => bodyStart],
     body_length: ['int', ({ event }) => event.body.length],
     account_n: ['int', ({ accountNumber }) => accountNumber],
@@ -114,8 +114,8 @@ const statement = `
       $6::bigint is null or (select version from event_types_version) = $6 as are_types_current
   ),
   inserted as (
-    insert into events (account_id, id, type, "timestamp", traceparent, labels, data_ids, body, created_at)
-    select e.account_id, e.id, e.type, e."timestamp", e.traceparent, e.labels::text[], e.data_ids::bigint[], substring($4::bytea from e.body_start for e.body_length),
+    insert into events (account_id, id, type, "timestamp", traceparent, labels, search_keys, body, created_at)
+    select e.account_id, e.id, e.type, e."timestamp", e.traceparent, e.labels::text[], e.search_keys::bigint[], substring($4::bytea from e.body_start for e.body_length),
       date_trunc('milliseconds', clock_timestamp())
     from ${eventColumns.table}
     where (select are_types_current from checked)

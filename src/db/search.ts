@@ -1,4 +1,4 @@
-import { dataIdKey } from '../domain/data-ids.ts';
+import { searchKey } from '../domain/search-keys.ts';
 import { maxFound, type Found } from '../contracts/search.ts';
 import type { Queryable } from './pool.ts';
 
@@ -15,9 +15,9 @@ const byId: readonly string[] = [
   `select jsonb_build_object('type', 'attempt', 'id', a.id, 'delivery_id', a.delivery_id, 'webhook_id', a.webhook_id,
      'number', a.number, 'outcome', a.outcome, 'status_code', a.status_code, 'started_at', ${shown('a.started_at')}) as found
    from attempts a join deliveries d on d.id = a.delivery_id where a.id = $2 and d.account_id = $1`,
-  `select jsonb_build_object('type', 'recovery', 'id', r.id, 'webhook_id', r.webhook_id, 'status', r.status,
-     'created_at', ${shown('r.created_at')}) as found
-   from operations r where r.id = $2 and r.account_id = $1 and r.action = 'recover'`,
+  `select jsonb_build_object('type', 'operation', 'id', o.id, 'action', o.action, 'status', o.status,
+     'created_at', ${shown('o.created_at')}) as found
+   from operations o where o.id = $2 and o.account_id = $1`,
 ];
 
 const webhooks = `select jsonb_build_object('type', 'webhook', 'id', w.id, 'url', w.url, 'external_id', w.external_id,
@@ -27,18 +27,18 @@ const webhooks = `select jsonb_build_object('type', 'webhook', 'id', w.id, 'url'
     and (w.id = $2 or w.external_id = $2 or starts_with(w.url, $2) or starts_with(regexp_replace(w.url, '^https?://', ''), $2))
   order by (w.id = $2 or w.external_id is not distinct from $2) desc, w.id desc limit ${maxFound}`;
 
-/** Events with an id in their data that are read: for one that more events have, those that are found may be old ones. */
-const mostWithId = 10_000;
-// By the index of ids alone: the key says the account, too.
-const byDataId = `select jsonb_build_object('type', 'event', 'id', e.id, 'event', e.type, 'created_at', ${shown('e.created_at')}) as found
+/** Events with a key that are read: of one that more events have, those that are found may be old ones. */
+const mostWithKey = 10_000;
+// By the index of keys alone: the key says the account, too.
+const bySearchKey = `select jsonb_build_object('type', 'event', 'id', e.id, 'event', e.type, 'created_at', ${shown('e.created_at')}) as found
   from (
     select account_id, id, type, created_at from events
-    where data_ids is not null and data_ids @> array[$2::bigint] limit ${mostWithId}) as e
+    where search_keys is not null and search_keys @> array[$2::bigint] limit ${mostWithKey}) as e
   where e.account_id = $1 order by e.created_at desc, e.id desc limit ${maxFound}`;
 
 /**
- * What an account has under an id: an event, a delivery, an attempt, a recovery, a webhook by its own or its external id; then
- * the webhooks whose URL begins so, and the events with it in their data, newest first.
+ * What an account has under an id: an event, a delivery, an attempt, an operation, a webhook by its own or its external id;
+ * then the webhooks whose URL begins so, and the events with it in their data or published by that request, newest first.
  */
 export async function search(db: Queryable, accountId: string, text: string): Promise<Found[]> {
   const found: Found[] = [];
@@ -46,7 +46,7 @@ export async function search(db: Queryable, accountId: string, text: string): Pr
     const { rows } = await db.query<{ found: Found }>(statement, [accountId, text]);
     found.push(...rows.map((row) => row.found));
   }
-  const { rows } = await db.query<{ found: Found }>(byDataId, [accountId, dataIdKey(accountId, text)]);
+  const { rows } = await db.query<{ found: Found }>(bySearchKey, [accountId, searchKey(accountId, text)]);
   const known = new Set(found.map(({ id }) => id));
   found.push(...rows.map((row) => row.found).filter(({ id }) => !known.has(id)));
   return found.slice(0, maxFound);

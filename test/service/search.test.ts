@@ -6,7 +6,7 @@ import { call, startService, stopAll, type Service } from '../kit/service.ts';
 
 let service: Service;
 let receiver: Receiver;
-let ids: { webhook: string; delivery: string; attempt: string; recovery: string };
+let ids: { webhook: string; delivery: string; attempt: string; recovery: string; operation: string };
 beforeAll(async () => {
   [service, receiver] = await Promise.all([startService(), startReceiver()]);
   const { webhook_id: webhook } = await service.newWebhook(`${receiver.url}/a`, {
@@ -18,7 +18,18 @@ beforeAll(async () => {
     since: '2020-01-01T00:00:00Z',
     dry_run: true,
   });
-  ids = { webhook, delivery, attempt: attempts[0]?.id ?? '', recovery: recovery.body.id };
+  const operation = await service.call<{ id: string }>('POST', '/v1/deliveries/actions', {
+    action: 'resend',
+    filter: { ids: [delivery] },
+    dry_run: true,
+  });
+  ids = {
+    webhook,
+    delivery,
+    attempt: attempts[0]?.id ?? '',
+    recovery: recovery.body.id,
+    operation: operation.body.id,
+  };
 });
 afterAll(() => stopAll(service, receiver));
 
@@ -46,7 +57,10 @@ test('each id finds what it is of', async () => {
   expect(await find(ids.attempt)).toMatchObject([
     { type: 'attempt', id: ids.attempt, delivery_id: ids.delivery, number: 1, status_code: 200 },
   ]);
-  expect(await find(ids.recovery)).toMatchObject([{ type: 'recovery', webhook_id: ids.webhook }]);
+  expect(await find(ids.recovery)).toMatchObject([{ type: 'operation', action: 'recover' }]);
+  expect(await find(ids.operation)).toMatchObject([
+    { type: 'operation', id: ids.operation, action: 'resend', status: 'completed' },
+  ]);
   const webhook = { type: 'webhook', id: ids.webhook, external_id: 'customer/42', active: true };
   for (const text of [ids.webhook, 'customer/42']) expect(await find(text)).toMatchObject([webhook]);
   for (const text of ['evt_', 'evt_MINE', ids.attempt.slice(0, -1), 'req_1', '%', ' '])
@@ -97,6 +111,36 @@ test('events are found by an id in their data, newest first, 20 at most', async 
   for (const text of ['doc', 'document.deleted', 'DOC_A']) expect(await find(text), text).toEqual([]);
 });
 
+test('events are found by the request that published them', async () => {
+  const { key } = await service.newAccount();
+  const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
+  const publish = (path: string, body: object, headers = {}) =>
+    call(service.apiUrl, key, 'POST', path, body, headers);
+  const single = await publish('/v1/events', { ...event, id: 'evt_single' });
+  const batch = await publish('/v1/events/batch', {
+    events: [
+      { ...event, id: 'evt_first' },
+      { ...event, id: 'evt_second' },
+    ],
+  });
+  const once = { 'Idempotency-Key': 'once' };
+  const kept = await publish('/v1/events', { ...event, id: 'evt_kept' }, once);
+  await publish('/v1/events', { ...event, id: 'evt_named' }, { 'X-Request-Id': 'order-77' });
+  const found = async (id: string | null) => (await find(id ?? '', key)).map((each) => each.id).sort();
+  expect(single.headers.get('x-request-id')).toMatch(/^req_/);
+  expect(await found(single.headers.get('x-request-id'))).toEqual(['evt_single']);
+  expect(await found(batch.headers.get('x-request-id'))).toEqual(['evt_first', 'evt_second']);
+  expect(await found(kept.headers.get('x-request-id'))).toEqual(['evt_kept']);
+  expect(await found('order-77')).toEqual(['evt_named']);
+  // A repeated event is still found by the request that published it, and not by the one that repeated it.
+  const again = await publish('/v1/events', { ...event, id: 'evt_single' });
+  expect(await found(again.headers.get('x-request-id'))).toEqual([]);
+  // Another account may choose the same id of a request.
+  expect(await find('order-77')).toEqual([]);
+  await service.call('POST', '/v1/events', { ...event, id: 'evt_theirs' }, { 'X-Request-Id': 'order-77' });
+  expect(await found('order-77')).toEqual(['evt_named']);
+});
+
 test("another account's key finds nothing, and a deleted webhook is not found", async () => {
   const { key } = await service.newAccount();
   for (const text of ['evt_mine', ...Object.values(ids), receiver.url])
@@ -107,9 +151,43 @@ test("another account's key finds nothing, and a deleted webhook is not found", 
 });
 
 test('what cannot be searched for is refused', async () => {
-  for (const query of ['', 'q=', 'q=%00', `q=${'x'.repeat(2049)}`, 'q=a&type=event']) {
+  for (const query of [
+    '',
+    'q=',
+    'q=%00',
+    'q=a%0A',
+    'q=%E2%80%AEa',
+    `q=${'x'.repeat(2049)}`,
+    'q=a&type=event',
+  ]) {
     const { status, body } = await service.call<{ code: string }>('GET', `/v1/search?${query}`);
     expect([status, body.code], query.slice(0, 10)).toEqual([422, 'validation_failed']);
   }
   expect(await find('x'.repeat(2048))).toEqual([]);
+});
+
+test('what SQL or a pattern would give a meaning to is text', async () => {
+  const { webhook_id: webhook } = await service.newWebhook(`${receiver.url}/100%25_a/b`, {
+    external_id: "it's 100%_\\",
+  });
+  for (const text of ["it's 100%_\\", `${receiver.url}/100%25_a`])
+    expect(await find(text)).toMatchObject([{ type: 'webhook', id: webhook }]);
+  const meant = [
+    '%',
+    '_',
+    '\\',
+    "'",
+    '%25',
+    'http%',
+    'http_//',
+    'it_s 100%_\\',
+    "' or true --",
+    '$1',
+    '{}',
+    '*',
+    '(',
+    'NULL',
+  ];
+  for (const text of meant) expect(await find(text), text).toEqual([]);
+  for (const text of ['\u{1F600}', '\uFFFF']) expect(await find(text), text).toEqual([]);
 });

@@ -52,7 +52,7 @@ export const publishBatchRoutes = [
         const prepared: Prepared[] = [];
         const rest = createPauses();
         for (const item of body.events as BatchItem[]) {
-          prepared.push(await prepare(deps, { key, traceparent, types }, item));
+          prepared.push(await prepare(deps, { key, traceparent, requestId, types }, item));
           await rest();
         }
         return prepared;
@@ -95,13 +95,13 @@ const unstored: Acceptance['kind'][] = ['key_refused', 'contended', 'types_chang
  */
 async function prepare(
   deps: Deps,
-  { key, traceparent, types }: Omit<Source, 'accountId' | 'bytes'>,
+  { key, traceparent, requestId, types }: Omit<Source, 'accountId' | 'bytes'>,
   item: BatchItem,
 ): Promise<Prepared> {
   try {
     const request = validate(publishEventSchema, parseItem(item));
     const accountId = await accountFor(deps, key, request.account_id);
-    return toNewEvent(request, { key, accountId, traceparent, types, bytes: bytesOf(item) });
+    return toNewEvent(request, { key, accountId, traceparent, requestId, types, bytes: bytesOf(item) });
   } catch (error) {
     if (!(error instanceof ApiError) || error.code === 'malformed_json') throw error;
     return error;

@@ -12,7 +12,7 @@ import type { ApiKey } from '../../db/api-keys-table.ts';
 import type { Deps } from '../../deps.ts';
 import type { Catalogue } from '../../event-types/catalogue.ts';
 import { checkEventData } from '../event-data.ts';
-import { dataIdKey, dataIdsOf } from '../../domain/data-ids.ts';
+import { searchKey, dataIdsOf } from '../../domain/search-keys.ts';
 import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
 import { membersOf } from '../../domain/json-text.ts';
@@ -73,6 +73,7 @@ export type Source = {
   key: ApiKey;
   accountId: string;
   traceparent: string | null;
+  requestId: string;
   bytes: Buffer;
   types: Catalogue;
 };
@@ -80,7 +81,7 @@ export type Source = {
 /** A valid request as the event that it becomes: its bytes are fixed here. @throws ApiError */
 export function toNewEvent(
   request: PublishEvent,
-  { key, accountId, traceparent: header, bytes, types }: Source,
+  { key, accountId, traceparent: header, requestId, bytes, types }: Source,
 ): NewEvent {
   const { event: type } = request;
   checkEventData(types, type, request.data);
@@ -101,7 +102,7 @@ export function toNewEvent(
     traceparent,
     body,
     labels: request.labels,
-    dataIdKeys: dataIdsOf(request.data).map((each) => dataIdKey(accountId, each)),
+    searchKeys: [requestId, ...dataIdsOf(request.data)].map((each) => searchKey(accountId, each)),
     // The statement that writes the event checks this key again.
     apiKeyId: key.portal?.createdBy ?? key.id,
     typesVersion: types.version,
@@ -225,7 +226,7 @@ export const publishRoutes = [
       const { deps, key, confirmKey, body, rawBody, requestId, traceparent } = context;
       requireCapacity(deps);
       const accountId = await accountFor(deps, key, body.account_id);
-      const source = { key, accountId, traceparent, bytes: rawBody };
+      const source = { key, accountId, traceparent, requestId, bytes: rawBody };
       if (context.idempotencyKey === undefined) {
         const { prepared, acceptances } = await publish(deps, confirmKey, (types) =>
           Promise.resolve([resultOf(() => toNewEvent(body, { ...source, types }))]),

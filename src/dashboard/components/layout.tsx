@@ -6,6 +6,7 @@ import { isInFrame, isPortal } from '../portal.ts';
 import { sessionQuery } from '../queries.ts';
 import { Brand } from './brand.tsx';
 import { Button } from './button.tsx';
+import { SearchBox } from './search/search-box.tsx';
 
 const navigation = [
   { to: '/webhooks', label: 'Webhooks' },
@@ -36,6 +37,7 @@ export function Layout() {
         <Link to="/webhooks" className="brand">
           <Brand />
         </Link>
+        <SearchBox />
         <nav aria-label="Main">
           <ul>
             {shownNavigation.map(({ to, label }) => (

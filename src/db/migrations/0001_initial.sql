@@ -236,7 +236,7 @@ create trigger webhooks_deleted after delete on webhooks
 -- body: the bytes that every attempt sends; null when their retention has ended.
 -- traceparent: the W3C trace that the producer named, as version 00; null: none.
 -- labels: the producer's, for filters; never sent. Null: none.
--- data_ids: hashes of the account and of ids in the data, for the search, see src/domain/data-ids.ts. Null: none.
+-- search_keys: what the search finds it by besides its id, see src/domain/search-keys.ts. Null: nothing.
 create table events (
   account_id text not null,
   id text not null,
@@ -246,11 +246,11 @@ create table events (
   created_at timestamptz not null default now(),
   traceparent text,
   labels text[],
-  data_ids bigint[],
+  search_keys bigint[],
   primary key (account_id, id)
 );
 create index events_newest on events (account_id, created_at, id);
-create index events_by_data_id on events using gin (data_ids) where data_ids is not null;
+create index events_by_search_key on events using gin (search_keys) where search_keys is not null;
 -- The retention of bodies, oldest first.
 create index events_with_body on events (created_at) where body is not null;
 

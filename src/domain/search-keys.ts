@@ -22,10 +22,10 @@ export function dataIdsOf(data: Readonly<Record<string, unknown>>): string[] {
 }
 
 /**
- * What an id in the data of an account's events is found by: 64 bits of a hash of both, as text. Two that are equal by chance
- * are not to be expected in any log.
+ * What an account's events are found by: 64 bits of a hash of the account and of an id in the data, or of the id of the request
+ * that published them, as text. Two that are equal by chance are not to be expected in any log.
  *
- * @example dataIdKey('acc_1', 'doc_1') // '-3120338410285163027', or any other number of 64 bits
+ * @example searchKey('acc_1', 'doc_1') // '-3120338410285163027', or any other number of 64 bits
  */
-export const dataIdKey = (accountId: string, id: string): string =>
+export const searchKey = (accountId: string, id: string): string =>
   hash('sha256', `${accountId} ${id}`, 'buffer').readBigInt64BE().toString();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { dataIdKey, dataIdsOf } from '../../src/domain/data-ids.ts';
+import { searchKey, dataIdsOf } from '../../src/domain/search-keys.ts';
 
 test('texts of members named id, or whose name ends in _id, of the data itself', () => {
   const data = {
@@ -23,8 +23,8 @@ test('the first 8, of at most 200 characters', () => {
 });
 
 test('a key is of one account and one id, and fits into 64 bits', () => {
-  const keys = [dataIdKey('acc_1', 'a'), dataIdKey('acc_1', 'b'), dataIdKey('acc_2', 'a')];
+  const keys = [searchKey('acc_1', 'a'), searchKey('acc_1', 'b'), searchKey('acc_2', 'a')];
   expect(new Set(keys).size).toBe(3);
-  expect(dataIdKey('acc_1', 'a')).toBe(keys[0]);
+  expect(searchKey('acc_1', 'a')).toBe(keys[0]);
   for (const key of keys) expect(BigInt.asIntN(64, BigInt(key)).toString()).toBe(key);
 });
