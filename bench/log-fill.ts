@@ -114,6 +114,7 @@ const filledTables = [
   'attempts',
   'webhooks',
   'webhook_stats',
+  'event_type_stats',
   'audit_records',
   'idempotency_keys',
   'operations',
@@ -215,6 +216,11 @@ const statements = [
    from generate_series(date_trunc('minute', now()) - interval '2 days', now(), interval '1 minute') as minute, log_webhooks
    where (account_number = 0 and number = 0) or extract(minute from minute) = number % 60
    order by minute`,
+  `insert into event_type_stats (account_id, hour, event_type, part, attempts, delivered, failed)
+   select account_id, hour, type, part, 10, 9, 1
+   from generate_series(date_trunc('hour', now()) - interval '2 days', now(), interval '1 hour') as hour,
+     (select distinct account_id, type from log_deliveries) as t, generate_series(0, 7) as part
+   order by hour`,
   `insert into audit_records (id, account_id, actor, action, target, created_at)
    select pg_temp.id_at('aud', at, n), account_id, 'key_1', 'webhook.secret_read', 'wh_1', at from log_events where n % 2 = 0 order by n`,
   `insert into idempotency_keys (account_id, api_key_id, route, key, request_digest, created_at)

@@ -3,6 +3,7 @@ import { FltrWebhooksError } from '../client/request.ts';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { indentJson } from '../client/raw-json.ts';
 import type { EventTypeInfo } from '../contracts/event-types.ts';
+import type { EventTypeStats } from '../contracts/stats.ts';
 import {
   apiCommand,
   callAndPrint,
@@ -17,6 +18,7 @@ import { isEventTypeName, readEventTypeDocument } from './event-type-document.ts
 import { wrongUse } from './exit-codes.ts';
 import { printableJsonText } from './printable.ts';
 import { table } from './table.ts';
+import { percent } from './text-output.ts';
 
 type PutOptions = ApiOptions & {
   description: string;
@@ -42,6 +44,11 @@ export function addEventTypeCommands(program: Command): void {
   apiCommand(types, 'show <type>', 'show an event type with its schema and example').action(
     callAndPrint((client, type: string) => client.getEventType(type), typeText),
   );
+  apiCommand(
+    types,
+    'stats',
+    'show the deliveries and the failure rate of each type in the last 24 hours',
+  ).action(callAndPrint((client) => client.getEventTypeStats(), statsText));
   apiCommand(types, 'put <type>', 'define an event type, or replace its definition')
     .requiredOption('--description <text>', 'what the event means')
     .option('--schema <json>', 'JSON Schema (2020-12) of data; @file reads a file, @- standard input')
@@ -74,6 +81,19 @@ export function addEventTypeCommands(program: Command): void {
     .option('--validation <kind>', 'strict, open or none', 'open')
     .action(importTypes);
 }
+
+const statsText = ({ data }: EventTypeStats): string =>
+  data.length === 0
+    ? 'No attempts in the last 24 hours.'
+    : table(
+        data.map(({ event, attempts, delivered, failed, failure_rate: rate }) => ({
+          type: event,
+          attempts,
+          delivered,
+          failed,
+          'failure rate': percent(rate),
+        })),
+      );
 
 async function readObject(
   option: string,

@@ -23,7 +23,7 @@ import type { webhookPublicKeySchema } from '../contracts/public-key.ts';
 import type { Recovery, recoverWebhookSchema } from '../contracts/recovery.ts';
 import type { SearchResult } from '../contracts/search.ts';
 import type { Settings } from '../contracts/settings.ts';
-import type { RangeStats, Stats, StatsRange, WebhookRangeStats } from '../contracts/stats.ts';
+import type { EventTypeStats, RangeStats, Stats, StatsRange, WebhookRangeStats } from '../contracts/stats.ts';
 import type {
   createdWebhookSchema,
   createWebhookSchema,
@@ -124,6 +124,11 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
 
   getEventType(name: string): Promise<EventTypeInfo> {
     return this.#call('GET', `/v1/event-types/${part(name)}`);
+  }
+
+  /** The last 24 hours of the account, by event type. */
+  getEventTypeStats(): Promise<EventTypeStats> {
+    return this.#call('GET', '/v1/event-types/stats');
   }
 
   /** Defines a type, or replaces its definition. */

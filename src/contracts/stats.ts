@@ -67,3 +67,12 @@ export const rangeStatsSchema = z
   })
   .meta({ id: 'RangeStats' });
 export type RangeStats = z.infer<typeof rangeStatsSchema>;
+
+export const eventTypeStatsSchema = z
+  .object({
+    since: z.iso.datetime(),
+    until: z.iso.datetime(),
+    data: z.array(z.object({ event: z.string(), ...attemptCounts, failure_rate: failureRate })),
+  })
+  .meta({ id: 'EventTypeStats' });
+export type EventTypeStats = z.infer<typeof eventTypeStatsSchema>;

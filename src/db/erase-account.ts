@@ -78,6 +78,7 @@ const lastSteps: readonly Step[] = [
     `select id from webhooks w where account_id = $1 and deleted_at is not null
        and (select 1 from operations o where o.webhook_id = w.id limit 1) is null`,
   ),
+  removeOfAccount('event_type_stats', ['account_id', 'hour', 'event_type', 'part']),
   removeOfAccount('idempotency_keys', ['account_id', 'api_key_id', 'route', 'key']),
   removeOfAccount('portal_links', ['id']),
   removeOfAccount('api_keys', ['id']),

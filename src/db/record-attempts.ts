@@ -36,6 +36,9 @@ const addedSteps = steps
   .map((step) => `s.durations[${step + 1}] + excluded.durations[${step + 1}]`)
   .join(', ');
 
+/** Rows of an account, type and hour: statements of as many connections need not wait for each other to write the same one. */
+const statsParts = 8;
+
 /** How long a delivery that its group's attempt did not deliver waits before its own workflow starts: the burst comes first. */
 const leaveToBurst = `least(interval '15 seconds', (g.next_attempt_at - now()) / 2)`;
 
@@ -105,7 +108,7 @@ const recordStatement = `with given as (
     from given g
     -- An attempt that is recorded already adds nothing.
     where d.id = g.delivery_id and d.attempt_count < g.number
-    returning d.status as status_after, g.*
+    returning d.status as status_after, d.account_id, d.event_type, g.*
   ), inserted as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
       wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap, url, format, body_bytes,
@@ -124,6 +127,14 @@ const recordStatement = `with given as (
     on conflict (webhook_id, minute, activation) do update set
       attempts = s.attempts + excluded.attempts, delivered = s.delivered + excluded.delivered,
       failed = s.failed + excluded.failed, durations = array[${addedSteps}]
+  ), counted_by_type as (
+    insert into event_type_stats as s (account_id, event_type, hour, part, attempts, delivered, failed)
+    select account_id, event_type, date_trunc('hour', started_at + make_interval(secs => duration_ms / 1000.0)),
+      pg_backend_pid() % ${statsParts}, count(*), count(*) filter (where outcome = 'delivered'),
+      count(*) filter (where outcome = 'failed')
+    from updated group by 1, 2, 3 order by 1, 2, 3
+    on conflict (account_id, hour, event_type, part) do update set attempts = s.attempts + excluded.attempts,
+      delivered = s.delivered + excluded.delivered, failed = s.failed + excluded.failed
   ), freed as (
     delete from rate_limit_grants l using given g where l.delivery_id = g.delivery_id and l.number = g.number
   )

@@ -144,6 +144,17 @@ const steps: readonly Step[] = [
     sql: deleteOld('webhook_stats_hours', ['webhook_id', 'hour'], 'hour < $1 order by hour'),
   },
   {
+    name: 'statistics of event types',
+    tables: ['event_type_stats'],
+    // They are read for 24 hours.
+    hours: () => 48,
+    sql: deleteOld(
+      'event_type_stats',
+      ['account_id', 'hour', 'event_type', 'part'],
+      'hour < $1 order by hour',
+    ),
+  },
+  {
     name: 'audit records',
     tables: ['audit_records'],
     hours: endedHours,

@@ -78,4 +78,13 @@ export async function insertPast(
       JSON.stringify([...minutely].map(([minute, stats]) => ({ minute: new Date(minute), ...stats }))),
     ],
   );
+  await pool.query(
+    `insert into event_type_stats as s (account_id, hour, event_type, part, attempts, delivered, failed)
+     select $1, date_trunc('hour', at), type, 0, count(*), count(*) filter (where status = 'delivered'),
+       count(*) filter (where status = 'failed')
+     from json_to_recordset($2) as r(at timestamptz, type text, status text) group by 2, 3
+     on conflict (account_id, hour, event_type, part) do update set attempts = s.attempts + excluded.attempts,
+       delivered = s.delivered + excluded.delivered, failed = s.failed + excluded.failed`,
+    [accountId, JSON.stringify(rows)],
+  );
 }

@@ -25,6 +25,7 @@ import { listDeliveries } from '../../src/db/delivery-log.ts';
 import { acceptEvents } from '../../src/db/accept-events.ts';
 import type { NewEvent } from '../../src/db/insert-events.ts';
 import { listEvents, listUndelivered } from '../../src/db/event-list.ts';
+import { readEventTypeStats } from '../../src/db/event-type-stats.ts';
 import { findEvent, hasBody, listOtherWebhooks } from '../../src/db/event-log.ts';
 import { emitFailureDigests, notifyFailed } from '../../src/db/failed-deliveries.ts';
 import { loadAttempts } from '../../src/db/load-attempts.ts';
@@ -147,6 +148,7 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
   'statistics of all webhooks, in a range': (pool) =>
     readAccountRangeStats(pool, log.accountId, '30d', new Date()),
   'statistics of a webhook, in a range': (pool) => readRangeStats(pool, log.busiestId, '30d', new Date()),
+  'statistics by event type': (pool) => readEventTypeStats(pool, log.accountId, new Date()),
   'a delivery': (pool) => findDelivery(pool, log.accountId, log.deliveryId),
   'its attempts': (pool) => listAttempts(pool, log.deliveryId),
   events: (pool) => listEvents(pool, log.accountId, {}, { before: null, limit: 50 }),

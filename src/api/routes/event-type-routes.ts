@@ -6,6 +6,8 @@ import {
   eventTypePattern,
   type EventTypeInfo,
 } from '../../contracts/event-types.ts';
+import { eventTypeStatsSchema } from '../../contracts/stats.ts';
+import { readEventTypeStats } from '../../db/event-type-stats.ts';
 import { deleteEventType, maxEventTypes, putEventType } from '../../db/event-types-table.ts';
 import { withTransaction, type Client } from '../../db/pool.ts';
 import { insertAuditRecord } from '../../db/audit-records.ts';
@@ -14,6 +16,7 @@ import type { Deps } from '../../deps.ts';
 import { ApiError } from '../../errors.ts';
 import type { KnownEventType } from '../../event-types/catalogue.ts';
 import { faultsOfDefinition, isReservedName } from '../../event-types/definition.ts';
+import { accountOf } from '../auth.ts';
 import { schemaFaults } from '../event-data.ts';
 import { fault, requireFound, validationError } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
@@ -71,6 +74,16 @@ export const eventTypeRoutes = [
     async handle({ deps }) {
       const { all } = await deps.eventTypes.current();
       return { status: 200, body: { data: all.map(toEventTypeInfo), next_cursor: null } };
+    },
+  }),
+  defineRoute('get', '/v1/event-types/stats', 'getEventTypeStats', {
+    summary: 'Statistics of the account by event type: counts and failure rate',
+    description:
+      'The last 24 hours, by the hour: the present hour and the 23 before it. Types without an attempt in that time are left out; operational events are included.',
+    scope: 'webhooks:read',
+    replies: { 200: { description: 'Statistics', schema: eventTypeStatsSchema } },
+    async handle({ deps, key }) {
+      return { status: 200, body: await readEventTypeStats(deps.pool, accountOf(key), new Date()) };
     },
   }),
   defineRoute('get', '/v1/event-types/{name}', 'getEventType', {

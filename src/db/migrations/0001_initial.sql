@@ -431,6 +431,20 @@ create table webhook_stats_hours (
 );
 create index webhook_stats_hours_oldest on webhook_stats_hours (hour);
 
+-- Counts of an account's attempts and ended deliveries by event type and hour, updated as attempts are recorded.
+-- part: connections write to several rows, so that they need not wait for each other; their sum counts.
+create table event_type_stats (
+  account_id text not null,
+  hour timestamptz not null,
+  event_type text not null,
+  part smallint not null,
+  attempts int not null,
+  delivered int not null,
+  failed int not null,
+  primary key (account_id, hour, event_type, part)
+) with (fillfactor = 70);
+create index event_type_stats_oldest on event_type_stats (hour);
+
 -- Failed deliveries of a webhook per minute, where a webhook of the account subscribes to `delivery.failed`. The first ones
 -- are an event each; the others are one event together when the minute has ended, which deletes the row.
 create table failure_counts (
