@@ -1,6 +1,6 @@
 import type { Attempt, AttemptErrorCode } from '../contracts/attempt-schema.ts';
 import type { Delivery, DeliverySummary, FailureReason, QueueReason } from '../contracts/delivery.ts';
-import { duration } from './components/time.tsx';
+import { formatDuration } from './durations.ts';
 
 const reasons: Record<
   FailureReason | 'expired' | 'canceled' | 'webhook_deleted' | 'discarded' | 'terminated',
@@ -73,7 +73,7 @@ const deferrals: Record<QueueReason | 'rescheduled', string> = {
 };
 
 /** Why it waits for a time that is not its retry's, where that is the last thing that happened. */
-function deferralText({ timeline = [] }: State): string | undefined {
+export function deferralText({ timeline = [] }: State): string | undefined {
   const last = timeline.at(-1);
   return last?.type === 'wait' && last.reason !== undefined ? deferrals[last.reason] : undefined;
 }
@@ -103,11 +103,6 @@ export const headersText = (headers: Record<string, string>): string =>
 /** @example durationOf('2026-01-10T12:00:00.000Z', '2026-01-10T12:00:00.240Z') // '240 ms' */
 export function durationOf(from: string, to: string): string {
   return formatDuration(Date.parse(to) - Date.parse(from));
-}
-
-export function formatDuration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : duration(Math.round(ms / 1000));
 }
 
 /** A delivery's status as a sentence. */

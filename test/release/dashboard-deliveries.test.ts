@@ -1,4 +1,4 @@
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { launchBrowser } from '../kit/browser.ts';
 import { insertPast } from '../kit/dashboard-data.ts';
@@ -49,10 +49,16 @@ async function openAccount(path: string) {
   return { ...mine, mine, webhookId, newWebhook, publish, requests };
 }
 
-const fact = (page: Page, text: string | RegExp) =>
-  page.getByRole('region', { name: 'Details' }).getByText(text);
+const summary = (page: Page, text: string | RegExp) =>
+  page.getByRole('region', { name: 'Summary' }).getByText(text);
 const timeline = (page: Page, text: string | RegExp) =>
   page.getByRole('region', { name: 'Timeline' }).getByRole('listitem').filter({ hasText: text });
+
+type WithStyles = { getComputedStyle(element: unknown): { opacity: string } };
+const isOpaque = (locator: Locator) =>
+  locator.evaluate(
+    (element) => (globalThis as unknown as WithStyles).getComputedStyle(element).opacity === '1',
+  );
 
 test('a receiver that fails: its delivery counts down to the retry, is retried now, and arrives', async () => {
   broken.set('/mended', 503);
@@ -66,22 +72,65 @@ test('a receiver that fails: its delivery counts down to the retry, is retried n
   await row.getByRole('link', { name: 'document.deleted' }).click();
 
   await heading(page, 'document.deleted').waitFor();
-  await fact(page, 'The last attempt failed (response 503). It will be retried.').waitFor();
-  const countdown = fact(page, /^in \d+ s$/);
+  await summary(page, 'The first attempt failed: 503.').waitFor();
+  const countdown = summary(page, /^in \d+ s$/);
   const seconds = async () => Number(/\d+/.exec((await countdown.textContent()) ?? '')?.[0]);
   const atFirst = await seconds();
   await until(seconds, (now) => now < atFirst);
   await timeline(page, /Attempt 1: response 503 after/).waitFor();
-  await timeline(page, /Waits 1 min before the retry/).waitFor();
+  await timeline(page, /Retry scheduled in 1 min/).waitFor();
 
   broken.delete('/mended');
   await page.getByRole('button', { name: 'Retry now' }).click();
-  await fact(page, 'Delivered: response 200.').waitFor();
-  await heading(page, /^Attempt 2 /, 3).waitFor();
+  await summary(page, /^Delivered: 200 in \d+ ms\. 1 of 2 attempts failed: 503\.$/).waitFor();
+  await heading(page, 'Attempt 2', 3).waitFor();
   await timeline(page, 'Retry requested by your key “test”').waitFor();
-  await timeline(page, 'Ended delivered').waitFor();
+  await timeline(page, /^Delivered/).waitFor();
   expect(requests()).toHaveLength(2);
-  expect((await waitForStatus(mine, deliveryId, 'delivered')).attempts).toHaveLength(2);
+  const delivery = await waitForStatus(mine, deliveryId, 'delivered');
+  expect(delivery.attempts).toHaveLength(2);
+
+  // Both are open: what was read stays where it is. Another visit begins with the latest one.
+  const body = (number: number) => page.getByRole('region', { name: `Response body of attempt ${number}` });
+  await body(1).waitFor();
+  await body(2).waitFor();
+  await page.reload();
+  await body(2).waitFor();
+  expect(await body(1).isVisible()).toBe(false);
+  await timeline(page, /Attempt 1:/)
+    .getByRole('link', { name: 'Attempt 1' })
+    .click();
+  await body(1).waitFor();
+  await page.reload();
+  await body(1).waitFor();
+
+  // Times are since its acceptance; the time of day is shown to who points at one, or comes to it by keyboard.
+  const time = timeline(page, /^Delivered/).getByRole('time');
+  const timeOfDay = time.getByText(/20\d\d/);
+  expect(await time.textContent()).toMatch(/^\+[\d.]+ (s|min \d\d s)/);
+  expect(await time.getAttribute('datetime')).toBe(delivery.ended_at);
+  const isShown = () => isOpaque(timeOfDay);
+  expect(await isShown()).toBe(false);
+  await time.focus();
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Tab');
+  await until(isShown, (isIt) => isIt);
+  await page.mouse.move(0, 0);
+  await timeline(page, 'Accepted').getByRole('time').hover();
+  const hovered = timeline(page, 'Accepted').getByText(/20\d\d/);
+  await until(
+    () => isOpaque(hovered),
+    (isIt) => isIt,
+  );
+});
+
+test('a delivery that does not exist: the page says so, and leads back to the log', async () => {
+  const { key } = await openAccount('/unknown');
+  const { page } = await openDashboard(browser, service, '/log/dlv_unknown', { key });
+  await heading(page, 'Delivery not found', 2).waitFor();
+  expect(await page.getByText('…', { exact: true }).count()).toBe(0);
+  await page.getByRole('link', { name: 'Back to the delivery log' }).click();
+  await heading(page, 'Delivery log').waitFor();
 });
 
 test.each(['slack', 'standard', 'data', 'cloudevents'])(
@@ -103,15 +152,21 @@ test.each(['slack', 'standard', 'data', 'cloudevents'])(
     const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
     const sent = page.getByRole('region', { name: 'Request of attempt 1' });
     await sent.getByText(`POST ${receiver.url}/${format}`).waitFor();
+    await sent.getByText('Request headers', { exact: true }).first().click();
     await sent
       .getByText('The request also had X-FLTR-Signature and webhook-signature, not stored.')
       .waitFor();
-    await sent.getByText('Request body', { exact: true }).click();
     const received = receiver.requests.find(({ path }) => path === `/${format}`)?.body.toString() ?? '';
     const shown = sent.getByRole('region', { name: 'Request body of attempt 1' });
     await until(
       async () => ((await shown.textContent()) ?? '').replaceAll(/\s/g, ''),
       (text) => text === received.replaceAll(/\s/g, ''),
+    );
+    await sent.getByText(`Request body, ${Buffer.byteLength(received)} bytes`, { exact: true }).waitFor();
+    await sent.getByLabel('Formatted').click();
+    await until(
+      () => shown.textContent(),
+      (text) => text === received,
     );
   },
 );
@@ -128,7 +183,7 @@ test('a waiting delivery is given another time, then canceled, and what cannot b
   await dialog.getByLabel('Next attempt').fill(at);
   await dialog.getByRole('button', { name: 'Reschedule' }).click();
   await dialog.waitFor({ state: 'detached' });
-  await fact(page, /^in (1 h 59|2 h 00) min$/).waitFor();
+  await summary(page, /^in (1 h 59|2 h 00) min$/).waitFor();
   await timeline(page, 'Next attempt rescheduled to').waitFor();
   expect((await readDelivery(mine, deliveryId)).next_attempt_at?.slice(0, 16)).toBe(at);
 
@@ -138,7 +193,7 @@ test('a waiting delivery is given another time, then canceled, and what cannot b
   await question.waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Cancel' }).click();
   await question.getByRole('button', { name: 'Cancel the delivery' }).click();
-  await fact(page, 'It was canceled by a user.').waitFor();
+  await summary(page, 'It was canceled by a user.').waitFor();
   for (const name of ['Retry now', 'Reschedule', 'Cancel'])
     expect([name, await page.getByRole('button', { name, exact: true }).count()]).toEqual([name, 0]);
   expect(requests()).toHaveLength(1);
@@ -154,7 +209,7 @@ test('what was delivered is sent again only after a question', async () => {
   await question.waitFor();
   expect(requests()).toHaveLength(1);
   await question.getByRole('button', { name: 'Resend the delivery' }).click();
-  await heading(page, /^Attempt 2 /, 3).waitFor();
+  await heading(page, 'Attempt 2', 3).waitFor();
   await until(requests, ({ length }) => length === 2);
 });
 
@@ -180,6 +235,8 @@ test('nothing is retried or resent where its webhook is paused or deleted, and t
   await mine.call('PATCH', `/v1/webhooks/${webhookId}`, { active: false });
   const paused = 'The webhook is paused. Activate it first.';
   await isRefused(failed, 'Retry now', paused);
+  const link = page.getByRole('region', { name: 'Summary' }).getByRole('link', { name: 'View webhook' });
+  expect(await link.getAttribute('href')).toBe(`/webhooks/${webhookId}`);
   await isRefused(delivered, 'Resend', paused);
   const { status, text } = await mine.call('POST', `/v1/deliveries/${failed}/retry`);
   expect([status, text]).toEqual([409, expect.stringContaining('Activate the webhook, then retry.')]);
@@ -187,6 +244,7 @@ test('nothing is retried or resent where its webhook is paused or deleted, and t
   const gone = 'The webhook was deleted, so nothing can be sent to it.';
   await isRefused(failed, 'Retry now', gone);
   await isRefused(delivered, 'Resend', gone);
+  expect(await link.count()).toBe(0);
 });
 
 test('filters stand in the address: a reload and the back button keep them, and clearing shows all', async () => {
@@ -219,7 +277,7 @@ test('filters stand in the address: a reload and the back button keep them, and 
   await page.reload();
   await isFiltered();
   await rows.first().getByRole('link').click();
-  await fact(page, /returned a 4xx response/).waitFor();
+  await summary(page, /returned a 4xx response/).waitFor();
   await page.goBack();
   await isFiltered();
 

@@ -7,22 +7,38 @@ import { Badge } from './badges.tsx';
 
 /** The outcome of one attempt: the response as received, or the error. */
 export function AttemptOutcome({ attempt }: { attempt: Attempt }) {
-  const { duration_ms: durationMs, outcome, error, response } = attempt;
-  const isDelivered = outcome === 'delivered';
   return (
     <div className="stack-small">
       <p className="row numeric">
-        <Badge tone={isDelivered ? 'good' : 'bad'}>{isDelivered ? 'delivered' : 'failed'}</Badge>
-        <span>{attemptText(attempt)}</span>
-        <span>{formatMs(durationMs)}</span>
+        <AttemptResult attempt={attempt} />
       </p>
+      <AttemptResponse attempt={attempt} />
+    </div>
+  );
+}
+
+/** In one line. */
+export function AttemptResult({ attempt }: { attempt: Attempt }) {
+  const isDelivered = attempt.outcome === 'delivered';
+  return (
+    <>
+      <Badge tone={isDelivered ? 'good' : 'bad'}>{isDelivered ? 'delivered' : 'failed'}</Badge>
+      <span>{attemptText(attempt)}</span>
+      <span>{formatMs(attempt.duration_ms)}</span>
+    </>
+  );
+}
+
+export function AttemptResponse({ attempt: { error, response, number } }: { attempt: Attempt }) {
+  return (
+    <>
       {error && (
         <p className="notice notice-danger">
           {error.message} <span className="muted small">({error.code})</span>
         </p>
       )}
-      {response && <Response response={response} number={attempt.number} />}
-    </div>
+      {response && <Response response={response} number={number} />}
+    </>
   );
 }
 

@@ -1,6 +1,16 @@
 import { useEffect, useState } from 'react';
+import { duration, offsetText } from '../durations.ts';
 
 const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const exact = new Intl.DateTimeFormat(undefined, {
+  year: 'numeric',
+  month: 'short',
+  day: 'numeric',
+  hour: 'numeric',
+  minute: '2-digit',
+  second: '2-digit',
+  fractionalSecondDigits: 3,
+});
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto', style: 'short' });
 const units: [Intl.RelativeTimeFormatUnit, number][] = [
@@ -41,6 +51,17 @@ export function At({ at }: { at: string }) {
   return <time dateTime={at}>{absolute.format(new Date(at))}</time>;
 }
 
+/** Time since another one, such as `+5.0 s`. Date and time of day are shown while it is hovered or focused. */
+export function Offset({ at, from }: { at: string; from: string }) {
+  return (
+    // Focusable, so that the time of day is shown by keyboard, too.
+    <time dateTime={at} className="offset numeric" tabIndex={0}>
+      {offsetText(from, at)}
+      <span className="offset-time">{exact.format(new Date(at))}</span>
+    </time>
+  );
+}
+
 /** The date; the exact time is in the tooltip. */
 export function Day({ at }: { at: string }) {
   return (
@@ -59,17 +80,4 @@ export function Countdown({ to }: { to: string }) {
       in {duration(seconds)}
     </time>
   );
-}
-
-/** A duration without trailing zeros. @example span(300) // '5 min' */
-export const span = (seconds: number): string => duration(seconds).replace(/ 00 (s|min)$/, '');
-
-/** @example duration(65) // '1 min 05 s' */
-export function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, '0')} min`;
-  return `${Math.floor(hours / 24)} days ${hours % 24} h`;
 }

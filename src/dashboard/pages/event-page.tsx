@@ -47,7 +47,11 @@ export function EventPage() {
         </>
       }
     >
-      {isMissing(error) ? <NotFound to="/events" label="Events" /> : <Problem error={error} />}
+      {isMissing(error) ? (
+        <NotFound what="Event" to="/events" label="Back to events" />
+      ) : (
+        <Problem error={error} />
+      )}
       {event && !webhooks.isPending ? (
         <>
           <Section title="Details">

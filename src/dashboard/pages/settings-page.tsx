@@ -5,7 +5,8 @@ import { CopyButton } from '../components/button.tsx';
 import { Page, Placeholder } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
 import { Facts, Section } from '../components/section.tsx';
-import { Ago, At, span } from '../components/time.tsx';
+import { Ago, At } from '../components/time.tsx';
+import { span } from '../durations.ts';
 import { formatCount, formatShare } from '../format.ts';
 import { sessionQuery, settingsQuery } from '../queries.ts';
 

@@ -40,7 +40,11 @@ export function WebhookPage() {
   return (
     <>
       <PageHeader eyebrow={<BackLink />} title="Webhook" subtitle={<code>{id}</code>} />
-      {isDeleted ? <NotFound to="/webhooks" label="All webhooks" /> : <Problem error={error} />}
+      {isDeleted ? (
+        <NotFound what="Webhook" to="/webhooks" label="All webhooks" />
+      ) : (
+        <Problem error={error} />
+      )}
       {!error && <div className="card skeleton-page" aria-busy="true" />}
     </>
   );

@@ -9,7 +9,7 @@ import { settingsQuery } from '../../queries.ts';
 import { Check, Choices } from '../choices.tsx';
 import { InputField, SelectField } from '../field.tsx';
 import { fieldError } from '../problem-notice.tsx';
-import { duration } from '../time.tsx';
+import { duration } from '../../durations.ts';
 import type { PolicyProps } from './policy-section.tsx';
 
 const clientErrors: Record<ClientError, string> = {

@@ -14,13 +14,13 @@ import { useSubmission } from '../../submission.ts';
 type Props = {
   delivery: Delivery;
   /** Why nothing can be sent to the webhook; undefined if it can. */
-  blockedReason: string | undefined;
+  obstacle: string | undefined;
 };
 
 /** The manual actions that the delivery's status allows. */
-export function DeliveryActions({ delivery: { id, status }, blockedReason }: Props) {
+export function DeliveryActions({ delivery: { id, status }, obstacle }: Props) {
   const toasts = Toast.useToastManager();
-  const reason = useScopeReason('webhooks:write') ?? blockedReason;
+  const reason = useScopeReason('webhooks:write') ?? obstacle;
   const retry = useSubmission({
     mutationFn: () => api.retryDelivery(id),
     done: 'The delivery is being retried',
@@ -50,7 +50,7 @@ export function DeliveryActions({ delivery: { id, status }, blockedReason }: Pro
           label="Resend"
           title="Resend this delivery?"
           action="Resend the delivery"
-          disabledReason={blockedReason}
+          disabledReason={obstacle}
           run={() => api.retryDelivery(id, { force: true })}
           done="The delivery is being resent"
           changes={deliveryKeys}

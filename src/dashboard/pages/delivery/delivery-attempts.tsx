@@ -1,16 +1,11 @@
-import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import type { Attempt } from '../../../contracts/attempt-schema.ts';
 import type { Delivery } from '../../../contracts/delivery.ts';
-import { AttemptOutcome } from '../../components/attempt-outcome.tsx';
-import { CodeBlock } from '../../components/code-block.tsx';
-import { indentJson } from '../../../client/raw-json.ts';
+import { AttemptResponse, AttemptResult } from '../../components/attempt-outcome.tsx';
 import { Section } from '../../components/section.tsx';
-import { SignatureNames } from '../../components/signature-names.tsx';
 import { At } from '../../components/time.tsx';
-import { textFor } from '../../../domain/body-formats.ts';
-import { headersText } from '../../delivery-text.ts';
-import { formatCount } from '../../format.ts';
-import { sessionQuery } from '../../queries.ts';
+import { offsetText } from '../../durations.ts';
+import { AttemptRequest } from './attempt-request.tsx';
 
 type Props = {
   delivery: Delivery;
@@ -18,60 +13,65 @@ type Props = {
   body: string | null | undefined;
 };
 
-/** The attempts of a delivery, newest first, each with its request and response. */
-export function DeliveryAttempts({ delivery: { attempts }, body }: Props) {
+const idOf = (number: number): string => `attempt-${number}`;
+
+/** The attempts of a delivery, newest first, each with its response and request. Earlier ones are folded. */
+export function DeliveryAttempts({ delivery, body }: Props) {
+  const { attempts } = delivery;
   return (
     <Section title="Attempts" className="stack">
       {attempts.length === 0 && <p className="muted">No attempts yet.</p>}
-      {attempts.toReversed().map((attempt) => (
-        <article key={attempt.id} className="card stack" id={`attempt-${attempt.number}`}>
-          <h3>
-            Attempt {attempt.number}{' '}
-            <span className="muted small numeric">
-              <At at={attempt.started_at} />
-            </span>
-          </h3>
-          <div className="columns">
-            <Request attempt={attempt} body={body} />
-            <section aria-label={`Outcome of attempt ${attempt.number}`}>
-              <AttemptOutcome attempt={attempt} />
-            </section>
-          </div>
-        </article>
+      {attempts.toReversed().map((attempt, index) => (
+        <AttemptCard
+          key={attempt.id}
+          attempt={attempt}
+          acceptedAt={delivery.created_at}
+          body={body}
+          isLatest={index === 0}
+        />
       ))}
     </Section>
   );
 }
 
-function Request({ attempt: { number, request }, body }: { attempt: Attempt; body: Props['body'] }) {
-  const { url, format, body_bytes: bytes, signature_headers: signatures } = request;
-  const { data: session } = useQuery(sessionQuery);
-  const text = body && session && indentJson(textFor(format, body, session.account_id));
+type CardProps = { attempt: Attempt; acceptedAt: string; body: Props['body']; isLatest: boolean };
+
+function AttemptCard({ attempt, acceptedAt, body, isLatest }: CardProps) {
+  const { number, started_at: startedAt } = attempt;
+  // What is open stays open when another attempt follows: nothing moves while it is read.
+  const [isOpen] = useState(isLatest || location.hash === `#${idOf(number)}`);
   return (
-    <section className="stack" aria-label={`Request of attempt ${number}`}>
-      <p>
-        {request.method} <code className="break">{url}</code>
-      </p>
-      <CodeBlock
-        label="Request headers"
-        name={`Request headers of attempt ${number}`}
-        text={headersText(request.headers)}
-      />
-      <p className="hint">
-        The request also had <SignatureNames names={signatures} />, not stored.
-      </p>
-      {body === null ? (
-        <p className="muted">The body ({formatCount(bytes)} bytes) was removed after its retention period.</p>
-      ) : (
-        <details>
-          <summary>Request body</summary>
-          <CodeBlock
-            label={`Request body, ${formatCount(bytes)} bytes, formatted`}
-            name={`Request body of attempt ${number}`}
-            text={text ?? '…'}
-          />
-        </details>
-      )}
-    </section>
+    <details className="card attempt" id={idOf(number)} open={isOpen}>
+      <summary>
+        <h3>Attempt {number}</h3>
+        <span className="row numeric">
+          <AttemptResult attempt={attempt} />
+          <span className="muted">{offsetText(acceptedAt, startedAt)}</span>
+        </span>
+      </summary>
+      <div className="columns">
+        <section className="stack-small" aria-label={`Outcome of attempt ${number}`}>
+          <h4>Response</h4>
+          <AttemptResponse attempt={attempt} />
+          <p className="hint">
+            The request was sent <At at={startedAt} />.
+          </p>
+        </section>
+        <AttemptRequest attempt={attempt} body={body} />
+      </div>
+    </details>
+  );
+}
+
+/** A link to an attempt on the page, which unfolds it. */
+export function AttemptLink({ number }: { number: number }) {
+  const unfold = () => {
+    const card = document.getElementById(idOf(number));
+    if (card instanceof HTMLDetailsElement) card.open = true;
+  };
+  return (
+    <a href={`#${idOf(number)}`} onClick={unfold}>
+      Attempt {number}
+    </a>
   );
 }

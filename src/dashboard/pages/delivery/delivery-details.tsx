@@ -2,27 +2,17 @@ import { Link } from '@tanstack/react-router';
 import type { Delivery } from '../../../contracts/delivery.ts';
 import { CopyButton } from '../../components/button.tsx';
 import { Facts, Section } from '../../components/section.tsx';
-import { At, Countdown } from '../../components/time.tsx';
+import { At } from '../../components/time.tsx';
 import { WebhookLink } from '../../components/webhook-name.tsx';
-import { durationOf, statusText } from '../../delivery-text.ts';
+import { durationOf } from '../../delivery-text.ts';
 import { isPortal } from '../../portal.ts';
 
 export function DeliveryDetails({ delivery }: { delivery: Delivery }) {
-  const { next_attempt_at: next, ended_at: ended } = delivery;
+  const { ended_at: ended } = delivery;
   return (
     <Section title="Details">
       <Facts
         facts={{
-          State: statusText(delivery, delivery.attempts.at(-1)),
-          'Next attempt': next && (
-            <>
-              <Countdown to={next} />{' '}
-              <span className="muted">
-                (<At at={next} />)
-              </span>
-            </>
-          ),
-          'Next probe': delivery.waits_for && <Countdown to={delivery.waits_for.next_probe_at} />,
           Webhook: <WebhookLink webhookId={delivery.webhook_id} />,
           Event: (
             <Link to="/events/$id" params={{ id: delivery.event_id }}>

@@ -1,22 +1,27 @@
 import type { Delivery, TimelineEntry } from '../../../contracts/delivery.ts';
 import { useQuery } from '@tanstack/react-query';
 import { Section } from '../../components/section.tsx';
-import { At, span } from '../../components/time.tsx';
-import { attemptText, formatDuration, reasonText } from '../../delivery-text.ts';
+import { At, Offset } from '../../components/time.tsx';
+import { formatDuration, span } from '../../durations.ts';
+import { attemptText, reasonText } from '../../delivery-text.ts';
 import { isPortal } from '../../portal.ts';
 import { sessionQuery } from '../../queries.ts';
+import { AttemptLink } from './delivery-attempts.tsx';
 
-export function DeliveryTimeline({ delivery: { timeline, attempts } }: { delivery: Delivery }) {
+export function DeliveryTimeline({ delivery }: { delivery: Delivery }) {
+  const { timeline, attempts, created_at: acceptedAt } = delivery;
   return (
     <Section title="Timeline">
       <ol className="timeline">
         {timeline.map((entry, index) => (
           // Entries are only appended, so the index identifies an entry.
           <li key={index} data-tone={toneOf(entry)}>
-            <Entry entry={entry} attempts={attempts} />
-            <div className="muted small numeric">
-              <At at={entry.at} />
-            </div>
+            <span>
+              <Entry entry={entry} attempts={attempts} />
+            </span>
+            <span className="muted small nowrap">
+              <Offset at={entry.at} from={acceptedAt} />
+            </span>
           </li>
         ))}
       </ol>
@@ -41,7 +46,7 @@ function Entry({ entry, attempts }: { entry: TimelineEntry; attempts: Delivery['
     case 'attempt':
       return (
         <>
-          <a href={`#attempt-${entry.number}`}>Attempt {entry.number}</a>:{' '}
+          <AttemptLink number={entry.number} />:{' '}
           {attemptText(attempts.find(({ id }) => id === entry.id) ?? { ...entry, error: null })} after{' '}
           {formatDuration(entry.duration_ms)}
         </>
@@ -57,7 +62,7 @@ function Entry({ entry, attempts }: { entry: TimelineEntry; attempts: Delivery['
     case 'ended':
       return (
         <>
-          Ended <strong>{entry.status}</strong>
+          <strong>{upperFirst(entry.status)}</strong>
           {entry.reason !== null && `: ${lowerFirst(reasonText(entry.reason))}`}
         </>
       );
@@ -91,11 +96,7 @@ function Wait({ entry }: { entry: Extract<TimelineEntry, { type: 'wait' }> }) {
     case 'rescheduled':
       return <>Next attempt rescheduled to {until}</>;
     case undefined:
-      return (
-        <>
-          Waits {length} before the retry, until {until}
-        </>
-      );
+      return `Retry scheduled in ${length}`;
   }
 }
 
@@ -119,4 +120,5 @@ function Signal({ name, by }: { name: string; by: string }) {
   return `${signals[name] ?? name} ${who}`;
 }
 
+const upperFirst = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);

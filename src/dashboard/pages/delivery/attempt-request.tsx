@@ -1,0 +1,62 @@
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { indentJson } from '../../../client/raw-json.ts';
+import type { Attempt } from '../../../contracts/attempt-schema.ts';
+import { textFor } from '../../../domain/body-formats.ts';
+import { CodeBlock } from '../../components/code-block.tsx';
+import { Switch } from '../../components/field.tsx';
+import { SignatureNames } from '../../components/signature-names.tsx';
+import { headersText } from '../../delivery-text.ts';
+import { formatCount } from '../../format.ts';
+import { sessionQuery } from '../../queries.ts';
+
+type Props = {
+  attempt: Attempt;
+  /** The event's body: undefined while loading, null after its retention. */
+  body: string | null | undefined;
+};
+
+/** What an attempt sent, and where to. */
+export function AttemptRequest({ attempt: { number, request }, body }: Props) {
+  return (
+    <section className="stack-small" aria-label={`Request of attempt ${number}`}>
+      <h4>Request</h4>
+      <p>
+        {request.method} <code className="break">{request.url}</code>
+      </p>
+      <RequestBody number={number} request={request} body={body} />
+      <details>
+        <summary>Request headers</summary>
+        <CodeBlock
+          label="Request headers"
+          name={`Request headers of attempt ${number}`}
+          text={headersText(request.headers)}
+        />
+        <p className="hint">
+          The request also had <SignatureNames names={request.signature_headers} />, not stored.
+        </p>
+      </details>
+    </section>
+  );
+}
+
+type BodyProps = Pick<Attempt, 'number' | 'request'> & Pick<Props, 'body'>;
+
+function RequestBody({ number, request, body }: BodyProps) {
+  const [isFormatted, setFormatted] = useState(true);
+  const { data: session } = useQuery(sessionQuery);
+  const bytes = formatCount(request.body_bytes);
+  if (body === null)
+    return <p className="muted">The body ({bytes} bytes) was removed after its retention period.</p>;
+  const text = body && session && textFor(request.format, body, session.account_id);
+  return (
+    <>
+      <CodeBlock
+        label={`Request body, ${bytes} bytes`}
+        name={`Request body of attempt ${number}`}
+        text={text ? (isFormatted ? indentJson(text) : text) : '…'}
+      />
+      <Switch label="Formatted" isOn={isFormatted} onChange={setFormatted} />
+    </>
+  );
+}

@@ -1,0 +1,58 @@
+import { Link } from '@tanstack/react-router';
+import type { Delivery, DeliveryStatus } from '../../../contracts/delivery.ts';
+import { At, Countdown } from '../../components/time.tsx';
+import { summaryText } from '../../delivery-summary.ts';
+
+const looks: Record<DeliveryStatus, string> = {
+  pending: '',
+  retrying: 'notice-warn',
+  delivered: 'notice-good',
+  failed: 'notice-danger',
+  held: '',
+  canceled: '',
+};
+
+type Props = {
+  delivery: Delivery;
+  /** Why nothing can be sent to the webhook; undefined if it can. */
+  obstacle: string | undefined;
+  hasWebhook: boolean;
+};
+
+/** What happened so far and what is next, in a line or two. */
+export function DeliverySummary({ delivery, obstacle, hasWebhook }: Props) {
+  const { next_attempt_at: next, waits_for: waitsFor, status, webhook_id: webhookId } = delivery;
+  return (
+    <section className={`notice stack-small ${looks[status]}`} aria-label="Summary">
+      <p>
+        <strong>{summaryText(delivery)}</strong>
+        {next !== null && (
+          <>
+            {' '}
+            Next attempt <Countdown to={next} />{' '}
+            <span className="muted">
+              (<At at={next} />)
+            </span>
+            .
+          </>
+        )}
+        {waitsFor && (
+          <>
+            {' '}
+            Next probe <Countdown to={waitsFor.next_probe_at} />.
+          </>
+        )}
+      </p>
+      {obstacle !== undefined && status !== 'canceled' && (
+        <p>
+          <span>{obstacle}</span>{' '}
+          {hasWebhook && (
+            <Link to="/webhooks/$id" params={{ id: webhookId }}>
+              View webhook
+            </Link>
+          )}
+        </p>
+      )}
+    </section>
+  );
+}
