@@ -7,6 +7,7 @@ import './styles/components.css';
 import './styles/search.css';
 import './styles/log.css';
 import './styles/webhooks.css';
+import './styles/first-run.css';
 
 const root = document.getElementById('root');
 if (!root) throw new Error('The page has no #root');

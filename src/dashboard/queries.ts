@@ -1,7 +1,7 @@
 import { keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query';
 import { FltrWebhooksError } from '../client/request.ts';
 import { everyItem } from '../client/pages.ts';
-import type { EventSummary } from '../contracts/event.ts';
+import type { DeliverySummary } from '../contracts/delivery.ts';
 import { toCountQuery, type LogSearch } from './log-search.ts';
 import { isPortal } from './portal.ts';
 import { api, readSession } from './session-api.ts';
@@ -87,6 +87,13 @@ export const keysQuery = queryOptions({
   queryFn: () => all(everyItem((page) => api.listKeys({ limit: 100, ...page }))),
 });
 
+/** The newest delivery, if there is one; refetched until it has ended. */
+export const latestDeliveryQuery = queryOptions({
+  queryKey: ['deliveries', 'latest'],
+  queryFn: async () => (await api.listDeliveries({ limit: 1 })).data,
+  refetchInterval: ({ state: { data } }) => (data?.every(hasEnded) && data.length > 0 ? false : liveMs),
+});
+
 /** The results of the text before stay while those of a new one are loaded. */
 export const searchQuery = (text: string) =>
   queryOptions({
@@ -115,7 +122,7 @@ export const countsQuery = (search: LogSearch) => {
   });
 };
 
-const hasEnded = ({ status }: EventSummary['deliveries'][number]): boolean =>
+const hasEnded = ({ status }: Pick<DeliverySummary, 'status'>): boolean =>
   status === 'delivered' || status === 'failed' || status === 'canceled';
 
 /** Refetched until all deliveries of the event have ended. */

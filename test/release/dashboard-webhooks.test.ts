@@ -105,7 +105,7 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   const { key } = await service.newAccount();
   const { page } = await openDashboard(browser, service, '/', { key });
   await heading(page, 'Webhooks').waitFor();
-  await heading(page, 'No webhooks yet', 2).waitFor();
+  await heading(page, 'Get started', 2).waitFor();
   await page.getByRole('main').getByRole('link', { name: 'Create webhook' }).first().click();
 
   await heading(page, 'Create webhook').waitFor();
@@ -390,7 +390,7 @@ test('deleting wants the end of the id typed, and can be thought better of', asy
   await dialog.getByRole('textbox').fill(end);
   await confirm.click();
   await heading(page, 'Webhooks').waitFor();
-  await heading(page, 'No webhooks yet', 2).waitFor();
+  await heading(page, 'Get started', 2).waitFor();
   expect((await call(service.apiUrl, key, 'GET', `/v1/webhooks/${id}`)).status).toBe(404);
   await page.goto(`/webhooks/${id}`);
   await heading(page, 'Not found', 2).waitFor();

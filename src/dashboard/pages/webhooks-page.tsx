@@ -9,6 +9,7 @@ import { Problem } from '../components/problem-notice.tsx';
 import { ScopeNote, useScopeReason } from '../components/scope.tsx';
 import { EmptyState } from '../components/section.tsx';
 import { settingsQuery, webhooksQuery } from '../queries.ts';
+import { FirstRun, useFirstRun } from './webhooks/first-run/first-run.tsx';
 import { WebhookTable } from './webhooks/webhook-table.tsx';
 
 const route = getRouteApi('/signed-in/webhooks');
@@ -18,6 +19,7 @@ export function WebhooksPage() {
   const { data: webhooks, error } = useQuery(webhooksQuery);
   const { data: settings } = useQuery(settingsQuery);
   const reason = useScopeReason('webhooks:write');
+  const { isShown: isFirstRun, dismiss } = useFirstRun();
   const shown = webhooks?.filter((webhook) => matches(webhook, filter));
   const limit = settings ? ` of ${settings.max_webhooks}` : '';
   return (
@@ -39,9 +41,10 @@ export function WebhooksPage() {
       />
       <ScopeNote scope="webhooks:write" action="create or change a webhook" />
       <Problem error={error} />
+      {isFirstRun && webhooks && <FirstRun webhooks={webhooks} onDismiss={dismiss} />}
       {webhooks?.length !== 0 && <Filter filter={filter} />}
       {webhooks?.length === 0 ? (
-        <NoWebhooks />
+        isFirstRun === false && <NoWebhooks />
       ) : shown?.length === 0 ? (
         <p className="muted">
           No webhook matches “{filter}”. <Link to="/webhooks">Show all</Link>
