@@ -20,6 +20,7 @@ export type Filters = {
   code?: string;
   error?: string;
   eventId?: string;
+  operation?: string;
   since?: string;
   until?: string;
 };
@@ -33,7 +34,8 @@ export function addFilters(command: Command): Command {
       '--error <code>',
       'only this error code of the last attempt, or no_response for all without a response',
     )
-    .option('--event-id <id>', 'only the deliveries of this event');
+    .option('--event-id <id>', 'only the deliveries of this event')
+    .option('--operation <id>', 'only those that this operation acted on last');
 }
 
 const addTimes = (command: Command): Command =>
@@ -49,6 +51,7 @@ export const toQuery = ({
   webhook,
   event,
   eventId,
+  operation,
   status,
   code,
   error,
@@ -59,6 +62,7 @@ export const toQuery = ({
     webhook_id: webhook,
     event,
     event_id: eventId,
+    operation_id: operation,
     status,
     code,
     error,

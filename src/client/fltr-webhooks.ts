@@ -269,7 +269,7 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
   }
 
   /** Newest first; recoveries are among them. */
-  listOperations(query?: PageQuery): Promise<Page<Operation>> {
+  listOperations(query?: PageQuery & { webhook_id?: string }): Promise<Page<Operation>> {
     return this.#call('GET', '/v1/operations', { query });
   }
 

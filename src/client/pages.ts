@@ -23,6 +23,8 @@ export type EventQuery = PageQuery & {
 export type DeliveryQuery = PageQuery & {
   webhook_id?: string;
   event_id?: string;
+  /** The last operation that acted on them. */
+  operation_id?: string;
   /** An event type. */
   event?: string;
   status?: DeliveryStatus;

@@ -125,7 +125,11 @@ export const operationSchema = z
         description:
           'The current state of the deliveries that it acted on last; null before it has ended, in lists, and for a dry run.',
       }),
-    requested_by: z.string().meta({ description: 'The key.' }),
+    requested_by: z.string().meta({ description: 'The key, or the portal link.' }),
+    workflow: z.object({
+      id: z.string(),
+      url: z.string().nullable().meta({ description: 'In the Temporal Web UI; null for a dry run.' }),
+    }),
     created_at: z.iso.datetime(),
     ended_at: z.iso.datetime().nullable(),
   })

@@ -14,6 +14,8 @@ export const periodNames = { '1h': 'Last hour', '24h': 'Last 24 hours', '7d': 'L
 /** Invalid values in the URL are ignored. */
 export const logSearchSchema = z.object({
   webhook_id: z.coerce.string().optional().catch(undefined),
+  /** The last operation that acted on them. */
+  operation_id: z.coerce.string().optional().catch(undefined),
   event: z.string().regex(eventTypePattern).optional().catch(undefined),
   status: z.enum(deliveryStatuses).optional().catch(undefined),
   code: z.coerce.string().optional().catch(undefined),

@@ -122,6 +122,23 @@ export const countsQuery = (search: LogSearch) => {
   });
 };
 
+/** Refetched until it has ended, and so have the deliveries that it acted on. */
+export const operationQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['operations', 'one', id],
+    queryFn: () => api.getOperation(id),
+    refetchInterval: ({ state: { data } }) =>
+      data && data.ended_at !== null && !data.outcome?.waiting ? false : liveMs / 2,
+  });
+
+/** The latest ones whose filter names this webhook, recoveries included. */
+export const webhookOperationsQuery = (webhookId: string) =>
+  queryOptions({
+    queryKey: ['operations', 'of-webhook', webhookId],
+    queryFn: () => api.listOperations({ webhook_id: webhookId, limit: 6 }),
+    refetchInterval: slowMs,
+  });
+
 const hasEnded = ({ status }: Pick<DeliverySummary, 'status'>): boolean =>
   status === 'delivered' || status === 'failed' || status === 'canceled';
 

@@ -19,6 +19,8 @@ import { EventsPage } from './pages/events-page.tsx';
 import { KeysPage } from './pages/keys-page.tsx';
 import { LogPage } from './pages/log-page.tsx';
 import { NewWebhookPage } from './pages/new-webhook-page.tsx';
+import { OperationPage } from './pages/operation-page.tsx';
+import { OperationsPage } from './pages/operations-page.tsx';
 import { PortalClosedPage } from './pages/portal-closed-page.tsx';
 import { SendEventPage } from './pages/send-event-page.tsx';
 import { SettingsPage } from './pages/settings-page.tsx';
@@ -111,6 +113,8 @@ const sendEventRoute = createRoute({
 });
 const eventRoute = page('/events/$id', EventPage);
 const eventTypesRoute = page('/event-types', EventTypesPage);
+const operationsRoute = page('/operations', OperationsPage);
+const operationRoute = page('/operations/$id', OperationPage);
 const notFound = page('/$', NotFoundPage);
 const keys = page('/keys', isPortal ? NotFoundPage : KeysPage);
 const settings = page('/settings', isPortal ? NotFoundPage : SettingsPage);
@@ -128,6 +132,8 @@ const routeTree = root.addChildren([
     sendEventRoute,
     eventRoute,
     eventTypesRoute,
+    operationsRoute,
+    operationRoute,
     keys,
     settings,
     notFound,

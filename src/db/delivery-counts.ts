@@ -7,6 +7,7 @@ import {
   kindsOf,
   mayBeUnattempted,
   ofKind,
+  ofOperation,
   ofRow,
   rowsOfKind,
   scopeOf,
@@ -24,15 +25,31 @@ export async function countDeliveries(
   filter: Counted,
   limit: number,
 ): Promise<Record<DeliveryStatus, number>> {
-  const statement =
-    filter.eventId === undefined
-      ? countKinds(accountId, filter, limit)
-      : countEvent(accountId, filter, filter.eventId);
-  const { rows } = await db.query<{ status: DeliveryStatus; count: number }>(statement);
+  const { rows } = await db.query<{ status: DeliveryStatus; count: number }>(
+    statementOf(accountId, filter, limit),
+  );
   const found = new Map(rows.map(({ status, count }) => [status, count]));
   return Object.fromEntries(
     deliveryStatuses.map((status) => [status, Math.min(limit, found.get(status) ?? 0)]),
   ) as Record<DeliveryStatus, number>;
+}
+
+function statementOf(accountId: string, filter: Counted, limit: number): Statement {
+  const { eventId, operationId } = filter;
+  if (operationId !== undefined) return countOperation(accountId, filter, operationId, limit);
+  if (eventId !== undefined) return countEvent(accountId, filter, eventId);
+  return countKinds(accountId, filter, limit);
+}
+
+/** Its index has the states, so rows of other states are not read for a count. */
+function countOperation(accountId: string, filter: Counted, operationId: string, limit: number): Statement {
+  const { values, add } = collect();
+  const text = `select s.status, (select count(*)::int from (
+        select 1 from deliveries d
+        where ${ofOperation(accountId, filter, operationId, add).join(' and ')} and d.status = s.status
+        limit ${add(limit)}) as counted) as count
+    from unnest(${add(deliveryStatuses)}::text[]) as s(status)`;
+  return { text, values };
 }
 
 /** An event has at most one delivery for each webhook, so all of them are read. */

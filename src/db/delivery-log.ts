@@ -7,6 +7,8 @@ import type { Queryable } from './pool.ts';
 export type DeliveryConditions = {
   webhookId?: string | undefined;
   eventId?: string | undefined;
+  /** The last operation that acted on it. */
+  operationId?: string | undefined;
   eventType?: string | undefined;
   status?: DeliveryStatus | undefined;
   since?: Date | undefined;
@@ -32,7 +34,11 @@ const hasKind = `(d.status <> 'pending' or d.attempt_count > 0)`;
  * rarely a filter matches, only the newest rows and a page of each existing kind are read.
  */
 export async function listDeliveries(db: Queryable, accountId: string, filter: DeliveryFilter) {
-  const { eventId, eventType, status, code, errors, limit } = filter;
+  const { eventId, operationId, eventType, status, code, errors, limit } = filter;
+  if (operationId !== undefined) {
+    const { rows } = await db.query<LogRow>(listOperation(accountId, filter, operationId));
+    return rows.map(toSummary);
+  }
   if (eventId !== undefined) {
     const { rows } = await db.query<LogRow>(ofEvent(accountId, filter, eventId));
     return rows.map(toSummary);
@@ -76,6 +82,35 @@ function ofEvent(accountId: string, filter: DeliveryFilter, eventId: string): St
       select * from deliveries d where d.account_id = ${add(accountId)} and d.event_id = ${add(eventId)} offset 0) as d
     where ${[`d.id >= ${add(range.from)}`, `d.id < ${add(range.to)}`, ...wanted].join(' and ')}
     order by d.id desc limit ${add(filter.limit)}`;
+  return { text, values };
+}
+
+/** The conditions of an operation's deliveries. Their index has their states, too: a state that is rare is found in it. */
+export function ofOperation(
+  accountId: string,
+  filter: DeliveryConditions,
+  operationId: string,
+  add: (value: unknown) => string,
+): string[] {
+  const range = idRange(filter);
+  const scope = add(operationId);
+  const { webhookId, eventId } = filter;
+  return [
+    'd.operation_id is not null',
+    `(d.operation_id, d.id) >= (${scope}, ${add(range.from)})`,
+    `(d.operation_id, d.id) < (${scope}, ${add(range.to)})`,
+    `d.account_id = ${add(accountId)}`,
+    ...(webhookId === undefined ? [] : [`d.webhook_id = ${add(webhookId)}`]),
+    ...(eventId === undefined ? [] : [`d.event_id = ${add(eventId)}`]),
+    ...conditions(filter, add, ofRow),
+  ];
+}
+
+function listOperation(accountId: string, filter: DeliveryFilter, operationId: string): Statement {
+  const { values, add } = collect();
+  const text = `select ${summaryColumns} from deliveries d
+    where ${ofOperation(accountId, filter, operationId, add).join(' and ')}
+    order by d.operation_id desc, d.id desc limit ${add(filter.limit)}`;
   return { text, values };
 }
 

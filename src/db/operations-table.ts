@@ -18,7 +18,9 @@ export type StartableOperation = {
   status: OperationStatus;
 };
 
-type OperationRow = StartableOperation & {
+export type ShownOperation = Omit<Operation, 'workflow'>;
+
+export type OperationRow = StartableOperation & {
   requestedBy: string;
   isDryRun: boolean;
   perSecond: number;
@@ -48,7 +50,8 @@ export const outcome = `case when ended_at is not null and not dry_run then (
       'waiting', count(*) filter (where d.status in ('pending', 'retrying', 'held')))
     from deliveries d where d.operation_id = operations.id) end as outcome`;
 
-export function toOperation(row: OperationRow): Operation {
+/** An operation as the API shows it, without the link to its workflow. */
+export function toShown(row: OperationRow): ShownOperation {
   const { webhookId, since, until } = row;
   const window = {
     ...(webhookId === null ? {} : { webhook_id: webhookId }),
@@ -86,20 +89,29 @@ export async function findOperation(db: Queryable, accountId: string, id: string
   return rows[0] ?? null;
 }
 
-/** Without dry runs, newest first; `before`: the last one of the previous page. */
+type OperationsPage = {
+  /** Only those of this webhook. */
+  webhookId: string | undefined;
+  /** The last one of the previous page. */
+  before: { createdAt: string; id: string } | null;
+  limit: number;
+};
+
+/** Without dry runs, newest first. */
 export async function listOperations(
   db: Queryable,
   accountId: string,
-  before: { createdAt: string; id: string } | null,
-  limit: number,
-): Promise<Operation[]> {
+  { webhookId, before, limit }: OperationsPage,
+): Promise<OperationRow[]> {
+  const values = [accountId, before?.createdAt ?? null, before?.id ?? null, limit];
   const { rows } = await db.query<OperationRow>(
     `select ${operationColumns}, ${noOutcome} from operations
      where account_id = $1 and not dry_run and ($2::timestamptz is null or (created_at, id) < ($2, $3))
+       ${webhookId === undefined ? '' : 'and webhook_id = $5'}
      order by created_at desc, id desc limit $4`,
-    [accountId, before?.createdAt ?? null, before?.id ?? null, limit],
+    webhookId === undefined ? values : [...values, webhookId],
   );
-  return rows.map(toOperation);
+  return rows;
 }
 
 export type NewOperation = {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fillLog, type FilledLog } from '../../bench/log-fill.ts';
 import type { DeliveryAction, DeliverySelection } from '../../src/contracts/operation.ts';
+import { listDeliveries } from '../../src/db/delivery-log.ts';
 import {
   claimOperations,
   endOperation,
@@ -96,8 +97,10 @@ test('what an operation does to each delivery, and what shows it, reads no table
   await finishPage(pool, operation, { done: 1, failures: new Map() });
   await endOperation(pool, id, 'completed');
   await findOperation(pool, log.accountId, id);
-  await listOperations(pool, log.accountId, null, 50);
+  await listOperations(pool, log.accountId, { webhookId: undefined, before: null, limit: 50 });
+  await listOperations(pool, log.accountId, { webhookId: log.busiestId, before: null, limit: 50 });
+  await listDeliveries(pool, log.accountId, { operationId: id, status: 'failed', before: null, limit: 50 });
   const plans = taken();
-  expect(plans.length).toBeGreaterThanOrEqual(7);
+  expect(plans.length).toBeGreaterThanOrEqual(9);
   expect(wholeReads(plans)).toEqual([]);
 });

@@ -28,6 +28,7 @@ const errorsOf = (error: AttemptErrorCode | 'no_response'): readonly AttemptErro
 const filters = {
   webhook_id: webhookNameSchema.optional(),
   event_id: idSchema.optional(),
+  operation_id: idSchema.optional().meta({ description: 'The last operation that acted on it.' }),
   event: eventTypeSchema.optional(),
   since: queryTime('Accepted at or after this time.'),
   until: queryTime('Accepted before this time.'),
@@ -62,6 +63,7 @@ async function toFilter(
   return {
     webhookId: query.webhook_id === undefined ? undefined : await webhookIdOf(deps, key, query.webhook_id),
     eventId: query.event_id,
+    operationId: query.operation_id,
     eventType: query.event,
     since: query.since,
     until: query.until,

@@ -1,12 +1,19 @@
 import { z } from 'zod';
+import { webhookNameSchema } from '../../contracts/external-id.ts';
 import { idPattern } from '../../contracts/id.ts';
-import { actOnDeliveriesSchema, operationSchema, statusesOf } from '../../contracts/operation.ts';
+import {
+  actOnDeliveriesSchema,
+  operationSchema,
+  statusesOf,
+  type Operation,
+} from '../../contracts/operation.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
 import {
   findOperation,
   insertOperation,
   listOperations,
-  toOperation,
+  toShown,
+  type OperationRow,
   type StartableOperation,
 } from '../../db/operations-table.ts';
 import { readClock } from '../../db/recoveries-table.ts';
@@ -28,6 +35,19 @@ const defineRoute = routesWithTag('Operations');
 const maxAheadMs = 30 * 86_400_000;
 
 type Requested = z.output<typeof actOnDeliveriesSchema>;
+
+/** With the link to its workflow, which a portal session does not get. */
+function toOperation(
+  { deps, key }: Pick<Context<unknown, unknown>, 'deps' | 'key'>,
+  row: OperationRow,
+): Operation {
+  const { temporalUiUrl, temporal } = deps;
+  const url =
+    temporalUiUrl === null || row.isDryRun || key.portal !== undefined
+      ? null
+      : `${temporalUiUrl}/namespaces/${encodeURIComponent(temporal.namespace)}/workflows/${row.id}`;
+  return { ...toShown(row), workflow: { id: row.id, url } };
+}
 
 /** Starts the workflow of an operation that was written; while Temporal is away, the reconciler does. */
 export async function startWritten(deps: Deps, operation: StartableOperation): Promise<void> {
@@ -106,7 +126,7 @@ async function create(context: Context<unknown, Requested>): Promise<Reply> {
       createdAt,
     });
     await audit(client, key, 'operation.created', row.id);
-    return { status: isDryRun ? 200 : 202, body: toOperation(row) };
+    return { status: isDryRun ? 200 : 202, body: toOperation(context, row) };
   });
   const { id, status } = reply.body;
   if (status !== 'completed')
@@ -121,9 +141,10 @@ const auditedActions = {
 } as const;
 
 async function signalOf(
-  { deps, key, id }: Pick<Context<unknown, unknown>, 'deps' | 'key' | 'id'>,
+  context: Pick<Context<unknown, unknown>, 'deps' | 'key' | 'id'>,
   signal: OperationSignal,
 ): Promise<Reply> {
+  const { deps, key, id } = context;
   const read = async () => requireFound(await findOperation(deps.pool, accountOf(key), id), 'operation');
   const row = await read();
   const hasEnded = () =>
@@ -136,7 +157,7 @@ async function signalOf(
   }
   if (!(await signalOperation(deps.temporal, row, signal, key.id))) throw hasEnded();
   await audit(deps.pool, key, auditedActions[signal], id);
-  return { status: 202, body: toOperation(await read()) };
+  return { status: 202, body: toOperation(context, await read()) };
 }
 
 export const operationRoutes = [
@@ -162,15 +183,24 @@ export const operationRoutes = [
     summary: 'List operations on many deliveries, newest first',
     description: 'Recoveries are among them; dry runs are not.',
     scope: 'webhooks:read',
-    query: z.strictObject(pageQuery),
+    query: z.strictObject({
+      ...pageQuery,
+      webhook_id: webhookNameSchema.optional().meta({
+        description: 'Only recoveries of this webhook, and actions whose filter names it.',
+      }),
+    }),
     replies: { 200: { description: 'A page', schema: pageOf(operationSchema, 'OperationPage') } },
-    async handle({ deps, key, query }) {
+    async handle(context) {
+      const { deps, key, query } = context;
       const [createdAt, id] = fromCursor('operations', query.cursor, [timePattern, idPattern]) ?? [];
       const before = createdAt === undefined || id === undefined ? null : { createdAt, id };
-      const rows = await listOperations(deps.pool, accountOf(key), before, query.limit + 1);
+      const { webhook_id: name, limit } = query;
+      const webhookId = name === undefined ? undefined : await webhookIdOf(deps, key, name);
+      const rows = await listOperations(deps.pool, accountOf(key), { webhookId, before, limit: limit + 1 });
+      const operations = rows.map((row) => toOperation(context, row));
       return {
         status: 200,
-        body: toPage('operations', rows, query.limit, (row) => [row.created_at, row.id]),
+        body: toPage('operations', operations, limit, (row) => [row.created_at, row.id]),
       };
     },
   }),
@@ -178,9 +208,9 @@ export const operationRoutes = [
     summary: 'Get the progress of an operation',
     scope: 'webhooks:read',
     replies: { 200: { description: 'The operation', schema: operationSchema } },
-    async handle({ deps, key, id }) {
-      const row = await findOperation(deps.pool, accountOf(key), id);
-      return { status: 200, body: toOperation(requireFound(row, 'operation')) };
+    async handle(context) {
+      const row = await findOperation(context.deps.pool, accountOf(context.key), context.id);
+      return { status: 200, body: toOperation(context, requireFound(row, 'operation')) };
     },
   }),
   ...(

@@ -13,6 +13,7 @@ const navigation = [
   { to: '/log', label: 'Delivery log' },
   { to: '/events', label: 'Events' },
   { to: '/event-types', label: 'Event types' },
+  { to: '/operations', label: 'Operations' },
   { to: '/keys', label: 'API keys', isOperators: true },
   { to: '/settings', label: 'Settings', isOperators: true },
 ] as const satisfies { to: string; label: string; isOperators?: true }[];

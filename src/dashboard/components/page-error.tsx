@@ -26,7 +26,11 @@ export function PageError({ error }: { error: unknown }) {
 const notFoundText =
   'The address may be wrong, the item may have been deleted, or it may belong to another account.';
 
-type NotFoundProps = { what: string; to: '/webhooks' | '/log' | '/events'; label: string };
+type NotFoundProps = {
+  what: string;
+  to: '/webhooks' | '/log' | '/events' | '/operations';
+  label: string;
+};
 
 /** Shown in place of an item that does not exist, with a link to the list. */
 export function NotFound({ what, to, label }: NotFoundProps) {

@@ -350,8 +350,8 @@ create index deliveries_deferred on deliveries (webhook_id, id)
   where wait_reason in ('hourly_cap', 'rate_limit', 'receiver_requested', 'down');
 create index deliveries_deferred_until on deliveries (webhook_id, wait_reason, next_attempt_at)
   where wait_reason in ('hourly_cap', 'rate_limit', 'receiver_requested', 'down');
--- The outcome of an operation: its deliveries by status.
-create index deliveries_of_operation on deliveries (operation_id, status) where operation_id is not null;
+-- The deliveries of an operation, newest first: read backward. With their states, for its outcome.
+create index deliveries_of_operation on deliveries (operation_id, id) include (status) where operation_id is not null;
 
 -- notified: the attempt ended its delivery failed, and `delivery.failed` was emitted for it or counted in failure_counts.
 -- url, format, body_bytes: of the request that was sent, because the webhook may change or be deleted.

@@ -8,7 +8,13 @@ import { isFiltered, periodNames, type LogSearch } from '../../log-search.ts';
 type Chip = { filter: keyof LogSearch; name: string; value: ReactNode };
 
 /** The filters in force but for the status, which has its tabs. */
-function chipsOf({ webhook_id: webhookId, event, event_id: eventId, ...rest }: LogSearch): Chip[] {
+function chipsOf({
+  webhook_id: webhookId,
+  event,
+  event_id: eventId,
+  operation_id: operationId,
+  ...rest
+}: LogSearch): Chip[] {
   const { code, error, last, since, until } = rest;
   const chips: (Chip | undefined)[] = [
     webhookId === undefined
@@ -16,6 +22,7 @@ function chipsOf({ webhook_id: webhookId, event, event_id: eventId, ...rest }: L
       : { filter: 'webhook_id', name: 'Webhook', value: <WebhookName webhookId={webhookId} /> },
     event === undefined ? undefined : { filter: 'event', name: 'Event type', value: event },
     eventId === undefined ? undefined : { filter: 'event_id', name: 'Event', value: eventId },
+    operationId === undefined ? undefined : { filter: 'operation_id', name: 'Operation', value: operationId },
     code === undefined ? undefined : { filter: 'code', name: 'Code', value: code },
     error === undefined ? undefined : { filter: 'error', name: 'Error', value: errorFilterName(error) },
     last === undefined ? undefined : { filter: 'last', name: 'Accepted', value: periodNames[last] },

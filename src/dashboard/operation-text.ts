@@ -1,0 +1,68 @@
+import type { ActionFailure, Operation, OperationAction, OperationStatus } from '../contracts/operation.ts';
+import { lastResponse } from './delivery-text.ts';
+
+export const actionNames: Record<OperationAction, string> = {
+  recover: 'Recovery',
+  retry: 'Retry',
+  cancel: 'Cancel',
+  reschedule: 'Reschedule',
+  resend: 'Resend',
+};
+
+/** What has been done to a delivery that counts as done. */
+export const doneWords: Record<OperationAction, string> = {
+  recover: 'resent',
+  retry: 'retried',
+  cancel: 'canceled',
+  reschedule: 'rescheduled',
+  resend: 'resent',
+};
+
+export const toneOfOperation = {
+  running: 'busy',
+  paused: 'warn',
+  completed: 'good',
+  canceled: 'idle',
+} as const satisfies Record<OperationStatus, string>;
+
+export const failureTexts: Record<ActionFailure, string> = {
+  not_found: 'were removed before the operation reached them',
+  delivered: 'were already delivered',
+  failed: 'had already failed',
+  canceled: 'were already canceled',
+  held: 'were held: their webhook is not active',
+  webhook_not_active: 'belong to a webhook that is not active',
+  webhook_deleted: 'belong to a deleted webhook',
+  payload_removed: 'have no data any more: it is past its retention',
+  changed: 'changed in the meantime',
+};
+
+const kinds = { failed: 'failed deliveries', missed: 'missed events' } as const;
+
+/**
+ * Which deliveries an operation is about, without its webhook and its times.
+ *
+ * @example scopeText({ action: 'retry', only: null, filter: { status: 'failed', code: '5xx' } }) // 'failed deliveries, response 5xx'
+ */
+export function scopeText({ action, only, filter }: Pick<Operation, 'action' | 'only' | 'filter'>): string {
+  const { ids, status, event, code, error } = filter;
+  if (action === 'recover') return only === null ? 'failed deliveries and missed events' : kinds[only];
+  const parts = [
+    ids === undefined
+      ? `${status ?? 'all'} deliveries`
+      : ids.length === 1
+        ? '1 selected delivery'
+        : `${ids.length} selected deliveries`,
+    ...(ids !== undefined && status !== undefined ? [status] : []),
+    ...(event === undefined ? [] : [event]),
+    ...(code === undefined ? [] : [`response ${code}`]),
+    ...(error === undefined
+      ? []
+      : [
+          error === 'no_response'
+            ? 'no response'
+            : lastResponse({ last_status_code: null, last_error_code: error }),
+        ]),
+  ];
+  return parts.join(', ');
+}
