@@ -77,7 +77,21 @@ async function fillAccount() {
   await waitForStatus(service, retrying.deliveryId, 'retrying');
   for (const type of ['document.uploaded', 'document.processing_failed', 'document.deleted'] as const)
     await waitForStatus(service, (await publish(type)).deliveryId, 'delivered');
-  return { healthy, failing, paused, alerts, held, failed, retrying, delivered };
+  const { body: operation } = await service.call<{ id: string }>('POST', '/v1/deliveries/actions', {
+    action: 'retry',
+    filter: { ids: [held.deliveryId] },
+  });
+  return {
+    healthy,
+    failing,
+    paused,
+    alerts,
+    held,
+    failed,
+    retrying,
+    delivered,
+    operationId: operation.id,
+  };
 }
 
 type Visit = { path: string; title: string | RegExp; picture?: string };
@@ -98,6 +112,9 @@ const visits = (): Visit[] => [
   { path: `/events/${ids.delivered.eventId}`, title: 'document.processed' },
   { path: `/events/send?copy=${ids.delivered.eventId}`, title: 'Send an event' },
   { path: '/event-types', title: 'Event types' },
+  { path: '/operations', title: 'Operations' },
+  { path: `/operations/${ids.operationId}`, title: 'Retry' },
+  { path: '/operations/op_unknown', title: 'Operation' },
   { path: '/keys', title: 'API keys' },
   { path: '/settings', title: 'Settings' },
   { path: '/webhooks/wh_unknown', title: 'Webhook' },
@@ -190,7 +207,8 @@ test('every page is reached by keyboard alone', async () => {
     ['/log', nav('Events'), 'Events'],
     ['/events', main.getByRole('link', { name: 'document.deleted' }).first(), 'document.deleted'],
     ['/events', main.getByRole('link', { name: 'Send an event' }), 'Send an event'],
-    ['/events', nav('API keys'), 'API keys'],
+    ['/events', nav('Operations'), 'Operations'],
+    ['/operations', nav('API keys'), 'API keys'],
     ['/keys', nav('Settings'), 'Settings'],
     ['/settings', nav('Webhooks'), 'Webhooks'],
   ];
