@@ -103,7 +103,7 @@ test('an operation that does not exist, or is of another account, is not found',
   });
   const { page } = await openDashboard(browser, service, '/operations', { key: other.key });
   await page.goto(`/operations/${body.id}`);
-  await page.getByText('Not found').waitFor();
+  await page.getByText('Operation not found').waitFor();
   await page.getByRole('link', { name: 'All operations' }).click();
   await page.getByText('No operations yet').waitFor();
 });
