@@ -5,7 +5,7 @@ import type { Settings } from '../contracts/settings.ts';
 import type { RangeStats, Stats } from '../contracts/stats.ts';
 import { apiCommand, callAndPrint, listAll } from './api-command.ts';
 import { rangeOption, type RangeOption } from './range-option.ts';
-import { countFields, countsText, fields, listOf, percent } from './text-output.ts';
+import { countFields, waitingText, fields, listOf, percent } from './text-output.ts';
 import { table } from './table.ts';
 
 /** `account-keys`, `stats` and `settings`: the API's resources that belong to the account as a whole. */
@@ -66,7 +66,7 @@ function statsTable({ data }: Stats | RangeStats): string {
       webhook: stats.webhook_id,
       ...countFields(stats),
       'failure rate': percent(stats.failure_rate),
-      waiting: countsText(stats.waiting),
+      waiting: waitingText(stats.waiting),
     })),
   );
 }

@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import { statsRanges, type StatsRange } from '../contracts/stats.ts';
+import { statsRanges, type StatsRange } from '../contracts/stats-ranges.ts';
 
 export type RangeOption = { range?: StatsRange };
 

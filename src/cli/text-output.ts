@@ -80,6 +80,10 @@ export const countsText = (counts: Readonly<Record<string, number>>): string =>
     .map(([state, count]) => `${count} ${state}`)
     .join(', ') || '-';
 
+/** @example waitingText({ pending: 24, deferred: 20, retrying: 3, held: 0 }) // '4 pending, 20 deferred, 3 retrying' */
+export const waitingText = ({ pending, deferred, ...others }: WebhookStats['waiting']): string =>
+  countsText({ pending: pending - deferred, deferred, ...others });
+
 type Counts = Pick<WebhookStats, 'attempts' | 'failed_attempts' | 'delivered' | 'failed'>;
 
 export const countFields = ({ attempts, failed_attempts, delivered, failed }: Counts) => ({

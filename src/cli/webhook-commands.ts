@@ -15,7 +15,7 @@ import {
   type ApiOptions,
 } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
-import { countFields, countsText, fields, percent } from './text-output.ts';
+import { countFields, waitingText, fields, percent } from './text-output.ts';
 import { rangeOption, type RangeOption } from './range-option.ts';
 import { printable } from './printable.ts';
 import { table } from './table.ts';
@@ -151,7 +151,7 @@ function statsText(stats: WebhookStats | WebhookRangeStats): string {
     since: stats.since,
     ...countFields(stats),
     'failure rate': percent(stats.failure_rate),
-    waiting: countsText(stats.waiting),
+    waiting: waitingText(stats.waiting),
     'response ms': `p50 ${p50 ?? '-'}, p95 ${p95 ?? '-'}, p99 ${p99 ?? '-'}`,
   });
   const parts =

@@ -5,10 +5,9 @@ import { fields, percent } from './text-output.ts';
 
 /** The same states as in the dashboard. */
 function stateOf({ active, auto_disabled, warning, health }: Webhook): string {
-  if (auto_disabled) return 'disabled automatically';
+  if (auto_disabled) return 'disabled';
   if (!active) return 'paused';
-  if (health.state === 'down') return 'active, down';
-  return warning || health.state === 'failing' ? 'active, failing' : 'active';
+  return warning && health.state === 'healthy' ? 'failing' : health.state;
 }
 
 export function webhookTable(webhooks: readonly Webhook[]): string {

@@ -23,7 +23,8 @@ import type { webhookPublicKeySchema } from '../contracts/public-key.ts';
 import type { Recovery, recoverWebhookSchema } from '../contracts/recovery.ts';
 import type { SearchResult } from '../contracts/search.ts';
 import type { Settings } from '../contracts/settings.ts';
-import type { EventTypeStats, RangeStats, Stats, StatsRange, WebhookRangeStats } from '../contracts/stats.ts';
+import type { EventTypeStats, RangeStats, Stats, WebhookRangeStats } from '../contracts/stats.ts';
+import type { StatsRange } from '../contracts/stats-ranges.ts';
 import type {
   createdWebhookSchema,
   createWebhookSchema,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { statsRanges } from './stats-ranges.ts';
 import { attemptCounts, failureRate, responseMs, webhookWaiting } from './webhook.ts';
 
 export const statsSchema = z
@@ -17,9 +18,6 @@ export const statsSchema = z
   })
   .meta({ id: 'Stats' });
 export type Stats = z.infer<typeof statsSchema>;
-
-export const statsRanges = ['1h', '24h', '7d', '30d'] as const;
-export type StatsRange = (typeof statsRanges)[number];
 
 export const statsQuerySchema = z.strictObject({
   range: z.enum(statsRanges).optional().meta({

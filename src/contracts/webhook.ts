@@ -202,6 +202,7 @@ export const failureRate = z
 export const webhookWaiting = z
   .object({
     pending: z.int().meta({ description: 'Not attempted yet, or deferred.' }),
+    deferred: z.int().meta({ description: 'Those of `pending` that wait because of a limit.' }),
     retrying: z.int(),
     held: z.int(),
   })

@@ -8,6 +8,7 @@ import './styles/search.css';
 import './styles/log.css';
 import './styles/webhooks.css';
 import './styles/first-run.css';
+import './styles/charts.css';
 
 const root = document.getElementById('root');
 if (!root) throw new Error('The page has no #root');

@@ -2,6 +2,7 @@ import { keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-que
 import { FltrWebhooksError } from '../client/request.ts';
 import { everyItem } from '../client/pages.ts';
 import type { DeliverySummary } from '../contracts/delivery.ts';
+import type { StatsRange } from '../contracts/stats-ranges.ts';
 import { toCountQuery, type LogSearch } from './log-search.ts';
 import { isPortal } from './portal.ts';
 import { api, readSession } from './session-api.ts';
@@ -58,15 +59,19 @@ export const webhookPublicKeyQuery = (id: string) =>
     queryFn: () => api.getWebhookPublicKey(id),
     staleTime: 60_000,
   });
-export const statsQuery = queryOptions({
-  queryKey: ['stats'],
-  queryFn: () => api.getStats(),
-  refetchInterval: slowMs,
-});
-export const webhookStatsQuery = (id: string) =>
+/** Of all webhooks. While another range loads, the previous one stays. */
+export const statsQuery = (range: StatsRange) =>
   queryOptions({
-    queryKey: ['stats', id],
-    queryFn: () => api.getWebhookStats(id),
+    queryKey: ['stats', range],
+    queryFn: () => api.getStats({ range }),
+    placeholderData: keepPreviousData,
+    refetchInterval: slowMs,
+  });
+export const webhookStatsQuery = (id: string, range: StatsRange) =>
+  queryOptions({
+    queryKey: ['stats', range, id],
+    queryFn: () => api.getWebhookStats(id, { range }),
+    placeholderData: keepPreviousData,
     refetchInterval: slowMs,
   });
 export const eventTypesQuery = queryOptions({
@@ -101,6 +106,13 @@ export const searchQuery = (text: string) =>
     queryFn: async () => (await api.search(text)).data,
     enabled: text !== '',
     placeholderData: keepPreviousData,
+  });
+
+export const latestDeliveriesQuery = (webhookId: string) =>
+  queryOptions({
+    queryKey: ['deliveries', 'latest', webhookId],
+    queryFn: () => api.listDeliveries({ webhook_id: webhookId, limit: 10 }),
+    refetchInterval: liveMs,
   });
 
 /** Refetched until the delivery has ended. */

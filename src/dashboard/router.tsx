@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { FltrWebhooksError } from '../client/request.ts';
 import { Layout } from './components/layout.tsx';
 import { NotFoundPage, PageError } from './components/page-error.tsx';
+import { statsRanges } from '../contracts/stats-ranges.ts';
 import { logSearchSchema } from './log-search.ts';
 import { DeliveryPage } from './pages/delivery-page.tsx';
 import { EventPage } from './pages/event-page.tsx';
@@ -29,6 +30,7 @@ import { WebhookPage } from './pages/webhook-page.tsx';
 import { WebhooksPage } from './pages/webhooks-page.tsx';
 import { isInFrame, isPortal } from './portal.ts';
 import { sessionQuery } from './queries.ts';
+import { webhookStates } from './webhook-state.ts';
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
   errorComponent: PageError,
@@ -74,10 +76,16 @@ const home = createRoute({
     throw redirect({ to: '/webhooks', replace: true });
   },
 });
+/** Of the statistics; left out: 24 hours. */
+const range = z.enum(statsRanges).optional().catch(undefined);
 const webhooks = createRoute({
   getParentRoute: () => signedIn,
   path: '/webhooks',
-  validateSearch: z.object({ filter: z.coerce.string().optional().catch(undefined) }),
+  validateSearch: z.object({
+    filter: z.coerce.string().optional().catch(undefined),
+    state: z.enum(webhookStates).optional().catch(undefined),
+    range,
+  }),
   component: WebhooksPage,
 });
 const newWebhook = page('/webhooks/new', NewWebhookPage);
@@ -85,7 +93,7 @@ const webhookRoute = createRoute({
   getParentRoute: () => signedIn,
   path: '/webhooks/$id',
   // The recovery that the page shows, so that it survives a reload.
-  validateSearch: z.object({ recovery: z.coerce.string().optional().catch(undefined) }),
+  validateSearch: z.object({ recovery: z.coerce.string().optional().catch(undefined), range }),
   component: WebhookPage,
 });
 const logRoute = createRoute({

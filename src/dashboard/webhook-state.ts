@@ -1,53 +1,92 @@
-import type { Stats } from '../contracts/stats.ts';
+import type { RangeStats } from '../contracts/stats.ts';
 import type { Webhook, WebhookWaiting } from '../contracts/webhook.ts';
 import { formatCount } from './format.ts';
 
-type Hour = Pick<Stats['data'][number]['hourly'][number], 'attempts' | 'failed_attempts'>;
+type Counts = Pick<RangeStats['data'][number]['buckets'][number], 'attempts' | 'failed_attempts'>;
 
 /** The number of recent attempts that decide whether a webhook is failing. */
 const minAttempts = 5;
 
-/** At least half of the recent attempts failed. Counts back hour by hour until there are `minAttempts`. */
-export function isFailing(hourly: readonly Hour[]): boolean {
+/** At least half of the recent attempts failed. Counts back bucket by bucket until there are `minAttempts`. */
+export function isFailing(buckets: readonly Counts[]): boolean {
   let [attempts, failed] = [0, 0];
-  for (const hour of hourly.toReversed()) {
-    attempts += hour.attempts;
-    failed += hour.failed_attempts;
+  for (const bucket of buckets.toReversed()) {
+    attempts += bucket.attempts;
+    failed += bucket.failed_attempts;
     if (attempts >= minAttempts) break;
   }
   return attempts > 0 && failed * 2 >= attempts;
 }
 
-/** `health`: where it is known. */
-export type WebhookWithState = Pick<Webhook, 'active' | 'auto_disabled' | 'warning'> &
-  Partial<Pick<Webhook, 'health'>>;
+/** The most urgent first. */
+export const webhookStates = ['down', 'disabled', 'failing', 'paused', 'healthy'] as const;
+export type WebhookState = (typeof webhookStates)[number];
 
+export type WebhookWithState = Pick<Webhook, 'active' | 'auto_disabled' | 'warning' | 'health'>;
+
+/**
+ * `health` is judged from the last hour and at least 5 attempts. A webhook with fewer of them, most of which failed, is not
+ * shown as healthy either.
+ *
+ * @param buckets the last 24 hours; undefined while loading
+ */
 export function webhookStateOf(
   { active, auto_disabled: disabled, warning, health }: WebhookWithState,
-  hourly: readonly Hour[] = [],
-): 'disabled automatically' | 'paused' | 'active, down' | 'active, failing' | 'active' {
-  if (disabled) return 'disabled automatically';
+  buckets: readonly Counts[] = [],
+): WebhookState {
+  if (disabled) return 'disabled';
   if (!active) return 'paused';
-  if (health?.state === 'down') return 'active, down';
-  return warning || health?.state === 'failing' || isFailing(hourly) ? 'active, failing' : 'active';
+  if (health.state !== 'healthy') return health.state;
+  return warning || isFailing(buckets) ? 'failing' : 'healthy';
 }
 
+/** The most urgent first, then as given. */
+export const byUrgency = <Row extends { state: WebhookState }>(rows: readonly Row[]): Row[] =>
+  rows.toSorted((a, b) => webhookStates.indexOf(a.state) - webhookStates.indexOf(b.state));
+
+/** The number of webhooks in each state that occurs, the most urgent first. */
+export const countStates = (states: readonly WebhookState[]): { state: WebhookState; count: number }[] =>
+  webhookStates
+    .map((state) => ({ state, count: states.filter((each) => each === state).length }))
+    .filter(({ count }) => count > 0);
+
 /** The share of attempts that failed; null without attempts. */
-export const failedShare = ({ attempts, failed_attempts: failed }: Hour): number | null =>
+export const failedShare = ({ attempts, failed_attempts: failed }: Counts): number | null =>
   attempts === 0 ? null : failed / attempts;
 
-/** At least half failed. */
-export const isMostlyFailing = (share: number | null): boolean => share !== null && share >= 0.5;
+/** The colour of a share of failed attempts: from where a webhook is failing, and from one half. */
+export function toneOfShare(share: number | null): 'bad' | 'warn' | undefined {
+  if (share === null || share < 0.2) return undefined;
+  return share < 0.5 ? 'warn' : 'bad';
+}
 
-/** The API stops counting here. */
+/** The API stops counting here, for each webhook. */
 const maxCount = 1000;
 
-/** The number of waiting deliveries per status, without zeros. */
-export function waitingCounts(waiting: WebhookWaiting): { status: keyof WebhookWaiting; text: string }[] {
-  return (['retrying', 'pending', 'held'] as const)
-    .filter((status) => waiting[status] > 0)
-    .map((status) => {
-      const count = waiting[status];
-      return { status, text: `${formatCount(count)}${count >= maxCount ? ' or more' : ''} ${status}` };
-    });
+export type WaitingCount = {
+  /** What the log is filtered by. */
+  status: 'retrying' | 'pending' | 'held';
+  count: number;
+  text: string;
+};
+
+/** The number of waiting deliveries of these webhooks by what they wait for, without zeros. */
+export function waitingCounts(all: readonly WebhookWaiting[]): WaitingCount[] {
+  const countOf = (name: string, status: WaitingCount['status'], of: (each: WebhookWaiting) => number) => {
+    const count = all.reduce((sum, each) => sum + of(each), 0);
+    const isBound = all.some((each) => each[status] >= maxCount);
+    return { status, count, text: `${formatCount(count)}${isBound ? '+' : ''} ${name}` };
+  };
+  return [
+    countOf('retrying', 'retrying', ({ retrying }) => retrying),
+    countOf('deferred', 'pending', ({ deferred }) => deferred),
+    countOf('pending', 'pending', ({ pending, deferred }) => pending - deferred),
+    countOf('held', 'held', ({ held }) => held),
+  ].filter(({ count }) => count > 0);
+}
+
+/** @example totalOf(counts) // '1,083+' */
+export function totalOf(counts: readonly WaitingCount[]): string {
+  const total = counts.reduce((sum, { count }) => sum + count, 0);
+  return `${formatCount(total)}${counts.some(({ text }) => text.includes('+')) ? '+' : ''}`;
 }

@@ -1,4 +1,5 @@
-import type { RangeStats, StatsRange, WebhookRangeStats } from '../contracts/stats.ts';
+import type { RangeStats, WebhookRangeStats } from '../contracts/stats.ts';
+import type { StatsRange } from '../contracts/stats-ranges.ts';
 import { bucketsOf, type Buckets } from '../domain/stats-range.ts';
 import { maxWebhooksInStats } from './account-stats.ts';
 import type { Queryable } from './pool.ts';

@@ -40,20 +40,23 @@ export async function readStats(db: Queryable, webhookId: string, now: Date): Pr
 /** Each count stops here, so that a client that polls does not read a million rows. */
 const mostCounted = 1000;
 
-const countOf = (status: keyof WebhookWaiting): string =>
+const countOf = (status: 'retrying' | 'held'): string =>
   `(select count(*)::int from (
      select 1 from deliveries d where d.webhook_id = w.id and d.status = '${status}' limit $2) as counted) as ${status}`;
 
 /** How many deliveries of each webhook have not ended, by their state. */
 export async function readWebhookWaiting(db: Queryable, webhookIds: readonly string[]) {
   const { rows } = await db.query<WebhookWaiting & { id: string }>(
-    `select w.id, ${countOf('pending')}, ${countOf('retrying')}, ${countOf('held')} from unnest($1::text[]) as w(id)`,
+    `select w.id, p.pending, p.deferred, ${countOf('retrying')}, ${countOf('held')}
+     from unnest($1::text[]) as w(id) cross join lateral (
+       select count(*)::int as pending, count(*) filter (where wait_reason <> 'rescheduled')::int as deferred
+       from (select wait_reason from deliveries d where d.webhook_id = w.id and d.status = 'pending' limit $2) as counted) as p`,
     [webhookIds, mostCounted],
   );
   return new Map<string, WebhookWaiting>(rows.map(({ id, ...waiting }) => [id, waiting]));
 }
 
-export const nothingWaits = { pending: 0, retrying: 0, held: 0 };
+export const nothingWaits: WebhookWaiting = { pending: 0, deferred: 0, retrying: 0, held: 0 };
 
 export function showCounts(
   { attempts, delivered, failed }: Counts = { attempts: 0, delivered: 0, failed: 0 },

@@ -1,4 +1,4 @@
-import type { StatsRange } from '../contracts/stats.ts';
+import type { StatsRange } from '../contracts/stats-ranges.ts';
 
 const minute = 60;
 const hour = 60 * minute;

@@ -441,7 +441,7 @@ test('a webhook that was disabled automatically says why; activated, what failed
   const { page } = await openDashboard(browser, service, '/webhooks', { key });
   const row = page.getByRole('row').filter({ hasText: '/recovers' });
   // The list asks again every 15 seconds.
-  await row.getByText('disabled automatically').waitFor({ timeout: 60_000 });
+  await row.getByText('disabled', { exact: true }).waitFor({ timeout: 60_000 });
   await row.getByRole('link').click();
   await page.getByText(/3 of 3 deliveries failed within 24 hours \(100%\)/).waitFor();
 

@@ -233,16 +233,16 @@ test('a webhook whose receiver is down looks so, in the list and on its page', a
   const { page } = await openDashboard(browser, service, `/webhooks/${down.webhook_id}`, { key });
   await latest(page, 'retrying').waitFor();
   await page.reload();
-  const numbers = page.getByRole('region', { name: 'Last 24 hours' });
+  const numbers = page.getByRole('region', { name: 'Overview' });
   const tile = (name: string) => numbers.locator('.tile', { has: page.getByText(name, { exact: true }) });
-  await tile('Waiting now').getByRole('link', { name: '1 retrying' }).waitFor();
-  await tile('Failed attempts').getByText('1 (100%)').waitFor();
-  await tile('Response time p50').getByText('–').waitFor();
-  await page.getByText('active, failing', { exact: true }).waitFor();
+  await tile('Waiting').getByRole('link', { name: '1 retrying' }).waitFor();
+  await tile('Failure rate').getByText('100%').waitFor();
+  await tile('Failure rate').getByText('1 of 1 attempts failed').waitFor();
+  await tile('Response time').getByText('p50 –').waitFor();
+  await page.getByText('failing', { exact: true }).waitFor();
   await page.goto('/webhooks');
   const row = page.getByRole('row').filter({ hasText: 'localhost:1' });
-  for (const text of ['active, failing', '1 retrying', '100%'])
-    await row.getByText(text, { exact: true }).waitFor();
+  for (const text of ['failing', '1 retrying', '100%']) await row.getByText(text, { exact: true }).waitFor();
 });
 
 test('the head of the webhooks page stays where it is, however many webhooks there are', async () => {

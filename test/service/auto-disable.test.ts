@@ -305,6 +305,11 @@ test('a receiver that cannot be reached counts as failed at once, waits in sight
     ({ body }) => body.data[0]?.waiting.held === 2,
   );
   expect(all.data).toMatchObject([
-    { webhook_id: id, attempts: 1, failed_attempts: 1, waiting: { pending: 0, retrying: 0, held: 2 } },
+    {
+      webhook_id: id,
+      attempts: 1,
+      failed_attempts: 1,
+      waiting: { pending: 0, deferred: 0, retrying: 0, held: 2 },
+    },
   ]);
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { statsRanges, type RangeStats, type WebhookRangeStats } from '../../src/contracts/stats.ts';
+import type { RangeStats, WebhookRangeStats } from '../../src/contracts/stats.ts';
+import { statsRanges } from '../../src/contracts/stats-ranges.ts';
 import { nextStep, removeOld } from '../../src/db/retention.ts';
 import { stepCount } from '../../src/domain/response-times.ts';
 import { call, startService, type Service } from '../kit/service.ts';

@@ -8,7 +8,7 @@ import type { WebhookStats } from '../../src/contracts/webhook.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
-import { call, startService, type Service } from '../kit/service.ts';
+import { call, startService, until, type Service } from '../kit/service.ts';
 
 let service: Service;
 let good: Receiver;
@@ -68,7 +68,7 @@ test("the statistics of all webhooks are each one's own, with zeros where nothin
   const { status, body } = await service.call<Stats>('GET', '/v1/stats');
   expect(status).toBe(200);
   expect(Date.parse(body.until) - Date.parse(body.since)).toBe(86_400_000);
-  const waiting = { pending: 0, retrying: 0, held: 0 };
+  const waiting = { pending: 0, deferred: 0, retrying: 0, held: 0 };
   expect(body.data.map(({ hourly: _hourly, ...webhook }) => webhook)).toEqual([
     {
       webhook_id: broken,
@@ -97,6 +97,33 @@ test("the statistics of all webhooks are each one's own, with zeros where nothin
   }
   const { key } = await service.newAccount();
   expect((await call<Stats>(service.apiUrl, key, 'GET', '/v1/stats')).body.data).toEqual([]);
+});
+
+test('statistics count the pending deliveries that a limit defers apart from those that were rescheduled', async () => {
+  const { webhook_id: id } = await service.newWebhook(good.url, {
+    events: ['dataset.deleted'],
+    rate_limit: { attempts: 1, seconds: 3600 },
+  });
+  const publish = () => service.publish({ event: 'dataset.deleted', data: { dataset_id: 'ds_1' } });
+  const deliveries = [];
+  for (let count = 0; count < 4; count += 1)
+    deliveries.push(...(await publish()).deliveries.filter(({ webhook_id }) => webhook_id === id));
+  const untilWaiting = (pending: number, deferred: number) =>
+    until(
+      async () => (await service.call<WebhookStats>('GET', `/v1/webhooks/${id}/stats`)).body.waiting,
+      (waiting) => waiting.pending === pending && waiting.deferred === deferred,
+    );
+  await untilWaiting(3, 3);
+  const next = { next_attempt_at: new Date(Date.now() + 86_400_000).toISOString() };
+  expect((await service.call('PATCH', `/v1/deliveries/${deliveries.at(-1)?.id}`, next)).status).toBe(200);
+  await untilWaiting(3, 2);
+  const { data } = (await service.call<Stats>('GET', '/v1/stats')).body;
+  expect(data.find(({ webhook_id }) => webhook_id === id)?.waiting).toEqual({
+    pending: 3,
+    deferred: 2,
+    retrying: 0,
+    held: 0,
+  });
 });
 
 test('an attempt shows the headers that its receiver saw, except the two signatures', async () => {

@@ -1,73 +1,82 @@
+import type { AttemptBucket } from '../attempt-buckets.ts';
 import { formatCount } from '../format.ts';
-import { HourlyFigure, hourOf } from './hourly-figure.tsx';
+import { RangeChart, type ChartTime } from './range-chart.tsx';
 
-type Hour = { hour: string; delivered: number; failed_attempts: number };
+const outcomes = [
+  { name: 'delivered', className: 'bar-good', of: ({ delivered }: AttemptBucket) => delivered },
+  {
+    name: 'retried',
+    className: 'bar-warn',
+    of: ({ failed_attempts: all, failed }: AttemptBucket) => all - failed,
+  },
+  { name: 'failed', className: 'bar-bad', of: ({ failed }: AttemptBucket) => failed },
+];
 
-const maxOf = (hourly: readonly Hour[]): number =>
-  Math.max(1, ...hourly.map(({ delivered, failed_attempts: failed }) => delivered + failed));
+const maxOf = (buckets: readonly AttemptBucket[]): number =>
+  Math.max(1, ...buckets.map(({ attempts }) => attempts));
 
-const countsText = ({ delivered, failed_attempts: failed }: Omit<Hour, 'hour'>) =>
-  `${delivered} delivered, ${failed} failed`;
+type BarsProps = { buckets: readonly AttemptBucket[]; top: number; height: number; min: number };
 
-/** The attempts of 24 hours in the height of a line: delivered below, failed on top. */
-export function Sparkline({ hourly }: { hourly: readonly Hour[] }) {
-  const max = maxOf(hourly);
-  const total = {
-    delivered: hourly.reduce((sum, hour) => sum + hour.delivered, 0),
-    failed_attempts: hourly.reduce((sum, hour) => sum + hour.failed_attempts, 0),
-  };
+/** Bars of 8 units in steps of 10: what was delivered below, what failed on top. The smallest count is still seen. */
+function Bars({ buckets, top, height, min }: BarsProps) {
+  const bars = buckets.map((bucket) => {
+    let y = height;
+    return outcomes.map(({ of }, series) => {
+      const count = of(bucket);
+      const size = count === 0 ? 0 : Math.max(min, (count / top) * height);
+      y -= size;
+      return { series, y, size };
+    });
+  });
+  return outcomes.map(({ name, className }, series) => (
+    <path
+      key={name}
+      className={className}
+      d={bars
+        .map((bar, index) => {
+          const { y, size } = bar[series] ?? { y: 0, size: 0 };
+          return size === 0 ? '' : `M${index * 10 + 1} ${y}h8v${size}h-8z`;
+        })
+        .join('')}
+    />
+  ));
+}
+
+/** The attempts of 24 hours in the height of a line. */
+export function Sparkline({ buckets }: { buckets: readonly AttemptBucket[] }) {
+  const texts = outcomes.map(
+    ({ name, of }) => `${buckets.reduce((sum, bucket) => sum + of(bucket), 0)} ${name}`,
+  );
+  const width = buckets.length * 10;
   return (
     <svg
       className="sparkline"
-      viewBox={`0 0 ${hourly.length * 4} 24`}
+      viewBox={`0 0 ${width} 24`}
       preserveAspectRatio="none"
       role="img"
-      aria-label={`Attempts of the last 24 hours: ${countsText(total)}`}
+      aria-label={`Attempts of the last 24 hours: ${texts.join(', ')}`}
     >
-      {hourly.map((hour, index) => (
-        <Bar key={hour.hour} hour={hour} x={index * 4} width={3} height={24} max={max} />
-      ))}
+      <path className="chart-grid" d={`M0 24H${width}`} />
+      <Bars buckets={buckets} top={maxOf(buckets)} height={24} min={2} />
     </svg>
   );
 }
 
-type BarProps = { hour: Hour; x: number; width: number; height: number; max: number };
+type Props = { time: ChartTime; buckets: readonly AttemptBucket[]; webhookId?: string };
 
-function Bar({ hour: { delivered, failed_attempts: failed }, x, width, height, max }: BarProps) {
-  const good = (delivered / max) * (height - 1);
-  const bad = (failed / max) * (height - 1);
+export function AttemptChart({ time, buckets, webhookId }: Props) {
   return (
-    <>
-      <rect className="bar-none" x={x} y={height - 1} width={width} height={1} />
-      <rect className="bar-good" x={x} y={height - good} width={width} height={good} />
-      <rect className="bar-bad" x={x} y={height - good - bad} width={width} height={bad} />
-    </>
-  );
-}
-
-const series = [
-  { name: 'delivered', className: 'bar-good' },
-  { name: 'failed', className: 'bar-bad' },
-];
-
-export function AttemptChart({ hourly }: { hourly: readonly Hour[] }) {
-  return (
-    <HourlyFigure
-      title="Attempts per hour"
-      series={series}
-      hourly={hourly}
-      max={maxOf(hourly)}
-      format={formatCount}
-      valuesOf={({ delivered, failed_attempts: failed }) => [delivered, failed]}
+    <RangeChart
+      title="Attempts"
+      time={time}
+      series={outcomes}
+      buckets={buckets}
+      max={maxOf(buckets)}
+      format={(value) => formatCount(value ?? 0)}
+      valuesOf={(bucket) => outcomes.map(({ of }) => of(bucket))}
+      webhookId={webhookId}
     >
-      {(top) =>
-        hourly.map((hour, index) => (
-          <g key={hour.hour}>
-            <title>{`${hourOf(hour.hour)}: ${countsText(hour)}`}</title>
-            <Bar hour={hour} x={index * 10 + 1} width={8} height={100} max={top} />
-          </g>
-        ))
-      }
-    </HourlyFigure>
+      {(top) => <Bars buckets={buckets} top={top} height={100} min={1.5} />}
+    </RangeChart>
   );
 }

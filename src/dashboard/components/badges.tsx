@@ -1,6 +1,6 @@
 import { deliveryStatuses, type DeliveryStatus } from '../../contracts/delivery.ts';
 import type { EventSummary } from '../../contracts/event.ts';
-import { webhookStateOf, type WebhookWithState } from '../webhook-state.ts';
+import type { WebhookState } from '../webhook-state.ts';
 
 type Tone = 'good' | 'bad' | 'busy' | 'idle' | 'warn';
 
@@ -34,21 +34,19 @@ export function StatusCounts({ deliveries }: Pick<EventSummary, 'deliveries'>) {
   );
 }
 
-const toneOfWebhook = {
-  'disabled automatically': 'bad',
+const toneOfWebhook: Record<WebhookState, Tone> = {
+  down: 'bad',
+  disabled: 'bad',
+  failing: 'warn',
   paused: 'idle',
-  'active, down': 'bad',
-  'active, failing': 'warn',
-  active: 'good',
-} as const;
-
-type WebhookBadgeProps = {
-  webhook: WebhookWithState;
-  /** The last 24 hours; undefined while loading. */
-  hourly: Parameters<typeof webhookStateOf>[1];
+  healthy: 'good',
 };
 
-export function WebhookBadge({ webhook, hourly }: WebhookBadgeProps) {
-  const state = webhookStateOf(webhook, hourly);
-  return <Badge tone={toneOfWebhook[state]}>{state}</Badge>;
+/** A webhook's state: a colored dot, and the word. `count`: of so many webhooks. */
+export function StateDot({ state, count }: { state: WebhookState; count?: number }) {
+  return (
+    <span className={`state state-${toneOfWebhook[state]}`}>
+      {count === undefined ? state : `${count} ${state}`}
+    </span>
+  );
 }

@@ -1,8 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import type { WebhookWaiting } from '../../contracts/webhook.ts';
 import { webhooksQuery } from '../queries.ts';
-import { waitingCounts } from '../webhook-state.ts';
+import type { WaitingCount } from '../webhook-state.ts';
 
 /** @example briefUrl('https://your-app.com/events/v2/fltr') // 'your-app.com/…/fltr' */
 export function briefUrl(url: string): string {
@@ -32,14 +31,23 @@ export function WebhookLink({ webhookId }: { webhookId: string }) {
   );
 }
 
-/** The number of a webhook's waiting deliveries per status, linked to the log. */
-export function WaitingLinks({ id, waiting }: { id: string; waiting: WebhookWaiting }) {
-  const counts = waitingCounts(waiting);
+type WaitingLinksProps = {
+  /** Of this webhook alone. */
+  webhookId?: string;
+  counts: readonly WaitingCount[];
+};
+
+/** The number of waiting deliveries by what they wait for, linked to the log. */
+export function WaitingLinks({ webhookId, counts }: WaitingLinksProps) {
   if (counts.length === 0) return '–';
   return (
     <span className="waiting">
       {counts.map(({ status, text }) => (
-        <Link key={status} to="/log" search={{ webhook_id: id, status }}>
+        <Link
+          key={text}
+          to="/log"
+          search={{ ...(webhookId !== undefined && { webhook_id: webhookId }), status }}
+        >
           {text}
         </Link>
       ))}

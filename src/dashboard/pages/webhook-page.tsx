@@ -1,18 +1,22 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
+import type { StatsRange } from '../../contracts/stats-ranges.ts';
 import type { Webhook } from '../../contracts/webhook.ts';
 import { CopyButton } from '../components/button.tsx';
 import { isMissing, NotFound } from '../components/page-error.tsx';
-import { Page, PageHeader } from '../components/page-header.tsx';
+import { Page, PageHeader, Placeholder } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
+import { defaultRange } from '../components/range-choice.tsx';
 import { ScopeNote } from '../components/scope.tsx';
-import { WebhookBadge } from '../components/badges.tsx';
+import { StateDot } from '../components/badges.tsx';
 import { Facts, Section } from '../components/section.tsx';
 import { TestEvent } from '../components/test-event.tsx';
 import { At } from '../components/time.tsx';
 import { headingOf } from '../format.ts';
 import { useUnreadSecret } from '../unread-secret.ts';
-import { webhookQuery, webhookStatsQuery } from '../queries.ts';
+import { latestDeliveriesQuery, webhookQuery, webhookStatsQuery } from '../queries.ts';
+import { webhookStateOf } from '../webhook-state.ts';
 import { formatText } from '../webhook-formats.ts';
 import { FilterCard } from './webhook/filter-card.tsx';
 import { LatestDeliveries } from './webhook/latest-deliveries.tsx';
@@ -56,7 +60,8 @@ function BackLink() {
 
 function WebhookDetails({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, url, events } = webhook;
-  const { data: stats } = useQuery(webhookStatsQuery(id));
+  const { range = defaultRange } = route.useSearch();
+  const { data: stats } = useQuery(webhookStatsQuery(id, '24h'));
   const { secret, forget } = useUnreadSecret(id);
   return (
     <Page
@@ -64,7 +69,7 @@ function WebhookDetails({ webhook }: { webhook: Webhook }) {
       title={headingOf(url)}
       subtitle={
         <div className="row">
-          <WebhookBadge webhook={webhook} hourly={stats?.hourly} />
+          <StateDot state={webhookStateOf(webhook, stats?.buckets)} />
           <code>{id}</code>
           <CopyButton text={id} label="Copy id" />
         </div>
@@ -74,22 +79,47 @@ function WebhookDetails({ webhook }: { webhook: Webhook }) {
       <ScopeNote scope="webhooks:write" action="change this webhook" />
       {secret && <NewSecretCard webhookId={id} events={events} secret={secret} onSaved={forget} />}
       <WebhookNotices webhook={webhook} />
-      <Traffic webhook={webhook} />
+      <Activity webhook={webhook} range={range} hasTest={secret !== undefined}>
+        <div className="columns">
+          <Configuration webhook={webhook} />
+          <SecretCard webhook={webhook} />
+        </div>
+        {webhook.filter && <FilterCard webhookId={id} filter={webhook.filter} events={events} />}
+      </Activity>
+    </Page>
+  );
+}
+
+type ActivityProps = {
+  webhook: Webhook;
+  range: StatsRange;
+  /** The page has a test event already. */
+  hasTest: boolean;
+  /** What the webhook is, between what it did and what can be done. */
+  children: ReactNode;
+};
+
+/** A webhook without deliveries begins with a test event, and has no numbers to show. */
+function Activity({ webhook, range, hasTest, children }: ActivityProps) {
+  const { webhook_id: id, events } = webhook;
+  const { data: deliveries, error } = useQuery(latestDeliveriesQuery(id));
+  if (deliveries === undefined && !error) return <Placeholder />;
+  const isEmpty = deliveries?.data.length === 0;
+  const testEvent = !hasTest && (
+    <Section title="Send a test event">
+      <TestEvent webhookId={id} events={events} />
+    </Section>
+  );
+  return (
+    <>
+      {isEmpty ? testEvent : <Traffic webhook={webhook} range={range} />}
       <LatestDeliveries webhookId={id} />
+      {children}
       <div className="columns">
-        <Configuration webhook={webhook} />
-        <SecretCard webhook={webhook} />
-      </div>
-      {webhook.filter && <FilterCard webhookId={id} filter={webhook.filter} events={events} />}
-      <div className="columns">
-        {!secret && (
-          <Section title="Send a test event">
-            <TestEvent webhookId={id} events={events} />
-          </Section>
-        )}
+        {!isEmpty && testEvent}
         <RecoveryCard webhook={webhook} />
       </div>
-    </Page>
+    </>
   );
 }
 

@@ -8,19 +8,21 @@ import { PageHeader } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
 import { ScopeNote, useScopeReason } from '../components/scope.tsx';
 import { EmptyState } from '../components/section.tsx';
-import { settingsQuery, webhooksQuery } from '../queries.ts';
+import { defaultRange } from '../components/range-choice.tsx';
+import { settingsQuery, statsQuery, webhooksQuery } from '../queries.ts';
+import { byUrgency, webhookStateOf } from '../webhook-state.ts';
+import { AccountTraffic } from './webhooks/account-traffic.tsx';
+import { HealthSummary } from './webhooks/health-summary.tsx';
 import { FirstRun, useFirstRun } from './webhooks/first-run/first-run.tsx';
 import { WebhookTable } from './webhooks/webhook-table.tsx';
 
 const route = getRouteApi('/signed-in/webhooks');
 
 export function WebhooksPage() {
-  const { filter = '' } = route.useSearch();
   const { data: webhooks, error } = useQuery(webhooksQuery);
   const { data: settings } = useQuery(settingsQuery);
   const reason = useScopeReason('webhooks:write');
   const { isShown: isFirstRun, dismiss } = useFirstRun();
-  const shown = webhooks?.filter((webhook) => matches(webhook, filter));
   const limit = settings ? ` of ${settings.max_webhooks}` : '';
   return (
     <>
@@ -41,18 +43,59 @@ export function WebhooksPage() {
       />
       <ScopeNote scope="webhooks:write" action="create or change a webhook" />
       <Problem error={error} />
-      {isFirstRun && webhooks && <FirstRun webhooks={webhooks} onDismiss={dismiss} />}
-      {webhooks?.length !== 0 && <Filter filter={filter} />}
-      {webhooks?.length === 0 ? (
-        isFirstRun === false && <NoWebhooks />
-      ) : shown?.length === 0 ? (
-        <p className="muted">
-          No webhook matches “{filter}”. <Link to="/webhooks">Show all</Link>
-        </p>
+      {webhooks === undefined || isFirstRun === undefined ? (
+        !error && <WebhookTable rows={undefined} />
       ) : (
-        (webhooks !== undefined || !error) && <WebhookTable webhooks={shown} />
+        <>
+          {isFirstRun && <FirstRun webhooks={webhooks} onDismiss={dismiss} />}
+          {webhooks.length > 0 ? (
+            <Overview webhooks={webhooks} hasTraffic={!isFirstRun} />
+          ) : (
+            !isFirstRun && <NoWebhooks />
+          )}
+        </>
       )}
     </>
+  );
+}
+
+type OverviewProps = { webhooks: readonly Webhook[]; hasTraffic: boolean };
+
+function Overview({ webhooks, hasTraffic }: OverviewProps) {
+  const { filter = '', state, range = defaultRange } = route.useSearch();
+  // The order of the rows depends on it, whatever range the chart has.
+  const { data: stats, error } = useQuery(statsQuery('24h'));
+  // A table of its own, so that nothing moves when the numbers are there.
+  if (stats === undefined && !error) return <WebhookTable rows={undefined} />;
+  const byId = new Map(stats?.data.map((each) => [each.webhook_id, each]));
+  const rows = byUrgency(
+    webhooks.map((webhook) => {
+      const ofWebhook = byId.get(webhook.webhook_id);
+      return { webhook, stats: ofWebhook, state: webhookStateOf(webhook, ofWebhook?.buckets) };
+    }),
+  );
+  const shown = rows.filter(
+    (row) => (state === undefined || row.state === state) && matches(row.webhook, filter),
+  );
+  return (
+    <div className="stack">
+      <Problem error={error} />
+      <HealthSummary
+        states={rows.map((row) => row.state)}
+        waiting={stats?.data.map(({ waiting }) => waiting)}
+        filter={state}
+      />
+      {hasTraffic && <AccountTraffic range={range} />}
+      <Filter filter={filter} />
+      {shown.length === 0 ? (
+        <p className="muted">
+          No {state ?? ''} webhook{filter !== '' && ` matches “${filter}”`}.{' '}
+          <Link to="/webhooks">Show all</Link>
+        </p>
+      ) : (
+        <WebhookTable rows={shown} />
+      )}
+    </div>
   );
 }
 
@@ -73,7 +116,12 @@ function Filter({ filter }: { filter: string }) {
         type="search"
         value={filter}
         onChange={(text) =>
-          void navigate({ to: '/webhooks', search: text === '' ? {} : { filter: text }, replace: true })
+          void navigate({
+            to: '/webhooks',
+            search: (search) => ({ ...search, filter: text === '' ? undefined : text }),
+            replace: true,
+            resetScroll: false,
+          })
         }
       />
     </search>

@@ -6,8 +6,7 @@ import { Problem } from '../../components/problem-notice.tsx';
 import { Section } from '../../components/section.tsx';
 import { Table, type Column } from '../../components/table.tsx';
 import { Ago, Countdown } from '../../components/time.tsx';
-import { liveMs } from '../../queries.ts';
-import { api } from '../../session-api.ts';
+import { latestDeliveriesQuery } from '../../queries.ts';
 
 const columns: Column<DeliverySummary>[] = [
   {
@@ -36,11 +35,7 @@ const columns: Column<DeliverySummary>[] = [
 ];
 
 export function LatestDeliveries({ webhookId }: { webhookId: string }) {
-  const { data, error } = useQuery({
-    queryKey: ['deliveries', 'latest', webhookId],
-    queryFn: () => api.listDeliveries({ webhook_id: webhookId, limit: 10 }),
-    refetchInterval: liveMs,
-  });
+  const { data, error } = useQuery(latestDeliveriesQuery(webhookId));
   const logLink = (
     <Link to="/log" search={{ webhook_id: webhookId }}>
       View all in the delivery log

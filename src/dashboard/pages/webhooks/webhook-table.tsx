@@ -1,21 +1,22 @@
-import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import type { Stats } from '../../../contracts/stats.ts';
+import type { RangeStats } from '../../../contracts/stats.ts';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { Sparkline } from '../../components/attempt-chart.tsx';
-import { Problem } from '../../components/problem-notice.tsx';
-import { Table, type Column } from '../../components/table.tsx';
-import { WebhookBadge } from '../../components/badges.tsx';
+import { StateDot } from '../../components/badges.tsx';
 import { StateDetails } from '../../components/state-details.tsx';
+import { Table, type Column } from '../../components/table.tsx';
 import { Day } from '../../components/time.tsx';
-import { formatShare, withoutScheme } from '../../format.ts';
-import { statsQuery } from '../../queries.ts';
-import { failedShare, isMostlyFailing } from '../../webhook-state.ts';
 import { WaitingLinks } from '../../components/webhook-name.tsx';
+import { formatShare, withoutScheme } from '../../format.ts';
+import { failedShare, toneOfShare, waitingCounts, type WebhookState } from '../../webhook-state.ts';
 
-type Row = { webhook: Webhook; stats: Stats['data'][number] | undefined };
-
-const columns: Column<Row>[] = [
+export type WebhookRow = {
+  webhook: Webhook;
+  state: WebhookState;
+  /** The last 24 hours; undefined: not known. */
+  stats: RangeStats['data'][number] | undefined;
+};
+const columns: Column<WebhookRow>[] = [
   {
     name: 'URL',
     isRowHeader: true,
@@ -30,9 +31,9 @@ const columns: Column<Row>[] = [
   },
   {
     name: 'State',
-    cell: ({ webhook, stats }) => (
+    cell: ({ webhook, state }) => (
       <>
-        <WebhookBadge webhook={webhook} hourly={stats?.hourly} />
+        <StateDot state={state} />
         <StateDetails webhook={webhook} />
       </>
     ),
@@ -42,18 +43,18 @@ const columns: Column<Row>[] = [
     name: 'Waiting',
     className: 'small',
     cell: ({ webhook: { webhook_id: id }, stats }) =>
-      stats ? <WaitingLinks id={id} waiting={stats.waiting} /> : '\u00a0',
+      stats && <WaitingLinks webhookId={id} counts={waitingCounts([stats.waiting])} />,
   },
   {
-    name: 'Failed, 24 h',
+    name: 'Failure rate, 24 h',
     className: 'numeric',
-    cell: ({ stats }) => (stats ? <FailedShare stats={stats} /> : '\u00a0'),
+    cell: ({ stats }) => stats && <FailureRate stats={stats} />,
   },
   {
     name: 'Attempts, 24 h',
     className: 'sparkline-cell',
     isWideOnly: true,
-    cell: ({ stats }) => stats && <Sparkline hourly={stats.hourly} />,
+    cell: ({ stats }) => stats && <Sparkline buckets={stats.buckets} />,
   },
   {
     name: 'Created',
@@ -63,31 +64,24 @@ const columns: Column<Row>[] = [
   },
 ];
 
-/** `webhooks`: undefined while loading. */
-export function WebhookTable({ webhooks }: { webhooks: readonly Webhook[] | undefined }) {
-  const { data: stats, error } = useQuery(statsQuery);
-  const rows = webhooks?.map((webhook) => ({
-    webhook,
-    stats: stats?.data.find((each) => each.webhook_id === webhook.webhook_id),
-  }));
+/** `rows`: undefined while loading. */
+export function WebhookTable({ rows }: { rows: readonly WebhookRow[] | undefined }) {
   return (
-    <>
-      <Problem error={error} />
-      <Table
-        caption="Webhooks, newest first"
-        className="webhook-table"
-        columns={columns}
-        rows={rows}
-        keyOf={({ webhook }) => webhook.webhook_id}
-        skeletonRows={5}
-      />
-    </>
+    <Table
+      caption="Webhooks, the most urgent first, then the newest"
+      className="webhook-table"
+      columns={columns}
+      rows={rows}
+      keyOf={({ webhook }) => webhook.webhook_id}
+      skeletonRows={5}
+    />
   );
 }
 
-function FailedShare({ stats }: { stats: NonNullable<Row['stats']> }) {
+/** Of attempts. */
+function FailureRate({ stats }: { stats: NonNullable<WebhookRow['stats']> }) {
   const share = failedShare(stats);
-  return <span className={isMostlyFailing(share) ? 'bad' : undefined}>{formatShare(share)}</span>;
+  return <span className={toneOfShare(share)}>{formatShare(share)}</span>;
 }
 
 const shownEvents = 2;
