@@ -30,7 +30,8 @@ const rows = {
     @temporalio/client @temporalio/common type:pino node:*`,
   'src/api': `
     src/delivery src/dispatch src/temporal src/db src/event-types src/outbound src/security src/observability src/domain
-    src/contracts src/errors.ts type:src/call-counter.ts type:src/config.ts type:src/deps.ts src/package-root.ts type:workflows/contract.ts
+    src/contracts src/errors.ts type:src/call-counter.ts type:src/config.ts type:src/deps.ts src/package-root.ts src/sign-in-link.ts
+    type:workflows/contract.ts
     express helmet ipaddr.js lru-cache zod @asteasolutions/zod-to-openapi type:pino node:*`,
   'src/embedded': `@temporalio/client pg node:*`,
   'src/cli': `
@@ -43,12 +44,14 @@ const rows = {
 
   'src/supervisor': `
     src/app.ts src/call-counter.ts src/config.ts src/db src/development-secrets.ts src/embedded src/errors.ts
-    src/observability src/prepare-database.ts src/require-ports.ts src/resolve-servers.ts src/security  lru-cache type:pino node:*`,
+    src/observability src/prepare-database.ts src/require-ports.ts src/resolve-servers.ts src/security src/sign-in-link.ts
+    lru-cache type:pino node:*`,
 
   'src/call-counter.ts': `lru-cache`,
   'src/errors.ts': ``,
   'src/every.ts': `node:events node:timers/promises`,
   'src/package-root.ts': `node:*`,
+  'src/sign-in-link.ts': `src/db src/security`,
   'src/stops.ts': `type:pino`,
   'src/runtime.ts': `src/package-root.ts  node:*`,
   'src/setting-schemas.ts': `src/outbound  zod node:net`,

@@ -21,7 +21,6 @@ import { createSender } from './outbound/sender.ts';
 import { maxConnections, prepareDatabase } from './prepare-database.ts';
 import { portOf, requirePorts } from './require-ports.ts';
 import { digestOfKey } from './security/api-keys.ts';
-import { createSignIn } from './security/sign-in.ts';
 import {
   connectionOptions,
   createTemporal,
@@ -30,6 +29,7 @@ import {
 } from './temporal/client.ts';
 import { maxConcurrentAttempts } from './temporal/worker-tuning.ts';
 import { resolveServers } from './resolve-servers.ts';
+import { createSignInToken, printedLinkSeconds, signInUrl } from './sign-in-link.ts';
 import { startDelivering } from './start-delivering.ts';
 import { createStops } from './stops.ts';
 
@@ -51,8 +51,6 @@ type Options = StartOptions & {
 /** What the processes of one service have in common; their supervisor keeps it. */
 export type Supervisor = {
   countCall: CountCall;
-  /** Whether it is the token of the sign-in link, which is valid once. */
-  redeem(token: string): Promise<boolean>;
   /** The metrics of all processes. */
   readMetrics(): Promise<string>;
   /** It has started Temporal: the start waits until deliveries are made. */
@@ -118,8 +116,8 @@ export async function startApp(options: Options): Promise<ServiceApp> {
     // A worker needs none, and would end the API's where it keeps another one.
     const developmentKey = hasApi ? await developmentKeyFor(config, pool) : null;
     const keyDigest = developmentKey === null ? null : digestOfKey(developmentKey);
-    const ownSignIn = keyDigest && !supervisor ? createSignIn(keyDigest) : null;
-    const redeem = async (token: string) => ((await supervisor?.redeem(token)) ? keyDigest : null);
+    const signIn =
+      keyDigest && !supervisor ? await createSignInToken(pool, keyDigest, printedLinkSeconds) : null;
 
     const address = await connectionOptions(config, temporalAddress);
     const temporal = createTemporal(address, config.TEMPORAL_NAMESPACE);
@@ -201,7 +199,6 @@ export async function startApp(options: Options): Promise<ServiceApp> {
         signals,
         backlog,
         temporalUiUrl,
-        signIn: supervisor ? { redeem } : ownSignIn,
         countCall: supervisor?.countCall ?? createCallCounts(),
         isStopping: () => isStopping,
       };
@@ -222,7 +219,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       temporalAddress,
       temporalUiUrl,
       developmentKey,
-      signInUrl: apiUrl && ownSignIn && `${apiUrl}/sign-in#token=${ownSignIn.token}`,
+      signInUrl: apiUrl && signIn && signInUrl(apiUrl, signIn.token),
       hasEmbedded: embedded !== null,
       isReady: async () => (await readReadiness(pool)) === 'ok',
       readMetrics: metrics.valuesOfProcess,

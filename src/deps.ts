@@ -12,7 +12,6 @@ import type { AddressGuard } from './outbound/address-guard.ts';
 import type { OAuthTokens } from './outbound/oauth-tokens.ts';
 import type { Sender } from './outbound/sender.ts';
 import type { SecretBox } from './security/secret-box.ts';
-import type { SignIn } from './security/sign-in.ts';
 import type { Temporal } from './temporal/client.ts';
 
 /** What the parts of the service share; built once, in app.ts. */
@@ -35,8 +34,6 @@ export type Deps = {
   wakeDispatcher: () => void;
   signals: SignalDeps;
   backlog: Backlog;
-  /** Development only: the sign-in link that the start prints. */
-  signIn: SignIn | null;
   /** Counts a call for its rate limit, for all processes of this `up`. */
   countCall: CountCall;
   /** It is no longer ready, but responds for a while. */

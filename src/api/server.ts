@@ -21,7 +21,7 @@ import { isPublishing } from './route.ts';
 import { toEventTypeInfo } from './routes/event-type-routes.ts';
 import { routes } from './routes/route-table.ts';
 import { sendResponse } from './send-response.ts';
-import { addSessionRoutes, sessionPath } from './session-routes.ts';
+import { addSessionRoutes, sessionPath, signInLinkPath } from './session-routes.ts';
 
 const openPaths = [...probePaths, '/openapi.json', docsPath, jwksPath];
 
@@ -143,6 +143,7 @@ function methodsOf(requested: string): string[] {
     ...routes,
     ...openPaths.map((path) => ({ path, method: 'get' })),
     ...['get', 'post', 'delete'].map((method) => ({ path: sessionPath, method })),
+    { path: signInLinkPath, method: 'post' },
   ];
   const fixed = all.filter(({ path }) => path === requested);
   const matching = all.filter(({ path }) =>

@@ -1,14 +1,18 @@
 import type { Express, Request, RequestHandler, Response } from 'express';
-import { signInSchema, type OpenedSession, type SignIn } from '../contracts/session.ts';
+import { signInSchema, type OpenedSession, type SignIn, type SignInLink } from '../contracts/session.ts';
 import { findApiKey, findNamedKey, type ApiKey } from '../db/api-keys-table.ts';
+import { redeemSignInLink } from '../db/sign-in-links-table.ts';
+import { withTransaction } from '../db/pool.ts';
 import { endPortalLink } from '../db/portal-links-table.ts';
 import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey } from '../security/api-keys.ts';
-import { accountOf, audit, requireKey } from './auth.ts';
+import { createSignInToken, signInUrl } from '../sign-in-link.ts';
+import { accountOf, audit, digestOfAuthorization, requireKey } from './auth.ts';
 import type { BodyMemory } from './body-memory.ts';
 import { openPortal } from './open-portal.ts';
 import { parseJson } from './parse-json.ts';
+import { publicOrigin } from './public-origin.ts';
 import { countFailures, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
 import { hasPortalToken, requireOwnPage, sessionOf, toSession } from './request-session.ts';
@@ -16,7 +20,9 @@ import { sendResponse } from './send-response.ts';
 import { sealSession, sessionCookie } from './session-cookie.ts';
 
 export const sessionPath = '/session';
+export const signInLinkPath = `${sessionPath}/link`;
 const maxBodyBytes = 4096;
+const linkSeconds = 600;
 
 /** Sign-in and sign-out of the dashboard. The cookie stands for the key, or for a portal link. */
 export function addSessionRoutes(
@@ -36,7 +42,12 @@ export function addSessionRoutes(
       reservation.release();
     }
   };
-  const respond = (response: Response, status: number, body?: OpenedSession, cookie?: string): void => {
+  const respond = (
+    response: Response,
+    status: number,
+    body?: OpenedSession | SignInLink,
+    cookie?: string,
+  ): void => {
     response.locals['isPrivate'] = true;
     sendResponse(response, {
       status,
@@ -82,6 +93,7 @@ export function addSessionRoutes(
       respond(response, 200, toSession(session));
     }),
   );
+  app.post(signInLinkPath, createLinkRoute(deps, limits));
   app.delete(
     sessionPath,
     handle(async (request, response) => {
@@ -91,16 +103,40 @@ export function addSessionRoutes(
   );
 }
 
+/** A link that signs in. With a key alone: no session makes one that outlives it. */
+function createLinkRoute(deps: Deps, limits: RateLimits): RequestHandler {
+  const { pool, config } = deps;
+  return (request, response) =>
+    countFailures(limits, request, response, async () => {
+      response.locals['route'] = `POST ${signInLinkPath}`;
+      response.locals['isPrivate'] = true;
+      const digest = digestOfAuthorization(request.headers.authorization);
+      const key = requireKey(await findApiKey(pool, digest, config.FLTR_ENV));
+      await limits.api(response, key);
+      const origin = publicOrigin(config, request.headers.host);
+      const link = await withTransaction(pool, async (client) => {
+        await audit(client, key, 'sign_in_link.created', key.id);
+        return createSignInToken(client, digest, linkSeconds);
+      });
+      if (!link) throw new ApiError('unauthorized', 'This API key was revoked.');
+      const body: SignInLink = {
+        url: signInUrl(origin, link.token),
+        expires_at: link.endsAt.toISOString(),
+      };
+      sendResponse(response, { status: 201, body: JSON.stringify(body), headers: {} });
+    });
+}
+
 /** The key that signs in. @throws ApiError unauthorized */
-async function keyFor({ pool, signIn, config }: Deps, body: SignIn): Promise<ApiKey> {
+async function keyFor({ pool, config }: Deps, body: SignIn): Promise<ApiKey> {
   if (body.key !== undefined)
     return requireKey(await findApiKey(pool, digestOfKey(body.key), config.FLTR_ENV));
-  const digest = (await signIn?.redeem(body.token ?? '')) ?? null;
-  const key = digest && (await findApiKey(pool, digest, config.FLTR_ENV));
+  const keyId = await redeemSignInLink(pool, digestOfKey(body.token ?? ''));
+  const key = keyId && (await findNamedKey(pool, keyId, config.FLTR_ENV));
   if (!key)
     throw new ApiError(
       'unauthorized',
-      'This sign-in link was used before, has expired, or belongs to another run of the service. Sign in with an API key instead.',
+      'This sign-in link was used before or has expired. `fltr-webhooks open` prints another one. Or sign in with an API key instead.',
     );
   return key;
 }

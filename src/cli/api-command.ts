@@ -4,13 +4,14 @@ import type { Command } from 'commander';
 import { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { everyItem, type Page, type PageQuery } from '../client/pages.ts';
 import { indentJson } from '../client/raw-json.ts';
+import type { ClientOptions } from '../client/request.ts';
 import { readConfig } from '../config.ts';
 import { notAllowed, wrongUse } from './exit-codes.ts';
 import { printableJson, printableLines } from './printable.ts';
 import { readServiceFile } from './service-file.ts';
 
 export type ApiOptions = { apiUrl?: string; key?: string; account?: string; json?: boolean };
-type Connection = { client: FltrWebhooks; url: string };
+type Connection = { client: FltrWebhooks; url: string; options: ClientOptions };
 
 /** Adds a command that calls the API of a running service, with the options for its address and key. */
 export function apiCommand(parent: Command, nameAndArguments: string, description: string): Command {
@@ -47,7 +48,8 @@ export async function connect(options: ApiOptions): Promise<Connection> {
       `No API key. Set --key or FLTR_API_KEY; \`fltr-webhooks keys create\` creates a key.${why}`,
     );
   }
-  return { client: new FltrWebhooks({ url, apiKey, account: options.account }), url };
+  const clientOptions = { url, apiKey, account: options.account };
+  return { client: new FltrWebhooks(clientOptions), url, options: clientOptions };
 }
 
 function isThisMachine(url: string): boolean {

@@ -4,7 +4,7 @@ import type { PortalView } from './portal-link.ts';
 const credential = z.string().min(1).max(200).optional();
 
 /**
- * One of: an API key; the token of the sign-in link that `npm start` prints; the token of a portal link. `in_frame`: the page
+ * One of: an API key; the token of a sign-in link, which `npm start` prints; the token of a portal link. `in_frame`: the page
  * of the portal is in a frame of another site, so the session is not a cookie, but a token in the response.
  */
 export const signInSchema = z
@@ -36,6 +36,9 @@ export type Session = {
   /** Null: the session of a key. */
   portal: PortalView | null;
 };
+
+/** Opened once, it signs in with the key that made it. */
+export type SignInLink = { url: string; expires_at: string };
 
 /** `session_token`: in a frame, for the header `Authorization`. */
 export type OpenedSession = Session & { session_token?: string };

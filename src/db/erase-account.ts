@@ -81,6 +81,7 @@ const lastSteps: readonly Step[] = [
   removeOfAccount('event_type_stats', ['account_id', 'hour', 'event_type', 'part']),
   removeOfAccount('idempotency_keys', ['account_id', 'api_key_id', 'route', 'key']),
   removeOfAccount('portal_links', ['id']),
+  removeOfAccount('sign_in_links', ['token_digest']),
   removeOfAccount('api_keys', ['id']),
 ];
 

@@ -179,6 +179,12 @@ const steps: readonly Step[] = [
     hours: () => 24,
     sql: deleteOld('portal_links', ['id'], 'ends_at < $1 order by ends_at'),
   },
+  {
+    name: 'sign-in links',
+    tables: ['sign_in_links'],
+    hours: () => 0,
+    sql: deleteOld('sign_in_links', ['token_digest'], 'ends_at < $1 order by ends_at'),
+  },
 ];
 
 /** Tables whose rows are kept forever, and why. Each other table has a step above; a test checks that. */

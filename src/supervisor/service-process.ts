@@ -70,7 +70,6 @@ export function runServiceProcess(): void {
   const supervisor = ({ hasTemporal }: StartInput): Supervisor => ({
     hasTemporal,
     countCall: createCountCall((call) => channel.call('countCall', call, callMs)),
-    redeem: (token) => channel.call('redeem', token, callMs),
     readMetrics: () => channel.call('readMetrics', undefined, callMs),
   });
 }

@@ -10,7 +10,7 @@ import { maxConnections, prepareDatabase } from '../prepare-database.ts';
 import { requirePorts } from '../require-ports.ts';
 import { resolveServers } from '../resolve-servers.ts';
 import { digestOfKey } from '../security/api-keys.ts';
-import { createSignIn } from '../security/sign-in.ts';
+import { createSignInToken, printedLinkSeconds, signInUrl } from '../sign-in-link.ts';
 import { connectionsFor, processesWithin } from './process-count.ts';
 import { startProcessGroup, type ProcessGroup } from './process-group.ts';
 
@@ -27,7 +27,6 @@ export type SupervisedApp = App & {
 /** What a service process may call. */
 export type SupervisorCalls = {
   countCall(call: CountedCall): CallWindow;
-  redeem(token: string): boolean;
   readMetrics(): Promise<string>;
   /** It cannot go on, and neither can the others. */
   fail(message: string): void;
@@ -36,7 +35,7 @@ export type SupervisorCalls = {
 /**
  * Runs the service as several processes that share a port. This one serves nothing itself: it has the data folder and the
  * embedded servers, checks what all processes need, starts them and keeps them running, and keeps what they share: counts of
- * calls, the sign-in link, the sum of the metrics.
+ * calls, the sum of the metrics.
  */
 export async function startSupervisor(options: Options): Promise<SupervisedApp> {
   const { config, log, report, onFatal } = options;
@@ -52,11 +51,9 @@ export async function startSupervisor(options: Options): Promise<SupervisedApp> 
     const servers = await resolveServers(config, 'up', { report, onFatal, postgresConnections });
     const { databaseUrl, temporalAddress, temporalUiUrl } = servers;
     ({ embedded } = servers);
-    const { developmentKey, connections } = await checkDatabase(config, databaseUrl, log);
-    const signIn = developmentKey === null ? null : createSignIn(digestOfKey(developmentKey));
+    const { developmentKey, signInToken, connections } = await checkDatabase(config, databaseUrl, log);
     const calls: Omit<SupervisorCalls, 'readMetrics' | 'fail'> = {
       countCall: createCallCounts(),
-      redeem: (token) => Boolean(signIn?.redeem(token)),
     };
     group = await startProcessGroup({
       count: fitting(options, connections),
@@ -80,7 +77,7 @@ export async function startSupervisor(options: Options): Promise<SupervisedApp> 
       temporalAddress,
       temporalUiUrl,
       developmentKey,
-      signInUrl: apiUrl && signIn && `${apiUrl}/sign-in#token=${signIn.token}`,
+      signInUrl: apiUrl && signInToken && signInUrl(apiUrl, signInToken),
       hasEmbedded: embedded !== null,
       restart,
       stop,
@@ -99,8 +96,14 @@ export async function startSupervisor(options: Options): Promise<SupervisedApp> 
 async function checkDatabase(config: Config, databaseUrl: string, log: Logger) {
   const { pool } = await prepareDatabase(config, databaseUrl, log);
   try {
+    const developmentKey = await developmentKeyFor(config, pool);
+    const signIn =
+      developmentKey === null
+        ? null
+        : await createSignInToken(pool, digestOfKey(developmentKey), printedLinkSeconds);
     return {
-      developmentKey: await developmentKeyFor(config, pool),
+      developmentKey,
+      signInToken: signIn?.token ?? null,
       connections: await readConnectionLimit(pool),
     };
   } finally {

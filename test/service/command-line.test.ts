@@ -44,6 +44,37 @@ const settings = (more: Record<string, string> = {}) => ({
   ...more,
 });
 
+test('open prints a link that signs in once, and hands it to the browser', async () => {
+  const [code, output] = await run(['open']);
+  const url = output.trim();
+  expect([code, url]).toEqual([
+    0,
+    expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/sign-in#token=[\w-]{43}$/),
+  ]);
+  const signIn = () =>
+    fetch(`${service.apiUrl}/session`, {
+      method: 'POST',
+      headers: { 'x-fltr-dashboard': '1' },
+      body: JSON.stringify({ token: url.split('#token=')[1] }),
+    });
+  expect([(await signIn()).status, (await signIn()).status]).toEqual([200, 401]);
+
+  // On Linux `xdg-open` opens a browser; this one writes down what it was given.
+  const programs = mkdtempSync(join(folder, 'programs-'));
+  const opened = join(programs, 'opened');
+  writeFileSync(join(programs, 'xdg-open'), `#!/bin/sh\nprintf '%s|' "$@" > ${opened}\n`, { mode: 0o700 });
+  const [openedCode, link] = await start(
+    ['open', '--browser'],
+    settings({ PATH: `${programs}:${process.env['PATH']}` }),
+  );
+  expect([openedCode, readFileSync(opened, 'utf8')]).toEqual([0, `${link.trim()}|`]);
+  rmSync(join(programs, 'xdg-open'));
+  const [failed, words] = await start(['open', '--browser'], settings({ PATH: programs }));
+  expect([failed, words]).toEqual([1, expect.stringContaining('Open the link above yourself.')]);
+  const [refused, why] = await run(['open'], { FLTR_API_KEY: 'nonsense' });
+  expect([refused, why]).toEqual([4, expect.stringContaining('API key')]);
+});
+
 test('the development key is sent to no other machine, a key that is given is', async () => {
   const seen: (string | undefined)[] = [];
   const server = createServer((request, response) => {

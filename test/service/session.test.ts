@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealSession } from '../../src/api/session-cookie.ts';
 import { readConfig } from '../../src/config.ts';
@@ -6,8 +5,8 @@ import { revokeApiKey } from '../../src/db/api-keys-table.ts';
 import { encryptionKeysFor } from '../../src/development-secrets.ts';
 import { digestOfKey, newApiKey } from '../../src/security/api-keys.ts';
 import { createSecretBox, type SecretBox } from '../../src/security/secret-box.ts';
-import { createSignIn } from '../../src/security/sign-in.ts';
-import { call, startService, until, type ApiResponse, type Service } from '../kit/service.ts';
+import { createSignInToken } from '../../src/sign-in-link.ts';
+import { atOnce, call, startService, until, type ApiResponse, type Service } from '../kit/service.ts';
 
 let service: Service;
 let box: SecretBox;
@@ -227,25 +226,89 @@ test("a session is its own account's, and does what its key may", async () => {
   expect(outcome(wrong)).toEqual([401, 'unauthorized']);
 });
 
-test('a sign-in token is good once, for its time, and for nothing but itself', async () => {
-  const digest = digestOfKey('the key');
-  const signIn = createSignIn(digest);
-  expect(signIn.token).toMatch(/^[\w-]{43}$/);
-  expect(signIn.redeem(`${signIn.token} `)).toBeNull();
-  expect(signIn.redeem('')).toBeNull();
-  expect(signIn.redeem(signIn.token)).toBe(digest);
-  expect(signIn.redeem(signIn.token)).toBeNull();
-  const short = createSignIn(digest, 50);
-  await delay(60);
-  expect(short.redeem(short.token)).toBeNull();
-  expect(createSignIn(digest).token).not.toBe(createSignIn(digest).token);
+const link = (key: string | null | undefined, headers = {}) =>
+  call<Body & { url: string; expires_at: string }>(
+    service.apiUrl,
+    key ?? null,
+    'POST',
+    '/session/link',
+    undefined,
+    headers,
+  );
+const tokenOf = (url: string): string => /#token=(.*)$/.exec(url)?.[1] ?? '';
+
+test('a sign-in link opens once, for its time, with what its key may', async () => {
+  const { accountId, key } = await service.newAccount();
+  const reader = await service.newKey({ accountId, scopes: ['webhooks:read'] });
+  const { status, body, headers } = await link(reader);
+  expect([status, headers.get('cache-control')]).toEqual([201, 'no-store']);
+  expect(body.url).toMatch(new RegExp(`^${service.apiUrl}/sign-in#token=[\\w-]{43}$`));
+  const minutes = (Date.parse(body.expires_at) - Date.now()) / 60_000;
+  expect(minutes).toBeGreaterThan(9);
+  expect(minutes).toBeLessThanOrEqual(10);
+  const token = tokenOf(body.url);
+  for (const wrong of [`${token} `, token.slice(1), reader, 'x'])
+    expect(outcome(await signIn({ token: wrong }))).toEqual([401, 'unauthorized']);
+  // Of many at once, one signs in.
+  const opened = await atOnce(9, () => signIn({ token }));
+  const [signedIn, ...others] = opened.toSorted((a, b) => a.status - b.status);
+  expect(signedIn?.status).toBe(200);
+  expect(others.map((each) => each.status)).toEqual(Array.from({ length: 8 }, () => 401));
+  expect(signedIn?.body).toMatchObject({ account_id: accountId, scopes: ['webhooks:read'] });
+  const { rows } = await service.pool.query<{ action: string }>(
+    'select action from audit_records where account_id = $1',
+    [accountId],
+  );
+  expect(rows).toEqual([{ action: 'sign_in_link.created' }]);
+
+  const expired = tokenOf((await link(key)).body.url);
+  await service.pool.query(`update sign_in_links set ends_at = now() where account_id = $1`, [accountId]);
+  expect(outcome(await signIn({ token: expired }))).toEqual([401, 'unauthorized']);
+  // With its key, its links end.
+  const revoked = tokenOf((await link(reader)).body.url);
+  await service.pool.query(`update api_keys set revoked_at = now() where digest = $1`, [digestOfKey(reader)]);
+  expect(outcome(await signIn({ token: revoked }))).toEqual([401, 'unauthorized']);
+  expect(outcome(await link(reader))).toEqual([401, 'unauthorized']);
 });
 
-test('the response to an invalid sign-in token says to sign in with an API key', async () => {
-  const { token } = createSignIn(digestOfKey(service.key));
-  const response = await signIn({ token });
+test('only a key of an account makes sign-in links, and no session, and no portal', async () => {
+  const headers = await session();
+  const serviceKey = await service.newKey({ accountId: null });
+  const portal = await service.call<{ url: string }>('POST', '/v1/portal-links', {});
+  const opened = await call<{ session_token: string }>(
+    service.apiUrl,
+    null,
+    'POST',
+    '/session',
+    { portal_token: tokenOf(portal.body.url), in_frame: true },
+    own,
+  );
+  expect(opened.status).toBe(200);
+  expect(outcome(await link(null, headers))).toEqual([401, 'unauthorized']);
+  expect(outcome(await link(opened.body.session_token))).toEqual([401, 'unauthorized']);
+  expect(outcome(await link(serviceKey))).toEqual([403, 'account_key_required']);
+  expect(outcome(await link('nonsense'))).toEqual([401, 'unauthorized']);
+});
+
+test('a key has 20 sign-in links at most: the newest, and the one that lasts longest', async () => {
+  const { key } = await service.newAccount();
+  const printed = await createSignInToken(service.pool, digestOfKey(key), 86_400);
+  const urls: string[] = [];
+  for (let number = 0; number < 25; number += 1) urls.push((await link(key)).body.url);
+  const digests = (tokens: string[]) => tokens.map(digestOfKey);
+  const { rows } = await service.pool.query<{ count: number }>(
+    `select count(*)::int as count from sign_in_links where token_digest = any($1)`,
+    [digests([...urls.slice(-19).map(tokenOf), printed?.token ?? ''])],
+  );
+  expect(rows[0]?.count).toBe(20);
+  expect((await signIn({ token: tokenOf(urls[0] ?? '') })).status).toBe(401);
+  expect((await signIn({ token: printed?.token })).status).toBe(200);
+});
+
+test('the response to an invalid sign-in token says how to sign in', async () => {
+  const response = await signIn({ token: 'x'.repeat(43) });
   expect(outcome(response)).toEqual([401, 'unauthorized']);
-  expect(response.body.detail).toContain('Sign in with an API key instead.');
+  expect(response.body.detail).toContain('sign in with an API key');
 });
 
 test('in production the cookie is sent over TLS only, and no token signs in', async () => {

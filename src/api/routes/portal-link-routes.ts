@@ -7,6 +7,7 @@ import type { Config } from '../../config.ts';
 import { ApiError } from '../../errors.ts';
 import { digestOfKey, newLinkToken } from '../../security/api-keys.ts';
 import { fault, requireFound, validationError } from '../problem-details.ts';
+import { publicOrigin } from '../public-origin.ts';
 import { routesWithTag } from '../route.ts';
 import { requireScopesOf } from './key-routes.ts';
 
@@ -43,18 +44,6 @@ function requireReturnUrl(text: string, { FLTR_ENV }: Pick<Config, 'FLTR_ENV'>):
   if (url.username !== '' || url.password !== '')
     throw validationError([fault('/return_url', 'must not contain a user name or password')]);
   return url.href;
-}
-
-/** Where browsers reach the service. @throws ApiError bad_request */
-function publicOrigin(
-  { FLTR_PUBLIC_URL, FLTR_ENV }: Pick<Config, 'FLTR_PUBLIC_URL' | 'FLTR_ENV'>,
-  host: string | undefined,
-): string {
-  if (FLTR_PUBLIC_URL !== undefined) return FLTR_PUBLIC_URL;
-  const url = `${FLTR_ENV === 'production' ? 'https' : 'http'}://${host}`;
-  if (host === undefined || !/^[\w.:[\]-]+$/.test(host) || !URL.canParse(url))
-    throw new ApiError('bad_request', 'The Host header is missing or no host. Set FLTR_PUBLIC_URL.');
-  return new URL(url).origin;
 }
 
 export const portalLinkRoutes = [

@@ -66,6 +66,17 @@ create table portal_links (
 create index portal_links_open on portal_links (account_id, ends_at) where redeemed_at is null;
 create index portal_links_by_end on portal_links (ends_at);
 
+-- A link that signs in to the dashboard with a key, once. token_digest: SHA-256. Opening it deletes it.
+create table sign_in_links (
+  token_digest bytea primary key,
+  key_id text not null references api_keys,
+  account_id text references accounts,
+  ends_at timestamptz not null
+);
+create index sign_in_links_of_key on sign_in_links (key_id, ends_at);
+create index sign_in_links_of_account on sign_in_links (account_id);
+create index sign_in_links_by_end on sign_in_links (ends_at);
+
 -- A constant, encrypted with each encryption key in use: a wrong key is found at the start, not at the first delivery.
 create table encryption_keys (
   id text primary key,
