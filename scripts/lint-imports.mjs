@@ -19,7 +19,7 @@ const rows = {
 
   'src/security': `src/contracts type:src/setting-schemas.ts  lru-cache node:*`,
   'src/observability': `src/domain src/contracts src/errors.ts  pino prom-client node:*`,
-  'src/outbound': `src/domain src/contracts src/errors.ts  ipaddr.js lru-cache node:*`,
+  'src/outbound': `src/domain src/contracts src/errors.ts  ipaddr.js lru-cache nodemailer/* node:*`,
   'src/db': `src/domain src/contracts src/errors.ts src/package-root.ts  lru-cache pg node:*`,
   'src/event-types': `src/db src/domain src/contracts src/errors.ts  ajv re2js zod node:*`,
   'src/temporal': `
@@ -39,7 +39,8 @@ const rows = {
     src/development-secrets.ts type:src/app.ts  commander lru-cache yaml type:zod node:*`,
 
   'src/dashboard': `
-    src/client src/contracts src/domain/body-formats.ts src/domain/retry-policy.ts  react react-dom @base-ui/react @tanstack/* zod`,
+    src/client src/contracts src/domain/body-formats.ts src/domain/retry-policy.ts
+    src/domain/subscription.ts  react react-dom @base-ui/react @tanstack/* zod`,
   'src/dashboard/vite.config.ts': `@vitejs/plugin-react vite node:path`,
 
   'src/supervisor': `
@@ -56,10 +57,11 @@ const rows = {
   'src/runtime.ts': `src/package-root.ts  node:*`,
   'src/setting-schemas.ts': `src/outbound  zod node:net`,
   'src/header-settings.ts': `src/contracts src/domain  zod`,
+  'src/email-settings.ts': `src/domain  zod`,
   'src/page-settings.ts': `src/contracts  zod`,
   'src/temporal-settings.ts': `zod`,
   'src/config.ts': `
-    src/setting-schemas.ts src/header-settings.ts src/page-settings.ts src/temporal-settings.ts src/errors.ts  zod node:fs`,
+    src/setting-schemas.ts src/email-settings.ts src/header-settings.ts src/page-settings.ts src/temporal-settings.ts src/errors.ts  zod node:fs`,
   'src/deps.ts': `type:*`,
   'src/development-secrets.ts': `
     src/db src/security src/errors.ts type:src/config.ts type:src/setting-schemas.ts  node:*`,

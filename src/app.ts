@@ -16,6 +16,7 @@ import { createMetrics } from './observability/metrics.ts';
 import type { MetricValues } from './observability/metrics-sum.ts';
 import { listen } from './listen.ts';
 import { createAddressGuard } from './outbound/address-guard.ts';
+import { createMailer } from './outbound/mailer.ts';
 import { createOAuthTokens } from './outbound/oauth-tokens.ts';
 import { createSender } from './outbound/sender.ts';
 import { maxConnections, prepareDatabase } from './prepare-database.ts';
@@ -95,6 +96,11 @@ function readOwnTypes({ FLTR_EVENT_TYPES_FILE: path, FLTR_BUILT_IN_EVENT_TYPES: 
   return { hasBuiltIn, ofFile: path === undefined ? [] : readEventTypesFile(path, hasBuiltIn) };
 }
 
+/** Null: no mail server is set. */
+function mailerOf({ FLTR_SMTP_URL: server, FLTR_SMTP_FROM: address, FLTR_PRODUCT_NAME: name }: Config) {
+  return server && address !== undefined ? createMailer({ server, name, address }) : null;
+}
+
 /** Starts the parts of a role in the order in which they need each other; stopping goes the other way. */
 export async function startApp(options: Options): Promise<ServiceApp> {
   const { config, role, log, report, onFatal, supervisor } = options;
@@ -149,12 +155,15 @@ export async function startApp(options: Options): Promise<ServiceApp> {
 
     const oauthTokens = createOAuthTokens({ send: sender.send, userAgent: headerStyle.userAgent });
 
+    const mailer = mailerOf(config);
+    if (mailer) stops.later('mailer', mailer);
+
     const { signals, dispatcher } = await startDelivering({
       config,
       hasWorker: role !== 'api',
       log,
       pool,
-      sending: { sender, secretBox, headerStyle, oauthTokens },
+      sending: { sender, secretBox, headerStyle, oauthTokens, mailer },
       metrics: metrics.delivery,
       address,
       temporal,
@@ -191,6 +200,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
         guard,
         sender,
         oauthTokens,
+        mailer,
         headerStyle,
         temporal,
         publisher: createPublisher(pool, dispatcher.reserve, config.FLTR_CREATE_ACCOUNTS === 'on_publish'),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { StartError } from './errors.ts';
+import { emailSettings } from './email-settings.ts';
 import { headerSettings } from './header-settings.ts';
 import { insecurePages, pageSettings } from './page-settings.ts';
 import {
@@ -129,6 +130,7 @@ const settings = {
       "private networks allowed as targets, such as 10.1.0.0/16,fd12:3456:789a::/48; never a cloud's metadata address",
   },
   ...headerSettings,
+  ...emailSettings,
   FLTR_API_REQUESTS_PER_MINUTE: {
     schema: wholeNumber(0, 1_000_000),
     default: '600',
@@ -220,6 +222,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
   const config = values as Config;
   if (config.FLTR_ENV === 'production') faults.push(...productionFaults(env), ...insecurePages(config));
+  if (Boolean(config.FLTR_SMTP_URL) !== Boolean(config.FLTR_SMTP_FROM))
+    faults.push('FLTR_SMTP_URL and FLTR_SMTP_FROM belong together: set both or none');
   if (Boolean(config.TEMPORAL_TLS_CLIENT_CERT_PATH) !== Boolean(config.TEMPORAL_TLS_CLIENT_KEY_PATH)) {
     faults.push(
       'TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH belong together: set both or none',

@@ -9,6 +9,7 @@ import type { HeaderStyle } from './domain/request-headers.ts';
 import type { EventTypes } from './event-types/catalogue.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { AddressGuard } from './outbound/address-guard.ts';
+import type { Mailer } from './outbound/mailer.ts';
 import type { OAuthTokens } from './outbound/oauth-tokens.ts';
 import type { Sender } from './outbound/sender.ts';
 import type { SecretBox } from './security/secret-box.ts';
@@ -25,6 +26,8 @@ export type Deps = {
   sender: Sender;
   /** Access tokens for receivers. */
   oauthTokens: OAuthTokens;
+  /** Null: the service has no mail server. */
+  mailer: Mailer | null;
   /** How requests to receivers are labelled. */
   headerStyle: HeaderStyle;
   temporal: Temporal;

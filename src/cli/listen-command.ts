@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { newId } from '../domain/ids.ts';
 import type { Settings } from '../contracts/settings.ts';
-import { webhookFormats, type WebhookFormat } from '../contracts/webhook-format.ts';
+import { requestFormats, type RequestFormat } from '../contracts/webhook-format.ts';
 import { attemptHeaders, toHeaderStyle, type HeaderStyle } from '../domain/request-headers.ts';
 import { newSecret } from '../domain/signature.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
@@ -27,7 +27,7 @@ export function addListenCommand(program: Command): void {
   )
     .requiredOption('--forward-to <url>', 'URL of the receiver, such as http://localhost:5000/webhooks/fltr')
     .option('--events <list>', 'comma-separated event types, document.*, dataset.* or *', '*')
-    .option('--format <format>', webhookFormats.join(', '), 'fltr')
+    .option('--format <format>', requestFormats.join(', '), 'fltr')
     .option(
       '--secret <secret>',
       'signing secret, whsec_…; @file reads a file (default: a new one, which is printed)',
@@ -56,16 +56,16 @@ export function addListenCommand(program: Command): void {
     });
 }
 
-function formatOf(text: string): WebhookFormat {
-  const format = webhookFormats.find((each) => each === text);
-  if (format === undefined) throw wrongUse(`--format must be one of ${webhookFormats.join(', ')}.`);
+function formatOf(text: string): RequestFormat {
+  const format = requestFormats.find((each) => each === text);
+  if (format === undefined) throw wrongUse(`--format must be one of ${requestFormats.join(', ')}.`);
   return format;
 }
 
-type SentAs = { style: HeaderStyle; format: WebhookFormat; accountId: string };
+type SentAs = { style: HeaderStyle; format: RequestFormat; accountId: string };
 
 /** As the service itself sends: its header prefix, user agent and signatures. */
-const sentAs = (settings: Settings, format: WebhookFormat): SentAs => {
+const sentAs = (settings: Settings, format: RequestFormat): SentAs => {
   const { header_prefix: prefix, user_agent: userAgent, signatures, account_id: accountId } = settings;
   return { style: toHeaderStyle({ prefix, userAgent, signatures }), format, accountId };
 };

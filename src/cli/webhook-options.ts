@@ -21,10 +21,10 @@ export type NewWebhookOptions = PolicyOptions & {
 /** The options of a command that creates a webhook. */
 export function addNewWebhookOptions(command: Command): Command {
   command
-    .requiredOption('--url <url>', 'URL of the receiver')
+    .requiredOption('--url <url>', 'URL of the receiver, or mailto: and e-mail addresses')
     .requiredOption('--events <list>', 'comma-separated event types, document.*, dataset.* or *')
     .option('--description <text>')
-    .option('--format <format>', webhookFormats.join(', '), 'fltr')
+    .option('--format <format>', `${webhookFormats.join(', ')} (default: email for mailto:, else fltr)`)
     .option('--metadata <name=value>', 'text for your own use; repeat it for more', collectEntry)
     .option('--secret <secret>', `${ownSecret} (default: a new one)`)
     .option('--inactive', 'hold its deliveries until it is activated');

@@ -24,6 +24,8 @@ export const attemptErrorCodes = [
   'network_failure',
   'blocked_address',
   'auth_failed',
+  'email_failed',
+  'email_rejected',
 ] as const;
 export type AttemptErrorCode = (typeof attemptErrorCodes)[number];
 
@@ -60,7 +62,9 @@ export const attemptSchema = z
     error: z.object({ code: z.enum(attemptErrorCodes), message: z.string() }).nullable(),
     request: z
       .object({
-        method: z.literal('POST'),
+        method: z
+          .enum(['POST', 'EMAIL'])
+          .meta({ description: '`EMAIL`: an e-mail to the addresses of the URL.' }),
         url: z.string().meta({ description: "The webhook's URL at that time." }),
         headers: z.record(z.string(), z.string()),
         signature_headers: z.array(z.string()).meta({

@@ -16,7 +16,12 @@ export type QueueReason = (typeof queueReasons)[number];
 export type WaitReason = 'retry' | 'rescheduled' | QueueReason;
 
 /** Why an attempt ended its delivery as failed. One that is held or deferred for too long is `expired`. */
-export const failureReasons = ['client_error', 'blocked_address', 'retries_exhausted'] as const;
+export const failureReasons = [
+  'client_error',
+  'blocked_address',
+  'email_rejected',
+  'retries_exhausted',
+] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
 const at = z.iso.datetime();

@@ -59,6 +59,23 @@ export const operationalTypes = [
 ] as const;
 export type OperationalType = (typeof operationalTypes)[number];
 
+/** What test events of these types hold. */
+export const operationalExamples: Record<OperationalType, Record<string, unknown>> = {
+  'webhook.disabled': { webhook_id: 'wh_01k', ended: 40, failed: 36, failure_rate: 0.9 },
+  'webhook.warning': { webhook_id: 'wh_01k', ended: 40, failed: 22, failure_rate: 0.55 },
+  'webhook.down': { webhook_id: 'wh_01k', since: '2024-01-10T12:00:00.000Z' },
+  'webhook.recovered': { webhook_id: 'wh_01k', down_since: '2024-01-10T12:00:00.000Z' },
+  'webhook.secret_due': { webhook_id: 'wh_01k' },
+  'delivery.failed': {
+    delivery_id: 'dlv_01k',
+    webhook_id: 'wh_01k',
+    event_id: 'evt_01k',
+    event: 'document.processed',
+    reason: 'retries_exhausted',
+    attempts: 4,
+  },
+};
+
 /** The types that are built in. */
 export type BuiltInEventType = keyof typeof eventDataSchemas;
 export const builtInEventTypes = Object.keys(eventDataSchemas) as [BuiltInEventType, ...BuiltInEventType[]];

@@ -36,6 +36,9 @@ export const settingsSchema = z
     deliveries_per_workflow: count,
     api_requests_per_minute: count.meta({ description: 'Of each key; 0: no limit.' }),
     publish_requests_per_minute: count.meta({ description: 'Of each key; 0: no limit.' }),
+    email_alerts: z
+      .boolean()
+      .meta({ description: 'The service has a mail server: `mailto:` URLs are allowed.' }),
     temporal_ui_url: z.string().nullable(),
   })
   .meta({ id: 'Settings' });

@@ -8,6 +8,7 @@ const reasons: Record<
 > = {
   client_error: 'The receiver returned a 4xx response, which is not retried.',
   blocked_address: "The webhook's host resolves to an address that is not allowed.",
+  email_rejected: 'The mail server rejected the e-mail, which is not retried.',
   retries_exhausted: 'The first attempt and all retries failed.',
   expired: 'The webhook was inactive or down for longer than deliveries are kept for it.',
   canceled: 'It was canceled by a user.',
@@ -43,6 +44,8 @@ const errors: Record<AttemptErrorCode, string> = {
   network_failure: 'network failure',
   blocked_address: 'blocked address',
   auth_failed: 'authentication failed',
+  email_failed: 'mail server unavailable',
+  email_rejected: 'e-mail rejected',
 };
 
 /** The names of the filter by error; a response is named by its class. */

@@ -1,4 +1,4 @@
-import type { WebhookFormat } from '../contracts/webhook-format.ts';
+import { requestFormats, type WebhookFormat } from '../contracts/webhook-format.ts';
 
 const texts: Record<WebhookFormat, { label: string; hint: string }> = {
   fltr: { label: 'Event', hint: 'JSON: id, event, timestamp, data.' },
@@ -8,14 +8,12 @@ const texts: Record<WebhookFormat, { label: string; hint: string }> = {
   },
   data: { label: 'Data alone', hint: 'The data as it was published. Headers have the id and the type.' },
   cloudevents: { label: 'CloudEvents', hint: 'CloudEvents 1.0 as JSON, structured.' },
+  email: { label: 'E-mail', hint: 'Each event as an e-mail.' },
   slack: { label: 'Slack', hint: 'Each event as {"text": …}, for Slack and compatible services.' },
 };
 
 /** The formats as choices of a form. */
-export const formatChoices = Object.entries(texts).map(([value, text]) => ({
-  value: value as WebhookFormat,
-  ...text,
-}));
+export const formatChoices = requestFormats.map((value) => ({ value, ...texts[value] }));
 
 /** @example formatText('slack') // 'Slack. Each event as {"text": …}, …' */
 export const formatText = (format: WebhookFormat): string => `${texts[format].label}. ${texts[format].hint}`;

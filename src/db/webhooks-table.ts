@@ -52,8 +52,11 @@ export type NewWebhook = Pick<
 
 /** Another webhook of the account has the external id. */
 type Taken = 'external_id_taken';
-/** Why no webhook was inserted. `limit`: the account has as many. */
-export type Refusal = Taken | 'no_account' | { limit: number };
+/** Why no webhook was inserted. `limit`: the account has as many, in all or with e-mail addresses. */
+export type Refusal = Taken | 'no_account' | { limit: number; of?: 'email' };
+
+/** Of an account: each can send to addresses that did not ask for it. */
+const maxEmailWebhooks = 10;
 
 /**
  * Inserts a webhook, unless the account has as many as it may. The account's row is locked, so that concurrent calls are
@@ -68,15 +71,20 @@ export async function insertWebhook(
 ): Promise<WebhookRow | Refusal> {
   const limit = await lockAccount(client, webhook.accountId, defaultMax);
   if (limit === null) return 'no_account';
-  const counted = await client.query<{ count: number }>(
-    `select count(*)::int as count from webhooks where account_id = $1 and deleted_at is null`,
+  const counted = await client.query<{ count: number; emails: number }>(
+    `select count(*)::int as count, count(*) filter (where format = 'email')::int as emails
+     from webhooks where account_id = $1 and deleted_at is null`,
     [webhook.accountId],
   );
-  if (onlyRow(counted.rows, 'count').count >= limit) return { limit };
+  const { count, emails } = onlyRow(counted.rows, 'count');
+  if (count >= limit) return { limit };
+  if (webhook.format === 'email' && emails >= maxEmailWebhooks)
+    return { limit: maxEmailWebhooks, of: 'email' };
   const { rows } = await client.query<WebhookRow>(
     `insert into webhooks
-       (id, account_id, url, events, description, active, sealed_secret, format, external_id, metadata)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+       (id, account_id, url, events, description, active, sealed_secret, format, external_id, metadata,
+        rate_limit)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
      on conflict (account_id, external_id) where external_id is not null and deleted_at is null do nothing
      returning ${webhookColumns}`,
     [
@@ -90,6 +98,8 @@ export async function insertWebhook(
       webhook.format,
       webhook.externalId,
       webhook.metadata,
+      // Written with the row: an e-mail webhook is never without.
+      webhook.policy?.rate_limit ?? null,
     ],
   );
   if (!rows[0]) return 'external_id_taken';
@@ -170,7 +180,7 @@ export async function listWebhooks(
 }
 
 /**
- * Changes a webhook, and then its deliveries as far as a call does that. `check` runs in the same transaction. Null: there is
+ * Changes a webhook, and then its deliveries as far as a call does that. The checks run in the same transaction. Null: there is
  * no such webhook.
  */
 export async function updateWebhook(
@@ -178,12 +188,16 @@ export async function updateWebhook(
   accountId: string,
   id: string,
   patch: WebhookChange & PolicyToWrite,
-  check?: (client: Client) => Promise<void>,
+  checks: {
+    /** Runs first in the transaction. */
+    first?: ((client: Client) => Promise<void>) | undefined;
+    requireChangeable?: (was: ChangedRow) => void;
+  } = {},
 ): Promise<WebhookRow | Taken | null> {
   try {
     const changed = await withTransaction(pool, async (client) => {
-      await check?.(client);
-      return changeWebhook(client, accountId, id, patch);
+      await checks.first?.(client);
+      return changeWebhook(client, accountId, id, patch, checks.requireChangeable);
     });
     if (changed?.isChanged) await syncDeliveries(pool, id);
     return changed?.row ?? null;
@@ -192,6 +206,9 @@ export async function updateWebhook(
     throw error;
   }
 }
+
+/** A webhook that is about to be changed. */
+type ChangedRow = Pick<WebhookRow, 'active' | 'url' | 'events' | 'format'>;
 
 const isTaken = (error: unknown): boolean =>
   error instanceof Error && (error as { constraint?: unknown }).constraint === 'webhooks_external_id';
@@ -205,13 +222,15 @@ export async function changeWebhook(
   accountId: string,
   id: string,
   patch: WebhookChange & PolicyToWrite,
+  requireChangeable?: (was: ChangedRow) => void,
 ) {
-  const before = await client.query<{ active: boolean; url: string }>(
-    `select active, url from webhooks where id = $1 and account_id = $2 and deleted_at is null for update`,
+  const before = await client.query<ChangedRow>(
+    `select active, url, events, format from webhooks where id = $1 and account_id = $2 and deleted_at is null for update`,
     [id, accountId],
   );
   const [was] = before.rows;
   if (!was) return null;
+  requireChangeable?.(was);
   const isChanged = patch.active !== undefined && patch.active !== was.active;
   await writePolicy(client, id, patch);
   if (patch.probe_when_down === false || patch.probe_when_down === null)

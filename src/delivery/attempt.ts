@@ -176,10 +176,10 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
     return { next: 'busy' as const, seconds: 1 };
   }
 
-  /** Operational events do not count under any limit. */
+  /** Operational events do not count under any limit, but as e-mails. */
   async function findSlot(context: AttemptContext, { run, notes }: AttemptRequest) {
-    const { deliveryId, number, webhookId, eventType, isNearLimit } = context;
-    if (!isNearLimit || isOperational(eventType)) return unlimited;
+    const { deliveryId, number, webhookId, isNearLimit } = context;
+    if (!isNearLimit || !countsUnderLimits(context)) return unlimited;
     return requestSlot({
       deliveryId,
       takeSlot: (patienceMs) =>
@@ -238,12 +238,16 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
   return makeAttempt;
 }
 
+const countsUnderLimits = ({ eventType, format }: AttemptContext): boolean =>
+  format === 'email' || !isOperational(eventType);
+
 /** The attempt and what its delivery becomes by it. */
 function recordOf(
   made: StoredAttempt,
-  { deliveryId, webhookId, activation, eventType }: AttemptContext,
+  context: AttemptContext,
   { run, notes }: AttemptRequest,
 ): AttemptRecord {
+  const { deliveryId, webhookId, activation } = context;
   const { outcome, waitSeconds } = made;
   const endedAt = endOfAttempt(made);
   const planned = outcome === 'retry' ? 'retrying' : outcome;
@@ -253,7 +257,7 @@ function recordOf(
     deliveryId,
     webhookId,
     activation,
-    countsForCap: !isOperational(eventType),
+    countsForCap: countsUnderLimits(context),
     status: planned,
     reason: reasonOf(made),
     nextAttemptAt: waitSeconds === null ? null : new Date(endedAt.getTime() + waitSeconds * 1000),

@@ -7,7 +7,10 @@ import { attemptHeaders, type HeaderStyle } from '../domain/request-headers.ts';
 import type { RetryTerms } from '../domain/retry-policy.ts';
 import { signingKeyContext } from '../domain/signing-key.ts';
 import { signingKeys, signingSecrets } from '../domain/signing-secrets.ts';
+import { emailAddressesOf } from '../domain/email-addresses.ts';
+import { emailOf } from '../domain/email-text.ts';
 import { bodyFor } from '../domain/wire-body.ts';
+import type { Mailer } from '../outbound/mailer.ts';
 import type { OAuthTokens } from '../outbound/oauth-tokens.ts';
 import type { Sender, SendResult } from '../outbound/sender.ts';
 import type { SecretBox } from '../security/secret-box.ts';
@@ -40,6 +43,8 @@ export type SendDeps = {
   secretBox: SecretBox;
   headerStyle: HeaderStyle;
   oauthTokens: OAuthTokens;
+  /** Null: the service has no mail server. */
+  mailer: Mailer | null;
 };
 type MadeAttempt = Omit<StoredAttempt, 'number'> & {
   /** Until then its receiver has requested that the webhook makes no attempt; null: it has not. */
@@ -47,7 +52,8 @@ type MadeAttempt = Omit<StoredAttempt, 'number'> & {
 };
 
 /**
- * Signs and sends one request, as the webhook's policy says, and judges what came of it. Deliveries and test events go this way.
+ * Signs and sends one request, as the webhook's policy says, and judges what came of it; to a `mailto:` URL, one e-mail.
+ * Deliveries and test events go this way.
  *
  * @param terms by which another attempt follows
  * @param onSent called when the request begins
@@ -59,6 +65,7 @@ export async function sendSigned(
   terms: RetryTerms,
   onSent?: () => void,
 ): Promise<MadeAttempt> {
+  if (request.format === 'email') return sendEmail(deps, request, terms, onSent);
   const { sender, secretBox, headerStyle } = deps;
   const { url, format, accountId, isTest } = request;
   const id = newId('att');
@@ -91,6 +98,30 @@ export async function sendSigned(
   const sentAs = { url, format, bodyBytes: body.length, headersAs: headerStyle.stored };
   return { id, request: sentAs, ...judge(sent, terms, isRefused && token.isKept) };
 }
+
+async function sendEmail(
+  { sender, mailer, headerStyle }: SendDeps,
+  request: SignedRequest,
+  terms: RetryTerms,
+  onSent?: () => void,
+): Promise<MadeAttempt> {
+  const { url, format, accountId, eventId, webhookId, isTest } = request;
+  const { subject, text, html } = emailOf(request.body.toString(), isTest);
+  const to = emailAddressesOf(url);
+  if (to === null) throw new Error(`Webhook ${webhookId} has no addresses`);
+  const sent: SendResult = mailer
+    ? await mailer.send({
+        mail: { to, subject, text, html, id: `${eventId}.${webhookId}` },
+        accountId,
+        timeoutMs: request.timeoutMs ?? sender.timeoutMs,
+        onStart: onSent,
+      })
+    : { kind: 'failed', code: 'email_failed', detail: noMailServer, startedAt: new Date(), durationMs: 0 };
+  const sentAs = { url, format, bodyBytes: Buffer.byteLength(text), headersAs: headerStyle.stored };
+  return { id: newId('att'), request: sentAs, ...judge(sent, terms, false) };
+}
+
+const noMailServer = 'This service has no mail server: its operator must set FLTR_SMTP_URL.';
 
 function sign(
   secretBox: SecretBox,

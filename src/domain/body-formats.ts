@@ -1,4 +1,5 @@
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
+import { emailOf } from './email-text.ts';
 import { slackText } from './slack-text.ts';
 
 type Event = { id: string; event: string; timestamp: string };
@@ -47,6 +48,8 @@ export function textFor(format: WebhookFormat, text: string, accountId: string):
       return text;
     case 'slack':
       return slackText(text);
+    case 'email':
+      return emailOf(text).text;
     case 'data':
       return dataTextOf(text);
     case 'standard': {
@@ -75,5 +78,6 @@ export function textFor(format: WebhookFormat, text: string, accountId: string):
  * @example contentTypeOf('cloudevents') // 'application/cloudevents+json'
  */
 export function contentTypeOf(format: WebhookFormat): string {
+  if (format === 'email') return 'text/plain; charset=utf-8';
   return format === 'cloudevents' ? 'application/cloudevents+json' : 'application/json';
 }

@@ -23,9 +23,13 @@ export function judgeAttempt(
   if (response.kind === 'responded' && response.statusCode >= 200 && response.statusCode <= 299)
     return { outcome: 'delivered', errorCode: null };
   const errorCode = response.kind === 'failed' ? response.code : codeOfStatus(response.statusCode, also);
-  const isFinal = isLast || errorCode === 'client_error' || errorCode === 'blocked_address';
+  const isFinal = isLast || isRefusal(errorCode);
   return { outcome: isFinal ? 'failed' : 'retry', errorCode };
 }
+
+/** No retry helps. */
+const isRefusal = (code: AttemptErrorCode | null) =>
+  code === 'client_error' || code === 'blocked_address' || code === 'email_rejected';
 
 /** The receiver says that it is gone for good. */
 export const isGone = (attempt: { statusCode: number | null; errorCode: AttemptErrorCode | null }): boolean =>
@@ -38,7 +42,9 @@ export const isGone = (attempt: { statusCode: number | null; errorCode: AttemptE
  */
 export function reasonOf({ outcome, errorCode }: Verdict): FailureReason | null {
   if (outcome !== 'failed') return null;
-  return errorCode === 'client_error' || errorCode === 'blocked_address' ? errorCode : 'retries_exhausted';
+  return errorCode === 'client_error' || errorCode === 'blocked_address' || errorCode === 'email_rejected'
+    ? errorCode
+    : 'retries_exhausted';
 }
 
 function codeOfStatus(statusCode: number, also: readonly RetriedClientError[]): AttemptErrorCode {
@@ -84,6 +90,8 @@ const descriptions: Record<AttemptErrorCode, Describe> = {
     (status === null
       ? 'No access token could be fetched from the token URL.'
       : `Response ${status}: the receiver no longer accepts the access token. The next attempt uses a new one.`),
+  email_failed: (_, detail) => detail ?? 'The mail server did not accept the message.',
+  email_rejected: (_, detail) => detail ?? 'The mail server rejects the message.',
 };
 
 /** The error in words that the webhook's owner understands, without the address; `detail` is the attempt's. */

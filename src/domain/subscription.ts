@@ -26,3 +26,10 @@ export function familiesOf(eventType: string): string[] {
     families.push(`${eventType.slice(0, end)}.*`);
   return families;
 }
+
+/**
+ * Whether a webhook is an alert: it gets operational events only.
+ *
+ * @example isAlert(['webhook.down', 'delivery.*']) // true
+ */
+export const isAlert = (events: readonly string[]): boolean => events.every(isOperational);

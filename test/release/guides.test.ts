@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Delivery } from '../../src/contracts/delivery.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { blocksOf, difference, onlyBlock, openShell, type Block } from '../kit/guides.ts';
+import { startMailServer } from '../kit/mail-server.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { scopes } from '../../src/security/api-keys.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
@@ -30,6 +31,7 @@ const guides = [
   'rotation',
   'testing-locally',
   'troubleshooting',
+  'alerts',
   'operating',
   'security',
   'portal',
@@ -50,11 +52,15 @@ const programs: Record<string, string[]> = {
 
 let service: Service;
 let receiver: Receiver;
+let mailServer: Awaited<ReturnType<typeof startMailServer>>;
 beforeAll(async () => {
-  service = await startService();
-  receiver = await startReceiver();
+  [mailServer, receiver] = await Promise.all([startMailServer(), startReceiver()]);
+  service = await startService({
+    FLTR_SMTP_URL: `smtp://127.0.0.1:${mailServer.port}`,
+    FLTR_SMTP_FROM: 'alerts@fltr.example',
+  });
 });
-afterAll(() => stopAll(service, receiver));
+afterAll(() => stopAll(service, receiver, mailServer));
 
 test('every guide is known here, and every block is of a language that is run, or text', () => {
   const there = readdirSync(join(packageRoot, 'docs'))

@@ -7,7 +7,7 @@ import { Webhook as SvixWebhook } from 'svix';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verify as verifyHere } from '../../src/client/verify.ts';
 import { eventTypeExamples } from '../../src/contracts/event-types.ts';
-import { webhookFormats, type WebhookFormat } from '../../src/contracts/webhook-format.ts';
+import { requestFormats, type RequestFormat } from '../../src/contracts/webhook-format.ts';
 import { signStandard } from '../../src/domain/signature.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { startReceiver, type Received, type Receiver } from '../kit/test-receiver.ts';
@@ -139,9 +139,9 @@ const timestamp = '2024-01-10T12:01:30Z';
 async function deliver(
   sender: Service,
   name: string,
-  formats: readonly WebhookFormat[],
+  formats: readonly RequestFormat[],
 ): Promise<Record<string, { received: Received; secret: string }>> {
-  const secrets = new Map<WebhookFormat, string>();
+  const secrets = new Map<RequestFormat, string>();
   for (const format of formats)
     secrets.set(format, (await sender.newWebhook(`${receiver.url}/${name}/${format}`, { format })).secret);
   await sender.publish({ id: `evt_${name}`, event: 'document.uploaded', timestamp, data });
@@ -159,7 +159,7 @@ async function deliver(
 }
 
 const type = 'document.uploaded';
-const bodies: Record<Exclude<WebhookFormat, 'slack' | 'cloudevents'>, (id: string) => unknown> = {
+const bodies: Record<Exclude<RequestFormat, 'slack' | 'cloudevents'>, (id: string) => unknown> = {
   fltr: (id) => ({ id, event: type, timestamp, data }),
   standard: (id) => ({ id, type, timestamp, data }),
   data: () => data,
@@ -170,7 +170,7 @@ describe('a service with names of its own', () => {
   let sent: Awaited<ReturnType<typeof deliver>>;
   beforeAll(async () => {
     acme = await startService({ FLTR_HEADER_PREFIX: 'X-Acme-', FLTR_USER_AGENT: 'Acme-Webhooks/2.1' });
-    sent = await deliver(acme, 'acme', webhookFormats);
+    sent = await deliver(acme, 'acme', requestFormats);
   }, 60_000);
   afterAll(() => stopAll(acme));
 
@@ -183,7 +183,7 @@ describe('a service with names of its own', () => {
   });
 
   describe.each(libraries)('verified by $name', ({ verify }) => {
-    it.each(webhookFormats)('in the format %s', async (format) => {
+    it.each(requestFormats)('in the format %s', async (format) => {
       const { received, secret: key } = sent[format] ?? {};
       if (!received || key === undefined) throw new Error('Nothing arrived');
       const read = await verify(key, headersOf(received), received.body);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { verify } from '../../src/client/verify.ts';
 import type { Delivery } from '../../src/contracts/delivery.ts';
 import { eventTypeExamples } from '../../src/contracts/event-types.ts';
-import { webhookFormats, type WebhookFormat } from '../../src/contracts/webhook-format.ts';
+import { requestFormats, type RequestFormat } from '../../src/contracts/webhook-format.ts';
 import { runInProcess } from '../kit/command.ts';
 import { startProcess } from '../kit/process.ts';
 import { startReceiver, type Received, type Receiver } from '../kit/test-receiver.ts';
@@ -102,7 +102,7 @@ test('an own prefix and user agent are what receivers and the log see, of delive
 const dataText =
   '{"document_id":"d\\u00e9","dataset_id":"ds_1","metadata":{"10":1.50,"big":12345678901234567890}}';
 
-const bodyIn: Record<WebhookFormat, (id: string) => string> = {
+const bodyIn: Record<RequestFormat, (id: string) => string> = {
   fltr: (id) =>
     `{"id":"${id}","event":"document.uploaded","timestamp":"2024-01-10T12:00:00Z","data":${dataText}}`,
   standard: (id) =>
@@ -128,8 +128,8 @@ const publishText = async (id: string) => {
 };
 
 test('each webhook gets the event in its format, signed, with the same bytes in each attempt', async () => {
-  const webhooks = new Map<WebhookFormat, { webhook_id: string; secret: string }>();
-  for (const format of webhookFormats) {
+  const webhooks = new Map<RequestFormat, { webhook_id: string; secret: string }>();
+  for (const format of requestFormats) {
     statuses.set(`/${format}`, 503);
     webhooks.set(format, await service.newWebhook(`${receiver.url}/${format}`, { format }));
   }
@@ -162,7 +162,7 @@ test('a test event has the format of its webhook; an unknown format is refused',
   expect(JSON.parse(received?.body.toString() ?? '')).toEqual(eventTypeExamples['dataset.deleted'].data);
   const change = (format: string) => service.call('PATCH', `/v1/webhooks/${webhook_id}`, { format });
   expect((await change('CloudEvents')).status).toBe(422);
-  for (const format of webhookFormats) expect((await change(format)).status).toBe(200);
+  for (const format of requestFormats) expect((await change(format)).status).toBe(200);
   await service.call('DELETE', `/v1/webhooks/${webhook_id}`);
 });
 

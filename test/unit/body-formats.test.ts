@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { verify } from '../../src/client/verify.ts';
-import { webhookFormats } from '../../src/contracts/webhook-format.ts';
+import { requestFormats } from '../../src/contracts/webhook-format.ts';
 import { contentTypeOf, textFor } from '../../src/domain/body-formats.ts';
 import { membersOf } from '../../src/domain/json-text.ts';
 import { attemptHeaders, defaultHeaderSettings, toHeaderStyle } from '../../src/domain/request-headers.ts';
@@ -13,8 +13,8 @@ const event = { id: 'evt_1', event: 'order.paid', timestamp: '2026-01-10T12:00:0
 const stored = wireBodyOf({ ...event, data: '{"n":1.50,"10":"\\u00e9","big":12345678901234567890}' });
 
 test('each format has its own text, with the data as its producer wrote it', () => {
-  const text = (format: (typeof webhookFormats)[number]) => bodyFor(format, stored, 'acc_1').toString();
-  expect(Object.fromEntries(webhookFormats.map((format) => [format, text(format)]))).toEqual({
+  const text = (format: (typeof requestFormats)[number]) => bodyFor(format, stored, 'acc_1').toString();
+  expect(Object.fromEntries(requestFormats.map((format) => [format, text(format)]))).toEqual({
     fltr: '{"id":"evt_1","event":"order.paid","timestamp":"2026-01-10T12:00:00Z","data":{"n":1.50,"10":"\\u00e9","big":12345678901234567890}}',
     standard:
       '{"id":"evt_1","type":"order.paid","timestamp":"2026-01-10T12:00:00Z","data":{"n":1.50,"10":"\\u00e9","big":12345678901234567890}}',
@@ -25,8 +25,8 @@ test('each format has its own text, with the data as its producer wrote it', () 
       text: '*order.paid* at 2026-01-10T12:00:00Z\n• n: 1.50\n• 10: é\n• big: 12345678901234567890',
     }),
   });
-  expect(webhookFormats.map(contentTypeOf)).toEqual(
-    webhookFormats.map((format) =>
+  expect(requestFormats.map(contentTypeOf)).toEqual(
+    requestFormats.map((format) =>
       format === 'cloudevents' ? 'application/cloudevents+json' : 'application/json',
     ),
   );
@@ -44,7 +44,7 @@ test('whatever an event says, every format has the same data, and three of them 
   fc.assert(
     fc.property(odd, odd, odd, data, (id, type, timestamp, text) => {
       const body = wireBodyOf({ id, event: type, timestamp, data: text });
-      const of = (format: (typeof webhookFormats)[number]) => bodyFor(format, body, 'acc_1').toString();
+      const of = (format: (typeof requestFormats)[number]) => bodyFor(format, body, 'acc_1').toString();
       const sent = { id, type, timestamp, data: JSON.parse(text) as unknown };
       expect(of('data')).toBe(text);
       for (const format of ['fltr', 'standard', 'cloudevents'] as const)
@@ -62,7 +62,7 @@ test('whatever an event says, every format has the same data, and three of them 
         data: sent.data,
       });
       // What the dashboard shows is what was sent.
-      for (const format of webhookFormats) expect(textFor(format, body.toString(), 'acc_1')).toBe(of(format));
+      for (const format of requestFormats) expect(textFor(format, body.toString(), 'acc_1')).toBe(of(format));
     }),
   );
 });
@@ -72,7 +72,7 @@ test('both signatures are over the bytes of the format, and over no others', () 
   const style = toHeaderStyle(defaultHeaderSettings);
   const at = new Date('2026-01-10T12:00:05Z');
   fc.assert(
-    fc.property(data, fc.constantFrom(...webhookFormats), (text, format) => {
+    fc.property(data, fc.constantFrom(...requestFormats), (text, format) => {
       const body = bodyFor(format, wireBodyOf({ ...event, data: text }), 'acc_1');
       const signed = { eventId: event.id, eventType: event.event, attemptId: 'att_1', at };
       const secrets = { body: secret, standard: [secret] as [string] };

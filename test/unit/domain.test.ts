@@ -52,7 +52,7 @@ test('every status has the outcome of the table', () => {
   for (const code of attemptErrorCodes.filter((known) => !/client|server|redirect|unexpected/.test(known))) {
     const verdict = judgeAttempt({ kind: 'failed', code }, false);
     expect([verdict.outcome, reasonOf(verdict)]).toEqual(
-      code === 'blocked_address' ? ['failed', 'blocked_address'] : ['retry', null],
+      code === 'blocked_address' || code === 'email_rejected' ? ['failed', code] : ['retry', null],
     );
   }
 });

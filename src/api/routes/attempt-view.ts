@@ -1,5 +1,6 @@
 import type { Attempt } from '../../contracts/attempt-schema.ts';
 import type { StoredAttempt } from '../../db/attempts.ts';
+import { emailAddressesOf } from '../../domain/email-addresses.ts';
 import { describeAttemptError } from '../../domain/outcome.ts';
 import { storedHeaderStyle, unsignedHeaders } from '../../domain/request-headers.ts';
 import { responseText } from '../response-text.ts';
@@ -11,6 +12,7 @@ export async function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sen
   const { errorCode, errorDetail, statusCode, request, response } = attempt;
   const { url, format, bodyBytes } = request;
   const style = storedHeaderStyle(request.headersAs);
+  const isEmail = format === 'email';
   return {
     id: attempt.id,
     number: attempt.number,
@@ -23,10 +25,12 @@ export async function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sen
         ? null
         : { code: errorCode, message: describeAttemptError(errorCode, statusCode, errorDetail) },
     request: {
-      method: 'POST',
+      method: isEmail ? 'EMAIL' : 'POST',
       url,
-      headers: unsignedHeaders({ ...sent, style, format, attemptId: attempt.id, at: attempt.startedAt }),
-      signature_headers: [...style.signatureHeaders],
+      headers: isEmail
+        ? { To: (emailAddressesOf(url) ?? []).join(', ') }
+        : unsignedHeaders({ ...sent, style, format, attemptId: attempt.id, at: attempt.startedAt }),
+      signature_headers: isEmail ? [] : [...style.signatureHeaders],
       body_bytes: bodyBytes,
       format,
     },

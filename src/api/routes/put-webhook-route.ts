@@ -11,7 +11,8 @@ import { validate } from '../request-body.ts';
 import { routesWithTag } from '../route.ts';
 import { checkEventFilters } from './event-filters.ts';
 import { withSecrets } from './policy-secrets.ts';
-import { requireTarget, toRefusal, withSigningKey } from './webhook-checks.ts';
+import { formatOf, requireDestination, requireSameKind, withEmailLimit } from './email-webhooks.ts';
+import { toRefusal, withSigningKey } from './webhook-checks.ts';
 import { policyIn, wholePolicyIn } from './webhook-policy-view.ts';
 import { toWebhook } from './webhook-view.ts';
 
@@ -46,12 +47,13 @@ export const putWebhookRoutes = [
     errors: ['webhook_limit_reached', 'external_id_taken'],
     async handle({ deps, key, id: name, body }) {
       const externalId = requireExternalId(name);
-      requireTarget(deps, body.url);
+      requireDestination(deps, key, body);
       const check = await checkEventFilters(deps, body.events);
       const { secretBox, config, pool } = deps;
       const id = newId('wh');
       const secret = body.secret ?? newSecret();
-      const requireSameSecret = (row: WebhookRow): void => {
+      const requireReplaceable = (row: WebhookRow): void => {
+        requireSameKind(deps, key, row, { ...withEmailLimit(body, body), format: formatOf(body) });
         if (body.secret === undefined || body.secret === secretBox.open(row.sealedSecret, row.id)) return;
         throw validationError([
           fault(
@@ -65,7 +67,7 @@ export const putWebhookRoutes = [
         events: body.events,
         description: body.description ?? null,
         active: body.active ?? true,
-        format: body.format ?? 'fltr',
+        format: formatOf(body),
         metadata: body.metadata ?? {},
       };
       const put = await putWebhook(pool, {
@@ -75,14 +77,14 @@ export const putWebhookRoutes = [
           externalId,
           accountId: accountOf(key),
           sealedSecret: secretBox.seal(secret, id),
-          policy: withSigningKey(deps, withSecrets(deps, policyIn(body), 'changes')),
+          policy: withSigningKey(deps, withSecrets(deps, withEmailLimit(body, policyIn(body)), 'changes')),
         },
         replacement: {
           ...given,
-          ...withSigningKey(deps, withSecrets(deps, wholePolicyIn(body), 'replaces')),
+          ...withSigningKey(deps, withSecrets(deps, withEmailLimit(body, wholePolicyIn(body)), 'replaces')),
         },
         defaultMax: config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
-        requireReplaceable: requireSameSecret,
+        requireReplaceable,
         check,
       });
       if (typeof put === 'string' || 'limit' in put) throw toRefusal(put);

@@ -15,7 +15,7 @@ export const defaultLimits = (config: Deps['config']): AccountLimits => ({
 const defineRoute = routesWithTag('Settings');
 
 function toSettings(
-  { config, temporalUiUrl }: Deps,
+  { config, mailer, temporalUiUrl }: Deps,
   accountId: string,
   { maxWebhooks, deliveriesPerHour: cap }: AccountLimits,
 ): Settings {
@@ -41,6 +41,7 @@ function toSettings(
     deliveries_per_workflow: config.FLTR_DELIVERIES_PER_WORKFLOW,
     api_requests_per_minute: config.FLTR_API_REQUESTS_PER_MINUTE,
     publish_requests_per_minute: config.FLTR_PUBLISH_REQUESTS_PER_MINUTE,
+    email_alerts: mailer !== null,
     temporal_ui_url: temporalUiUrl,
   };
 }

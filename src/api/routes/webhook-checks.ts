@@ -45,6 +45,6 @@ export function toRefusal(refusal: Refusal): ApiError {
     );
   return new ApiError(
     'webhook_limit_reached',
-    `The account may have ${refusal.limit} webhooks. Delete one that is no longer needed.`,
+    `The account may have ${refusal.limit} webhooks${refusal.of === 'email' ? ' that send e-mails' : ''}. Delete one that is no longer needed.`,
   );
 }

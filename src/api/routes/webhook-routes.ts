@@ -1,4 +1,5 @@
 import type { Attempt } from '../../contracts/attempt-schema.ts';
+import { operationalExamples, operationalTypes } from '../../contracts/event-types.ts';
 import { idPattern } from '../../contracts/id.ts';
 import { pageOf } from '../../contracts/page.ts';
 import {
@@ -14,6 +15,7 @@ import {
 import { readAccountLimits } from '../../db/account-limits.ts';
 import { readCap } from '../../db/read-stats.ts';
 import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks-table.ts';
+import type { Deps } from '../../deps.ts';
 import { sendSigned } from '../../delivery/signed-request.ts';
 import { newId } from '../../domain/ids.ts';
 import { noRetry } from '../../domain/retry-policy.ts';
@@ -29,12 +31,28 @@ import { webhookIdOf } from '../webhook-id.ts';
 import { toAttempt } from './attempt-view.ts';
 import { checkEventFilters } from './event-filters.ts';
 import { defaultLimits } from './settings-routes.ts';
-import { requireTarget, toRefusal, withSigningKey } from './webhook-checks.ts';
+import {
+  countTestEmail,
+  formatOf,
+  requireDestination,
+  requireSameKind,
+  withEmailLimit,
+} from './email-webhooks.ts';
+import { toRefusal, withSigningKey } from './webhook-checks.ts';
 import { withSecrets } from './policy-secrets.ts';
 import { policyIn } from './webhook-policy-view.ts';
 import { requireWebhook, toWebhook } from './webhook-view.ts';
 
 const defineRoute = routesWithTag('Webhooks');
+
+/** @throws ApiError validation_failed where there is no such type */
+async function exampleOf({ eventTypes }: Deps, event: string): Promise<Record<string, unknown>> {
+  const operational = operationalTypes.find((type) => type === event);
+  if (operational !== undefined) return operationalExamples[operational];
+  const type = (await eventTypes.current()).find(event);
+  if (!type) throw validationError([unknownType('/event')]);
+  return type.example ?? {};
+}
 
 export const webhookRoutes = [
   defineRoute('post', '/v1/webhooks', 'createWebhook', {
@@ -52,8 +70,9 @@ export const webhookRoutes = [
     errors: ['webhook_limit_reached', 'webhook_deleted', 'external_id_taken'],
     async handle(context) {
       const { deps, body } = context;
-      requireTarget(deps, body.url);
-      const policy = withSigningKey(deps, withSecrets(deps, policyIn(body), 'changes'));
+      requireDestination(deps, context.key, body);
+      const limited = withEmailLimit(body, policyIn(body));
+      const policy = withSigningKey(deps, withSecrets(deps, limited, 'changes'));
       const keepTypes = await checkEventFilters(deps, body.events);
       const { secretBox, config } = deps;
       const accountId = accountOf(context.key);
@@ -70,7 +89,7 @@ export const webhookRoutes = [
             events: body.events,
             description: body.description ?? null,
             active: body.active ?? true,
-            format: body.format ?? 'fltr',
+            format: formatOf(body),
             externalId: body.external_id ?? null,
             metadata: body.metadata ?? {},
             sealedSecret: secretBox.seal(secret, id),
@@ -113,14 +132,14 @@ export const webhookRoutes = [
     replies: { 200: { description: 'The attempt, whatever its outcome', schema: testResultSchema } },
     async handle({ deps, key, body }) {
       const webhook = await requireWebhook(deps, key, await webhookIdOf(deps, key, body.webhook_id));
-      const type = (await deps.eventTypes.current()).find(body.event);
-      if (!type) throw validationError([unknownType('/event')]);
+      const example = await exampleOf(deps, body.event);
+      if (webhook.format === 'email') await countTestEmail(deps, webhook.accountId);
       const eventId = newId('evt');
       const wire = wireBody({
         id: eventId,
         event: body.event,
         timestamp: wireTimestamp(new Date()),
-        data: type.example ?? {},
+        data: example,
       });
       const sent = { eventId, eventType: body.event, isTest: true };
       const request = { ...webhook, webhookId: webhook.id, ...sent, body: wire };
@@ -153,11 +172,13 @@ export const webhookRoutes = [
     replies: { 200: { description: 'The webhook as it is now', schema: webhookSchema } },
     errors: ['external_id_taken'],
     async handle({ deps, key, id, body }) {
-      if (body.url !== undefined) requireTarget(deps, body.url);
       const change = withSigningKey(deps, withSecrets(deps, body, 'changes'));
       const keepTypes = body.events && (await checkEventFilters(deps, body.events));
       const row = requireFound(
-        await updateWebhook(deps.pool, accountOf(key), id, change, keepTypes),
+        await updateWebhook(deps.pool, accountOf(key), id, change, {
+          first: keepTypes,
+          requireChangeable: (was) => requireSameKind(deps, key, was, body),
+        }),
         'webhook',
       );
       if (row === 'external_id_taken') throw toRefusal(row);

@@ -140,7 +140,7 @@ create table webhooks (
   events text[] not null,
   description text,
   active boolean not null,
-  format text not null default 'fltr' check (format in ('fltr', 'standard', 'data', 'cloudevents', 'slack')),
+  format text not null default 'fltr' check (format in ('fltr', 'standard', 'data', 'cloudevents', 'slack', 'email')),
   external_id text,
   metadata jsonb not null default '{}',
   sealed_secret text,
@@ -193,6 +193,9 @@ create table webhooks (
   check ((previous_sealed_secret is null) = (previous_secret_until is null)),
   check (previous_sealed_signing_key is null or previous_secret_until is not null),
   check (deleted_at is not null or sealed_signing_key is not null or 'v1a' <> all (signatures)),
+  check ((format = 'email') = (url like 'mailto:%')),
+  -- Each e-mail is sent by the operator's server: there is always a limit.
+  check (format <> 'email' or rate_limit is not null),
   check ((auth is null) = (sealed_auth is null)),
   check (paused_at is not null or (paused_until is null and pause_reason is null)),
   check (paused_at is null or not active)
