@@ -6,6 +6,7 @@ import './styles/base.css';
 import './styles/components.css';
 import './styles/search.css';
 import './styles/log.css';
+import './styles/log-selection.css';
 import './styles/webhooks.css';
 import './styles/first-run.css';
 import './styles/charts.css';

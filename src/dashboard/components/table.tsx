@@ -5,6 +5,8 @@ export type Column<Row> = {
   name: string;
   /** The name is for screen readers only. */
   isNameHidden?: boolean;
+  /** In place of the name. */
+  head?: ReactNode;
   /** Its cells name their rows. */
   isRowHeader?: boolean;
   /** Hidden on a narrow screen. */
@@ -83,9 +85,9 @@ function Head<Row>({ caption, columns, rowIndex }: HeadProps<Row>) {
       <caption className="visually-hidden">{caption}</caption>
       <thead>
         <tr aria-rowindex={rowIndex}>
-          {columns.map(({ name, isNameHidden, isWideOnly }) => (
+          {columns.map(({ name, head, isNameHidden, isWideOnly }) => (
             <th key={name} scope="col" className={isWideOnly ? 'wide-only' : undefined}>
-              {isNameHidden ? <span className="visually-hidden">{name}</span> : name}
+              {head ?? (isNameHidden ? <span className="visually-hidden">{name}</span> : name)}
             </th>
           ))}
         </tr>

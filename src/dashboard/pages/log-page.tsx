@@ -11,11 +11,17 @@ import { Ago, Countdown } from '../components/time.tsx';
 import { WebhookName } from '../components/webhook-name.tsx';
 import { durationOf, lastResponse } from '../delivery-text.ts';
 import { useLiveList } from '../live-list.ts';
+import { isSelected } from '../log/selection.ts';
 import { isFiltered, toDeliveryQuery } from '../log-search.ts';
 import { isPortal } from '../portal.ts';
 import { api } from '../session-api.ts';
 import { LogFilters } from './log/log-filters.tsx';
+import { LogRowsContext } from './log/log-rows-context.ts';
+import { RetryRow, SelectLoaded, SelectRow } from './log/row-controls.tsx';
+import { SelectionBar } from './log/selection-bar.tsx';
 import { StatusTabs } from './log/status-tabs.tsx';
+import { useRowRetry } from './log/use-row-retry.ts';
+import { useSelection } from './log/use-selection.ts';
 
 const route = getRouteApi('/signed-in/log');
 
@@ -27,6 +33,12 @@ export function LogPage() {
     // The ids sort by time.
     orderOf: ({ id }) => id,
   });
+  const rows = log.isStale ? noRows : (log.rows ?? noRows);
+  const selected = useSelection(search, rows);
+  const { selection, toggle, toggleLoaded } = selected;
+  const retry = useRowRetry();
+  const chosen = rows.filter(({ id }) => isSelected(selection, id)).length;
+  const areAllLoaded = chosen === 0 ? 'none' : chosen === rows.length ? 'all' : 'some';
   return (
     <>
       <PageHeader
@@ -36,18 +48,24 @@ export function LogPage() {
       />
       <StatusTabs search={search} />
       <LogFilters search={search} />
-      <LiveRows
-        list={log}
-        caption="Deliveries, newest first"
-        className="log-table"
-        columns={columns}
-        empty={isFiltered(search) ? <NoMatch /> : <NoDeliveries />}
-      />
+      {chosen > 0 && <SelectionBar search={search} rows={rows} hasMore={log.hasMore} selected={selected} />}
+      <LogRowsContext value={{ selection, toggle, areAllLoaded, toggleLoaded, ...retry }}>
+        <LiveRows
+          list={log}
+          caption="Deliveries, newest first"
+          className="log-table"
+          columns={columns}
+          empty={isFiltered(search) ? <NoMatch /> : <NoDeliveries />}
+        />
+      </LogRowsContext>
     </>
   );
 }
 
+const noRows: readonly DeliverySummary[] = [];
+
 const columns: Column<DeliverySummary>[] = [
+  { name: 'Select', head: <SelectLoaded />, cell: (delivery) => <SelectRow delivery={delivery} /> },
   {
     name: 'Status',
     cell: ({ status, created_at: createdAt }) => (
@@ -85,6 +103,7 @@ const columns: Column<DeliverySummary>[] = [
   { name: 'Last response', className: 'numeric', cell: lastResponse },
   { name: 'Accepted', className: 'numeric', cell: ({ created_at: at }) => <Ago at={at} /> },
   { name: 'Duration / next', className: 'numeric', cell: durationOrNext },
+  { name: 'Retry', isNameHidden: true, cell: (delivery) => <RetryRow delivery={delivery} /> },
 ];
 
 function durationOrNext(delivery: DeliverySummary): React.ReactNode {

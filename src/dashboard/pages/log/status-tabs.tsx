@@ -2,8 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 import type { DeliveryStatus } from '../../../contracts/delivery.ts';
-import type { DeliveryCounts } from '../../../contracts/delivery-counts.ts';
-import { countText } from '../../format.ts';
+import { countOf } from '../../log/counts.ts';
 import type { LogSearch } from '../../log-search.ts';
 import { countsQuery } from '../../queries.ts';
 
@@ -47,14 +46,5 @@ export function StatusTabs({ search }: { search: LogSearch }) {
         ))}
       </ul>
     </nav>
-  );
-}
-
-function countOf({ counts, limit }: DeliveryCounts, status: DeliveryStatus | undefined): string {
-  if (status !== undefined) return countText(counts[status], counts[status] >= limit);
-  const all = Object.values(counts);
-  return countText(
-    all.reduce((sum, count) => sum + count, 0),
-    all.some((count) => count >= limit),
   );
 }
