@@ -1,4 +1,4 @@
-import type { OperationalType } from '../contracts/event-types.ts';
+import { operationalTypes, type OperationalType } from '../contracts/event-types.ts';
 
 /** Operational events, which `*` does not include. */
 export const operationalFilters: Record<OperationalType | 'webhook.*' | 'delivery.*', string> = {
@@ -47,3 +47,8 @@ export function toggleFilter(selected: readonly string[], filter: string): strin
 /** Whether a webhook with these `events` is subscribed to a type. */
 export const isSubscribed = (events: readonly string[], type: string): boolean =>
   events.includes(type) || isCovered(events, type);
+
+/** The types to choose from, those of the service included. `chosen` may be one that is no longer defined. */
+export const typesToChoose = (types: readonly { event: string }[], chosen: string): string[] => [
+  ...new Set([...types.map(({ event }) => event), ...operationalTypes, ...(chosen === '' ? [] : [chosen])]),
+];

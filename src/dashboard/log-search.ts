@@ -3,13 +3,7 @@ import type { DeliveryCountQuery, DeliveryQuery } from '../client/pages.ts';
 import { attemptErrorCodes } from '../contracts/attempt-schema.ts';
 import { deliveryStatuses } from '../contracts/delivery.ts';
 import { eventTypePattern } from '../contracts/event-types.ts';
-import { timeSchema } from '../contracts/time.ts';
-
-const hourMs = 3_600_000;
-const periods = { '1h': hourMs, '24h': 24 * hourMs, '7d': 7 * 24 * hourMs } as const;
-
-/** Of `last`. */
-export const periodNames = { '1h': 'Last hour', '24h': 'Last 24 hours', '7d': 'Last 7 days' } as const;
+import { timesInUrl, toTimeQuery } from './times.ts';
 
 /** Invalid values in the URL are ignored. */
 export const logSearchSchema = z.object({
@@ -24,10 +18,7 @@ export const logSearchSchema = z.object({
     .optional()
     .catch(undefined),
   event_id: z.coerce.string().optional().catch(undefined),
-  /** A period that ends now; takes precedence over `since` and `until`. */
-  last: z.enum(['1h', '24h', '7d']).optional().catch(undefined),
-  since: timeSchema.optional().catch(undefined),
-  until: timeSchema.optional().catch(undefined),
+  ...timesInUrl,
 });
 export type LogSearch = z.output<typeof logSearchSchema>;
 
@@ -36,8 +27,7 @@ export const codePattern = /^([1-5]\d\d|[1-5]xx)$/;
 
 /** The filters as query parameters of the API. */
 export function toDeliveryQuery({ last, since, until, ...filters }: LogSearch): DeliveryQuery {
-  const from = last === undefined ? since : new Date(Date.now() - periods[last]).toISOString();
-  const query = { ...filters, since: from, until: last === undefined ? until : undefined };
+  const query = { ...filters, ...toTimeQuery({ last, since, until }) };
   return Object.fromEntries(
     Object.entries(query).filter(([, value]) => value !== undefined),
   ) as DeliveryQuery;

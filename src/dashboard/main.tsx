@@ -10,6 +10,7 @@ import './styles/log-selection.css';
 import './styles/webhooks.css';
 import './styles/first-run.css';
 import './styles/charts.css';
+import './styles/catalogue.css';
 
 const root = document.getElementById('root');
 if (!root) throw new Error('The page has no #root');

@@ -79,6 +79,17 @@ export const eventTypesQuery = queryOptions({
   queryFn: () => api.listEventTypes(),
   staleTime: 60_000,
 });
+export const eventTypeQuery = (name: string) =>
+  queryOptions({
+    queryKey: ['event-types', 'one', name],
+    queryFn: () => api.getEventType(name),
+    staleTime: 60_000,
+  });
+export const eventTypeStatsQuery = queryOptions({
+  queryKey: ['stats', 'event-types'],
+  queryFn: () => api.getEventTypeStats(),
+  refetchInterval: slowMs,
+});
 export const settingsQuery = queryOptions({
   queryKey: ['settings'],
   queryFn: () => api.getSettings(),

@@ -12,9 +12,11 @@ import { FltrWebhooksError } from '../client/request.ts';
 import { Layout } from './components/layout.tsx';
 import { NotFoundPage, PageError } from './components/page-error.tsx';
 import { statsRanges } from '../contracts/stats-ranges.ts';
+import { eventSearchSchema } from './event-search.ts';
 import { logSearchSchema } from './log-search.ts';
 import { DeliveryPage } from './pages/delivery-page.tsx';
 import { EventPage } from './pages/event-page.tsx';
+import { EventTypePage } from './pages/event-type-page.tsx';
 import { EventTypesPage } from './pages/event-types-page.tsx';
 import { EventsPage } from './pages/events-page.tsx';
 import { KeysPage } from './pages/keys-page.tsx';
@@ -106,7 +108,7 @@ const deliveryRoute = page('/log/$id', DeliveryPage);
 const eventsRoute = createRoute({
   getParentRoute: () => signedIn,
   path: '/events',
-  validateSearch: z.object({ id: z.coerce.string().optional().catch(undefined) }),
+  validateSearch: eventSearchSchema,
   component: EventsPage,
 });
 const sendEventRoute = createRoute({
@@ -120,9 +122,15 @@ const sendEventRoute = createRoute({
   component: SendEventPage,
 });
 const eventRoute = page('/events/$id', EventPage);
-const eventTypesRoute = page('/event-types', EventTypesPage);
 const operationsRoute = page('/operations', OperationsPage);
 const operationRoute = page('/operations/$id', OperationPage);
+const eventTypesRoute = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/event-types',
+  validateSearch: z.object({ filter: z.coerce.string().optional().catch(undefined) }),
+  component: EventTypesPage,
+});
+const eventTypeRoute = page('/event-types/$name', EventTypePage);
 const notFound = page('/$', NotFoundPage);
 const keys = page('/keys', isPortal ? NotFoundPage : KeysPage);
 const settings = page('/settings', isPortal ? NotFoundPage : SettingsPage);
@@ -142,6 +150,7 @@ const routeTree = root.addChildren([
     eventTypesRoute,
     operationsRoute,
     operationRoute,
+    eventTypeRoute,
     keys,
     settings,
     notFound,

@@ -89,10 +89,13 @@ test('a type of its own is picked, sent with its example, and documented', async
   expect(body.data.map(({ events }) => events)).toEqual([['order.*']]);
 
   await page.getByRole('link', { name: 'Event types' }).click();
-  await page.getByText('An order was paid.').click();
+  const row = page.getByRole('row').filter({ hasText: 'An order was paid.' });
+  await row.getByText('deprecated').waitFor();
+  await row.getByRole('link', { name: 'order.paid' }).click();
+  await heading(page, 'order.paid').waitFor();
   await page.getByRole('region', { name: 'Example of order.paid' }).getByText('ord_42').waitFor();
-  await page.getByRole('group').filter({ hasText: 'An order was paid.' }).getByText('deprecated').waitFor();
-  await page.getByRole('link', { name: 'Send an event of this type' }).filter({ visible: true }).click();
+  await page.getByText('deprecated').waitFor();
+  await page.getByRole('link', { name: 'Send one' }).click();
   await page.getByRole('button', { name: 'Send event' }).click();
   const sent = await nextReceived('/orders', 0);
   expect(JSON.parse(sent.body.toString())).toMatchObject({

@@ -24,7 +24,7 @@ export function LiveRows<Row extends { id: string }>({ list, empty, ...table }: 
           {newCount} new
         </button>
       )}
-      {rows?.length === 0 && !isStale ? (
+      {rows?.length === 0 && !isStale && !hasMore ? (
         empty
       ) : (
         <>

@@ -28,7 +28,7 @@ const notFoundText =
 
 type NotFoundProps = {
   what: string;
-  to: '/webhooks' | '/log' | '/events' | '/operations';
+  to: '/webhooks' | '/log' | '/events' | '/operations' | '/event-types';
   label: string;
 };
 

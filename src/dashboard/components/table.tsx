@@ -25,11 +25,15 @@ type Props<Row> = {
   keyOf: (row: Row) => string;
   /** The number of placeholder rows while loading. */
   skeletonRows?: number;
+  /** Nothing in it takes the focus, so that the table itself does: it can be scrolled with the keyboard. */
+  isFocusable?: boolean;
 };
 
-export function Table<Row>({ caption, className, columns, rows, keyOf, skeletonRows = 0 }: Props<Row>) {
+export function Table<Row>(props: Props<Row>) {
+  const { caption, className, columns, rows, keyOf, skeletonRows = 0, isFocusable = false } = props;
+  const region = isFocusable ? { tabIndex: 0, role: 'region', 'aria-label': caption } : {};
   return (
-    <div className="table-wrap">
+    <div className="table-wrap" {...region}>
       <table className={className} aria-busy={rows === undefined}>
         <Head caption={caption} columns={columns} />
         <tbody>

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link, Navigate, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
+import type { EventQuery, Page } from '../../client/pages.ts';
 import type { EventSummary } from '../../contracts/event.ts';
 import { StatusCounts } from '../components/badges.tsx';
 import { Button } from '../components/button.tsx';
@@ -12,18 +13,20 @@ import { Problem } from '../components/problem-notice.tsx';
 import { EmptyState } from '../components/section.tsx';
 import type { Column } from '../components/table.tsx';
 import { Ago } from '../components/time.tsx';
+import { isEventFiltered, toEventQuery } from '../event-search.ts';
 import { useLiveList } from '../live-list.ts';
 import { eventQuery } from '../queries.ts';
 import { api } from '../session-api.ts';
+import { EventFilters } from './events/event-filters.tsx';
 
 const route = getRouteApi('/signed-in/events');
 
 export function EventsPage() {
-  const { id } = route.useSearch();
+  const { id, ...filters } = route.useSearch();
   const list = useLiveList({
-    queryKey: ['events', 'list'],
-    list: (page) => api.listEvents(page),
-    orderOf: ({ created_at: createdAt, id: eventId }) => `${createdAt} ${eventId}`,
+    queryKey: ['events', 'list', filters],
+    list: (page) => listSome({ ...toEventQuery(filters), ...page }),
+    orderOf: filters.outcome === 'undelivered' ? newestUndelivered : acceptance,
   });
   const sendLink = (
     <Link to="/events/send" className="button button-primary">
@@ -42,23 +45,62 @@ export function EventsPage() {
           </>
         }
       />
-      <EventSearch key={id} id={id} />
+      <FindById key={id} id={id} />
+      <EventFilters search={filters} />
       <LiveRows
         list={list}
         caption="Events, newest first"
         className="event-table"
         columns={columns}
         empty={
-          <EmptyState title="No events yet">
-            <p>
-              Your application publishes an event when something happens, for example when a document was
-              processed. It is delivered to every webhook that subscribes to its type. Try it with an example:
-            </p>
-            {sendLink}
-          </EmptyState>
+          isEventFiltered(filters) ? (
+            <NoMatch />
+          ) : (
+            <EmptyState title="No events yet">
+              <p>
+                Your application publishes an event when something happens, for example when a document was
+                processed. It is delivered to every webhook that subscribes to its type. Try it with an
+                example:
+              </p>
+              {sendLink}
+            </EmptyState>
+          )
         }
       />
     </>
+  );
+}
+
+const acceptance = ({ created_at: createdAt, id }: EventSummary): string => `${createdAt} ${id}`;
+
+/** That list is in the order of the newest delivery that ended without being delivered. */
+const newestUndelivered = ({ deliveries }: EventSummary): string =>
+  deliveries.reduce(
+    (newest, { id, status }) => ((status === 'failed' || status === 'canceled') && id > newest ? id : newest),
+    '',
+  );
+
+/** A page of a filtered list may be empty although there are more. */
+const maxEmptyPages = 5;
+
+/** The first page that has rows, or the last of so many empty ones. */
+async function listSome(query: EventQuery): Promise<Page<EventSummary>> {
+  let page = await api.listEvents(query);
+  for (let empty = 1; empty < maxEmptyPages; empty += 1) {
+    if (page.data.length > 0 || page.next_cursor === null) break;
+    page = await api.listEvents({ ...query, cursor: page.next_cursor });
+  }
+  return page;
+}
+
+function NoMatch() {
+  return (
+    <EmptyState title="No events match these filters">
+      <p>Try a wider time range, or another type or label.</p>
+      <Link to="/events" search={{}} className="button">
+        Clear filters
+      </Link>
+    </EmptyState>
   );
 }
 
@@ -83,7 +125,7 @@ const columns: Column<EventSummary>[] = [
 ];
 
 /** Opens the event with the id in the URL, or reports that there is none. */
-function EventSearch({ id }: { id: string | undefined }) {
+function FindById({ id }: { id: string | undefined }) {
   const [text, setText] = useState(id ?? '');
   const navigate = useNavigate();
   const found = useQuery({ ...eventQuery(id ?? ''), enabled: id !== undefined });

@@ -3,7 +3,8 @@ import { useEffect, useRef, type ReactNode } from 'react';
 import { At } from '../../components/time.tsx';
 import { WebhookName } from '../../components/webhook-name.tsx';
 import { errorFilterName } from '../../delivery-text.ts';
-import { isFiltered, periodNames, type LogSearch } from '../../log-search.ts';
+import { isFiltered, type LogSearch } from '../../log-search.ts';
+import { periodNames } from '../../times.ts';
 
 type Chip = { filter: keyof LogSearch; name: string; value: ReactNode };
 

@@ -2,12 +2,12 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { attemptErrorCodes } from '../../../contracts/attempt-schema.ts';
-import { operationalTypes } from '../../../contracts/event-types.ts';
 import { Form, InputField, SelectField } from '../../components/field.tsx';
+import { TimeFilter } from '../../components/time-filter.tsx';
 import { briefUrl } from '../../components/webhook-name.tsx';
 import { errorFilterName } from '../../delivery-text.ts';
-import { fromLocalInput, toLocalInput } from '../../local-time.ts';
-import { codePattern, periodNames, type LogSearch } from '../../log-search.ts';
+import { typesToChoose } from '../../event-filters.ts';
+import { codePattern, type LogSearch } from '../../log-search.ts';
 import { eventTypesQuery, webhooksQuery } from '../../queries.ts';
 import { FilterChips } from './filter-chips.tsx';
 
@@ -26,9 +26,6 @@ export function LogFilters({ search }: { search: LogSearch }) {
   const { webhook_id: webhookId = '', event = '', error = '' } = search;
   const names = webhooks.map(({ webhook_id: id, url }) => [id, briefUrl(url)] as const);
   const isUnknown = webhookId !== '' && !names.some(([id]) => id === webhookId);
-  // The log may hold events of a type that is no longer defined.
-  const eventTypes = new Set([...(types?.data ?? []).map((type) => type.event), ...operationalTypes]);
-  if (event !== '') eventTypes.add(event);
   return (
     <search>
       <Form aria-label="Log filters" className="filters">
@@ -41,7 +38,7 @@ export function LogFilters({ search }: { search: LogSearch }) {
         <SelectField
           label="Event type"
           value={event}
-          options={[all, ...eventTypes]}
+          options={[all, ...typesToChoose(types?.data ?? [], event)]}
           onChange={(type) => change({ event: type || undefined })}
         />
         <CodeFilter code={search.code} onChange={(code) => change({ code })} />
@@ -97,57 +94,5 @@ function CodeFilter({ code, onChange }: CodeProps) {
         ))}
       </datalist>
     </InputField>
-  );
-}
-
-const periods = [
-  ['', 'Any time'],
-  ['1h', periodNames['1h']],
-  ['24h', periodNames['24h']],
-  ['7d', periodNames['7d']],
-  ['range', 'Custom range'],
-] as const;
-
-type Times = Pick<LogSearch, 'last' | 'since' | 'until'>;
-
-function TimeFilter({ search, onChange }: { search: Times; onChange: (times: Times) => void }) {
-  const { last, since, until } = search;
-  const [isRange, setRange] = useState(false);
-  const showsRange = last === undefined && (isRange || since !== undefined || until !== undefined);
-  const choose = (period: (typeof periods)[number][0]) => {
-    setRange(period === 'range');
-    onChange({
-      last: period === '' || period === 'range' ? undefined : period,
-      since: undefined,
-      until: undefined,
-    });
-  };
-  const isReversed = since !== undefined && until !== undefined && until <= since;
-  return (
-    <>
-      <SelectField
-        label="Accepted"
-        value={showsRange ? 'range' : (last ?? '')}
-        options={periods}
-        onChange={choose}
-      />
-      {showsRange && (
-        <div className="time-range">
-          <InputField
-            label="From"
-            type="datetime-local"
-            value={toLocalInput(since)}
-            onChange={(text) => onChange({ since: fromLocalInput(text), until })}
-          />
-          <InputField
-            label="To"
-            error={isReversed ? 'Must be after “From”.' : undefined}
-            type="datetime-local"
-            value={toLocalInput(until)}
-            onChange={(text) => onChange({ since, until: fromLocalInput(text) })}
-          />
-        </div>
-      )}
-    </>
   );
 }
