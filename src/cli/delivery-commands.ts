@@ -112,6 +112,15 @@ export function addDeliveryCommands(program: Command): void {
       statusText,
     ),
   );
+  apiCommand(deliveries, 'curl <id>', 'print a curl command that sends the latest attempt again, signed now')
+    .option('--attempt <number>', 'the attempt with this number')
+    .action(
+      callAndPrint(
+        (client, id: string, { attempt }: { attempt?: string }) =>
+          client.signRequest(id, attempt === undefined ? {} : { attempt: Number(attempt) }),
+        ({ curl }) => curl,
+      ),
+    );
 }
 
 const statusText = ({ id, status, next_attempt_at }: DeliverySummary): string =>

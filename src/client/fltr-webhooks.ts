@@ -23,6 +23,7 @@ import type { webhookPublicKeySchema } from '../contracts/public-key.ts';
 import type { Recovery, recoverWebhookSchema } from '../contracts/recovery.ts';
 import type { SearchResult } from '../contracts/search.ts';
 import type { Settings } from '../contracts/settings.ts';
+import type { SignedRequest, signRequestSchema } from '../contracts/signed-request.ts';
 import type { EventTypeStats, RangeStats, Stats, WebhookRangeStats } from '../contracts/stats.ts';
 import type { StatsRange } from '../contracts/stats-ranges.ts';
 import type {
@@ -257,6 +258,14 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
 
   rescheduleDelivery(id: string, change: z.input<typeof rescheduleSchema>): Promise<DeliverySummary> {
     return this.#call('PATCH', `/v1/deliveries/${part(id)}`, { body: change });
+  }
+
+  /** The request of an attempt, by default the latest one, signed again. Nothing is sent. */
+  signRequest(id: string, request: z.input<typeof signRequestSchema> = {}): Promise<SignedRequest> {
+    return this.#call('POST', `/v1/deliveries/${part(id)}/signed-request`, {
+      body: request,
+      isRepeatable: true,
+    });
   }
 
   /** What has this id, whatever it is; webhooks also by how their URL begins. */

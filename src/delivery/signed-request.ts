@@ -123,13 +123,30 @@ async function sendEmail(
 
 const noMailServer = 'This service has no mail server: its operator must set FLTR_SMTP_URL.';
 
-function sign(
+type ToSign = Pick<
+  SignedRequest,
+  | 'webhookId'
+  | 'sealedSecret'
+  | 'previousSealedSecret'
+  | 'previousSecretUntil'
+  | 'signatures'
+  | 'sealedSigningKey'
+  | 'previousSealedSigningKey'
+  | 'format'
+  | 'eventId'
+  | 'eventType'
+  | 'traceparent'
+  | 'isTest'
+> & { style: HeaderStyle; attemptId: string; body: Buffer; at: Date };
+
+/**
+ * The headers of a request, signed with the secrets of the webhook.
+ *
+ * @throws UnopenableError
+ */
+export function sign(
   secretBox: SecretBox,
-  {
-    sealedSecret,
-    webhookId,
-    ...request
-  }: SignedRequest & { style: HeaderStyle; attemptId: string; at: Date },
+  { sealedSecret, webhookId, ...request }: ToSign,
 ): Record<string, string> {
   if (sealedSecret === null) throw new Error(`Webhook ${webhookId} has no secret`);
   const { signatures, previousSecretUntil: previousUntil, at: now } = request;

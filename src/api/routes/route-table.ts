@@ -14,6 +14,7 @@ import { putWebhookRoutes } from './put-webhook-route.ts';
 import { recoveryRoutes } from './recovery-routes.ts';
 import { searchRoutes } from './search-routes.ts';
 import { settingsRoutes } from './settings-routes.ts';
+import { signedRequestRoutes } from './signed-request-route.ts';
 import { statsRoutes } from './stats-routes.ts';
 import { webhookMatchRoutes } from './webhook-match-route.ts';
 import { webhookSecretRoutes } from './webhook-secret-routes.ts';
@@ -32,6 +33,7 @@ export const routes: Route[] = [
   ...operationRoutes,
   ...deliveryLogRoutes,
   ...deliveryRoutes,
+  ...signedRequestRoutes,
   ...recoveryRoutes,
   ...searchRoutes,
   ...eventTypeRoutes,
