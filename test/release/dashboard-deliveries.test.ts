@@ -1,11 +1,14 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { launchBrowser } from '../kit/browser.ts';
+import { findBarriers, launchBrowser } from '../kit/browser.ts';
 import { insertPast } from '../kit/dashboard-data.ts';
 import {
   describedAs,
   heading,
   openDashboard,
+  readClipboard,
   scrolled,
   untilCount,
   untilFocused,
@@ -122,6 +125,47 @@ test('a receiver that fails: its delivery counts down to the retry, is retried n
     () => isOpaque(hovered),
     (isIt) => isIt,
   );
+});
+
+test('the request of an attempt is copied as a curl command, which sends it again; without a clipboard it is shown', async () => {
+  const { key, mine, accountId, webhookId, publish, requests } = await openAccount('/curl');
+  await mine.call('PATCH', `/v1/webhooks/${webhookId}`, { headers: { 'X-Api-Key': 'not-shown' } });
+  const { deliveryId } = await publish();
+  await waitForStatus(mine, deliveryId, 'delivered');
+  const { page } = await openDashboard(browser, service, `/log/${deliveryId}`, { key });
+  const button = page.getByRole('button', { name: 'Copy as curl (attempt 1)' });
+  await button.focus();
+  await page.keyboard.press('Enter');
+  await page.getByText('curl command copied').waitFor();
+  await page.getByText('Fill in X-Api-Key.').waitFor();
+  const command = await readClipboard(page);
+  const { stdout } = await promisify(execFile)('sh', ['-c', command]);
+  expect(stdout).toContain('seen');
+  const [first, second] = await until(requests, ({ length }) => length === 2);
+  expect(second?.body).toEqual(first?.body);
+  expect(second?.headers['x-api-key']).toBe('<X-Api-Key>');
+
+  await page.evaluate(`navigator.clipboard.write = () => Promise.reject(new Error('refused'))`);
+  await button.click();
+  const shown = page.getByRole('region', { name: 'curl command of attempt 1' });
+  await shown.getByText('curl --include').waitFor();
+  expect(await findBarriers(page)).toEqual([]);
+
+  const reader = await service.newKey({ accountId, scopes: ['webhooks:read'] });
+  const { page: readOnly } = await openDashboard(browser, service, `/log/${deliveryId}`, { key: reader });
+  const refused = readOnly.getByRole('button', { name: 'Copy as curl (attempt 1)' });
+  await refused.waitFor();
+  expect([await refused.isDisabled(), await refused.getAttribute('title')]).toEqual([
+    true,
+    'Your key lacks the scope webhooks:write.',
+  ]);
+  await mine.call('DELETE', `/v1/webhooks/${webhookId}`);
+  await page.reload();
+  await button.waitFor();
+  expect([await button.isDisabled(), await button.getAttribute('title')]).toEqual([
+    true,
+    'The webhook was deleted, and its signing secret with it.',
+  ]);
 });
 
 test('a delivery that does not exist: the page says so, and leads back to the log', async () => {

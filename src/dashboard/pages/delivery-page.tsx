@@ -42,7 +42,7 @@ export function DeliveryPage() {
             <DeliveryDetails delivery={delivery} />
             <DeliveryTimeline delivery={delivery} />
           </div>
-          <DeliveryAttempts delivery={delivery} body={body} />
+          <DeliveryAttempts delivery={delivery} body={body} hasWebhook={hasWebhook} />
         </>
       ) : (
         error === null && <Placeholder />

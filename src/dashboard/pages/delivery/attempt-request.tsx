@@ -9,18 +9,29 @@ import { SignatureNames } from '../../components/signature-names.tsx';
 import { headersText } from '../../delivery-text.ts';
 import { formatCount } from '../../format.ts';
 import { sessionQuery } from '../../queries.ts';
+import { CopyAsCurl } from './copy-as-curl.tsx';
 
 type Props = {
+  deliveryId: string;
   attempt: Attempt;
   /** The event's body: undefined while loading, null after its retention. */
   body: string | null | undefined;
+  hasWebhook: boolean;
 };
 
 /** What an attempt sent, and where to. */
-export function AttemptRequest({ attempt: { number, request }, body }: Props) {
+export function AttemptRequest({ deliveryId, attempt: { number, request }, body, hasWebhook }: Props) {
+  const obstacle = hasWebhook
+    ? body === null
+      ? 'The payload was removed after its retention period.'
+      : undefined
+    : 'The webhook was deleted, and its signing secret with it.';
   return (
     <section className="stack-small" aria-label={`Request of attempt ${number}`}>
-      <h4>Request</h4>
+      <div className="row spread">
+        <h4>Request</h4>
+        <CopyAsCurl deliveryId={deliveryId} number={number} obstacle={obstacle} />
+      </div>
       <p>
         {request.method} <code className="break">{request.url}</code>
       </p>

@@ -11,12 +11,13 @@ type Props = {
   delivery: Delivery;
   /** The event's body: undefined while loading, null after its retention. */
   body: string | null | undefined;
+  hasWebhook: boolean;
 };
 
 const idOf = (number: number): string => `attempt-${number}`;
 
 /** The attempts of a delivery, newest first, each with its response and request. Earlier ones are folded. */
-export function DeliveryAttempts({ delivery, body }: Props) {
+export function DeliveryAttempts({ delivery, ...rest }: Props) {
   const { attempts } = delivery;
   return (
     <Section title="Attempts" className="stack">
@@ -24,19 +25,19 @@ export function DeliveryAttempts({ delivery, body }: Props) {
       {attempts.toReversed().map((attempt, index) => (
         <AttemptCard
           key={attempt.id}
+          delivery={delivery}
           attempt={attempt}
-          acceptedAt={delivery.created_at}
-          body={body}
           isLatest={index === 0}
+          {...rest}
         />
       ))}
     </Section>
   );
 }
 
-type CardProps = { attempt: Attempt; acceptedAt: string; body: Props['body']; isLatest: boolean };
+type CardProps = Props & { attempt: Attempt; isLatest: boolean };
 
-function AttemptCard({ attempt, acceptedAt, body, isLatest }: CardProps) {
+function AttemptCard({ delivery, attempt, isLatest, ...rest }: CardProps) {
   const { number, started_at: startedAt } = attempt;
   // What is open stays open when another attempt follows: nothing moves while it is read.
   const [isOpen] = useState(isLatest || location.hash === `#${idOf(number)}`);
@@ -46,7 +47,7 @@ function AttemptCard({ attempt, acceptedAt, body, isLatest }: CardProps) {
         <h3>Attempt {number}</h3>
         <span className="row numeric">
           <AttemptResult attempt={attempt} />
-          <span className="muted">{offsetText(acceptedAt, startedAt)}</span>
+          <span className="muted">{offsetText(delivery.created_at, startedAt)}</span>
         </span>
       </summary>
       <div className="columns">
@@ -57,7 +58,7 @@ function AttemptCard({ attempt, acceptedAt, body, isLatest }: CardProps) {
             The request was sent <At at={startedAt} />.
           </p>
         </section>
-        <AttemptRequest attempt={attempt} body={body} />
+        <AttemptRequest deliveryId={delivery.id} attempt={attempt} {...rest} />
       </div>
     </details>
   );
