@@ -204,6 +204,16 @@ test('who may not sign is refused, what cannot be signed is a conflict, and what
   const heldId = deliveries.find((each) => each.webhook_id === held.webhook_id)?.id ?? '';
   expect(await refusedOf(sign(heldId))).toEqual([409, 'delivery_state_conflict', 'It has no attempt yet.']);
 
+  const setFormat = (format: string) =>
+    service.pool.query('update attempts set format = $2 where delivery_id = $1', [deliveryId, format]);
+  await setFormat('email');
+  expect(await refusedOf(sign(deliveryId))).toEqual([
+    409,
+    'delivery_state_conflict',
+    'It was an e-mail, which has no signature.',
+  ]);
+  await setFormat('fltr');
+
   await service.pool.query('update events set body = null where id = $1', [eventId]);
   expect(await refusedOf(sign(deliveryId))).toEqual([
     409,

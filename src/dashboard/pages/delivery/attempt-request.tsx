@@ -21,6 +21,7 @@ type Props = {
 
 /** What an attempt sent, and where to. */
 export function AttemptRequest({ deliveryId, attempt: { number, request }, body, hasWebhook }: Props) {
+  if (request.format === 'email') return <Email number={number} request={request} body={body} />;
   const obstacle = hasWebhook
     ? body === null
       ? 'The payload was removed after its retention period.'
@@ -47,6 +48,18 @@ export function AttemptRequest({ deliveryId, attempt: { number, request }, body,
           The request also had <SignatureNames names={request.signature_headers} />, not stored.
         </p>
       </details>
+    </section>
+  );
+}
+
+function Email({ number, request, body }: BodyProps) {
+  return (
+    <section className="stack-small" aria-label={`E-mail of attempt ${number}`}>
+      <h4>E-mail</h4>
+      <p>
+        To <code className="break">{request.headers['To']}</code>
+      </p>
+      <RequestBody number={number} request={request} body={body} />
     </section>
   );
 }
