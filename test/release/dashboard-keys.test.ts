@@ -145,7 +145,7 @@ test('what belongs to another account is as if it were not there', async () => {
     '/webhooks/wh_unknown',
   ]) {
     await page.goto(path);
-    await heading(page, 'Not found', 2).waitFor();
+    await heading(page, /^(Webhook|Delivery|Event) not found$/, 2).waitFor();
     const text = await page.getByRole('main').innerText();
     expect(text).not.toContain(receiver.url.replace('http://', ''));
   }
