@@ -97,6 +97,7 @@ async function fillAccount() {
 type Visit = { path: string; title: string | RegExp; picture?: string };
 const visits = (): Visit[] => [
   { path: '/webhooks', title: 'Webhooks', picture: 'webhooks' },
+  { path: '/webhooks?state=failing&range=7d', title: 'Webhooks' },
   { path: '/webhooks/new', title: 'Create webhook' },
   { path: `/webhooks/${ids.healthy}`, title: /webhooks\/fltr$/, picture: 'webhook' },
   { path: `/webhooks/${ids.failing}`, title: /crm\/events$/ },

@@ -8,7 +8,7 @@ import { Table, type Column } from '../../components/table.tsx';
 import { Day } from '../../components/time.tsx';
 import { WaitingLinks } from '../../components/webhook-name.tsx';
 import { formatShare, withoutScheme } from '../../format.ts';
-import { failedShare, toneOfShare, waitingCounts, type WebhookState } from '../../webhook-state.ts';
+import { failedShare, toneOfShare, totalOf, waitingCounts, type WebhookState } from '../../webhook-state.ts';
 
 export type WebhookRow = {
   webhook: Webhook;
@@ -31,10 +31,11 @@ const columns: Column<WebhookRow>[] = [
   },
   {
     name: 'State',
-    cell: ({ webhook, state }) => (
+    cell: ({ webhook, state, stats }) => (
       <>
         <StateDot state={state} />
         <StateDetails webhook={webhook} />
+        {stats && <NarrowNumbers stats={stats} />}
       </>
     ),
   },
@@ -42,12 +43,14 @@ const columns: Column<WebhookRow>[] = [
   {
     name: 'Waiting',
     className: 'small',
+    isWideOnly: true,
     cell: ({ webhook: { webhook_id: id }, stats }) =>
       stats && <WaitingLinks webhookId={id} counts={waitingCounts([stats.waiting])} />,
   },
   {
     name: 'Failure rate, 24 h',
     className: 'numeric',
+    isWideOnly: true,
     cell: ({ stats }) => stats && <FailureRate stats={stats} />,
   },
   {
@@ -82,6 +85,20 @@ export function WebhookTable({ rows }: { rows: readonly WebhookRow[] | undefined
 function FailureRate({ stats }: { stats: NonNullable<WebhookRow['stats']> }) {
   const share = failedShare(stats);
   return <span className={toneOfShare(share)}>{formatShare(share)}</span>;
+}
+
+/** On a narrow screen, in place of two columns. */
+function NarrowNumbers({ stats }: { stats: NonNullable<WebhookRow['stats']> }) {
+  const share = failedShare(stats);
+  const waiting = waitingCounts([stats.waiting]);
+  return (
+    <span className="narrow-line small numeric">
+      {share !== null && share > 0 && (
+        <span className={toneOfShare(share)}>{`${formatShare(share)} failed `}</span>
+      )}
+      {waiting.length > 0 && <span className="muted">{`${totalOf(waiting)} waiting`}</span>}
+    </span>
+  );
 }
 
 const shownEvents = 2;
