@@ -4,14 +4,14 @@ import { findBarriers, launchBrowser } from '../kit/browser.ts';
 import { publishOne, waitForStatus } from '../kit/delivery-steps.ts';
 import { heading, openDashboard, untilFocused } from '../kit/open-dashboard.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
-import { startService, stopAll, until, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
 let service: Service;
 let receiver: Receiver;
 let browser: Browser;
-let ids: { webhook: string; delivery: string; attempt: string; request: string };
+let ids: Record<'webhook' | 'delivery' | 'attempt' | 'request' | 'operation', string>;
 beforeAll(async () => {
   [service, receiver, browser] = await Promise.all([startService(), startReceiver(), launchBrowser()]);
   const { webhook_id: webhook } = await service.newWebhook(`${receiver.url}/first`, { external_id: 'acme' });
@@ -23,7 +23,12 @@ beforeAll(async () => {
     events: ['evt_a', 'evt_b'].map((id) => ({ id, event: 'document.deleted', data })),
   });
   const request = batch.headers.get('x-request-id') ?? '';
-  ids = { webhook, delivery, attempt: attempts[0]?.id ?? '', request };
+  const operation = await service.call<{ id: string }>('POST', '/v1/deliveries/actions', {
+    action: 'resend',
+    filter: { ids: [delivery] },
+    dry_run: true,
+  });
+  ids = { webhook, delivery, attempt: attempts[0]?.id ?? '', request, operation: operation.body.id };
 });
 afterAll(() => stopAll(browser, service, receiver));
 
@@ -47,6 +52,7 @@ test('a pasted id and Enter open what has it, from any page', async () => {
     [ids.webhook, `/webhooks/${ids.webhook}`],
     ['acme', `/webhooks/${ids.webhook}`],
     [`${receiver.url}/first`, `/webhooks/${ids.webhook}`],
+    [ids.operation, `/operations/${ids.operation}`],
   ];
   for (const [text, path] of opened) {
     await openSearch(page);
@@ -58,6 +64,42 @@ test('a pasted id and Enter open what has it, from any page', async () => {
     await field(page).waitFor({ state: 'detached' });
     await untilFocused(page.getByRole('main'));
   }
+});
+
+test('the id of an attempt leads to that attempt, not to the latest one', async () => {
+  const { key } = await service.newAccount();
+  const inAccount = <T>(method: string, path: string, body?: unknown) =>
+    call<T>(service.apiUrl, key, method, path, body);
+  await inAccount('POST', '/v1/webhooks', { url: `${receiver.url}/many`, events: ['*'] });
+  const published = await inAccount<{ deliveries: { id: string }[] }>('POST', '/v1/events', {
+    event: 'document.deleted',
+    data: { document_id: 'doc_1', dataset_id: 'ds_1' },
+  });
+  const delivery = published.body.deliveries[0]?.id ?? '';
+  const read = () =>
+    inAccount<{ status: string; attempts: { id: string }[] }>('GET', `/v1/deliveries/${delivery}`);
+  const untilAttempts = (count: number) =>
+    until(read, ({ body }) => body.status === 'delivered' && body.attempts.length === count);
+  for (const count of [1, 2, 3, 4]) {
+    await untilAttempts(count);
+    if (count < 4) await inAccount('POST', `/v1/deliveries/${delivery}/retry?force=true`);
+  }
+  const first = (await read()).body.attempts[0]?.id ?? '';
+  const { page } = await openDashboard(browser, service, '/nowhere/at/all', { key });
+  // An unknown path has the navigation and the search.
+  await heading(page, 'Page not found').waitFor();
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Events' }).waitFor();
+  await openSearch(page);
+  await field(page).fill(first);
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`**/log/${delivery}#attempt-1`);
+  const attempt = page.locator('#attempt-1');
+  await attempt.waitFor();
+  expect(await attempt.getAttribute('open')).not.toBeNull();
+  await until(
+    () => attempt.boundingBox(),
+    (box) => box !== null && box.y >= 0 && box.y < 800,
+  );
 });
 
 test('results come while one types, by kind, and the arrow keys choose one', async () => {

@@ -33,7 +33,7 @@ test('results are grouped by kind, in the order of their best result', () => {
     title: 'your-app.com/fltr',
     details: 'customer-1 · not active',
   });
-  expect(groups[2]?.results[0]?.title).toBe('Attempt 2 · no response');
+  expect(groups[2]?.results[0]).toMatchObject({ title: 'Attempt 2 · no response', hash: 'attempt-2' });
   const operation: Found = {
     type: 'operation',
     id: 'op_1',

@@ -112,9 +112,9 @@ function useChoice(found: readonly Found[] | undefined) {
 function useOpenResult(onOpen: () => void) {
   const navigate = useNavigate();
   const queryClient = useQueryClient();
-  const openResult = ({ path }: Result): void => {
+  const openResult = ({ path, hash }: Result): void => {
     onOpen();
-    void navigate({ to: path });
+    void navigate({ to: path, ...(hash === undefined ? {} : { hash }) });
   };
   return {
     result: openResult,
@@ -143,6 +143,7 @@ function Option({ id, result, isChosen, onChoose, onOpen }: OptionProps) {
   return (
     <Link
       to={result.path}
+      {...(result.hash === undefined ? {} : { hash: result.hash })}
       id={id}
       role="option"
       aria-selected={isChosen}

@@ -8,6 +8,8 @@ export type Result = {
   title: string;
   details: string;
   path: string;
+  /** The part of that page. */
+  hash?: string;
 };
 type Group = { name: string; results: Result[] };
 
@@ -82,6 +84,7 @@ function toResult(found: Found): Result {
         title: `Attempt ${found.number} · ${found.status_code ?? 'no response'}`,
         details: `${id} · ${timeOf(found.started_at)}`,
         path: `/log/${found.delivery_id}`,
+        hash: `attempt-${found.number}`,
       };
     case 'operation':
       return {

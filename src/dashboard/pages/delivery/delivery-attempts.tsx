@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useCallback, useState } from 'react';
 import type { Attempt } from '../../../contracts/attempt-schema.ts';
 import type { Delivery } from '../../../contracts/delivery.ts';
 import { AttemptResponse, AttemptResult } from '../../components/attempt-outcome.tsx';
@@ -40,9 +40,12 @@ type CardProps = Props & { attempt: Attempt; isLatest: boolean };
 function AttemptCard({ delivery, attempt, isLatest, ...rest }: CardProps) {
   const { number, started_at: startedAt } = attempt;
   // What is open stays open when another attempt follows: nothing moves while it is read.
-  const [isOpen] = useState(isLatest || location.hash === `#${idOf(number)}`);
+  const [isLinked] = useState(location.hash === `#${idOf(number)}`);
+  const [isOpen] = useState(isLatest || isLinked);
+  // It came after the page, so the browser did not scroll to it.
+  const scrollToIt = useCallback((card: HTMLElement | null) => card?.scrollIntoView(), []);
   return (
-    <details className="card attempt" id={idOf(number)} open={isOpen}>
+    <details className="card attempt" id={idOf(number)} open={isOpen} ref={isLinked ? scrollToIt : undefined}>
       <summary>
         <h3>Attempt {number}</h3>
         <span className="row numeric">
