@@ -16,7 +16,7 @@ export const formatMs = (ms: number | null): string =>
   ms === null ? '–' : `${count.format(Math.round(ms))} ms`;
 
 /** @example withoutScheme('https://your-app.com/fltr') // 'your-app.com/fltr' */
-export const withoutScheme = (url: string): string => url.replace(/^https?:\/\//, '');
+export const withoutScheme = (url: string): string => url.replace(/^(https?:\/\/|mailto:)/, '');
 
 const maxHeading = 80;
 

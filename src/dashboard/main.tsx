@@ -9,6 +9,7 @@ import './styles/log.css';
 import './styles/log-selection.css';
 import './styles/webhooks.css';
 import './styles/first-run.css';
+import './styles/alerts.css';
 import './styles/charts.css';
 import './styles/catalogue.css';
 

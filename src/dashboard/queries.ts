@@ -74,6 +74,13 @@ export const webhookStatsQuery = (id: string, range: StatsRange) =>
     placeholderData: keepPreviousData,
     refetchInterval: slowMs,
   });
+/** The newest delivery of an alert. */
+export const lastSentQuery = (webhookId: string) =>
+  queryOptions({
+    queryKey: ['deliveries', 'last-sent', webhookId],
+    queryFn: () => api.listDeliveries({ webhook_id: webhookId, limit: 1 }),
+    refetchInterval: slowMs,
+  });
 export const eventTypesQuery = queryOptions({
   queryKey: ['event-types'],
   queryFn: () => api.listEventTypes(),

@@ -14,6 +14,7 @@ import { NotFoundPage, PageError } from './components/page-error.tsx';
 import { statsRanges } from '../contracts/stats-ranges.ts';
 import { eventSearchSchema } from './event-search.ts';
 import { logSearchSchema } from './log-search.ts';
+import { AlertsPage } from './pages/alerts-page.tsx';
 import { DeliveryPage } from './pages/delivery-page.tsx';
 import { EventPage } from './pages/event-page.tsx';
 import { EventTypePage } from './pages/event-type-page.tsx';
@@ -131,6 +132,7 @@ const eventTypesRoute = createRoute({
   component: EventTypesPage,
 });
 const eventTypeRoute = page('/event-types/$name', EventTypePage);
+const alerts = page('/alerts', AlertsPage);
 const notFound = page('/$', NotFoundPage);
 const keys = page('/keys', isPortal ? NotFoundPage : KeysPage);
 const settings = page('/settings', isPortal ? NotFoundPage : SettingsPage);
@@ -151,6 +153,7 @@ const routeTree = root.addChildren([
     operationsRoute,
     operationRoute,
     eventTypeRoute,
+    alerts,
     keys,
     settings,
     notFound,

@@ -30,7 +30,8 @@ export async function evaluateWebhooks(pool: Pool, after: string, minEnded: numb
     const { rows } = await client.query<Candidate>(
       `select w.id, w.account_id as "accountId", w.activation, coalesce(s.delivered, 0)::int as delivered,
          coalesce(s.failed, 0)::int as failed, w.warned_at is not null as "isWarned",
-         w.secret_created_at < now() - interval '90 days'
+         -- An e-mail is not signed.
+         w.format <> 'email' and w.secret_created_at < now() - interval '90 days'
            and (w.secret_due_at is null or w.secret_due_at < w.secret_created_at) as "isSecretDue",
          w.probe_when_down and w.health_state = 'down' and w.health_since <= long_ago and coalesce(s.attempts, 0) > 0
            and exists (select 1 from webhook_stats

@@ -119,6 +119,7 @@ const visits = (): Visit[] => [
   { path: '/event-types/document.processing_failed', title: 'document.processing_failed' },
   { path: '/event-types/order.unknown', title: 'Event type' },
   { path: '/events?event=document.deleted&outcome=undelivered&last=24h', title: 'Events' },
+  { path: '/alerts', title: 'Alerts' },
   { path: '/keys', title: 'API keys' },
   { path: '/settings', title: 'Settings' },
   { path: '/webhooks/wh_unknown', title: 'Webhook' },
@@ -217,6 +218,8 @@ test('every page is reached by keyboard alone', async () => {
     ['/event-types', main.getByRole('link', { name: 'document.deleted' }), 'document.deleted'],
     ['/event-types/document.deleted', main.getByRole('link', { name: 'Send one' }), 'Send an event'],
     ['/event-types/document.deleted', main.getByRole('link', { name: 'Latest deliveries' }), 'Delivery log'],
+    ['/operations', nav('Alerts'), 'Alerts'],
+    ['/alerts', nav('API keys'), 'API keys'],
     ['/keys', nav('Settings'), 'Settings'],
     ['/settings', nav('Webhooks'), 'Webhooks'],
   ];
@@ -247,6 +250,7 @@ test('dialogs keep the focus, Escape closes them, and the focus comes back', asy
     [`/webhooks/${ids.paused}`, ['Activate']],
     [`/log/${ids.retrying.deliveryId}`, ['Reschedule', 'Cancel']],
     [`/log/${ids.delivered.deliveryId}`, ['Resend']],
+    ['/alerts', ['Create alert', 'Send test alert', 'Edit', 'Delete']],
     ['/keys', ['Create key', 'Revoke']],
   ];
   for (const [path, names] of pages) {

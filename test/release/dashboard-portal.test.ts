@@ -111,7 +111,7 @@ test('in a frame of another site a customer creates a webhook and sees its deliv
   expect(await inner.title()).toBe(`Webhooks · ${productName}`);
   expect(await frame.locator('.brand img').getAttribute('src')).toBe(logo);
   const links = await frame.getByRole('navigation', { name: 'Main' }).getByRole('link').allTextContents();
-  expect(links).toEqual(['Webhooks', 'Delivery log', 'Events', 'Event types', 'Operations']);
+  expect(links).toEqual(['Webhooks', 'Delivery log', 'Events', 'Event types', 'Operations', 'Alerts']);
   expect(await frame.getByRole('button', { name: 'Sign out' }).count()).toBe(0);
 
   await frame.getByRole('link', { name: 'Create webhook' }).first().click();

@@ -33,7 +33,7 @@ export function toWebhook(row: WebhookRow): Webhook {
             failed: row.disabledFailed ?? 0,
           },
     secret_created_at: row.secretCreatedAt.toISOString(),
-    secret_due: isSecretDue(row.secretCreatedAt, now),
+    secret_due: row.format !== 'email' && isSecretDue(row.secretCreatedAt, now),
     previous_secret_until: isOverlap(until, now) ? until.toISOString() : null,
     ...toPolicy(row),
     updated_at: row.updatedAt.toISOString(),

@@ -14,6 +14,7 @@ const navigation = [
   { to: '/events', label: 'Events' },
   { to: '/event-types', label: 'Event types' },
   { to: '/operations', label: 'Operations' },
+  { to: '/alerts', label: 'Alerts' },
   { to: '/keys', label: 'API keys', isOperators: true },
   { to: '/settings', label: 'Settings', isOperators: true },
 ] as const satisfies { to: string; label: string; isOperators?: true }[];

@@ -1,5 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { operationalTypes } from '../../contracts/event-types.ts';
+import { isAlert } from '../../domain/subscription.ts';
 import { useShownSettings } from '../shown-settings.ts';
 import { api } from '../session-api.ts';
 import { isSubscribed } from '../event-filters.ts';
@@ -11,14 +13,16 @@ import { Problem } from './problem-notice.tsx';
 import { useScopeReason } from './scope.tsx';
 import { useSubmission } from '../submission.ts';
 
-type Props = { webhookId: string; events: readonly string[] };
+type Props = { webhookId: string; events: readonly string[]; isEmail?: boolean };
 
 /** Sends a test event and shows the outcome of its attempt. */
-export function TestEvent({ webhookId, events }: Props) {
+export function TestEvent({ webhookId, events, isEmail = false }: Props) {
   const reason = useScopeReason('webhooks:write');
   const settings = useShownSettings();
   const { data: types } = useQuery(eventTypesQuery);
-  const names = types?.data.map(({ event }) => event) ?? [];
+  const ofService = operationalTypes.filter((each) => isSubscribed(events, each));
+  const published = isAlert(events) ? [] : (types?.data.map(({ event }) => event) ?? []);
+  const names = [...published, ...ofService];
   const [chosen, setType] = useState<string>();
   const type = chosen ?? names.find((each) => isSubscribed(events, each)) ?? names[0] ?? '';
   const test = useSubmission({
@@ -37,8 +41,14 @@ export function TestEvent({ webhookId, events }: Props) {
         </Button>
       </div>
       <p className="hint">
-        A test event has the header <code>{settings?.header_prefix ?? '…'}Test: true</code>. It is not
-        retried, does not appear in the delivery log and does not count toward the hourly cap.
+        {isEmail ? (
+          'The subject of a test e-mail begins with [Test].'
+        ) : (
+          <>
+            A test event has the header <code>{settings?.header_prefix ?? '…'}Test: true</code>.
+          </>
+        )}{' '}
+        It is not retried, does not appear in the delivery log and does not count toward the hourly cap.
       </p>
       <div aria-live="polite" aria-busy={test.isPending}>
         <Problem error={test.error} />

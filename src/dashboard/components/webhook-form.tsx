@@ -73,13 +73,15 @@ export function WebhookForm(props: Props) {
         value={draft.description}
         onChange={(description) => change({ description })}
       />
-      <Choices
-        legend="Format"
-        name="format"
-        choices={formatChoices}
-        chosen={draft.format}
-        onChoose={(format) => change({ format })}
-      />
+      {draft.format !== 'email' && (
+        <Choices
+          legend="Format"
+          name="format"
+          choices={formatChoices}
+          chosen={draft.format}
+          onChoose={(format) => change({ format })}
+        />
+      )}
       {children}
       <PolicySection
         draft={draft.policy}

@@ -1,11 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
+import { withoutScheme } from '../format.ts';
 import { webhooksQuery } from '../queries.ts';
 import type { WaitingCount } from '../webhook-state.ts';
 
 /** @example briefUrl('https://your-app.com/events/v2/fltr') // 'your-app.com/…/fltr' */
 export function briefUrl(url: string): string {
   if (!URL.canParse(url)) return url;
+  if (url.startsWith('mailto:')) return withoutScheme(url);
   const { host, pathname } = new URL(url);
   const parts = pathname.split('/').filter(Boolean);
   const end = parts.at(-1);

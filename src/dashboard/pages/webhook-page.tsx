@@ -82,7 +82,7 @@ function WebhookDetails({ webhook }: { webhook: Webhook }) {
       <Activity webhook={webhook} range={range} hasTest={secret !== undefined}>
         <div className="columns">
           <Configuration webhook={webhook} />
-          <SecretCard webhook={webhook} />
+          {webhook.format !== 'email' && <SecretCard webhook={webhook} />}
         </div>
         {webhook.filter && <FilterCard webhookId={id} filter={webhook.filter} events={events} />}
       </Activity>
@@ -101,13 +101,13 @@ type ActivityProps = {
 
 /** A webhook without deliveries begins with a test event, and has no numbers to show. */
 function Activity({ webhook, range, hasTest, children }: ActivityProps) {
-  const { webhook_id: id, events } = webhook;
+  const { webhook_id: id, events, format } = webhook;
   const { data: deliveries, error } = useQuery(latestDeliveriesQuery(id));
   if (deliveries === undefined && !error) return <Placeholder />;
   const isEmpty = deliveries?.data.length === 0;
   const testEvent = !hasTest && (
     <Section title="Send a test event">
-      <TestEvent webhookId={id} events={events} />
+      <TestEvent webhookId={id} events={events} isEmail={format === 'email'} />
     </Section>
   );
   return (

@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import type { RangeStats } from '../../../contracts/stats.ts';
 import type { Webhook } from '../../../contracts/webhook.ts';
+import { isAlert } from '../../../domain/subscription.ts';
 import { Sparkline } from '../../components/attempt-chart.tsx';
 import { StateDot } from '../../components/badges.tsx';
 import { StateDetails } from '../../components/state-details.tsx';
@@ -20,12 +21,17 @@ const columns: Column<WebhookRow>[] = [
   {
     name: 'URL',
     isRowHeader: true,
-    cell: ({ webhook: { webhook_id: id, url, description } }) => (
+    cell: ({ webhook: { webhook_id: id, url, description, events } }) => (
       <>
         <Link to="/webhooks/$id" params={{ id }} className="clamped" title={url}>
           {withoutScheme(url)}
         </Link>
         {description && <div className="muted small clamped">{description}</div>}
+        {isAlert(events) && (
+          <div className="small">
+            <Link to="/alerts">Alert</Link>
+          </div>
+        )}
       </>
     ),
   },
