@@ -16,7 +16,7 @@ import { isSubscribed } from '../event-filters.ts';
 import { formatCount } from '../format.ts';
 import { eventQuery, eventTypesQuery, webhooksQuery } from '../queries.ts';
 import type { api } from '../session-api.ts';
-import { EventDeliveries } from './event/event-deliveries.tsx';
+import { EventDeliveries, RetryUndelivered } from './event/event-deliveries.tsx';
 
 const route = getRouteApi('/signed-in/events/$id');
 
@@ -70,7 +70,10 @@ export function EventPage() {
               }}
             />
           </Section>
-          <EventDeliveries event={event} />
+          <EventDeliveries
+            event={event}
+            beside={<RetryUndelivered event={event} webhooks={webhooks.data ?? []} />}
+          />
           <NotSentTo event={event} webhooks={webhooks.data ?? []} />
           <Payload body={event.body} />
         </>

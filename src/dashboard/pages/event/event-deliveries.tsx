@@ -1,13 +1,17 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
 import type { EventSummary } from '../../../contracts/event.ts';
+import type { Webhook } from '../../../contracts/webhook.ts';
 import { DeliveryBadge } from '../../components/badges.tsx';
 import { Section } from '../../components/section.tsx';
 import { Table, type Column } from '../../components/table.tsx';
 import { Countdown } from '../../components/time.tsx';
 import { WebhookLink } from '../../components/webhook-name.tsx';
 import { statusText } from '../../delivery-text.ts';
+import { undeliveredOf } from '../../log/undelivered.ts';
 import { deliveryQuery } from '../../queries.ts';
+import { BulkAction } from '../log/bulk-action.tsx';
 
 /** Details are loaded for this many deliveries: each is a request that reads a workflow history. */
 const maxDetailed = 20;
@@ -32,9 +36,15 @@ const columns: Column<EventDelivery>[] = [
   },
 ];
 
-export function EventDeliveries({ event: { deliveries } }: { event: Pick<EventSummary, 'deliveries'> }) {
+type Props = {
+  event: Pick<EventSummary, 'deliveries'>;
+  /** At the end of the heading's line. */
+  beside?: ReactNode;
+};
+
+export function EventDeliveries({ event: { deliveries }, beside }: Props) {
   return (
-    <Section title="Deliveries" className="stack">
+    <Section title="Deliveries" className="stack" beside={beside}>
       {deliveries.length === 0 ? (
         <p className="muted">None. No webhook was subscribed to this type when the event was accepted.</p>
       ) : (
@@ -47,6 +57,15 @@ export function EventDeliveries({ event: { deliveries } }: { event: Pick<EventSu
       )}
     </Section>
   );
+}
+
+type RetryProps = Pick<Props, 'event'> & { event: { body: string | null }; webhooks: readonly Webhook[] };
+
+/** Retries all deliveries of an event that were not delivered, as an operation. */
+export function RetryUndelivered({ event, webhooks }: RetryProps) {
+  if (event.deliveries.length === 0) return null;
+  const target = undeliveredOf(event, webhooks) ?? { reason: 'Nothing to retry.' };
+  return <BulkAction action="retry" label="Retry undelivered" target={target} />;
 }
 
 type DetailsProps = { delivery: EventDelivery; isDetailed: boolean };

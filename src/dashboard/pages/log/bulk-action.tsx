@@ -14,10 +14,16 @@ import { api } from '../../session-api.ts';
 
 type Chosen = Extract<Target, { filter: unknown }>;
 type Options = { filter: Chosen['filter']; per_second: number; next_attempt_at?: string };
-type Props = { action: DeliveryAction; target: Target; onDone: () => void };
+type Props = {
+  action: DeliveryAction;
+  target: Target;
+  /** Of the button; the action's name if it is left out. */
+  label?: string;
+  onDone?: () => void;
+};
 
 /** A button that does an action to all selected deliveries, after a count. */
-export function BulkAction({ action, target, onDone }: Props) {
+export function BulkAction({ action, target, label = actionNames[action], onDone }: Props) {
   const hasStarted = useRef(false);
   const dialog = useDialog<Operation, Options>({
     mutationFn: (options) => api.actOnDeliveries({ action, ...options }),
@@ -27,15 +33,14 @@ export function BulkAction({ action, target, onDone }: Props) {
       hasStarted.current = true;
     },
     onToggle: () => {
-      if (hasStarted.current) onDone();
+      if (hasStarted.current) onDone?.();
     },
   });
-  const name = actionNames[action];
   return (
     <Modal
       dialog={dialog}
-      label={name}
-      title={`${name} deliveries`}
+      label={label}
+      title={`${actionNames[action]} deliveries`}
       disabledReason={'reason' in target ? target.reason : undefined}
     >
       {dialog.data ? (
