@@ -182,7 +182,7 @@ const steps: readonly Step[] = [
   {
     name: 'sign-in links',
     tables: ['sign_in_links'],
-    hours: () => 0,
+    hours: () => 1,
     sql: deleteOld('sign_in_links', ['token_digest'], 'ends_at < $1 order by ends_at'),
   },
 ];

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealSession } from '../../src/api/session-cookie.ts';
 import { readConfig } from '../../src/config.ts';
 import { revokeApiKey } from '../../src/db/api-keys-table.ts';
+import { removeOld } from '../../src/db/retention.ts';
 import { encryptionKeysFor } from '../../src/development-secrets.ts';
 import { digestOfKey, newApiKey } from '../../src/security/api-keys.ts';
 import { createSecretBox, type SecretBox } from '../../src/security/secret-box.ts';
@@ -303,6 +304,23 @@ test('a key has 20 sign-in links at most: the newest, and the one that lasts lon
   expect(rows[0]?.count).toBe(20);
   expect((await signIn({ token: tokenOf(urls[0] ?? '') })).status).toBe(401);
   expect((await signIn({ token: printed?.token })).status).toBe(200);
+});
+
+test('sign-in links are removed an hour after they end, and not before', async () => {
+  const { accountId, key } = await service.newAccount();
+  for (const minutes of [61, 59]) {
+    await createSignInToken(service.pool, digestOfKey(key), 60);
+    await service.pool.query(
+      `update sign_in_links set ends_at = now() - make_interval(mins => $2) where account_id = $1 and ends_at > now()`,
+      [accountId, minutes],
+    );
+  }
+  await removeOld(service.pool, 'sign-in links', { payloadDays: 28, days: 28 }, 1000);
+  const { rows } = await service.pool.query<{ minutes: number }>(
+    `select round(extract(epoch from now() - ends_at) / 60)::int as minutes from sign_in_links where account_id = $1`,
+    [accountId],
+  );
+  expect(rows).toEqual([{ minutes: 59 }]);
 });
 
 test('the response to an invalid sign-in token says how to sign in', async () => {
