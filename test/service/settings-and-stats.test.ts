@@ -32,6 +32,7 @@ test('the settings are those that the service was started with; no cap is null',
     200,
     {
       environment: 'development',
+      email_alerts: false,
       version,
       account_id: service.accountId,
       header_prefix: 'X-FLTR-',
