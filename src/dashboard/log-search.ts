@@ -6,7 +6,7 @@ import { eventTypePattern } from '../contracts/event-types.ts';
 import { timesInUrl, toTimeQuery } from './times.ts';
 
 /** Invalid values in the URL are ignored. */
-export const logSearchSchema = z.object({
+const filtersSchema = z.object({
   webhook_id: z.coerce.string().optional().catch(undefined),
   /** The last operation that acted on them. */
   operation_id: z.coerce.string().optional().catch(undefined),
@@ -20,7 +20,13 @@ export const logSearchSchema = z.object({
   event_id: z.coerce.string().optional().catch(undefined),
   ...timesInUrl,
 });
-export type LogSearch = z.output<typeof logSearchSchema>;
+/** The filters. */
+export type LogSearch = z.output<typeof filtersSchema>;
+
+export const logSearchSchema = filtersSchema.extend({
+  /** The delivery in the panel beside the list. */
+  open: z.coerce.string().optional().catch(undefined),
+});
 
 /** A status code or a class, as in the API. */
 export const codePattern = /^([1-5]\d\d|[1-5]xx)$/;

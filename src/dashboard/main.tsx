@@ -7,6 +7,7 @@ import './styles/components.css';
 import './styles/search.css';
 import './styles/log.css';
 import './styles/log-selection.css';
+import './styles/log-panel.css';
 import './styles/webhooks.css';
 import './styles/first-run.css';
 import './styles/alerts.css';

@@ -72,7 +72,7 @@ test('a receiver that fails: its delivery counts down to the retry, is retried n
   await row.getByRole('cell', { name: 'retrying' }).waitFor();
   await row.getByRole('cell', { name: '503' }).waitFor();
   await row.getByRole('cell', { name: /^in (1 min 00|\d+) s$/ }).waitFor();
-  await row.getByRole('link', { name: 'document.deleted' }).click();
+  await row.getByRole('link', { name: 'document.deleted' }).press('Enter');
 
   await heading(page, 'document.deleted').waitFor();
   await summary(page, 'The first attempt failed: 503.').waitFor();

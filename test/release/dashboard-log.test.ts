@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Operation } from '../../src/contracts/operation.ts';
 import { findBarriers, launchBrowser } from '../kit/browser.ts';
 import { insertPast } from '../kit/dashboard-data.ts';
 import { waitForStatus } from '../kit/delivery-steps.ts';
-import { openDashboard, scrolled, untilCount, untilFocused } from '../kit/open-dashboard.ts';
+import { heading, openDashboard, scrolled, untilCount, untilFocused } from '../kit/open-dashboard.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
@@ -284,4 +284,184 @@ test.each([
   await page.evaluate('scrollTo(0, document.documentElement.scrollHeight)');
   const [end, box] = [await page.getByText('20 in total').boundingBox(), await bar(page).boundingBox()];
   expect((end?.y ?? 0) + (end?.height ?? 0)).toBeLessThan(box?.y ?? 0);
+});
+
+const panelOf = (page: Page) => page.getByRole('region', { name: 'Delivery details' });
+const openId = (page: Page) => new URL(page.url()).searchParams.get('open');
+
+test('a click on a row opens the delivery beside the list; the arrows walk, Enter opens the page, Escape closes', async () => {
+  broken.set('/panel', 404);
+  const { key, mine, publishAll } = await openAccount('/panel');
+  const ids = (await publishAll(3, 'failed')).toReversed();
+  const { page } = await openDashboard(browser, service, '/log?status=failed', { key });
+  const link = (index: number) => rowsOf(page).nth(index).getByRole('link');
+  await untilCount(rowsOf(page), 3);
+  const place = async () => (await rowsOf(page).nth(0).boundingBox())?.y ?? 0;
+  const before = await place();
+  await link(0).click();
+  await panelOf(page).getByText('The first attempt failed: 404.').waitFor();
+  expect(new URL(page.url()).pathname).toBe('/log');
+  expect(openId(page)).toBe(ids[0]);
+  await untilFocused(link(0));
+  // The row stays under the pointer, though the filters have less room.
+  await until(place, (now) => Math.abs(now - before) <= 1);
+  await panelOf(page).getByRole('heading', { name: 'Attempt 1' }).waitFor();
+  await panelOf(page).getByRole('region', { name: 'Timeline' }).waitFor();
+
+  await page.keyboard.press('ArrowDown');
+  await panelOf(page)
+    .getByText(ids[1] ?? '', { exact: true })
+    .first()
+    .waitFor();
+  await untilFocused(link(1));
+  expect(openId(page)).toBe(ids[1]);
+  expect(await rowsOf(page).nth(1).getAttribute('aria-current')).toBe('true');
+  await page.keyboard.press('ArrowDown');
+  await untilFocused(link(2));
+  // At the end of the list, nothing changes.
+  await page.keyboard.press('ArrowDown');
+  expect(openId(page)).toBe(ids[2]);
+  expect(await panelOf(page).getByRole('button', { name: 'Next delivery' }).isDisabled()).toBe(true);
+  await page.keyboard.press('ArrowUp');
+  await untilFocused(link(1));
+
+  // Into the panel and its actions; when it closes, the focus is on the row.
+  await page.keyboard.press('ArrowRight');
+  await untilFocused(panelOf(page));
+  broken.delete('/panel');
+  await panelOf(page).getByRole('button', { name: 'Retry now' }).focus();
+  await page.keyboard.press('Enter');
+  await panelOf(page).getByRole('region', { name: 'Summary' }).getByText('Delivered: 200').waitFor();
+  await waitForStatus(mine, ids[1] ?? '', 'delivered');
+  await page.keyboard.press('Escape');
+  await panelOf(page).waitFor({ state: 'detached' });
+  expect(openId(page)).toBeNull();
+  // It was delivered and has left the list of what failed.
+  await untilCount(rowsOf(page), 2);
+
+  await link(0).focus();
+  await page.keyboard.press('Space');
+  await panelOf(page).waitFor();
+  await panelOf(page).getByRole('button', { name: 'Close' }).focus();
+  await page.keyboard.press('Enter');
+  await panelOf(page).waitFor({ state: 'detached' });
+  await untilFocused(link(0));
+  await page.keyboard.press('Space');
+  await panelOf(page).waitFor();
+  // Back closes it, too, and keeps the filter.
+  await page.goBack();
+  await panelOf(page).waitFor({ state: 'detached' });
+  expect(new URL(page.url()).search).toBe('?status=failed');
+  await link(0).focus();
+  await page.keyboard.press('Space');
+  await panelOf(page).waitFor();
+  await page.keyboard.press('Enter');
+  await heading(page, 'document.deleted').waitFor();
+  expect(new URL(page.url()).pathname).toBe(`/log/${ids[0]}`);
+});
+
+test.each([
+  { colorScheme: 'light', width: 1280 },
+  { colorScheme: 'dark', width: 900 },
+] as const)(
+  'the panel in $colorScheme, $width wide: no barrier, no overflow, nothing hidden',
+  async (window) => {
+    broken.set('/panels', 503);
+    const { key, publishAll } = await openAccount('/panels');
+    const [id = ''] = await publishAll(1, 'retrying');
+    const { page } = await openDashboard(browser, service, `/log?open=${id}`, { key, ...window });
+    await panelOf(page)
+      .getByText(/The first attempt failed: 503/)
+      .waitFor();
+    await panelOf(page).getByRole('region', { name: 'Timeline' }).waitFor();
+    expect(await findBarriers(page)).toEqual([]);
+    expect(await page.evaluate<number>('document.scrollingElement.scrollWidth')).toBeLessThanOrEqual(
+      window.width,
+    );
+    const right = async (locator: Locator) => {
+      const box = await locator.boundingBox();
+      return (box?.x ?? 0) + (box?.width ?? 0);
+    };
+    const left = (await panelOf(page).boundingBox())?.x ?? 0;
+    for (const each of [
+      page.getByRole('table'),
+      page.getByRole('form', { name: 'Log filters' }),
+      page.getByRole('switch', { name: 'Live' }),
+    ])
+      expect(await right(each)).toBeLessThanOrEqual(left);
+    await rowsOf(page).getByRole('checkbox').check();
+    expect(await right(bar(page))).toBeLessThanOrEqual(left);
+    expect(await findBarriers(page)).toEqual([]);
+  },
+);
+
+test('on a narrow screen, a row and the address of a panel open the page', async () => {
+  const { key, publishAll } = await openAccount('/narrow');
+  const [id = ''] = await publishAll(1, 'delivered');
+  const { page } = await openDashboard(browser, service, `/log?open=${id}`, { key, width: 360 });
+  await heading(page, 'document.deleted').waitFor();
+  expect(new URL(page.url()).pathname).toBe(`/log/${id}`);
+  await page.goto('/log');
+  await rowsOf(page).getByRole('link').click();
+  await heading(page, 'document.deleted').waitFor();
+  expect(new URL(page.url()).pathname).toBe(`/log/${id}`);
+});
+
+test('what is open need not be in the list, and may not exist', async () => {
+  const { key, publishAll } = await openAccount('/absent');
+  const [id = ''] = await publishAll(1, 'delivered');
+  const { page } = await openDashboard(browser, service, `/log?status=failed&open=${id}`, { key });
+  await panelOf(page).getByText('Delivered: 200').waitFor();
+  const next = panelOf(page).getByRole('button', { name: 'Next delivery' });
+  expect(await next.isDisabled()).toBe(true);
+  const { key: stranger } = await service.newAccount();
+  const other = await openDashboard(browser, service, `/log?open=${id}`, { key: stranger });
+  await panelOf(other.page).getByText('Delivery not found.').waitFor();
+});
+
+/** Of the page: starts something, and waits until a condition holds and was painted. Milliseconds. */
+const timed = (start: string, isDone: string) => `new Promise((resolve) => {
+  const from = performance.now();
+  ${start};
+  const look = () => (${isDone})
+    ? requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - from)))
+    : setTimeout(look);
+  look();
+})`;
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+
+test('with 5,000 loaded rows, the panel follows an arrow key and all rows are selected without a delay', async () => {
+  const { key, accountId, webhookId } = await openAccount('/many');
+  await insertPast(service, { accountId, webhookId, count: 5000, failedEvery: 3 });
+  const { page } = await openDashboard(browser, service, '/log', { key });
+  const end = page.getByText('5000 in total');
+  await until(
+    async () => {
+      await page.evaluate('scrollTo(0, document.documentElement.scrollHeight)');
+      return end.isVisible();
+    },
+    (isThere) => isThere,
+    100_000,
+  );
+  await page.evaluate('scrollTo(0, 0)');
+  await rowsOf(page).first().getByRole('link').click();
+  await panelOf(page).getByRole('region', { name: 'Timeline' }).waitFor();
+  const steps: number[] = [];
+  for (let step = 0; step < 20; step += 1) {
+    const next = `document.querySelector('tr[aria-current]').nextElementSibling.dataset.key`;
+    const id = await page.evaluate<string>(next);
+    const press = `document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowDown', bubbles: true }))`;
+    const isShown = `document.querySelector('.panel-id code').textContent === '${id}'`;
+    steps.push(await page.evaluate<number>(timed(press, isShown)));
+  }
+  const clicks: number[] = [];
+  for (let click = 0; click < 10; click += 1) {
+    const isShown = `(document.querySelector('.selection-bar') !== null) === ${click % 2 === 0}`;
+    clicks.push(
+      await page.evaluate<number>(timed(`document.getElementById('select-all-rows').click()`, isShown)),
+    );
+  }
+  // The machine of a test may be busy; by itself it takes a tenth of this.
+  expect(median(steps)).toBeLessThan(1000);
+  expect(median(clicks)).toBeLessThan(1000);
 });

@@ -105,6 +105,8 @@ const visits = (): Visit[] => [
   { path: `/webhooks/${ids.alerts}`, title: /alerts/ },
   { path: '/log', title: 'Delivery log' },
   { path: '/log?status=canceled', title: 'Delivery log' },
+  // A panel beside the list; on a narrow screen, the page.
+  { path: `/log?open=${ids.delivered.deliveryId}`, title: /^(Delivery log|document\.processed)$/ },
   { path: `/log/${ids.delivered.deliveryId}`, title: 'document.processed', picture: 'delivery' },
   { path: `/log/${ids.retrying.deliveryId}`, title: 'dataset.created' },
   { path: `/log/${ids.failed.deliveryId}`, title: 'dataset.updated' },

@@ -167,7 +167,7 @@ test('a new user creates a webhook, verifies what it is sent, and sees each step
   await row.getByText('delivered').waitFor();
   // The test event is not one of them.
   expect(await row.count()).toBe(1);
-  await row.getByRole('link', { name: 'document.processed' }).click();
+  await row.getByRole('link', { name: 'document.processed' }).press('Enter');
   await heading(page, 'document.processed').waitFor();
   await heading(page, 'Attempt 1', 3).waitFor();
   const sent = page.getByRole('region', { name: 'Request of attempt 1' });

@@ -9,6 +9,7 @@ type Props<Row> = {
   caption: string;
   className: string;
   columns: readonly Column<Row>[];
+  currentKey?: string | undefined;
   /** In place of the table if there are no rows. */
   empty: ReactNode;
 };

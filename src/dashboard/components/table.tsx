@@ -52,11 +52,14 @@ type WindowedProps<Row> = Props<Row> & {
   /** The rows belong to the previous filters. */
   isStale: boolean;
   hasMore: boolean;
+  /** The key of the row that is open beside the table. */
+  currentKey?: string | undefined;
 };
 
 /** A table for thousands of rows: spacers replace the rows far from the viewport. */
 export function WindowedTable<Row>(props: WindowedProps<Row>) {
-  const { caption, className = '', columns, rows, keyOf, skeletonRows = 0, isStale, hasMore } = props;
+  const { caption, className = '', columns, rows, keyOf, skeletonRows = 0 } = props;
+  const { isStale, hasMore, currentKey } = props;
   const { body, first, end, heightBefore, heightAfter } = useRowWindow(rows?.length ?? 0);
   return (
     <div className="table-wrap" data-stale={isStale}>
@@ -70,7 +73,13 @@ export function WindowedTable<Row>(props: WindowedProps<Row>) {
           {!rows && <SkeletonRows rows={skeletonRows} columns={columns.length} />}
           <Spacer height={heightBefore} />
           {rows?.slice(first, end).map((row, index) => (
-            <tr key={keyOf(row)} data-row aria-rowindex={first + index + 2}>
+            <tr
+              key={keyOf(row)}
+              data-row
+              data-key={keyOf(row)}
+              aria-rowindex={first + index + 2}
+              aria-current={keyOf(row) === currentKey || undefined}
+            >
               <Cells columns={columns} row={row} index={first + index} />
             </tr>
           ))}

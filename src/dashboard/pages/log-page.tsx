@@ -1,4 +1,4 @@
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { getRouteApi, Link, Navigate } from '@tanstack/react-router';
 import type { DeliverySummary } from '../../contracts/delivery.ts';
 import { DeliveryBadge } from '../components/badges.tsx';
 import { CodeBlock } from '../components/code-block.tsx';
@@ -15,18 +15,21 @@ import { isSelected } from '../log/selection.ts';
 import { isFiltered, toDeliveryQuery } from '../log-search.ts';
 import { isPortal } from '../portal.ts';
 import { api } from '../session-api.ts';
+import { DeliveryPanel } from './log/delivery-panel.tsx';
 import { LogFilters } from './log/log-filters.tsx';
 import { LogRowsContext } from './log/log-rows-context.ts';
 import { RetryRow, SelectLoaded, SelectRow } from './log/row-controls.tsx';
 import { SelectionBar } from './log/selection-bar.tsx';
 import { StatusTabs } from './log/status-tabs.tsx';
+import { useIsWide, usePanel } from './log/use-panel.ts';
 import { useRowRetry } from './log/use-row-retry.ts';
 import { useSelection } from './log/use-selection.ts';
 
 const route = getRouteApi('/signed-in/log');
 
 export function LogPage() {
-  const search = route.useSearch();
+  const { open: openId, ...search } = route.useSearch();
+  const isWide = useIsWide();
   const log = useLiveList({
     queryKey: ['deliveries', 'log', search],
     list: (page) => api.listDeliveries({ ...toDeliveryQuery(search), ...page }),
@@ -39,14 +42,16 @@ export function LogPage() {
   const retry = useRowRetry();
   const chosen = rows.filter(({ id }) => isSelected(selection, id)).length;
   const areAllLoaded = chosen === 0 ? 'none' : chosen === rows.length ? 'all' : 'some';
+  const panel = usePanel({ open: openId, search, rows, loadMore: log.loadMore });
+  if (openId !== undefined && !isWide) return <Navigate to="/log/$id" params={{ id: openId }} replace />;
   return (
-    <>
+    <div className={openId === undefined ? undefined : 'with-panel'}>
       <PageHeader
         title="Delivery log"
         subtitle="All deliveries: one per event and webhook."
         actions={<Switch label="Live" isOn={log.isLive} onChange={log.setLive} />}
       />
-      <StatusTabs search={search} />
+      <StatusTabs search={search} open={openId} />
       <LogFilters search={search} />
       {chosen > 0 && <SelectionBar search={search} rows={rows} hasMore={log.hasMore} selected={selected} />}
       <LogRowsContext value={{ selection, toggle, areAllLoaded, toggleLoaded, ...retry }}>
@@ -55,10 +60,12 @@ export function LogPage() {
           caption="Deliveries, newest first"
           className="log-table"
           columns={columns}
+          currentKey={openId}
           empty={isFiltered(search) ? <NoMatch /> : <NoDeliveries />}
         />
       </LogRowsContext>
-    </>
+      {openId !== undefined && <DeliveryPanel id={openId} {...panel} />}
+    </div>
   );
 }
 

@@ -17,8 +17,10 @@ const tabs: readonly [status: DeliveryStatus | undefined, label: string][] = [
   ['canceled', 'Canceled'],
 ];
 
+type Props = { search: LogSearch; open: string | undefined };
+
 /** The filter by status, with the number of deliveries that match the other filters. */
-export function StatusTabs({ search }: { search: LogSearch }) {
+export function StatusTabs({ search, open }: Props) {
   const { data } = useQuery(countsQuery(search));
   const list = useRef<HTMLUListElement>(null);
   const chosen = search.status ?? 'all';
@@ -34,13 +36,14 @@ export function StatusTabs({ search }: { search: LogSearch }) {
           <li key={label} data-tab={status ?? 'all'}>
             <Link
               to="/log"
-              search={{ ...search, status }}
+              // The current one is the whole address.
+              search={{ ...search, status, open: status === search.status ? open : undefined }}
               activeOptions={{ exact: true, includeSearch: true }}
               resetScroll={false}
               className="tab"
             >
               {label}
-              {data && <span className="tab-count numeric">{countOf(data, status)}</span>}
+              <span className="tab-count numeric">{data ? countOf(data, status) : '\u00a0'}</span>
             </Link>
           </li>
         ))}
