@@ -1,0 +1,80 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { emailAddressesOf, isEmailAddress } from '../../src/domain/email-addresses.ts';
+import { emailOf } from '../../src/domain/email-text.ts';
+import { eventText } from '../../src/domain/body-formats.ts';
+import { reasonsText, toggleReason, alertReasons, typesOf, urlIn } from '../../src/dashboard/alert-text.ts';
+import { isAlert } from '../../src/domain/subscription.ts';
+
+test('whatever is accepted as an address has no character with a meaning in a header, a URL or a command', () => {
+  const parts = fc.constantFrom(
+    'a',
+    'A-1',
+    '+',
+    '.',
+    '@',
+    'b.example',
+    ',',
+    ' ',
+    '\r\n',
+    '\0',
+    '<',
+    '>',
+    '"',
+    '%0d',
+    '?',
+    ':',
+    ';',
+    'é',
+    '[',
+    '\\',
+  );
+  fc.assert(
+    fc.property(fc.array(parts, { maxLength: 8 }), (list) => {
+      const text = list.join('');
+      if (isEmailAddress(text)) expect(text).toMatch(/^[A-Za-z0-9_+'.-]+@[A-Za-z0-9.-]+$/);
+      for (const address of emailAddressesOf(`mailto:${text}`) ?? [])
+        expect(isEmailAddress(address)).toBe(true);
+    }),
+    { numRuns: 2000 },
+  );
+  expect(emailAddressesOf("mailto:o'neil+ops@a-b.example,x.y@c.example")).toEqual([
+    "o'neil+ops@a-b.example",
+    'x.y@c.example',
+  ]);
+});
+
+test('a subject is one line whatever the event says, and the HTML holds none of its tags', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (name, value) => {
+      const event = { id: 'evt_1', event: 'webhook.down', timestamp: '2026-01-10T12:00:00Z' };
+      const data = JSON.stringify({ webhook_id: value, [`x${name}`]: `<b>${value}` });
+      const { subject, html } = emailOf(eventText(event, data));
+      expect(subject).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
+      expect(html).not.toContain('<b>');
+    }),
+  );
+});
+
+test('a digest of failures names their number; a test says that it is one', () => {
+  const event = { id: 'evt_1', event: 'delivery.failed', timestamp: '2026-01-10T12:00:00Z' };
+  const digest = emailOf(eventText(event, '{"webhook_id":"wh_1","count":90}'));
+  expect(digest.subject).toBe('90 deliveries failed: wh_1');
+  expect(emailOf(eventText(event, '{"webhook_id":"wh_1"}'), true).subject).toBe(
+    '[Test] Delivery failed: wh_1',
+  );
+});
+
+test('the form of alerts knows families, and selects the two types of one reason together', () => {
+  expect(reasonsText(['webhook.*'])).toBe('disabled, down or recovered, failing, old secret');
+  expect(typesOf(['delivery.*'])).toEqual(['delivery.failed']);
+  const down = alertReasons.find(({ types }) => types.includes('webhook.down'));
+  if (!down) throw new Error('unreachable');
+  expect(toggleReason(['webhook.down'], down)).toEqual(['webhook.down', 'webhook.recovered']);
+  expect(toggleReason(['webhook.disabled', 'webhook.down', 'webhook.recovered'], down)).toEqual([
+    'webhook.disabled',
+  ]);
+  expect(urlIn('email', ' a@b.example; c@d.example\n')).toBe('mailto:a@b.example,c@d.example');
+  expect(isAlert(['webhook.down', 'delivery.*'])).toBe(true);
+  expect([isAlert(['*']), isAlert(['webhook.down', 'order.paid'])]).toEqual([false, false]);
+});
