@@ -52,21 +52,21 @@ function addFields(rows: SchemaRow[], root: Schema, schema: Schema, path: string
   );
 }
 
-type Place = Pick<SchemaRow, 'name' | 'path' | 'depth' | 'isRequired'>;
+type Position = Pick<SchemaRow, 'name' | 'path' | 'depth' | 'isRequired'>;
 
-function addField(rows: SchemaRow[], root: Schema, given: unknown, place: Place): boolean {
-  if (rows.length >= maxRows || place.depth >= maxDepth) return false;
+function addField(rows: SchemaRow[], root: Schema, given: unknown, position: Position): boolean {
+  if (rows.length >= maxRows || position.depth >= maxDepth) return false;
   const field = given === true ? {} : isSchema(given) ? resolve(root, given) : null;
   if (field === null) return false;
   const one = withoutNull(root, field);
   rows.push({
-    ...place,
+    ...position,
     type: typeOf(root, field),
     description: typeof field['description'] === 'string' ? field['description'] : '',
     constraints: constraintsOf(one),
   });
   if (isCombined(one)) return false;
-  const { path, depth } = place;
+  const { path, depth } = position;
   if (!addFields(rows, root, one, path, depth + 1)) return false;
   const items = isSchema(one['items']) ? resolve(root, one['items']) : undefined;
   if (items === null) return false;

@@ -77,9 +77,9 @@ test.each(selections)('an operation %s counts and reads on by an index', async (
   const read = rowsRead(counted[0]?.nodes ?? [], 'deliveries');
   if (ids !== undefined) expect(read).toBeLessThanOrEqual(ids.length);
   await claimSelected(pool, toRun, 50);
-  const plans = taken();
-  expect(wholeReads([...counted, ...plans])).toEqual([]);
-  const scan = plans.find(({ text }) => text.includes('scanned'))?.nodes ?? [];
+  const explained = taken();
+  expect(wholeReads([...counted, ...explained])).toEqual([]);
+  const scan = explained.find(({ text }) => text.includes('scanned'))?.nodes ?? [];
   const indexes = scan
     .filter((node) => node['Relation Name'] === 'deliveries')
     .map((node) => node['Index Name']);
@@ -100,7 +100,7 @@ test('what an operation does to each delivery, and what shows it, reads no table
   await listOperations(pool, log.accountId, { webhookId: undefined, before: null, limit: 50 });
   await listOperations(pool, log.accountId, { webhookId: log.busiestId, before: null, limit: 50 });
   await listDeliveries(pool, log.accountId, { operationId: id, status: 'failed', before: null, limit: 50 });
-  const plans = taken();
-  expect(plans.length).toBeGreaterThanOrEqual(9);
-  expect(wholeReads(plans)).toEqual([]);
+  const explained = taken();
+  expect(explained.length).toBeGreaterThanOrEqual(9);
+  expect(wholeReads(explained)).toEqual([]);
 });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { curlCommand } from '../../src/domain/curl-command.ts';
 
 const request = {
-  url: 'https://example.com/hooks',
+  url: 'https://example.com/webhooks',
   headers: { 'X-Event': 'order.paid' },
   body: '{"n":1}',
   hasClientCertificate: false,
@@ -11,7 +11,7 @@ const request = {
 test('a request is a command of one line each for the URL, the headers and the body', () => {
   expect(curlCommand(request)).toBe(
     [
-      "curl --include --globoff --request POST 'https://example.com/hooks' \\",
+      "curl --include --globoff --request POST 'https://example.com/webhooks' \\",
       "  --header 'X-Event: order.paid' \\",
       `  --data-raw '{"n":1}'`,
     ].join('\n'),

@@ -11,23 +11,23 @@ const debounceMs = 150;
 const maxLength = 2048;
 
 /** The text, once it has not changed for a moment. */
-function useSettled(text: string): string {
-  const [settled, setSettled] = useState(text);
+function useDebounced(text: string): string {
+  const [debounced, setDebounced] = useState(text);
   useEffect(() => {
-    const timer = setTimeout(() => setSettled(text), debounceMs);
+    const timer = setTimeout(() => setDebounced(text), debounceMs);
     return () => clearTimeout(timer);
   }, [text]);
-  return settled;
+  return debounced;
 }
 
 /** The field and its results; Enter and a click open one. */
 export function SearchDialog({ onOpen }: { onOpen: () => void }) {
   const [input, setInput] = useState('');
   const text = input.trim();
-  const settled = useSettled(text);
-  const { data, error, isPlaceholderData } = useQuery(searchQuery(settled));
+  const debounced = useDebounced(text);
+  const { data, error, isPlaceholderData } = useQuery(searchQuery(debounced));
   const found = text === '' ? undefined : data;
-  const isCurrent = settled === text && !isPlaceholderData;
+  const isCurrent = debounced === text && !isPlaceholderData;
   const { chosen, choose, move } = useChoice(found);
   const open = useOpenResult(onOpen);
   const listId = useId();
