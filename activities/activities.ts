@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
+import type { MarkChanges } from '../src/db/changes.ts';
 import { evaluateWebhooks } from '../src/db/evaluate-webhooks.ts';
 import { eraseAccount } from '../src/db/erase-account.ts';
 import { archiveEntries, rescheduleDelivery } from '../src/db/deliveries-table.ts';
@@ -37,6 +38,8 @@ export type ActivityDeps = AttemptDeps & {
   onFirstAttempts: (workflowId: string) => void;
   /** Called when deliveries wait for their own workflow. */
   wakeStarts: () => void;
+  /** Says what has changed, beside the attempts that were made. */
+  changes: MarkChanges;
   /** For what operations do to deliveries. */
   signals: SignalDeps;
   /** Signals a delivery's owner, whichever it is by now. */
@@ -45,7 +48,7 @@ export type ActivityDeps = AttemptDeps & {
 
 /** The side effects that workflows call, built from what they need. */
 export function createActivities(deps: ActivityDeps) {
-  const { pool, wakeDispatcher } = deps;
+  const { pool, wakeDispatcher, changes } = deps;
   const attempts = { ...deps, makeAttempt: createMakeAttempt(deps) };
   return {
     attemptDelivery: withHeartbeat(createAttemptDelivery(attempts)),
@@ -54,14 +57,18 @@ export function createActivities(deps: ActivityDeps) {
       archiveEntries(pool, deliveryId, entries),
     cancelDelivery: withHeartbeat(async ({ deliveryId, notes }: CancelInput): Promise<CancelResult> => {
       const endedAt = await cancelDelivery(pool, { deliveryId, entries: notes, isByRun: true });
+      changes.touch(deliveryId);
       if (endedAt) return { status: 'canceled', at: endedAt.toISOString() };
       await archiveEntries(pool, deliveryId, notes);
       return { status: 'ended' };
     }),
-    rescheduleDelivery: withHeartbeat(({ deliveryId, at, until, notes }: RescheduleInput): Promise<void> => {
-      const entries = [...notes, waitEntry({ at, until, reason: 'rescheduled' })];
-      return rescheduleDelivery(pool, { deliveryId, until: new Date(until), entries });
-    }),
+    rescheduleDelivery: withHeartbeat(
+      async ({ deliveryId, at, until, notes }: RescheduleInput): Promise<void> => {
+        const entries = [...notes, waitEntry({ at, until, reason: 'rescheduled' })];
+        await rescheduleDelivery(pool, { deliveryId, until: new Date(until), entries });
+        changes.touch(deliveryId);
+      },
+    ),
     passOnSignals: withHeartbeat(async ({ signals }: PassOnInput): Promise<void> => {
       // If the group still owned a delivery, its signal would come back to this group, again and again. The group's attempts
       // are over, so these deliveries move to their own workflows first.
@@ -70,14 +77,16 @@ export function createActivities(deps: ActivityDeps) {
       for (const signal of signals) await deps.passOnSignal(signal);
     }),
     evaluateAutoDisable: withHeartbeat(async ({ after }: EvaluateInput): Promise<EvaluateResult> => {
-      const result = await evaluateWebhooks(pool, after, deps.minEndedToDisable);
-      deps.onDisabled(result.disabled);
+      const { next, disabledIds } = await evaluateWebhooks(pool, after, deps.minEndedToDisable);
+      deps.onDisabled(disabledIds.length);
       wakeDispatcher();
-      return result;
+      changes.touch(...disabledIds);
+      return { next, disabled: disabledIds.length };
     }),
     runOperationPage: withHeartbeat(
       async ({ operationId }: OperationPageInput): Promise<OperationPageResult> => {
         const result = await runOperationPage(deps, operationId);
+        changes.touch(operationId);
         if (!result)
           throw ApplicationFailure.nonRetryable(`There is no operation ${operationId}`, 'operation_missing');
         return result;
@@ -87,6 +96,7 @@ export function createActivities(deps: ActivityDeps) {
       async ({ operationId, status }: SetOperationStatusInput): Promise<void> => {
         if (status === 'canceled') await endOperation(pool, operationId, status);
         else await setOperationStatus(pool, operationId, status);
+        changes.touch(operationId);
       },
     ),
     removeOldBatch: withHeartbeat(createRemoveOldBatch(deps)),

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { findStartFacts } from '../src/db/deliveries-table.ts';
 import { moveToOwn } from '../src/db/owners.ts';
+import type { MarkChanges } from '../src/db/changes.ts';
 import { isDatabaseUnavailable, type Pool } from '../src/db/pool.ts';
 import type { MakeAttempt } from '../src/delivery/attempt.ts';
 import type { Permits } from '../src/delivery/permits.ts';
@@ -11,6 +12,7 @@ import type { StoredEntry } from '../src/domain/timeline.ts';
 import type { AttemptGroupInput, GroupAttempt } from '../workflows/contract.ts';
 
 type Deps = {
+  changes: MarkChanges;
   makeAttempt: MakeAttempt;
   /** Called for each workflow when the requests of its first attempts have been sent. */
   onFirstAttempts: (workflowId: string) => void;
@@ -23,12 +25,14 @@ type GroupDeps = Deps & {
 };
 
 /** One attempt of a delivery. */
-export function createAttemptDelivery({ makeAttempt, onFirstAttempts }: Deps) {
+export function createAttemptDelivery({ changes, makeAttempt, onFirstAttempts }: Deps) {
   return async (input: AttemptInput): Promise<AttemptResult> => {
     const onSent = () => void (input.number === 1 && onFirstAttempts(input.deliveryId));
     let result: AttemptResult | null = null;
     try {
       result = await makeAttempt({ ...input, run: currentRun(), isGrouped: false, onSent });
+      // Deferred, held or canceled.
+      if (result?.next === 'defer' || result?.next === 'stop') changes.touch(input.deliveryId);
     } finally {
       if (result?.next !== 'busy') onSent();
     }
@@ -53,14 +57,23 @@ export function createAttemptDelivery({ makeAttempt, onFirstAttempts }: Deps) {
  *
  * @throws where PostgreSQL cannot be reached, once all requests under way have ended
  */
-export function createAttemptGroup({ pool, makeAttempt, permits, onFirstAttempts, wakeStarts }: GroupDeps) {
+export function createAttemptGroup({
+  pool,
+  changes,
+  makeAttempt,
+  permits,
+  onFirstAttempts,
+  wakeStarts,
+}: GroupDeps) {
   /** Null: left to the delivery's own workflow. */
   const attempt = async (input: AttemptInput, onSent: () => void): Promise<GroupAttempt['result']> => {
     if (!permits.mayShare(input.webhookId)) return null;
     try {
       const result = await makeAttempt({ ...input, run: currentRun(), isGrouped: true, onSent });
       if (result === null) return { next: 'stop', status: 'ended', attempt: null, seconds: null };
-      return result.next === 'busy' ? null : result;
+      if (result.next === 'busy') return null;
+      if (result.next === 'defer' || result.next === 'stop') changes.touch(input.deliveryId);
+      return result;
     } catch (error) {
       if (isDatabaseUnavailable(error)) throw error;
       // What is wrong with one shows in its own workflow, and delays no other one.

@@ -20,7 +20,7 @@ const rows = {
   'src/security': `src/contracts type:src/setting-schemas.ts  lru-cache node:*`,
   'src/observability': `src/domain src/contracts src/errors.ts  pino prom-client node:*`,
   'src/outbound': `src/domain src/contracts src/errors.ts  ipaddr.js lru-cache nodemailer/* node:*`,
-  'src/db': `src/domain src/contracts src/errors.ts src/package-root.ts  lru-cache pg node:*`,
+  'src/db': `src/domain src/contracts src/errors.ts src/every.ts src/package-root.ts  lru-cache pg node:*`,
   'src/event-types': `src/db src/domain src/contracts src/errors.ts  ajv re2js zod node:*`,
   'src/temporal': `
     activities type:src/db src/every.ts src/domain src/contracts src/errors.ts type:src/config.ts src/package-root.ts

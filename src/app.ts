@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { maxTimeoutMs } from './contracts/webhook-policy.ts';
 import { createCallCounts, type CountCall } from './call-counter.ts';
+import { openChanges } from './db/changes.ts';
 import { createPublisher } from './db/publisher.ts';
 import { readReadiness } from './db/readiness.ts';
 import { readWaiting } from './db/waiting.ts';
@@ -19,7 +20,7 @@ import { createAddressGuard } from './outbound/address-guard.ts';
 import { createMailer } from './outbound/mailer.ts';
 import { createOAuthTokens } from './outbound/oauth-tokens.ts';
 import { createSender } from './outbound/sender.ts';
-import { maxConnections, prepareDatabase } from './prepare-database.ts';
+import { pooledConnections, prepareDatabase } from './prepare-database.ts';
 import { portOf, requirePorts } from './require-ports.ts';
 import { digestOfKey } from './security/api-keys.ts';
 import {
@@ -119,6 +120,12 @@ export async function startApp(options: Options): Promise<ServiceApp> {
 
     const { pool, secretBox } = await prepareDatabase(config, databaseUrl, log);
     stops.push('pool', () => pool.end());
+    const changes = await openChanges({
+      pool,
+      databaseUrl,
+      onError: (error) => log.warn({ err: error }, 'streams are interrupted; tried again'),
+    });
+    stops.later('changes', changes);
     // A worker needs none, and would end the API's where it keeps another one.
     const developmentKey = hasApi ? await developmentKeyFor(config, pool) : null;
     const keyDigest = developmentKey === null ? null : digestOfKey(developmentKey);
@@ -163,6 +170,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       hasWorker: role !== 'api',
       log,
       pool,
+      changes,
       sending: { sender, secretBox, headerStyle, oauthTokens, mailer },
       metrics: metrics.delivery,
       address,
@@ -175,7 +183,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
     const backlog = hasApi ? stops.later('backlog', watchBacklog(pool, config.FLTR_MAX_BACKLOG, log)) : null;
     metrics.watch({
       connections: pool,
-      maxConnections,
+      maxConnections: pooledConnections,
       readWaiting: () => readWaiting(pool, mostCounted),
       isTemporalReachable: () => isTemporalReachable(temporal),
       backlog: backlog && { count: backlog.count, max: config.FLTR_MAX_BACKLOG },
@@ -190,7 +198,9 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       stops.later('probes', await listen(probes, wanted));
     }
     if (backlog) {
-      const { createApi } = await import('./api/server.ts');
+      const { createApi, createStreams } = await import('./api/server.ts');
+      const streams = createStreams(changes);
+      metrics.watchStreams(streams.count);
       const deps: Deps = {
         config,
         log,
@@ -203,10 +213,16 @@ export async function startApp(options: Options): Promise<ServiceApp> {
         mailer,
         headerStyle,
         temporal,
-        publisher: createPublisher(pool, dispatcher.reserve, config.FLTR_CREATE_ACCOUNTS === 'on_publish'),
+        publisher: createPublisher(pool, {
+          reserveOwners: dispatcher.reserve,
+          createsAccounts: config.FLTR_CREATE_ACCOUNTS === 'on_publish',
+          onAccepted: (accountId, id) => changes.mark(accountId, ['events', 'deliveries'], [id]),
+        }),
         eventTypes: createEventTypes({ db: pool, ...ownTypes }),
         wakeDispatcher: dispatcher.wake,
         signals,
+        changes,
+        streams,
         backlog,
         temporalUiUrl,
         countCall: supervisor?.countCall ?? createCallCounts(),
@@ -215,6 +231,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       const wanted = { name: 'PORT', host: config.HOST, port: config.PORT } as const;
       const server = await listen(createApi(deps), { ...wanted, ...(supervisor && { maxAgeMs }) });
       stops.push('api', async () => {
+        streams.close();
         if (isReplaced) await Promise.race([server.drain(), hurry.promise]);
         isStopping = !isReplaced;
         // Load balancers that check whether it is ready send their requests elsewhere by then.

@@ -1,8 +1,10 @@
 import type { Logger } from 'pino';
 import type { CountCall } from './call-counter.ts';
 import type { Config } from './config.ts';
+import type { Changes } from './db/changes.ts';
 import type { Pool } from './db/pool.ts';
 import type { Publisher } from './db/publisher.ts';
+import type { Streams } from './api/streams.ts';
 import type { Backlog } from './dispatch/backlog.ts';
 import type { SignalDeps } from './dispatch/signal.ts';
 import type { HeaderStyle } from './domain/request-headers.ts';
@@ -36,6 +38,8 @@ export type Deps = {
   /** Call it when deliveries without an owner were committed. */
   wakeDispatcher: () => void;
   signals: SignalDeps;
+  changes: Changes;
+  streams: Streams;
   backlog: Backlog;
   /** Counts a call for its rate limit, for all processes of this `up`. */
   countCall: CountCall;

@@ -8,8 +8,10 @@ import { checkAllQueues } from './db/queue-checks.ts';
 import { encryptionKeysFor } from './development-secrets.ts';
 import { createSecretBox, type SecretBox } from './security/secret-box.ts';
 
-/** To PostgreSQL, of each process. */
-export const maxConnections = 20;
+/** To PostgreSQL, in the pool of each process. */
+export const pooledConnections = 20;
+/** To PostgreSQL, of each process: one more receives what has changed. */
+export const maxConnections = pooledConnections + 1;
 
 /**
  * Connects to the database, migrates it, and makes it agree with the settings.
@@ -23,7 +25,7 @@ export async function prepareDatabase(
 ): Promise<{ pool: Pool; secretBox: SecretBox }> {
   const pool = await openDatabase({
     databaseUrl,
-    maxConnections,
+    maxConnections: pooledConnections,
     onError: (error) => log.warn({ err: error }, 'PostgreSQL closed an idle connection'),
     onMigrated: (migrations) => log.info({ migrations }, 'the database was migrated'),
   });

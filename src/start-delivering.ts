@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
+import type { MarkChanges } from './db/changes.ts';
 import type { Pool } from './db/pool.ts';
 import { createPermits } from './delivery/permits.ts';
 import type { SendDeps } from './delivery/signed-request.ts';
@@ -25,6 +26,7 @@ type Options = {
   hasWorker: boolean;
   log: Logger;
   pool: Pool;
+  changes: MarkChanges;
   sending: SendDeps;
   metrics: Metrics['delivery'];
   address: TemporalAddress;
@@ -38,7 +40,7 @@ type Options = {
 
 /** Starts what turns accepted deliveries into workflows and attempts: worker, schedules, dispatcher and reconcilers. */
 export async function startDelivering(options: Options) {
-  const { config, hasWorker, log, pool, sending } = options;
+  const { config, hasWorker, log, pool, changes, sending } = options;
   const { metrics, address, temporal, namespaceReady, waitsForWorker, stops } = options;
   const permits = createPermits();
   const firstAttempts = createFirstAttempts();
@@ -69,7 +71,8 @@ export async function startDelivering(options: Options) {
         pool,
         ...sending,
         permits,
-        onAttempt: createAttemptReporter(metrics, log),
+        changes,
+        onAttempt: attemptReporter(options),
         onDeferred: metrics.deferred,
         onDisabled: metrics.disabled,
         onFirstAttempts: firstAttempts.sent,
@@ -105,6 +108,7 @@ export async function startDelivering(options: Options) {
     wakeDispatcher: dispatcher.wake,
     giveWay: dispatcher.giveWay,
     metrics,
+    touch: changes.touch,
   });
   stops.push(
     'dispatcher and reconciler',
@@ -115,10 +119,20 @@ export async function startDelivering(options: Options) {
   return { signals, dispatcher };
 }
 
+/** Counts and logs attempts, and says what they have changed. */
+function attemptReporter({ metrics, log, changes }: Options): ReturnType<typeof createAttemptReporter> {
+  const report = createAttemptReporter(metrics, log);
+  return (made) => {
+    report(made);
+    const { accountId, deliveryId, eventId } = made.context;
+    changes.mark(accountId, ['deliveries'], [deliveryId, eventId]);
+  };
+}
+
 /** What every process does beside deliveries. */
-function startLoops({ pool, temporal, log, stops }: Options, wakeDispatcher: () => void): void {
+function startLoops({ pool, changes, temporal, log, stops }: Options, wakeDispatcher: () => void): void {
   stops.later('operations', startOperationReconciler({ pool, temporal, log }));
   stops.later('deletions of accounts', startDeletionReconciler({ pool, temporal, log }));
   stops.later('failure digests', startFailureDigests({ pool, log, wakeDispatcher }));
-  stops.later('health checks', startHealthChecks({ pool, log, wakeDispatcher }));
+  stops.later('health checks', startHealthChecks({ pool, log, wakeDispatcher, touch: changes.touch }));
 }

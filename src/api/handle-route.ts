@@ -6,6 +6,7 @@ import type { ApiKey } from '../db/api-keys-table.ts';
 import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import { actFor, authenticate, requireAccount, requireScope } from './auth.ts';
+import type { Topic } from '../contracts/change.ts';
 import type { BodyMemory } from './body-memory.ts';
 import type { Caller, KeyCache } from './key-cache.ts';
 import { parseJson } from './parse-json.ts';
@@ -30,25 +31,17 @@ type Shared = { limits: RateLimits; keys: KeyCache; bodyMemory: BodyMemory };
 export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, route: Route): RequestHandler {
   const name = `${route.method.toUpperCase()} ${route.path}`;
   const limit = isPublishing(route) ? limits.publish : limits.api;
+  const changedTopics = route.method === 'get' || isPublishing(route) ? undefined : topicsOfTag[route.tag];
   const sendPages = createPageSender(deps.log);
   const readBody = createBodyReader(route.maxBodyBytes ?? defaultMaxBodyBytes);
 
-  const identify = async ({ headers }: Request): Promise<Caller> => {
-    if (headers.authorization === undefined ? headers.cookie !== undefined : hasPortalToken(headers)) {
-      const session = await sessionOf(deps, headers);
-      if (session) return { key: session.key, confirm: () => Promise.resolve() };
-    }
-    const caller = await identifyKey(headers);
-    if (!isOfAccount(route)) return caller;
-    return { ...caller, key: actFor(caller.key, headers[accountHeader.toLowerCase()]) };
-  };
-  const identifyKey = async (headers: IncomingHttpHeaders): Promise<Caller> => {
-    // A stored response is sent without a statement that checks the key.
-    if (isPublishing(route) && headers['idempotency-key'] === undefined) {
-      return keys.identify(headers.authorization, route.scope);
-    }
-    const key = await authenticate(deps.pool, headers.authorization, deps.config.FLTR_ENV);
-    return { key, confirm: () => Promise.resolve() };
+  const identify = createIdentify(deps, keys, route);
+  /** Of a call that goes on: checks its caller again, as at its beginning. */
+  const confirmAgain = async (request: Request): Promise<void> => {
+    const { key } = await identify(request);
+    requirePortalAccess(key, route);
+    requireScope(key, route.scope);
+    await requireAccount(deps.pool, key);
   };
   const respond = async (request: Request, response: Response, { key, confirm }: Caller): Promise<void> => {
     response.locals['isPrivate'] = true;
@@ -62,7 +55,7 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
     try {
       const rawBody = await readBody(request, response, reservation);
       const id = await idOf(route, deps, key, request);
-      const { status, body, json, isReplay, pages } = await route.handle({
+      const { status, body, json, isReplay, pages, streamOf } = await route.handle({
         deps,
         key,
         confirmKey: confirm,
@@ -76,6 +69,10 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
         host: request.headers.host,
         traceparent: readTraceparent(request),
       });
+      if (changedTopics && status < 400 && key.accountId !== null)
+        deps.changes.mark(key.accountId, changedTopics, id === '' || route.idMayBeNew ? null : [id]);
+      if (streamOf !== undefined && request.method === 'GET')
+        return deps.streams.open(response, streamOf, () => confirmAgain(request));
       if (pages) return await sendPages(response, key.accountId ?? key.id, pages);
       sendResponse(response, {
         status,
@@ -103,6 +100,36 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
     });
   };
 }
+
+/** The caller of a request. @throws ApiError */
+function createIdentify(deps: Deps, keys: KeyCache, route: Route): (request: Request) => Promise<Caller> {
+  const identifyKey = async (headers: IncomingHttpHeaders): Promise<Caller> => {
+    // A stored response is sent without a statement that checks the key.
+    if (isPublishing(route) && headers['idempotency-key'] === undefined) {
+      return keys.identify(headers.authorization, route.scope);
+    }
+    const key = await authenticate(deps.pool, headers.authorization, deps.config.FLTR_ENV);
+    return { key, confirm: () => Promise.resolve() };
+  };
+  return async ({ headers }: Request): Promise<Caller> => {
+    if (headers.authorization === undefined ? headers.cookie !== undefined : hasPortalToken(headers)) {
+      const session = await sessionOf(deps, headers);
+      if (session) return { key: session.key, confirm: () => Promise.resolve() };
+    }
+    const caller = await identifyKey(headers);
+    if (!isOfAccount(route)) return caller;
+    return { ...caller, key: actFor(caller.key, headers[accountHeader.toLowerCase()]) };
+  };
+}
+
+/** What calls may change, by their tag. What is published is marked where it is written. */
+const topicsOfTag: Partial<Record<string, readonly Topic[]>> = {
+  Webhooks: ['webhooks', 'deliveries'],
+  Events: ['events', 'deliveries'],
+  Deliveries: ['deliveries', 'operations'],
+  Recoveries: ['operations', 'deliveries'],
+  Operations: ['operations', 'deliveries'],
+};
 
 /** The `{id}` or `{name}` of the path, where there is one. @throws ApiError not_found */
 async function idOf(route: Route, deps: Deps, key: ApiKey, { params }: Request): Promise<string> {

@@ -22,6 +22,7 @@ import { packageVersion } from '../package-root.ts';
 import { jwksPath } from './public-keys.ts';
 import { isOfAccount, isPublishing, namesWebhook, type Route } from './route.ts';
 import { linesType } from './send-pages.ts';
+import { streamType } from './streams.ts';
 import { routes } from './routes/route-table.ts';
 
 type Document = ReturnType<OpenApiGeneratorV31['generateDocument']>;
@@ -150,7 +151,7 @@ function toOperation(route: Route): RouteConfig {
       ? {
           description,
           content: {
-            'application/json': { schema },
+            [route.isStream === true ? streamType : 'application/json']: { schema },
             ...(route.line ? { [linesType]: { schema: route.line } } : {}),
           },
         }

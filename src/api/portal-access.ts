@@ -12,6 +12,7 @@ const portalTags = new Set([
   'Operations',
   'Event types',
   'Search',
+  'Stream',
 ]);
 
 /** @throws ApiError not_in_portal */

@@ -13,6 +13,8 @@ export type Reply = {
   isReplay?: boolean;
   /** A whole list in place of a body, page by page: see `createPageSender`. */
   pages?: AsyncIterable<readonly object[]>;
+  /** A stream of the changes of this account in place of a body: see `createStreams`. */
+  streamOf?: string;
 };
 
 export type Context<Query, Body> = {
@@ -67,6 +69,8 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   replies: Record<number, { description: string; schema?: z.ZodType }>;
   /** One line of the whole list, which it sends as lines of JSON to a client that accepts them. */
   line?: z.ZodType;
+  /** Its response is a stream, which ends with the connection. */
+  isStream?: boolean;
   /** Errors in addition to those of every call. */
   errors?: ErrorCode[];
   handle(context: Context<z.output<Query>, z.output<Body>>): Promise<Reply>;

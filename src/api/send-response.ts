@@ -32,9 +32,14 @@ export function sendResponse(
 }
 
 /** The head of a response whose body follows in parts. */
-export function sendHead(response: Response, contentType: string): void {
+export function sendHead(
+  response: Response,
+  contentType: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   const { requestId } = response.locals as { requestId: string };
-  const all = [...constantHeaders, 'X-Request-Id', requestId, 'Cache-Control', 'no-store'];
+  const own = ['X-Request-Id', requestId, 'Cache-Control', 'no-store'];
+  const all = [...constantHeaders, ...own, ...Object.entries(headers).flat()];
   response.writeHead(200, [...all, 'Content-Type', `${contentType}; charset=utf-8`]);
 }
 

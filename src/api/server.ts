@@ -25,6 +25,8 @@ import { addSessionRoutes, sessionPath, signInLinkPath } from './session-routes.
 
 const openPaths = [...probePaths, '/openapi.json', docsPath, jwksPath];
 
+export { createStreams } from './streams.ts';
+
 export function createApi(deps: Deps): Express {
   const app = newApp(deps);
   const shared = {
@@ -116,7 +118,10 @@ function countOnClose({ http }: Metrics, request: Request, response: Response): 
     const [called = '', route = ''] = (routeOf(request, response) ?? 'none other').split(' ');
     const method = called === 'HEAD' ? 'GET' : called;
     const status = response.writableFinished ? `${Math.floor(response.statusCode / 100)}xx` : 'aborted';
-    http.handled({ method, route, status }, performance.now() - startedAt);
+    const { streamsSince } = response.locals as { streamsSince?: number };
+    // A stream ends when its client goes away: what counts is how long it took to begin.
+    if (streamsSince === undefined) http.handled({ method, route, status }, performance.now() - startedAt);
+    else http.handled({ method, route, status: '2xx' }, streamsSince - startedAt);
   });
 }
 

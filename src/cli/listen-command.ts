@@ -43,6 +43,8 @@ export function addListenCommand(program: Command): void {
       console.error(`Forwarding events of ${url} to ${options.forwardTo}, once each, without retries.`);
       if (options.secret === undefined) console.error(`Signed with WEBHOOK_SECRET=${secret}`);
       const events = follow({
+        client,
+        topic: 'events',
         list: (page) => client.listEvents(page),
         idOf: ({ id }) => id,
         stateOf: () => 'accepted',

@@ -14,6 +14,8 @@ export function addTailCommand(program: Command): void {
       const { client } = await connect(options);
       const query = toQuery(options);
       const changes = follow({
+        client,
+        topic: 'deliveries',
         list: (page) => client.listDeliveries({ ...query, ...page }),
         idOf: ({ id }) => id,
         stateOf: ({ status, attempt_count }) => `${status} ${attempt_count}`,

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Account, putAccountSchema } from '../contracts/account.ts';
 import type { DeliveryCounts } from '../contracts/delivery-counts.ts';
+import type { StreamEvent } from '../contracts/change.ts';
 import type { Delivery, DeliverySummary, rescheduleSchema } from '../contracts/delivery.ts';
 import type {
   AcceptedEvent,
@@ -51,7 +52,7 @@ import type {
 } from './pages.ts';
 import { JsonText } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
-import { streamRows } from './stream.ts';
+import { streamEvents, streamRows } from './stream.ts';
 
 /** The data of each event type that is built in. */
 export type BuiltInEvents = { [Type in BuiltInEventType]: z.input<(typeof eventDataSchemas)[Type]> };
@@ -325,6 +326,13 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
   getStats(query: { range: StatsRange }): Promise<RangeStats>;
   getStats(query?: { range: StatsRange }): Promise<Stats | RangeStats> {
     return this.#call('GET', '/v1/stats', { query });
+  }
+
+  /**
+   * Says that something of the account has changed, until the service ends the stream. `watchChanges` opens another one then.
+   */
+  streamChanges(signal?: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
+    return streamEvents(this.#options, signal);
   }
 
   listKeys(query?: PageQuery): Promise<Page<Key>> {

@@ -3,6 +3,7 @@ export { FltrWebhooks, type EventToPublish } from './fltr-webhooks.ts';
 export { everyItem, type DeliveryQuery, type EventQuery, type Page, type PageQuery } from './pages.ts';
 export { JsonText } from './raw-json.ts';
 export { FltrWebhooksError, type ClientOptions } from './request.ts';
+export { watchChanges } from './watch-changes.ts';
 export {
   verify,
   WebhookVerificationError,

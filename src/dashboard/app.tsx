@@ -3,6 +3,7 @@ import { Toast } from '@base-ui/react/toast';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { Toasts } from './components/toasts.tsx';
+import { startLiveUpdates } from './live-updates.ts';
 import { createQueryClient, sessionQuery } from './queries.ts';
 import { createDashboardRouter } from './router.tsx';
 
@@ -13,6 +14,7 @@ const queryClient = createQueryClient(() => {
   void router.navigate({ to: '/sign-in', search: { next: href } });
 });
 const router = createDashboardRouter(queryClient);
+startLiveUpdates(queryClient);
 
 declare module '@tanstack/react-router' {
   interface Register {

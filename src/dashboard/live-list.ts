@@ -1,6 +1,7 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import type { Page } from '../client/pages.ts';
+import { pollEvery } from './poll-every.ts';
 import { liveMs } from './queries.ts';
 
 type Loaded<Row> = { rows: Row[]; nextCursor: string | null };
@@ -30,7 +31,8 @@ export function useLiveList<Row>({ queryKey, list, orderOf }: Options<Row>) {
       const [rows, nextCursor] = await catchUp(list, known()?.rows[0], orderOf);
       return mergeNewest(known(), { rows, nextCursor }, orderOf);
     },
-    refetchInterval: isLive ? liveMs : false,
+    refetchInterval: isLive ? pollEvery(liveMs) : false,
+    meta: { isLive },
     refetchOnWindowFocus: isLive,
     placeholderData: keepPreviousData,
   });

@@ -4,6 +4,7 @@ import { everyItem } from '../client/pages.ts';
 import type { DeliverySummary } from '../contracts/delivery.ts';
 import type { StatsRange } from '../contracts/stats-ranges.ts';
 import { toCountQuery, type LogSearch } from './log-search.ts';
+import { pollEvery } from './poll-every.ts';
 import { isPortal } from './portal.ts';
 import { api, readSession } from './session-api.ts';
 
@@ -22,7 +23,7 @@ export function createQueryClient(onSignedOut: () => void): QueryClient {
   return client;
 }
 
-/** Refetch interval of data that changes by itself, while the page is visible. */
+/** Refetch interval of data that changes by itself, while the page is visible and no stream says what has changed. */
 export const liveMs = 2000;
 const slowMs = 15_000;
 /** Of counts, which cost more than a page of a list. */
@@ -130,7 +131,7 @@ export const latestDeliveriesQuery = (webhookId: string) =>
   queryOptions({
     queryKey: ['deliveries', 'latest', webhookId],
     queryFn: () => api.listDeliveries({ webhook_id: webhookId, limit: 10 }),
-    refetchInterval: liveMs,
+    refetchInterval: pollEvery(liveMs),
   });
 
 /** Refetched until the delivery has ended. */
@@ -138,7 +139,8 @@ export const deliveryQuery = (id: string) =>
   queryOptions({
     queryKey: ['deliveries', 'one', id],
     queryFn: () => api.getDelivery(id),
-    refetchInterval: ({ state }) => (state.data && state.data.ended_at === null ? liveMs : false),
+    refetchInterval: ({ state }) =>
+      state.data && state.data.ended_at === null ? pollEvery(liveMs)() : false,
   });
 
 /** Deliveries by status, for the tabs of the log. */
@@ -147,7 +149,7 @@ export const countsQuery = (search: LogSearch) => {
   return queryOptions({
     queryKey: ['deliveries', 'counts', filters],
     queryFn: () => api.countDeliveries(toCountQuery(filters)),
-    refetchInterval: countMs,
+    refetchInterval: pollEvery(countMs),
     placeholderData: keepPreviousData,
   });
 };
@@ -177,7 +179,8 @@ export const eventQuery = (id: string) =>
   queryOptions({
     queryKey: ['events', 'one', id],
     queryFn: () => api.getEvent(id),
-    refetchInterval: ({ state }) => (state.data && !state.data.deliveries.every(hasEnded) ? liveMs : false),
+    refetchInterval: ({ state }) =>
+      state.data && !state.data.deliveries.every(hasEnded) ? pollEvery(liveMs)() : false,
   });
 
 /** For `changes` of a submission: what shows a webhook, and what shows a delivery. */

@@ -76,7 +76,7 @@ export async function evaluateWebhooks(pool: Pool, after: string, minEnded: numb
     return { next, disabledIds: idsOf(disabled) };
   });
   for (const id of evaluated.disabledIds) await syncDeliveries(pool, id);
-  return { next: evaluated.next, disabled: evaluated.disabledIds.length };
+  return { next: evaluated.next, disabledIds: evaluated.disabledIds };
 }
 
 const idsOf = (rows: readonly Candidate[]) => rows.map(({ id }) => id);

@@ -27,13 +27,12 @@ export const sessionSettings = {
 /** A pool with limits for every wait: 5 s for a connection, 30 s for a statement. */
 export function createPool({ databaseUrl, maxConnections, onError }: PoolOptions): Pool {
   const pool = new pg.Pool({
-    ...withSessionSettings(databaseUrl),
+    ...connectionOptions(databaseUrl),
     max: maxConnections,
     connectionTimeoutMillis: 5000,
     idleTimeoutMillis: 30_000,
     statement_timeout: 30_000,
     query_timeout: 35_000,
-    keepAlive: true,
     application_name: 'fltr-webhooks',
   });
   // Without a listener, an idle connection that PostgreSQL closes would end the process.
@@ -48,6 +47,12 @@ export function createPool({ databaseUrl, maxConnections, onError }: PoolOptions
   pool.query = ((...args: unknown[]) => repeatOnConflict(() => query(...args))) as typeof pool.query;
   return pool;
 }
+
+/** Of every connection. */
+export const connectionOptions = (databaseUrl: string) => ({
+  ...withSessionSettings(databaseUrl),
+  keepAlive: true,
+});
 
 /** Options in the URL would replace ours, so both are sent. Ours come last, so they win. */
 function withSessionSettings(databaseUrl: string): { connectionString: string; options: string } {

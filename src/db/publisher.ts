@@ -13,8 +13,15 @@ const concurrentStatements = 1;
 /** The most events that wait in one process: seconds of work, and a limit of memory. */
 export const maxUnwritten = { events: 20_000, bytes: 64 * 1024 * 1024 };
 
-/** `createsAccounts`: whether an unknown account is created at its first event. */
-export function createPublisher(pool: Pool, reserveOwners: ReserveOwners, createsAccounts: boolean) {
+type Options = {
+  reserveOwners: ReserveOwners;
+  /** Whether an unknown account is created at its first event. */
+  createsAccounts: boolean;
+  /** Called for each new event, once it is committed. */
+  onAccepted: (accountId: string, id: string) => void;
+};
+
+export function createPublisher(pool: Pool, { reserveOwners, createsAccounts, onAccepted }: Options) {
   const cache = createSubscriberCache(pool);
   /**
    * Accepts one request's events, together with what others publish at that moment: one statement, which is committed
@@ -32,10 +39,10 @@ export function createPublisher(pool: Pool, reserveOwners: ReserveOwners, create
       whenFull: null,
     },
     async run(requests) {
-      const acceptances = await acceptEvents(pool, requests.flat(), {
-        cache,
-        reserveOwners,
-        createsAccounts,
+      const events = requests.flat();
+      const acceptances = await acceptEvents(pool, events, { cache, reserveOwners, createsAccounts });
+      events.forEach(({ accountId, id }, index) => {
+        if (acceptances[index]?.kind === 'accepted') onAccepted(accountId, id);
       });
       let start = 0;
       return requests.map(({ length }) => acceptances.slice(start, (start += length)));

@@ -82,11 +82,9 @@ async function readFacts(db: Queryable, ids: readonly string[]): Promise<Judged[
 export async function judgeWebhooks(pool: Pool, after: string) {
   const ids = await findCandidates(pool, after);
   const changed = (await readFacts(pool, ids)).filter((facts) => judgeHealth(facts) !== facts.state);
-  const emitted = await changeHealth(
-    pool,
-    changed.map(({ id }) => id),
-  );
-  return { next: ids.length === healthBatch ? (ids.at(-1) ?? null) : null, emitted };
+  const changedIds = changed.map(({ id }) => id);
+  const emitted = await changeHealth(pool, changedIds);
+  return { next: ids.length === healthBatch ? (ids.at(-1) ?? null) : null, emitted, changedIds };
 }
 
 /** Judges these webhooks again, with their rows locked. Returns how many events it wrote. */

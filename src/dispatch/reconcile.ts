@@ -10,6 +10,7 @@ import {
   type Claimed,
   type Due,
 } from '../db/owners.ts';
+import type { MarkChanges } from '../db/changes.ts';
 import { isDatabaseUnavailable, type Pool } from '../db/pool.ts';
 import { claimQueues } from '../db/queue-checks.ts';
 import { correctQueue } from '../db/rate-limit-slots.ts';
@@ -48,6 +49,8 @@ type Deps = StartDeps & {
   wakeDispatcher: () => void;
   /** Resolves when a delivery's own workflow may be started, which first attempts go before. */
   giveWay: () => Promise<void>;
+  /** Called for deliveries and webhooks that were changed. */
+  touch?: MarkChanges['touch'];
   metrics?: { reconciled(count: number): void; expired(): void };
 };
 
@@ -77,7 +80,9 @@ export function startReconciler(deps: Deps): Reconciler {
         for (const id of ids) {
           const { changed, isDone } = await syncDeliveries(pool, id);
           isMore &&= isDone || changed > 0;
-          if (changed > 0) deps.wakeDispatcher();
+          if (changed === 0) continue;
+          deps.wakeDispatcher();
+          deps.touch?.(id);
         }
         return isMore;
       },
@@ -182,7 +187,8 @@ async function ensureRunning(deps: Deps, delivery: Due, endAt: number): Promise<
   }
   if (run && now.runId === run.runId && (run.status === 'TERMINATED' || run.status === 'CANCELLED')) {
     log.warn({ delivery: id }, 'the workflow was terminated in Temporal: the delivery ends canceled');
-    return endCanceled(pool, [id], 'terminated');
+    await endCanceled(pool, [id], 'terminated');
+    return deps.touch?.(id);
   }
   const runId = await startDelivery(deps, { ...now, runId: run?.runId ?? now.runId }, deadlineOf(endAt));
   if (runId !== null) await acknowledge(deps, delivery, runId, endAt);
@@ -219,7 +225,8 @@ async function reconcileGroup(
   }
   if (run.status === 'TERMINATED') {
     log.warn({ workflow: groupId }, 'the workflow was terminated in Temporal: its deliveries end canceled');
-    return endCanceled(pool, ids, 'terminated');
+    await endCanceled(pool, ids, 'terminated');
+    return deps.touch?.(...ids);
   }
   await moveToOwn(pool, ids, groupId);
 }
@@ -229,7 +236,9 @@ async function ensureStopped(deps: Deps, delivery: Due, endAt: number): Promise<
   const { pool, temporal, metrics } = deps;
   const { id, ownerId, status } = delivery;
   if (ownerId === null) {
-    if (status === 'held' && (await expireDelivery(pool, id))) metrics?.expired();
+    if (status !== 'held' || !(await expireDelivery(pool, id))) return;
+    metrics?.expired();
+    deps.touch?.(id);
     return;
   }
   const run = await describeWorkflow(temporal(), deadlineOf(endAt), ownerId);

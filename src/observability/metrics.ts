@@ -31,6 +31,14 @@ export function createMetrics(sumOfAll?: () => Promise<string>) {
       watchConnections(ofProcess, sources);
       state = watchState(ofState, sources);
     },
+    /** Adds the number of open streams of this process. */
+    watchStreams(count: () => number): void {
+      const help = 'Open streams of changes.';
+      const collect = function (this: Gauge): void {
+        this.set(count());
+      };
+      ofProcess.registerMetric(new Gauge({ name: 'fltr_streams_open', help, registers: [], collect }));
+    },
     /** Those of this process alone, to be added to others. */
     valuesOfProcess: (): Promise<MetricValues> => ofProcess.getMetricsAsJSON(),
     /** Everything, in Prometheus' text format. */

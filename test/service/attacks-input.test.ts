@@ -31,7 +31,9 @@ const pathOf = ({ path, method }: Route) =>
 /** Those of a service key, where a call needs one. */
 const keyFor = ({ scope }: Route): Record<string, string> =>
   scope !== null && isServiceScope(scope) ? { authorization: `Bearer ${serviceKey}` } : {};
-const all = routes.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route] as const);
+// A stream does not end.
+const ending = routes.filter(({ isStream }) => isStream !== true);
+const all = ending.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route] as const);
 
 /** Sends a request that nobody should send: it gets a response, and not a fault of the service. */
 async function attack(method: string, path: string, body?: unknown, headers?: Record<string, string>) {

@@ -43,6 +43,9 @@ function newEvent(accountId: string, more: Partial<NewEvent> & { data?: unknown 
   };
 }
 
+const newPublisher = (reserveOwners: ReserveOwners) =>
+  createPublisher(service.pool, { reserveOwners, createsAccounts: false, onAccepted: () => undefined });
+
 /** Reserves an owner of another name for every delivery but each third, and keeps what came of it. */
 function watchReservations() {
   const reservations: { wanted: string[]; committed: string[] | null }[] = [];
@@ -72,7 +75,7 @@ const ownersOf = async (ids: readonly string[]) => {
 
 test('owners are reserved before the insert, stand in the rows, and what was committed is reported', async () => {
   const { reservations, reserveOwners } = watchReservations();
-  const { publish } = createPublisher(service.pool, reserveOwners, false);
+  const { publish } = newPublisher(reserveOwners);
   const { accountId } = await newAccount(4);
   const [accepted] = (await publish([newEvent(accountId, { id: 'one' })])) ?? [];
   const deliveries = accepted?.kind === 'accepted' ? accepted.event.deliveries : [];
@@ -138,7 +141,7 @@ test("in a caller's own transaction nothing is reserved: the dispatcher assigns 
 
 test('what PostgreSQL refuses fails alone: its neighbors in the same statement are accepted', async () => {
   const { reservations, reserveOwners } = watchReservations();
-  const { publish } = createPublisher(service.pool, reserveOwners, false);
+  const { publish } = newPublisher(reserveOwners);
   const { accountId } = await newAccount();
   // No request can hold it: a text that PostgreSQL does not take.
   const bad = newEvent(accountId, { type: 'document.\0' });
@@ -163,9 +166,7 @@ test('what PostgreSQL refuses fails alone: its neighbors in the same statement a
 
 test('requests that share ids in opposite orders, over connections and processes, do not lock up', async () => {
   const { accountId } = await newAccount();
-  const publishers = [1, 2, 3].map(() =>
-    createPublisher(service.pool, watchReservations().reserveOwners, false),
-  );
+  const publishers = [1, 2, 3].map(() => newPublisher(watchReservations().reserveOwners));
   const ids = Array.from({ length: 300 }, () => newId('evt'));
   const orders = [ids, ids.toReversed(), [...ids].sort(() => Math.random() - 0.5)];
   const responses = await Promise.all(
@@ -184,7 +185,7 @@ test('requests that share ids in opposite orders, over connections and processes
 });
 
 test('an account that is not there, a duplicate and a conflict in one statement have the same results as alone', async () => {
-  const { publish } = createPublisher(service.pool, watchReservations().reserveOwners, false);
+  const { publish } = newPublisher(watchReservations().reserveOwners);
   const { accountId } = await newAccount();
   await publish([newEvent(accountId, { id: 'known' })]);
   const responses = await publish([

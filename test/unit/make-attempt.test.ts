@@ -54,13 +54,14 @@ const requestOf = (deliveryId: string, workflowId: string, isGrouped: boolean) =
   isGrouped,
   onSent: () => {},
 });
+const changes = { mark: () => undefined, touch: () => undefined };
 const idsOf = (count: number) => Array.from({ length: count }, (_, index) => `dlv_${index}`);
 
 test('a delivery for which the sender has no capacity is postponed without any write', async () => {
   const environment = new MockActivityEnvironment();
   const ownerId = environment.context.info.workflowExecution?.workflowId ?? '';
   const { makeAttempt, statements } = startFake(() => Promise.reject(new SenderBusy()), ownerId);
-  const attempt = createAttemptDelivery({ makeAttempt, onFirstAttempts: () => {} });
+  const attempt = createAttemptDelivery({ changes, makeAttempt, onFirstAttempts: () => {} });
   expect(await environment.run(attempt, inputOf('dlv_1'))).toEqual({ next: 'busy', seconds: 5 });
   expect(statements.map(({ name }) => name)).toEqual(['load-attempts']);
 });
@@ -176,6 +177,7 @@ test('the first attempts of a group count as made when the last one is sent, tho
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- no statement is made before all have ended
     pool: {} as Pool,
     permits: createPermits(),
+    changes,
     makeAttempt,
     onFirstAttempts,
     wakeStarts: () => {},

@@ -15,6 +15,7 @@ import { recoveryRoutes } from './recovery-routes.ts';
 import { searchRoutes } from './search-routes.ts';
 import { settingsRoutes } from './settings-routes.ts';
 import { signedRequestRoutes } from './signed-request-route.ts';
+import { streamRoutes } from './stream-routes.ts';
 import { statsRoutes } from './stats-routes.ts';
 import { webhookMatchRoutes } from './webhook-match-route.ts';
 import { webhookSecretRoutes } from './webhook-secret-routes.ts';
@@ -38,6 +39,7 @@ export const routes: Route[] = [
   ...searchRoutes,
   ...eventTypeRoutes,
   ...statsRoutes,
+  ...streamRoutes,
   ...keyRoutes,
   ...portalLinkRoutes,
   ...settingsRoutes,
