@@ -50,7 +50,10 @@ export function useLiveList<Row>({ queryKey, list, orderOf }: Options<Row>) {
   return {
     ...useStableRows(query.data?.rows, orderOf, JSON.stringify(queryKey)),
     isLive,
-    setLive,
+    setLive(isOn: boolean): void {
+      setLive(isOn);
+      if (isOn) void client.invalidateQueries({ queryKey, exact: true });
+    },
     error: query.error ?? more.error,
     /** The rows belong to the previous filters. */
     isStale: query.isPlaceholderData,
