@@ -70,7 +70,7 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
         traceparent: readTraceparent(request),
       });
       if (changedTopics && status < 400 && key.accountId !== null)
-        deps.changes.mark(key.accountId, changedTopics, id === '' || route.idMayBeNew ? null : [id]);
+        deps.changes.mark(key.accountId, changedTopics, idsOf(id, body));
       if (streamOf !== undefined && request.method === 'GET')
         return deps.streams.open(response, streamOf, () => confirmAgain(request));
       if (pages) return await sendPages(response, key.accountId ?? key.id, pages);
@@ -130,6 +130,12 @@ const topicsOfTag: Partial<Record<string, readonly Topic[]>> = {
   Recoveries: ['operations', 'deliveries'],
   Operations: ['operations', 'deliveries'],
 };
+
+/** What a call has changed, by its path or its response; null: not known. */
+function idsOf(id: string, body: unknown): string[] | null {
+  if (id !== '') return [id];
+  return typeof body === 'object' && body && 'id' in body ? [String(body.id)] : null;
+}
 
 /** The `{id}` or `{name}` of the path, where there is one. @throws ApiError not_found */
 async function idOf(route: Route, deps: Deps, key: ApiKey, { params }: Request): Promise<string> {
