@@ -1,4 +1,4 @@
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Browser, Locator, Page, Request } from 'playwright-core';
 import { expect, onTestFinished } from 'vitest';
 import { openTab, type Tab } from './browser.ts';
 import { until, type Service } from './service.ts';
@@ -22,9 +22,36 @@ export async function openDashboard(
     data: { key },
   });
   expect(response.status()).toBe(200);
+  watchRequests(tab.page);
   await tab.page.goto(path);
   return tab;
 }
+
+type Loading = { open: Set<Request>; lastAt: number };
+const loading = new WeakMap<Page, Loading>();
+
+function watchRequests(page: Page): void {
+  const state: Loading = { open: new Set(), lastAt: performance.now() };
+  loading.set(page, state);
+  const seen = (request: Request, change: (request: Request) => void): void => {
+    // The stream of changes does not end.
+    if (request.url().endsWith('/v1/stream')) return;
+    state.lastAt = performance.now();
+    change(request);
+  };
+  page.on('request', (request) => seen(request, (each) => state.open.add(each)));
+  for (const name of ['requestfinished', 'requestfailed'] as const)
+    page.on(name as 'requestfinished', (request) => seen(request, (each) => state.open.delete(each)));
+}
+
+/** Waits until the page has loaded nothing for half a second. */
+export const untilLoaded = async (page: Page): Promise<void> => {
+  const isIdle = (): boolean => {
+    const { open, lastAt } = loading.get(page) ?? { open: new Set(), lastAt: 0 };
+    return open.size === 0 && performance.now() - lastAt > 500;
+  };
+  await until(isIdle, (is) => is, 30_000);
+};
 
 export const heading = (page: Page, name: string | RegExp, level = 1) =>
   page.getByRole('heading', { level, name, exact: true });

@@ -9,7 +9,14 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { findBarriers, launchBrowser } from '../kit/browser.ts';
-import { heading, openDashboard, readClipboard, untilFocused, untilRefused } from '../kit/open-dashboard.ts';
+import {
+  heading,
+  openDashboard,
+  readClipboard,
+  untilFocused,
+  untilLoaded,
+  untilRefused,
+} from '../kit/open-dashboard.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
@@ -137,7 +144,7 @@ test('from nothing to the first delivery, with what the page says alone', async 
     .getByRole('table')
     .getByRole('link', { name: /webhooks\/fltr$/ })
     .waitFor();
-  await page.waitForLoadState('networkidle');
+  await untilLoaded(page);
   expect(await page.getByRole('heading', { level: 2, name: /Get started|first event/ }).count()).toBe(0);
 });
 
@@ -199,7 +206,7 @@ test('it can be stopped and dismissed, which a reload keeps, for this account', 
     .getByRole('table')
     .getByRole('link', { name: /webhooks\/fltr$/ })
     .waitFor();
-  await page.waitForLoadState('networkidle');
+  await untilLoaded(page);
   expect(await heading(page, 'Get started', 2).count()).toBe(0);
   await openNew().then(({ page: other }) => heading(other, 'Get started', 2).waitFor());
 });

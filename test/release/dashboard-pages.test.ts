@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { eventTypeExamples } from '../../src/contracts/event-types.ts';
 import { findBarriers, launchBrowser } from '../kit/browser.ts';
 import { insertPast } from '../kit/dashboard-data.ts';
-import { heading, openDashboard, scrolled, untilFocused } from '../kit/open-dashboard.ts';
+import { heading, openDashboard, scrolled, untilFocused, untilLoaded } from '../kit/open-dashboard.ts';
 import { waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
@@ -143,7 +143,7 @@ const sumUpShifts = `
 async function visit(page: Page, { path, title }: Visit): Promise<void> {
   await page.goto(path);
   await heading(page, title).waitFor();
-  await page.waitForLoadState('networkidle');
+  await untilLoaded(page);
   await page.locator('[aria-busy="true"]').waitFor({ state: 'detached' });
 }
 
