@@ -26,7 +26,7 @@ function sourceOf(): Changes & { listener(): ChangeListener } {
 
 test('a client that does not read holds little memory, and is cut off; others are not delayed', async () => {
   const source = sourceOf();
-  const streams = createStreams(source, { pauseMs: 0, pingMs: 100, maxBlockedMs: 500 });
+  const streams = createStreams(source, { pauseMs: 0, pingMs: 100, maxBlockedMs: 3000 });
   const responses: ServerResponse[] = [];
   const server = createServer((_request, response) => {
     responses.push(response);
