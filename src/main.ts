@@ -9,6 +9,7 @@ import { addAdminCommands, type WithDatabase } from './cli/admin-commands.ts';
 import { banner } from './cli/banner.ts';
 import { addCapacityCommand } from './cli/capacity-command.ts';
 import { addCompletionCommand } from './cli/completion-command.ts';
+import { addAuditCommands } from './cli/audit-commands.ts';
 import { addDeliveryCommands } from './cli/delivery-commands.ts';
 import { runDemo } from './cli/demo.ts';
 import { addEventCommands } from './cli/event-commands.ts';
@@ -171,6 +172,7 @@ addSearchCommand(program);
 addListenCommand(program);
 addRecoverCommands(program);
 addOperationCommands(program);
+addAuditCommands(program);
 addVerifyCommand(program);
 addCompletionCommand(program);
 program

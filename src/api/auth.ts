@@ -1,3 +1,4 @@
+import type { AuditAction } from '../contracts/audit.ts';
 import { accountHeader, accountIdPattern } from '../contracts/id.ts';
 import { isServiceScope } from '../contracts/key.ts';
 import { accountExists } from '../db/accounts.ts';
@@ -78,7 +79,13 @@ export function accountOf(key: ApiKey): string {
   return key.accountId;
 }
 
-/** Records what was done for an account, and with which key. */
-export function audit(db: Queryable, key: ApiKey, action: string, target: string): Promise<void> {
-  return insertAuditRecord(db, { accountId: accountOf(key), actor: key.id, action, target });
+/** Records what was done for an account, and with which key. `fields`: what a change named. */
+export function audit(
+  db: Queryable,
+  key: ApiKey,
+  action: AuditAction,
+  target: string,
+  fields: readonly string[] = [],
+): Promise<void> {
+  return insertAuditRecord(db, { accountId: accountOf(key), actor: key.id, action, target, fields });
 }

@@ -2,7 +2,14 @@ import { ApiError } from '../errors.ts';
 import { fault } from './problem-details.ts';
 
 type ListName =
-  'webhooks' | 'events' | 'undelivered events' | 'deliveries' | 'keys' | 'accounts' | 'operations';
+  | 'webhooks'
+  | 'events'
+  | 'undelivered events'
+  | 'deliveries'
+  | 'keys'
+  | 'accounts'
+  | 'operations'
+  | 'audit records';
 
 /** A time as cursors hold it. PostgreSQL would refuse an invalid date, and the year 0. */
 export const timePattern = {

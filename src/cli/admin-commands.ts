@@ -68,8 +68,9 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
     .description('revoke a key, effective immediately')
     .action((id: string) =>
       withDatabase(async (pool) => {
-        if (!(await revokeApiKey(pool, id))) throw notFound(`No active key ${id}.`);
-        await insertAuditRecord(pool, { accountId: null, actor, action: 'key.revoked', target: id });
+        const revoked = await revokeApiKey(pool, id);
+        if (!revoked) throw notFound(`No active key ${id}.`);
+        await insertAuditRecord(pool, { ...revoked, actor, action: 'key.revoked', target: id });
         console.log(`Revoked ${id}.`);
       }),
     );

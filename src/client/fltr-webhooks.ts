@@ -17,6 +17,7 @@ import type {
   EventTypeInfo,
 } from '../contracts/event-types.ts';
 import type { createdKeySchema, createKeySchema, Key } from '../contracts/key.ts';
+import type { AuditRecord } from '../contracts/audit.ts';
 import type { actOnDeliveriesSchema, Operation } from '../contracts/operation.ts';
 import type { pauseWebhookSchema, resumeWebhookSchema } from '../contracts/pause.ts';
 import type { createPortalLinkSchema, PortalLink } from '../contracts/portal-link.ts';
@@ -47,6 +48,7 @@ import type {
   DeliveryQuery,
   EventQuery,
   Page,
+  AuditQuery,
   PageQuery,
   WebhookQuery,
 } from './pages.ts';
@@ -333,6 +335,16 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
    */
   streamChanges(signal?: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
     return streamEvents(this.#options, signal);
+  }
+
+  /** Who changed what, newest first. */
+  listAuditRecords(query?: AuditQuery): Promise<Page<AuditRecord>> {
+    return this.#call('GET', '/v1/audit-records', { query });
+  }
+
+  /** All of them, newest first, as one response. */
+  exportAuditRecords(query?: Omit<AuditQuery, 'limit'>): AsyncGenerator<AuditRecord, void, undefined> {
+    return streamRows(this.#options, { path: '/v1/audit-records', query });
   }
 
   listKeys(query?: PageQuery): Promise<Page<Key>> {

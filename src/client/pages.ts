@@ -37,6 +37,16 @@ export type DeliveryQuery = PageQuery & {
   error?: AttemptErrorCode | 'no_response';
 };
 
+export type AuditQuery = PageQuery & {
+  /** An action, or a family: `webhook.*`. */
+  action?: string;
+  actor?: string;
+  target?: string;
+  /** RFC 3339. */
+  since?: string;
+  until?: string;
+};
+
 /** Filters of the delivery log, without the status. */
 export type DeliveryCountQuery = Omit<DeliveryQuery, 'status' | keyof PageQuery>;
 

@@ -8,6 +8,7 @@ import './styles/search.css';
 import './styles/log.css';
 import './styles/log-selection.css';
 import './styles/log-panel.css';
+import './styles/audit.css';
 import './styles/webhooks.css';
 import './styles/first-run.css';
 import './styles/alerts.css';

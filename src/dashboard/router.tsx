@@ -15,6 +15,8 @@ import { statsRanges } from '../contracts/stats-ranges.ts';
 import { eventSearchSchema } from './event-search.ts';
 import { logSearchSchema } from './log-search.ts';
 import { AlertsPage } from './pages/alerts-page.tsx';
+import { auditSearchSchema } from './audit-search.ts';
+import { AuditPage } from './pages/audit-page.tsx';
 import { DeliveryPage } from './pages/delivery-page.tsx';
 import { EventPage } from './pages/event-page.tsx';
 import { EventTypePage } from './pages/event-type-page.tsx';
@@ -135,6 +137,12 @@ const eventTypeRoute = page('/event-types/$name', EventTypePage);
 const alerts = page('/alerts', AlertsPage);
 const notFound = page('/$', NotFoundPage);
 const keys = page('/keys', isPortal ? NotFoundPage : KeysPage);
+const audit = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/audit',
+  validateSearch: auditSearchSchema,
+  component: isPortal ? NotFoundPage : AuditPage,
+});
 const settings = page('/settings', isPortal ? NotFoundPage : SettingsPage);
 
 const routeTree = root.addChildren([
@@ -155,6 +163,7 @@ const routeTree = root.addChildren([
     eventTypeRoute,
     alerts,
     keys,
+    audit,
     settings,
     notFound,
   ]),

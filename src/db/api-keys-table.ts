@@ -121,13 +121,14 @@ export async function listAccountKeys(
   return rows;
 }
 
-/** Whether the key existed and was valid. */
-export async function revokeApiKey(db: Queryable, id: string): Promise<boolean> {
-  const { rowCount } = await db.query(
-    `update api_keys set revoked_at = now() where id = $1 and revoked_at is null`,
+/** Revokes a valid key and returns its account; null: there is no such key. */
+export async function revokeApiKey(db: Queryable, id: string) {
+  const { rows } = await db.query<Pick<ApiKey, 'accountId'>>(
+    `update api_keys set revoked_at = now() where id = $1 and revoked_at is null
+     returning account_id as "accountId"`,
     [id],
   );
-  return rowCount === 1;
+  return rows[0] ?? null;
 }
 
 /** Revokes a valid key and returns its scopes; null: the account has no such key. */

@@ -166,7 +166,7 @@ function removeAccount(pool: Pool, accountId: string): Promise<boolean> {
       [accountId],
     );
     if (rowCount !== 1) return false;
-    const record = { accountId, actor: 'service', action: 'account.erased', target: accountId };
+    const record = { accountId, actor: 'service', action: 'account.erased' as const, target: accountId };
     await insertAuditRecord(client, record);
     return true;
   });

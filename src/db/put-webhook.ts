@@ -23,6 +23,8 @@ type Put = {
   requireReplaceable(row: WebhookRow): void;
   /** Runs first in the transaction. */
   check(client: Client): Promise<void>;
+  /** Runs last in it. `before`: the webhook that was replaced. */
+  record(client: Client, row: WebhookRow, before: WebhookRow | null): Promise<void>;
 };
 type Done = { row: WebhookRow; isNew: boolean; isChanged: boolean };
 
@@ -44,26 +46,26 @@ export async function putWebhook(pool: Pool, put: Put): Promise<Done | Refusal> 
   }
 }
 
-async function replace(
-  client: Client,
-  { webhook, replacement, requireReplaceable }: Put,
-): Promise<Done | null> {
+async function replace(client: Client, put: Put): Promise<Done | null> {
+  const { webhook, replacement, requireReplaceable, record } = put;
   const { accountId, externalId } = webhook;
   const found = await findWebhookForUpdate(client, accountId, externalId);
   if (!found) return null;
   requireReplaceable(found);
   const changed = await changeWebhook(client, accountId, found.id, replacement);
-  return changed && { ...changed, isNew: false };
+  if (!changed) return null;
+  await record(client, changed.row, found);
+  return { ...changed, isNew: false };
 }
 
 /** Does not replace the one that was inserted meanwhile: a change locks the webhook first, then the account. */
-async function insert(client: Client, { webhook, defaultMax }: Put): Promise<Done | Refusal> {
+async function insert(client: Client, { webhook, defaultMax, record }: Put): Promise<Done | Refusal> {
   const { accountId, externalId } = webhook;
   await lockAccount(client, accountId, defaultMax);
   // Before the webhooks are counted: the one that was inserted meanwhile may be the last.
   if (await findWebhookId(client, accountId, externalId)) return 'external_id_taken';
   const inserted = await insertWebhook(client, webhook, defaultMax);
-  return typeof inserted === 'string' || 'limit' in inserted
-    ? inserted
-    : { row: inserted, isNew: true, isChanged: false };
+  if (typeof inserted === 'string' || 'limit' in inserted) return inserted;
+  await record(client, inserted, null);
+  return { row: inserted, isNew: true, isChanged: false };
 }

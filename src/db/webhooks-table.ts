@@ -179,25 +179,27 @@ export async function listWebhooks(
   return rows;
 }
 
-/**
- * Changes a webhook, and then its deliveries as far as a call does that. The checks run in the same transaction. Null: there is
- * no such webhook.
- */
+/** Run in the transaction of a change: `first` before it, `record` after it, where there was something to change. */
+type Hooks = {
+  first?: ((client: Client) => Promise<void>) | undefined;
+  requireChangeable?: (was: ChangedRow) => void;
+  record?: (client: Client) => Promise<void>;
+};
+
+/** Changes a webhook, and then its deliveries as far as a call does that. Null: there is no such webhook. */
 export async function updateWebhook(
   pool: Pool,
   accountId: string,
   id: string,
   patch: WebhookChange & PolicyToWrite,
-  checks: {
-    /** Runs first in the transaction. */
-    first?: ((client: Client) => Promise<void>) | undefined;
-    requireChangeable?: (was: ChangedRow) => void;
-  } = {},
+  { first, requireChangeable, record }: Hooks = {},
 ): Promise<WebhookRow | Taken | null> {
   try {
     const changed = await withTransaction(pool, async (client) => {
-      await checks.first?.(client);
-      return changeWebhook(client, accountId, id, patch, checks.requireChangeable);
+      await first?.(client);
+      const done = await changeWebhook(client, accountId, id, patch, requireChangeable);
+      if (done) await record?.(client);
+      return done;
     });
     if (changed?.isChanged) await syncDeliveries(pool, id);
     return changed?.row ?? null;
@@ -274,7 +276,12 @@ export async function changeWebhook(
 }
 
 /** Deletes a webhook: wipes its secrets and cancels its waiting deliveries. False: there is none. */
-export async function deleteWebhook(pool: Pool, accountId: string, id: string): Promise<boolean> {
+export async function deleteWebhook(
+  pool: Pool,
+  accountId: string,
+  id: string,
+  { record }: Pick<Hooks, 'record'> = {},
+): Promise<boolean> {
   const isDeleted = await withTransaction(pool, async (client) => {
     const { rowCount } = await client.query(
       `update webhooks set deleted_at = now(), updated_at = now(), active = false, sealed_secret = null,
@@ -285,8 +292,10 @@ export async function deleteWebhook(pool: Pool, accountId: string, id: string): 
        where id = $1 and account_id = $2 and deleted_at is null`,
       [id, accountId],
     );
-    if (rowCount === 1) await wipeResponsesOf(client, id);
-    return rowCount === 1;
+    if (rowCount !== 1) return false;
+    await wipeResponsesOf(client, id);
+    await record?.(client);
+    return true;
   });
   if (!isDeleted) return false;
   await syncDeliveries(pool, id);

@@ -123,6 +123,8 @@ const visits = (): Visit[] => [
   { path: '/events?event=document.deleted&outcome=undelivered&last=24h', title: 'Events' },
   { path: '/alerts', title: 'Alerts' },
   { path: '/keys', title: 'API keys' },
+  { path: '/audit', title: 'Audit log' },
+  { path: '/audit?action=account.*', title: 'Audit log' },
   { path: '/settings', title: 'Settings' },
   { path: '/webhooks/wh_unknown', title: 'Webhook' },
   { path: '/nowhere', title: 'Page not found' },
@@ -222,7 +224,9 @@ test('every page is reached by keyboard alone', async () => {
     ['/event-types/document.deleted', main.getByRole('link', { name: 'Latest deliveries' }), 'Delivery log'],
     ['/operations', nav('Alerts'), 'Alerts'],
     ['/alerts', nav('API keys'), 'API keys'],
-    ['/keys', nav('Settings'), 'Settings'],
+    ['/keys', nav('Audit log'), 'Audit log'],
+    ['/audit', main.getByRole('link', { name: /…\/fltr$/ }).first(), /webhooks\/fltr$/],
+    ['/audit', nav('Settings'), 'Settings'],
     ['/settings', nav('Webhooks'), 'Webhooks'],
   ];
   for (const [path, link, title] of ways) {

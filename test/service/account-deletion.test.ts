@@ -169,7 +169,7 @@ test('everything of the account goes, and nothing of another; meanwhile it does 
   const sent = receiver.requests.length;
 
   expect(await tablesNaming(service.pool, id)).toEqual(['audit_records']);
-  expect(await tablesNaming(service.pool, webhookId)).toEqual([]);
+  expect(await tablesNaming(service.pool, webhookId)).toEqual(['audit_records']);
   const { rows: records } = await service.pool.query<{ action: string; actor: string }>(
     `select action, actor from audit_records where account_id = $1 and target = $1 order by id`,
     [id],

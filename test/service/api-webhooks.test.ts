@@ -67,11 +67,16 @@ test('a webhook is read, listed, changed and deleted, and its secret is in none 
     previous_secret: null,
     previous_secret_until: null,
   });
-  const { rows } = await service.pool.query(`select actor, action from audit_records where target = $1`, [
-    id,
-  ]);
-  expect(rows).toMatchObject([{ action: 'webhook.secret_read' }]);
   expect((await service.call('DELETE', `/v1/webhooks/${id}`)).status).toBe(204);
+  const { rows } = await service.pool.query(
+    `select action, fields from audit_records where target = $1 and action <> 'webhook.updated' order by id`,
+    [id],
+  );
+  expect(rows).toEqual([
+    { action: 'webhook.created', fields: [] },
+    { action: 'webhook.secret_read', fields: [] },
+    { action: 'webhook.deleted', fields: [] },
+  ]);
   for (const [method, path] of [
     ['GET', ''],
     ['DELETE', ''],

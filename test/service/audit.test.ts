@@ -48,8 +48,9 @@ test('keys made and revoked and secrets read are on record: who, what, when; and
     { account_id: null, actor, action: 'key.created', target: operatorId },
     { account_id: accountId, actor: operatorId, action: 'account.created', target: accountId },
     { account_id: accountId, actor, action: 'key.created', target: keyId },
+    { account_id: accountId, actor: keyId, action: 'webhook.created', target: webhook.webhook_id },
     { account_id: accountId, actor: keyId, action: 'webhook.secret_read', target: webhook.webhook_id },
-    { account_id: null, actor, action: 'key.revoked', target: keyId },
+    { account_id: accountId, actor, action: 'key.revoked', target: keyId },
   ]);
   for (const { created_at: at } of rows) expect(Date.now() - at.getTime()).toBeLessThan(300_000);
 

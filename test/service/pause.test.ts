@@ -43,7 +43,7 @@ async function setUp() {
     (
       await service.pool.query<{ line: string }>(
         `select action || case when actor = 'pause' then ' by itself' else '' end as line
-         from audit_records where target = $1 order by id`,
+         from audit_records where target = $1 and action in ('webhook.paused', 'webhook.resumed') order by id`,
         [id],
       )
     ).rows.map(({ line }) => line);

@@ -52,6 +52,7 @@ test('a session works like a key of its scopes: webhooks, their secrets, deliver
   ]);
   expect(rows.map(({ action }) => action)).toEqual([
     'portal_link.opened',
+    'webhook.created',
     'webhook.secret_read',
     'webhook.secret_rotated',
   ]);

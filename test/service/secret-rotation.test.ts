@@ -165,6 +165,7 @@ test('deliveries are signed rightly before, during and after an overlap that is 
     [webhook.id],
   );
   expect(rows.map(({ action }) => action)).toEqual([
+    'webhook.created',
     'webhook.secret_rotated',
     'webhook.secret_read',
     'webhook.secret_overlap_ended',

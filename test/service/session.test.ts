@@ -74,10 +74,14 @@ test('a key signs in: the cookie stands for it, and holds nothing of it', async 
   // Reading a secret is on record, with the key as the one who did.
   const path = `/v1/webhooks/${created.body.webhook_id}/secret`;
   expect((await browse('GET', path, headers)).status).toBe(200);
-  const { rows } = await service.pool.query(`select actor, action from audit_records where target = $1`, [
-    created.body.webhook_id,
+  const { rows } = await service.pool.query(
+    `select actor, action from audit_records where target = $1 order by id`,
+    [created.body.webhook_id],
+  );
+  expect(rows).toEqual([
+    { actor: keyId, action: 'webhook.created' },
+    { actor: keyId, action: 'webhook.secret_read' },
   ]);
-  expect(rows).toEqual([{ actor: keyId, action: 'webhook.secret_read' }]);
 
   const ended = await browse('DELETE', '/session', headers);
   expect([ended.status, ended.text]).toEqual([204, '']);
@@ -148,7 +152,7 @@ test('a revoked key ends its sessions at once, for publishing as well', async ()
   const headers = await session(key);
   const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
   expect((await browse('POST', '/v1/events', headers, event)).status).toBe(202);
-  expect(await revokeApiKey(service.pool, await idOf(key))).toBe(true);
+  expect(await revokeApiKey(service.pool, await idOf(key))).not.toBeNull();
   for (const [method, path, body] of [
     ['POST', '/v1/events', event],
     ['GET', '/v1/webhooks'],

@@ -86,7 +86,7 @@ export const accountRoutes = [
     async handle({ deps, key, id }) {
       const { account, isRepeated } = await withTransaction(deps.pool, async (client) => {
         const begun = requireFound(await beginDeletion(client, id), 'account');
-        const record = { accountId: id, actor: key.id, action: 'account.deleted', target: id };
+        const record = { accountId: id, actor: key.id, action: 'account.deleted' as const, target: id };
         if (!begun.isRepeated) await insertAuditRecord(client, record);
         return begun;
       });

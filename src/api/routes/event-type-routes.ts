@@ -1,3 +1,4 @@
+import type { AuditAction } from '../../contracts/audit.ts';
 import { z } from 'zod';
 import {
   eventDataSchemas,
@@ -45,7 +46,7 @@ function requireOwnName({ eventTypes }: Deps, name: string): void {
 }
 
 /** A service key, which alone has the scope, belongs to no account. */
-const auditType = (client: Client, key: ApiKey, action: string, name: string) =>
+const auditType = (client: Client, key: ApiKey, action: AuditAction, name: string) =>
   insertAuditRecord(client, { accountId: null, actor: key.id, action, target: name });
 
 const example = {

@@ -1,3 +1,4 @@
+import type { AuditAction } from '../../contracts/audit.ts';
 import { maxPauseDays, pauseWebhookSchema, resumeWebhookSchema } from '../../contracts/pause.ts';
 import { webhookSchema } from '../../contracts/webhook.ts';
 import { pauseWebhook, resumeWebhook } from '../../db/pause-webhook.ts';
@@ -10,7 +11,7 @@ import { toWebhook } from './webhook-view.ts';
 const defineRoute = routesWithTag('Webhooks');
 const dayMs = 86_400_000;
 
-const targetOf = ({ key, id }: Pick<Context<unknown, unknown>, 'key' | 'id'>, action: string) => ({
+const targetOf = ({ key, id }: Pick<Context<unknown, unknown>, 'key' | 'id'>, action: AuditAction) => ({
   accountId: accountOf(key),
   id,
   record: (client: Client) => audit(client, key, action, id),

@@ -82,7 +82,12 @@ export const portalLinkRoutes = [
             'portal_limit_reached',
             `An account may have ${maxOpenLinks} links that wait to be opened. Delete some, or let them expire sooner (expires_seconds).`,
           );
-        const record = { accountId, actor: key.id, action: 'portal_link.created', target: inserted.id };
+        const record = {
+          accountId,
+          actor: key.id,
+          action: 'portal_link.created' as const,
+          target: inserted.id,
+        };
         await insertAuditRecord(client, record);
         return inserted;
       });
@@ -101,7 +106,7 @@ export const portalLinkRoutes = [
       await withTransaction(deps.pool, async (client) => {
         const by = key.accountId === null ? { createdBy: key.id } : { accountId: key.accountId };
         const accountId = requireFound(await endPortalLink(client, id, by), 'portal link');
-        const record = { accountId, actor: key.id, action: 'portal_link.ended', target: id };
+        const record = { accountId, actor: key.id, action: 'portal_link.ended' as const, target: id };
         await insertAuditRecord(client, record);
       });
       return { status: 204 };

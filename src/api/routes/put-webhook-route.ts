@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { z } from 'zod';
 import { externalIdSchema } from '../../contracts/external-id.ts';
 import { createdWebhookSchema, putWebhookSchema, webhookSchema } from '../../contracts/webhook.ts';
 import { putWebhook } from '../../db/put-webhook.ts';
@@ -5,7 +7,7 @@ import type { WebhookRow } from '../../db/webhooks-table.ts';
 import { newId } from '../../domain/ids.ts';
 import { newSecret } from '../../domain/signature.ts';
 import { ApiError } from '../../errors.ts';
-import { accountOf } from '../auth.ts';
+import { accountOf, audit } from '../auth.ts';
 import { fault, validationError } from '../problem-details.ts';
 import { validate } from '../request-body.ts';
 import { routesWithTag } from '../route.ts';
@@ -27,6 +29,20 @@ function requireExternalId(name: string): string {
     );
   }
   return validate(externalIdSchema, name, '#path/id');
+}
+
+/** The fields that differ. Headers and authentication are stored encrypted, so they count as changed where they are given. */
+function replacedFields(
+  before: WebhookRow,
+  after: WebhookRow,
+  body: Pick<z.output<typeof putWebhookSchema>, 'headers' | 'auth'>,
+): string[] {
+  const [old, now] = [toWebhook(before), toWebhook(after)];
+  const isEqual = (name: keyof typeof now) =>
+    name === 'updated_at' || isDeepStrictEqual(old[name], now[name]);
+  const changed = (Object.keys(now) as (keyof typeof now)[]).filter((name) => !isEqual(name));
+  const sealed = (['headers', 'auth'] as const).filter((name) => (body[name] ?? null) !== null);
+  return [...new Set<string>([...changed, ...sealed])];
 }
 
 export const putWebhookRoutes = [
@@ -86,6 +102,12 @@ export const putWebhookRoutes = [
         defaultMax: config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
         requireReplaceable,
         check,
+        async record(client, row, before) {
+          if (!before) return audit(client, key, 'webhook.created', row.id);
+          const fields = replacedFields(before, row, body);
+          // A call that changes nothing may come every minute.
+          if (fields.length > 0) await audit(client, key, 'webhook.updated', row.id, fields);
+        },
       });
       if (typeof put === 'string' || 'limit' in put) throw toRefusal(put);
       if (put.row.active) deps.wakeDispatcher();

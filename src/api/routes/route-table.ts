@@ -1,5 +1,6 @@
 import type { Route } from '../route.ts';
 import { accountRoutes } from './account-routes.ts';
+import { auditRoutes } from './audit-routes.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { deliveryLogRoutes } from './delivery-log-routes.ts';
 import { eventTypeRoutes } from './event-type-routes.ts';
@@ -43,5 +44,6 @@ export const routes: Route[] = [
   ...keyRoutes,
   ...portalLinkRoutes,
   ...settingsRoutes,
+  ...auditRoutes,
   ...accountRoutes,
 ];

@@ -13,6 +13,7 @@ import {
   type Webhook,
 } from '../../contracts/webhook.ts';
 import { readAccountLimits } from '../../db/account-limits.ts';
+import type { Client } from '../../db/pool.ts';
 import { readCap } from '../../db/read-stats.ts';
 import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks-table.ts';
 import type { Deps } from '../../deps.ts';
@@ -21,7 +22,7 @@ import { newId } from '../../domain/ids.ts';
 import { noRetry } from '../../domain/retry-policy.ts';
 import { newSecret } from '../../domain/signature.ts';
 import { wireBody, wireTimestamp } from '../../domain/wire-body.ts';
-import { accountOf } from '../auth.ts';
+import { accountOf, audit } from '../auth.ts';
 import { fromCursor, toPage } from '../cursor.ts';
 import { unknownType } from '../event-data.ts';
 import { requireFound, validationError } from '../problem-details.ts';
@@ -57,7 +58,7 @@ async function exampleOf({ eventTypes }: Deps, event: string): Promise<Record<st
 export const webhookRoutes = [
   defineRoute('post', '/v1/webhooks', 'createWebhook', {
     summary: 'Create a webhook',
-    description: 'The response holds the secret that signs every request to this webhook.',
+    description: 'The response holds the secret that signs every request to this webhook. Audited.',
     scope: 'webhooks:write',
     body: createWebhookSchema,
     bodyExample: {
@@ -98,6 +99,7 @@ export const webhookRoutes = [
           config.FLTR_MAX_WEBHOOKS_PER_ACCOUNT,
         );
         if (typeof row === 'string' || 'limit' in row) throw toRefusal(row);
+        await audit(client, context.key, 'webhook.created', id);
         const { webhook_id, url, events, ...rest } = toWebhook(row);
         return { status: 201, body: { webhook_id, url, events, secret, ...rest } };
       });
@@ -165,7 +167,7 @@ export const webhookRoutes = [
   defineRoute('patch', '/v1/webhooks/{id}', 'updateWebhook', {
     summary: 'Change a webhook',
     description:
-      'A new URL also applies to waiting deliveries. `active: false` holds waiting and new deliveries; `active: true` delivers the held ones, oldest first.',
+      'A new URL also applies to waiting deliveries. `active: false` holds waiting and new deliveries; `active: true` delivers the held ones, oldest first. Audited.',
     scope: 'webhooks:write',
     body: updateWebhookSchema,
     bodyExample: { events: ['document.*', 'dataset.*'], description: 'Search index' },
@@ -178,6 +180,7 @@ export const webhookRoutes = [
         await updateWebhook(deps.pool, accountOf(key), id, change, {
           first: keepTypes,
           requireChangeable: (was) => requireSameKind(deps, key, was, body),
+          record: (client) => audit(client, key, 'webhook.updated', id, Object.keys(body)),
         }),
         'webhook',
       );
@@ -189,11 +192,12 @@ export const webhookRoutes = [
   defineRoute('delete', '/v1/webhooks/{id}', 'deleteWebhook', {
     summary: 'Delete a webhook',
     description:
-      'Its secrets are wiped and its waiting deliveries are canceled. The log keeps its deliveries.',
+      'Its secrets are wiped and its waiting deliveries are canceled. The log keeps its deliveries. Audited.',
     scope: 'webhooks:write',
     replies: { 204: { description: 'Deleted' } },
     async handle({ deps, key, id }) {
-      requireFound(await deleteWebhook(deps.pool, accountOf(key), id), 'webhook');
+      const record = (client: Client) => audit(client, key, 'webhook.deleted', id);
+      requireFound(await deleteWebhook(deps.pool, accountOf(key), id, { record }), 'webhook');
       return { status: 204 };
     },
   }),

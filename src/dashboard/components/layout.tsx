@@ -16,6 +16,7 @@ const navigation = [
   { to: '/operations', label: 'Operations' },
   { to: '/alerts', label: 'Alerts' },
   { to: '/keys', label: 'API keys', isOperators: true },
+  { to: '/audit', label: 'Audit log', isOperators: true },
   { to: '/settings', label: 'Settings', isOperators: true },
 ] as const satisfies { to: string; label: string; isOperators?: true }[];
 const shownNavigation = navigation.filter((item) => !isPortal || !('isOperators' in item));

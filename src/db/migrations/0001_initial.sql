@@ -538,15 +538,19 @@ create table idempotency_keys (
 create index idempotency_keys_of_webhook on idempotency_keys (webhook_id) where webhook_id is not null;
 create index idempotency_keys_oldest on idempotency_keys (created_at);
 
+-- account_id null: it concerns no account. fields: what a change named, without the values.
 create table audit_records (
   id text primary key,
   account_id text,
   actor text not null,
   action text not null,
   target text not null,
+  fields text[] not null default '{}',
   created_at timestamptz not null default now()
 );
-create index audit_records_newest on audit_records (account_id, id desc);
+-- In these, the empty text stands for no account.
+create index audit_records_newest on audit_records (coalesce(account_id, ''), id);
+create index audit_records_of_target on audit_records (coalesce(account_id, ''), target, id);
 
 -- A timeline entry that no workflow run writes, such as `held` while no workflow runs.
 create function timeline_entry(type text, at timestamptz, more jsonb default '{}') returns jsonb
