@@ -118,20 +118,23 @@ export function rampTime(rampStartedAt: number, k: number): number {
   return rampStartedAt + Math.min(rampMs, 1000 * (second + (k - before) / 2 ** second));
 }
 
-/** Of a queue that is released and late, so many may begin now: about as many as are under way at once. */
+/** Of a queue that is released and late, so many may begin now in the first minute: about as many as are under way at once. */
 const releasedAtOnce = 20;
 const releasedPerSecond = 100;
 
 /**
- * How many ms from now the deliveries of a queue may begin whose time in the ramp has come, so that the oldest go first,
- * however late their workflows are woken: 100 a second in the first minute, twice as many in each one that follows.
+ * How many ms from now the deliveries of a queue may begin whose time in the ramp has come, so that the oldest go first, however
+ * late their workflows are woken: 20 now, then 100 a second. Twice as many may begin now in each minute that follows: an engine
+ * that wakes fewer than 100 a second has more and more of them awake, and each that may not begin costs it another wake.
  *
  * @param index in the queue, from 0
  * @example releaseMs(0, 20) // 10
+ * @example releaseMs(60_000, 20) // 0
  */
-export const releaseMs = (sinceRampMs: number, index: number): number =>
-  (Math.max(0, index + 1 - releasedAtOnce) * 1000) /
-  (releasedPerSecond * 2 ** Math.floor(sinceRampMs / 60_000));
+export const releaseMs = (sinceRampMs: number, index: number): number => {
+  const atOnce = releasedAtOnce * 2 ** Math.floor(sinceRampMs / 60_000);
+  return (Math.max(0, index + 1 - atOnce) * 1000) / releasedPerSecond;
+};
 
 const later = (a: SlotTime, b: SlotTime): SlotTime => (b.at > a.at ? b : a);
 

@@ -190,8 +190,12 @@ test('what is late in the ramp, or left after it, goes in order: 20 now, then 10
   const times = slotTimes({ limits, now: after, used: [] }, 300).map(({ at }) => at - after);
   expect(times.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 0));
   expect([times[20], times[119], times[219]]).toEqual([10, 1000, 2000]);
+  // After two minutes 80 may begin at once; after six minutes all of the longest head, however slowly they are woken.
   const later = now + 125_000;
-  expect(slotTimes({ limits, now: later, used: [] }, 220).at(-1)?.at).toBe(later + 500);
+  const second = slotTimes({ limits, now: later, used: [] }, 220).map(({ at }) => at - later);
+  expect([second[79], second[80], second[219]]).toEqual([0, 10, 1400]);
+  const last = now + 365_000;
+  expect(slotTimes({ limits, now: last, used: [] }, 1000).every(({ at }) => at === last)).toBe(true);
   // In the ramp, those whose time has not come keep it, unless those before them are later.
   const early = now + 3000;
   const mixed = slotTimes({ limits, now: early, used: [] }, 40).map(({ at }) => at);
