@@ -180,7 +180,7 @@ export async function listWebhooks(
 }
 
 /** Run in the transaction of a change: `first` before it, `record` after it, where there was something to change. */
-type Hooks = {
+type DuringChange = {
   first?: ((client: Client) => Promise<void>) | undefined;
   requireChangeable?: (was: ChangedRow) => void;
   record?: (client: Client) => Promise<void>;
@@ -192,7 +192,7 @@ export async function updateWebhook(
   accountId: string,
   id: string,
   patch: WebhookChange & PolicyToWrite,
-  { first, requireChangeable, record }: Hooks = {},
+  { first, requireChangeable, record }: DuringChange = {},
 ): Promise<WebhookRow | Taken | null> {
   try {
     const changed = await withTransaction(pool, async (client) => {
@@ -280,7 +280,7 @@ export async function deleteWebhook(
   pool: Pool,
   accountId: string,
   id: string,
-  { record }: Pick<Hooks, 'record'> = {},
+  { record }: Pick<DuringChange, 'record'> = {},
 ): Promise<boolean> {
   const isDeleted = await withTransaction(pool, async (client) => {
     const { rowCount } = await client.query(

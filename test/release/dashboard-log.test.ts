@@ -296,15 +296,15 @@ test('a click on a row opens the delivery beside the list; the arrows walk, Ente
   const { page } = await openDashboard(browser, service, '/log?status=failed', { key });
   const link = (index: number) => rowsOf(page).nth(index).getByRole('link');
   await untilCount(rowsOf(page), 3);
-  const place = async () => (await rowsOf(page).nth(0).boundingBox())?.y ?? 0;
-  const before = await place();
+  const position = async () => (await rowsOf(page).nth(0).boundingBox())?.y ?? 0;
+  const before = await position();
   await link(0).click();
   await panelOf(page).getByText('The first attempt failed: 404.').waitFor();
   expect(new URL(page.url()).pathname).toBe('/log');
   expect(openId(page)).toBe(ids[0]);
   await untilFocused(link(0));
   // The row stays under the pointer, though the filters have less room.
-  await until(place, (now) => Math.abs(now - before) <= 1);
+  await until(position, (now) => Math.abs(now - before) <= 1);
   await panelOf(page).getByRole('heading', { name: 'Attempt 1' }).waitFor();
   await panelOf(page).getByRole('region', { name: 'Timeline' }).waitFor();
 

@@ -24,7 +24,7 @@ type Props = {
 
 /** A delivery beside the list. What the row says is shown at once; the rest follows. */
 export function DeliveryPanel({ id, row, close, previous, next }: Props) {
-  const loadedId = useSettled(id);
+  const loadedId = useDebounced(id);
   const { delivery, body, obstacle, hasWebhook, error } = useDelivery(loadedId);
   const shown = delivery?.id === id ? delivery : undefined;
   const about = shown ?? row;
@@ -79,14 +79,14 @@ export function DeliveryPanel({ id, row, close, previous, next }: Props) {
 const quickMs = 200;
 
 /** The value once it rests: while an arrow key is held down, nothing is loaded. A single change counts at once. */
-function useSettled(value: string): string {
-  const [settled, setSettled] = useState(value);
+function useDebounced(value: string): string {
+  const [debounced, setDebounced] = useState(value);
   const changedAt = useRef(0);
   useEffect(() => {
     const isQuick = performance.now() - changedAt.current < quickMs;
     changedAt.current = performance.now();
-    const timer = setTimeout(() => setSettled(value), isQuick ? quickMs : 0);
+    const timer = setTimeout(() => setDebounced(value), isQuick ? quickMs : 0);
     return () => clearTimeout(timer);
   }, [value]);
-  return settled;
+  return debounced;
 }

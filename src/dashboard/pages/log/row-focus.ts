@@ -29,7 +29,7 @@ export function focusRow(id: string, index: number, frames = maxFrames): void {
 }
 
 /** Keeps a row where it is on the screen while the filters above it change their height. */
-export function keepRowInPlace(id: string): void {
+export function keepRowPosition(id: string): void {
   const before = rowOf(id)?.getBoundingClientRect().top;
   if (before === undefined) return;
   const content = document.getElementById('content');

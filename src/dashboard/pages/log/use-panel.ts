@@ -2,7 +2,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useLayoutEffect, useRef, useSyncExternalStore } from 'react';
 import type { DeliverySummary } from '../../../contracts/delivery.ts';
 import type { LogSearch } from '../../log-search.ts';
-import { focusPanel, focusRow, keepRowInPlace, linkOfRow, rowIdOf } from './row-focus.ts';
+import { focusPanel, focusRow, keepRowPosition, linkOfRow, rowIdOf } from './row-focus.ts';
 
 /** Wide enough for a panel beside the list. */
 const wide = matchMedia('(min-width: 900px)');
@@ -32,7 +32,7 @@ export function usePanel({ open, search, rows, loadMore }: Options) {
   const isOpen = open !== undefined;
   const index = isOpen ? rows.findIndex(({ id }) => id === open) : -1;
   const show = (id: string | undefined) => {
-    if (isOpen !== (id !== undefined)) keepRowInPlace(id ?? open ?? '');
+    if (isOpen !== (id !== undefined)) keepRowPosition(id ?? open ?? '');
     // A walk through the list is one step of the browser's history.
     void navigate({ to: '/log', search: { ...search, open: id }, replace: isOpen, resetScroll: false });
   };
