@@ -4,6 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { routes } from '../../src/api/routes/route-table.ts';
 import { launchBrowser, openTab } from '../kit/browser.ts';
+import { insertPast } from '../kit/dashboard-data.ts';
 import { startReceiver } from '../kit/test-receiver.ts';
 import { scopes } from '../../src/security/api-keys.ts';
 import { call, startService, stopAll, type Service } from '../kit/service.ts';
@@ -113,7 +114,14 @@ test('each example of a body in the document succeeds as it stands, with ids tha
   const receiver = await startReceiver();
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const { deliveries } = await service.publish();
-  const ids: Record<string, string> = { webhooks: webhookId, deliveries: deliveries[0]?.id ?? '' };
+  const deliveryId = deliveries[0]?.id ?? '';
+  await insertPast(service, { accountId: service.accountId, webhookId, count: 1 });
+  const { rows } = await service.pool.query<{ id: string }>(
+    `select id from deliveries where status = 'delivered' and account_id = $1`,
+    [service.accountId],
+  );
+  const ids: Record<string, string> = { webhooks: webhookId, deliveries: deliveryId };
+  const attemptedId = rows[0]?.id ?? '';
   const serviceKey = await service.newKey({ accountId: null, scopes });
   type Operation = { requestBody?: { content: { 'application/json': { example?: unknown } } } };
   const { paths } = JSON.parse((await get('/openapi.json')).text) as {
@@ -126,7 +134,12 @@ test('each example of a body in the document succeeds as it stands, with ids tha
       const { example } = requestBody.content['application/json'];
       const body = JSON.stringify(example)?.replace('wh_01k', webhookId);
       // What PUT creates has an id of its own.
-      const id = method === 'put' ? 'mine' : ids[path.split('/')[2] ?? ''];
+      const id =
+        method === 'put'
+          ? 'mine'
+          : path.endsWith('/signed-request')
+            ? attemptedId
+            : ids[path.split('/')[2] ?? ''];
       const target = path.replace('{id}', id ?? '').replace('{name}', 'order.paid');
       const own = await service.call<{ code?: string }>(method.toUpperCase(), target, body);
       const isOfService = own.body.code === 'service_key_required';

@@ -81,10 +81,6 @@ async function fuzz(config: string[], options: string[], key = service.key): Pro
     'checks.positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, 422, 429]',
     // All of a policy's fields at their longest are more than a body may have: 413.
     'checks.negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, "5xx"]',
-    // PUT of its path is that of the event type `stats`, which is no name of one: 400 or 422.
-    '[[operations]]',
-    'include-operation-id = "getEventTypeStats"',
-    'checks.unsupported_method.enabled = false',
     // It would find the key that it calls with in the list of keys.
     '[[operations]]',
     'include-operation-id = "revokeKey"',
@@ -145,6 +141,8 @@ test('what /openapi.json says of the calls for service keys is true', async () =
   const calls = '^/v1/(event-types|accounts)';
   // Until its deletion is complete, an account shows how far that is: it can be read after DELETE.
   const options = ['--include-path-regex', calls, '--exclude-checks', 'use_after_free'];
+  // PUT of its path is the call that defines an event type, which refuses the name `stats`.
+  options.push('--exclude-operation-id', 'getEventTypeStats');
   const report = await fuzz([], options, key);
   expect(report).toContain('Seed: 1');
   const { rowCount } = await service.pool.query(`select 1 from accounts where id <> $1`, [service.accountId]);
