@@ -107,7 +107,7 @@ const columns: Column<DeliverySummary>[] = [
     ),
   },
   { name: 'Attempts', className: 'numeric', cell: ({ attempt_count: count }) => count },
-  { name: 'Last response', className: 'numeric', cell: lastResponse },
+  { name: 'Response', className: 'numeric', cell: lastResponse },
   { name: 'Accepted', className: 'numeric', cell: ({ created_at: at }) => <Ago at={at} /> },
   { name: 'Duration / next', className: 'numeric', cell: durationOrNext },
   { name: 'Retry', isNameHidden: true, cell: (delivery) => <RetryRow delivery={delivery} /> },
