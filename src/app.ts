@@ -89,7 +89,7 @@ export type App = {
 const temporalWaitMs = 5000;
 /** Of a connection, where several processes share the port: afterwards another process may take its requests. */
 const maxAgeMs = 60_000;
-/** Rows of what waits that the metrics look at. */
+/** Waiting rows that the metrics count at most. */
 const mostCounted = 100_000;
 
 /** The event types that do not come from the database. @throws StartError */

@@ -49,10 +49,10 @@ const maxWaitMs = 3_000;
 type SmtpError = Error & { code?: string; command?: string; response?: string; responseCode?: number };
 
 /**
- * Makes the function that sends one e-mail through the operator's mail server and says what came of it. `timeoutMs` is one
+ * Makes the function that sends one e-mail through the operator's mail server and returns its result. `timeoutMs` is one
  * deadline for everything. A reply of 2xx to the message counts as a response with that status, where at least one address was
- * accepted. A reply of 5xx to an address or the message is `email_rejected`; whatever else goes wrong may be mended by
- * waiting: `email_failed`. What is wrong with the operator's password is not shown to the webhook's owner.
+ * accepted. A reply of 5xx to an address or the message is `email_rejected`. Any other failure may be temporary: it is
+ * `email_failed`, and retried. A fault of the operator's password is not shown to the webhook's owner.
  *
  * `send` throws `SenderBusy` where there was no connection within 3 s (nothing was sent).
  * Source: RFC 5321 4.2 (replies).

@@ -1,5 +1,7 @@
 import type { Recovery } from '../../src/contracts/recovery.ts';
+import { onTestFinished } from 'vitest';
 import { call, until, type ApiResponse, type Service } from './service.ts';
+import { startReceiver, type Receiver } from './test-receiver.ts';
 
 export type Account = {
   accountId: string;
@@ -76,3 +78,17 @@ export const waitForDeliveries = (
     (found) => found === count,
     timeoutMs,
   );
+
+/** A receiver that responds with the given status; it ends with the test. */
+export async function receive(status = 200): Promise<Receiver & { respondWith(status: number): void }> {
+  let current = status;
+  const receiver = await startReceiver((_request, response) => {
+    response.writeHead(current).end();
+  });
+  onTestFinished(() => receiver.close());
+  return Object.assign(receiver, {
+    respondWith(next: number) {
+      current = next;
+    },
+  });
+}

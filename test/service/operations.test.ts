@@ -3,9 +3,8 @@ import type { Delivery } from '../../src/contracts/delivery.ts';
 import type { Operation } from '../../src/contracts/operation.ts';
 import { insertOperation } from '../../src/db/operations-table.ts';
 import { childrenOf, startProcess } from '../kit/process.ts';
-import { countDeliveries, openAccount, waitForDeliveries, type Account } from '../kit/recoveries.ts';
+import { countDeliveries, openAccount, receive, waitForDeliveries, type Account } from '../kit/recoveries.ts';
 import { call, startService, until, untilReady, type Service } from '../kit/service.ts';
-import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 
 const settings = {
   FLTR_DELIVERIES_PER_HOUR: '0',
@@ -17,20 +16,6 @@ beforeAll(async () => {
   service = await startService(settings);
 });
 afterAll(() => service.stop());
-
-/** A receiver that responds with the given status; it ends with the test. */
-async function receive(status: number): Promise<Receiver & { respondWith(status: number): void }> {
-  let current = status;
-  const receiver = await startReceiver((_request, response) => {
-    response.writeHead(current).end();
-  });
-  onTestFinished(() => receiver.close());
-  return Object.assign(receiver, {
-    respondWith(next: number) {
-      current = next;
-    },
-  });
-}
 
 const since = '2020-01-01T00:00:00Z';
 const act = (account: Account, action: string, filter: object, more: object = {}) =>

@@ -6,8 +6,8 @@ import { insertRecovery, readClock } from '../../src/db/recoveries-table.ts';
 import { findWebhook } from '../../src/db/webhooks-table.ts';
 import { workflowBundlePath } from '../../src/temporal/bundle-workflows.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
-import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
-import { countDeliveries, openAccount, waitForDeliveries, type Account } from '../kit/recoveries.ts';
+import type { Receiver } from '../kit/test-receiver.ts';
+import { countDeliveries, openAccount, receive, waitForDeliveries, type Account } from '../kit/recoveries.ts';
 import { startService, until, untilReady, type Service } from '../kit/service.ts';
 
 // What limits many failures at once, and many questions, is not what is tried here.
@@ -21,20 +21,6 @@ beforeAll(async () => {
   service = await startService(settings);
 });
 afterAll(() => service.stop());
-
-/** A receiver that responds with the given status; it ends with the test. */
-async function receive(status = 200): Promise<Receiver & { respondWith(status: number): void }> {
-  let current = status;
-  const receiver = await startReceiver((_request, response) => {
-    response.writeHead(current).end();
-  });
-  onTestFinished(() => receiver.close());
-  return Object.assign(receiver, {
-    respondWith(next: number) {
-      current = next;
-    },
-  });
-}
 
 const longAgo = '2020-01-01T00:00:00Z';
 const hasEnded = ({ status }: Recovery) => status === 'completed' || status === 'canceled';

@@ -3,6 +3,7 @@ import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { Form, InputField, SelectField } from '../../components/field.tsx';
 import { TimeFilter } from '../../components/time-filter.tsx';
+import { FilterChips } from '../../components/filter-chips.tsx';
 import { At } from '../../components/time.tsx';
 import { typesToChoose } from '../../event-filters.ts';
 import { isEventFiltered, type EventSearch } from '../../event-search.ts';
@@ -87,28 +88,21 @@ function chipsOf({ event, label, outcome, last, since, until }: EventSearch) {
   return chips.filter((chip) => chip !== false);
 }
 
-/** The filters in force, each with a link that removes it. */
 function Chips({ search }: { search: EventSearch }) {
   return (
-    <ul className="chips" aria-label="Active filters">
-      {chipsOf(search).map(({ filter, name, value }) => (
-        <li key={filter}>
-          <Link to="/events" search={{ ...search, [filter]: undefined }} resetScroll={false} className="chip">
-            <span className="visually-hidden">Remove filter </span>
-            <span className="chip-text">
-              {name}: {value}
-            </span>
-            <span aria-hidden="true">×</span>
-          </Link>
-        </li>
-      ))}
-      {isEventFiltered(search) && (
-        <li>
-          <Link to="/events" search={{}} resetScroll={false} className="chips-clear">
-            Clear
-          </Link>
-        </li>
+    <FilterChips
+      chips={chipsOf(search)}
+      isFiltered={isEventFiltered(search)}
+      renderLink={(filter, className, children) => (
+        <Link
+          to="/events"
+          search={filter === null ? {} : { ...search, [filter]: undefined }}
+          resetScroll={false}
+          className={className}
+        >
+          {children}
+        </Link>
       )}
-    </ul>
+    />
   );
 }

@@ -9,7 +9,7 @@ import { errorFilterName } from '../../delivery-text.ts';
 import { typesToChoose } from '../../event-filters.ts';
 import { codePattern, type LogSearch } from '../../log-search.ts';
 import { eventTypesQuery, webhooksQuery } from '../../queries.ts';
-import { FilterChips } from './filter-chips.tsx';
+import { LogChips } from './log-chips.tsx';
 
 const all = ['', 'All'] as const;
 const errors = (['no_response', ...attemptErrorCodes] as const).map(
@@ -50,7 +50,7 @@ export function LogFilters({ search }: { search: LogSearch }) {
         />
         <TimeFilter search={search} onChange={change} />
       </Form>
-      <FilterChips search={search} />
+      <LogChips search={search} />
     </search>
   );
 }

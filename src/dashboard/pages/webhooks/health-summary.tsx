@@ -12,7 +12,7 @@ type Props = {
   filter: WebhookState | undefined;
 };
 
-/** How many webhooks are in which state, each a filter of the list, and what waits. */
+/** How many webhooks are in which state, each a filter of the list, and the waiting deliveries. */
 export function HealthSummary({ states, waiting, filter }: Props) {
   return (
     <div className="health-summary numeric">

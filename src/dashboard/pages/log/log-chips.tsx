@@ -1,12 +1,10 @@
 import { Link } from '@tanstack/react-router';
-import { useEffect, useRef, type ReactNode } from 'react';
+import { FilterChips, type Chip } from '../../components/filter-chips.tsx';
 import { At } from '../../components/time.tsx';
 import { WebhookName } from '../../components/webhook-name.tsx';
 import { errorFilterName } from '../../delivery-text.ts';
 import { isFiltered, type LogSearch } from '../../log-search.ts';
 import { periodNames } from '../../times.ts';
-
-type Chip = { filter: keyof LogSearch; name: string; value: ReactNode };
 
 /** The filters in force but for the status, which has its tabs. */
 function chipsOf({
@@ -38,37 +36,22 @@ function chipsOf({
   return chips.filter((chip) => chip !== undefined);
 }
 
-/** The filters in force, each with a link that removes it. */
-export function FilterChips({ search }: { search: LogSearch }) {
-  const chips = chipsOf(search);
-  const list = useRef<HTMLUListElement>(null);
-  const before = useRef(chips.length);
-  const isShown = isFiltered(search);
-  useEffect(() => {
-    // The link that had the focus is gone.
-    if (chips.length < before.current && document.activeElement === document.body) list.current?.focus();
-    before.current = chips.length;
-  });
+/** The filters of the log. */
+export function LogChips({ search }: { search: LogSearch }) {
   return (
-    <ul ref={list} tabIndex={-1} className="chips" aria-label="Active filters">
-      {chips.map(({ filter, name, value }) => (
-        <li key={filter}>
-          <Link to="/log" search={{ ...search, [filter]: undefined }} resetScroll={false} className="chip">
-            <span className="visually-hidden">Remove filter </span>
-            <span className="chip-text">
-              {name}: {value}
-            </span>
-            <span aria-hidden="true">×</span>
-          </Link>
-        </li>
-      ))}
-      {isShown && (
-        <li>
-          <Link to="/log" search={{}} resetScroll={false} className="chips-clear">
-            Clear
-          </Link>
-        </li>
+    <FilterChips
+      chips={chipsOf(search)}
+      isFiltered={isFiltered(search)}
+      renderLink={(filter, className, children) => (
+        <Link
+          to="/log"
+          search={filter === null ? {} : { ...search, [filter]: undefined }}
+          resetScroll={false}
+          className={className}
+        >
+          {children}
+        </Link>
       )}
-    </ul>
+    />
   );
 }
