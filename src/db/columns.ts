@@ -1,6 +1,9 @@
 type Value = string | number | boolean | Date | Buffer | null;
 type Type = 'text' | 'jsonb' | 'int' | 'float8' | 'bool' | 'timestamptz' | 'bytea';
 
+/** Columns by name. */
+export type Columns<Row> = Readonly<Record<string, readonly [type: Type, valueOf: (row: Row) => Value]>>;
+
 /**
  * Rows as a table of a statement, one array parameter for each column: name, type and value stand in one list.
  *
@@ -10,11 +13,7 @@ type Type = 'text' | 'jsonb' | 'int' | 'float8' | 'bool' | 'timestamptz' | 'byte
  *   given.table // 'unnest((select $1::text[])) as g(id)'
  *   given.values([{ id: 'a' }, { id: 'b' }]) // ['{"a","b"}']
  */
-export function columns<Row>(
-  alias: string,
-  list: Readonly<Record<string, readonly [type: Type, valueOf: (row: Row) => Value]>>,
-  first = 1,
-) {
+export function columns<Row>(alias: string, list: Columns<Row>, first = 1) {
   const parameters = Object.values(list).map(([type], index) =>
     index === 0 ? arrayOfUnknownLength(first, type) : `$${first + index}::${type}[]`,
   );

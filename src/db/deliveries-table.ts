@@ -96,7 +96,7 @@ export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
 export async function countNotStarted(db: Queryable, most: number): Promise<number> {
   const { rows } = await db.query<{ count: number }>(
     `select count(*)::int as count from (
-       (select 1 from deliveries where owner_id is null and status = 'pending' limit $1)
+       (select 1 from deliveries where owner_id is null and status = 'pending' and start_after is null limit $1)
        union all
        (select 1 from deliveries where reconcile_at is not null and run_id is null and status in ('pending', 'retrying')
         limit $1)

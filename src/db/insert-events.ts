@@ -1,7 +1,16 @@
 import type { DeliveryStatus } from '../contracts/delivery.ts';
-import { arrayLiteral, arrayOfUnknownLength, columns } from './columns.ts';
+import { arrayLiteral, arrayOfUnknownLength, columns, type Columns } from './columns.ts';
 import { reconcileStartAfter, type Startable } from './deliveries-table.ts';
 import { onlyRow, type Queryable } from './pool.ts';
+
+/** How the producer wants an event to be delivered. */
+export type EventOptions = {
+  /** For these webhooks alone. */
+  webhookIds?: readonly string[] | undefined;
+  orderKey?: string | undefined;
+  deliverAt?: Date | undefined;
+  expiresAt?: Date | undefined;
+};
 
 /** `timestamp` null: the producer gave none, so `body` holds the time of acceptance. */
 export type NewEvent = {
@@ -18,6 +27,8 @@ export type NewEvent = {
   searchKeys?: readonly string[];
   /** The bytes that every attempt sends. */
   body: Buffer;
+  /** Undefined: none is given. */
+  options?: EventOptions | undefined;
   /** An event about this webhook is not for it: no loops. */
   exceptWebhookId?: string;
   /** The version of the event types by which it was checked; the statement compares it. Undefined: it needs no check. */
@@ -36,6 +47,17 @@ export type DeliveryToInsert = Startable & {
   ownerId: string | null;
   /** The reconciler starts that workflow, as soon as it can. */
   isQueued: boolean;
+  options?: DeliveryOptions | undefined;
+};
+
+/** Of a delivery that its event's options or its webhook's ordering concern. */
+export type DeliveryOptions = {
+  startAfter: 'deliver_at' | 'line' | null;
+  deliverAt: Date | null;
+  expiresAt: Date | null;
+  orderKey: string | null;
+  /** How many of the same statement stand behind it in its line; null: it does not join a line now. */
+  behindIt: number | null;
 };
 
 type ToInsert = {
@@ -61,45 +83,72 @@ type Inserted = {
 };
 
 type EventRow = EventToInsert & { bodyStart: number };
-const eventColumns = columns<EventRow>(
-  'e',
-  {
-    account_id: ['text', ({ event }) => event.accountId],
-    id: ['text', ({ event }) => event.id],
-    type: ['text', ({ event }) => event.type],
-    '"timestamp"': ['text', ({ event }) => event.acceptedTimestamp],
-    traceparent: ['text', ({ event }) => event.traceparent ?? null],
-    labels: ['text', ({ event }) => (event.labels?.length ? arrayLiteral(event.labels) : null)],
-    search_keys: ['text', ({ event }) => (event.searchKeys?.length ? `{${event.searchKeys.join()}}` : null)],
-    body_start: ['int', ({ bodyStart }) => bodyStart],
-    body_length: ['int', ({ event }) => event.body.length],
-    account_n: ['int', ({ accountNumber }) => accountNumber],
-    key_n: ['int', ({ keyNumber }) => keyNumber],
-  },
-  7,
-);
-const deliveryColumns = columns<DeliveryToInsert>(
-  'd',
-  {
-    id: ['text', ({ id }) => id],
-    account_id: ['text', ({ accountId }) => accountId],
-    webhook_id: ['text', ({ webhookId }) => webhookId],
-    event_id: ['text', ({ eventId }) => eventId],
-    event_type: ['text', ({ eventType }) => eventType],
-    status: ['text', ({ status }) => status],
-    created_s: ['float8', ({ createdAtMs }) => createdAtMs / 1000],
-    owner_id: ['text', ({ ownerId }) => ownerId],
-    is_queued: ['bool', ({ isQueued }) => isQueued],
-    // As text: unnest would take arrays apart.
-    schedule: ['text', ({ schedule }) => (schedule ? `{${schedule.join()}}` : null)],
-  },
-  18,
+const plainEvents: Columns<EventRow> = {
+  account_id: ['text', ({ event }) => event.accountId],
+  id: ['text', ({ event }) => event.id],
+  type: ['text', ({ event }) => event.type],
+  '"timestamp"': ['text', ({ event }) => event.acceptedTimestamp],
+  traceparent: ['text', ({ event }) => event.traceparent ?? null],
+  labels: ['text', ({ event }) => (event.labels?.length ? arrayLiteral(event.labels) : null)],
+  search_keys: ['text', ({ event }) => (event.searchKeys?.length ? `{${event.searchKeys.join()}}` : null)],
+  body_start: ['int', ({ bodyStart }) => bodyStart],
+  body_length: ['int', ({ event }) => event.body.length],
+  account_n: ['int', ({ accountNumber }) => accountNumber],
+  key_n: ['int', ({ keyNumber }) => keyNumber],
+};
+const eventOptions: Columns<EventRow> = {
+  webhook_ids: [
+    'text',
+    ({ event: { options } }) => (options?.webhookIds ? arrayLiteral(options.webhookIds) : null),
+  ],
+  order_key: ['text', ({ event }) => event.options?.orderKey ?? null],
+  deliver_at: ['timestamptz', ({ event }) => event.options?.deliverAt ?? null],
+  expires_at: ['timestamptz', ({ event }) => event.options?.expiresAt ?? null],
+};
+const plainDeliveries: Columns<DeliveryToInsert> = {
+  id: ['text', ({ id }) => id],
+  account_id: ['text', ({ accountId }) => accountId],
+  webhook_id: ['text', ({ webhookId }) => webhookId],
+  event_id: ['text', ({ eventId }) => eventId],
+  event_type: ['text', ({ eventType }) => eventType],
+  status: ['text', ({ status }) => status],
+  created_s: ['float8', ({ createdAtMs }) => createdAtMs / 1000],
+  owner_id: ['text', ({ ownerId }) => ownerId],
+  is_queued: ['bool', ({ isQueued }) => isQueued],
+  // As text: unnest would take arrays apart.
+  schedule: ['text', ({ schedule }) => (schedule ? `{${schedule.join()}}` : null)],
+};
+const deliveryOptions: Columns<DeliveryToInsert> = {
+  start_after: ['text', ({ options }) => options?.startAfter ?? null],
+  deliver_at: ['timestamptz', ({ options }) => options?.deliverAt ?? null],
+  expires_at: ['timestamptz', ({ options }) => options?.expiresAt ?? null],
+  order_key: ['text', ({ options }) => options?.orderKey ?? null],
+  behind_it: ['int', ({ options }) => options?.behindIt ?? null],
+};
+
+const plain = statementOf('insert-events', plainEvents, plainDeliveries, false);
+/** Where none has options, which is nearly always, they cost nothing. */
+const withOptions = statementOf(
+  'insert-events-with-options',
+  { ...plainEvents, ...eventOptions },
+  { ...plainDeliveries, ...deliveryOptions },
+  true,
 );
 
 // All bodies are one binary value ($4) that is cut here: an array would be written, sent and read as hex.
 // Nothing here sorts or hashes the events, so they keep the order of the arrays.
 // $5 is the number of events, $6 the version of the event types. Nearly always all are new; then no delivery looks for its event.
-const statement = `
+// Lines are locked after the events are written, in one order for all, so that two statements do not deadlock.
+function statementOf(
+  name: string,
+  events: Columns<EventRow>,
+  deliveries: Columns<DeliveryToInsert>,
+  hasOptions: boolean,
+) {
+  const e = columns('e', events, 7);
+  const d = columns('d', deliveries, 7 + Object.keys(events).length);
+  const hold = hasOptions ? 'least(hold_until(), d.expires_at)' : 'hold_until()';
+  const text = `
   with checked as materialized (
     select
       array(
@@ -114,27 +163,32 @@ const statement = `
       $6::bigint is null or (select version from event_types_version) = $6 as are_types_current
   ),
   inserted as (
-    insert into events (account_id, id, type, "timestamp", traceparent, labels, search_keys, body, created_at)
+    insert into events (account_id, id, type, "timestamp", traceparent, labels, search_keys, body, created_at
+      ${hasOptions ? ', webhook_ids, order_key, deliver_at, expires_at' : ''})
     select e.account_id, e.id, e.type, e."timestamp", e.traceparent, e.labels::text[], e.search_keys::bigint[], substring($4::bytea from e.body_start for e.body_length),
       date_trunc('milliseconds', clock_timestamp())
-    from ${eventColumns.table}
+      ${hasOptions ? ', e.webhook_ids::text[], e.order_key, e.deliver_at, e.expires_at' : ''}
+    from ${e.table}
     where (select are_types_current from checked)
       and (select accounts from checked)[e.account_n]
       and (e.key_n is null or (select keys from checked)[e.key_n])
     on conflict (account_id, id) do nothing
     returning account_id, id
-  ),
+  )${hasOptions ? `, ${linesOf(d.table)}` : ''},
   written as (
     insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, owner_id, reconcile_at,
-      held_until, timeline, schedule)
+      held_until, timeline, schedule
+      ${hasOptions ? ', start_after, deliver_at, expires_at, order_key, line_position' : ''})
     select d.id, d.account_id, d.webhook_id, d.event_id, d.event_type, d.status, to_timestamp(d.created_s), d.owner_id,
-      case when d.status = 'held' then hold_until()
+      case when d.status = 'held' then ${hold}
         when d.is_queued then now()
         when d.owner_id is not null then now() + ${reconcileStartAfter} end,
-      case when d.status = 'held' then hold_until() end,
+      case when d.status = 'held' then ${hold} end,
       case when d.status = 'held' then timeline_entry('held', to_timestamp(d.created_s)) else '[]' end,
       d.schedule::int[]
-    from ${deliveryColumns.table}
+      ${hasOptions ? ', d.start_after, d.deliver_at, d.expires_at, d.order_key, l.last_position - d.behind_it' : ''}
+    from ${d.table}
+    ${hasOptions ? 'left join lines l on d.behind_it is not null and (l.webhook_id, l.order_key) = (d.webhook_id, d.order_key)' : ''}
     where (select count(*) from inserted) = $5
       or (d.account_id, d.event_id) in (select account_id, id from inserted)
   )
@@ -142,6 +196,21 @@ const statement = `
     case when (select count(*) from inserted) < $5
       then array(select account_id || ' ' || id from inserted) end as "eventKeys"
   from checked`;
+  return { name, text, events: e, deliveries: d };
+}
+
+/** The lines that deliveries join; an event that is not new leaves a gap in the positions. */
+function linesOf(deliveries: string): string {
+  return `lines as (
+    insert into delivery_lines (webhook_id, order_key, last_position, check_at)
+    select d.webhook_id, d.order_key, count(*), now() from ${deliveries}
+    where d.behind_it is not null and (select count(*) from inserted) > 0
+    group by d.webhook_id, d.order_key order by d.webhook_id, d.order_key
+    on conflict (webhook_id, order_key) do update
+      set last_position = delivery_lines.last_position + excluded.last_position, check_at = now()
+    returning webhook_id, order_key, last_position
+  )`;
+}
 
 /**
  * Writes events and their deliveries with one statement. An event is left out, with its deliveries, where its account or the
@@ -155,9 +224,13 @@ export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<I
     nextStart += each.event.body.length;
     return { ...each, bodyStart };
   });
+  const hasOptions =
+    events.some(({ event }) => event.options !== undefined) ||
+    deliveries.some(({ options }) => options !== undefined);
+  const statement = hasOptions ? withOptions : plain;
   const { rows } = await db.query<Omit<Inserted, 'eventKeys'> & { eventKeys: string[] | null }>({
-    name: 'insert-events',
-    text: statement,
+    name: statement.name,
+    text: statement.text,
     values: [
       accounts.map(({ id }) => id),
       accounts.map(({ webhooksVersion }) => webhooksVersion),
@@ -165,8 +238,8 @@ export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<I
       Buffer.concat(events.map(({ event }) => event.body)),
       events.length,
       typesVersion,
-      ...eventColumns.values(eventRows),
-      ...deliveryColumns.values(deliveries),
+      ...statement.events.values(eventRows),
+      ...statement.deliveries.values(deliveries),
     ],
   });
   const row = onlyRow(rows, 'insert-events');

@@ -22,7 +22,7 @@ export async function lockUnowned(db: Queryable, limit: number): Promise<Claimed
     name: 'lock-unowned',
     text: `select ${claimedColumns},
         (select octet_length(e.body) from events e where e.account_id = d.account_id and e.id = d.event_id) as "bodyBytes"
-      from deliveries d where owner_id is null and status = 'pending'
+      from deliveries d where owner_id is null and status = 'pending' and start_after is null
       order by id limit $1 for update of d skip locked`,
     values: [limit],
   });
@@ -39,7 +39,7 @@ export async function assignOwners(db: Queryable, assignments: readonly Assignme
     text: `update deliveries d set owner_id = a.owner_id, run_id = null,
         reconcile_at = case when a.is_queued then now() else now() + ${reconcileStartAfter} end
       from unnest(${arrayOfUnknownLength(1, 'text')}, $2::text[], $3::bool[]) as a(id, owner_id, is_queued)
-      where d.id = a.id and ${opaque(`d.owner_id is null and d.status = 'pending'`)}
+      where d.id = a.id and ${opaque(`d.owner_id is null and d.status = 'pending' and d.start_after is null`)}
       returning d.id`,
     values: [
       assignments.map(({ id }) => id),

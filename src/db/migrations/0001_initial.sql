@@ -251,6 +251,8 @@ create trigger webhooks_deleted after delete on webhooks
 -- traceparent: the W3C trace that the producer named, as version 00; null: none.
 -- labels: the producer's, for filters; never sent. Null: none.
 -- search_keys: what the search finds it by besides its id, see src/domain/search-keys.ts. Null: nothing.
+-- webhook_ids: it is for these webhooks alone; null: for those that subscribe to it. order_key, deliver_at, expires_at: as the
+-- producer gave them.
 create table events (
   account_id text not null,
   id text not null,
@@ -261,6 +263,10 @@ create table events (
   traceparent text,
   labels text[],
   search_keys bigint[],
+  webhook_ids text[],
+  order_key text,
+  deliver_at timestamptz,
+  expires_at timestamptz,
   primary key (account_id, id)
 );
 create index events_newest on events (account_id, created_at, id);
@@ -271,7 +277,8 @@ create index events_with_body on events (created_at) where body is not null;
 -- The state of a delivery is in its row. These are the legal states; the checks below enforce them.
 --
 --   status     owner_id  next_attempt_at, wait_reason  reconcile_at  meaning
---   pending    null      null                          null          accepted or released: the dispatcher assigns an owner
+--   pending    null      null                          null          accepted or released: the dispatcher assigns an owner,
+--                                                                    unless start_after is set
 --   pending    set       null                          set           an attempt is being started or made
 --   pending    set       set                           set           deferred by a limit, or rescheduled by a call
 --   retrying   set       set                           set           was attempted; waits for the next attempt or makes it
@@ -290,6 +297,10 @@ create index events_with_body on events (created_at) where body is not null;
 -- schedule: the waits before its retries, in seconds; null: the setting. schedule_since: since when it has this schedule, where
 -- it was sent again; null: since it was accepted.
 -- deferred_at: since when it is deferred because its webhook is down.
+-- start_after: it gets no owner before: `deliver_at`, its time; `line`, the end of the deliveries before it in its line.
+-- order_key: the line of its webhook that it belongs to; null: none. line_position: its place there, by acceptance; null: it has
+-- not joined it yet, because its time has not come.
+-- expires_at: if it has not been delivered by then, it fails.
 -- timeline: entries for people to read. No code decides by it. It is kept longer than the workflow's history.
 --
 -- Neither deliveries nor attempts have foreign keys: each would lock the row of the webhook or event at every insert. Neither
@@ -318,10 +329,19 @@ create table deliveries (
   schedule int[],
   schedule_since timestamptz,
   deferred_at timestamptz,
+  start_after text,
+  deliver_at timestamptz,
+  expires_at timestamptz,
+  order_key text,
+  line_position bigint,
   timeline jsonb not null default '[]',
   constraint deliveries_of_event unique (account_id, event_id, webhook_id),
   constraint status_is_known check (status in ('pending', 'retrying', 'delivered', 'failed', 'held', 'canceled')),
   constraint wait_reason_is_known check (wait_reason in ('retry', 'rescheduled', 'hourly_cap', 'rate_limit', 'receiver_requested', 'down')),
+  constraint start_after_is_known check (start_after in ('deliver_at', 'line')),
+  constraint start_after_its_time check (start_after <> 'deliver_at' or deliver_at is not null),
+  constraint in_a_line check ((line_position is null or order_key is not null) and (start_after <> 'line' or line_position is not null)),
+  constraint an_owner_starts_it check (start_after is null or owner_id is null),
   constraint a_wait_has_a_reason check ((next_attempt_at is null) = (wait_reason is null)),
   constraint only_a_waiting_delivery_has_a_time check (next_attempt_at is null or status in ('pending', 'retrying')),
   constraint a_retry_has_a_time check (status <> 'retrying' or next_attempt_at is not null),
@@ -352,7 +372,13 @@ create index deliveries_of_webhook_by_kind
   where status <> 'pending' or attempt_count > 0;
 create index deliveries_pending on deliveries (webhook_id, id) where status = 'pending';
 -- The dispatcher assigns owners to these, oldest first.
-create index deliveries_unowned on deliveries (id) where owner_id is null and status = 'pending';
+create index deliveries_unowned on deliveries (id) where owner_id is null and status = 'pending' and start_after is null;
+create index deliveries_scheduled on deliveries (deliver_at, id) where start_after = 'deliver_at' and status = 'pending';
+create index deliveries_expiring on deliveries (expires_at, id)
+  where expires_at is not null and status in ('pending', 'retrying', 'held');
+-- The open deliveries of each line, in order.
+create index deliveries_in_line on deliveries (webhook_id, order_key, line_position)
+  where line_position is not null and status in ('pending', 'retrying', 'held');
 -- Deliveries whose owner Temporal has not acknowledged, and all others that the reconciler checks. They are two indexes, so
 -- that a long queue of starts delays no other check.
 create index deliveries_to_start on deliveries (reconcile_at, id)
@@ -366,6 +392,17 @@ create index deliveries_deferred_until on deliveries (webhook_id, wait_reason, n
   where wait_reason in ('hourly_cap', 'rate_limit', 'receiver_requested', 'down');
 -- The deliveries of an operation, newest first: read backward. With their states, for its outcome.
 create index deliveries_of_operation on deliveries (operation_id, id) include (status) where operation_id is not null;
+
+-- The lines of webhooks with ordering that may have open deliveries. last_position: of the delivery that joined last. Whoever adds
+-- to a line locks its row, so that positions are in the order of the commits. check_at: when the first of the line is looked for.
+create table delivery_lines (
+  webhook_id text not null,
+  order_key text not null,
+  last_position bigint not null,
+  check_at timestamptz,
+  primary key (webhook_id, order_key)
+);
+create index delivery_lines_to_check on delivery_lines (check_at) where check_at is not null;
 
 -- notified: the attempt ended its delivery failed, and `delivery.failed` was emitted for it or counted in failure_counts.
 -- url, format, body_bytes: of the request that was sent, because the webhook may change or be deleted.
