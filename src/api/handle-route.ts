@@ -111,12 +111,15 @@ function createIdentify(deps: Deps, keys: KeyCache, route: Route): (request: Req
     const key = await authenticate(deps.pool, headers.authorization, deps.config.FLTR_ENV);
     return { key, confirm: () => Promise.resolve() };
   };
-  return async ({ headers }: Request): Promise<Caller> => {
+  const identifyCaller = async (headers: IncomingHttpHeaders): Promise<Caller> => {
     if (headers.authorization === undefined ? headers.cookie !== undefined : hasPortalToken(headers)) {
       const session = await sessionOf(deps, headers);
       if (session) return { key: session.key, confirm: () => Promise.resolve() };
     }
-    const caller = await identifyKey(headers);
+    return identifyKey(headers);
+  };
+  return async ({ headers }: Request): Promise<Caller> => {
+    const caller = await identifyCaller(headers);
     if (!isOfAccount(route)) return caller;
     return { ...caller, key: actFor(caller.key, headers[accountHeader.toLowerCase()]) };
   };

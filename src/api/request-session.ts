@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { PortalView } from '../contracts/portal-link.ts';
 import type { Session } from '../contracts/session.ts';
+import { findAccount } from '../db/accounts.ts';
 import { findNamedKey, type NamedKey } from '../db/api-keys-table.ts';
 import { findPortalSession } from '../db/portal-links-table.ts';
 import type { Deps } from '../deps.ts';
 import { ApiError } from '../errors.ts';
 import { digestOfKey, portalTokenPrefix } from '../security/api-keys.ts';
-import { accountOf, digestOfAuthorization } from './auth.ts';
+import { actFor, digestOfAuthorization, requireAccount } from './auth.ts';
 import { openSession, sessionOfCookies } from './session-cookie.ts';
 
 /**
@@ -70,10 +71,24 @@ export async function portalSession({ pool, config }: Deps, digest: Buffer): Pro
   return { key, expiresAt: endsAt, portal: { accent, mode, return_url: returnUrl, settings } };
 }
 
-export function toSession({ key, expiresAt, portal }: RequestSession): Session {
+/**
+ * A session as its page sees it. `header`: the account that a service key is to act for.
+ *
+ * @throws ApiError service_key_required, or not_found for an unknown account
+ */
+export async function toSession(
+  { pool }: Pick<Deps, 'pool'>,
+  { key, expiresAt, portal }: RequestSession,
+  header: string | string[] | undefined,
+): Promise<Session> {
+  const acting = actFor(key, header);
+  if (acting.isActing) await requireAccount(pool, acting);
+  const account =
+    acting.isActing && acting.accountId !== null ? await findAccount(pool, acting.accountId) : null;
   return {
-    account_id: accountOf(key),
-    account_name: key.accountName ?? '',
+    account_id: acting.accountId,
+    account_name: account?.name ?? key.accountName,
+    is_service_key: key.accountId === null,
     key_id: key.id,
     key_name: key.name,
     scopes: key.scopes,

@@ -1,4 +1,5 @@
 import type { Express, Request, RequestHandler, Response } from 'express';
+import { accountHeader } from '../contracts/id.ts';
 import { signInSchema, type OpenedSession, type SignIn, type SignInLink } from '../contracts/session.ts';
 import { findApiKey, findNamedKey, type ApiKey } from '../db/api-keys-table.ts';
 import { redeemSignInLink } from '../db/sign-in-links-table.ts';
@@ -22,6 +23,7 @@ import { sealSession, sessionCookie } from './session-cookie.ts';
 export const sessionPath = '/session';
 export const signInLinkPath = `${sessionPath}/link`;
 const maxBodyBytes = 4096;
+const accountHeaderOf = ({ headers }: Request) => headers[accountHeader.toLowerCase()];
 const linkSeconds = 600;
 
 /** Sign-in and sign-out of the dashboard. The cookie stands for the key, or for a portal link. */
@@ -58,8 +60,9 @@ export function addSessionRoutes(
   const enterPortal = async (response: Response, body: SignIn): Promise<void> => {
     const { token, session } = await openPortal(deps, body.portal_token ?? '');
     await limits.api(response, session.key);
-    if (body.in_frame) respond(response, 200, { ...toSession(session), session_token: token });
-    else respond(response, 200, toSession(session), sessionCookie(token, isSecure));
+    const shown = await toSession(deps, session, undefined);
+    if (body.in_frame) respond(response, 200, { ...shown, session_token: token });
+    else respond(response, 200, shown, sessionCookie(token, isSecure));
   };
   const handle =
     (run: RequestHandler): RequestHandler =>
@@ -80,7 +83,7 @@ export function addSessionRoutes(
       await limits.api(response, found);
       const key = requireKey(await findNamedKey(pool, id, config.FLTR_ENV));
       const { sealed, expiresAt } = sealSession(secretBox, id);
-      const session = toSession({ key, expiresAt, portal: null });
+      const session = await toSession(deps, { key, expiresAt, portal: null }, accountHeaderOf(request));
       respond(response, 200, session, sessionCookie(sealed, isSecure));
     }),
   );
@@ -90,7 +93,7 @@ export function addSessionRoutes(
       const session = await sessionOf(deps, request.headers);
       if (!session) throw new ApiError('unauthorized', 'Nobody is signed in.');
       await limits.api(response, session.key);
-      respond(response, 200, toSession(session));
+      respond(response, 200, await toSession(deps, session, accountHeaderOf(request)));
     }),
   );
   app.post(signInLinkPath, createLinkRoute(deps, limits));

@@ -15,9 +15,17 @@ type PutOptions = ApiOptions & {
 /** `accounts`, with a service key. */
 export function addAccountsCommand(program: Command): void {
   const accounts = program.command('accounts').description('manage accounts (tenants), with a service key');
-  apiCommand(accounts, 'list', 'list the accounts').action(
-    callAndPrint((client) => listAll((page) => client.listAccounts(page)), accountTable),
-  );
+  apiCommand(accounts, 'list', 'list the accounts')
+    .option('--search <text>', 'those whose id or name begins so; 100 at most')
+    .action(
+      callAndPrint(
+        async (client, { search }: { search?: string }) =>
+          search === undefined
+            ? listAll((page) => client.listAccounts(page))
+            : (await client.listAccounts({ q: search, limit: 100 })).data,
+        accountTable,
+      ),
+    );
   apiCommand(accounts, 'show <id>', 'show an account').action(
     callAndPrint((client, id: string) => client.getAccount(id), accountText),
   );
@@ -79,9 +87,10 @@ const limitText = (limit: number | null): string => String(limit ?? 'default');
 function accountTable(accounts: readonly Account[]): string {
   if (accounts.length === 0) return 'No accounts.';
   return table(
-    accounts.map(({ id, name, limits, created_at: created }) => ({
+    accounts.map(({ id, name, limits, usage, created_at: created }) => ({
       id,
       name,
+      webhooks: usage.webhooks,
       'max webhooks': limitText(limits.max_webhooks),
       'deliveries per hour': limitText(limits.deliveries_per_hour),
       created,
@@ -89,7 +98,7 @@ function accountTable(accounts: readonly Account[]): string {
   );
 }
 
-function accountText({ limits, metadata, deletion, ...account }: Account): string {
+function accountText({ limits, metadata, usage, deletion, ...account }: Account): string {
   return fields({
     id: account.id,
     name: account.name,
@@ -98,6 +107,8 @@ function accountText({ limits, metadata, deletion, ...account }: Account): strin
       .join(', '),
     max_webhooks: limitText(limits.max_webhooks),
     deliveries_per_hour: limitText(limits.deliveries_per_hour),
+    webhooks: usage.webhooks,
+    'last 24 hours': countsText({ delivered: usage.delivered, failed: usage.failed }) || 'no deliveries',
     created_at: account.created_at,
     updated_at: account.updated_at,
     deletion: deletion

@@ -44,6 +44,7 @@ import type {
 import type { MatchEvent, matchSchema } from '../contracts/webhook-match.ts';
 import { newEventId } from './event-id.ts';
 import type {
+  AccountQuery,
   DeliveryCountQuery,
   DeliveryQuery,
   EventQuery,
@@ -379,7 +380,8 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     return this.#call('PUT', `/v1/accounts/${part(id)}`, { body: account, isRepeatable: true });
   }
 
-  listAccounts(query?: PageQuery): Promise<Page<Account>> {
+  /** Newest first; with `q`, those whose id or name begins so, on one page. */
+  listAccounts(query?: AccountQuery): Promise<Page<Account>> {
     return this.#call('GET', '/v1/accounts', { query });
   }
 

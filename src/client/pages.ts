@@ -4,6 +4,9 @@ import type { DeliveryStatus } from '../contracts/delivery.ts';
 export type Page<Item> = { data: Item[]; next_cursor: string | null };
 export type PageQuery = { limit?: number; cursor?: string };
 
+/** `q`: how the id or the name begins. */
+export type AccountQuery = PageQuery & { q?: string };
+
 export type WebhookQuery = PageQuery & {
   external_id?: string;
   metadata_key?: string;

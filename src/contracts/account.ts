@@ -30,6 +30,10 @@ export const accountSchema = z
     limits: z
       .object({ max_webhooks: z.int().nullable(), deliveries_per_hour: z.int().nullable() })
       .meta({ description: "Null: the service's setting applies." }),
+    usage: z.object({ webhooks: z.int(), delivered: z.int(), failed: z.int() }).meta({
+      description:
+        'Its webhooks, of which 1,000 at most are counted, and its deliveries that ended in the last 24 hours, by the hour.',
+    }),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     deletion: z

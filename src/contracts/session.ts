@@ -26,8 +26,10 @@ export const signInSchema = z
 export type SignIn = z.input<typeof signInSchema>;
 
 export type Session = {
-  account_id: string;
-  account_name: string;
+  /** The account of the pages. Null: the key is a service key, and the call names no account to act for. */
+  account_id: string | null;
+  account_name: string | null;
+  is_service_key: boolean;
   /** In a portal, the link's. */
   key_id: string;
   key_name: string;

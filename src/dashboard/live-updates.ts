@@ -2,7 +2,9 @@ import type { Query, QueryClient } from '@tanstack/react-query';
 import { watchChanges } from '../client/watch-changes.ts';
 import { everyChange, mergeChanges, type Change, type Topic } from '../contracts/change.ts';
 import { FltrWebhooksError } from '../client/request.ts';
+import type { Session } from '../contracts/session.ts';
 import { isStreaming, setStreaming } from './poll-every.ts';
+import { sessionQuery } from './queries.ts';
 import { api } from './session-api.ts';
 
 /** The queries that show a topic, by the beginning of their keys. */
@@ -50,8 +52,12 @@ export function startLiveUpdates(client: QueryClient): void {
     setStreaming(false);
   };
   // A browser opens few connections to a host, for all its tabs.
-  const follow = () => (document.visibilityState === 'visible' && hasSession() ? start() : end());
-  const hasSession = () => client.getQueryState(['session'])?.status === 'success';
+  const follow = () => (document.visibilityState === 'visible' && hasAccount() ? start() : end());
+  // A service key that acts for no account has no stream.
+  const hasAccount = () => {
+    const session = client.getQueryState<Session>(sessionQuery.queryKey);
+    return session?.status === 'success' && session.data?.account_id !== null;
+  };
   document.addEventListener('visibilitychange', follow);
   client.getQueryCache().subscribe(({ type, query }) => {
     if (query.queryKey[0] === 'session' && (type === 'updated' || type === 'removed')) follow();

@@ -1,4 +1,4 @@
-import { keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query';
+import { infiniteQueryOptions, keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query';
 import { FltrWebhooksError } from '../client/request.ts';
 import { everyItem } from '../client/pages.ts';
 import type { DeliverySummary } from '../contracts/delivery.ts';
@@ -98,6 +98,27 @@ export const eventTypeStatsQuery = queryOptions({
   queryFn: () => api.getEventTypeStats(),
   refetchInterval: slowMs,
 });
+/** For operators. `q`: how the id or the name begins; empty: all. */
+export const accountsQuery = (q: string) =>
+  infiniteQueryOptions({
+    queryKey: ['accounts', 'list', q],
+    queryFn: ({ pageParam: cursor }) =>
+      api.listAccounts({
+        limit: 100,
+        ...(q === '' ? {} : { q }),
+        ...(cursor === null ? {} : { cursor }),
+      }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+  });
+/** Refetched while the account is being deleted, until it no longer exists. */
+export const accountQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['accounts', 'one', id],
+    queryFn: () => api.getAccount(id),
+    refetchInterval: ({ state }) =>
+      state.error === null && state.data && state.data.deletion !== null ? liveMs : slowMs,
+  });
 export const settingsQuery = queryOptions({
   queryKey: ['settings'],
   queryFn: () => api.getSettings(),

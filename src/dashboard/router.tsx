@@ -9,6 +9,7 @@ import {
 } from '@tanstack/react-router';
 import { z } from 'zod';
 import { FltrWebhooksError } from '../client/request.ts';
+import { actingFor, pagesPath } from './acting.ts';
 import { Layout } from './components/layout.tsx';
 import { NotFoundPage, PageError } from './components/page-error.tsx';
 import { statsRanges } from '../contracts/stats-ranges.ts';
@@ -17,6 +18,8 @@ import { logSearchSchema } from './log-search.ts';
 import { AlertsPage } from './pages/alerts-page.tsx';
 import { auditSearchSchema } from './audit-search.ts';
 import { AuditPage } from './pages/audit-page.tsx';
+import { AccountPage } from './pages/account-page.tsx';
+import { AccountsPage } from './pages/accounts-page.tsx';
 import { DeliveryPage } from './pages/delivery-page.tsx';
 import { EventPage } from './pages/event-page.tsx';
 import { EventTypePage } from './pages/event-type-page.tsx';
@@ -62,8 +65,11 @@ const signedIn = createRoute({
   errorComponent: PageError,
   async beforeLoad({ context, location }) {
     try {
-      const { portal } = await context.queryClient.ensureQueryData(sessionQuery);
+      const session = await context.queryClient.ensureQueryData(sessionQuery);
+      const { portal } = session;
       if (portal !== null && !isPortal) throw redirect({ href: '/portal', reloadDocument: true });
+      if (session.account_id === null && !location.pathname.startsWith('/accounts'))
+        throw redirect({ to: '/accounts', replace: true });
     } catch (error) {
       if (!(error instanceof FltrWebhooksError) || error.status !== 401) throw error;
       throw redirect({ to: '/sign-in', search: location.href === '/' ? {} : { next: location.href } });
@@ -135,6 +141,14 @@ const eventTypesRoute = createRoute({
 });
 const eventTypeRoute = page('/event-types/$name', EventTypePage);
 const alerts = page('/alerts', AlertsPage);
+const hasAccounts = !isPortal && actingFor === null;
+const accountsRoute = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/accounts',
+  validateSearch: z.object({ q: z.coerce.string().optional().catch(undefined) }),
+  component: hasAccounts ? AccountsPage : NotFoundPage,
+});
+const accountRoute = page('/accounts/$id', hasAccounts ? AccountPage : NotFoundPage);
 const notFound = page('/$', NotFoundPage);
 const keys = page('/keys', isPortal ? NotFoundPage : KeysPage);
 const audit = createRoute({
@@ -165,6 +179,8 @@ const routeTree = root.addChildren([
     keys,
     audit,
     settings,
+    accountsRoute,
+    accountRoute,
     notFound,
   ]),
 ]);
@@ -172,7 +188,7 @@ const routeTree = root.addChildren([
 export function createDashboardRouter(queryClient: QueryClient) {
   return createRouter({
     routeTree,
-    basepath: isPortal ? '/portal' : '/',
+    basepath: pagesPath,
     context: { queryClient },
     defaultPreload: 'intent',
     // It stores positions, which a portal in a frame does not.

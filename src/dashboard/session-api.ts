@@ -1,6 +1,7 @@
 import { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { createSend, FltrWebhooksError } from '../client/request.ts';
 import type { OpenedSession, Session, SignIn } from '../contracts/session.ts';
+import { actingFor } from './acting.ts';
 import { applyTheme } from './apply-theme.ts';
 import { isInFrame, isPortal, linkToken } from './portal.ts';
 
@@ -9,7 +10,12 @@ let frameToken: string | null = null;
 let unusedToken = linkToken;
 let closedBecause = 'This link was used before, or the session has ended.';
 
-const options = { apiKey: () => frameToken, url: location.origin, maxRetries: 1 } as const;
+const options = {
+  apiKey: () => frameToken,
+  account: actingFor ?? undefined,
+  url: location.origin,
+  maxRetries: 1,
+} as const;
 
 /** The public API; the session identifies the account. */
 export const api = new FltrWebhooks<Record<string, object>>(options);

@@ -1,3 +1,4 @@
+import type { AccountUsage } from './account-usage.ts';
 import type { Account, AccountChange } from '../contracts/account.ts';
 import { newId } from '../domain/ids.ts';
 import { checkQueuesOf } from './queue-checks.ts';
@@ -24,12 +25,13 @@ export const accountColumns = `id, name, metadata, max_webhooks as "maxWebhooks"
   created_at as "createdAt", updated_at as "updatedAt", deletion_requested_at as "deletionRequestedAt",
   erased_webhooks as "erasedWebhooks", erased_deliveries as "erasedDeliveries", erased_events as "erasedEvents"`;
 
-export function toAccount(row: AccountRow): Account {
+export function toAccount(row: AccountRow, usage: AccountUsage): Account {
   return {
     id: row.id,
     name: row.name,
     metadata: row.metadata,
     limits: { max_webhooks: row.maxWebhooks, deliveries_per_hour: row.deliveriesPerHour },
+    usage,
     created_at: row.createdAt.toISOString(),
     updated_at: row.updatedAt.toISOString(),
     deletion: row.deletionRequestedAt && {
@@ -108,6 +110,19 @@ export async function listAccounts(
     `select ${accountColumns} from accounts where $1::timestamptz is null or (created_at, id) < ($1, $2)
      order by created_at desc, id desc limit $3`,
     [before?.createdAt ?? null, before?.id ?? null, limit],
+  );
+  return rows;
+}
+
+/** Those whose id or name begins with the text, in either case; newest first, `limit` at most. */
+export async function searchAccounts(db: Queryable, text: string, limit: number): Promise<AccountRow[]> {
+  const pattern = `${text.toLowerCase().replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
+  const { rows } = await db.query<AccountRow>(
+    `select ${accountColumns} from accounts where id in (
+       (select id from accounts where lower(id) like $1 limit $2)
+       union all (select id from accounts where lower(name) like $1 limit $2))
+     order by created_at desc, id desc limit $2`,
+    [pattern, limit],
   );
   return rows;
 }

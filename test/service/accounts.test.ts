@@ -36,6 +36,7 @@ test('an account is created, read and changed; what is left out stays; both are 
       name: 'A tenant',
       metadata: { plan: 'pro', region: 'eu' },
       limits: { max_webhooks: null, deliveries_per_hour: null },
+      usage: { webhooks: 0, delivered: 0, failed: 0 },
       created_at: expect.any(String),
       updated_at: expect.any(String),
       deletion: null,
@@ -215,7 +216,7 @@ test('the same as commands', async () => {
     expect.stringMatching(/^id +by-command\nname +N\nmetadata +x=, plan=a=b\n/),
   ]);
   expect(output).toMatch(/max_webhooks +7\ndeliveries_per_hour +default\n/);
-  expect((await run('list'))[1]).toMatch(/by-command +N +7 +default/);
+  expect((await run('list'))[1]).toMatch(/by-command +N +0 +7 +default/);
   expect(await run('show', 'by-command')).toEqual([0, output]);
   expect(await run('show', 'nobody')).toEqual([3, 'There is no such account.\n']);
   expect(await run('put', 'by-command', '--max-webhooks', 'many')).toEqual([

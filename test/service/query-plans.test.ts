@@ -9,6 +9,8 @@ import {
   listAccountKeys,
   revokeAccountKey,
 } from '../../src/db/api-keys-table.ts';
+import { readAccountUsage } from '../../src/db/account-usage.ts';
+import { searchAccounts } from '../../src/db/accounts.ts';
 import { listAttempts } from '../../src/db/attempts.ts';
 import { markEndedRun } from '../../src/db/owners.ts';
 import { recordAttempts } from '../../src/db/record-attempts.ts';
@@ -148,6 +150,8 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
   'statistics of all webhooks, in a range': (pool) =>
     readAccountRangeStats(pool, log.accountId, '30d', new Date()),
   'statistics of a webhook, in a range': (pool) => readRangeStats(pool, log.busiestId, '30d', new Date()),
+  'accounts by a search': (pool) => searchAccounts(pool, 'acc_9', 50),
+  'usage of accounts': (pool) => readAccountUsage(pool, [log.accountId], ago(24 * hourMs)),
   'statistics by event type': (pool) => readEventTypeStats(pool, log.accountId, new Date()),
   'a delivery': (pool) => findDelivery(pool, log.accountId, log.deliveryId),
   'its attempts': (pool) => listAttempts(pool, log.deliveryId),

@@ -1,13 +1,23 @@
 import { z } from 'zod';
-import { accountSchema, putAccountSchema } from '../../contracts/account.ts';
+import { accountSchema, putAccountSchema, type Account } from '../../contracts/account.ts';
 import { accountIdPattern } from '../../contracts/id.ts';
 import { pageOf, pageQuery } from '../../contracts/page.ts';
+import { comparedText } from '../../contracts/visible-text.ts';
 import { beginDeletion } from '../../db/account-deletions.ts';
-import { findAccount, listAccounts, putAccount, toAccount } from '../../db/accounts.ts';
+import { readAccountUsage } from '../../db/account-usage.ts';
+import {
+  findAccount,
+  listAccounts,
+  putAccount,
+  searchAccounts,
+  toAccount,
+  type AccountRow,
+} from '../../db/accounts.ts';
 import { insertAuditRecord } from '../../db/audit-records.ts';
-import { withTransaction } from '../../db/pool.ts';
+import { withTransaction, type Queryable } from '../../db/pool.ts';
 import type { Deps } from '../../deps.ts';
 import { startAccountDeletion } from '../../dispatch/account-deletion.ts';
+import { bucketsOf } from '../../domain/stats-range.ts';
 import { ApiError } from '../../errors.ts';
 import { isTemporalUnavailable } from '../../temporal/client.ts';
 import { fromCursor, timePattern, toPage } from '../cursor.ts';
@@ -15,6 +25,26 @@ import { fault, requireFound, validationError } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
 
 const defineRoute = routesWithTag('Accounts');
+
+const searchText = comparedText
+  .min(1, 'must not be empty')
+  .max(100, 'must have at most 100 characters')
+  .meta({ description: 'How the id or the name begins.' });
+
+async function allWithUsage(db: Queryable, rows: readonly AccountRow[]): Promise<Account[]> {
+  const { since } = bucketsOf('24h', new Date());
+  const usage = await readAccountUsage(
+    db,
+    rows.map(({ id }) => id),
+    since,
+  );
+  return rows.map((row) => toAccount(row, usage.get(row.id) ?? { webhooks: 0, delivered: 0, failed: 0 }));
+}
+
+async function withUsage(db: Queryable, row: AccountRow): Promise<Account> {
+  const [account] = await allWithUsage(db, [row]);
+  return account ?? toAccount(row, { webhooks: 0, delivered: 0, failed: 0 });
+}
 
 async function start(deps: Deps, accountId: string): Promise<void> {
   try {
@@ -52,19 +82,25 @@ export const accountRoutes = [
         const { isNew, ...row } = put;
         const action = isNew ? 'account.created' : 'account.updated';
         await insertAuditRecord(client, { accountId: id, actor: key.id, action, target: id });
-        return { status: isNew ? 201 : 200, body: toAccount(row) };
+        return { status: isNew ? 201 : 200, body: await withUsage(client, row) };
       });
     },
   }),
   defineRoute('get', '/v1/accounts', 'listAccounts', {
     summary: 'List the accounts, newest first',
     scope: 'accounts:read',
-    query: z.strictObject(pageQuery),
+    description:
+      'With `q`, those whose id or name begins so, in either case: the first `limit` of them, on one page.',
+    query: z.strictObject({ ...pageQuery, q: searchText.optional() }),
     replies: { 200: { description: 'A page of accounts', schema: pageOf(accountSchema, 'AccountPage') } },
     async handle({ deps, query }) {
       const [createdAt, id] = fromCursor('accounts', query.cursor, [timePattern, accountIdPattern]) ?? [];
       const before = createdAt === undefined || id === undefined ? null : { createdAt, id };
-      const accounts = (await listAccounts(deps.pool, before, query.limit + 1)).map(toAccount);
+      const rows =
+        query.q === undefined
+          ? await listAccounts(deps.pool, before, query.limit + 1)
+          : await searchAccounts(deps.pool, query.q, query.limit);
+      const accounts = await allWithUsage(deps.pool, rows);
       const body = toPage('accounts', accounts, query.limit, (account) => [account.created_at, account.id]);
       return { status: 200, body };
     },
@@ -74,7 +110,10 @@ export const accountRoutes = [
     scope: 'accounts:read',
     replies: { 200: { description: 'The account', schema: accountSchema } },
     async handle({ deps, id }) {
-      return { status: 200, body: toAccount(requireFound(await findAccount(deps.pool, id), 'account')) };
+      return {
+        status: 200,
+        body: await withUsage(deps.pool, requireFound(await findAccount(deps.pool, id), 'account')),
+      };
     },
   }),
   defineRoute('delete', '/v1/accounts/{id}', 'deleteAccount', {
@@ -91,7 +130,7 @@ export const accountRoutes = [
         return begun;
       });
       if (!isRepeated) await start(deps, id);
-      return { status: 202, body: toAccount(account) };
+      return { status: 202, body: await withUsage(deps.pool, account) };
     },
   }),
 ];

@@ -1,6 +1,7 @@
 import { AlertDialog } from '@base-ui/react/alert-dialog';
 import { Dialog } from '@base-ui/react/dialog';
 import { useState, type ReactNode } from 'react';
+import type { Scope } from '../../contracts/key.ts';
 import { useSubmission, type Submission } from '../submission.ts';
 import { Button } from './button.tsx';
 import { Problem } from './problem-notice.tsx';
@@ -40,6 +41,8 @@ type ModalProps = {
   /** Asks for a confirmation: it has no close button, and a click beside it does not close it. */
   isAlert?: boolean;
   isDanger?: boolean;
+  /** What the action needs; the key's lack of it disables the button. Default: `webhooks:write`. */
+  scope?: Scope;
   /** Disables the button that opens the dialog, as does a missing scope. */
   disabledReason?: string | undefined;
   children: ReactNode;
@@ -47,8 +50,17 @@ type ModalProps = {
 
 /** A button and the dialog that it opens. */
 export function Modal(props: ModalProps) {
-  const { dialog, label, title, isAlert = false, isDanger = false, disabledReason, children } = props;
-  const reason = useScopeReason('webhooks:write') ?? disabledReason;
+  const {
+    scope = 'webhooks:write',
+    dialog,
+    label,
+    title,
+    isAlert = false,
+    isDanger = false,
+    disabledReason,
+    children,
+  } = props;
+  const reason = useScopeReason(scope) ?? disabledReason;
   const { Root, Trigger } = isAlert ? AlertDialog : Dialog;
   return (
     <Root open={dialog.isOpen} onOpenChange={dialog.toggle}>

@@ -1,9 +1,11 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
+import { actingFor } from '../acting.ts';
 import { signOut } from '../session-api.ts';
 import { isInFrame, isPortal } from '../portal.ts';
 import { sessionQuery } from '../queries.ts';
+import { ActingBanner } from './acting-banner.tsx';
 import { Brand } from './brand.tsx';
 import { Button } from './button.tsx';
 import { SearchBox } from './search/search-box.tsx';
@@ -24,6 +26,8 @@ const shownNavigation = navigation.filter((item) => !isPortal || !('isOperators'
 /** The frame of all pages. */
 export function Layout() {
   const { data: session } = useQuery(sessionQuery);
+  // A service key belongs to no account.
+  const hasAccount = session?.account_id !== null;
   const queryClient = useQueryClient();
   const navigate = useNavigate();
   const leaveSession = async (): Promise<void> => {
@@ -37,19 +41,25 @@ export function Layout() {
         Skip to content
       </a>
       <header className="sidebar">
-        <Link to="/webhooks" className="brand">
+        <Link to={hasAccount ? '/webhooks' : '/accounts'} className="brand">
           <Brand />
         </Link>
-        <SearchBox />
+        {hasAccount && <SearchBox />}
         <nav aria-label="Main">
           <ul>
-            {shownNavigation.map(({ to, label }) => (
-              <li key={to}>
-                <Link to={to} className="nav-link" activeProps={{ className: 'nav-link active' }}>
-                  {label}
-                </Link>
+            {hasAccount &&
+              shownNavigation.map(({ to, label }) => (
+                <li key={to}>
+                  <Link to={to} className="nav-link" activeProps={{ className: 'nav-link active' }}>
+                    {label}
+                  </Link>
+                </li>
+              ))}
+            {session?.is_service_key && (
+              <li>
+                <AccountsLink />
               </li>
-            ))}
+            )}
             {!isPortal && (
               <li>
                 <a href="/docs" className="nav-link">
@@ -60,8 +70,8 @@ export function Layout() {
           </ul>
         </nav>
         <div className="sidebar-foot">
-          <span className="account" title={session?.account_id}>
-            {session?.account_name}
+          <span className="account" title={session?.account_id ?? session?.key_id}>
+            {session?.account_name ?? session?.key_name}
           </span>
           {session?.portal?.return_url && <ReturnLink url={session.portal.return_url} />}
           {!isPortal && <ThemeButton />}
@@ -73,11 +83,24 @@ export function Layout() {
         </div>
       </header>
       <main id="content" tabIndex={-1}>
+        <ActingBanner />
         <Outlet />
       </main>
     </div>
   );
 }
+
+/** From the pages of an account, they are another document. */
+const AccountsLink = () =>
+  actingFor === null ? (
+    <Link to="/accounts" className="nav-link" activeProps={{ className: 'nav-link active' }}>
+      Accounts
+    </Link>
+  ) : (
+    <a href="/accounts" className="nav-link">
+      Accounts
+    </a>
+  );
 
 /** To where the link of a portal came from; out of the frame. */
 function ReturnLink({ url }: { url: string }) {

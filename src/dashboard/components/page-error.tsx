@@ -1,4 +1,5 @@
 import { Link, useRouter } from '@tanstack/react-router';
+import { actingFor } from '../acting.ts';
 import { FltrWebhooksError } from '../../client/request.ts';
 import { Button } from './button.tsx';
 import { PageHeader } from './page-header.tsx';
@@ -15,9 +16,14 @@ export function PageError({ error }: { error: unknown }) {
     <main className="standalone">
       <PageHeader title="This page could not be shown" />
       <Problem error={error} />
-      <p>
+      <div className="row">
         <Button onClick={() => void router.invalidate()}>Try again</Button>
-      </p>
+        {actingFor !== null && (
+          <a href="/" className="button">
+            Leave “{actingFor}”
+          </a>
+        )}
+      </div>
       <p className="muted">{describeError(error).hint}</p>
     </main>
   );
@@ -28,7 +34,7 @@ const notFoundText =
 
 type NotFoundProps = {
   what: string;
-  to: '/webhooks' | '/log' | '/events' | '/operations' | '/event-types';
+  to: '/webhooks' | '/log' | '/events' | '/operations' | '/event-types' | '/accounts';
   label: string;
 };
 

@@ -19,6 +19,13 @@ export function describeError(error: unknown): { message: string; hint: string; 
       hint: isPortal ? 'Open this page again from where you came.' : 'Sign in again.',
       requestId,
     };
+  // The API's message is about a header.
+  if (error.code === 'service_key_required')
+    return {
+      message: 'Only a service key can open this.',
+      hint: 'Sign in with a service key.',
+      requestId,
+    };
   return { message, hint: hintOf(status), requestId };
 }
 

@@ -50,7 +50,7 @@ function SessionCard() {
         Account: session.account_name,
         'Account id': (
           <span className="row">
-            <code>{session.account_id}</code> <CopyButton text={session.account_id} />
+            <code>{session.account_id}</code> <CopyButton text={session.account_id ?? ''} />
           </span>
         ),
         'Signed in with': `key “${session.key_name}”`,

@@ -25,6 +25,9 @@ create table accounts (
 );
 create index accounts_to_check on accounts (check_at) where check_at is not null;
 create index accounts_newest on accounts (created_at, id);
+-- The search for accounts by how their id or name begins.
+create index accounts_by_id on accounts (lower(id) text_pattern_ops);
+create index accounts_by_name on accounts (lower(name) text_pattern_ops);
 
 -- Only the SHA-256 digest of a key is stored. account_id null: a service key, which may have scopes that concern no single
 -- account.

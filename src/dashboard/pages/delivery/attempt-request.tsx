@@ -72,7 +72,8 @@ function RequestBody({ number, request, body }: BodyProps) {
   const bytes = formatCount(request.body_bytes);
   if (body === null)
     return <p className="muted">The body ({bytes} bytes) was removed after its retention period.</p>;
-  const text = body && session && textFor(request.format, body, session.account_id);
+  const accountId = session?.account_id;
+  const text = body && accountId && textFor(request.format, body, accountId);
   return (
     <>
       <CodeBlock

@@ -20,7 +20,7 @@ import { TestStep } from './test-step.tsx';
 export function useFirstRun(): { isShown: boolean | undefined; dismiss: () => void } {
   const { data: session } = useQuery(sessionQuery);
   const { data: deliveries, error } = useQuery(latestDeliveryQuery);
-  const accountId = session?.account_id;
+  const accountId = session?.account_id ?? undefined;
   const [isDismissed, setDismissed] = useState(() => accountId !== undefined && isDismissedFor(accountId));
   const [wasEmpty, setWasEmpty] = useState(false);
   if (deliveries?.length === 0 && !wasEmpty) setWasEmpty(true);
