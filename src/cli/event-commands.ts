@@ -6,7 +6,13 @@ import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
 import type { EventQuery } from '../client/pages.ts';
 import { indentJson, JsonText } from '../client/raw-json.ts';
 import { apiCommand, callAndPrint, connect, given, print, type ApiOptions } from './api-command.ts';
-import { collectLabel, readData } from './event-options.ts';
+import {
+  collect,
+  readData,
+  toPublishOptions,
+  withPublishOptions,
+  type PublishOptions,
+} from './event-options.ts';
 import { listOrExport } from './export-option.ts';
 import { membersOf } from '../domain/json-text.ts';
 import { notFound, wrongUse } from './exit-codes.ts';
@@ -15,7 +21,8 @@ import { printable, printableJsonText } from './printable.ts';
 import { addSendBatchCommand } from './send-batch-command.ts';
 import { table } from './table.ts';
 
-type SendOptions = ApiOptions & { data: string; id?: string; timestamp?: string; label?: string[] };
+type SendOptions = ApiOptions &
+  PublishOptions & { data: string; id?: string; timestamp?: string; label?: string[] };
 
 type EventFilters = {
   event?: string;
@@ -32,16 +39,21 @@ const toEventQuery = ({ event, label, since, until, undelivered }: EventFilters)
 /** `events`, and `trigger`, which publishes an example and waits for its deliveries. */
 export function addEventCommands(program: Command): void {
   const events = program.command('events').description('publish, list and show events');
-  apiCommand(events, 'send <type>', 'publish an event')
+  withPublishOptions(apiCommand(events, 'send <type>', 'publish an event'))
     .requiredOption('--data <json>', 'data as JSON; @file reads a file, @- standard input')
     .option('--id <id>', 'event id, on which receivers deduplicate (default: a new one)')
     .option('--timestamp <time>', 'time of the event (default: now)')
-    .option('--label <label>', 'a label that filters read; repeat it for more', collectLabel)
+    .option('--label <label>', 'a label that filters read; repeat it for more', collect)
     .action(async (type: string, options: SendOptions) => {
       const { id, timestamp, label: labels } = options;
       const data = await readData(options.data);
       const { client } = await connect(options);
-      const event = { event: type, data, ...given({ id, timestamp, labels }) } as EventToPublish;
+      const event = {
+        event: type,
+        data,
+        ...given({ id, timestamp, labels }),
+        ...toPublishOptions(options),
+      } as EventToPublish;
       print(options, await client.publishEvent(event), acceptedText);
     });
   addSendBatchCommand(events);
@@ -87,6 +99,7 @@ function eventText({
   body,
   deliveries,
   other_webhooks: others,
+  ...options
 }: Event): string {
   const data =
     body === null
@@ -95,6 +108,7 @@ function eventText({
   return [
     printable(`${event}  ${id}  ${timestamp}`),
     ...(labels.length === 0 ? [] : [printable(`Labels: ${labels.join(', ')}`)]),
+    ...optionsText(options),
     data,
     deliveriesText(deliveries),
     ...others.map(({ webhook_id: webhook, because }) =>
@@ -102,6 +116,15 @@ function eventText({
     ),
   ].join('\n');
 }
+
+type Options = Pick<Event, 'webhook_ids' | 'order_key' | 'deliver_at' | 'expires_at'>;
+
+const optionsText = ({ webhook_ids: ids, order_key: key, deliver_at: at, expires_at: end }: Options) => [
+  ...(ids === null ? [] : [`Only for: ${ids.join(', ')}`]),
+  ...(key === null ? [] : [printable(`Order key: ${key}`)]),
+  ...(at === null ? [] : [`Deliver at: ${at}`]),
+  ...(end === null ? [] : [`Expires at: ${end}`]),
+];
 
 function deliveriesText(deliveries: AcceptedEvent['deliveries']): string {
   if (deliveries.length === 0) return 'No webhook gets it.';

@@ -1,5 +1,6 @@
+import type { Command } from 'commander';
 import { JsonText } from '../client/raw-json.ts';
-import { readValue } from './api-command.ts';
+import { given, readValue } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
 
 /** The value of `--data`, as it is written. @throws Error where it is not JSON */
@@ -18,4 +19,22 @@ export async function readJson(option: string, text: string): Promise<JsonText> 
   }
 }
 
-export const collectLabel = (label: string, collected: string[] = []): string[] => [...collected, label];
+export const collect = (value: string, collected: string[] = []): string[] => [...collected, value];
+
+export type PublishOptions = {
+  webhookId?: string[];
+  deliverAt?: string;
+  expiresAt?: string;
+  orderKey?: string;
+};
+
+/** How events are to be delivered. */
+export const withPublishOptions = (command: Command): Command =>
+  command
+    .option('--webhook-id <id>', 'only for this webhook; repeat it for more', collect)
+    .option('--deliver-at <time>', 'make the first attempt then, such as 2026-01-10T12:00:00Z')
+    .option('--expires-at <time>', 'a delivery that is not delivered by then fails')
+    .option('--order-key <key>', 'webhooks with ordering get the events of one key one after the other');
+
+export const toPublishOptions = ({ webhookId, deliverAt, expiresAt, orderKey }: PublishOptions) =>
+  given({ webhook_ids: webhookId, deliver_at: deliverAt, expires_at: expiresAt, order_key: orderKey });

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { WebhookMatch } from '../contracts/webhook-match.ts';
 import { apiCommand, callAndPrint, given } from './api-command.ts';
-import { collectLabel, readData } from './event-options.ts';
+import { collect, readData } from './event-options.ts';
 import { printable } from './printable.ts';
 
 type MatchOptions = { data: string; label?: string[] };
@@ -14,7 +14,7 @@ export function addMatchCommand(webhooks: Command): void {
     'test whether a webhook gets an event, by its types and its filter; nothing is sent; exit code 1 unless it does',
   )
     .requiredOption('--data <json>', 'data as JSON; @file reads a file, @- standard input')
-    .option('--label <label>', 'a label of the event; repeat it for more', collectLabel)
+    .option('--label <label>', 'a label of the event; repeat it for more', collect)
     .action(
       callAndPrint(
         async (client, id: string, event: string, { data, label }: MatchOptions) =>

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
-import { JsonText } from '../client/raw-json.ts';
+import { type JsonText, withMembers } from '../client/raw-json.ts';
 import { maxBatchBytes, maxBatchEvents } from '../contracts/event.ts';
 import { apiCommand, connect, print, readText, type ApiOptions } from './api-command.ts';
+import { toPublishOptions, withPublishOptions, type PublishOptions } from './event-options.ts';
 import { wrongUse } from './exit-codes.ts';
 import { printable } from './printable.ts';
 
@@ -10,12 +11,14 @@ type Results = Awaited<ReturnType<FltrWebhooks['publishEvents']>>['data'];
 
 /** `events send-batch`: publishes the events of a file in as few requests as the API allows. */
 export function addSendBatchCommand(events: Command): void {
-  apiCommand(
-    events,
-    'send-batch <file>',
-    'publish the events of a file, one JSON object per line: {"event": …, "data": …, "id"?: …}; - reads standard input',
-  ).action(async (file: string, options: ApiOptions) => {
-    const batches = toBatches((await readText(file)).toString());
+  withPublishOptions(
+    apiCommand(
+      events,
+      'send-batch <file>',
+      'publish the events of a file, one JSON object per line: {"event": …, "data": …, "id"?: …}; - reads standard input',
+    ),
+  ).action(async (file: string, options: ApiOptions & PublishOptions) => {
+    const batches = toBatches((await readText(file)).toString(), toPublishOptions(options));
     const { client } = await connect(options);
     const results: Results = [];
     for (const batch of batches) results.push(...(await client.publishEvents(batch)).data);
@@ -24,18 +27,19 @@ export function addSendBatchCommand(events: Command): void {
   });
 }
 
-function toBatches(text: string): JsonText[][] {
+/** `defaults`: of the events that do not say it themselves. */
+function toBatches(text: string, defaults: object): JsonText[][] {
   const batches: JsonText[][] = [];
   let bytes = 0;
   for (const [index, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;
-    const event = parse(line, index + 1);
+    const event = parse(line, index + 1, defaults);
     const last = batches.at(-1);
     // Half of the limit, because an id may be added to each event.
-    bytes += Buffer.byteLength(line);
+    bytes += Buffer.byteLength(event.text);
     if (last === undefined || last.length === maxBatchEvents || bytes > maxBatchBytes / 2) {
       batches.push([event]);
-      bytes = Buffer.byteLength(line);
+      bytes = Buffer.byteLength(event.text);
     } else last.push(event);
   }
   if (batches.length === 0) throw wrongUse('The file has no events. Write one JSON object per line.');
@@ -43,10 +47,11 @@ function toBatches(text: string): JsonText[][] {
 }
 
 /** The API validates the rest. */
-function parse(line: string, number: number): JsonText {
+function parse(line: string, number: number, defaults: object): JsonText {
   try {
     const event: unknown = JSON.parse(line);
-    if (typeof event === 'object' && event !== null && !Array.isArray(event)) return new JsonText(line);
+    if (typeof event === 'object' && event !== null && !Array.isArray(event))
+      return withMembers(line, defaults);
   } catch {
     // Reported below.
   }

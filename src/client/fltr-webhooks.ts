@@ -53,7 +53,7 @@ import type {
   PageQuery,
   WebhookQuery,
 } from './pages.ts';
-import { JsonText } from './raw-json.ts';
+import { JsonText, withMembers } from './raw-json.ts';
 import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
 import { streamEvents, streamRows } from './stream.ts';
 
@@ -395,10 +395,5 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
   }
 }
 
-function withId(event: object): object {
-  if (!(event instanceof JsonText)) return { id: newEventId(), ...event };
-  if (Object.hasOwn(JSON.parse(event.text) as object, 'id')) return event;
-  const members = event.text.trim().slice(1);
-  const separator = members.trim() === '}' ? '' : ',';
-  return new JsonText(`{"id":"${newEventId()}"${separator}${members}`);
-}
+const withId = (event: object): object =>
+  event instanceof JsonText ? withMembers(event.text, { id: newEventId() }) : { id: newEventId(), ...event };

@@ -28,6 +28,20 @@ export function toJson(value: unknown): string {
 }
 
 /**
+ * The text of an object with more members at its beginning: those that it does not have.
+ *
+ * @example withMembers('{"n": 1.50}', { id: 'evt_1' }).text // '{"id":"evt_1","n": 1.50}'
+ */
+export function withMembers(text: string, members: object): JsonText {
+  const object = JSON.parse(text) as object;
+  const missing = Object.entries(members).filter(([name]) => !Object.hasOwn(object, name));
+  if (missing.length === 0) return new JsonText(text);
+  const rest = text.trim().slice(1);
+  const separator = rest.trim() === '}' ? '' : ',';
+  return new JsonText(`${toJson(Object.fromEntries(missing)).slice(0, -1)}${separator}${rest}`);
+}
+
+/**
  * Formats JSON text with two spaces per level, changing white space only. Text that is not JSON is returned unchanged.
  *
  * @example indentJson('{"n":1.50}') // '{\n  "n": 1.50\n}'

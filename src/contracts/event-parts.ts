@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { idSchema } from './id.ts';
 import { comparedText } from './visible-text.ts';
 
 const isObject = (value: unknown): boolean =>
@@ -31,4 +32,26 @@ export const labelsSchema = z
     uniqueItems: true,
     description: 'For the filters of webhooks; never sent to a receiver.',
     example: ['region:eu'],
+  });
+
+const maxNamedWebhooks = 100;
+
+/** The webhooks that an event is for. */
+export const webhookIdsSchema = z
+  .array(idSchema)
+  .min(1, 'must name a webhook')
+  .max(maxNamedWebhooks, `must name at most ${maxNamedWebhooks} webhooks`)
+  .refine((ids) => new Set(ids).size === ids.length, 'must not name a webhook twice')
+  .meta({
+    uniqueItems: true,
+    description:
+      'Only these webhooks get it, whatever their event types and filters. Each must be one of the account, and not one that sends e-mails.',
+  });
+
+export const orderKeySchema = comparedText
+  .min(1, 'must not be empty')
+  .max(200, 'must have at most 200 characters')
+  .meta({
+    description: 'Webhooks with `ordering` get the events of one key one after the other.',
+    example: 'order-42',
   });

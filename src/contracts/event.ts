@@ -4,7 +4,7 @@ import { eventTypeSchema } from './event-types.ts';
 import { problemSchema } from './problem.ts';
 import { accountIdSchema, idSchema, reservedEventIds } from './id.ts';
 import { timeSchema } from './time.ts';
-import { eventDataSchema, labelsSchema } from './event-parts.ts';
+import { eventDataSchema, labelsSchema, orderKeySchema, webhookIdsSchema } from './event-parts.ts';
 import { otherWebhookSchema } from './webhook-match.ts';
 import { traceparentSchema } from './trace-context.ts';
 
@@ -18,6 +18,9 @@ const eventId = idSchema
     example: 'evt_order_42',
   });
 
+/** Of `deliver_at`, and of a delivery that is rescheduled. */
+export const maxDaysAhead = 30;
+
 export const publishEventSchema = z
   .strictObject({
     event: eventTypeSchema,
@@ -30,6 +33,15 @@ export const publishEventSchema = z
     labels: labelsSchema.optional(),
     account_id: accountIdSchema.optional().meta({ description: 'With a service key only.' }),
     traceparent: traceparentSchema.optional(),
+    webhook_ids: webhookIdsSchema.optional(),
+    deliver_at: timeSchema.optional().meta({
+      description: `When its deliveries make their first attempt, at most ${maxDaysAhead} days ahead; a time in the past means now.`,
+    }),
+    expires_at: timeSchema.optional().meta({
+      description:
+        'A delivery that is not delivered by then ends `failed`, reason `expired`. After `deliver_at`, and in the future.',
+    }),
+    order_key: orderKeySchema.optional(),
   })
   .meta({ id: 'PublishEvent' });
 export type PublishEvent = z.infer<typeof publishEventSchema>;
@@ -81,6 +93,13 @@ export const eventSummarySchema = z
     timestamp: z.string(),
     traceparent: z.string().nullable().meta({ description: 'The trace that its producer gave.' }),
     labels: z.array(z.string()),
+    webhook_ids: z
+      .array(z.string())
+      .nullable()
+      .meta({ description: 'The webhooks that it was published for; null: those that subscribe to it.' }),
+    order_key: z.string().nullable(),
+    deliver_at: z.iso.datetime().nullable().meta({ description: 'Null: at once.' }),
+    expires_at: z.iso.datetime().nullable(),
     created_at: z.iso.datetime(),
     deliveries: z.array(acceptedDelivery),
   })

@@ -10,7 +10,7 @@ export type MatchEvent = z.infer<typeof matchEventSchema>;
 
 /** Why a webhook as it is now does not get an event. */
 export const mismatchReasons = ['type', 'filter', 'about_itself'] as const;
-const otherReasons = ['created_later', 'changed_later', 'data_removed'] as const;
+const otherReasons = ['not_named', 'created_later', 'changed_later', 'data_removed'] as const;
 
 const message = z.string().meta({ description: 'The reason in words.' });
 const condition = nullableFilterSchema(
@@ -34,7 +34,7 @@ export const otherWebhookSchema = z
     because: z.object({
       reason: z.enum([...mismatchReasons, ...otherReasons]).meta({
         description:
-          '`type`: not among its event types. `filter`: its filter. `about_itself`: an operational event about this webhook. `created_later`, `changed_later`: it was created, or its types or filter were changed, after the event. `data_removed`: its filter cannot be judged after the retention of the data.',
+          '`type`: not among its event types. `filter`: its filter. `about_itself`: an operational event about this webhook. `not_named`: the event names other webhooks. `created_later`, `changed_later`: it was created, or its types or filter were changed, after the event. `data_removed`: its filter cannot be judged after the retention of the data.',
       }),
       message,
       condition,

@@ -1,22 +1,20 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { AcceptedEvent } from '../contracts/event.ts';
-import type { EventValues } from '../domain/filter.ts';
-import { newId, timeOfId } from '../domain/ids.ts';
-import { membersOf } from '../domain/json-text.ts';
 import { createPauses } from '../domain/pauses.ts';
-import { isSameJson } from '../domain/same-json.ts';
 import { createAccounts } from './accounts.ts';
-import { loadKnownEvents, type KnownEvent } from './event-log.ts';
+import { loadKnownEvents } from './event-log.ts';
 import { insertEvents, type DeliveryToInsert, type NewEvent } from './insert-events.ts';
+import { deliveriesOf } from './new-deliveries.ts';
 import type { Queryable } from './pool.ts';
 import type { ReserveOwners } from './reserve-owners.ts';
-import { valuesOfStored } from '../domain/webhook-match.ts';
-import { loadSubscribers, type SubscriberCache, type Subscribers } from './subscribers.ts';
+import { isKnownEvent, isSameEvent } from './same-event.ts';
+import { loadSubscribers, type RefusedWebhook, type SubscriberCache } from './subscribers.ts';
 
 export type Acceptance =
   | { kind: 'accepted'; event: AcceptedEvent }
   | { kind: 'duplicate'; event: AcceptedEvent }
   | { kind: 'conflict'; id: string }
+  /** It names webhooks that may not be named. */
+  | { kind: 'webhooks_refused'; refused: RefusedWebhook[] }
   /** There is no such account. */
   | { kind: 'no_account' }
   /** The key was revoked, or may no longer publish. */
@@ -42,7 +40,6 @@ type RoundOptions = Omit<Options, 'createsAccounts'> & {
 };
 
 type Item = { event: NewEvent; key: string; index: number };
-type Delivery = AcceptedEvent['deliveries'][number];
 
 /** Rounds that use the cache; later ones read the webhooks from the database. */
 const cachedRounds = 2;
@@ -105,8 +102,13 @@ async function acceptRound(
   const accounts = [...subscribers].map(([id, { version }]) => ({ id, webhooksVersion: version }));
   // Of one id given twice, the first event is written.
   const firsts = new Map<string, Item>();
+  const refusals = new Map<Item, RefusedWebhook[]>();
   for (const item of items) {
-    if (!firsts.has(item.key) && subscribers.has(item.event.accountId)) firsts.set(item.key, item);
+    const ofAccount = subscribers.get(item.event.accountId);
+    if (!ofAccount) continue;
+    const refused = ofAccount.refused(item.event.options?.webhookIds ?? []);
+    if (refused.length > 0) refusals.set(item, refused);
+    else if (!firsts.has(item.key)) firsts.set(item.key, item);
   }
   // One order for all, so that two statements that insert the same ids wait for each other and do not deadlock.
   const candidates = [...firsts.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -122,16 +124,18 @@ async function acceptRound(
     await rest();
     const { event, key, index } = item;
     const first = firsts.get(key);
+    const hasAccount = subscribers.has(event.accountId);
     if (!written.areTypesCurrent) acceptances[index] = { kind: 'types_changed' };
     else if (!written.isKeyValid(event)) acceptances[index] = { kind: 'key_refused' };
-    else if (!first && creation && !creation.has(event.accountId)) {
+    else if (!hasAccount && creation && !creation.has(event.accountId)) {
       unknownAccounts.set(event.accountId, event.apiKeyId ?? 'service');
       again.push(item);
-    } else if (!first) acceptances[index] = { kind: 'no_account' };
+    } else if (!hasAccount) acceptances[index] = { kind: 'no_account' };
     else if (!written.isCurrent(event)) {
       cache?.forget(event.accountId);
       again.push(item);
-    } else if (written.isInserted(first)) {
+    } else if (refusals.has(item) || !first) unknown.push(item);
+    else if (written.isInserted(first)) {
       const accepted = { id: event.id, duplicate: first !== item, deliveries: shown.get(key) ?? [] };
       if (first === item) acceptances[index] = { kind: 'accepted', event: accepted };
       else if (!isSameEvent(event, first.event)) acceptances[index] = { kind: 'conflict', id: event.id };
@@ -147,8 +151,11 @@ async function acceptRound(
       await rest();
       const { event, key, index } = item;
       const stored = known.get(key);
+      const refused = refusals.get(item);
+      // One that was accepted before is a duplicate, even if a webhook that it names has been deleted since.
+      if (refused && !stored) acceptances[index] = { kind: 'webhooks_refused', refused };
       // Removed in between: its retention ended.
-      if (!stored) again.push(item);
+      else if (!stored) again.push(item);
       else if (!isKnownEvent(event, stored)) acceptances[index] = { kind: 'conflict', id: event.id };
       else {
         const accepted = { id: event.id, duplicate: true, deliveries: stored.deliveries };
@@ -162,48 +169,6 @@ async function acceptRound(
     await createAccounts(db, unknownAccounts);
   }
   return again;
-}
-
-/** One delivery for each webhook that gets an event, as a row and as it is shown. */
-async function deliveriesOf(candidates: readonly Item[], subscribers: ReadonlyMap<string, Subscribers>) {
-  const rows: (DeliveryToInsert & { key: string })[] = [];
-  const shown = new Map<string, Delivery[]>();
-  // Filters of many webhooks and large data take long.
-  const rest = createPauses();
-  for (const { event, key } of candidates) {
-    const deliveries: Delivery[] = [];
-    let values: EventValues | null = null;
-    for (const webhook of subscribers.get(event.accountId)?.of(event.type) ?? []) {
-      if (webhook.id === event.exceptWebhookId) continue;
-      if (webhook.filter?.((values ??= valuesOfStored(event)))) continue;
-      const id = newId('dlv');
-      const status = webhook.active ? 'pending' : 'held';
-      rows.push({
-        id,
-        accountId: event.accountId,
-        webhookId: webhook.id,
-        eventId: event.id,
-        eventType: event.type,
-        attemptCount: 0,
-        retriesUsed: 0,
-        nextAttemptAt: null,
-        waitReason: null,
-        runId: null,
-        bodyBytes: event.body.length,
-        schedule: webhook.schedule,
-        mayShare: webhook.mayShare,
-        status,
-        createdAtMs: timeOfId(id).getTime(),
-        ownerId: null,
-        isQueued: false,
-        key,
-      });
-      deliveries.push({ id, webhook_id: webhook.id, status });
-    }
-    shown.set(key, deliveries);
-    if (values) await rest();
-  }
-  return { rows, shown };
 }
 
 type ToWrite = {
@@ -223,7 +188,8 @@ async function writeEvents(
   const apiKeyIds = [...new Set(items.flatMap(({ event: { apiKeyId } }) => apiKeyId ?? []))];
   const accountNumbers = new Map(accounts.map(({ id }, index) => [id, index + 1]));
   const keyNumbers = new Map(apiKeyIds.map((id, index) => [id, index + 1]));
-  const pending = rows.filter(({ status }) => status === 'pending');
+  // Those that wait for a time or for others get their owner later.
+  const pending = rows.filter(({ status, options }) => status === 'pending' && !options?.startAfter);
   const reservation = pending.length > 0 ? reserveOwners?.(pending) : undefined;
   for (const row of pending) {
     const owner = reservation?.owners.get(row.id);
@@ -258,35 +224,4 @@ async function writeEvents(
     isKeyValid: ({ apiKeyId }: NewEvent) =>
       apiKeyId === undefined || isKeyValid[(keyNumbers.get(apiKeyId) ?? 0) - 1] === true,
   };
-}
-
-function isSameEvent(
-  event: NewEvent,
-  stored: { body: Buffer; labels?: readonly string[] | undefined },
-): boolean {
-  if (!isSameLabels(event, stored)) return false;
-  if (event.body.equals(stored.body)) return true;
-  const [one, other] = [event.body, stored.body].map((body): Partial<Record<string, string>> =>
-    Object.fromEntries(membersOf(body.toString())),
-  );
-  return (
-    one?.['event'] === other?.['event'] &&
-    (event.timestamp === null || one?.['timestamp'] === other?.['timestamp']) &&
-    isSameJson(one?.['data'] ?? '', other?.['data'] ?? '')
-  );
-}
-
-/** They decide who gets the event, so they are a part of it; their order is not. */
-const isSameLabels = (one: Pick<NewEvent, 'labels'>, other: Pick<NewEvent, 'labels'>): boolean =>
-  isDeepStrictEqual(new Set(one.labels), new Set(other.labels));
-
-/** Where the body is past its retention, type and time are compared. */
-function isKnownEvent(event: NewEvent, known: KnownEvent): boolean {
-  const { body, labels } = known;
-  if (body !== null) return isSameEvent(event, { body, labels });
-  return (
-    isSameLabels(event, known) &&
-    known.type === event.type &&
-    (event.timestamp === null || event.timestamp === known.timestamp)
-  );
 }

@@ -8,13 +8,16 @@ export type KnownEvent = {
   timestamp: string;
   body: Buffer | null;
   labels: string[];
+  webhookIds: string[] | null;
+  orderKey: string | null;
   deliveries: AcceptedEvent['deliveries'];
 };
 
 /** Those of the events that exist, by account id, space, event id. */
 export async function loadKnownEvents(db: Queryable, events: readonly { accountId: string; id: string }[]) {
   const { rows } = await db.query<KnownEvent & { accountId: string; id: string }>(
-    `select e.account_id as "accountId", e.id, e.type, e."timestamp", e.body, ${labelsOfEvent}, ${deliveriesOfEvent}
+    `select e.account_id as "accountId", e.id, e.type, e."timestamp", e.body, ${labelsOfEvent},
+       e.webhook_ids as "webhookIds", e.order_key as "orderKey", ${deliveriesOfEvent}
      from events e where (e.account_id, e.id) in (select * from unnest($1::text[], $2::text[]))`,
     [events.map(({ accountId }) => accountId), events.map(({ id }) => id)],
   );
@@ -27,12 +30,16 @@ const deliveriesOfEvent = `(
   select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'webhook_id', d.webhook_id, 'status', d.status) order by d.id), '[]')
   from deliveries d where d.account_id = e.account_id and d.event_id = e.id) as deliveries`;
 
-export const eventColumns = `e.id, e.type as event, e."timestamp", e.traceparent, ${labelsOfEvent}, e.created_at, ${deliveriesOfEvent}`;
+export const eventColumns = `e.id, e.type as event, e."timestamp", e.traceparent, ${labelsOfEvent},
+  e.webhook_ids, e.order_key, e.deliver_at, e.expires_at, e.created_at, ${deliveriesOfEvent}`;
 
-export type EventRow = Omit<EventSummary, 'created_at'> & { created_at: Date };
+type EventTimes = { created_at: Date; deliver_at: Date | null; expires_at: Date | null };
+export type EventRow = Omit<EventSummary, keyof EventTimes> & EventTimes;
 
 export const toEventSummary = <Row extends EventRow>(row: Row) => ({
   ...row,
+  deliver_at: row.deliver_at?.toISOString() ?? null,
+  expires_at: row.expires_at?.toISOString() ?? null,
   created_at: row.created_at.toISOString(),
 });
 
@@ -60,7 +67,8 @@ const maxOtherWebhooks = 100;
 export async function listOtherWebhooks(db: Queryable, accountId: string, eventId: string) {
   const { rows } = await db.query<OtherWebhookRules>(
     `select w.id, w.events, w.filter, date_trunc('milliseconds', w.created_at) > e.created_at as "isCreatedLater",
-       date_trunc('milliseconds', w.matching_since) > e.created_at as "isChangedLater"
+       date_trunc('milliseconds', w.matching_since) > e.created_at as "isChangedLater",
+       coalesce(w.id <> all (e.webhook_ids), false) as "isNotNamed"
      from events e join webhooks w on w.account_id = e.account_id and w.deleted_at is null
      where e.account_id = $1 and e.id = $2 and not exists (
        select 1 from deliveries d where d.account_id = $1 and d.event_id = $2 and d.webhook_id = w.id)

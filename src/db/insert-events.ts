@@ -8,6 +8,7 @@ export type EventOptions = {
   /** For these webhooks alone. */
   webhookIds?: readonly string[] | undefined;
   orderKey?: string | undefined;
+  /** When it was accepted, this was in the future. */
   deliverAt?: Date | undefined;
   expiresAt?: Date | undefined;
 };

@@ -21,10 +21,11 @@ type Window = Pick<
 /** One delivery to be sent again. `isNew`: there was none, and it will have this id. Ids only, because it is stored. */
 type PageItem = { eventId: string; eventType: string; deliveryId: string; isNew: boolean };
 
-// An event without a body cannot be sent. One that is older than the retention of deliveries may have been delivered; the hour
-// is for rows that are removed while this runs.
-const isFailed = `(e.body is not null and d.status = 'failed' and d.ended_at < $5)`;
-const isMissed = `(e.body is not null and d.id is null
+// An event without a body, or past its expires_at, cannot be sent. One that is older than the retention of deliveries may have
+// been delivered; the hour is for rows that are removed while this runs. One that names its webhooks was missed by none of them.
+const isSendable = `e.body is not null and coalesce(e.expires_at > now(), true)`;
+const isFailed = `(${isSendable} and d.status = 'failed' and d.ended_at < $5)`;
+const isMissed = `(${isSendable} and d.id is null and e.webhook_ids is null
   and ($6::int = 0 or e.created_at > now() - make_interval(days => $6) + interval '1 hour'))`;
 const inWindow = `from events e left join deliveries d on d.account_id = $1 and d.event_id = e.id and d.webhook_id = $2
   where e.account_id = $1 and e.created_at >= $3 and e.created_at < $4`;
@@ -191,9 +192,11 @@ export async function insertMissed(
     4,
   );
   await db.query(
-    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline, operation_id, schedule)
+    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline, operation_id,
+       schedule, start_after, deliver_at, expires_at)
      select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.timeline, $3,
-       (select schedule from webhooks where id = $2)
+       (select schedule from webhooks where id = $2),
+       case when e.deliver_at > now() then 'deliver_at' end, case when e.deliver_at > now() then e.deliver_at end, e.expires_at
      from ${missed.table}
      join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null
      on conflict (account_id, event_id, webhook_id) do nothing`,

@@ -4,11 +4,13 @@ import { compileFilter, type FilterCheck } from '../domain/filter.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
 import type { Queryable } from './pool.ts';
 
-type Subscriber = {
+export type Subscriber = {
   id: string;
   events: string[];
   active: boolean;
   filter: FilterCheck | null;
+  /** It sends e-mails, which only events of the service itself have a text for. */
+  isEmail: boolean;
   /** Of its new deliveries, in seconds; null: the setting. */
   schedule: number[] | null;
   /** Whether its first attempts may share a workflow with others. */
@@ -22,7 +24,14 @@ export type Subscribers = {
   size: number;
   /** Those that get events of that type, in the order of their ids. */
   of(eventType: string): readonly Subscriber[];
+  /** Those of these ids, in the order of their ids. */
+  named(ids: readonly string[]): readonly Subscriber[];
+  /** Which of these ids an event may not name. */
+  refused(ids: readonly string[]): RefusedWebhook[];
 };
+
+/** `index`: its place among the ids that an event names. */
+export type RefusedWebhook = { index: number; because: 'unknown' | 'email' };
 
 /** `id` null, as is what follows: the account has no webhook. */
 type Row = Omit<Subscriber, 'id' | 'filter'> & {
@@ -36,8 +45,8 @@ type Row = Omit<Subscriber, 'id' | 'filter'> & {
 export async function loadSubscribers(db: Queryable, accountIds: readonly string[]) {
   const { rows } = await db.query<Row>({
     name: 'load-subscribers',
-    text: `select a.id as "accountId", a.webhooks_version as version, w.id, w.events, w.active, w.filter, w.schedule,
-        w.may_share as "mayShare"
+    text: `select a.id as "accountId", a.webhooks_version as version, w.id, w.events, w.active, w.filter, w.format = 'email' as "isEmail",
+        w.schedule, w.may_share as "mayShare"
       from accounts a left join webhooks w on w.account_id = a.id and w.deleted_at is null
       where a.id = any($1) and a.deletion_requested_at is null order by w.id`,
     values: [accountIds],
@@ -52,6 +61,7 @@ function toSubscribers(rows: readonly Row[]): Subscribers {
   );
   // There are few types, so the webhooks of each are found once.
   const byType = new Map<string, readonly Subscriber[]>();
+  const byId = new Map(webhooks.map((webhook) => [webhook.id, webhook]));
   return {
     version: rows[0]?.version ?? '',
     size: rows.reduce((sum, { filter }) => sum + sizeOf(filter), 1),
@@ -63,6 +73,13 @@ function toSubscribers(rows: readonly Row[]): Subscribers {
       byType.set(eventType, matching);
       return matching;
     },
+    named: (ids) => ids.toSorted().flatMap((id) => byId.get(id) ?? []),
+    refused: (ids) =>
+      ids.flatMap((id, index): RefusedWebhook[] => {
+        const webhook = byId.get(id);
+        if (webhook?.isEmail === false) return [];
+        return [{ index, because: webhook ? 'email' : 'unknown' }];
+      }),
   };
 }
 

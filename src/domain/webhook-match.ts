@@ -59,16 +59,32 @@ const because = <Reason extends string>(
   condition: WebhookFilter | null = null,
 ) => ({ reason, message, condition });
 
-/** A webhook that has no delivery of an event, as it is now; whether it was created or changed after the event. */
-export type OtherWebhookRules = MatchRules & { isCreatedLater: boolean; isChangedLater: boolean };
+/**
+ * A webhook that has no delivery of an event, as it is now; whether it was created or changed after the event. `isNotNamed`: the
+ * event names other webhooks.
+ */
+export type OtherWebhookRules = MatchRules & {
+  isCreatedLater: boolean;
+  isChangedLater: boolean;
+  isNotNamed: boolean;
+};
 
 /**
  * Why a webhook has no delivery of an event. The rules that it had before its last change are not kept, so after a change
  * that is the reason.
  *
- * @example otherWebhookOf({ id: 'wh_1', events: ['*'], filter: null, isCreatedLater: true, isChangedLater: false }, event).because.reason // 'created_later'
+ * @example otherWebhookOf({ id: 'wh_1', events: ['*'], filter: null, isCreatedLater: true, isChangedLater: false, isNotNamed: false }, event).because.reason // 'created_later'
  */
 export function otherWebhookOf(webhook: OtherWebhookRules, event: JudgedEvent): OtherWebhook {
+  if (webhook.isNotNamed)
+    return {
+      webhook_id: webhook.id,
+      because: because(
+        'not_named',
+        'The event names the webhooks that get it in `webhook_ids`, without this one.',
+      ),
+      matches_now: false,
+    };
   const mismatch = createMatcher(webhook)(event);
   return {
     webhook_id: webhook.id,

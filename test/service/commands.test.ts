@@ -375,6 +375,37 @@ test('many events of a file get a result each', async () => {
   });
 });
 
+test('events are sent for one webhook, at a time, until a time, and with an order key', async () => {
+  const text = JSON.stringify({ document_id: 'doc_1', dataset_id: 'ds_1' });
+  const [at, end] = [1, 2].map((days) => new Date(Date.now() + days * 86_400_000).toISOString());
+  const options = [
+    '--webhook-id',
+    webhookId,
+    '--deliver-at',
+    at ?? '',
+    '--expires-at',
+    end ?? '',
+    '--order-key',
+    'k',
+  ];
+  await run('events', 'send', 'document.deleted', '--data', text, '--id', 'evt_options', ...options);
+  const lines = `Only for: ${webhookId}\nOrder key: k\nDeliver at: ${at}\nExpires at: ${end}\n`;
+  expect((await run('events', 'show', 'evt_options')).output).toContain(lines);
+
+  const file = join(folder, 'options');
+  const event = { event: 'document.deleted', data: JSON.parse(text) as object };
+  const events = [event, { ...event, order_key: 'own' }];
+  writeFileSync(file, events.map((each) => JSON.stringify(each)).join('\n'));
+  const { data } = await json<{ data: { id: string }[] }>('events', 'send-batch', file, ...options);
+  const shown: unknown[] = [];
+  for (const { id } of data) shown.push(await json('events', 'show', id));
+  const given = { webhook_ids: [webhookId], deliver_at: at, expires_at: end };
+  expect(shown).toMatchObject([
+    { ...given, order_key: 'k' },
+    { ...given, order_key: 'own' },
+  ]);
+});
+
 test('what is published and shown by a command stays as it was written', async () => {
   const data =
     '{"document_id":"d","dataset_id":"s","metadata":{"b":12345678901234567890,"10":1e400,"2":1.50,"__proto__":{"x":-0},"e":"\\u00e9"}}';

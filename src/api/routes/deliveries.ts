@@ -23,12 +23,12 @@ import { ApiError } from '../../errors.ts';
 import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../dispatch/signal.ts';
 import { readStory } from '../../temporal/history.ts';
 import { accountOf } from '../auth.ts';
+import { maxAheadMs } from '../event-options.ts';
 import { fault, requireFound, validationError } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 
 const defineRoute = routesWithTag('Deliveries');
-const maxAheadMs = 30 * 86_400_000;
 
 async function requireDelivery({ pool }: Deps, key: ApiKey, id: string): Promise<FoundDelivery> {
   return requireFound(await findDelivery(pool, accountOf(key), id), 'delivery');

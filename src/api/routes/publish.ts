@@ -12,6 +12,7 @@ import type { ApiKey } from '../../db/api-keys-table.ts';
 import type { Deps } from '../../deps.ts';
 import type { Catalogue } from '../../event-types/catalogue.ts';
 import { checkEventData } from '../event-data.ts';
+import { refusedWebhooks, toEventOptions } from '../event-options.ts';
 import { searchKey, dataIdsOf } from '../../domain/search-keys.ts';
 import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
@@ -102,6 +103,7 @@ export function toNewEvent(
     traceparent,
     body,
     labels: request.labels,
+    options: toEventOptions(request, new Date()),
     searchKeys: [requestId, ...dataIdsOf(request.data)].map((each) => searchKey(accountId, each)),
     // The statement that writes the event checks this key again.
     apiKeyId: key.portal?.createdBy ?? key.id,
@@ -121,6 +123,8 @@ export function acceptedOf(key: ApiKey, acceptance: Acceptance | undefined): Acc
         `The event id "${acceptance.id}" was accepted before with another content. An event cannot be changed: use a new id.`,
         { errors: [fault('/id', 'belongs to another event')] },
       );
+    case 'webhooks_refused':
+      throw refusedWebhooks(acceptance.refused);
     case 'no_account':
       throw unknownAccount(key);
     case 'key_refused':
