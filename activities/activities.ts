@@ -1,6 +1,5 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type { MarkChanges } from '../src/db/changes.ts';
 import { evaluateWebhooks } from '../src/db/evaluate-webhooks.ts';
 import { eraseAccount } from '../src/db/erase-account.ts';
 import { archiveEntries, rescheduleDelivery } from '../src/db/deliveries-table.ts';
@@ -38,8 +37,6 @@ export type ActivityDeps = AttemptDeps & {
   onFirstAttempts: (workflowId: string) => void;
   /** Called when deliveries wait for their own workflow. */
   wakeStarts: () => void;
-  /** Says what has changed, beside the attempts that were made. */
-  changes: MarkChanges;
   /** For what operations do to deliveries. */
   signals: SignalDeps;
   /** Signals a delivery's owner, whichever it is by now. */
@@ -77,10 +74,10 @@ export function createActivities(deps: ActivityDeps) {
       for (const signal of signals) await deps.passOnSignal(signal);
     }),
     evaluateAutoDisable: withHeartbeat(async ({ after }: EvaluateInput): Promise<EvaluateResult> => {
-      const { next, disabledIds } = await evaluateWebhooks(pool, after, deps.minEndedToDisable);
+      const { next, disabledIds, changedIds } = await evaluateWebhooks(pool, after, deps.minEndedToDisable);
       deps.onDisabled(disabledIds.length);
       wakeDispatcher();
-      changes.touch(...disabledIds);
+      changes.touch(...changedIds);
       return { next, disabled: disabledIds.length };
     }),
     runOperationPage: withHeartbeat(

@@ -29,6 +29,8 @@ export type BenchOptions = {
   waiting: number;
   /** Deliveries of the log, in the mode `log`. */
   rows: number;
+  /** Open streams, in the mode `streams`. */
+  streams: number;
   /** Prints a line of progress. */
   report: (line: string) => void;
 };

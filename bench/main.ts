@@ -125,6 +125,7 @@ await new Command('bench')
   .option('--baseline-seconds <n>', 'length of each measurement of the baseline', wholeNumber, 5)
   .option('--waiting <n>', 'waiting deliveries, in the mode `waiting`', wholeNumber, 50_000)
   .option('--rows <n>', 'deliveries of the log, in the mode `log`', wholeNumber, 1_000_000)
+  .option('--streams <n>', 'open streams of changes, in the mode `streams`', wholeNumber, 100)
   .option('--full-visibility', "with the indexes of Temporal's visibility that nothing uses", false)
   .option('--set <NAME=VALUE>', 'a setting of the product; may be given again', setting, {})
   .action(async (name: string, { json, runs, set, ...flags }: Flags) => {

@@ -17,6 +17,7 @@ import { filters } from './mode-filters.ts';
 import { limit } from './mode-limit.ts';
 import { defineEventTypes } from './targets.ts';
 import { log } from './mode-log.ts';
+import { streams } from './mode-streams.ts';
 import { waiting, waitingSettings } from './mode-waiting.ts';
 import { noFigures, ratio, type Part } from './report.ts';
 
@@ -139,6 +140,10 @@ export const modes: Record<string, Mode> = {
   },
   log: { summary: 'what users of a long log call: pages, filters, statistics', run: onServers(log) },
   export: { summary: 'exports of a long log: rows a second and memory', run: onServers(exportLog) },
+  streams: {
+    summary: 'a burst, and publishing alone, without and with open streams of changes, in turn',
+    run: onServers(streams),
+  },
   processes: { summary: 'a burst to 1, 2 and 4 whole processes', run: onServers(processes) },
   embedded: {
     summary: 'a burst to the service with embedded PostgreSQL and Temporal',

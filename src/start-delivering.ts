@@ -133,6 +133,6 @@ function attemptReporter({ metrics, log, changes }: Options): ReturnType<typeof 
 function startLoops({ pool, changes, temporal, log, stops }: Options, wakeDispatcher: () => void): void {
   stops.later('operations', startOperationReconciler({ pool, temporal, log }));
   stops.later('deletions of accounts', startDeletionReconciler({ pool, temporal, log }));
-  stops.later('failure digests', startFailureDigests({ pool, log, wakeDispatcher }));
+  stops.later('failure digests', startFailureDigests({ pool, log, wakeDispatcher, mark: changes.mark }));
   stops.later('health checks', startHealthChecks({ pool, log, wakeDispatcher, touch: changes.touch }));
 }

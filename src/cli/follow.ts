@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import type { Page } from '../client/pages.ts';
+import { FltrWebhooksError } from '../client/request.ts';
 import { watchChanges } from '../client/watch-changes.ts';
 import type { Topic } from '../contracts/change.ts';
 
@@ -12,7 +13,15 @@ const slowPollMs = 15_000;
 const pauseMs = 250;
 /** Pages read per poll. If there are more, the oldest items are skipped and a line says so. */
 const maxPages = 10;
+const pageSize = 100;
+/**
+ * Reading stops where so many items in a row are known: two processes may commit in another order than that of their ids, so
+ * a new item can stand below one that is known.
+ */
+const knownInRow = 10;
 const maxRemembered = 20_000;
+/** After a call that failed because the service was away. */
+const retryMs = 1000;
 
 type Options<Item> = {
   client: Pick<FltrWebhooks, 'streamChanges'>;
@@ -26,7 +35,10 @@ type Options<Item> = {
   last: number;
 };
 
-/** Reads a list, newest first, whenever it changes, and yields new and changed items, oldest first. Earlier items are not watched. */
+/**
+ * Reads a list, newest first, whenever it changes, and yields new and changed items, oldest first. Earlier items are not
+ * watched. While the service is away, it waits for it.
+ */
 export async function* follow<Item>({
   client,
   topic,
@@ -38,24 +50,29 @@ export async function* follow<Item>({
   const changes = waitForChanges(client, topic);
   try {
     const seen = new LRUCache<string, string>({ max: maxRemembered });
-    const first = await list({ limit: 100 });
+    const first = await list({ limit: pageSize });
     for (const item of first.data) seen.set(idOf(item), stateOf(item));
     yield* first.data.slice(0, last).toReversed();
     // Older items existed before the start.
     const lastId = first.next_cursor === null ? null : idOf(first.data.at(-1) as Item);
+    const isNew = (item: Item): boolean => seen.get(idOf(item)) !== stateOf(item);
     for (;;) {
       await changes.next();
       const news: Item[] = [];
       let cursor: string | null = null;
       let pages = 0;
       do {
-        const page: Page<Item> = await list({ limit: 100, ...(cursor === null ? {} : { cursor }) });
+        const from = cursor;
+        const page: Page<Item> = await whenAvailable(() =>
+          list({ limit: pageSize, ...(from === null ? {} : { cursor: from }) }),
+        );
         const end = page.data.findIndex((item) => idOf(item) === lastId);
         const watched = end === -1 ? page.data : page.data.slice(0, end + 1);
-        const fresh = watched.filter((item) => seen.get(idOf(item)) !== stateOf(item));
+        const isOver = end !== -1 || !watched.slice(-knownInRow).some(isNew);
+        const fresh = watched.filter(isNew);
         for (const item of fresh) seen.set(idOf(item), stateOf(item));
         news.push(...fresh);
-        cursor = end === -1 && fresh.length === page.data.length ? page.next_cursor : null;
+        cursor = isOver ? null : page.next_cursor;
         pages += 1;
       } while (cursor !== null && pages < maxPages);
       if (cursor !== null) console.error('Some items were skipped: there were too many at once.');
@@ -65,6 +82,29 @@ export async function* follow<Item>({
     changes.stop();
   }
 }
+
+/**
+ * Makes a call again for as long as the service is away or overloaded, until Ctrl-C. A line says so, once.
+ *
+ * @throws what will not pass by itself, such as a key that was revoked
+ */
+export async function whenAvailable<T>(call: () => Promise<T>): Promise<T> {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      const result = await call();
+      if (failures > 0) console.error('The service is available again.');
+      return result;
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      if (failures === 0) console.error(`${error.message} Trying again until Ctrl-C.`);
+      await delay(retryMs);
+    }
+  }
+}
+
+/** No response, an error of the service, or one of a proxy in front of it. */
+const isAway = (error: unknown): error is FltrWebhooksError =>
+  error instanceof FltrWebhooksError && (error.status === 0 || error.status === 429 || error.status >= 500);
 
 /** `next` resolves when the topic has changed, or after a while: soon where there is no stream. */
 function waitForChanges(client: Pick<FltrWebhooks, 'streamChanges'>, topic: Topic) {

@@ -9,7 +9,7 @@ import { filtersThatMatch } from '../domain/subscription.ts';
 import { bodyFor } from '../domain/wire-body.ts';
 import { apiCommand, connect, readValue, type ApiOptions } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
-import { follow } from './follow.ts';
+import { follow, whenAvailable } from './follow.ts';
 import { printable, printableJson } from './printable.ts';
 import { listOf } from './text-output.ts';
 
@@ -88,7 +88,7 @@ async function forward(
   id: string,
   { style, format, accountId, to, secret }: SentAs & { to: string; secret: string },
 ): Promise<Result> {
-  const { event, traceparent, body: text } = await client.getEvent(id);
+  const { event, traceparent, body: text } = await whenAvailable(() => client.getEvent(id));
   if (text === null)
     return { status_code: null, duration_ms: 0, error: 'the data was removed after its retention period' };
   const body = bodyFor(format, Buffer.from(text), accountId);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { everyChange, maxChangedIds, type Change, type Topic } from '../contracts/change.ts';
 import { createChangeSet, decodeMessage, encodeMessage, type ChangeMessage } from '../domain/change-set.ts';
 import { notifyStatement, openChangeChannel } from './change-channel.ts';
+import { arrayOfUnknownLength } from './columns.ts';
 import type { Pool, Queryable } from './pool.ts';
 
 /** Changes within this are sent as one message: at most 4 a second from each process. */
@@ -215,16 +216,26 @@ function createSender({ pool, send, watched, onError }: SenderOptions) {
   };
 }
 
-/** The accounts of deliveries, webhooks and operations. */
-async function findOwners(db: Queryable, ids: readonly string[]) {
+/**
+ * The accounts of deliveries, webhooks and operations. A webhook's state changes those of its deliveries, and may be an event of
+ * the service itself; an operation changes deliveries, too.
+ */
+export async function findOwners(db: Queryable, ids: readonly string[]) {
+  const ofParameter = (parameter: number) => `id = any(${arrayOfUnknownLength(parameter, 'text')}::text[])`;
+  const isDelivery = (id: string) => id.startsWith('dlv_');
+  const isWebhook = (id: string) => id.startsWith('wh_');
   const { rows } = await db.query<{ accountId: string; topics: Topic[]; id: string }>({
     name: 'find-owners-of-changes',
-    text: `select account_id as "accountId", '{deliveries}'::text[] as topics, id from deliveries where id = any($1)
+    text: `select account_id as "accountId", '{deliveries}'::text[] as topics, id from deliveries where ${ofParameter(1)}
       union all
-      select account_id, '{webhooks,deliveries}', id from webhooks where id = any($1)
+      select account_id, '{webhooks,deliveries,events}', id from webhooks where ${ofParameter(2)}
       union all
-      select account_id, '{operations}', id from operations where id = any($1)`,
-    values: [ids],
+      select account_id, '{operations,deliveries}', id from operations where ${ofParameter(3)}`,
+    values: [
+      ids.filter(isDelivery),
+      ids.filter(isWebhook),
+      ids.filter((id) => !isDelivery(id) && !isWebhook(id)),
+    ],
   });
   return rows;
 }

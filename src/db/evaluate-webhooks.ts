@@ -23,7 +23,7 @@ const batchSize = 500;
  * Evaluates the next active webhooks in the order of their ids: disables, warns, emits events about old secrets.
  * A second run changes nothing.
  *
- * @returns `next`: the last id of the batch; null: there are no more
+ * @returns `next`: the last id of the batch; null: there are no more. `changedIds`: those that were disabled among them
  */
 export async function evaluateWebhooks(pool: Pool, after: string, minEnded: number) {
   const evaluated = await withTransaction(pool, async (client) => {
@@ -73,10 +73,11 @@ export async function evaluateWebhooks(pool: Pool, after: string, minEnded: numb
       ...due.map((row) => eventOf('webhook.secret_due', row)),
     ]);
     const next = rows.length === batchSize ? (rows.at(-1)?.id ?? null) : null;
-    return { next, disabledIds: idsOf(disabled) };
+    const changed = new Set([...disabled, ...warned, ...recovered, ...due]);
+    return { next, disabledIds: idsOf(disabled), changedIds: idsOf([...changed]) };
   });
   for (const id of evaluated.disabledIds) await syncDeliveries(pool, id);
-  return { next: evaluated.next, disabledIds: evaluated.disabledIds };
+  return evaluated;
 }
 
 const idsOf = (rows: readonly Candidate[]) => rows.map(({ id }) => id);

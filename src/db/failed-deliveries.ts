@@ -119,11 +119,14 @@ async function count(
   return new Map(rows.map(({ webhookId, before }) => [webhookId, before]));
 }
 
+/** An event for the failures of a minute. */
+type Digest = { accountId: string; id: string };
+
 /**
  * Emits one event for the failures of a webhook and minute that have none of their own. The count is deleted in the same
  * transaction, so each failure is reported once.
  */
-export async function emitFailureDigests(pool: Pool): Promise<{ written: number; hasMore: boolean }> {
+export async function emitFailureDigests(pool: Pool): Promise<{ written: Digest[]; hasMore: boolean }> {
   return withTransaction(pool, async (client) => {
     const { rows } = await client.query<
       Pick<FailedDelivery, 'accountId' | 'webhookId'> & { minute: Date; failed: number }
@@ -135,12 +138,14 @@ export async function emitFailureDigests(pool: Pool): Promise<{ written: number;
        returning f.account_id as "accountId", f.webhook_id as "webhookId", f.minute, f.failed`,
       [digestsAtOnce],
     );
-    const digests = rows.filter(({ failed }) => failed > maxSingleFailures);
+    const digests = rows
+      .filter(({ failed }) => failed > maxSingleFailures)
+      .map((row) => ({ ...row, id: newId('evt') }));
     await acceptOperationalEvents(
       client,
-      digests.map(({ accountId, webhookId, minute, failed }) => ({
+      digests.map(({ accountId, id, webhookId, minute, failed }) => ({
         accountId,
-        id: newId('evt'),
+        id,
         type: 'delivery.failed',
         data: {
           webhook_id: webhookId,
@@ -151,6 +156,6 @@ export async function emitFailureDigests(pool: Pool): Promise<{ written: number;
         webhookId,
       })),
     );
-    return { written: digests.length, hasMore: rows.length === digestsAtOnce };
+    return { written: digests, hasMore: rows.length === digestsAtOnce };
   });
 }

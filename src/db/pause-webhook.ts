@@ -72,12 +72,12 @@ async function resume(client: Client, { accountId, id, record }: Target, perSeco
 /**
  * Activates the webhooks whose pause is over. Several processes may do so.
  *
- * @returns how many
+ * @returns their ids
  */
-export async function endPauses(pool: Pool): Promise<number> {
+export async function endPauses(pool: Pool): Promise<string[]> {
   const over = `paused_until <= now() and deleted_at is null`;
   const { rowCount } = await pool.query(`select 1 from webhooks where ${over} limit 1`);
-  if (rowCount === 0) return 0;
+  if (rowCount === 0) return [];
   const ended = await withTransaction(pool, async (client) => {
     const { rows } = await client.query<{ id: string; accountId: string }>(
       `select id, account_id as "accountId" from webhooks
@@ -91,5 +91,5 @@ export async function endPauses(pool: Pool): Promise<number> {
     return rows;
   });
   for (const { id } of ended) await syncDeliveries(pool, id);
-  return ended.length;
+  return ended.map(({ id }) => id);
 }

@@ -233,6 +233,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
     if (!(await disableGone(pool, { webhookId, attemptId: made.id }))) return;
     deps.onDisabled(1);
     deps.wakeDispatcher();
+    deps.changes.touch(webhookId);
   }
 
   return makeAttempt;

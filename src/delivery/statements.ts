@@ -1,7 +1,9 @@
 import type { DeliveryStatus } from '../contracts/delivery.ts';
 import { recordAttempts, type AttemptRecord } from '../db/record-attempts.ts';
 import { createBatcher } from '../db/batcher.ts';
+import type { MarkChanges } from '../db/changes.ts';
 import { notifyFailed, type FailedDelivery } from '../db/failed-deliveries.ts';
+import { failedEventId } from '../db/operational-events.ts';
 import { loadAttempts, type AttemptContext, type AttemptToLoad } from '../db/load-attempts.ts';
 import type { Pool } from '../db/pool.ts';
 import { takeSlots, type Slot, type SlotRequest } from '../db/rate-limit-slots.ts';
@@ -12,10 +14,12 @@ export type StatementDeps = {
   limits: Limits;
   /** Called when deliveries wait for an owner. */
   wakeDispatcher: () => void;
+  /** Says what has changed, beside the attempts that were made. */
+  changes: MarkChanges;
 };
 
 /** What attempts read and write. Those that do so at about the same time share a statement. */
-export function createStatements({ pool, limits, wakeDispatcher }: StatementDeps) {
+export function createStatements({ pool, limits, wakeDispatcher, changes }: StatementDeps) {
   return {
     /** Null: there is no such delivery. */
     load: createBatcher<AttemptToLoad, AttemptContext | null>({
@@ -39,7 +43,11 @@ export function createStatements({ pool, limits, wakeDispatcher }: StatementDeps
           ofWebhook.forEach((request, index) => slots.set(request, ofThese[index] ?? { is: 'changed' }));
         }
         const decided = requests.map((request): Slot => slots.get(request) ?? { is: 'changed' });
-        if (decided.some(({ is }) => is === 'expired')) wakeDispatcher();
+        const expired = requests.filter((_, index) => decided[index]?.is === 'expired');
+        if (expired.length > 0) {
+          wakeDispatcher();
+          changes.touch(...expired.map(({ webhookId }) => webhookId));
+        }
         return decided;
       },
     }),
@@ -56,7 +64,11 @@ export function createStatements({ pool, limits, wakeDispatcher }: StatementDeps
       maxSize: 256,
       concurrency: 1,
       run: async (failed) => {
-        if (await notifyFailed(pool, failed)) wakeDispatcher();
+        if (await notifyFailed(pool, failed)) {
+          wakeDispatcher();
+          for (const { accountId, deliveryId, number } of failed)
+            changes.mark(accountId, ['events', 'deliveries'], [failedEventId(deliveryId, number)]);
+        }
         return failed.map(() => undefined);
       },
     }),

@@ -74,7 +74,9 @@ export function startReconciler(deps: Deps): Reconciler {
     every(
       pollMs,
       async () => {
-        if ((await endPauses(pool)) > 0) deps.wakeDispatcher();
+        const resumed = await endPauses(pool);
+        if (resumed.length > 0) deps.wakeDispatcher();
+        deps.touch?.(...resumed);
         const ids = await claimWebhooksToSync(pool, 10);
         let isMore = ids.length > 0;
         for (const id of ids) {

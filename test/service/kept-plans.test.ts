@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { acceptEvents } from '../../src/db/accept-events.ts';
+import { findOwners } from '../../src/db/changes.ts';
 import { loadAttempts } from '../../src/db/load-attempts.ts';
 import { createPool } from '../../src/db/pool.ts';
 import { recordAttempts } from '../../src/db/record-attempts.ts';
@@ -63,12 +64,16 @@ test('the statements of a delivery are planned once for a connection, also where
         },
       ]);
       expect([...recorded.values()]).toEqual(['delivered']);
+      expect(await findOwners(pool, [deliveryId])).toEqual([
+        { accountId, topics: ['deliveries'], id: deliveryId },
+      ]);
     }
     const { rows } = await pool.query<{ name: string; isKept: boolean }>(
       `select name, custom_plans <= 5 and generic_plans >= 7 as "isKept" from pg_prepared_statements
-       where name in ('insert-events', 'load-attempts', 'record-attempts') order by name collate "C"`,
+       where name in ('find-owners-of-changes', 'insert-events', 'load-attempts', 'record-attempts') order by name collate "C"`,
     );
     expect(rows).toEqual([
+      { name: 'find-owners-of-changes', isKept: true },
       { name: 'insert-events', isKept: true },
       { name: 'load-attempts', isKept: true },
       { name: 'record-attempts', isKept: true },

@@ -148,7 +148,7 @@ test('several processes end a pause once', async () => {
       [id],
     );
     const ended = await atOnce(5, () => endPauses(own.pool));
-    expect(ended.toSorted((a, b) => a - b)).toEqual([0, 0, 0, 0, 1]);
+    expect(ended.flat()).toEqual([id]);
     const { rows } = await own.pool.query(`select action from audit_records where actor = 'pause'`);
     expect(rows).toEqual([{ action: 'webhook.resumed' }]);
   } finally {

@@ -24,6 +24,7 @@ import {
   showRescheduled,
 } from '../../src/db/deliveries-table.ts';
 import { listDeliveries } from '../../src/db/delivery-log.ts';
+import { findOwners } from '../../src/db/changes.ts';
 import { acceptEvents } from '../../src/db/accept-events.ts';
 import type { NewEvent } from '../../src/db/insert-events.ts';
 import { listEvents, listUndelivered } from '../../src/db/event-list.ts';
@@ -205,6 +206,8 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
   'a webhook': (pool) => findWebhook(pool, log.accountId, log.busiestId),
   'its statistics': (pool) => readStats(pool, log.busiestId, new Date()),
   'its hourly cap': (pool) => readCap(pool, log.busiestId, 1000),
+  'the owners of changes': async (pool) =>
+    findOwners(pool, [...(await idsOf('delivered', 50)), log.busiestId, log.deadId, 'op_none']),
   backlog: (pool) => countNotStarted(pool, 1_000_000),
 };
 test.each(Object.keys(reads))('no table is read whole for: %s', async (name) => {

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import { watchChanges } from '../../src/client/watch-changes.ts';
 import { FltrWebhooks } from '../../src/client/fltr-webhooks.ts';
+import type { Topic } from '../../src/contracts/change.ts';
 import { revokeApiKey } from '../../src/db/api-keys-table.ts';
+import { failedEventId } from '../../src/db/operational-events.ts';
 import { digestOfKey } from '../../src/security/api-keys.ts';
+import { taskQueue } from '../../workflows/contract.ts';
 import { ownPage, portalCalls } from '../kit/portal.ts';
 import { startProcess } from '../kit/process.ts';
 import { parseMetrics, sumOf } from '../kit/read-metrics.ts';
@@ -216,6 +219,81 @@ test('a client whose key is refused stops', async () => {
   );
   expect(refused).toMatchObject({ status: 401 });
 });
+
+test('the end of a pause, a webhook that is disabled, and the events about failures are said', async () => {
+  const { accountId, key } = await service.newAccount();
+  const as = <T>(method: string, path: string, body?: unknown) =>
+    call<T>(service.apiUrl, key, method, path, body);
+  const create = async (url: string, more: Record<string, unknown> = {}) =>
+    (await as<{ webhook_id: string }>('POST', '/v1/webhooks', { url, events: ['document.*'], ...more })).body
+      .webhook_id;
+  const gone = await startReceiver((_request, response) => void response.writeHead(410).end());
+  onTestFinished(() => gone.close());
+  await create(receiver.url, { events: ['webhook.*', 'delivery.failed'] });
+  const ofGone = await create(gone.url, { retry: { preset: 'page', on_gone: 'disable' } });
+  const paused = await create(receiver.url, { events: ['dataset.created'] });
+  const failing = await create(receiver.url, { events: ['dataset.created'] });
+  // Of what was created before it, nothing is said.
+  const stream = await openStream(service.apiUrl, key);
+  onTestFinished(() => stream.close());
+  const topicsOf = (id: string) =>
+    stream.changes.flatMap(({ topics, ids }) => (ids?.includes(id) === true ? topics : []));
+  const untilSaid = (id: string) =>
+    until(
+      () => topicsOf(id),
+      (topics) => ['webhooks', 'deliveries', 'events'].every((topic) => topics.includes(topic as Topic)),
+      20_000,
+    );
+
+  // Nothing of it is held, so nothing but the webhook changes.
+  await as('POST', `/v1/webhooks/${paused}/pause`, { until: new Date(Date.now() + 3_600_000).toISOString() });
+  await service.pool.query(`update webhooks set paused_until = now() where id = $1`, [paused]);
+  await untilSaid(paused);
+
+  // The receiver's 410 disables it, and its failure is an event.
+  const { deliveries } = (await publishAs(key)).body;
+  await untilSaid(ofGone);
+  await until(
+    () => topicsOf(failedEventId(deliveries[0]?.id ?? '', 1)),
+    (topics) => topics.includes('events') && topics.includes('deliveries'),
+    20_000,
+  );
+
+  // Too many failures, by the scheduled workflow.
+  await service.pool.query(
+    `insert into webhook_stats (webhook_id, minute, activation, attempts, delivered, failed, durations)
+     values ($1, date_trunc('minute', now()), 0, 20, 0, 20, '{}')`,
+    [failing],
+  );
+  await service.temporal.client.workflow.execute('evaluateAutoDisable', {
+    taskQueue,
+    workflowId: `evaluate_${accountId}`,
+  });
+  await untilSaid(failing);
+
+  // A digest of failures whose minute is over.
+  await service.pool.query(
+    `insert into failure_counts (webhook_id, minute, account_id, failed)
+     values ($1, date_trunc('minute', now()) - interval '2 minutes', $2, 12)`,
+    [ofGone, accountId],
+  );
+  const digest = await until(
+    async () =>
+      (
+        await service.pool.query<{ id: string }>(
+          `select id from events where account_id = $1 and type = 'delivery.failed' and body::text like '%' || encode('"count"', 'hex') || '%'`,
+          [accountId],
+        )
+      ).rows[0]?.id,
+    (id) => id !== undefined,
+    20_000,
+  );
+  await until(
+    () => topicsOf(digest ?? ''),
+    (topics) => topics.includes('events'),
+    20_000,
+  );
+}, 120_000);
 
 test('an account has at most 100 streams, a process 1,000; the next one is refused with Retry-After', async () => {
   const accounts = await Promise.all(Array.from({ length: 10 }, () => service.newAccount()));
