@@ -21,6 +21,7 @@ export type Filters = {
   error?: string;
   eventId?: string;
   operation?: string;
+  deferred?: true;
   since?: string;
   until?: string;
 };
@@ -35,7 +36,8 @@ export function addFilters(command: Command): Command {
       'only this error code of the last attempt, or no_response for all without a response',
     )
     .option('--event-id <id>', 'only the deliveries of this event')
-    .option('--operation <id>', 'only those that this operation acted on last');
+    .option('--operation <id>', 'only those that this operation acted on last')
+    .option('--deferred', 'only those that wait because of a limit');
 }
 
 const addTimes = (command: Command): Command =>
@@ -52,6 +54,7 @@ export const toQuery = ({
   event,
   eventId,
   operation,
+  deferred,
   status,
   code,
   error,
@@ -63,6 +66,7 @@ export const toQuery = ({
     event,
     event_id: eventId,
     operation_id: operation,
+    deferred,
     status,
     code,
     error,

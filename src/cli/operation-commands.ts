@@ -10,7 +10,10 @@ import { table } from './table.ts';
 
 type ActOptions = ApiOptions & {
   webhook?: string;
+  eventId?: string;
+  operation?: string;
   event?: string;
+  deferred?: true;
   status?: DeliveryStatus;
   code?: string;
   error?: AttemptErrorCode | 'no_response';
@@ -36,6 +39,9 @@ export function addOperationCommands(program: Command): void {
   act
     .option('--webhook <id>', 'only this webhook')
     .option('--event <type>', 'only this event type')
+    .option('--event-id <id>', 'only the deliveries of this event')
+    .option('--operation <id>', 'only those that this operation acted on last')
+    .option('--deferred', 'only those that wait because of a limit')
     .addOption(new Option('--status <status>', 'only this status').choices(deliveryStatuses))
     .option('--code <code>', 'only this status code of the last response: 404, or a class such as 5xx')
     .addOption(
@@ -46,7 +52,7 @@ export function addOperationCommands(program: Command): void {
     )
     .option(
       '--since <time>',
-      'accepted at or after this time, such as 2026-01-10T12:00:00Z; required without ids',
+      'accepted at or after this time, such as 2026-01-10T12:00:00Z; required without ids, --event-id and --operation',
     )
     .option('--until <time>', 'accepted before this time (default: now)')
     .option('--per-second <number>', 'most deliveries in a second, 1 to 1000 (default: 50)')
@@ -87,12 +93,24 @@ async function actOn(
   ids: string[],
   options: ActOptions,
 ): Promise<Operation> {
-  const { webhook, event, status, code, error, since, until } = options;
+  const {
+    webhook,
+    eventId,
+    operation: operationId,
+    event,
+    status,
+    deferred,
+    code,
+    error,
+    since,
+    until,
+  } = options;
   const { perSecond, nextAttemptAt, dryRun, wait, json } = options;
   const operation = await client.actOnDeliveries({
     action,
     filter: {
-      ...given({ webhook_id: webhook, event, status, code, error, since, until }),
+      ...given({ webhook_id: webhook, event_id: eventId, operation_id: operationId }),
+      ...given({ event, status, deferred, code, error, since, until }),
       ...(ids.length === 0 ? {} : { ids }),
     },
     ...given({

@@ -31,6 +31,8 @@ export type DeliveryQuery = PageQuery & {
   /** An event type. */
   event?: string;
   status?: DeliveryStatus;
+  /** Only those that wait because of a limit. */
+  deferred?: true;
   /** RFC 3339. */
   since?: string;
   until?: string;

@@ -46,11 +46,17 @@ const maxIds = 1000;
 const selectionSchema = z
   .strictObject({
     webhook_id: webhookNameSchema.optional(),
+    event_id: idSchema.optional(),
+    operation_id: idSchema.optional().meta({ description: 'The last operation that acted on it.' }),
     event: eventTypeSchema.optional(),
     status: z.enum(deliveryStatuses).optional().meta({
       description:
         'One that the action can do something to. Without it and without `ids`, all of those: `pending`, `retrying` and `failed` for `retry`; `pending`, `retrying` and `held` for `cancel`; `pending` and `retrying` for `reschedule`; `delivered` and `failed` for `resend`.',
     }),
+    deferred: z
+      .literal(true)
+      .optional()
+      .meta({ description: 'Only deliveries that wait because of a limit.' }),
     code: z
       .string()
       .regex(/^([1-5]\d\d|[1-5]xx)$/, 'must be a status such as 404, or a class such as 5xx')
@@ -66,7 +72,8 @@ const selectionSchema = z
           'Error code of the last attempt, such as `timeout_response`; `no_response`: any of those that mean that there was no response.',
       }),
     since: timeSchema.optional().meta({
-      description: 'Accepted at or after this time, not in the future. Required without `ids`.',
+      description:
+        'Accepted at or after this time, not in the future. Required without `ids`, `event_id` and `operation_id`.',
     }),
     until: timeSchema
       .optional()

@@ -12,6 +12,8 @@ const filtersSchema = z.object({
   operation_id: z.coerce.string().optional().catch(undefined),
   event: z.string().regex(eventTypePattern).optional().catch(undefined),
   status: z.enum(deliveryStatuses).optional().catch(undefined),
+  /** Only those that wait because of a limit. */
+  deferred: z.literal(true).optional().catch(undefined),
   code: z.coerce.string().optional().catch(undefined),
   error: z
     .enum(['no_response', ...attemptErrorCodes])

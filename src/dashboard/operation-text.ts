@@ -45,7 +45,8 @@ const kinds = { failed: 'failed deliveries', missed: 'missed events' } as const;
  * @example scopeText({ action: 'retry', only: null, filter: { status: 'failed', code: '5xx' } }) // 'failed deliveries, response 5xx'
  */
 export function scopeText({ action, only, filter }: Pick<Operation, 'action' | 'only' | 'filter'>): string {
-  const { ids, status, event, code, error } = filter;
+  const { ids, status, event, code, error, deferred = false } = filter;
+  const { event_id: eventId, operation_id: operationId } = filter;
   if (action === 'recover') return only === null ? 'failed deliveries and missed events' : kinds[only];
   const parts = [
     ids === undefined
@@ -54,6 +55,9 @@ export function scopeText({ action, only, filter }: Pick<Operation, 'action' | '
         ? '1 selected delivery'
         : `${ids.length} selected deliveries`,
     ...(ids !== undefined && status !== undefined ? [status] : []),
+    ...(deferred ? ['deferred'] : []),
+    ...(eventId === undefined ? [] : [`of event ${eventId}`]),
+    ...(operationId === undefined ? [] : [`of operation ${operationId}`]),
     ...(event === undefined ? [] : [event]),
     ...(code === undefined ? [] : [`response ${code}`]),
     ...(error === undefined

@@ -1,6 +1,7 @@
 import type { RangeStats } from '../contracts/stats.ts';
 import type { Webhook, WebhookWaiting } from '../contracts/webhook.ts';
 import { formatCount } from './format.ts';
+import type { LogSearch } from './log-search.ts';
 
 type Counts = Pick<RangeStats['data'][number]['buckets'][number], 'attempts' | 'failed_attempts'>;
 
@@ -64,18 +65,26 @@ export function toneOfShare(share: number | null): 'bad' | 'warn' | undefined {
 const maxCount = 1000;
 
 export type WaitingCount = {
-  /** What the log is filtered by. */
-  status: 'retrying' | 'pending' | 'held';
+  /** The filters of the log that show these deliveries. */
+  filters: Pick<LogSearch, 'status' | 'deferred'>;
   count: number;
   text: string;
 };
 
-/** The number of waiting deliveries of these webhooks by what they wait for, without zeros. */
+/**
+ * The number of waiting deliveries of these webhooks by their state, without zeros. As in the log, those that are deferred are
+ * pending, too; they are counted once.
+ */
 export function waitingCounts(all: readonly WebhookWaiting[]): WaitingCount[] {
-  const countOf = (name: string, status: WaitingCount['status'], of: (each: WebhookWaiting) => number) => {
+  const countOf = (
+    name: string,
+    status: 'retrying' | 'pending' | 'held',
+    of: (each: WebhookWaiting) => number,
+  ) => {
     const count = all.reduce((sum, each) => sum + of(each), 0);
     const isBound = all.some((each) => each[status] >= maxCount);
-    return { status, count, text: `${formatCount(count)}${isBound ? '+' : ''} ${name}` };
+    const text = `${formatCount(count)}${isBound ? '+' : ''} ${name}`;
+    return { count, text, filters: { status, ...(name === 'deferred' && { deferred: true as const }) } };
   };
   return [
     countOf('retrying', 'retrying', ({ retrying }) => retrying),

@@ -2,6 +2,7 @@ import { deliveryStatuses, type DeliveryStatus } from '../contracts/delivery.ts'
 import {
   collect,
   conditions,
+  deferredOf,
   firstAttemptsOf,
   idRange,
   kindsOf,
@@ -35,9 +36,10 @@ export async function countDeliveries(
 }
 
 function statementOf(accountId: string, filter: Counted, limit: number): Statement {
-  const { eventId, operationId } = filter;
+  const { eventId, operationId, isDeferred = false } = filter;
   if (operationId !== undefined) return countOperation(accountId, filter, operationId, limit);
   if (eventId !== undefined) return countEvent(accountId, filter, eventId);
+  if (isDeferred) return countDeferred(accountId, filter, limit);
   return countKinds(accountId, filter, limit);
 }
 
@@ -66,6 +68,14 @@ function countEvent(accountId: string, filter: Counted, eventId: string): Statem
   const text = `select status, count(*)::int as count from (
       select * from deliveries d where d.account_id = ${add(accountId)} and d.event_id = ${add(eventId)} offset 0) as d
     where ${wanted.join(' and ')} group by status`;
+  return { text, values };
+}
+
+function countDeferred(accountId: string, filter: Counted, limit: number): Statement {
+  const { values, add } = collect();
+  const found = deferredOf(accountId, { ...filter, limit }, add, ['d.status = s.status']);
+  const text = `select s.status, (select count(*)::int from (${found} limit ${add(limit)}) as counted) as count
+    from unnest(array['pending', 'retrying']) as s(status)`;
   return { text, values };
 }
 

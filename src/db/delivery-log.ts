@@ -2,7 +2,9 @@ import { idFloor } from '../domain/ids.ts';
 import type { AttemptErrorCode } from '../contracts/attempt-schema.ts';
 import type { DeliveryStatus } from '../contracts/delivery.ts';
 import { summaryColumns, toSummary, type DeliveryRow } from './deliveries-table.ts';
+import { opaque } from './opaque.ts';
 import type { Queryable } from './pool.ts';
+import { isQueued } from './read-queue.ts';
 
 export type DeliveryConditions = {
   webhookId?: string | undefined;
@@ -11,6 +13,8 @@ export type DeliveryConditions = {
   operationId?: string | undefined;
   eventType?: string | undefined;
   status?: DeliveryStatus | undefined;
+  /** Only those that wait because of a limit. */
+  isDeferred?: boolean | undefined;
   since?: Date | undefined;
   until?: Date | undefined;
   /** The last response's status code, as a range: 404 is [404, 404], 5xx is [500, 599]. */
@@ -34,13 +38,17 @@ const hasKind = `(d.status <> 'pending' or d.attempt_count > 0)`;
  * rarely a filter matches, only the newest rows and a page of each existing kind are read.
  */
 export async function listDeliveries(db: Queryable, accountId: string, filter: DeliveryFilter) {
-  const { eventId, operationId, eventType, status, code, errors, limit } = filter;
+  const { eventId, operationId, isDeferred = false, eventType, status, code, errors, limit } = filter;
   if (operationId !== undefined) {
     const { rows } = await db.query<LogRow>(listOperation(accountId, filter, operationId));
     return rows.map(toSummary);
   }
   if (eventId !== undefined) {
     const { rows } = await db.query<LogRow>(ofEvent(accountId, filter, eventId));
+    return rows.map(toSummary);
+  }
+  if (isDeferred) {
+    const { rows } = await db.query<LogRow>(listDeferred(accountId, filter));
     return rows.map(toSummary);
   }
   const isFiltered = [eventType, status, code, errors].some((value) => value !== undefined);
@@ -112,6 +120,44 @@ function listOperation(accountId: string, filter: DeliveryFilter, operationId: s
     where ${ofOperation(accountId, filter, operationId, add).join(' and ')}
     order by d.operation_id desc, d.id desc limit ${add(filter.limit)}`;
   return { text, values };
+}
+
+/** The newest deferred rows of each of the account's webhooks, from `deferredOf`. */
+function listDeferred(accountId: string, filter: DeliveryFilter): Statement {
+  const { values, add } = collect();
+  const found = deferredOf(accountId, filter, add);
+  const text = `select ${summaryColumns} from deliveries d
+    where d.account_id = ${add(accountId)} and d.id = any(array(${found} order by id desc limit ${add(filter.limit)}))
+    order by d.id desc`;
+  return { text, values };
+}
+
+/**
+ * A query for the ids of deferred deliveries, at most `limit` of each webhook, newest first. Each is found by one lookup in the index
+ * of its webhook's queue: for several at once, PostgreSQL would rather read and sort the whole queue. Other conditions are checked
+ * on the rows, so a condition that matches rarely does read all of it.
+ *
+ * @param more further conditions on the row `d`
+ */
+export function deferredOf(
+  accountId: string,
+  filter: DeliveryConditions & { before?: string | null; limit: number },
+  add: (value: unknown) => string,
+  more: string[] = [],
+): string {
+  const { from, to } = idRange(filter);
+  const others = [...conditions({ ...filter, isDeferred: false }, add, ofRow), ...more].map(opaque);
+  const wanted = ['d.webhook_id = w.id', isQueued, `d.id >= ${add(from)}`, 'd.id < queue.id', ...others];
+  const ofWebhook = filter.webhookId === undefined ? '' : `and w.id = ${add(filter.webhookId)}`;
+  return `select found.id from webhooks w cross join lateral (
+      with recursive queue(id, position) as (
+        select ${add(to)}::text, 0
+        union all
+        select next.id, queue.position + 1 from queue cross join lateral (
+          select d.id from deliveries d where ${wanted.join(' and ')} order by d.id desc limit 1) as next
+        where queue.position < ${add(filter.limit)})
+      select queue.id from queue where queue.position > 0) as found
+    where w.account_id = ${add(accountId)} and w.deleted_at is null ${ofWebhook}`;
 }
 
 /**
@@ -221,12 +267,13 @@ export const ofRow: Columns = { table: 'd', code: 'd.last_status_code::text', er
 export const ofKind: Columns = { table: 'k', code: 'k.result', error: `ltrim(k.result, '0123456789')` };
 
 export function conditions(
-  { eventType, status, code, errors }: DeliveryConditions,
+  { eventType, status, isDeferred = false, code, errors }: DeliveryConditions,
   add: (value: unknown) => string,
   { table, code: codeColumn, error }: Columns,
 ): string[] {
   return [
     ...(status === undefined ? [] : [`${table}.status = ${add(status)}`]),
+    ...(isDeferred ? [isQueued] : []),
     ...(eventType === undefined ? [] : [`${table}.event_type = ${add(eventType)}`]),
     // As texts, in whose order `404client_error` stands between `404` and `405`.
     ...(code === undefined

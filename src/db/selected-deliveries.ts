@@ -5,6 +5,7 @@ import { idFloor } from '../domain/ids.ts';
 import { summaryColumns, type DeliveryRow } from './deliveries-table.ts';
 import type { OperationToRun } from './operations-table.ts';
 import type { Queryable } from './pool.ts';
+import { isQueued } from './read-queue.ts';
 
 /** The deliveries that an operation acts on. */
 type Selected = {
@@ -21,24 +22,53 @@ export type SelectedItem = { id: string; attempts: number };
 /** Deliveries read in one statement: a selection that matches rarely is read in short steps. */
 const scanSize = 2000;
 
-/** From the index of a webhook's deliveries, or of the account's. `after`: the last one that was read. */
-function rangeOf(selected: Selected, add: (value: unknown) => string, after: string | null): string[] {
+type Range = { from: string; where: string[]; orderBy: string };
+
+/**
+ * The rows to read, in the order of their ids: all of an event, or from the index of an operation, a webhook or the account.
+ *
+ * @param after the last id that was read
+ */
+function rangeOf(selected: Selected, add: (value: unknown) => string, after: string | null): Range {
   const { accountId, since, until, selection } = selected;
-  const from = since === null ? 'dlv_' : idFloor('dlv', since);
+  const { ids, event_id: eventId, operation_id: operationId, webhook_id: webhookId } = selection;
+  const from = add(since === null ? 'dlv_' : idFloor('dlv', since));
+  const to = add(until === null ? 'dlv_z' : idFloor('dlv', until));
+  const named = ids === undefined ? [] : [`d.id = any(${add(ids)})`];
+  if (eventId !== undefined)
+    return {
+      from: `(select * from deliveries d where d.account_id = ${add(accountId)} and d.event_id = ${add(eventId)} offset 0) as d`,
+      where: [
+        `d.id >= ${from}`,
+        `d.id < ${to}`,
+        ...(after === null ? [] : [`d.id > ${add(after)}`]),
+        ...named,
+      ],
+      orderBy: 'd.id',
+    };
   const [column, scope] =
-    selection.webhook_id === undefined
-      ? ['account_id', add(accountId)]
-      : ['webhook_id', add(selection.webhook_id)];
-  return [
-    `(d.${column}, d.id) >= (${scope}, ${add(from)})`,
-    `(d.${column}, d.id) < (${scope}, ${add(until === null ? 'dlv_z' : idFloor('dlv', until))})`,
-    ...(after === null ? [] : [`(d.${column}, d.id) > (${scope}, ${add(after)})`]),
-    ...(selection.ids === undefined ? [] : [`d.id = any(${add(selection.ids)})`]),
-  ];
+    operationId !== undefined
+      ? ['operation_id', add(operationId)]
+      : webhookId !== undefined
+        ? ['webhook_id', add(webhookId)]
+        : ['account_id', add(accountId)];
+  return {
+    from: 'deliveries d',
+    where: [
+      ...(operationId === undefined ? [] : ['d.operation_id is not null']),
+      `(d.${column}, d.id) >= (${scope}, ${from})`,
+      `(d.${column}, d.id) < (${scope}, ${to})`,
+      ...(after === null ? [] : [`(d.${column}, d.id) > (${scope}, ${add(after)})`]),
+      ...named,
+    ],
+    orderBy: `d.${column}, d.id`,
+  };
 }
 
 function conditionsOf({ accountId, action, selection }: Selected, add: (value: unknown) => string): string[] {
-  const { event, status, code, error, ids } = selection;
+  const { event, status, code, error, ids, deferred = false } = selection;
+  const { event_id: eventId, operation_id: operationId, webhook_id: webhookId } = selection;
+  const isRangeOfWebhook = eventId === undefined && operationId === undefined;
   const low = code === undefined ? 0 : Number(code.replace('xx', '00'));
   const high = code?.endsWith('xx') ? low + 99 : low;
   const statuses = status === undefined ? statusesOf[action] : [status];
@@ -46,6 +76,9 @@ function conditionsOf({ accountId, action, selection }: Selected, add: (value: u
     `d.account_id = ${add(accountId)}`,
     // Named one by one, each counts: what cannot be done is said.
     ...(status === undefined && ids !== undefined ? [] : [`d.status = any(${add(statuses)})`]),
+    ...(webhookId === undefined || isRangeOfWebhook ? [] : [`d.webhook_id = ${add(webhookId)}`]),
+    ...(operationId === undefined ? [] : [`d.operation_id = ${add(operationId)}`]),
+    ...(deferred ? [isQueued] : []),
     ...(event === undefined ? [] : [`d.event_type = ${add(event)}`]),
     ...(code === undefined ? [] : [`d.last_status_code between ${add(low)} and ${add(high)}`]),
     ...(error === undefined
@@ -62,9 +95,10 @@ function collect(): { values: unknown[]; add: (value: unknown) => string } {
 /** How many deliveries match now. */
 export async function countSelected(db: Queryable, selected: Selected): Promise<number> {
   const { values, add } = collect();
-  const where = [...rangeOf(selected, add, null), ...conditionsOf(selected, add)];
+  const range = rangeOf(selected, add, null);
+  const where = [...range.where, ...conditionsOf(selected, add)];
   const { rows } = await db.query<{ count: number }>(
-    `select count(*)::int as count from deliveries d where ${where.join(' and ')}`,
+    `select count(*)::int as count from ${range.from} where ${where.join(' and ')}`,
     values,
   );
   return rows[0]?.count ?? 0;
@@ -83,9 +117,9 @@ export async function claimSelected(
   const range = rangeOf(operation, add, operation.cursorId);
   const { rows } = await db.query<{ items: SelectedItem[]; last: string | null }>(
     `with scanned as materialized (
-       select d.id, d.account_id, d.status, d.event_type, d.last_status_code, d.last_error_code, d.attempt_count
-       from deliveries d where ${range.join(' and ')}
-       order by d.${operation.selection.webhook_id === undefined ? 'account_id' : 'webhook_id'}, d.id limit ${add(scanSize)}),
+       select d.id, d.account_id, d.webhook_id, d.operation_id, d.status, d.wait_reason, d.event_type, d.last_status_code,
+         d.last_error_code, d.attempt_count
+       from ${range.from} where ${range.where.join(' and ')} order by ${range.orderBy} limit ${add(scanSize)}),
      found as (
        select id, attempt_count as attempts from scanned d where ${conditionsOf(operation, add).join(' and ')}
        order by id limit ${add(size)})

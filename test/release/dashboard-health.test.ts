@@ -126,7 +126,8 @@ test.each(windows)(
     expect(await waiting.getByRole('link').allTextContents()).toEqual(['7 retrying', '3 deferred', '2 held']);
     await waiting.getByRole('link', { name: '3 deferred' }).press('Enter');
     await heading(page, 'Delivery log').waitFor();
-    expect(new URL(page.url()).search).toBe('?status=pending');
+    expect(new URL(page.url()).search).toBe('?status=pending&deferred=true');
+    await page.getByRole('link', { name: 'Remove filter Only: deferred' }).waitFor();
     await untilCount(page.getByRole('rowheader'), 3);
   },
 );

@@ -145,3 +145,50 @@ test('counts agree with the log for each filter, and no status is counted beyond
   const byStranger = await countDeliveries(pool, rows[0]?.id ?? '', { webhookId: log.busiestId }, limit);
   expect(Object.values(byStranger)).toEqual([0, 0, 0, 0, 0, 0]);
 }, 300_000);
+
+test('deferred deliveries are read from the queues of their webhooks alone', async () => {
+  // A long queue, and a few that wait for a retry.
+  const { rows: webhooks } = await database.pool.query<{ id: string; count: number }>(
+    `select webhook_id as id, count(*)::int as count from deliveries d where account_id = $1 group by 1 order by 2 desc limit 3`,
+    [log.accountId],
+  );
+  const [, long, short] = webhooks;
+  if (!long || !short || long.count < 500) throw new Error('There is no webhook with a long queue');
+  await database.pool.query(
+    `update deliveries set status = case when webhook_id = $1 then 'pending' else 'retrying' end, reason = null, ended_at = null,
+       held_until = null, owner_id = id, attempt_count = case when webhook_id = $1 then 0 else 1 end,
+       next_attempt_at = now() + interval '1 hour', wait_reason = case when webhook_id = $1 then 'hourly_cap' else 'rate_limit' end,
+       reconcile_at = now() + interval '1 day'
+     where webhook_id = any($2)`,
+    [long.id, [long.id, short.id]],
+  );
+  await database.pool.query(`analyze deliveries`);
+  const { pool, taken } = explainedPool(database.pool, { analyze: true });
+  const limit = 21;
+  for (const webhookId of [undefined, long.id, short.id, log.busiestId])
+    for (const status of [undefined, 'pending', 'retrying', 'failed'] as const) {
+      const filter = { webhookId, status, isDeferred: true };
+      const found = await listDeliveries(pool, log.accountId, { ...filter, before: null, limit });
+      const [listed] = [taken()];
+      const { rows: expected } = await database.pool.query<{ id: string }>(
+        `select id from deliveries where account_id = $1 and wait_reason in ('hourly_cap', 'rate_limit')
+           and ($2::text is null or webhook_id = $2) and ($3::text is null or status = $3) order by id desc`,
+        [log.accountId, webhookId, status],
+      );
+      const filterText = JSON.stringify(filter);
+      expect(
+        found.map(({ id }) => id),
+        filterText,
+      ).toEqual(expected.slice(0, limit).map(({ id }) => id));
+      expect(wholeReads(listed), filterText).toEqual([]);
+      const counts = await countDeliveries(pool, log.accountId, { webhookId, isDeferred: true }, 100);
+      const counted = taken();
+      if (status !== undefined)
+        expect([filterText, counts[status]]).toEqual([filterText, Math.min(100, expected.length)]);
+      expect(wholeReads(counted), filterText).toEqual([]);
+      // For another state, the rest of the queue is read, too.
+      if (status === undefined)
+        for (const { nodes, text } of listed)
+          expect(rowsRead(nodes, 'deliveries'), `${filterText}\n${text}`).toBeLessThan(4 * limit);
+    }
+}, 300_000);

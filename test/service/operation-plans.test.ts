@@ -26,6 +26,12 @@ let log: FilledLog;
 beforeAll(async () => {
   database = await createMigratedDatabase();
   log = await fillLog(database.pool, rowsInAll);
+  const { rowCount } = await database.pool.query(
+    `update deliveries set operation_id = 'op_before' where webhook_id = $1`,
+    [log.deadId],
+  );
+  if (!rowCount) throw new Error('No delivery has an operation');
+  await database.pool.query(`vacuum analyze deliveries`);
 }, 300_000);
 afterAll(() => database.drop());
 
@@ -53,6 +59,14 @@ const selections: [string, DeliverySelection, index: string][] = [
   ['of the whole log', {}, 'deliveries_of_account'],
   ['of a webhook', { webhook_id: 'busiest' }, 'deliveries_of_webhook'],
   ['that matches nothing', { webhook_id: 'busiest', code: '418' }, 'deliveries_of_webhook'],
+  ['of an event', { event_id: 'event' }, 'deliveries_of_event'],
+  ['of an event at a webhook', { event_id: 'event', webhook_id: 'busiest' }, 'deliveries_of_event'],
+  ['of an operation', { operation_id: 'op_before' }, 'deliveries_of_operation'],
+  [
+    'of an operation at a webhook, which matches nothing',
+    { operation_id: 'op_before', webhook_id: 'busiest', deferred: true },
+    'deliveries_of_operation',
+  ],
   ['of named deliveries', { ids: ['one', 'dlv_00000000000000000000000000'] }, 'deliveries_of_account'],
 ];
 
@@ -60,11 +74,13 @@ test.each(selections)('an operation %s counts and reads on by an index', async (
   const names: Record<string, string> = {
     busiest: log.busiestId,
     one: log.deliveryId,
+    event: log.eventId,
   };
-  const { webhook_id: webhookId, ids } = given;
+  const { webhook_id: webhookId, event_id: eventId, ids } = given;
   const selection: DeliverySelection = {
     ...given,
     ...(webhookId === undefined ? {} : { webhook_id: names[webhookId] ?? webhookId }),
+    ...(eventId === undefined ? {} : { event_id: names[eventId] ?? eventId }),
     ...(ids === undefined ? {} : { ids: ids.map((id) => names[id] ?? id) }),
   };
   const operation = await loadOperation(database.pool, await newOperation('resend', selection));

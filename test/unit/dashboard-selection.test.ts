@@ -5,7 +5,6 @@ import { csvCell, csvHead, csvLine } from '../../src/dashboard/log/csv.ts';
 import { countOf } from '../../src/dashboard/log/counts.ts';
 import { retryReason } from '../../src/dashboard/log/retry-reason.ts';
 import {
-  canSelectAll,
   idsBetween,
   isSelected,
   nothing,
@@ -89,10 +88,14 @@ test('an action on everything sends the filters and the fixed times', () => {
   });
 });
 
-test('the deliveries of one event or operation are selected by their ids', () => {
-  expect(canSelectAll({ status: 'failed', webhook_id: 'wh_1' })).toBe(true);
-  expect(canSelectAll({ event_id: 'evt_1' })).toBe(false);
-  expect(canSelectAll({ operation_id: 'op_1' })).toBe(false);
+test('an action on everything of an event, of an operation, or deferred sends these filters', () => {
+  const search = { event_id: 'evt_1', operation_id: 'op_1', webhook_id: 'wh_1', deferred: true } as const;
+  const all = selectAll({ ...search, since: at }, rows, Date.parse('2026-01-10T12:30:00Z'));
+  const until = '2026-01-10T12:30:00.000Z';
+  expect(targetOf('cancel', all, rows, search)).toEqual({
+    filter: { event_id: 'evt_1', operation_id: 'op_1', webhook_id: 'wh_1', deferred: true, since: at, until },
+    leftOut: 0,
+  });
 });
 
 test('texts count in words', () => {

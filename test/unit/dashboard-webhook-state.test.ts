@@ -69,7 +69,7 @@ test('waiting deliveries are counted by what they wait for; a count that stopped
     '2 held',
   ]);
   expect(counts({ pending: 24, deferred: 24 })).toEqual([
-    { status: 'pending', count: 24, text: '24 deferred' },
+    { filters: { status: 'pending', deferred: true }, count: 24, text: '24 deferred' },
   ]);
   expect(texts({ held: 1000 }, { held: 5 })).toEqual(['1,005+ held']);
   expect(totalOf(counts({ held: 1000 }, { retrying: 83 }))).toBe('1,083+');

@@ -30,6 +30,10 @@ const filters = {
   event_id: idSchema.optional(),
   operation_id: idSchema.optional().meta({ description: 'The last operation that acted on it.' }),
   event: eventTypeSchema.optional(),
+  deferred: z
+    .enum(['true'], 'must be true')
+    .optional()
+    .meta({ description: 'Only deliveries that wait because of a limit.' }),
   since: queryTime('Accepted at or after this time.'),
   until: queryTime('Accepted before this time.'),
   code: z
@@ -65,6 +69,7 @@ async function toFilter(
     eventId: query.event_id,
     operationId: query.operation_id,
     eventType: query.event,
+    isDeferred: query.deferred === 'true',
     since: query.since,
     until: query.until,
     code: code === undefined ? undefined : [low, code.endsWith('xx') ? low + 99 : low],

@@ -66,7 +66,8 @@ export async function startWritten(deps: Deps, operation: StartableOperation): P
 function requireSensible({ action, filter, next_attempt_at: time }: Requested, now: Date): void {
   const errors: FieldError[] = [];
   const since = filter.since === undefined ? null : new Date(filter.since);
-  if (since === null && filter.ids === undefined) errors.push(fault('/filter/since', 'is missing'));
+  const isBounded = [filter.ids, filter.event_id, filter.operation_id].some((each) => each !== undefined);
+  if (since === null && !isBounded) errors.push(fault('/filter/since', 'is missing'));
   if (since && since > now) errors.push(fault('/filter/since', 'must not be in the future'));
   if (filter.until !== undefined && since && new Date(filter.until) <= since)
     errors.push(fault('/filter/until', 'must be after since'));

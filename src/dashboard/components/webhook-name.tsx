@@ -44,11 +44,11 @@ export function WaitingLinks({ webhookId, counts }: WaitingLinksProps) {
   if (counts.length === 0) return '–';
   return (
     <span className="waiting">
-      {counts.map(({ status, text }) => (
+      {counts.map(({ filters, text }) => (
         <Link
           key={text}
           to="/log"
-          search={{ ...(webhookId !== undefined && { webhook_id: webhookId }), status }}
+          search={{ ...(webhookId !== undefined && { webhook_id: webhookId }), ...filters }}
         >
           {text}
         </Link>

@@ -53,10 +53,6 @@ export function selectAll(search: LogSearch, rows: readonly Row[], now: number):
   };
 }
 
-/** Whether an operation can select by these filters. The deliveries of one event or operation are selected by their ids. */
-export const canSelectAll = ({ event_id: eventId, operation_id: operationId }: LogSearch): boolean =>
-  eventId === undefined && operationId === undefined;
-
 /** The selection as a filter of the log. */
 export function toSelectedQuery(search: LogSearch, selection: Selection & { kind: 'all' }) {
   const { since, until } = selection;
@@ -88,17 +84,7 @@ export function targetOf(
   const onlyThese = `Only ${list.format(possible)} deliveries can be ${verbs[action]}.`;
   if (selection.kind === 'all') {
     if (search.status !== undefined && !possible.includes(search.status)) return { reason: onlyThese };
-    const {
-      status,
-      code,
-      error,
-      event,
-      webhook_id: webhookId,
-      ...query
-    } = toSelectedQuery(search, selection);
-    const { since, until } = query;
-    const filter = { webhook_id: webhookId, event, status, code, error, since, until };
-    return { filter, leftOut: 0 };
+    return { filter: toSelectedQuery(search, selection), leftOut: 0 };
   }
   const chosen = rows.filter(({ id }) => selection.ids.has(id));
   const ids = chosen.filter(({ status }) => possible.includes(status)).map(({ id }) => id);

@@ -14,7 +14,7 @@ function chipsOf({
   operation_id: operationId,
   ...rest
 }: LogSearch): Chip[] {
-  const { code, error, last, since, until } = rest;
+  const { deferred, code, error, last, since, until } = rest;
   const chips: (Chip | undefined)[] = [
     webhookId === undefined
       ? undefined
@@ -22,6 +22,7 @@ function chipsOf({
     event === undefined ? undefined : { filter: 'event', name: 'Event type', value: event },
     eventId === undefined ? undefined : { filter: 'event_id', name: 'Event', value: eventId },
     operationId === undefined ? undefined : { filter: 'operation_id', name: 'Operation', value: operationId },
+    deferred === undefined ? undefined : { filter: 'deferred', name: 'Only', value: 'deferred' },
     code === undefined ? undefined : { filter: 'code', name: 'Code', value: code },
     error === undefined ? undefined : { filter: 'error', name: 'Error', value: errorFilterName(error) },
     last === undefined ? undefined : { filter: 'last', name: 'Accepted', value: periodNames[last] },

@@ -6,7 +6,7 @@ import { Button } from '../../components/button.tsx';
 import { formatCount } from '../../format.ts';
 import { deliveriesText } from '../../log/bulk-text.ts';
 import { countOf } from '../../log/counts.ts';
-import { canSelectAll, targetOf, toSelectedQuery } from '../../log/selection.ts';
+import { targetOf, toSelectedQuery } from '../../log/selection.ts';
 import type { LogSearch } from '../../log-search.ts';
 import { countsQuery, webhooksQuery } from '../../queries.ts';
 import { api } from '../../session-api.ts';
@@ -42,7 +42,7 @@ export function SelectionBar({ search, rows, hasMore, selected }: Props) {
       <p className="selection-count" aria-live="polite">
         {selection.kind === 'all' ? `All ${matching ?? ''} that match` : formatCount(chosen.length)} selected
       </p>
-      {selection.kind === 'rows' && matching !== undefined && mayHaveMore && canSelectAll(search) && (
+      {selection.kind === 'rows' && matching !== undefined && mayHaveMore && (
         <Button look="small" onClick={selectAll}>
           Select all {matching} that match
         </Button>
