@@ -36,6 +36,7 @@ test('a link opens a session of its account, once', async () => {
   expect(session).toEqual({
     account_id: service.accountId,
     account_name: 'test',
+    is_service_key: false,
     key_id: link.body.id,
     key_name: '',
     scopes: ['webhooks:read', 'webhooks:write'],
