@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { z } from 'zod';
 import type { createKeySchema, Key } from '../contracts/key.ts';
+import type { OwnAccount } from '../contracts/account.ts';
 import type { Settings } from '../contracts/settings.ts';
 import type { RangeStats, Stats } from '../contracts/stats.ts';
 import { apiCommand, callAndPrint, listAll } from './api-command.ts';
@@ -8,8 +9,15 @@ import { rangeOption, type RangeOption } from './range-option.ts';
 import { countFields, waitingText, fields, listOf, percent } from './text-output.ts';
 import { table } from './table.ts';
 
-/** `account-keys`, `stats` and `settings`: the API's resources that belong to the account as a whole. */
+/** `account`, `account-keys`, `stats` and `settings`: the API's resources that belong to the account as a whole. */
 export function addAccountCommands(program: Command): void {
+  const account = program.command('account').description('the account of the key');
+  apiCommand(account, 'show', 'show the account of the key').action(
+    callAndPrint((client) => client.getOwnAccount(), ownAccountText),
+  );
+  apiCommand(account, 'rename <name>', 'rename the account of the key').action(
+    callAndPrint((client, name: string) => client.updateOwnAccount({ name }), ownAccountText),
+  );
   const keys = program
     .command('account-keys')
     .description("the account's API keys, through the API (operators use `keys`)");
@@ -44,6 +52,8 @@ export function addAccountCommands(program: Command): void {
     callAndPrint((client) => client.getSettings(), settingsText),
   );
 }
+
+const ownAccountText = (account: OwnAccount): string => fields({ ...account });
 
 function keyTable(keys: readonly Key[]): string {
   return table(

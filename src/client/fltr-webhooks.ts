@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Account, putAccountSchema } from '../contracts/account.ts';
+import type { Account, OwnAccount, putAccountSchema, updateOwnAccountSchema } from '../contracts/account.ts';
 import type { DeliveryCounts } from '../contracts/delivery-counts.ts';
 import type { StreamEvent } from '../contracts/change.ts';
 import type { Delivery, DeliverySummary, rescheduleSchema } from '../contracts/delivery.ts';
@@ -373,6 +373,15 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
 
   getSettings(): Promise<Settings> {
     return this.#call('GET', '/v1/settings');
+  }
+
+  /** The account of the key. */
+  getOwnAccount(): Promise<OwnAccount> {
+    return this.#call('GET', '/v1/account');
+  }
+
+  updateOwnAccount(change: z.input<typeof updateOwnAccountSchema>): Promise<OwnAccount> {
+    return this.#call('PATCH', '/v1/account', { body: change });
   }
 
   /** Creates the account of that id, or changes it: what is left out stays as it is. With a service key. */

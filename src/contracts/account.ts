@@ -22,6 +22,20 @@ export const putAccountSchema = z
   .meta({ id: 'PutAccount', description: 'What is left out stays as it is.' });
 export type AccountChange = z.infer<typeof putAccountSchema>;
 
+/** A change by the account itself. */
+export const updateOwnAccountSchema = z.strictObject({ name: nameSchema }).meta({ id: 'UpdateOwnAccount' });
+
+/** An account as its own keys see it. */
+export const ownAccountSchema = z
+  .object({
+    id: accountIdSchema,
+    name: z.string(),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .meta({ id: 'OwnAccount' });
+export type OwnAccount = z.infer<typeof ownAccountSchema>;
+
 export const accountSchema = z
   .object({
     id: accountIdSchema,

@@ -1,4 +1,5 @@
 import type { StatsRange } from '../contracts/stats-ranges.ts';
+import { withZone } from './time-text.ts';
 
 /**
  * Evenly spaced values of an axis: from zero to a round number at or above the largest value, at most 5 steps.
@@ -19,13 +20,11 @@ const endShare = 0.87;
 
 /**
  * The labels below a chart, each at the beginning of a bucket. Buckets of a day are days in UTC; the others are labeled in the
- * time zone.
- *
- * @param timeZone the browser's if left out
+ * zone.
  */
-export function axisLabels(range: StatsRange, starts: readonly string[], timeZone?: string): Label[] {
-  const write = (options: Intl.DateTimeFormatOptions, zone = timeZone) => {
-    const format = new Intl.DateTimeFormat(undefined, { ...options, timeZone: zone });
+export function axisLabels(range: StatsRange, starts: readonly string[], zone: string | undefined): Label[] {
+  const write = (options: Intl.DateTimeFormatOptions, timeZone = zone) => {
+    const format = new Intl.DateTimeFormat(undefined, { ...options, timeZone });
     return (at: string) => format.format(new Date(at));
   };
   const time = write({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
@@ -56,15 +55,16 @@ export function axisLabels(range: StatsRange, starts: readonly string[], timeZon
 /**
  * A bucket's time in words.
  *
- * @param timeZone the browser's if left out
- * @example bucketText('24h', '2024-01-10T12:00:00Z', 3600, 'UTC') // 'Wed 10 Jan, 12:00 to 13:00'
+ * @example bucketText('24h', '2024-01-10T12:00:00Z', 3600, 'UTC') // 'Wed 10 Jan, 12:00 to 13:00 UTC'
  */
-export function bucketText(range: StatsRange, at: string, seconds: number, timeZone?: string): string {
+export function bucketText(range: StatsRange, at: string, seconds: number, zone: string | undefined): string {
   const day = { weekday: 'short', day: 'numeric', month: 'short' } as const;
   const start = new Date(at);
-  if (range === '30d') return `${start.toLocaleDateString(undefined, { ...day, timeZone: 'UTC' })} (UTC)`;
+  if (range === '30d')
+    return withZone(start.toLocaleDateString(undefined, { ...day, timeZone: 'UTC' }), 'UTC');
   const time = (value: Date) =>
-    value.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', timeZone });
-  const text = `${start.toLocaleDateString(undefined, { ...day, timeZone })}, ${time(start)}`;
-  return range === '1h' ? text : `${text} to ${time(new Date(start.getTime() + seconds * 1000))}`;
+    value.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', timeZone: zone });
+  const text = `${start.toLocaleDateString(undefined, { ...day, timeZone: zone })}, ${time(start)}`;
+  const end = new Date(start.getTime() + seconds * 1000);
+  return withZone(range === '1h' ? text : `${text} to ${time(end)}`, zone);
 }

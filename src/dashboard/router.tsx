@@ -68,7 +68,7 @@ const signedIn = createRoute({
       const session = await context.queryClient.ensureQueryData(sessionQuery);
       const { portal } = session;
       if (portal !== null && !isPortal) throw redirect({ href: '/portal', reloadDocument: true });
-      if (session.account_id === null && !location.pathname.startsWith('/accounts'))
+      if (session.account_id === null && !/^\/(accounts|settings)(\/|$)/.test(location.pathname))
         throw redirect({ to: '/accounts', replace: true });
     } catch (error) {
       if (!(error instanceof FltrWebhooksError) || error.status !== 401) throw error;

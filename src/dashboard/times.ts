@@ -4,6 +4,10 @@ import { timeSchema } from '../contracts/time.ts';
 const hourMs = 3_600_000;
 const periods = { '1h': hourMs, '24h': 24 * hourMs, '7d': 7 * 24 * hourMs } as const;
 
+/** So many minutes from now, without the seconds. */
+export const minutesFromNow = (minutes: number): string =>
+  new Date((Math.floor(Date.now() / 60_000) + minutes) * 60_000).toISOString();
+
 /** Of `last`. */
 export const periodNames = { '1h': 'Last hour', '24h': 'Last 24 hours', '7d': 'Last 7 days' } as const;
 

@@ -76,6 +76,16 @@ export async function putAccount(
   return rows[0] ?? null;
 }
 
+/** @returns null where there is no account of that id, or it is being deleted */
+export async function renameAccount(db: Queryable, id: string, name: string): Promise<AccountRow | null> {
+  const { rows } = await db.query<AccountRow>(
+    `update accounts set name = $2, updated_at = now() where id = $1 and deletion_requested_at is null
+     returning ${accountColumns}`,
+    [id, name],
+  );
+  return rows[0] ?? null;
+}
+
 /** Creates those accounts that are missing, named by their ids. `actors`: the key that publishes for each. Audited. */
 export async function createAccounts(db: Queryable, actors: ReadonlyMap<string, string>): Promise<void> {
   // In one order for all, so that two statements that create the same ones wait for each other and do not deadlock.

@@ -64,15 +64,15 @@ export type Tab = {
 export async function openTab(
   browser: Browser,
   baseURL: string,
-  options: { width?: number; height?: number; colorScheme?: 'light' | 'dark' } = {},
+  options: { width?: number; height?: number; colorScheme?: 'light' | 'dark'; timezoneId?: string } = {},
 ): Promise<Tab> {
-  const { width = 1280, height = 800, colorScheme = 'light' } = options;
+  const { width = 1280, height = 800, colorScheme = 'light', timezoneId = 'UTC' } = options;
   const context = await browser.newContext({
     baseURL,
     colorScheme,
     viewport: { width, height },
     locale: 'en-GB',
-    timezoneId: 'UTC',
+    timezoneId,
     permissions: ['clipboard-read', 'clipboard-write'],
   });
   context.setDefaultTimeout(30_000);

@@ -3,7 +3,7 @@ import { expect, onTestFinished } from 'vitest';
 import { openTab, type Tab } from './browser.ts';
 import { until, type Service } from './service.ts';
 
-type Options = { key?: string; width?: number; height?: number; colorScheme?: 'light' | 'dark' };
+type Options = { key?: string } & Parameters<typeof openTab>[2];
 
 /** The dashboard in a window of its own, signed in; when the test ends it is closed, and must not have complained. */
 export async function openDashboard(

@@ -36,7 +36,7 @@ test('an operator finds an account, acts for it, and leaves it', async () => {
   const { page, complaints } = await open('/');
   await heading(page, 'Accounts').waitFor();
   const links = page.getByRole('navigation', { name: 'Main' }).getByRole('link');
-  expect(await links.allTextContents()).toEqual(['Accounts', 'API reference']);
+  expect(await links.allTextContents()).toEqual(['Accounts', 'Settings', 'API reference']);
   const find = page.getByRole('searchbox', { name: 'Find by id or name' });
   await find.fill('acm');
   await find.press('Enter');

@@ -167,8 +167,8 @@ test('the settings are those that the service runs with', async () => {
     .getByText(/^kept for 48 hours/)
     .waitFor();
   await group('Limits and retention').getByText('kept forever').waitFor();
-  await group('Service').getByText('development', { exact: true }).waitFor();
-  await group('Account and session').getByText(service.accountId).waitFor();
-  await group('Account and session').getByText('events:write').waitFor();
+  await group('Version and pages').getByText('development', { exact: true }).waitFor();
+  await group('Account').getByText(service.accountId).waitFor();
+  await group('Session').getByText('events:write').waitFor();
   expect(await page.content()).not.toContain(service.key);
 });

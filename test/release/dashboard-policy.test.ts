@@ -488,7 +488,7 @@ test('a pause has an end and a reason; what was held is sent at a rate that is c
   const { page } = await openDashboard(browser, service, `/webhooks/${id}`, { key });
   await page.getByRole('button', { name: 'Pause' }).click();
   const pause = page.getByRole('alertdialog', { name: 'Pause this webhook?' });
-  const until = pause.getByLabel('Until (optional)');
+  const until = pause.getByLabel('Until (local time)');
   await until.fill('2020-01-01T12:00');
   await pause.getByLabel('Reason (optional)').fill('Maintenance <b>tonight</b>');
   expect(await findBarriers(page)).toEqual([]);

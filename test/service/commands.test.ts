@@ -215,6 +215,16 @@ test('commands create, list and revoke keys that work', async () => {
   expect(unknown.output).toContain('scopes[0] must be one of webhooks:read');
 });
 
+test('commands show the account and rename it', async () => {
+  expect((await run('account', 'show')).output).toMatch(
+    new RegExp(`^id +${service.accountId}\nname +test\n`),
+  );
+  expect((await run('account', 'rename', 'Acme & sons')).output).toMatch(/\nname +Acme & sons\n/);
+  expect(await json('account', 'show')).toMatchObject({ id: service.accountId, name: 'Acme & sons' });
+  const refused = await run('account', 'rename', '');
+  expect([refused.code, refused.output]).toEqual([2, expect.stringContaining('name must not be empty')]);
+});
+
 test('commands show the statistics of all webhooks, and the settings', async () => {
   expect((await run('stats')).output).toMatch(new RegExp(`${webhookId} +\\d+ +\\d+ +\\d+ +\\d+ +[\\d.]+ %`));
   const { output } = await run('settings');

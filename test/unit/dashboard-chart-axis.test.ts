@@ -61,5 +61,5 @@ test('the time of a bucket is named with its day; days are those of UTC', () => 
   expect(bucketText('24h', at, 3600, 'UTC')).toMatch(/Wed.*12:00.* to .*(13|0?1):00/);
   expect(bucketText('7d', at, 21_600, 'Asia/Kolkata')).toMatch(/17:30|05:30/);
   expect(bucketText('1h', at, 60, 'UTC')).not.toContain(' to ');
-  expect(bucketText('30d', '2024-01-10T00:00:00.000Z', 86_400, 'America/New_York')).toMatch(/10.*\(UTC\)/);
+  expect(bucketText('30d', '2024-01-10T00:00:00.000Z', 86_400, 'America/New_York')).toMatch(/10.* UTC$/);
 });

@@ -7,6 +7,7 @@ import { eventTypeRoutes } from './event-type-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { keyRoutes } from './key-routes.ts';
 import { operationRoutes } from './operation-routes.ts';
+import { ownAccountRoutes } from './own-account-routes.ts';
 import { pauseRoutes } from './pause-routes.ts';
 import { portalLinkRoutes } from './portal-link-routes.ts';
 import { publishBatchRoutes } from './publish-batch.ts';
@@ -43,6 +44,7 @@ export const routes: Route[] = [
   ...streamRoutes,
   ...keyRoutes,
   ...portalLinkRoutes,
+  ...ownAccountRoutes,
   ...settingsRoutes,
   ...auditRoutes,
   ...accountRoutes,

@@ -1,9 +1,9 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
 import { actingFor } from '../acting.ts';
 import { signOut } from '../session-api.ts';
 import { isInFrame, isPortal } from '../portal.ts';
+import { choose, usePreference } from '../preferences.ts';
 import { sessionQuery } from '../queries.ts';
 import { ActingBanner } from './acting-banner.tsx';
 import { Brand } from './brand.tsx';
@@ -19,7 +19,6 @@ const navigation = [
   { to: '/alerts', label: 'Alerts' },
   { to: '/keys', label: 'API keys', isOperators: true },
   { to: '/audit', label: 'Audit log', isOperators: true },
-  { to: '/settings', label: 'Settings', isOperators: true },
 ] as const satisfies { to: string; label: string; isOperators?: true }[];
 const shownNavigation = navigation.filter((item) => !isPortal || !('isOperators' in item));
 
@@ -58,6 +57,13 @@ export function Layout() {
             {session?.is_service_key && (
               <li>
                 <AccountsLink />
+              </li>
+            )}
+            {!isPortal && (
+              <li>
+                <Link to="/settings" className="nav-link" activeProps={{ className: 'nav-link active' }}>
+                  Settings
+                </Link>
               </li>
             )}
             {!isPortal && (
@@ -111,26 +117,12 @@ function ReturnLink({ url }: { url: string }) {
   );
 }
 
-const isDarkNow = (): boolean => {
-  const chosen = document.documentElement.dataset['theme'];
-  return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
-};
-
-/** Switches between light and dark; the browser remembers it. */
+/** Switches between light and dark. */
 function ThemeButton() {
-  const [isDark, setDark] = useState(isDarkNow);
-  const change = () => {
-    const theme = isDark ? 'light' : 'dark';
-    document.documentElement.dataset['theme'] = theme;
-    try {
-      localStorage.setItem('fltr-theme', theme);
-    } catch {
-      // Without storage, the choice lasts until the page is left.
-    }
-    setDark(!isDark);
-  };
+  const theme = usePreference('theme');
+  const isDark = theme === 'system' ? matchMedia('(prefers-color-scheme: dark)').matches : theme === 'dark';
   return (
-    <Button look="small" onClick={change}>
+    <Button look="small" onClick={() => choose('theme', isDark ? 'light' : 'dark')}>
       {isDark ? 'Light' : 'Dark'}
     </Button>
   );

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import type { StatsRange } from '../../contracts/stats-ranges.ts';
 import { axisLabels, bucketText, ticksOf } from '../chart-axis.ts';
+import { useTimeZone } from '../preferences.ts';
 import { ChartColumns } from './chart-columns.tsx';
 
 /** What of the statistics a chart shows. */
@@ -25,15 +26,17 @@ type Props<Bucket> = {
 /** A chart over a range: axes, a legend, the numbers of each bucket, links to the log, and the same data as a table. */
 export function RangeChart<Bucket extends { at: string }>(props: Props<Bucket>) {
   const { title, time, series, buckets, max, format, valuesOf, webhookId, children } = props;
+  const zone = useTimeZone();
   const ticks = ticksOf(max);
   const top = ticks.at(-1) ?? 1;
   const width = buckets.length * 10;
   const labels = axisLabels(
     time.range,
     buckets.map(({ at }) => at),
+    zone,
   );
   const columns = buckets.map((bucket) => {
-    const span = bucketText(time.range, bucket.at, time.bucket_seconds);
+    const span = bucketText(time.range, bucket.at, time.bucket_seconds, zone);
     const values = valuesOf(bucket).map(format);
     const until = new Date(Date.parse(bucket.at) + time.bucket_seconds * 1000).toISOString();
     return {

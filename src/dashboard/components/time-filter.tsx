@@ -1,7 +1,7 @@
 import { useState } from 'react';
-import { fromLocalInput, toLocalInput } from '../local-time.ts';
 import { periodNames, type Times } from '../times.ts';
-import { InputField, SelectField } from './field.tsx';
+import { SelectField } from './field.tsx';
+import { TimeField } from './time-field.tsx';
 
 const periods = [
   ['', 'Any time'],
@@ -35,18 +35,12 @@ export function TimeFilter({ search, onChange }: { search: Times; onChange: (tim
       />
       {showsRange && (
         <div className="time-range">
-          <InputField
-            label="From"
-            type="datetime-local"
-            value={toLocalInput(since)}
-            onChange={(text) => onChange({ since: fromLocalInput(text), until })}
-          />
-          <InputField
+          <TimeField label="From" value={since} onChange={(time) => onChange({ since: time, until })} />
+          <TimeField
             label="To"
             error={isReversed ? 'Must be after “From”.' : undefined}
-            type="datetime-local"
-            value={toLocalInput(until)}
-            onChange={(text) => onChange({ since, until: fromLocalInput(text) })}
+            value={until}
+            onChange={(time) => onChange({ since, until: time })}
           />
         </div>
       )}

@@ -1,17 +1,8 @@
 import { useEffect, useState } from 'react';
 import { duration, offsetText } from '../durations.ts';
+import { useTimeZone } from '../preferences.ts';
+import { timeText } from '../time-text.ts';
 
-const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
-const exact = new Intl.DateTimeFormat(undefined, {
-  year: 'numeric',
-  month: 'short',
-  day: 'numeric',
-  hour: 'numeric',
-  minute: '2-digit',
-  second: '2-digit',
-  fractionalSecondDigits: 3,
-});
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto', style: 'short' });
 const units: [Intl.RelativeTimeFormatUnit, number][] = [
   ['day', 86_400],
@@ -39,8 +30,9 @@ export function relativeTime(at: string, now: number): string {
 /** Relative time; the exact time is in the tooltip. */
 export function Ago({ at }: { at: string }) {
   const now = useNow(1000);
+  const zone = useTimeZone();
   return (
-    <time dateTime={at} title={absolute.format(new Date(at))}>
+    <time dateTime={at} title={timeText(at, 'full', zone)}>
       {relativeTime(at, now)}
     </time>
   );
@@ -48,7 +40,7 @@ export function Ago({ at }: { at: string }) {
 
 /** Date and time of day. */
 export function At({ at }: { at: string }) {
-  return <time dateTime={at}>{absolute.format(new Date(at))}</time>;
+  return <time dateTime={at}>{timeText(at, 'full', useTimeZone())}</time>;
 }
 
 /** Time since another one, such as `+5.0 s`. Date and time of day are shown while it is hovered or focused. */
@@ -57,16 +49,17 @@ export function Offset({ at, from }: { at: string; from: string }) {
     // Focusable, so that the time of day is shown by keyboard, too.
     <time dateTime={at} className="offset numeric" tabIndex={0}>
       {offsetText(from, at)}
-      <span className="offset-time">{exact.format(new Date(at))}</span>
+      <span className="offset-time">{timeText(at, 'exact', useTimeZone())}</span>
     </time>
   );
 }
 
 /** The date; the exact time is in the tooltip. */
 export function Day({ at }: { at: string }) {
+  const zone = useTimeZone();
   return (
-    <time dateTime={at} title={absolute.format(new Date(at))}>
-      {day.format(new Date(at))}
+    <time dateTime={at} title={timeText(at, 'full', zone)}>
+      {timeText(at, 'day', zone)}
     </time>
   );
 }
@@ -74,9 +67,10 @@ export function Day({ at }: { at: string }) {
 /** `in 1 min 05 s`, or `now` once the time has passed. */
 export function Countdown({ to }: { to: string }) {
   const seconds = Math.ceil((Date.parse(to) - useNow(500)) / 1000);
+  const zone = useTimeZone();
   if (seconds <= 0) return <time dateTime={to}>now</time>;
   return (
-    <time dateTime={to} title={absolute.format(new Date(to))} className="numeric">
+    <time dateTime={to} title={timeText(to, 'full', zone)} className="numeric">
       in {duration(seconds)}
     </time>
   );

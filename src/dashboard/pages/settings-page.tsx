@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
+import type { Session } from '../../contracts/session.ts';
 import type { Settings } from '../../contracts/settings.ts';
-import { CopyButton } from '../components/button.tsx';
 import { Page, Placeholder } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
 import { Facts, Section } from '../components/section.tsx';
@@ -9,25 +9,21 @@ import { Ago, At } from '../components/time.tsx';
 import { span } from '../durations.ts';
 import { formatCount, formatShare } from '../format.ts';
 import { sessionQuery, settingsQuery } from '../queries.ts';
+import { AccountCard } from './settings/account-card.tsx';
+import { PreferencesCard } from './settings/preferences-card.tsx';
 
 export function SettingsPage() {
-  const { data: settings, error } = useQuery(settingsQuery);
+  const { data: session } = useQuery(sessionQuery);
+  if (!session) return <Page title="Settings">{null}</Page>;
+  const { account_id: id, account_name: name } = session;
   return (
-    <Page
-      title="Settings"
-      subtitle={
-        <>
-          The settings of the service. The operator sets them with environment variables;{' '}
-          <code>fltr-webhooks config</code> prints all of them.
-        </>
-      }
-    >
-      <Problem error={error} />
+    <Page title="Settings">
       <div className="columns">
-        <SessionCard />
-        {settings && <ServiceSettings settings={settings} />}
+        {id !== null && <AccountCard id={id} name={name ?? id} />}
+        <PreferencesCard />
+        <SessionCard session={session} />
       </div>
-      {!settings && error === null && <Placeholder />}
+      {id !== null && <ServiceSettings />}
     </Page>
   );
 }
@@ -40,19 +36,11 @@ function Group({ title, facts }: { title: string; facts: Record<string, ReactNod
   );
 }
 
-function SessionCard() {
-  const { data: session } = useQuery(sessionQuery);
-  if (!session) return null;
+function SessionCard({ session }: { session: Session }) {
   return (
     <Group
-      title="Account and session"
+      title="Session"
       facts={{
-        Account: session.account_name,
-        'Account id': (
-          <span className="row">
-            <code>{session.account_id}</code> <CopyButton text={session.account_id ?? ''} />
-          </span>
-        ),
         'Signed in with': `key “${session.key_name}”`,
         Scopes: session.scopes.map((scope) => (
           <code key={scope} className="block">
@@ -76,12 +64,34 @@ const perMinute = (count: number): string =>
 const schedule = (seconds: readonly number[]): string =>
   seconds.length === 0 ? 'none' : `${seconds.length}, after ${seconds.map(span).join(', ')}`;
 
-function ServiceSettings({ settings }: { settings: Settings }) {
+/** Only the operator of the service changes them. */
+function ServiceSettings() {
+  const { data: settings, error } = useQuery(settingsQuery);
+  return (
+    <>
+      <h2>Service</h2>
+      <p className="muted">
+        The operator sets these with environment variables; <code>fltr-webhooks config</code> prints all of
+        them.
+      </p>
+      <Problem error={error} />
+      {settings ? (
+        <div className="columns">
+          <SettingsGroups settings={settings} />
+        </div>
+      ) : (
+        error === null && <Placeholder />
+      )}
+    </>
+  );
+}
+
+function SettingsGroups({ settings }: { settings: Settings }) {
   const { auto_disable: disable, deliveries_per_hour: cap, deliveries_per_workflow: perWorkflow } = settings;
   return (
     <>
       <Group
-        title="Service"
+        title="Version and pages"
         facts={{
           Environment: settings.environment,
           Version: settings.version,

@@ -5,6 +5,7 @@ import { useEffect, useId, useState, type KeyboardEvent } from 'react';
 import type { Found } from '../../../contracts/search.ts';
 import { searchQuery } from '../../queries.ts';
 import { Problem } from '../problem-notice.tsx';
+import { At } from '../time.tsx';
 import { bestOf, countText, groupsOf, type Result } from './search-results.ts';
 
 const debounceMs = 150;
@@ -156,7 +157,15 @@ function Option({ id, result, isChosen, onChoose, onOpen }: OptionProps) {
       }}
     >
       <span className="search-option-title">{result.title}</span>
-      <span className="search-option-details">{result.details}</span>
+      <span className="search-option-details">
+        {result.details}
+        {result.at !== null && (
+          <>
+            {' · '}
+            <At at={result.at} />
+          </>
+        )}
+      </span>
     </Link>
   );
 }

@@ -7,6 +7,8 @@ export type Result = {
   key: string;
   title: string;
   details: string;
+  /** When it began; null: it has no time to show. */
+  at: string | null;
   path: string;
   /** The part of that page. */
   hash?: string;
@@ -50,9 +52,6 @@ export function countText(count: number): string {
   return count < maxFound ? `${count} results` : `First ${maxFound} results`;
 }
 
-const timeOf = (at: string): string =>
-  new Date(at).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
-
 function toResult(found: Found): Result {
   const { id } = found;
   const key = `${found.type} ${id}`;
@@ -62,27 +61,31 @@ function toResult(found: Found): Result {
         key,
         title: withoutScheme(found.url),
         details: [found.external_id ?? id, found.active ? '' : 'not active'].filter(Boolean).join(' · '),
+        at: null,
         path: `/webhooks/${id}`,
       };
     case 'event':
       return {
         key,
         title: found.event,
-        details: `${id} · ${timeOf(found.created_at)}`,
+        details: id,
+        at: found.created_at,
         path: `/events/${id}`,
       };
     case 'delivery':
       return {
         key,
         title: `${found.event} · ${found.status}`,
-        details: `${id} · ${timeOf(found.created_at)}`,
+        details: id,
+        at: found.created_at,
         path: `/log/${id}`,
       };
     case 'attempt':
       return {
         key,
         title: `Attempt ${found.number} · ${found.status_code ?? 'no response'}`,
-        details: `${id} · ${timeOf(found.started_at)}`,
+        details: id,
+        at: found.started_at,
         path: `/log/${found.delivery_id}`,
         hash: `attempt-${found.number}`,
       };
@@ -90,7 +93,8 @@ function toResult(found: Found): Result {
       return {
         key,
         title: `${actionNames[found.action]} · ${found.status}`,
-        details: `${id} · ${timeOf(found.created_at)}`,
+        details: id,
+        at: found.created_at,
         path: `/operations/${id}`,
       };
   }

@@ -3,13 +3,14 @@ import { useState } from 'react';
 import type { Delivery } from '../../../contracts/delivery.ts';
 import { Button } from '../../components/button.tsx';
 import { ConfirmButton, Modal, useDialog } from '../../components/dialog.tsx';
-import { Form, InputField } from '../../components/field.tsx';
+import { Form } from '../../components/field.tsx';
 import { describeError, fieldError, Problem } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
-import { fromLocalInput, toLocalInput } from '../../local-time.ts';
+import { TimeField } from '../../components/time-field.tsx';
 import { deliveryKeys } from '../../queries.ts';
 import { api } from '../../session-api.ts';
 import { useSubmission } from '../../submission.ts';
+import { minutesFromNow } from '../../times.ts';
 
 type Props = {
   delivery: Delivery;
@@ -78,32 +79,27 @@ export function DeliveryActions({ delivery: { id, status }, obstacle }: Props) {
   );
 }
 
-const inMinutes = (minutes: number): string =>
-  toLocalInput(new Date(Date.now() + minutes * 60_000).toISOString());
-
 function RescheduleDialog({ id }: { id: string }) {
-  const [text, setText] = useState('');
-  const at = fromLocalInput(text);
+  const [at, setAt] = useState<string>();
   const dialog = useDialog({
     mutationFn: (next: string) => api.rescheduleDelivery(id, { next_attempt_at: next }),
     done: 'The next attempt was rescheduled',
     changes: deliveryKeys,
-    onToggle: () => setText(inMinutes(60)),
+    onToggle: () => setAt(minutesFromNow(60)),
   });
   const problem = fieldError(dialog.error, '/next_attempt_at');
   return (
     <Modal dialog={dialog} label="Reschedule" title="Reschedule the next attempt">
       <Form onSubmit={() => at !== undefined && dialog.mutate(at)}>
-        <InputField
+        <TimeField
           label="Next attempt"
-          hint="In your time zone, at most 30 days ahead. The hourly cap still applies."
+          hint="At most 30 days ahead. The hourly cap still applies."
           error={problem}
-          type="datetime-local"
-          required
-          value={text}
-          min={inMinutes(0)}
-          max={inMinutes(30 * 24 * 60 - 1)}
-          onChange={setText}
+          isRequired
+          value={at}
+          min={minutesFromNow(0)}
+          max={minutesFromNow(30 * 24 * 60 - 1)}
+          onChange={setAt}
         />
         {problem === undefined && <Problem error={dialog.error} />}
         <div className="dialog-actions">

@@ -6,11 +6,12 @@ import { Button } from '../../components/button.tsx';
 import { Modal, useDialog } from '../../components/dialog.tsx';
 import { Form, InputField } from '../../components/field.tsx';
 import { fieldError, Problem } from '../../components/problem-notice.tsx';
-import { fromLocalInput, toLocalInput } from '../../local-time.ts';
+import { TimeField } from '../../components/time-field.tsx';
 import { actionNames, deliveriesText, effectText, paceText } from '../../log/bulk-text.ts';
 import type { Target } from '../../log/selection.ts';
 import { deliveryKeys } from '../../queries.ts';
 import { api } from '../../session-api.ts';
+import { minutesFromNow } from '../../times.ts';
 
 type Chosen = Extract<Target, { filter: unknown }>;
 type Options = { filter: Chosen['filter']; per_second: number; next_attempt_at?: string };
@@ -70,15 +71,13 @@ type FormProps = {
   onSubmit: (options: Options) => void;
 };
 
-const inMinutes = (minutes: number): string =>
-  toLocalInput(new Date(Date.now() + minutes * 60_000).toISOString());
-
 function ActionForm({ action, target, error, isPending, onBack, onSubmit }: FormProps) {
   // As it was when the dialog opened: rows change meanwhile.
   const [{ filter, leftOut }] = useState(target);
   const [pace, setPace] = useState(String(defaultPerSecond));
-  const [at, setAt] = useState(() => (action === 'reschedule' ? inMinutes(60) : ''));
-  const nextAttemptAt = fromLocalInput(at);
+  const [nextAttemptAt, setNextAttemptAt] = useState(() =>
+    action === 'reschedule' ? minutesFromNow(60) : undefined,
+  );
   const count = useQuery({
     queryKey: ['dry-run', useId()],
     queryFn: () =>
@@ -104,16 +103,15 @@ function ActionForm({ action, target, error, isPending, onBack, onSubmit }: Form
   return (
     <Form onSubmit={submit}>
       {action === 'reschedule' && (
-        <InputField
+        <TimeField
           label="Next attempt"
-          hint="In your time zone, at most 30 days ahead."
+          hint="At most 30 days ahead."
           error={timeError}
-          type="datetime-local"
-          required
-          value={at}
-          min={inMinutes(0)}
-          max={inMinutes(30 * 24 * 60 - 1)}
-          onChange={setAt}
+          isRequired
+          value={nextAttemptAt}
+          min={minutesFromNow(0)}
+          max={minutesFromNow(30 * 24 * 60 - 1)}
+          onChange={setNextAttemptAt}
         />
       )}
       <output className="bulk-effect">

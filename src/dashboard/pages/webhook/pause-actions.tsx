@@ -5,7 +5,7 @@ import { Choices } from '../../components/choices.tsx';
 import { ConfirmButton, Modal, useDialog } from '../../components/dialog.tsx';
 import { Form, InputField } from '../../components/field.tsx';
 import { fieldError, Problem } from '../../components/problem-notice.tsx';
-import { fromLocalInput } from '../../local-time.ts';
+import { TimeField } from '../../components/time-field.tsx';
 import { numberIn, requireNone, type FormFaults } from '../../policy/form-faults.ts';
 import { webhookKeys } from '../../queries.ts';
 import { useShownSettings } from '../../shown-settings.ts';
@@ -14,9 +14,8 @@ import { api } from '../../session-api.ts';
 /** Pauses the webhook, until it is activated or until a time. */
 export function PauseButton({ id }: { id: string }) {
   const settings = useShownSettings();
-  const [until, setUntil] = useState('');
+  const [until, setUntil] = useState<string>();
   const [reason, setReason] = useState('');
-  const end = fromLocalInput(until);
   return (
     <ConfirmButton
       label="Pause"
@@ -24,12 +23,12 @@ export function PauseButton({ id }: { id: string }) {
       action="Pause"
       run={() =>
         api.pauseWebhook(id, {
-          ...(end === undefined ? {} : { until: end }),
+          ...(until === undefined ? {} : { until }),
           ...(reason.trim() === '' ? {} : { reason: reason.trim() }),
         })
       }
       onToggle={() => {
-        setUntil('');
+        setUntil(undefined);
         setReason('');
       }}
       done="The webhook is paused"
@@ -39,10 +38,9 @@ export function PauseButton({ id }: { id: string }) {
         Nothing is sent until it is active again. Waiting and new deliveries are held
         {settings ? ` for up to ${settings.hold_hours} hours, then they fail as expired` : ''}.
       </p>
-      <InputField
-        label="Until (optional)"
-        hint="In your time zone. Empty: until you activate it."
-        type="datetime-local"
+      <TimeField
+        label="Until"
+        hint="Optional. Empty: until you activate it."
         value={until}
         onChange={setUntil}
       />

@@ -2,37 +2,39 @@ import { useState } from 'react';
 import type { Recovery, RecoveryKind } from '../../../contracts/recovery.ts';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { Button } from '../../components/button.tsx';
-import { Form, InputField, SelectField } from '../../components/field.tsx';
+import { Form, SelectField } from '../../components/field.tsx';
 import { fieldError, Problem } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
+import { TimeField } from '../../components/time-field.tsx';
 import { formatCount } from '../../format.ts';
-import { fromLocalInput, toLocalInput } from '../../local-time.ts';
 import { webhookKeys } from '../../queries.ts';
 import { api } from '../../session-api.ts';
 import { useSubmission } from '../../submission.ts';
+import { minutesFromNow } from '../../times.ts';
 
-const dayMs = 86_400_000;
+const dayMinutes = 24 * 60;
 const kinds = [
   ['both', 'Failed deliveries and missed events'],
   ['failed', 'Failed deliveries only'],
   ['missed', 'Missed events only (no delivery exists)'],
 ] as const;
 
+type Range = { since: string | undefined; until: string | undefined; only: RecoveryKind | 'both' };
 type Props = { webhook: Webhook; onStarted: (recovery: Recovery) => void };
 
 export function RecoverForm({ webhook: { webhook_id: id, active }, onStarted }: Props) {
   const scopeReason = useScopeReason('webhooks:write');
   const reason = scopeReason ?? (active ? undefined : 'Activate the webhook first.');
-  const [range, setRange] = useState(() => ({
-    since: toLocalInput(new Date(Date.now() - dayMs).toISOString()),
-    until: '',
-    only: 'both' as RecoveryKind | 'both',
+  const [range, setRange] = useState<Range>(() => ({
+    since: minutesFromNow(-dayMinutes),
+    until: undefined,
+    only: 'both',
   }));
   const recover = (dryRun: boolean) => {
     const { since, until, only } = range;
     return api.recoverWebhook(id, {
-      since: fromLocalInput(since) ?? '',
-      ...(until === '' ? {} : { until: fromLocalInput(until) ?? '' }),
+      since: since ?? '',
+      ...(until === undefined ? {} : { until }),
       ...(only === 'both' ? {} : { only }),
       dry_run: dryRun,
     });
@@ -44,7 +46,7 @@ export function RecoverForm({ webhook: { webhook_id: id, active }, onStarted }: 
     done: 'The recovery has started',
     changes: webhookKeys,
   });
-  const change = (part: Partial<typeof range>) => {
+  const change = (part: Partial<Range>) => {
     preview.reset();
     setRange({ ...range, ...part });
   };
@@ -58,13 +60,12 @@ export function RecoverForm({ webhook: { webhook_id: id, active }, onStarted }: 
       <p>Resends what was not delivered, oldest first, for example after an outage.</p>
       <div className="columns-small">
         {times.map(({ name, ...field }) => (
-          <InputField
+          <TimeField
             key={name}
             {...field}
-            type="datetime-local"
-            required={name === 'since'}
+            isRequired={name === 'since'}
             value={range[name]}
-            onChange={(text) => change({ [name]: text })}
+            onChange={(time) => change({ [name]: time })}
           />
         ))}
       </div>
