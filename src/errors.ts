@@ -44,6 +44,8 @@ export const errorCatalogue = {
   portal_limit_reached: { status: 409, title: 'The account has reached its limit of open portal links' },
   /** The delivery's state does not allow the action. */
   delivery_state_conflict: { status: 409, title: "The delivery's state does not allow this" },
+  /** The event was expunged, or its data is past its retention: it cannot be sent again. */
+  payload_removed: { status: 409, title: "The event's data was removed" },
   /** The webhook's previous secret still signs: another rotation would end it early. */
   rotation_under_way: { status: 409, title: 'The overlap of an earlier rotation has not ended' },
   /** An Idempotency-Key was sent again after its webhook was deleted: the response held the secret and was wiped. */

@@ -16,8 +16,12 @@ const portalTags = new Set([
 ]);
 
 /** @throws ApiError not_in_portal */
-export function requirePortalAccess(key: ApiKey, { tag, scope }: Pick<Route, 'tag' | 'scope'>): void {
-  if (key.portal !== undefined && (!portalTags.has(tag) || (scope !== null && isServiceScope(scope))))
+export function requirePortalAccess(
+  key: ApiKey,
+  { tag, scope, isClosedToPortals = false }: Pick<Route, 'tag' | 'scope' | 'isClosedToPortals'>,
+): void {
+  if (key.portal === undefined) return;
+  if (isClosedToPortals || !portalTags.has(tag) || (scope !== null && isServiceScope(scope)))
     throw new ApiError(
       'not_in_portal',
       'A portal session may read and change webhooks, events and deliveries only. Use a key for this call.',

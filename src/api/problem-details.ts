@@ -2,6 +2,7 @@ import type { ErrorRequestHandler } from 'express';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 import { subjectOf, type Problem } from '../contracts/problem.ts';
+import type { WhyRemoved } from '../db/event-log.ts';
 import { isDatabaseUnavailable } from '../db/pool.ts';
 import { ApiError, errorCatalogue, unavailable, type FieldError } from '../errors.ts';
 import type { PublishMetrics } from '../observability/publish-metrics.ts';
@@ -43,6 +44,15 @@ export const fault = (pointer: string, words: string): FieldError => ({
   pointer,
   message: `${subjectOf(pointer)} ${words}`,
 });
+
+/** Of an event that cannot be sent again. */
+export const payloadRemoved = (why: WhyRemoved): ApiError =>
+  new ApiError(
+    'payload_removed',
+    why === 'expunged'
+      ? 'Its event was expunged, so it cannot be sent again. Publish the data as a new event.'
+      : "Its event's data is past its retention, so it cannot be sent again. Publish it as a new event.",
+  );
 
 /** The first faults that zod found, each with a JSON pointer below `base`. */
 export function toFieldErrors(error: z.ZodError, base = ''): FieldError[] {

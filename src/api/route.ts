@@ -64,6 +64,8 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   idMayBeNew?: boolean;
   /** A service key may call it without acting for an account. */
   mayLackAccount?: boolean;
+  /** A portal session may not call it. */
+  isClosedToPortals?: boolean;
   /** It counts toward the account's limit of test events. */
   isTestEvent?: boolean;
   replies: Record<number, { description: string; schema?: z.ZodType }>;

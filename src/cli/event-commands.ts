@@ -6,6 +6,7 @@ import type { EventToPublish, FltrWebhooks } from '../client/fltr-webhooks.ts';
 import type { EventQuery } from '../client/pages.ts';
 import { indentJson, JsonText } from '../client/raw-json.ts';
 import { apiCommand, callAndPrint, connect, given, print, type ApiOptions } from './api-command.ts';
+import { addExpungeCommand } from './expunge-command.ts';
 import {
   collect,
   readData,
@@ -73,6 +74,7 @@ export function addEventCommands(program: Command): void {
   apiCommand(events, 'show <id>', 'show an event with its data and deliveries').action(
     callAndPrint((client, id: string) => client.getEvent(id).then(withDataText), eventText),
   );
+  addExpungeCommand(events);
   apiCommand(
     program,
     'trigger <type>',
@@ -98,12 +100,15 @@ function eventText({
   labels,
   body,
   deliveries,
+  expunged_at: expungedAt,
   other_webhooks: others,
   ...options
 }: Event): string {
   const data =
     body === null
-      ? 'The data was removed after its retention period.'
+      ? expungedAt === null
+        ? 'The data was removed after its retention period.'
+        : printable(`The event was expunged at ${expungedAt}.`)
       : printableJsonText(indentJson(dataOf(body)));
   return [
     printable(`${event}  ${id}  ${timestamp}`),

@@ -89,8 +89,7 @@ async function forward(
   { style, format, accountId, to, secret }: SentAs & { to: string; secret: string },
 ): Promise<Result> {
   const { event, traceparent, body: text } = await whenAvailable(() => client.getEvent(id));
-  if (text === null)
-    return { status_code: null, duration_ms: 0, error: 'the data was removed after its retention period' };
+  if (text === null) return { status_code: null, duration_ms: 0, error: 'the data was removed' };
   const body = bodyFor(format, Buffer.from(text), accountId);
   const at = new Date();
   const headers = attemptHeaders({

@@ -16,6 +16,7 @@ import type {
   eventTypeDefinitionSchema,
   EventTypeInfo,
 } from '../contracts/event-types.ts';
+import type { ExpungedEvents } from '../contracts/expunge.ts';
 import type { createdKeySchema, createKeySchema, Key } from '../contracts/key.ts';
 import type { AuditRecord } from '../contracts/audit.ts';
 import type { actOnDeliveriesSchema, Operation } from '../contracts/operation.ts';
@@ -229,6 +230,11 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     event: Omit<MatchEvent, 'data'> & { data: object },
   ): Promise<z.output<typeof matchSchema>> {
     return this.#call('POST', `/v1/webhooks/${part(id)}/match`, { body: event, isRepeatable: true });
+  }
+
+  /** Wipes their data and the stored responses for good; waiting deliveries are canceled. At most 500 ids. */
+  expungeEvents(ids: readonly string[]): Promise<ExpungedEvents> {
+    return this.#call('POST', '/v1/events/expunge', { body: { ids }, isRepeatable: true });
   }
 
   /** The delivery log, newest first. */

@@ -21,6 +21,7 @@ export const auditActions = [
   'operation.canceled',
   'key.created',
   'key.revoked',
+  'event.expunged',
   'attempt.request_signed',
   'sign_in_link.created',
   'portal_link.created',

@@ -101,6 +101,9 @@ export const eventSummarySchema = z
     deliver_at: z.iso.datetime().nullable().meta({ description: 'Null: at once.' }),
     expires_at: z.iso.datetime().nullable(),
     created_at: z.iso.datetime(),
+    expunged_at: z.iso.datetime().nullable().meta({
+      description: 'When its data was expunged: since then it has no data, labels and traceparent.',
+    }),
     deliveries: z.array(acceptedDelivery),
   })
   .meta({ id: 'EventSummary' });
@@ -111,10 +114,10 @@ export const eventSchema = eventSummarySchema
     data: z
       .record(z.string(), z.unknown())
       .nullable()
-      .meta({ description: 'Null once it is past its retention.' }),
+      .meta({ description: 'Null once it is past its retention or expunged.' }),
     body: z.string().nullable().meta({
       description:
-        'The exact text that every attempt sends to a webhook of the format `fltr`; null once it is past its retention.',
+        'The exact text that every attempt sends to a webhook of the format `fltr`; null once it is past its retention or expunged.',
     }),
     other_webhooks: z.array(otherWebhookSchema).meta({
       description:

@@ -34,7 +34,7 @@ export const otherWebhookSchema = z
     because: z.object({
       reason: z.enum([...mismatchReasons, ...otherReasons]).meta({
         description:
-          '`type`: not among its event types. `filter`: its filter. `about_itself`: an operational event about this webhook. `not_named`: the event names other webhooks. `created_later`, `changed_later`: it was created, or its types or filter were changed, after the event. `data_removed`: its filter cannot be judged after the retention of the data.',
+          '`type`: not among its event types. `filter`: its filter. `about_itself`: an operational event about this webhook. `not_named`: the event names other webhooks. `created_later`, `changed_later`: it was created, or its types or filter were changed, after the event. `data_removed`: its filter cannot be judged, because the data was removed.',
       }),
       message,
       condition,

@@ -1,7 +1,7 @@
 import type { AuditAction, AuditRecord } from '../contracts/audit.ts';
 
 /** What the target of an action is, for its link. */
-type TargetKind = 'webhook' | 'operation' | 'key' | 'other';
+type TargetKind = 'webhook' | 'event' | 'operation' | 'key' | 'other';
 
 type Words = { verb: string; kind: TargetKind };
 
@@ -26,6 +26,7 @@ const words: Record<AuditAction, Words> = {
   'operation.canceled': { verb: 'canceled the operation', kind: 'operation' },
   'key.created': { verb: 'created the API key', kind: 'key' },
   'key.revoked': { verb: 'revoked the API key', kind: 'key' },
+  'event.expunged': { verb: 'expunged the event', kind: 'event' },
   'attempt.request_signed': { verb: 'signed a request of the attempt', kind: 'other' },
   'sign_in_link.created': { verb: 'created a sign-in link for the API key', kind: 'key' },
   'portal_link.created': { verb: 'created the portal link', kind: 'other' },
@@ -84,6 +85,7 @@ export const auditFilters = [
   ['webhook.secret_rotated', 'Secrets rotated'],
   ['operation.*', 'Operations'],
   ['recovery.*', 'Recoveries'],
+  ['event.*', 'Events expunged'],
   ['key.*', 'API keys'],
   ['portal_link.*', 'Portal links'],
   ['account.*', 'Account'],

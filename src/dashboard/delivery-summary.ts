@@ -64,7 +64,8 @@ export function obstacleOf(
   body: string | null | undefined,
 ): string | undefined {
   if (!webhook) return 'The webhook was deleted, so nothing can be sent to it.';
-  if (body === null) return 'The payload was removed after its retention period, so it cannot be sent again.';
+  if (body === null)
+    return 'The payload was removed, so it cannot be sent again: its retention period ended, or its event was expunged.';
   if (webhook.active) return undefined;
   const state = webhook.auto_disabled ? 'was disabled automatically' : 'is paused';
   return `The webhook ${state}. Activate it first.`;

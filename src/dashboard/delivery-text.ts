@@ -3,7 +3,14 @@ import type { Delivery, DeliverySummary, FailureReason, QueueReason } from '../c
 import { formatDuration } from './durations.ts';
 
 const reasons: Record<
-  FailureReason | 'expired' | 'canceled' | 'webhook_deleted' | 'discarded' | 'terminated',
+  | FailureReason
+  | 'expired'
+  | 'canceled'
+  | 'webhook_deleted'
+  | 'payload_removed'
+  | 'expunged'
+  | 'discarded'
+  | 'terminated',
   string
 > = {
   client_error: 'The receiver returned a 4xx response, which is not retried.',
@@ -13,6 +20,8 @@ const reasons: Record<
   expired: 'The webhook was inactive or down for longer than deliveries are kept for it.',
   canceled: 'It was canceled by a user.',
   webhook_deleted: 'The webhook was deleted.',
+  payload_removed: 'The payload was removed after its retention period.',
+  expunged: 'The event was expunged.',
   discarded: 'The webhook was activated and its held deliveries were discarded.',
   terminated: 'The workflow was terminated in Temporal.',
 };

@@ -33,7 +33,7 @@ export const failureTexts: Record<ActionFailure, string> = {
   held: 'were held: their webhook is not active',
   webhook_not_active: 'belong to a webhook that is not active',
   webhook_deleted: 'belong to a deleted webhook',
-  payload_removed: 'have no data any more: it is past its retention',
+  payload_removed: 'have no data any more: it is past its retention, or was expunged',
   changed: 'changed in the meantime',
 };
 

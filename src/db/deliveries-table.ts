@@ -160,7 +160,7 @@ export async function reopenDelivery(
        owner_id = case when $3 then id end, run_id = case when not $3 then run_id end,
        reconcile_at = case when $3 then now() + ${reconcileStartAfter} end,
        timeline = timeline || $4::jsonb, operation_id = coalesce($5, operation_id)
-     where id = $1 and attempt_count = $2 and status in ('failed', 'delivered')
+     where id = $1 and attempt_count = $2 and status in ('failed', 'delivered') and expunged_at is null
      returning ${summaryColumns}, timeline`,
     [id, attemptCount, owner === 'own', JSON.stringify(entries), operationId],
   );

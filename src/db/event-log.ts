@@ -2,11 +2,12 @@ import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { OtherWebhookRules } from '../domain/webhook-match.ts';
 import type { Queryable } from './pool.ts';
 
-/** `body` null: past its retention. */
+/** `body` null: past its retention, or expunged. */
 export type KnownEvent = {
   type: string;
   timestamp: string;
   body: Buffer | null;
+  isExpunged: boolean;
   labels: string[];
   webhookIds: string[] | null;
   orderKey: string | null;
@@ -16,7 +17,7 @@ export type KnownEvent = {
 /** Those of the events that exist, by account id, space, event id. */
 export async function loadKnownEvents(db: Queryable, events: readonly { accountId: string; id: string }[]) {
   const { rows } = await db.query<KnownEvent & { accountId: string; id: string }>(
-    `select e.account_id as "accountId", e.id, e.type, e."timestamp", e.body, ${labelsOfEvent},
+    `select e.account_id as "accountId", e.id, e.type, e."timestamp", e.body, e.expunged_at is not null as "isExpunged", ${labelsOfEvent},
        e.webhook_ids as "webhookIds", e.order_key as "orderKey", ${deliveriesOfEvent}
      from events e where (e.account_id, e.id) in (select * from unnest($1::text[], $2::text[]))`,
     [events.map(({ accountId }) => accountId), events.map(({ id }) => id)],
@@ -31,9 +32,14 @@ const deliveriesOfEvent = `(
   from deliveries d where d.account_id = e.account_id and d.event_id = e.id) as deliveries`;
 
 export const eventColumns = `e.id, e.type as event, e."timestamp", e.traceparent, ${labelsOfEvent},
-  e.webhook_ids, e.order_key, e.deliver_at, e.expires_at, e.created_at, ${deliveriesOfEvent}`;
+  e.webhook_ids, e.order_key, e.deliver_at, e.expires_at, e.created_at, e.expunged_at, ${deliveriesOfEvent}`;
 
-type EventTimes = { created_at: Date; deliver_at: Date | null; expires_at: Date | null };
+type EventTimes = {
+  created_at: Date;
+  deliver_at: Date | null;
+  expires_at: Date | null;
+  expunged_at: Date | null;
+};
 export type EventRow = Omit<EventSummary, keyof EventTimes> & EventTimes;
 
 export const toEventSummary = <Row extends EventRow>(row: Row) => ({
@@ -41,9 +47,10 @@ export const toEventSummary = <Row extends EventRow>(row: Row) => ({
   deliver_at: row.deliver_at?.toISOString() ?? null,
   expires_at: row.expires_at?.toISOString() ?? null,
   created_at: row.created_at.toISOString(),
+  expunged_at: row.expunged_at?.toISOString() ?? null,
 });
 
-/** `body` null: past its retention. */
+/** `body` null: past its retention, or expunged. */
 export async function findEvent(db: Queryable, accountId: string, id: string) {
   const { rows } = await db.query<EventRow & { body: Buffer | null }>(
     `select ${eventColumns}, e.body from events e where e.account_id = $1 and e.id = $2`,
@@ -52,13 +59,22 @@ export async function findEvent(db: Queryable, accountId: string, id: string) {
   return rows[0] ? toEventSummary(rows[0]) : null;
 }
 
-/** Whether the event can still be sent. */
-export async function hasBody(db: Queryable, accountId: string, id: string): Promise<boolean> {
-  const { rowCount } = await db.query(
-    `select 1 from events where account_id = $1 and id = $2 and body is not null`,
+/** Why the data of an event was removed. */
+export type WhyRemoved = 'past_retention' | 'expunged';
+/** Of the event `e`; null: it was not. */
+export const whyRemoved = `case when e.expunged_at is not null then 'expunged' when e.body is null then 'past_retention' end`;
+
+/** Why an event cannot be sent any more; null: it can. */
+export async function findWhyRemoved(
+  db: Queryable,
+  accountId: string,
+  id: string,
+): Promise<WhyRemoved | null> {
+  const { rows } = await db.query<{ removed: WhyRemoved | null }>(
+    `select ${whyRemoved} as removed from events e where account_id = $1 and id = $2`,
     [accountId, id],
   );
-  return rowCount === 1;
+  return rows[0] ? rows[0].removed : 'past_retention';
 }
 
 const maxOtherWebhooks = 100;

@@ -198,7 +198,9 @@ export async function insertMissed(
        (select schedule from webhooks where id = $2),
        case when e.deliver_at > now() then 'deliver_at' end, case when e.deliver_at > now() then e.deliver_at end, e.expires_at
      from ${missed.table}
+     -- Locked, so that none is added to an event that is being expunged.
      join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null
+     for key share of e
      on conflict (account_id, event_id, webhook_id) do nothing`,
     [accountId, webhookId, recovery.id, ...missed.values(items)],
   );

@@ -24,7 +24,10 @@ export function isSameEvent(event: NewEvent, stored: Audience & { body: Buffer }
   );
 }
 
-/** Whether an event that is stored is the same. Where its body is past its retention, type and time are compared. */
+/**
+ * Whether an event that is stored is the same. Where its body was removed, type and time are compared; of an expunged event
+ * nothing else is known.
+ */
 export function isKnownEvent(event: NewEvent, known: KnownEvent): boolean {
   const { body } = known;
   const audience = {
@@ -33,7 +36,7 @@ export function isKnownEvent(event: NewEvent, known: KnownEvent): boolean {
   };
   if (body !== null) return isSameEvent(event, { ...audience, body });
   return (
-    isSameAudience(event, audience) &&
+    (known.isExpunged || isSameAudience(event, audience)) &&
     known.type === event.type &&
     (event.timestamp === null || event.timestamp === known.timestamp)
   );

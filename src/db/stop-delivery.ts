@@ -1,5 +1,6 @@
 import type { StoredEntry } from '../domain/timeline.ts';
 import { archiveEntries } from './deliveries-table.ts';
+import { whyRemoved, type WhyRemoved } from './event-log.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
 export type Stopped = 'held' | 'canceled' | 'ended' | 'goes_on';
@@ -24,10 +25,9 @@ export async function stopOrGoOn(pool: Pool, { deliveryId, ownerId, notes }: Run
        where id = (select webhook_id from deliveries where id = $1) for share`,
       [deliveryId],
     );
-    const found = await client.query<{ status: string; ownerId: string | null; hasBody: boolean }>(
+    const found = await client.query<{ status: string; ownerId: string | null; removed: WhyRemoved | null }>(
       `select d.status, d.owner_id as "ownerId",
-         exists (select 1 from events e where e.account_id = d.account_id and e.id = d.event_id and e.body is not null)
-           as "hasBody"
+         (select ${whyRemoved} from events e where e.account_id = d.account_id and e.id = d.event_id) as removed
        from deliveries d where d.id = $1 for update`,
       [deliveryId],
     );
@@ -45,9 +45,10 @@ export async function stopOrGoOn(pool: Pool, { deliveryId, ownerId, notes }: Run
       await client.query(`update deliveries set reconcile_at = null where id = $1`, [deliveryId]);
       return 'canceled';
     }
-    if (webhook.isDeleted || !delivery.hasBody) {
+    if (webhook.isDeleted || delivery.removed) {
       await archiveEntries(client, deliveryId, notes);
-      await endCanceled(client, [deliveryId], webhook.isDeleted ? 'webhook_deleted' : 'payload_removed');
+      const removed = delivery.removed === 'expunged' ? 'expunged' : 'payload_removed';
+      await endCanceled(client, [deliveryId], webhook.isDeleted ? 'webhook_deleted' : removed);
       return 'canceled';
     }
     if (webhook.active) {

@@ -56,6 +56,8 @@ export function showTimeline(entries: readonly StoredEntry[]): TimelineEntry[] {
   return withoutLateEntries(inOrder.filter(isNew));
 }
 
+const endingSignals: ReadonlySet<string> = new Set(['cancel', 'expunge']);
+
 /**
  * Leaves out holds, releases and waits that follow the end of a delivery, until it begins again, and the cancel of one that
  * was delivered. An attempt ends a moment before it is recorded, and the webhook may be deactivated or deleted in between.
@@ -72,7 +74,7 @@ function withoutLateEntries(entries: readonly TimelineEntry[]): TimelineEntry[] 
         hasEnded = false;
         return true;
       case 'signal':
-        hasEnded &&= entry.name === 'cancel';
+        hasEnded &&= endingSignals.has(entry.name);
         return true;
       case 'held':
       case 'released':
@@ -88,7 +90,7 @@ function withoutLateEntries(entries: readonly TimelineEntry[]): TimelineEntry[] 
 /** Canceled while the request that delivered it was under way: before or after, without a new beginning, comes that end. */
 function isDelivered(entries: readonly TimelineEntry[], index: number): boolean {
   const begins = (entry: TimelineEntry) =>
-    entry.type === 'started' || (entry.type === 'signal' && entry.name !== 'cancel');
+    entry.type === 'started' || (entry.type === 'signal' && !endingSignals.has(entry.name));
   const delivers = (entry: TimelineEntry) => entry.type === 'ended' && entry.status === 'delivered';
   const before = entries.slice(0, index).findLast((entry) => begins(entry) || delivers(entry));
   const after = entries.slice(index + 1).find((entry) => begins(entry) || delivers(entry));

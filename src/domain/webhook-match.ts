@@ -6,7 +6,7 @@ import { dataOfBody } from './wire-body.ts';
 
 /** What decides which events a webhook gets. */
 export type MatchRules = { id: string; events: readonly string[]; filter: WebhookFilter | null };
-/** `values`: null once the retention of its data has ended. */
+/** `values`: null once its data was removed. */
 export type JudgedEvent = { type: string; values: EventValues | null };
 export type Matcher = ReturnType<typeof createMatcher>;
 
@@ -46,7 +46,7 @@ export function createMatcher({ id, events, filter }: MatchRules) {
     if (values === null)
       return because(
         'data_removed',
-        'The data was removed after its retention period, so the filter cannot be judged.',
+        'The data was removed, so the filter cannot be judged: its retention period ended, or the event was expunged.',
       );
     const failed = check(values);
     return failed && because('filter', describeFailure(failed, values), failed.condition);

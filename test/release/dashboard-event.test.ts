@@ -71,3 +71,40 @@ test('the undelivered deliveries of an event are retried together, as an operati
   const { body } = await service.call<{ data: { action: string; total: number }[] }>('GET', '/v1/operations');
   expect(body.data).toMatchObject([{ action: 'retry', total: 2 }]);
 });
+
+test('an event is expunged from its page and from that of a delivery', async () => {
+  await newWebhook('/up');
+  const data = { document_id: 'doc_to_expunge', dataset_id: 'ds_1' };
+  const first = await service.publish({ data });
+  const { page } = await openDashboard(browser, service, `/events/${first.id}`);
+  await page.getByText('doc_to_expunge').first().waitFor();
+  await page.getByRole('button', { name: 'Expunge event' }).click();
+  const dialog = page.getByRole('alertdialog', { name: 'Expunge this event?' });
+  await dialog.getByText('Waiting deliveries are canceled.').waitFor();
+  expect(await findBarriers(page)).toEqual([]);
+  await dialog.getByRole('button', { name: 'Back' }).click();
+  await page.getByText('doc_to_expunge').first().waitFor();
+  await page.getByRole('button', { name: 'Expunge event' }).click();
+  await dialog.getByRole('button', { name: 'Expunge permanently' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByText('The payload was removed: the event was expunged.').waitFor();
+  await untilCount(page.getByText('doc_to_expunge'), 0);
+  await untilCount(page.getByRole('button', { name: 'Expunge event' }), 0);
+
+  const second = await service.publish({ data });
+  await page.goto(`/log/${second.deliveries[0]?.id}`);
+  await page.getByRole('button', { name: 'Expunge event' }).click();
+  await dialog.getByRole('button', { name: 'Expunge permanently' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await untilCount(page.getByRole('button', { name: 'Expunge event' }), 0);
+  const { body } = await service.call<{ body: string | null }>('GET', `/v1/events/${second.id}`);
+  expect(body.body).toBeNull();
+
+  await page.goto('/audit');
+  await page
+    .getByText(/expunged the event/)
+    .first()
+    .waitFor();
+  await page.getByRole('link', { name: second.id }).click();
+  await page.getByText('The payload was removed: the event was expunged.').waitFor();
+});

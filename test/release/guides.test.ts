@@ -34,6 +34,7 @@ const guides = [
   'alerts',
   'operating',
   'security',
+  'privacy',
   'portal',
   'receiving',
   'white-label',

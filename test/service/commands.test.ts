@@ -103,6 +103,19 @@ test('commands publish an event from an option or a file, and once only under on
   expect((await run('event-types', 'list')).output).toContain('document.processing_failed');
 });
 
+test('a command expunges events, with --yes, and says which it did not find', async () => {
+  await service.publish({ id: 'evt_to_expunge', data: { document_id: 'doc_secret', dataset_id: 'ds_1' } });
+  const expunge = ['events', 'expunge', 'evt_to_expunge'];
+  expect(await run(...expunge)).toMatchObject({ code: 2, output: expect.stringContaining('Add --yes') });
+  expect((await run('events', 'show', 'evt_to_expunge')).output).toContain('doc_secret');
+  expect(await run(...expunge, '--yes')).toMatchObject({ code: 0, output: 'Expunged 1 event.\n' });
+  expect((await run('events', 'show', 'evt_to_expunge')).output).toContain('The event was expunged at 2');
+  expect(await run(...expunge, 'evt_none', '--yes')).toMatchObject({
+    code: 1,
+    output: 'Expunged 1 event.\nNo such event: evt_none\n',
+  });
+});
+
 test('commands send labels, test a filter, and show why a webhook has no delivery', async () => {
   const filter = JSON.stringify({ all: [{ path: '/labels', op: 'eq', value: 'eu' }] });
   await run('webhooks', 'update', webhookId, '--filter', filter);

@@ -29,7 +29,7 @@ import { acceptEvents } from '../../src/db/accept-events.ts';
 import type { NewEvent } from '../../src/db/insert-events.ts';
 import { listEvents, listUndelivered } from '../../src/db/event-list.ts';
 import { readEventTypeStats } from '../../src/db/event-type-stats.ts';
-import { findEvent, hasBody, listOtherWebhooks } from '../../src/db/event-log.ts';
+import { findEvent, findWhyRemoved, listOtherWebhooks } from '../../src/db/event-log.ts';
 import { emitFailureDigests, notifyFailed } from '../../src/db/failed-deliveries.ts';
 import { loadAttempts } from '../../src/db/load-attempts.ts';
 import { withTransaction } from '../../src/db/pool.ts';
@@ -192,7 +192,7 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
   'a search by id': (pool) => search(pool, log.accountId, log.deliveryId),
   'a search by URL': (pool) => search(pool, log.accountId, 'https://example.com/'),
   'an event': (pool) => findEvent(pool, log.accountId, log.eventId),
-  'its body': (pool) => hasBody(pool, log.accountId, log.eventId),
+  'its body': (pool) => findWhyRemoved(pool, log.accountId, log.eventId),
   webhooks: (pool) => listWebhooks(pool, log.accountId, { before: null, limit: 51 }),
   'webhooks, by metadata': (pool) =>
     listWebhooks(pool, log.accountId, {

@@ -291,7 +291,7 @@ test('an event whose body was removed says so, is not sent again, and its id sta
     'POST',
     `/v1/deliveries/${id}/retry?force=true`,
   );
-  expect([retried.status, retried.body.code]).toEqual([409, 'delivery_state_conflict']);
+  expect([retried.status, retried.body.code]).toEqual([409, 'payload_removed']);
   expect(retried.body.detail).toMatch(/past its retention/);
   const again = { event: 'document.deleted', id: 'evt_aged', data };
   expect(await service.publish(again)).toMatchObject({ duplicate: true, deliveries: [{ id }] });

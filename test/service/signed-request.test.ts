@@ -217,8 +217,8 @@ test('who may not sign is refused, what cannot be signed is a conflict, and what
   await service.pool.query('update events set body = null where id = $1', [eventId]);
   expect(await refusedOf(sign(deliveryId))).toEqual([
     409,
-    'delivery_state_conflict',
-    "Its event's data is past its retention, so the request cannot be made again.",
+    'payload_removed',
+    "Its event's data is past its retention, so it cannot be sent again. Publish it as a new event.",
   ]);
   await service.call('DELETE', `/v1/webhooks/${webhookId}`);
   expect(await refusedOf(sign(deliveryId))).toEqual([

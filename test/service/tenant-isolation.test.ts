@@ -53,6 +53,7 @@ const bodies: Record<string, unknown> = {
   recoverWebhook: { since: '2020-01-01T00:00:00Z' },
   actOnDeliveries: { action: 'cancel', filter: { since: '2020-01-01T00:00:00Z' } },
   createKey: { name: 'taken over', scopes: ['webhooks:read'] },
+  expungeEvents: { ids: ['evt_mine'] },
 };
 const pathOf = (path: string) => path.replace('{id}', ids[path.split('/')[2] ?? ''] ?? 'missing');
 const bodyOf = (operationId: string) =>

@@ -36,7 +36,7 @@ test('there is nothing to retry, or a reason why nothing can be', () => {
     reason: 'The webhook is paused. Activate it first.',
   });
   expect(undelivered([delivery('dlv_1', 'failed')], null)).toEqual({
-    reason: 'The payload was removed after its retention period.',
+    reason: 'The payload was removed: its retention period ended, or its event was expunged.',
   });
 });
 

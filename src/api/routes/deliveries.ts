@@ -15,7 +15,7 @@ import {
   type DeliveryRow,
   type FoundDelivery,
 } from '../../db/deliveries-table.ts';
-import { hasBody } from '../../db/event-log.ts';
+import { findWhyRemoved } from '../../db/event-log.ts';
 import { checkQueue } from '../../db/queue-checks.ts';
 import { findWebhook } from '../../db/webhooks-table.ts';
 import type { Deps } from '../../deps.ts';
@@ -24,7 +24,7 @@ import { cancelDelivery, rescheduleDelivery, retryDelivery } from '../../dispatc
 import { readStory } from '../../temporal/history.ts';
 import { accountOf } from '../auth.ts';
 import { maxAheadMs } from '../event-options.ts';
-import { fault, requireFound, validationError } from '../problem-details.ts';
+import { fault, payloadRemoved, requireFound, validationError } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
 import { toAttempt } from './attempt-view.ts';
 
@@ -79,6 +79,7 @@ async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: bool
     throw conflict('It was delivered. Add ?force=true to send it again.');
   }
   if (!webhook) throw conflict('Its webhook was deleted.');
+  if (row.status === 'canceled' && row.reason === 'expunged') throw payloadRemoved('expunged');
   if (row.status === 'canceled') throw conflict('It was canceled. Publish the event under a new id instead.');
   if (!webhook.active)
     throw conflict(
@@ -86,8 +87,8 @@ async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: bool
         ? 'Its webhook is not active. Activate the webhook: its held deliveries are then delivered.'
         : 'Its webhook is not active. Activate the webhook, then retry.',
     );
-  if (!(await hasBody(pool, row.accountId, row.eventId)))
-    throw conflict("Its event's data is past its retention, so it cannot be sent again.");
+  const removed = await findWhyRemoved(pool, row.accountId, row.eventId);
+  if (removed) throw payloadRemoved(removed);
 }
 
 export const deliveryRoutes = [
@@ -115,7 +116,7 @@ export const deliveryRoutes = [
         .meta({ description: 'Also retry a delivery that was delivered.' }),
     }),
     replies: { 202: { description: 'Requested', schema: deliverySummarySchema } },
-    errors: ['delivery_state_conflict'],
+    errors: ['delivery_state_conflict', 'payload_removed'],
     async handle({ deps, key, id, query }) {
       const row = await requireDelivery(deps, key, id);
       await requireRetryable(deps, row, query.force === 'true');

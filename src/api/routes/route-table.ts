@@ -4,6 +4,7 @@ import { auditRoutes } from './audit-routes.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { deliveryLogRoutes } from './delivery-log-routes.ts';
 import { eventTypeRoutes } from './event-type-routes.ts';
+import { expungeRoutes } from './expunge-route.ts';
 import { eventRoutes } from './event-routes.ts';
 import { keyRoutes } from './key-routes.ts';
 import { operationRoutes } from './operation-routes.ts';
@@ -33,6 +34,7 @@ export const routes: Route[] = [
   ...publishRoutes,
   ...publishBatchRoutes,
   ...eventRoutes,
+  ...expungeRoutes,
   ...operationRoutes,
   ...deliveryLogRoutes,
   ...deliveryRoutes,

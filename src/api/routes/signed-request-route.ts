@@ -6,7 +6,7 @@ import { signAgain } from '../../delivery/sign-again.ts';
 import { curlCommand } from '../../domain/curl-command.ts';
 import { ApiError } from '../../errors.ts';
 import { accountOf, audit } from '../auth.ts';
-import { requireFound } from '../problem-details.ts';
+import { payloadRemoved, requireFound } from '../problem-details.ts';
 import { routesWithTag } from '../route.ts';
 
 const defineRoute = routesWithTag('Deliveries');
@@ -23,7 +23,7 @@ export const signedRequestRoutes = [
     bodyExample: {},
     bodyMayBeEmpty: true,
     replies: { 200: { description: 'The request', schema: signedRequestSchema } },
-    errors: ['delivery_state_conflict'],
+    errors: ['delivery_state_conflict', 'payload_removed'],
     async handle({ deps, key, id, body: { attempt: number } }) {
       const { pool, secretBox } = deps;
       const accountId = accountOf(key);
@@ -39,8 +39,7 @@ export const signedRequestRoutes = [
       const webhook = await findWebhook(pool, accountId, delivery.webhookId);
       if (!webhook) throw conflict('Its webhook was deleted, and the signing secret with it.');
       const event = await findEvent(pool, accountId, delivery.eventId);
-      if (!event?.body)
-        throw conflict("Its event's data is past its retention, so the request cannot be made again.");
+      if (!event?.body) throw payloadRemoved(event?.expunged_at ? 'expunged' : 'past_retention');
       const at = new Date();
       const { body, url, headers, placeholders, hasClientCertificate } = signAgain(secretBox, {
         attempt,

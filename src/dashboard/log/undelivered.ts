@@ -13,7 +13,8 @@ export function undeliveredOf(
 ): Target | undefined {
   const undelivered = deliveries.filter(({ status }) => status !== 'delivered' && status !== 'canceled');
   if (undelivered.length === 0) return undefined;
-  if (body === null) return { reason: 'The payload was removed after its retention period.' };
+  if (body === null)
+    return { reason: 'The payload was removed: its retention period ended, or its event was expunged.' };
   const reasons = undelivered.map((delivery) =>
     retryReason(
       delivery,

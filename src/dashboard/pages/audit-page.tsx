@@ -94,6 +94,12 @@ function Target({ kind, target: { id, name } }: TargetProps) {
           {name === null ? id : briefUrl(name)}
         </Link>
       );
+    case 'event':
+      return (
+        <Link to="/events/$id" params={{ id }}>
+          {id}
+        </Link>
+      );
     case 'operation':
       return (
         <Link to="/operations/$id" params={{ id }}>

@@ -1,4 +1,5 @@
 import { getRouteApi, Link } from '@tanstack/react-router';
+import { ExpungeEvent } from '../components/expunge-event.tsx';
 import { isMissing, NotFound } from '../components/page-error.tsx';
 import { Page, Placeholder } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
@@ -27,7 +28,12 @@ export function DeliveryPage() {
           <code className="break">{id}</code>
         </span>
       }
-      actions={<>{delivery && <DeliveryActions delivery={delivery} obstacle={obstacle} />}</>}
+      actions={
+        <>
+          {delivery && <DeliveryActions delivery={delivery} obstacle={obstacle} />}
+          {delivery && typeof body === 'string' && <ExpungeEvent id={delivery.event_id} />}
+        </>
+      }
     >
       {isMissing(error) ? (
         <NotFound what="Delivery" to="/log" label="Back to the delivery log" />

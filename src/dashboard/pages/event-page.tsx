@@ -5,6 +5,7 @@ import { indentJson } from '../../client/raw-json.ts';
 import type { Webhook } from '../../contracts/webhook.ts';
 import { CopyButton } from '../components/button.tsx';
 import { CodeBlock } from '../components/code-block.tsx';
+import { ExpungeEvent } from '../components/expunge-event.tsx';
 import { Switch } from '../components/field.tsx';
 import { isMissing, NotFound } from '../components/page-error.tsx';
 import { Page, Placeholder } from '../components/page-header.tsx';
@@ -39,11 +40,12 @@ export function EventPage() {
       }
       actions={
         <>
-          {type && (
+          {type && event?.body !== null && (
             <Link to="/events/send" search={{ event: type, copy: id }} className="button">
               Send a copy
             </Link>
           )}
+          {event?.expunged_at === null && <ExpungeEvent id={id} />}
         </>
       }
     >
@@ -59,6 +61,7 @@ export function EventPage() {
               facts={{
                 Timestamp: <At at={event.timestamp} />,
                 Accepted: <At at={event.created_at} />,
+                Expunged: event.expunged_at && <At at={event.expunged_at} />,
                 Labels:
                   event.labels.length === 0
                     ? null
@@ -75,7 +78,7 @@ export function EventPage() {
             beside={<RetryUndelivered event={event} webhooks={webhooks.data ?? []} />}
           />
           <NotSentTo event={event} webhooks={webhooks.data ?? []} />
-          <Payload body={event.body} />
+          <Payload event={event} />
         </>
       ) : (
         error === null && <Placeholder />
@@ -131,13 +134,16 @@ function reasonOf({ webhook_id: id, created_at: createdAt, events }: Webhook, ev
 }
 
 /** The body of all attempts, formatted or exactly as sent. */
-function Payload({ body }: { body: string | null }) {
+function Payload({ event: { body, expunged_at: expungedAt } }: { event: Event }) {
   const [isPretty, setPretty] = useState(true);
   if (body === null)
     return (
       <Section title="Payload" className="card stack">
         <p className="muted">
-          The payload was removed after its retention period. The deliveries are still listed.
+          {expungedAt === null
+            ? 'The payload was removed after its retention period.'
+            : 'The payload was removed: the event was expunged.'}{' '}
+          The deliveries are still listed.
         </p>
       </Section>
     );

@@ -250,12 +250,13 @@ create trigger webhooks_deleted after delete on webhooks
   referencing old table as old_rows for each statement execute function count_webhook_changes();
 
 -- id: may be the producer's own, so it is unique within its account only.
--- body: the bytes that every attempt sends; null when their retention has ended.
+-- body: the bytes that every attempt sends; null when their retention has ended, or the event was expunged.
 -- traceparent: the W3C trace that the producer named, as version 00; null: none.
 -- labels: the producer's, for filters; never sent. Null: none.
 -- search_keys: what the search finds it by besides its id, see src/domain/search-keys.ts. Null: nothing.
 -- webhook_ids: it is for these webhooks alone; null: for those that subscribe to it. order_key, deliver_at, expires_at: as the
 -- producer gave them.
+-- expunged_at: since then body, traceparent, labels, search_keys and order_key are null, for good.
 create table events (
   account_id text not null,
   id text not null,
@@ -270,6 +271,7 @@ create table events (
   order_key text,
   deliver_at timestamptz,
   expires_at timestamptz,
+  expunged_at timestamptz,
   primary key (account_id, id)
 );
 create index events_newest on events (account_id, created_at, id);
@@ -304,6 +306,7 @@ create index events_with_body on events (created_at) where body is not null;
 -- order_key: the line of its webhook that it belongs to; null: none. line_position: its place there, by acceptance; null: it has
 -- not joined it yet, because its time has not come.
 -- expires_at: if it has not been delivered by then, it fails.
+-- expunged_at: since when its event is expunged. No response is stored from then on.
 -- timeline: entries for people to read. No code decides by it. It is kept longer than the workflow's history.
 --
 -- Neither deliveries nor attempts have foreign keys: each would lock the row of the webhook or event at every insert. Neither
@@ -337,6 +340,7 @@ create table deliveries (
   expires_at timestamptz,
   order_key text,
   line_position bigint,
+  expunged_at timestamptz,
   timeline jsonb not null default '[]',
   constraint deliveries_of_event unique (account_id, event_id, webhook_id),
   constraint status_is_known check (status in ('pending', 'retrying', 'delivered', 'failed', 'held', 'canceled')),

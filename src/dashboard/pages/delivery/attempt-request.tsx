@@ -14,7 +14,7 @@ import { CopyAsCurl } from './copy-as-curl.tsx';
 type Props = {
   deliveryId: string;
   attempt: Attempt;
-  /** The event's body: undefined while loading, null after its retention. */
+  /** The event's body: undefined while loading, null once it was removed. */
   body: string | null | undefined;
   hasWebhook: boolean;
 };
@@ -24,7 +24,7 @@ export function AttemptRequest({ deliveryId, attempt: { number, request }, body,
   if (request.format === 'email') return <Email number={number} request={request} body={body} />;
   const obstacle = hasWebhook
     ? body === null
-      ? 'The payload was removed after its retention period.'
+      ? 'The payload was removed: its retention period ended, or its event was expunged.'
       : undefined
     : 'The webhook was deleted, and its signing secret with it.';
   return (
@@ -71,7 +71,11 @@ function RequestBody({ number, request, body }: BodyProps) {
   const { data: session } = useQuery(sessionQuery);
   const bytes = formatCount(request.body_bytes);
   if (body === null)
-    return <p className="muted">The body ({bytes} bytes) was removed after its retention period.</p>;
+    return (
+      <p className="muted">
+        The body ({bytes} bytes) was removed: its retention period ended, or its event was expunged.
+      </p>
+    );
   const accountId = session?.account_id;
   const text = body && accountId && textFor(request.format, body, accountId);
   return (

@@ -9,7 +9,7 @@ import { AttemptRequest } from './attempt-request.tsx';
 
 type Props = {
   delivery: Delivery;
-  /** The event's body: undefined while loading, null after its retention. */
+  /** The event's body: undefined while loading, null once it was removed. */
   body: string | null | undefined;
   hasWebhook: boolean;
 };

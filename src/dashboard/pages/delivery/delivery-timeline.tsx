@@ -103,6 +103,7 @@ function Wait({ entry }: { entry: Extract<TimelineEntry, { type: 'wait' }> }) {
 const signals: Record<string, string> = {
   retryNow: 'Retry requested',
   cancel: 'Cancel requested',
+  expunge: 'Expunge of the event requested',
   reschedule: 'Reschedule requested',
   recover: 'Recovery requested',
 };

@@ -11,7 +11,7 @@ export function useDelivery(id: string) {
   const body = event.data?.body;
   return {
     delivery: webhooks.isPending ? undefined : data,
-    /** The event's: undefined while loading, null after its retention. */
+    /** The event's: undefined while loading, null once it was removed. */
     body,
     obstacle: webhooks.data && obstacleOf(webhook, body),
     hasWebhook: webhook !== undefined,
