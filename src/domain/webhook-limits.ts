@@ -120,20 +120,34 @@ export function rampTime(rampStartedAt: number, k: number): number {
 
 /** Of a queue that is released and late, so many may begin now in the first minute: about as many as are under way at once. */
 const releasedAtOnce = 20;
-const releasedPerSecond = 100;
+/** And at most so many later. A delivery is so many places from its place in the order at most. */
+const maxReleasedAtOnce = 160;
+/** The rate at which those behind them are expected to begin, per second. */
+const releaseRates = { least: 20, most: 100 };
+const releaseRateOfMs = 5000;
+/** After that the ramp limits nothing any more. */
+const releasedForMs = 3_600_000;
 
 /**
  * How many ms from now the deliveries of a queue may begin whose time in the ramp has come, so that the oldest go first, however
- * late their workflows are woken: 20 now, then 100 a second. Twice as many may begin now in each minute that follows: an engine
- * that wakes fewer than 100 a second has more and more of them awake, and each that may not begin costs it another wake.
+ * late their workflows are woken. The first 20 may begin now, twice as many in each minute that follows, at most 160. Those
+ * behind them wait for as long as the webhook's attempts in the last 5 s lead one to expect, and a little less: a workflow that
+ * is woken too early costs the engine another wake. An hour after the ramp began, all may begin.
  *
+ * @param recent attempts in the last 5 s
  * @param index in the queue, from 0
- * @example releaseMs(0, 20) // 10
- * @example releaseMs(60_000, 20) // 0
+ * @example releaseMs({ sinceRampMs: 0, recent: 200 }, 20) // 20
+ * @example releaseMs({ sinceRampMs: 60_000, recent: 200 }, 20) // 0
  */
-export const releaseMs = (sinceRampMs: number, index: number): number => {
-  const atOnce = releasedAtOnce * 2 ** Math.floor(sinceRampMs / 60_000);
-  return (Math.max(0, index + 1 - atOnce) * 1000) / releasedPerSecond;
+export const releaseMs = (
+  { sinceRampMs, recent }: { sinceRampMs: number; recent: number },
+  index: number,
+): number => {
+  if (sinceRampMs >= releasedForMs) return 0;
+  const atOnce = Math.min(maxReleasedAtOnce, releasedAtOnce * 2 ** Math.floor(sinceRampMs / 60_000));
+  const expected = (1.25 * recent * 1000) / releaseRateOfMs;
+  const perSecond = Math.min(releaseRates.most, Math.max(releaseRates.least, expected));
+  return (Math.max(0, index + 1 - atOnce) * 1000) / perSecond;
 };
 
 const later = (a: SlotTime, b: SlotTime): SlotTime => (b.at > a.at ? b : a);
@@ -147,6 +161,7 @@ const later = (a: SlotTime, b: SlotTime): SlotTime => (b.at > a.at ? b : a);
 export function slotTimes({ limits, now, used }: Log, count: number): SlotTime[] {
   const { windows, notBefore, rampStartedAt } = limits;
   const sinceRamp = rampStartedAt === null ? 0 : used.filter((at) => at >= rampStartedAt).length;
+  const recent = rampStartedAt === null ? 0 : used.filter((at) => at > now - releaseRateOfMs).length;
   const times: SlotTime[] = [];
   for (let slot = 0; slot < count; slot += 1) {
     let time: SlotTime = { at: now, reason: null };
@@ -159,7 +174,8 @@ export function slotTimes({ limits, now, used }: Log, count: number): SlotTime[]
     if (notBefore !== null) time = later(time, { at: notBefore, reason: 'receiver_requested' });
     if (rampStartedAt !== null) {
       const planned = rampTime(rampStartedAt, sinceRamp + slot);
-      const at = planned > now ? planned : now + releaseMs(now - rampStartedAt, slot);
+      const at =
+        planned > now ? planned : now + releaseMs({ sinceRampMs: now - rampStartedAt, recent }, slot);
       time = later(time, { at: Math.max(at, times.at(-1)?.at ?? now), reason: 'down' });
     }
     times.push(time);
@@ -253,6 +269,8 @@ function behind(
 
 /** Smaller differences come from clocks, and from attempts that began a moment after their grant. */
 const noticeableMs = 5;
+/** The times after a ramp are estimates: a smaller part of the wait is not worth a write. */
+const noticeablePart = 0.2;
 
 /** The deliveries of the queue's head whose row is wrong, with the correct time in ms since 1970, and reason. */
 export function correctTimes(log: Log, head: readonly Queued[]) {
@@ -263,7 +281,9 @@ export function correctTimes(log: Log, head: readonly Queued[]) {
     // A delivery that is due keeps its time: its workflow is about to continue.
     if (until <= log.now && member.until <= log.now) return [];
     const reason = binding ?? member.reason;
-    if (Math.abs(member.until - until) <= noticeableMs && reason === member.reason) return [];
+    const isEstimate = reason === 'down' && log.limits.nextProbeAt === null;
+    const tolerance = Math.max(noticeableMs, isEstimate ? noticeablePart * (until - log.now) : 0);
+    if (Math.abs(member.until - until) <= tolerance && reason === member.reason) return [];
     return [{ id: member.id, until, reason }];
   });
 }

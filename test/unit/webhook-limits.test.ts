@@ -184,18 +184,29 @@ test('the ramp: 1, 2, 4, … in each second, then all', () => {
   ]);
 });
 
-test('what is late in the ramp, or left after it, goes in order: 20 now, then 100 a second, and more in each minute', () => {
+test('late deliveries of a ramp go in order: 20 at once, twice as many in each minute, the others at the rate of the last 5 s', () => {
   const limits = { ...none, rampStartedAt: now };
-  const after = now + 10_000;
-  const times = slotTimes({ limits, now: after, used: [] }, 300).map(({ at }) => at - after);
+  const timesAt = (at: number, recent: number, count: number) =>
+    slotTimes({ limits, now: at, used: Array.from({ length: recent }, () => at - 4999) }, count).map(
+      (slot) => slot.at - at,
+    );
+  const [ramp, minute] = [now + 10_000, 60_000];
+  const times = timesAt(ramp, 0, 300);
   expect(times.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 0));
-  expect([times[20], times[119], times[219]]).toEqual([10, 1000, 2000]);
-  // After two minutes 80 may begin at once; after six minutes all of the longest head, however slowly they are woken.
-  const later = now + 125_000;
-  const second = slotTimes({ limits, now: later, used: [] }, 220).map(({ at }) => at - later);
-  expect([second[79], second[80], second[219]]).toEqual([0, 10, 1400]);
-  const last = now + 365_000;
-  expect(slotTimes({ limits, now: last, used: [] }, 1000).every(({ at }) => at === last)).toBe(true);
+  // 20 a second at least, 100 at most.
+  expect([times[20], times[39], times[219]]).toEqual([50, 1000, 10_000]);
+  expect([79, 80, 100, 200, 400, 401, 5000].map((recent) => timesAt(ramp, recent, 21)[20])).toEqual([
+    50, 50, 40, 20, 10, 10, 10,
+  ]);
+  // Attempts count for 5 s.
+  expect(
+    slotTimes({ limits, now: ramp, used: Array.from({ length: 200 }, () => ramp - 5000) }, 21)[20]?.at,
+  ).toBe(ramp + 50);
+  const atOnce = (at: number) => timesAt(at, 0, 1000).filter((time) => time === 0).length;
+  expect([ramp, now + minute - 1, now + minute, now + 2 * minute, now + 3 * minute].map(atOnce)).toEqual([
+    20, 20, 40, 80, 160,
+  ]);
+  expect([now + 4 * minute, now + 60 * minute - 1, now + 60 * minute].map(atOnce)).toEqual([160, 160, 1000]);
   // In the ramp, those whose time has not come keep it, unless those before them are later.
   const early = now + 3000;
   const mixed = slotTimes({ limits, now: early, used: [] }, 40).map(({ at }) => at);
@@ -241,6 +252,10 @@ test('rows of the queue get their times when its webhook becomes paced, and when
     { id: 'dlv_1', until: now, reason: 'down' },
     { id: 'dlv_2', until: now + 1000, reason: 'down' },
   ]);
+  // Estimates: a fifth of the wait is not worth a write.
+  const inRamp = (until: number) =>
+    correctTimes(log({ ...none, rampStartedAt: now }), [queued('dlv_1'), queued('dlv_2', { until })]);
+  expect([799, 800, 1200, 1201].map((wait) => inRamp(now + wait).length)).toEqual([1, 0, 0, 1]);
   expect(correctTimes(log(none), down)).toEqual([
     { id: 'dlv_1', until: now, reason: 'down' },
     { id: 'dlv_2', until: now, reason: 'down' },
