@@ -33,6 +33,9 @@ const rows = {
     src/contracts src/errors.ts type:src/call-counter.ts type:src/config.ts type:src/deps.ts src/package-root.ts src/sign-in-link.ts
     type:workflows/contract.ts
     express helmet ipaddr.js lru-cache zod @asteasolutions/zod-to-openapi type:pino node:*`,
+  'src/outbox': `
+    src/api src/db src/domain src/contracts src/errors.ts src/every.ts type:src/event-types type:src/observability type:src/deps.ts
+    pg type:pino node:*`,
   'src/embedded': `@temporalio/client pg node:*`,
   'src/cli': `
     src/client src/db src/embedded src/security src/domain src/contracts src/errors.ts src/config.ts

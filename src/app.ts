@@ -18,6 +18,7 @@ import type { MetricValues } from './observability/metrics-sum.ts';
 import { listen } from './listen.ts';
 import { createAddressGuard } from './outbound/address-guard.ts';
 import { createMailer } from './outbound/mailer.ts';
+import type { startOutboxes } from './outbox/outboxes.ts';
 import { createOAuthTokens } from './outbound/oauth-tokens.ts';
 import { createSender } from './outbound/sender.ts';
 import { pooledConnections, prepareDatabase } from './prepare-database.ts';
@@ -97,6 +98,16 @@ function readOwnTypes({ FLTR_EVENT_TYPES_FILE: path, FLTR_BUILT_IN_EVENT_TYPES: 
   return { hasBuiltIn, ofFile: path === undefined ? [] : readEventTypesFile(path, hasBuiltIn) };
 }
 
+const hasRelay = (role: Role): boolean => role !== 'api';
+
+/** Loaded only where it is needed: a worker does without the API's code otherwise. */
+async function relayOutboxes(options: Parameters<typeof startOutboxes>[0]) {
+  const outboxes = await import('./outbox/outboxes.ts');
+  const relays = outboxes.startOutboxes(options);
+  options.metrics.watchOutboxes(relays.reports);
+  return relays;
+}
+
 /** Null: no mail server is set. */
 function mailerOf({ FLTR_SMTP_URL: server, FLTR_SMTP_FROM: address, FLTR_PRODUCT_NAME: name }: Config) {
   return server && address !== undefined ? createMailer({ server, name, address }) : null;
@@ -113,7 +124,11 @@ export async function startApp(options: Options): Promise<ServiceApp> {
     const hasApi = role !== 'worker';
     if (!supervisor) await requirePorts(config, role);
     const ownTypes = readOwnTypes(config);
-    const metrics = createMetrics(supervisor?.readMetrics);
+    const outboxes = hasRelay(role) ? config.FLTR_OUTBOX_URLS : [];
+    const metrics = createMetrics(
+      supervisor?.readMetrics,
+      outboxes.map(({ name }) => name),
+    );
     const servers = await resolveServers(config, role, { report, onFatal });
     const { embedded, databaseUrl, temporalAddress, temporalUiUrl } = servers;
     if (embedded) stops.push('embedded', embedded.stop);
@@ -180,7 +195,16 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       stops,
     });
 
-    const backlog = hasApi ? stops.later('backlog', watchBacklog(pool, config.FLTR_MAX_BACKLOG, log)) : null;
+    const publisher = createPublisher(pool, {
+      reserveOwners: dispatcher.reserve,
+      createsAccounts: config.FLTR_CREATE_ACCOUNTS === 'on_publish',
+      onAccepted: (accountId, id) => changes.mark(accountId, ['events', 'deliveries'], [id]),
+    });
+    const eventTypes = createEventTypes({ db: pool, ...ownTypes });
+    const publishes = hasApi || outboxes.length > 0;
+    const backlog = publishes
+      ? stops.later('backlog', watchBacklog(pool, config.FLTR_MAX_BACKLOG, log))
+      : null;
     metrics.watch({
       connections: pool,
       maxConnections: pooledConnections,
@@ -188,16 +212,32 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       isTemporalReachable: () => isTemporalReachable(temporal),
       backlog: backlog && { count: backlog.count, max: config.FLTR_MAX_BACKLOG },
     });
+    const relays =
+      backlog && outboxes.length > 0
+        ? await relayOutboxes({
+            config,
+            log,
+            metrics,
+            publisher,
+            eventTypes,
+            changes,
+            databaseUrl,
+            wakeDispatcher: dispatcher.wake,
+            isFull: backlog.isFull,
+          })
+        : null;
+    if (relays) stops.later('outboxes', relays);
+    const readOutboxes = relays?.reports ?? (() => []);
     let apiUrl: string | null = null;
     let isStopping = false;
     if (!hasApi && config.FLTR_WORKER_PORT !== undefined) {
-      const watched = { config, log, pool, temporal, metrics, isStopping: () => isStopping };
+      const watched = { config, log, pool, temporal, metrics, readOutboxes, isStopping: () => isStopping };
       const { createProbes } = await import('./api/server.ts');
       const probes = createProbes({ ...watched, needsTemporal: true });
       const wanted = { name: 'FLTR_WORKER_PORT', host: config.HOST, port: config.FLTR_WORKER_PORT } as const;
       stops.later('probes', await listen(probes, wanted));
     }
-    if (backlog) {
+    if (hasApi && backlog) {
       const { createApi, createStreams } = await import('./api/server.ts');
       const streams = createStreams(changes);
       metrics.watchStreams(streams.count);
@@ -213,17 +253,14 @@ export async function startApp(options: Options): Promise<ServiceApp> {
         mailer,
         headerStyle,
         temporal,
-        publisher: createPublisher(pool, {
-          reserveOwners: dispatcher.reserve,
-          createsAccounts: config.FLTR_CREATE_ACCOUNTS === 'on_publish',
-          onAccepted: (accountId, id) => changes.mark(accountId, ['events', 'deliveries'], [id]),
-        }),
-        eventTypes: createEventTypes({ db: pool, ...ownTypes }),
+        publisher,
+        eventTypes,
         wakeDispatcher: dispatcher.wake,
         signals,
         changes,
         streams,
         backlog,
+        readOutboxes,
         temporalUiUrl,
         countCall: supervisor?.countCall ?? createCallCounts(),
         isStopping: () => isStopping,

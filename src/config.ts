@@ -10,6 +10,7 @@ import {
   encryptionKeys,
   host,
   ipAndPort,
+  outboxes,
   schedule,
   wholeNumber,
 } from './setting-schemas.ts';
@@ -147,6 +148,13 @@ const settings = {
     schema: wholeNumber(1, 100_000_000),
     default: '1000000',
     meaning: 'accepted deliveries whose workflow is not started; beyond it publishing responds with 503',
+  },
+  FLTR_OUTBOX_URLS: {
+    schema: outboxes,
+    default: '',
+    meaning:
+      'databases whose outbox `up` and `worker` relay: URLs separated by commas; `service` stands for the database of the service',
+    isSecret: true,
   },
   FLTR_DRAIN_SECONDS: {
     schema: wholeNumber(0, 60),

@@ -10,6 +10,7 @@ import type { SignalDeps } from './dispatch/signal.ts';
 import type { HeaderStyle } from './domain/request-headers.ts';
 import type { EventTypes } from './event-types/catalogue.ts';
 import type { Metrics } from './observability/metrics.ts';
+import type { OutboxReport } from './observability/outbox-metrics.ts';
 import type { AddressGuard } from './outbound/address-guard.ts';
 import type { Mailer } from './outbound/mailer.ts';
 import type { OAuthTokens } from './outbound/oauth-tokens.ts';
@@ -41,6 +42,8 @@ export type Deps = {
   changes: Changes;
   streams: Streams;
   backlog: Backlog;
+  /** How the outboxes are that this process relays. */
+  readOutboxes: () => readonly OutboxReport[];
   /** Counts a call for its rate limit, for all processes of this `up`. */
   countCall: CountCall;
   /** It is no longer ready, but responds for a while. */

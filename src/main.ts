@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import type { App, Role } from './app.ts';
 import { addAccountCommands } from './cli/account-commands.ts';
 import { addAccountsCommand } from './cli/accounts-command.ts';
+import { addOutboxCommands } from './cli/outbox-commands.ts';
 import { addPortalLinkCommands } from './cli/portal-link-commands.ts';
 import { addAdminCommands, type WithDatabase } from './cli/admin-commands.ts';
 import { banner } from './cli/banner.ts';
@@ -158,6 +159,7 @@ program
   });
 addAdminCommands(program, withDatabase);
 addReencryptCommand(program, withDatabase);
+addOutboxCommands(program, withDatabase);
 addCapacityCommand(program);
 addAccountCommands(program);
 addAccountsCommand(program);

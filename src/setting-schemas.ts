@@ -39,6 +39,42 @@ function isWholeUrl(text: string): boolean {
   }
 }
 
+export type Outbox = {
+  /** In metrics, in the log, at `/readyz`: `service`, or the database's name. */
+  name: string;
+  /** Null: the service's own database. */
+  databaseUrl: string | null;
+};
+
+const maxOutboxes = 16;
+
+export const outboxes = z.string().transform((text, context): Outbox[] => {
+  const entries = text === '' ? [] : text.split(',').map((entry) => entry.trim());
+  const found: Outbox[] = [];
+  for (const entry of entries) {
+    const parsed = entry === 'service' ? null : databaseUrl.safeParse(entry);
+    if (parsed?.success === false)
+      context.addIssue(
+        `must list \`service\` and URLs of databases, separated by commas (a comma in a password is %2C); one of them ${parsed.error.issues[0]?.message}`,
+      );
+    else if (found.some((each) => each.databaseUrl === (parsed?.data ?? null)))
+      context.addIssue('lists a database twice');
+    else found.push({ name: nameOf(parsed?.data, found), databaseUrl: parsed?.data ?? null });
+  }
+  if (entries.length > maxOutboxes) context.addIssue(`must list at most ${maxOutboxes} databases`);
+  return found;
+});
+
+/** Not its host: anybody may read `/readyz`. */
+function nameOf(url: string | undefined, others: readonly Outbox[]): string {
+  if (url === undefined) return 'service';
+  const name = decodeURIComponent(new URL(url).pathname.slice(1)) || 'postgres';
+  const isUsed = (wanted: string) => wanted === 'service' || others.some((other) => other.name === wanted);
+  let unique = name;
+  for (let number = 2; isUsed(unique); number += 1) unique = `${name} ${number}`;
+  return unique;
+}
+
 export const schedule = z
   .string()
   .regex(/^(\d+(,\d+)*)?$/, 'must be seconds separated by commas, such as 60,300,1800')

@@ -8,7 +8,10 @@ import { isTemporalReachable } from '../temporal/client.ts';
 import { digestOfAuthorization } from './auth.ts';
 import { sendJson, sendResponse } from './send-response.ts';
 
-export type ProbeDeps = Pick<Deps, 'config' | 'log' | 'pool' | 'temporal' | 'metrics' | 'isStopping'> & {
+export type ProbeDeps = Pick<
+  Deps,
+  'config' | 'log' | 'pool' | 'temporal' | 'metrics' | 'readOutboxes' | 'isStopping'
+> & {
   /** A worker has nothing to do without Temporal; the API accepts events all the same. */
   needsTemporal: boolean;
 };
@@ -25,7 +28,7 @@ export function addProbes(app: Express, deps: ProbeDeps): void {
 /** How long a result is cached, since anybody may request it. */
 const readinessMs = 1000;
 
-function readiness({ pool, temporal, isStopping, needsTemporal }: ProbeDeps): RequestHandler {
+function readiness({ pool, temporal, readOutboxes, isStopping, needsTemporal }: ProbeDeps): RequestHandler {
   const check = () => Promise.all([readReadiness(pool), isTemporalReachable(temporal)]);
   let checked: ReturnType<typeof check> | null = null;
   const forget = () => {
@@ -34,12 +37,15 @@ function readiness({ pool, temporal, isStopping, needsTemporal }: ProbeDeps): Re
   return async (_request, response) => {
     checked ??= check().finally(() => setTimeout(forget, readinessMs).unref());
     const [database, isTemporalReady] = await checked;
+    // Shown only: the service works without another database.
+    const outboxes = readOutboxes().map(({ name, state }) => [name, state]);
     const isReady = database === 'ok' && (isTemporalReady || !needsTemporal) && !isStopping();
     sendJson(response, isReady ? 200 : 503, {
       status: isReady ? 'ready' : isStopping() ? 'stopping' : 'not ready',
       checks: {
         postgresql: database,
         temporal: isTemporalReady ? 'ok' : 'unavailable',
+        ...(outboxes.length > 0 ? { outboxes: Object.fromEntries(outboxes) as Record<string, string> } : {}),
       },
     });
   };

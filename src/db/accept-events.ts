@@ -112,7 +112,8 @@ async function acceptRound(
   }
   // One order for all, so that two statements that insert the same ids wait for each other and do not deadlock.
   const candidates = [...firsts.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
-  const { rows, shown } = await deliveriesOf(candidates, subscribers);
+  // In the order in which they were given: their ids, by which they are queued, have it.
+  const { rows, shown } = await deliveriesOf([...firsts.values()], subscribers);
   const written = await writeEvents(db, { accounts, items, candidates, rows, typesVersion }, reserveOwners);
 
   const again: Item[] = [];

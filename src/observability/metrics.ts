@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { createDeliveryMetrics } from './delivery-metrics.ts';
 import { createHttpMetrics } from './http-metrics.ts';
 import { aggregationOfDefaults, type MetricValues } from './metrics-sum.ts';
+import { createOutboxMetrics, watchOutboxes, type OutboxReport } from './outbox-metrics.ts';
 import { createPublishMetrics } from './publish-metrics.ts';
 import { watchConnections, watchState, type ConnectionSources, type StateSources } from './state-metrics.ts';
 
@@ -12,8 +13,9 @@ export type Metrics = ReturnType<typeof createMetrics>;
  * Metrics of a process are added up over all processes of a service; gauges of the shared state are not.
  *
  * @param sumOfAll reads the metrics of all processes of this service, as text; by default, there is only this process
+ * @param outboxes the names of those that this process relays
  */
-export function createMetrics(sumOfAll?: () => Promise<string>) {
+export function createMetrics(sumOfAll?: () => Promise<string>, outboxes: readonly string[] = []) {
   const ofProcess = new Registry();
   const ofState = new Registry();
   collectDefaultMetrics({ register: ofProcess });
@@ -26,11 +28,13 @@ export function createMetrics(sumOfAll?: () => Promise<string>) {
     publish: createPublishMetrics(ofProcess),
     delivery: createDeliveryMetrics(ofProcess),
     http: createHttpMetrics(ofProcess),
+    outbox: createOutboxMetrics(ofProcess, outboxes),
     /** Adds gauges of the state that processes share, and of this process's connections. */
     watch(sources: StateSources & ConnectionSources): void {
       watchConnections(ofProcess, sources);
       state = watchState(ofState, sources);
     },
+    watchOutboxes: (read: () => readonly OutboxReport[]): void => watchOutboxes(ofState, read),
     /** Adds the number of open streams of this process. */
     watchStreams(count: () => number): void {
       const help = 'Open streams of changes.';

@@ -6,7 +6,7 @@ import { readConnectionLimit } from '../db/connection-limit.ts';
 import { developmentKeyFor } from '../development-secrets.ts';
 import type { Embedded } from '../embedded/embedded.ts';
 import { choosePort } from '../embedded/free-port.ts';
-import { maxConnections, prepareDatabase } from '../prepare-database.ts';
+import { connectionsOf, prepareDatabase } from '../prepare-database.ts';
 import { requirePorts } from '../require-ports.ts';
 import { resolveServers } from '../resolve-servers.ts';
 import { digestOfKey } from '../security/api-keys.ts';
@@ -47,7 +47,7 @@ export async function startSupervisor(options: Options): Promise<SupervisedApp> 
     await embedded?.stop();
   };
   try {
-    const postgresConnections = connectionsFor(options.processes, maxConnections);
+    const postgresConnections = connectionsFor(options.processes, connectionsOf(config));
     const servers = await resolveServers(config, 'up', { report, onFatal, postgresConnections });
     const { databaseUrl, temporalAddress, temporalUiUrl } = servers;
     ({ embedded } = servers);
@@ -113,11 +113,12 @@ async function checkDatabase(config: Config, databaseUrl: string, log: Logger) {
 
 /** As many processes as the settings say; of the default number, those that PostgreSQL has connections for. */
 function fitting({ config, processes, report }: Options, connections: number): number {
-  if (connectionsFor(processes, maxConnections) <= connections) return processes;
-  const fewer = Math.min(processes, processesWithin(connections, maxConnections));
+  const perProcess = connectionsOf(config);
+  if (connectionsFor(processes, perProcess) <= connections) return processes;
+  const fewer = Math.min(processes, processesWithin(connections, perProcess));
   const isDefault = config.FLTR_PROCESSES === undefined;
   report(
-    `PostgreSQL allows ${connections} connections (max_connections), and ${processes} processes may need ${connectionsFor(processes, maxConnections)}. ` +
+    `PostgreSQL allows ${connections} connections (max_connections), and ${processes} processes may need ${connectionsFor(processes, perProcess)}. ` +
       (isDefault ? `So ${fewer} are started.` : 'Raise it, or lower FLTR_PROCESSES.'),
   );
   return isDefault ? fewer : processes;

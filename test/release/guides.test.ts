@@ -23,6 +23,7 @@ const guides = [
   'api',
   'event-types',
   'for-your-customers',
+  'outbox',
   'command-line',
   'settings',
   'retries-and-states',
@@ -49,6 +50,7 @@ const programs: Record<string, string[]> = {
   'docs/receiving.md': ['python', 'js', 'go'],
   'docs/api.md': ['ts'],
   'docs/portal.md': ['html'],
+  'docs/outbox.md': ['sql'],
 };
 
 let service: Service;

@@ -174,6 +174,7 @@ async function startProbes(): Promise<{ url: string; lines: string[] }> {
       metrics: createMetrics(),
       pool,
       temporal,
+      readOutboxes: () => [],
       isStopping: () => false,
       needsTemporal: true,
     }),

@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { waitForStatus } from '../kit/delivery-steps.ts';
+import { install } from '../kit/outbox.ts';
 import { parseMetrics, type Sample } from '../kit/read-metrics.ts';
 import { startProcess } from '../kit/process.ts';
 import { startReceiver } from '../kit/test-receiver.ts';
@@ -48,8 +49,10 @@ beforeAll(async () => {
   const service = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1' }, 'api');
   const port = await reservePort();
   const temporalPort = await reservePort();
+  await install(service.pool);
   const worker = startProcess(['worker'], {
     ...service.env,
+    FLTR_OUTBOX_URLS: 'service',
     FLTR_WORKER_PORT: String(port),
     FLTR_TEMPORAL_METRICS_ADDRESS: `127.0.0.1:${temporalPort}`,
   });

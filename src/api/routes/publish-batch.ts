@@ -95,7 +95,7 @@ const unstored: Acceptance['kind'][] = ['key_refused', 'contended', 'types_chang
  */
 async function prepare(
   deps: Deps,
-  { key, traceparent, requestId, types }: Omit<Source, 'accountId' | 'bytes'>,
+  { key, traceparent, requestId, types }: Omit<Source, 'key' | 'accountId' | 'bytes'> & { key: ApiKey },
   item: BatchItem,
 ): Promise<Prepared> {
   try {

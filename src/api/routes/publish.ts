@@ -10,7 +10,8 @@ import { acceptEvents, type Acceptance } from '../../db/accept-events.ts';
 import type { NewEvent } from '../../db/insert-events.ts';
 import type { ApiKey } from '../../db/api-keys-table.ts';
 import type { Deps } from '../../deps.ts';
-import type { Catalogue } from '../../event-types/catalogue.ts';
+import type { Publisher } from '../../db/publisher.ts';
+import type { Catalogue, EventTypes } from '../../event-types/catalogue.ts';
 import { checkEventData } from '../event-data.ts';
 import { refusedWebhooks, toEventOptions } from '../event-options.ts';
 import { searchKey, dataIdsOf } from '../../domain/search-keys.ts';
@@ -63,18 +64,21 @@ export async function accountFor(deps: Deps, key: ApiKey, accountId: string | un
 }
 
 /** Whether an unknown account is created at its first event, by the statement that writes the event. */
-export const createsAccounts = ({ config }: Deps): boolean => config.FLTR_CREATE_ACCOUNTS === 'on_publish';
+export const createsAccounts = ({ config }: Pick<Deps, 'config'>): boolean =>
+  config.FLTR_CREATE_ACCOUNTS === 'on_publish';
 
 /** 404 for the account that a key acts for, as for every call; a fault of the body where that names it. */
-const unknownAccount = (key: ApiKey): ApiError =>
-  key.isActing ? noSuchAccount() : validationError([fault('/account_id', 'is not a known account')]);
+const unknownAccount = (key: ApiKey | null): ApiError =>
+  key?.isActing ? noSuchAccount() : validationError([fault('/account_id', 'is not a known account')]);
 
 /** `bytes`: the request, or the part of it, that the event was read from. */
 export type Source = {
-  key: ApiKey;
+  /** Null: the event comes from an outbox. */
+  key: ApiKey | null;
   accountId: string;
   traceparent: string | null;
-  requestId: string;
+  /** Null: there is no request. */
+  requestId: string | null;
   bytes: Buffer;
   types: Catalogue;
 };
@@ -104,15 +108,17 @@ export function toNewEvent(
     body,
     labels: request.labels,
     options: toEventOptions(request, new Date()),
-    searchKeys: [requestId, ...dataIdsOf(request.data)].map((each) => searchKey(accountId, each)),
+    searchKeys: [...(requestId === null ? [] : [requestId]), ...dataIdsOf(request.data)].map((each) =>
+      searchKey(accountId, each),
+    ),
     // The statement that writes the event checks this key again.
-    apiKeyId: key.portal?.createdBy ?? key.id,
+    ...(key && { apiKeyId: key.portal?.createdBy ?? key.id }),
     typesVersion: types.version,
   };
 }
 
 /** @throws ApiError for an event that was not accepted */
-export function acceptedOf(key: ApiKey, acceptance: Acceptance | undefined): AcceptedEvent {
+export function acceptedOf(key: ApiKey | null, acceptance: Acceptance | undefined): AcceptedEvent {
   switch (acceptance?.kind) {
     case 'accepted':
     case 'duplicate':
@@ -140,8 +146,8 @@ export function acceptedOf(key: ApiKey, acceptance: Acceptance | undefined): Acc
 
 /** Counts and logs an accepted event. */
 export function recordAccepted(
-  { metrics, log }: Deps,
-  requestId: string,
+  { metrics, log }: Pick<Deps, 'metrics' | 'log'>,
+  requestId: string | null,
   event: NewEvent,
   accepted: AcceptedEvent,
 ): void {
@@ -149,7 +155,7 @@ export function recordAccepted(
   if (!log.isLevelEnabled('debug')) return;
   log.debug(
     {
-      request_id: requestId,
+      ...(requestId === null ? {} : { request_id: requestId }),
       account: event.accountId,
       event: event.id,
       type: event.type,
@@ -187,7 +193,7 @@ const maxTypeRounds = 3;
  * @throws ApiError where none was accepted because of the key or of too many waiting events
  */
 export async function publish(
-  { publisher, eventTypes }: Deps,
+  { publisher, eventTypes }: { publisher: Pick<Publisher, 'publish'>; eventTypes: EventTypes },
   confirmKey: () => Promise<void>,
   prepare: (types: Catalogue) => Promise<Prepared[]>,
 ): Promise<{ prepared: Prepared[]; acceptances: Acceptance[] }> {

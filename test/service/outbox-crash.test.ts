@@ -1,0 +1,109 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { asAdmin, createTestDatabase } from '../kit/database.ts';
+import { openClient } from '../kit/database-client.ts';
+import { countOf, install, logged, publishInto } from '../kit/outbox.ts';
+import { startProcess, type ServiceProcess } from '../kit/process.ts';
+import { startReceiver } from '../kit/test-receiver.ts';
+import { startService, until, untilReady, type Service } from '../kit/service.ts';
+
+/** Producers that each commit or roll back one transaction after the other, and know what they have committed. */
+function startProducers(url: string, accountId: string, count: number) {
+  const committed: string[] = [];
+  const rolledBack: string[] = [];
+  const stopping = new AbortController();
+  const produce = async (): Promise<void> => {
+    const db = await openClient(url);
+    while (!stopping.signal.aborted) {
+      await db.query('begin');
+      const ids = [await publishInto(db, accountId), await publishInto(db, accountId)];
+      const isKept = Math.random() < 0.7;
+      await db.query(isKept ? 'commit' : 'rollback');
+      (isKept ? committed : rolledBack).push(...ids);
+      await delay(Math.random() * 20);
+    }
+    await db.end();
+  };
+  const running = Promise.all(Array.from({ length: count }, produce));
+  running.catch(() => undefined);
+  return {
+    committed,
+    rolledBack,
+    async untilMore(more: number): Promise<void> {
+      const before = committed.length;
+      await until(
+        () => committed.length,
+        (length) => length >= before + more,
+      );
+    },
+    async stop(): Promise<void> {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+async function startWithWebhook(): Promise<{ service: Service; processes: ServiceProcess[] }> {
+  const service = await startService({}, null);
+  const processes: ServiceProcess[] = [];
+  onTestFinished(async () => {
+    for (const child of processes) child.kill('SIGKILL');
+    await Promise.all(processes.map((child) => child.exited()));
+    await service.stop();
+  });
+  return { service, processes };
+}
+
+test.each(['service', 'elsewhere'])(
+  'kill -9 of the processes that relay, under producers, loses and repeats nothing (%s)',
+  async (kind) => {
+    const { service, processes } = await startWithWebhook();
+    const receiver = await startReceiver();
+    onTestFinished(() => receiver.close());
+    const elsewhere = kind === 'service' ? null : await createTestDatabase();
+    if (elsewhere) onTestFinished(() => elsewhere.drop());
+    const { pool, url } = elsewhere ?? { pool: service.pool, url: service.databaseUrl };
+    await install(pool);
+    const env = { ...service.env, FLTR_OUTBOX_URLS: elsewhere?.url ?? 'service' };
+    const start = (command: string): void => void processes.push(startProcess([command], env));
+    start('up');
+    start('worker');
+    await untilReady(service.apiUrl, processes[0]);
+    await service.newWebhook(receiver.url);
+    const producers = startProducers(url, service.accountId, 4);
+    for (let round = 0; round < 6; round += 1) {
+      await producers.untilMore(40);
+      const [oldest] = processes.splice(0, 1);
+      oldest?.kill('SIGKILL');
+      await oldest?.exited();
+      // Of the sessions that are left: a relay's lock may go in the middle of a round.
+      if (round % 2 === 1)
+        await asAdmin(
+          `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'fltr-webhooks outbox' and datname = '${new URL(url).pathname.slice(1)}'`,
+        );
+      start(round % 2 === 0 ? 'up' : 'worker');
+    }
+    await producers.untilMore(40);
+    await producers.stop();
+    start('up');
+    await until(
+      () => countOf(pool, 'events'),
+      (count) => count === 0,
+    );
+    const { committed, rolledBack } = producers;
+    expect((await logged(service.pool, service.accountId)).toSorted()).toEqual(committed.toSorted());
+    expect(rolledBack.length).toBeGreaterThan(0);
+    expect(await countOf(pool, 'refused')).toBe(0);
+    // One delivery each, and all arrive.
+    const { rows } = await service.pool.query<{ count: number }>(
+      'select count(*)::int as count from deliveries',
+    );
+    expect(rows[0]?.count).toBe(committed.length);
+    const received = () => new Set(receiver.requests.map(({ headers }) => headers['webhook-id']));
+    await until(
+      () => received().size,
+      (size) => size === committed.length,
+    );
+    expect(rolledBack.filter((id) => received().has(id))).toEqual([]);
+  },
+);
