@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import { maxTimeoutMs } from './contracts/webhook-policy.ts';
 import { createCallCounts, type CountCall } from './call-counter.ts';
 import { openChanges } from './db/changes.ts';
+import { createKeyUses } from './db/key-uses.ts';
 import { createPublisher } from './db/publisher.ts';
 import { readReadiness } from './db/readiness.ts';
 import { readWaiting } from './db/waiting.ts';
@@ -240,6 +241,11 @@ export async function startApp(options: Options): Promise<ServiceApp> {
     if (hasApi && backlog) {
       const { createApi, createStreams } = await import('./api/server.ts');
       const streams = createStreams(changes);
+      const keyUses = createKeyUses({
+        db: pool,
+        onError: (error) => log.warn({ err: error }, 'the last use of keys was not written; tried again'),
+      });
+      stops.later('key uses', keyUses);
       metrics.watchStreams(streams.count);
       const deps: Deps = {
         config,
@@ -258,6 +264,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
         wakeDispatcher: dispatcher.wake,
         signals,
         changes,
+        keyUses,
         streams,
         backlog,
         readOutboxes,

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { CountCall } from './call-counter.ts';
 import type { Config } from './config.ts';
 import type { Changes } from './db/changes.ts';
+import type { KeyUses } from './db/key-uses.ts';
 import type { Pool } from './db/pool.ts';
 import type { Publisher } from './db/publisher.ts';
 import type { Streams } from './api/streams.ts';
@@ -40,6 +41,7 @@ export type Deps = {
   wakeDispatcher: () => void;
   signals: SignalDeps;
   changes: Changes;
+  keyUses: KeyUses;
   streams: Streams;
   backlog: Backlog;
   /** How the outboxes are that this process relays. */

@@ -120,6 +120,7 @@ function createIdentify(deps: Deps, keys: KeyCache, route: Route): (request: Req
   };
   return async ({ headers }: Request): Promise<Caller> => {
     const caller = await identifyCaller(headers);
+    if (caller.key.portal === undefined) deps.keyUses.add(caller.key.id);
     if (!isOfAccount(route)) return caller;
     return { ...caller, key: actFor(caller.key, headers[accountHeader.toLowerCase()]) };
   };

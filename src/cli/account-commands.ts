@@ -64,6 +64,7 @@ function keyTable(keys: readonly Key[]): string {
       name: key.name,
       created: key.created_at,
       revoked: key.revoked_at,
+      'last used': key.last_used_at ?? 'never',
       current: key.is_current ? 'yes' : '',
     })),
   );

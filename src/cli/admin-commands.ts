@@ -59,6 +59,7 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
           name: row.name,
           created: row.createdAt.toISOString(),
           revoked: row.revokedAt?.toISOString() ?? null,
+          'last used': row.lastUsedAt?.toISOString() ?? 'never',
         }));
         console.log(table(lines));
       }),

@@ -30,6 +30,10 @@ export const keySchema = z
     scopes: z.array(z.enum(accountScopes)),
     created_at: z.iso.datetime(),
     revoked_at: z.iso.datetime().nullable(),
+    last_used_at: z.iso.datetime().nullable().meta({
+      description:
+        'When it was last used, by a call or a session of the dashboard, to within two minutes. Null: never.',
+    }),
     is_current: z.boolean().meta({ description: 'This call was made with it.' }),
   })
   .meta({ id: 'Key' });

@@ -130,6 +130,7 @@ export const settingsQuery = queryOptions({
 export const keysQuery = queryOptions({
   queryKey: ['keys'],
   queryFn: () => all(everyItem((page) => api.listKeys({ limit: 100, ...page }))),
+  refetchInterval: slowMs,
 });
 
 /** The newest delivery, if there is one; refetched until it has ended. */

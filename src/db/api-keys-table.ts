@@ -15,11 +15,17 @@ export type ApiKey = {
   isActing?: boolean;
   portal?: { createdBy: string };
 };
-export type ApiKeyRow = ApiKey & { name: string; hint: string; createdAt: Date; revokedAt: Date | null };
+export type ApiKeyRow = ApiKey & {
+  name: string;
+  hint: string;
+  createdAt: Date;
+  revokedAt: Date | null;
+  lastUsedAt: Date | null;
+};
 
 type NewKey = Pick<ApiKeyRow, 'accountId' | 'name' | 'hint'> & { digest: Buffer; scopes: readonly string[] };
 
-const columns = `id, account_id as "accountId", scopes, name, hint, created_at as "createdAt", revoked_at as "revokedAt"`;
+const columns = `id, account_id as "accountId", scopes, name, hint, created_at as "createdAt", revoked_at as "revokedAt", last_used_at as "lastUsedAt"`;
 
 export async function insertApiKey(db: Queryable, key: NewKey): Promise<ApiKeyRow> {
   const { rows } = await db.query<ApiKeyRow>(

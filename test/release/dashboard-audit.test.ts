@@ -3,7 +3,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { findBarriers, launchBrowser } from '../kit/browser.ts';
 import { heading, openDashboard, untilCount } from '../kit/open-dashboard.ts';
-import { call, startService, stopAll, type Service } from '../kit/service.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -84,5 +84,19 @@ test.each([
     await rows.nth(3).getByRole('link').focus();
     await page.keyboard.press('Enter');
     await heading(page, /first\/in$/).waitFor();
+
+    // From a webhook's page to its own records, and no other's.
+    await as('POST', '/v1/webhooks', { url: 'https://example.com/second/in', events: ['*'] });
+    await page.getByRole('link', { name: 'Who changed it' }).focus();
+    expect(await findBarriers(page)).toEqual([]);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`**/audit?target=${body.webhook_id}`);
+    await untilCount(rows, 3);
+    await untilCount(rows.filter({ hasText: 'example.com/…/in' }), 3);
+    const chosen = page.getByLabel('Webhook', { exact: true });
+    await until(
+      () => chosen.inputValue(),
+      (value) => value === body.webhook_id,
+    );
   },
 );

@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { launchBrowser } from '../kit/browser.ts';
-import { heading, openDashboard, readClipboard, untilFocused } from '../kit/open-dashboard.ts';
+import { heading, openDashboard, readClipboard, untilCount, untilFocused } from '../kit/open-dashboard.ts';
 import { waitForStatus } from '../kit/delivery-steps.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
@@ -62,6 +62,8 @@ test('a key is made, shown once, copied, calls the API, and is refused once it i
   const status = async () => (await call(service.apiUrl, key, 'GET', '/v1/webhooks')).status;
   expect(await status()).toBe(200);
   await row(page, 'Producer').getByText('active', { exact: true }).waitFor();
+  // The page shows by itself when the key was last used, beside when it was created.
+  await untilCount(row(page, 'Producer').getByRole('time'), 2);
   await row(page, 'Producer').getByRole('button', { name: 'Revoke' }).click();
   const question = page.getByRole('alertdialog', { name: 'Revoke the key “Producer”?' });
   await question.getByRole('button', { name: 'Revoke the key' }).click();

@@ -36,6 +36,7 @@ test('a key is created, shown once, listed, used, revoked; who did it is on reco
     scopes: ['webhooks:read'],
     created_at: expect.any(String),
     revoked_at: null,
+    last_used_at: null,
     is_current: false,
   });
   const { data, next_cursor: cursor } = await list(owner);

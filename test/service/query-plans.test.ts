@@ -31,6 +31,7 @@ import { listEvents, listUndelivered } from '../../src/db/event-list.ts';
 import { readEventTypeStats } from '../../src/db/event-type-stats.ts';
 import { findEvent, findWhyRemoved, listOtherWebhooks } from '../../src/db/event-log.ts';
 import { emitFailureDigests, notifyFailed } from '../../src/db/failed-deliveries.ts';
+import { recordKeyUses } from '../../src/db/key-uses.ts';
 import { loadAttempts } from '../../src/db/load-attempts.ts';
 import { withTransaction } from '../../src/db/pool.ts';
 import {
@@ -147,6 +148,7 @@ const reads: Record<string, (pool: TestDatabase['pool']) => Promise<unknown>> = 
       }),
     ),
   'a key that is revoked': (pool) => revokeAccountKey(pool, log.accountId, 'key_none'),
+  'when keys were last used': (pool) => recordKeyUses(pool, new Map([[keyId, Date.now()]]), 60_000),
   'statistics of all webhooks': (pool) => readAccountStats(pool, log.accountId, new Date()),
   'statistics of all webhooks, in a range': (pool) =>
     readAccountRangeStats(pool, log.accountId, '30d', new Date()),

@@ -34,6 +34,7 @@ function toKey(row: ApiKeyRow, caller: ApiKey): Key {
     scopes: accountScopes.filter((scope) => row.scopes.includes(scope)),
     created_at: row.createdAt.toISOString(),
     revoked_at: row.revokedAt?.toISOString() ?? null,
+    last_used_at: row.lastUsedAt?.toISOString() ?? null,
     is_current: row.id === caller.id,
   };
 }

@@ -45,6 +45,11 @@ const columns: Column<Key>[] = [
       )),
   },
   { name: 'Created', className: 'numeric nowrap', cell: ({ created_at: at }) => <Ago at={at} /> },
+  {
+    name: 'Last used',
+    className: 'numeric nowrap',
+    cell: ({ last_used_at: at }) => (at === null ? <span className="muted">never</span> : <Ago at={at} />),
+  },
   { name: 'State', cell: (key) => <KeyState apiKey={key} /> },
   {
     name: 'Actions',

@@ -14,6 +14,7 @@ import { Facts, Section } from '../components/section.tsx';
 import { TestEvent } from '../components/test-event.tsx';
 import { At } from '../components/time.tsx';
 import { headingOf } from '../format.ts';
+import { isPortal } from '../portal.ts';
 import { useUnreadSecret } from '../unread-secret.ts';
 import { latestDeliveriesQuery, webhookQuery, webhookStatsQuery } from '../queries.ts';
 import { webhookStateOf } from '../webhook-state.ts';
@@ -123,10 +124,19 @@ function Activity({ webhook, range, hasTest, children }: ActivityProps) {
   );
 }
 
+const AuditLink = ({ webhookId }: { webhookId: string }) => (
+  <Link to="/audit" search={{ target: webhookId }}>
+    Who changed it
+  </Link>
+);
+
 function Configuration({ webhook }: { webhook: Webhook }) {
   const metadata = Object.entries(webhook.metadata);
   return (
-    <Section title="Configuration">
+    <Section
+      title="Configuration"
+      beside={isPortal ? undefined : <AuditLink webhookId={webhook.webhook_id} />}
+    >
       <Facts
         facts={{
           URL: webhook.url,

@@ -31,6 +31,7 @@ create index accounts_by_name on accounts (lower(name) text_pattern_ops);
 
 -- Only the SHA-256 digest of a key is stored. account_id null: a service key, which may have scopes that concern no single
 -- account.
+-- last_used_at: by a call, or a session of the dashboard; written at most once a minute.
 -- is_development: created by a start in development. Production refuses it, and the next development key revokes it.
 create table api_keys (
   id text primary key,
@@ -41,6 +42,7 @@ create table api_keys (
   scopes text[] not null,
   created_at timestamptz not null default now(),
   revoked_at timestamptz,
+  last_used_at timestamptz,
   is_development boolean not null default false,
   constraint an_account_key_has_its_scopes
     check (account_id is null or scopes <@ array['webhooks:read', 'webhooks:write', 'events:write'])
