@@ -17,6 +17,7 @@ import { filters } from './mode-filters.ts';
 import { limit } from './mode-limit.ts';
 import { defineEventTypes } from './targets.ts';
 import { log } from './mode-log.ts';
+import { sealed } from './mode-sealed.ts';
 import { streams } from './mode-streams.ts';
 import { waiting, waitingSettings } from './mode-waiting.ts';
 import { noFigures, ratio, type Part } from './report.ts';
@@ -123,6 +124,10 @@ export const modes: Record<string, Mode> = {
     summary:
       'publishing alone, to accounts with 100 webhooks that get nothing: without filters, then with one each',
     run: onServers(filters),
+  },
+  sealed: {
+    summary: 'publishing alone and a burst, with payloads as they are and sealed, in turn',
+    run: onServers(sealed),
   },
   baseline: { summary: 'the engine alone: workflows that do nothing', run: onServers(baseline) },
   limit: {

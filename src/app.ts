@@ -219,6 +219,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
             config,
             log,
             metrics,
+            pool,
             publisher,
             eventTypes,
             changes,

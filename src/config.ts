@@ -54,6 +54,11 @@ const settings = {
       '`id:base64,…`, 32 bytes each; the first one encrypts; unset in development: made at the first start',
     isSecret: true,
   },
+  FLTR_ENCRYPT_PAYLOADS: {
+    schema: z.stringbool(),
+    default: 'false',
+    meaning: "seals events' bodies and receivers' responses in PostgreSQL, with the first encryption key",
+  },
   FLTR_RETRY_SCHEDULE_SECONDS: {
     schema: schedule,
     default: '60,300,1800',

@@ -6,6 +6,7 @@ import { openDatabase } from './db/open-database.ts';
 import type { Pool } from './db/pool.ts';
 import { checkAllQueues } from './db/queue-checks.ts';
 import { encryptionKeysFor } from './development-secrets.ts';
+import { createPayloadBox } from './security/payload-box.ts';
 import { createSecretBox, type SecretBox } from './security/secret-box.ts';
 
 /** To PostgreSQL, in the pool of each process. */
@@ -24,14 +25,17 @@ export async function prepareDatabase(
   databaseUrl: string,
   log: Logger,
 ): Promise<{ pool: Pool; secretBox: SecretBox }> {
+  const keys = await encryptionKeysFor(config);
+  const payloads = createPayloadBox(keys, config.FLTR_ENCRYPT_PAYLOADS);
   const pool = await openDatabase({
     databaseUrl,
+    payloads,
     maxConnections: pooledConnections,
     onError: (error) => log.warn({ err: error }, 'PostgreSQL closed an idle connection'),
     onMigrated: (migrations) => log.info({ migrations }, 'the database was migrated'),
   });
   try {
-    const secretBox = createSecretBox(await encryptionKeysFor(config));
+    const secretBox = createSecretBox(keys);
     await checkEncryptionKeys(pool, secretBox);
     await applySetting(pool, 'FLTR_HOLD_HOURS', String(config.FLTR_HOLD_HOURS));
     if (await applySetting(pool, 'FLTR_DELIVERIES_PER_HOUR', String(config.FLTR_DELIVERIES_PER_HOUR))) {

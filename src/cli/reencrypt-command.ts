@@ -3,6 +3,7 @@ import { checkEncryptionKeys } from '../db/encryption-keys.ts';
 import { migrate } from '../db/migrate.ts';
 import { reencrypt } from '../db/reencrypt-secrets.ts';
 import { encryptionKeysFor } from '../development-secrets.ts';
+import { createPayloadBox } from '../security/payload-box.ts';
 import { createSecretBox } from '../security/secret-box.ts';
 import { actor, type WithDatabase } from './admin-commands.ts';
 
@@ -15,13 +16,20 @@ export function addReencryptCommand(program: Command, withDatabase: WithDatabase
     .action(() =>
       withDatabase(async (pool, config) => {
         await migrate(pool);
-        const secretBox = createSecretBox(await encryptionKeysFor(config));
+        const keys = await encryptionKeysFor(config);
+        const secretBox = createSecretBox(keys);
+        const payloadBox = createPayloadBox(keys, config.FLTR_ENCRYPT_PAYLOADS);
         await checkEncryptionKeys(pool, secretBox);
-        const { secrets, previousSecrets, responses, removedKeys } = await reencrypt(pool, secretBox, actor);
+        const done = await reencrypt(pool, secretBox, payloadBox, actor);
+        const { secrets, previousSecrets, responses, eventBodies, receiverResponses, removedKeys } = done;
         const { currentKeyId } = secretBox;
         console.log(
           `Re-encrypted with "${currentKeyId}": ${secrets} webhook secrets, ${previousSecrets} previous secrets, ${responses} stored responses.`,
         );
+        if (eventBodies + receiverResponses > 0)
+          console.log(
+            `Payloads: ${eventBodies} bodies of events, ${receiverResponses} responses of receivers.`,
+          );
         if (removedKeys.length > 0) console.log(`Removed keys: ${removedKeys.join(', ')}.`);
         console.log(`FLTR_ENCRYPTION_KEYS now only needs "${currentKeyId}".`);
       }),

@@ -1,6 +1,7 @@
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
 import type { AttemptRow } from '../domain/attempt-result.ts';
 import { findDelivery } from './deliveries-table.ts';
+import { storedResponse } from './payloads.ts';
 import { withSnapshot, type Pool, type Queryable } from './pool.ts';
 
 /** The request without its headers, which the log computes again. */
@@ -22,7 +23,11 @@ export type StoredAttempt = AttemptRow & {
 export async function listAttempts(db: Queryable, deliveryId: string): Promise<StoredAttempt[]> {
   const { rows } = await db.query<
     Omit<StoredAttempt, 'request' | 'response'> &
-      SentRequest & { headers: Record<string, string> | null; body: Buffer | null; truncated: boolean }
+      SentRequest & {
+        headers: Record<string, string> | string | null;
+        body: Buffer | null;
+        truncated: boolean;
+      }
   >(
     `select id, number, started_at as "startedAt", duration_ms as "durationMs", status_code as "statusCode", outcome,
        error_code as "errorCode", error_detail as "errorDetail", wait_seconds as "waitSeconds", url, format,
@@ -30,11 +35,14 @@ export async function listAttempts(db: Queryable, deliveryId: string): Promise<S
      from attempts where delivery_id = $1 order by number`,
     [deliveryId],
   );
-  return rows.map(({ url, format, bodyBytes, headersAs, headers, body, truncated, ...attempt }) => ({
-    ...attempt,
-    request: { url, format, bodyBytes, headersAs },
-    response: headers ? { headers, body: body ?? Buffer.alloc(0), truncated } : null,
-  }));
+  return rows.map(({ url, format, bodyBytes, headersAs, headers, body, truncated, ...attempt }) => {
+    const response = storedResponse(db, { deliveryId, number: attempt.number }, { headers, body });
+    return {
+      ...attempt,
+      request: { url, format, bodyBytes, headersAs },
+      response: response && { ...response, truncated },
+    };
+  });
 }
 
 /** A delivery and its attempts, as of one moment. */

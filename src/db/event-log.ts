@@ -1,5 +1,6 @@
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { OtherWebhookRules } from '../domain/webhook-match.ts';
+import { storedBody } from './payloads.ts';
 import type { Queryable } from './pool.ts';
 
 /** `body` null: past its retention, or expunged. */
@@ -22,7 +23,12 @@ export async function loadKnownEvents(db: Queryable, events: readonly { accountI
      from events e where (e.account_id, e.id) in (select * from unnest($1::text[], $2::text[]))`,
     [events.map(({ accountId }) => accountId), events.map(({ id }) => id)],
   );
-  return new Map<string, KnownEvent>(rows.map((row) => [`${row.accountId} ${row.id}`, row]));
+  return new Map<string, KnownEvent>(
+    rows.map((row) => [
+      `${row.accountId} ${row.id}`,
+      { ...row, body: row.body && storedBody(db, row, row.body) },
+    ]),
+  );
 }
 
 const labelsOfEvent = `coalesce(e.labels, '{}') as labels`;
@@ -56,7 +62,9 @@ export async function findEvent(db: Queryable, accountId: string, id: string) {
     `select ${eventColumns}, e.body from events e where e.account_id = $1 and e.id = $2`,
     [accountId, id],
   );
-  return rows[0] ? toEventSummary(rows[0]) : null;
+  const [row] = rows;
+  if (!row) return null;
+  return toEventSummary({ ...row, body: row.body && storedBody(db, { accountId, id }, row.body) });
 }
 
 /** Why the data of an event was removed. */

@@ -1,6 +1,7 @@
 import type { DeliveryStatus } from '../contracts/delivery.ts';
 import { arrayLiteral, arrayOfUnknownLength, columns, type Columns } from './columns.ts';
 import { reconcileStartAfter, type Startable } from './deliveries-table.ts';
+import { bodyToStore } from './payloads.ts';
 import { onlyRow, type Queryable } from './pool.ts';
 
 /** How the producer wants an event to be delivered. */
@@ -83,7 +84,8 @@ type Inserted = {
   eventKeys: Set<string> | null;
 };
 
-type EventRow = EventToInsert & { bodyStart: number };
+/** `stored`: the body as it is stored. */
+type EventRow = EventToInsert & { bodyStart: number; stored: Buffer };
 const plainEvents: Columns<EventRow> = {
   account_id: ['text', ({ event }) => event.accountId],
   id: ['text', ({ event }) => event.id],
@@ -93,7 +95,7 @@ const plainEvents: Columns<EventRow> = {
   labels: ['text', ({ event }) => (event.labels?.length ? arrayLiteral(event.labels) : null)],
   search_keys: ['text', ({ event }) => (event.searchKeys?.length ? `{${event.searchKeys.join()}}` : null)],
   body_start: ['int', ({ bodyStart }) => bodyStart],
-  body_length: ['int', ({ event }) => event.body.length],
+  body_length: ['int', ({ stored }) => stored.length],
   account_n: ['int', ({ accountNumber }) => accountNumber],
   key_n: ['int', ({ keyNumber }) => keyNumber],
 };
@@ -222,8 +224,9 @@ export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<I
   let nextStart = 1;
   const eventRows = events.map((each): EventRow => {
     const bodyStart = nextStart;
-    nextStart += each.event.body.length;
-    return { ...each, bodyStart };
+    const stored = bodyToStore(db, each.event);
+    nextStart += stored.length;
+    return { ...each, bodyStart, stored };
   });
   const hasOptions =
     events.some(({ event }) => event.options !== undefined) ||
@@ -236,7 +239,7 @@ export async function insertEvents(db: Queryable, toInsert: ToInsert): Promise<I
       accounts.map(({ id }) => id),
       accounts.map(({ webhooksVersion }) => webhooksVersion),
       apiKeyIds,
-      Buffer.concat(events.map(({ event }) => event.body)),
+      Buffer.concat(eventRows.map(({ stored }) => stored)),
       events.length,
       typesVersion,
       ...statement.events.values(eventRows),

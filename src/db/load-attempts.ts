@@ -6,6 +6,7 @@ import { rampMs } from '../domain/health.ts';
 import { maxUnrecorded } from '../domain/hourly-cap.ts';
 import type { AttemptRow } from '../domain/attempt-result.ts';
 import { arrayOfUnknownLength } from './columns.ts';
+import { storedBody } from './payloads.ts';
 import type { Queryable } from './pool.ts';
 import { isQueued } from './read-queue.ts';
 
@@ -129,7 +130,10 @@ export async function loadAttempts(db: Queryable, attempts: readonly AttemptToLo
     text: loadStatement,
     values: [attempts.map(({ deliveryId }) => deliveryId), attempts.map(({ number }) => number), cap],
   });
-  return rows.map(toContext);
+  return rows.map((row) => {
+    const { accountId, eventId: id, body } = row;
+    return toContext(body ? { ...row, body: storedBody(db, { accountId, id }, body) } : row);
+  });
 }
 
 function toContext(row: Row): AttemptContext {

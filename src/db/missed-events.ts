@@ -1,6 +1,7 @@
 import type { WebhookFilter } from '../contracts/filter.ts';
 import { createPauses } from '../domain/pauses.ts';
 import { createMatcher, valuesOfStored, type Matcher } from '../domain/webhook-match.ts';
+import { storedBody } from './payloads.ts';
 import type { Queryable } from './pool.ts';
 
 type Missed = {
@@ -57,7 +58,9 @@ async function readMeeting(
   );
   const rest = createPauses();
   for (const event of rows) {
-    if (matcher({ type: event.type, values: valuesOfStored(event) }) === null) meeting.add(event.id);
+    const body = storedBody(db, { accountId, id: event.id }, event.body);
+    if (matcher({ type: event.type, values: valuesOfStored({ ...event, body }) }) === null)
+      meeting.add(event.id);
     await rest();
   }
   return meeting;

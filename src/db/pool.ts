@@ -1,12 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import type { Payloads } from './payloads.ts';
 
-export type Pool = pg.Pool;
-export type Client = pg.PoolClient;
+type WithPayloads = { payloads?: Payloads | undefined };
+export type Pool = pg.Pool & WithPayloads;
+export type Client = pg.PoolClient & WithPayloads;
 /** Where a statement may run: the pool, or one connection inside a transaction. */
-export type Queryable = Pick<pg.Pool, 'query'>;
+export type Queryable = Pick<pg.Pool, 'query'> & WithPayloads;
 
-type PoolOptions = { databaseUrl: string; maxConnections: number; onError: (error: Error) => void };
+type PoolOptions = WithPayloads & {
+  databaseUrl: string;
+  maxConnections: number;
+  onError: (error: Error) => void;
+};
 
 /** Settings of every session, whatever the database or the role has. Each as `current_setting` shows it. */
 export const sessionSettings = {
@@ -25,8 +31,8 @@ export const sessionSettings = {
 } as const;
 
 /** A pool with limits for every wait: 5 s for a connection, 30 s for a statement. */
-export function createPool({ databaseUrl, maxConnections, onError }: PoolOptions): Pool {
-  const pool = new pg.Pool({
+export function createPool({ databaseUrl, maxConnections, onError, payloads }: PoolOptions): Pool {
+  const pool: Pool = new pg.Pool({
     ...connectionOptions(databaseUrl),
     max: maxConnections,
     connectionTimeoutMillis: 5000,
@@ -41,7 +47,11 @@ export function createPool({ databaseUrl, maxConnections, onError }: PoolOptions
     if (!pool.ending) onError(error);
   });
   // The same for a connection in use: the pool listens to idle ones only. Its next statement fails.
-  pool.on('connect', (client) => client.on('error', () => undefined));
+  pool.on('connect', (client: Client) => {
+    client.on('error', () => undefined);
+    client.payloads = payloads;
+  });
+  pool.payloads = payloads;
   // A statement on the pool is a transaction by itself, so it can be repeated after a conflict.
   const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<pg.QueryResult>;
   pool.query = ((...args: unknown[]) => repeatOnConflict(() => query(...args))) as typeof pool.query;
@@ -93,7 +103,7 @@ export function withSnapshot<T>(pool: Pool, run: (client: Client) => Promise<T>)
 }
 
 async function runTransaction<T>(pool: Pool, run: (client: Client) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
+  const client: Client = await pool.connect();
   try {
     await client.query('begin');
     const result = await run(client);

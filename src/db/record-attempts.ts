@@ -5,6 +5,7 @@ import type { AttemptRow } from '../domain/attempt-result.ts';
 import type { SentRequest, StoredResponse } from './attempts.ts';
 import { columns } from './columns.ts';
 import { reconcileRunAfter } from './deliveries-table.ts';
+import { responseToStore } from './payloads.ts';
 import type { Queryable } from './pool.ts';
 
 export type AttemptRecord = AttemptRow & {
@@ -46,7 +47,9 @@ const leaveToBurst = `least(interval '15 seconds', (g.next_attempt_at - now()) /
 // result is not applied has nothing more to do.
 const isApplied = `(g.status = 'delivered' or d.status in ('pending', 'retrying') or g.status = 'failed' and d.status = 'held')`;
 
-const attempts = columns<AttemptRecord>('t', {
+/** `stored`: the response as it is stored. */
+type Row = AttemptRecord & { stored: ReturnType<typeof responseToStore> };
+const attempts = columns<Row>('t', {
   id: ['text', (r) => r.id],
   delivery_id: ['text', (r) => r.deliveryId],
   number: ['int', (r) => r.number],
@@ -56,8 +59,8 @@ const attempts = columns<AttemptRecord>('t', {
   outcome: ['text', (r) => r.outcome],
   error_code: ['text', (r) => r.errorCode],
   wait_seconds: ['int', (r) => r.waitSeconds],
-  response_headers: ['jsonb', (r) => (r.response ? JSON.stringify(r.response.headers) : null)],
-  response_body: ['bytea', (r) => r.response?.body ?? null],
+  response_headers: ['jsonb', (r) => r.stored.headers],
+  response_body: ['bytea', (r) => r.stored.body],
   response_truncated: ['bool', (r) => r.response?.truncated ?? false],
   status: ['text', (r) => r.status],
   reason: ['text', (r) => r.reason],
@@ -149,7 +152,9 @@ const recordStatement = `with given as (
  */
 export async function recordAttempts(db: Queryable, unordered: readonly AttemptRecord[]) {
   // One order for all, so that two statements that write the same rows wait for each other and do not deadlock.
-  const records = unordered.toSorted((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1));
+  const records = unordered
+    .map((record): Row => ({ ...record, stored: responseToStore(db, record, record.response) }))
+    .sort((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1));
   const { rows } = await db.query<{ id: string; status: DeliveryStatus }>({
     name: 'record-attempts',
     text: recordStatement,

@@ -4,6 +4,7 @@ import { insertAuditRecord } from './audit-records.ts';
 import type { Box } from './encryption-keys.ts';
 import { responseContext } from './idempotency-keys.ts';
 import { withTransaction, type Pool } from './pool.ts';
+import { reencryptPayloads, type PayloadBox } from './reencrypt-payloads.ts';
 import { authContext, headersContext } from './webhook-policy.ts';
 
 const batchSize = 200;
@@ -73,8 +74,8 @@ const columns: readonly SealedColumn[] = [
  * @returns how many values of each kind were replaced, and the ids of the keys that were removed
  * @throws StartError when a value cannot be opened, or another process still encrypts with another key
  */
-export async function reencrypt(pool: Pool, box: Box, actor: string) {
-  const counts = { secrets: 0, previousSecrets: 0, responses: 0 };
+export async function reencrypt(pool: Pool, box: Box, payloadBox: PayloadBox, actor: string) {
+  const counts = { secrets: 0, previousSecrets: 0, responses: 0, eventBodies: 0, receiverResponses: 0 };
   // A secret that no longer signs needs no new key.
   await pool.query(
     `update webhooks set previous_sealed_secret = null, previous_secret_until = null, previous_sealed_signing_key = null
@@ -87,6 +88,10 @@ export async function reencrypt(pool: Pool, box: Box, actor: string) {
       counts[column.kind] += done.replaced;
       found += done.found;
     }
+    const payloads = await reencryptPayloads(pool, payloadBox);
+    counts.eventBodies += payloads.bodies.replaced;
+    counts.receiverResponses += payloads.responses.replaced;
+    found += payloads.bodies.other + payloads.responses.other;
     if (found === 0) return { ...counts, removedKeys: await removeOtherKeys(pool, box, actor) };
   }
   throw new StartError(

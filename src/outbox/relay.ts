@@ -40,7 +40,7 @@ const delayedSeconds = 60;
 
 export type RelayOptions = Pick<
   Deps,
-  'config' | 'log' | 'metrics' | 'eventTypes' | 'changes' | 'wakeDispatcher'
+  'config' | 'log' | 'metrics' | 'eventTypes' | 'changes' | 'wakeDispatcher' | 'pool'
 > & {
   name: string;
   databaseUrl: string;
@@ -52,7 +52,7 @@ export type RelayOptions = Pick<
 export type Relay = Pick<Loop, 'close'> & { report(): OutboxReport };
 
 export function startRelay(options: RelayOptions): Relay {
-  const { name, databaseUrl, isService, isFull, metrics } = options;
+  const { name, databaseUrl, isService, isFull, metrics, pool } = options;
   const log = options.log.child({ outbox: name });
   const health = createHealth(name, log);
   let session: OutboxSession | null = null;
@@ -63,7 +63,8 @@ export function startRelay(options: RelayOptions): Relay {
     if (session?.isOpen()) return session;
     session = null;
     reader = createReader();
-    return (session = await openOutboxSession({ databaseUrl, isService, onNotified: () => loop.wake() }));
+    const ofService = isService ? { payloads: pool.payloads } : null;
+    return (session = await openOutboxSession({ databaseUrl, ofService, onNotified: () => loop.wake() }));
   };
   const relayPage = async (open: OutboxSession): Promise<{ page: OutboxPage; verdicts: Verdict[] }> => {
     const page = await reader.read(open);

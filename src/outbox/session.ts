@@ -29,20 +29,20 @@ export type OutboxSession = {
 
 type Options = {
   databaseUrl: string;
-  /** Its statements are those of the service, and need its settings of a session. */
-  isService: boolean;
+  /** Its statements are those of the service, and need its settings of a session. Null: another database. */
+  ofService: Pick<Queryable, 'payloads'> | null;
   onNotified: () => void;
 };
 
 /** One connection to an outbox's database: the lock, the notifications and the transactions are all on it. */
 export async function openOutboxSession({
   databaseUrl,
-  isService,
+  ofService,
   onNotified,
 }: Options): Promise<OutboxSession> {
   const client = new pg.Client({
     // To another database without any: a pooler may refuse what it does not know.
-    ...(isService ? connectionOptions(databaseUrl) : { connectionString: databaseUrl, keepAlive: true }),
+    ...(ofService ? connectionOptions(databaseUrl) : { connectionString: databaseUrl, keepAlive: true }),
     connectionTimeoutMillis: connectMs,
     query_timeout: responseMs,
     application_name: 'fltr-webhooks outbox',
@@ -65,7 +65,7 @@ export async function openOutboxSession({
     const isPooled = await isBehindPooler(client);
     const lock = isPooled ? noSessionLock : createSessionLock(client);
     return {
-      db: client,
+      db: Object.assign(client, ofService),
       isOpen: () => isOpen,
       ...lock,
       transaction: (run) => inTransaction(client, run, close),

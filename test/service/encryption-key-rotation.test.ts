@@ -9,6 +9,7 @@ import { withTransaction } from '../../src/db/pool.ts';
 import { reencrypt } from '../../src/db/reencrypt-secrets.ts';
 import { authContext, headersContext } from '../../src/db/webhook-policy.ts';
 import { rotateSecret } from '../../src/db/secret-rotation.ts';
+import { createPayloadBox } from '../../src/security/payload-box.ts';
 import { createSecretBox, type SecretBox } from '../../src/security/secret-box.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
@@ -20,6 +21,7 @@ const keys = { old: { id: 'old', key: newKey() }, new: { id: 'new', key: newKey(
 const setting = (...list: { id: string; key: Buffer }[]) => ({
   FLTR_ENCRYPTION_KEYS: list.map(({ id, key }) => `${id}:${key.toString('base64')}`).join(','),
 });
+const noPayloads = createPayloadBox([keys.new], false);
 const sealedValues = `select id, 'secret' as what, sealed_secret as sealed from webhooks where sealed_secret is not null
   union all select id, 'previous', previous_sealed_secret from webhooks where previous_sealed_secret is not null
   union all select route, 'response', sealed_response from idempotency_keys`;
@@ -206,10 +208,12 @@ describe('in the database', () => {
   test('reencryption takes many batches, and none twice', async () => {
     await insertWebhooks(1000);
     await insertResponses(1000);
-    expect(await reencrypt(database.pool, bothBox, 'test')).toEqual({
+    expect(await reencrypt(database.pool, bothBox, noPayloads, 'test')).toEqual({
       secrets: 1000,
       previousSecrets: 334,
       responses: 1000,
+      eventBodies: 0,
+      receiverResponses: 0,
       removedKeys: ['old'],
     });
     expect(await openAll(newBox)).toHaveLength(1334);
@@ -220,10 +224,12 @@ describe('in the database', () => {
       expect(newBox.open(sealed, `idempotency:acc_1:key_1:publishEvent:${key}`)).toBe(`response of ${key}`);
     }
     await checkEncryptionKeys(database.pool, newBox);
-    expect(await reencrypt(database.pool, newBox, 'test')).toEqual({
+    expect(await reencrypt(database.pool, newBox, noPayloads, 'test')).toEqual({
       secrets: 0,
       previousSecrets: 0,
       responses: 0,
+      eventBodies: 0,
+      receiverResponses: 0,
       removedKeys: [],
     });
   });
@@ -238,11 +244,14 @@ describe('in the database', () => {
       );
     await insertKeys('wh_00000', true);
     await insertKeys('wh_00001', false);
-    await reencrypt(database.pool, { ...bothBox, seal: newBox.seal.bind(newBox) }, 'test');
+    await reencrypt(database.pool, { ...bothBox, seal: newBox.seal.bind(newBox) }, noPayloads, 'test');
     // A process that does not know the new key yet adds one more.
     await insertKeys('wh_00002', false);
     await expect(checkEncryptionKeys(database.pool, newBox)).rejects.toThrow(/lacks the key "old"/);
-    expect(await reencrypt(database.pool, bothBox, 'test')).toMatchObject({ secrets: 1, previousSecrets: 0 });
+    expect(await reencrypt(database.pool, bothBox, noPayloads, 'test')).toMatchObject({
+      secrets: 1,
+      previousSecrets: 0,
+    });
     const { rows } = await database.pool.query<{ id: string; now: string; before: string | null }>(
       `select id, sealed_signing_key as now, previous_sealed_signing_key as before from webhooks
        where sealed_signing_key is not null order by id`,
@@ -255,7 +264,7 @@ describe('in the database', () => {
     );
     await checkEncryptionKeys(database.pool, newBox);
     await database.pool.query(`update webhooks set previous_secret_until = now() where id = 'wh_00000'`);
-    await reencrypt(database.pool, newBox, 'test');
+    await reencrypt(database.pool, newBox, noPayloads, 'test');
     const kept = `select 1 from webhooks where previous_sealed_signing_key is not null`;
     expect((await database.pool.query(kept)).rows).toEqual([]);
   });
@@ -278,7 +287,7 @@ describe('in the database', () => {
     await database.pool.query(`delete from webhooks where id <> $1`, [id]);
     await database.pool.query(`delete from encryption_keys where id = 'old'`);
     await expect(checkEncryptionKeys(database.pool, newBox)).rejects.toThrow(/lacks the key "old"/);
-    expect(await reencrypt(database.pool, bothBox, 'test')).toMatchObject({ secrets: 2 });
+    expect(await reencrypt(database.pool, bothBox, noPayloads, 'test')).toMatchObject({ secrets: 2 });
     await checkEncryptionKeys(database.pool, newBox);
     const { rows } = await database.pool.query<Record<'headers' | 'auth', string>>(
       `select sealed_headers as headers, sealed_auth as auth from webhooks where id = $1`,
@@ -302,10 +311,15 @@ describe('in the database', () => {
         return bothBox.seal(plain, context);
       },
     };
-    await expect(reencrypt(database.pool, interrupted, 'test')).rejects.toThrow();
+    await expect(reencrypt(database.pool, interrupted, noPayloads, 'test')).rejects.toThrow();
     expect(new Set(await openAll(bothBox))).toEqual(new Set(['new', 'old']));
     await expect(checkEncryptionKeys(database.pool, newBox)).rejects.toThrow(/lacks the key "old"/);
-    const { secrets, previousSecrets, removedKeys } = await reencrypt(database.pool, bothBox, 'test');
+    const { secrets, previousSecrets, removedKeys } = await reencrypt(
+      database.pool,
+      bothBox,
+      noPayloads,
+      'test',
+    );
     expect([secrets, previousSecrets, removedKeys]).toEqual([600, 334, ['old']]);
     await openAll(newBox);
   });
@@ -324,7 +338,7 @@ describe('in the database', () => {
         isSame: () => false,
       });
       // Both runs have read the row as it was, and wait for this transaction.
-      const runs = [1, 2].map(() => reencrypt(database.pool, bothBox, 'test'));
+      const runs = [1, 2].map(() => reencrypt(database.pool, bothBox, noPayloads, 'test'));
       await until(
         async () => {
           const { rowCount } = await database.pool.query(
@@ -352,7 +366,10 @@ describe('in the database', () => {
   test('a previous secret whose overlap has ended is wiped', async () => {
     await insertWebhooks(2);
     await database.pool.query(`update webhooks set previous_secret_until = now() where id = 'wh_00000'`);
-    expect(await reencrypt(database.pool, bothBox, 'test')).toMatchObject({ secrets: 2, previousSecrets: 0 });
+    expect(await reencrypt(database.pool, bothBox, noPayloads, 'test')).toMatchObject({
+      secrets: 2,
+      previousSecrets: 0,
+    });
     const { rows } = await database.pool.query(
       `select 1 from webhooks where previous_sealed_secret is not null`,
     );
@@ -363,14 +380,14 @@ describe('in the database', () => {
     await insertWebhooks(1);
     // Whatever is replaced is soon under the old key again.
     const undone: SecretBox = { ...bothBox, seal: oldBox.seal.bind(oldBox) };
-    await expect(reencrypt(database.pool, undone, 'test')).rejects.toThrow(
+    await expect(reencrypt(database.pool, undone, noPayloads, 'test')).rejects.toThrow(
       /still encrypts with another key than "new"\. Restart every process/,
     );
-    await reencrypt(database.pool, bothBox, 'test');
+    await reencrypt(database.pool, bothBox, noPayloads, 'test');
     await database.pool.query(`update webhooks set sealed_secret = $1`, [oldBox.seal('rotated', 'wh_00000')]);
     await expect(checkEncryptionKeys(database.pool, newBox)).rejects.toThrow(/lacks the key "old"/);
     await checkEncryptionKeys(database.pool, bothBox);
-    await reencrypt(database.pool, bothBox, 'test');
+    await reencrypt(database.pool, bothBox, noPayloads, 'test');
     await checkEncryptionKeys(database.pool, newBox);
   });
 
@@ -379,7 +396,7 @@ describe('in the database', () => {
     await database.pool.query(
       `update webhooks set sealed_secret = (select sealed_secret from webhooks where id = 'wh_00000') where id = 'wh_00001'`,
     );
-    await expect(reencrypt(database.pool, bothBox, 'test')).rejects.toThrow(
+    await expect(reencrypt(database.pool, bothBox, noPayloads, 'test')).rejects.toThrow(
       /^The secret of wh_00001 cannot be decrypted/,
     );
     await expect(checkEncryptionKeys(database.pool, newBox)).rejects.toThrow(/lacks the key "old"/);
