@@ -181,7 +181,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
     const mailer = mailerOf(config);
     if (mailer) stops.later('mailer', mailer);
 
-    const { signals, dispatcher } = await startDelivering({
+    const { signals, dispatcher, wakeDispatcher, wakeLines } = await startDelivering({
       config,
       hasWorker: role !== 'api',
       log,
@@ -198,6 +198,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
 
     const publisher = createPublisher(pool, {
       reserveOwners: dispatcher.reserve,
+      onJoined: wakeLines,
       createsAccounts: config.FLTR_CREATE_ACCOUNTS === 'on_publish',
       onAccepted: (accountId, id) => changes.mark(accountId, ['events', 'deliveries'], [id]),
     });
@@ -224,7 +225,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
             eventTypes,
             changes,
             databaseUrl,
-            wakeDispatcher: dispatcher.wake,
+            wakeDispatcher,
             isFull: backlog.isFull,
           })
         : null;
@@ -262,7 +263,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
         temporal,
         publisher,
         eventTypes,
-        wakeDispatcher: dispatcher.wake,
+        wakeDispatcher,
         signals,
         changes,
         keyUses,

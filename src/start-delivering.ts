@@ -5,6 +5,7 @@ import type { Pool } from './db/pool.ts';
 import { createPermits } from './delivery/permits.ts';
 import type { SendDeps } from './delivery/signed-request.ts';
 import { grantMs } from './domain/hourly-cap.ts';
+import { startAdvancingLines } from './dispatch/advance-lines.ts';
 import { startDeletionReconciler } from './dispatch/account-deletion.ts';
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts';
 import { startFailureDigests } from './dispatch/failure-digests.ts';
@@ -48,7 +49,10 @@ export async function startDelivering(options: Options) {
   let worker: RunningWorker | null = null;
   let dispatcher: Dispatcher | null = null;
   let reconciler: Reconciler | null = null;
-  const wakeDispatcher = () => dispatcher?.wake();
+  let lines: ReturnType<typeof startAdvancingLines> | null = null;
+  const wakeLines = () => lines?.wake();
+  // Who writes rows does not know which of them wait for others.
+  const wakeDispatcher = () => (dispatcher?.wake(), wakeLines());
   const wakeStarts = () => reconciler?.wakeStarts();
   const signals: SignalDeps = {
     pool,
@@ -56,6 +60,7 @@ export async function startDelivering(options: Options) {
     scheduleSeconds: config.FLTR_RETRY_SCHEDULE_SECONDS,
     mayShare: permits.mayShare,
     onStarted: metrics.started,
+    wakeLines,
   };
   if (hasWorker) {
     // Loaded only where it is needed: it takes a third of a second.
@@ -72,7 +77,7 @@ export async function startDelivering(options: Options) {
         ...sending,
         permits,
         changes,
-        onAttempt: attemptReporter(options),
+        onAttempt: attemptReporter(options, wakeLines),
         onDeferred: metrics.deferred,
         onDisabled: metrics.disabled,
         onFirstAttempts: firstAttempts.sent,
@@ -89,10 +94,7 @@ export async function startDelivering(options: Options) {
     });
     stops.later('worker', worker);
     if (waitsForWorker) await worker.ready;
-    const wanted = schedulesOf(config.FLTR_AUTO_DISABLE_EVERY_SECONDS);
-    const onError = (error: unknown) =>
-      log.warn({ err: error }, 'the schedules could not be made; tried again');
-    stops.later('schedules', keepSchedules(temporal, namespaceReady, wanted, onError));
+    startSchedules(options);
   }
   dispatcher = createDispatcher({
     ...signals,
@@ -105,26 +107,36 @@ export async function startDelivering(options: Options) {
     ...signals,
     log,
     limits,
-    wakeDispatcher: dispatcher.wake,
+    wakeDispatcher,
     giveWay: dispatcher.giveWay,
     metrics,
     touch: changes.touch,
   });
+  lines = stops.later('lines', startAdvancingLines({ pool, log, wakeDispatcher: dispatcher.wake }));
   stops.push(
     'dispatcher and reconciler',
     // Side by side, because each waits for its calls to Temporal, which may be away.
     async () => void (await Promise.all([dispatcher?.close(), reconciler?.close()])),
   );
   startLoops(options, wakeDispatcher);
-  return { signals, dispatcher };
+  return { signals, dispatcher, wakeDispatcher, wakeLines };
+}
+
+function startSchedules({ config, log, temporal, namespaceReady, stops }: Options): void {
+  const wanted = schedulesOf(config.FLTR_AUTO_DISABLE_EVERY_SECONDS);
+  const onError = (error: unknown) =>
+    log.warn({ err: error }, 'the schedules could not be made; tried again');
+  stops.later('schedules', keepSchedules(temporal, namespaceReady, wanted, onError));
 }
 
 /** Counts and logs attempts, and says what they have changed. */
-function attemptReporter({ metrics, log, changes }: Options): ReturnType<typeof createAttemptReporter> {
+function attemptReporter({ metrics, log, changes }: Options, wakeLines: () => void) {
   const report = createAttemptReporter(metrics, log);
-  return (made) => {
+  type Made = Parameters<typeof report>[0];
+  return (made: Made & { context: { isInLine: boolean } }) => {
     report(made);
-    const { accountId, deliveryId, eventId } = made.context;
+    const { accountId, deliveryId, eventId, isInLine } = made.context;
+    if (isInLine && made.row.outcome !== 'retry') wakeLines();
     changes.mark(accountId, ['deliveries'], [deliveryId, eventId]);
   };
 }

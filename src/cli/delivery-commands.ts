@@ -149,9 +149,7 @@ function deliveryText(delivery: Delivery): string {
     webhook: delivery.webhook_id,
     created: delivery.created_at,
     'next attempt': delivery.next_attempt_at ?? undefined,
-    'waits for': delivery.waits_for
-      ? `its webhook, which is down; next probe ${delivery.waits_for.next_probe_at}`
-      : undefined,
+    'waits for': delivery.waits_for ? waitsForText(delivery.waits_for) : undefined,
     workflow: delivery.workflow.url ?? delivery.workflow.id,
   });
   const attempts = delivery.attempts.map((attempt) => {
@@ -162,6 +160,11 @@ function deliveryText(delivery: Delivery): string {
     .filter(Boolean)
     .join('\n\n');
 }
+
+const waitsForText = (waitsFor: NonNullable<Delivery['waits_for']>): string =>
+  waitsFor.reason === 'down'
+    ? `its webhook, which is down; next probe ${waitsFor.next_probe_at}`
+    : `${waitsFor.delivery_id}, which is before it in its order`;
 
 const firstLine = (text: string): string => printable(/^[^\r\n]{0,200}/.exec(text)?.[0] ?? '');
 

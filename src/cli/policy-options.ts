@@ -1,7 +1,15 @@
 import { Option, type Command } from 'commander';
 import type { z } from 'zod';
 import type { putWebhookSchema, updateWebhookSchema } from '../contracts/webhook.ts';
-import { retriedClientErrors, retryPresets, signatureVersions } from '../contracts/webhook-policy.ts';
+import {
+  failureActions,
+  orderings,
+  retriedClientErrors,
+  retryPresets,
+  signatureVersions,
+  type OnFailure,
+  type Ordering,
+} from '../contracts/webhook-policy.ts';
 import { presetTexts } from '../domain/retry-policy.ts';
 import { given, readText, readValue } from './api-command.ts';
 import { authFieldsHelp, authOf } from './auth-option.ts';
@@ -18,7 +26,9 @@ type PlainField =
   | 'rate_limit'
   | 'max_concurrent'
   | 'signatures'
-  | 'probe_when_down';
+  | 'probe_when_down'
+  | 'ordering'
+  | 'on_failure';
 type Policy = Pick<Update, PlainField>;
 type NewPolicy = Pick<z.input<typeof putWebhookSchema>, PlainField | 'retry'>;
 
@@ -36,6 +46,8 @@ export type PolicyOptions = {
   maxConcurrent?: string;
   signatures?: string;
   probeWhenDown?: boolean;
+  ordering?: Ordering | 'none';
+  onFailure?: OnFailure;
 };
 
 /** The options for the policy of a webhook. Below the help: what each retry preset means, and the fields of `--auth`. */
@@ -74,6 +86,19 @@ export function addPolicyOptions(command: Command, kind: 'new' | 'change'): Comm
     .option('--signatures <list>', `versions in webhook-signature: ${signatureVersions.join(', ')}`)
     .option('--probe-when-down', 'while its receiver is down, one attempt at a time tests it');
   if (isChange) command.option('--no-probe-when-down', 'all attempts go on while its receiver is down');
+  command
+    .addOption(
+      new Option(
+        '--ordering <how>',
+        removable('deliver one after the other: those of each order key, or all'),
+      ).choices([...orderings, ...(isChange ? ['none'] : [])]),
+    )
+    .addOption(
+      new Option(
+        '--on-failure <what>',
+        'with --ordering: what a failed delivery does to those behind it',
+      ).choices(failureActions),
+    );
   return command.addHelpText('after', `\n${retryHelp}\n\n${authHelp}`);
 }
 
@@ -115,6 +140,7 @@ export function retryOf(options: PolicyOptions, current: Retry = { preset: 'page
 /** The rest of the policy that the options name; null where one is removed. @throws Error */
 export async function policyOf(options: PolicyOptions): Promise<Policy> {
   const { timeoutMs, header, auth, filter, rateLimit, maxConcurrent, signatures, probeWhenDown } = options;
+  const { ordering, onFailure } = options;
   return given({
     timeout_ms: unlessNone(timeoutMs, (text) => numberOf('--timeout-ms', text)),
     headers: header === undefined ? undefined : await headersOf(header),
@@ -124,6 +150,8 @@ export async function policyOf(options: PolicyOptions): Promise<Policy> {
     max_concurrent: unlessNone(maxConcurrent, (text) => numberOf('--max-concurrent', text)),
     signatures: signatures === undefined ? undefined : (partsOf(signatures) as Policy['signatures']),
     probe_when_down: probeWhenDown,
+    ordering: unlessNone(ordering, (text) => text as Ordering),
+    on_failure: onFailure,
   });
 }
 

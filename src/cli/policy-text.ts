@@ -16,6 +16,8 @@ export function policyFields(webhook: Webhook): Record<string, string | number |
     'max concurrent': webhook.max_concurrent ?? undefined,
     signatures: signatures.includes('v1a') ? signatures.join(', ') : undefined,
     'probe when down': webhook.probe_when_down ? 'yes' : undefined,
+    ordering: webhook.ordering ?? undefined,
+    'on failure': webhook.ordering === null ? undefined : webhook.on_failure,
   };
 }
 

@@ -82,11 +82,14 @@ const summary = {
   next_attempt_at: at.nullable(),
   ended_at: at.nullable(),
   waits_for: z
-    .object({ reason: z.literal('down'), next_probe_at: at })
+    .discriminatedUnion('reason', [
+      z.object({ reason: z.literal('down'), next_probe_at: at }),
+      z.object({ reason: z.literal('order'), delivery_id: z.string() }),
+    ])
     .nullable()
     .meta({
       description:
-        'Not null: its webhook is down, and the delivery is deferred until an attempt of another one succeeds. The next one is made at `next_probe_at`.',
+        'Not null: `down`: its webhook is down, and the delivery is deferred until an attempt of another one succeeds. The next one is made at `next_probe_at`. `order`: its webhook has `ordering`, and the delivery begins after the one with `delivery_id` and those before it.',
     }),
 };
 

@@ -32,6 +32,7 @@ export const actionFailures = [
   'failed',
   'canceled',
   'held',
+  'waits_in_order',
   'webhook_not_active',
   'webhook_deleted',
   'payload_removed',

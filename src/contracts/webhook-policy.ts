@@ -8,6 +8,13 @@ export type RetryPreset = (typeof retryPresets)[number];
 export const retriedClientErrors = ['408', '425', '429', '4xx'] as const;
 export type RetriedClientError = (typeof retriedClientErrors)[number];
 
+/** Which deliveries of a webhook are made one after the other. */
+export const orderings = ['by_key', 'all'] as const;
+export type Ordering = (typeof orderings)[number];
+/** What a failed delivery does to those behind it. */
+export const failureActions = ['skip', 'block'] as const;
+export type OnFailure = (typeof failureActions)[number];
+
 /** Of an attempt of a webhook that has its own time limit. */
 export const maxTimeoutMs = 30_000;
 
@@ -163,6 +170,14 @@ const plainFields = {
   probe_when_down: z.boolean().meta({
     description: 'While the receiver is down, one attempt at a time tests it; the others are deferred.',
   }),
+  ordering: z.enum(orderings).meta({
+    description:
+      '`by_key`: the events with the same `order_key` are delivered one after the other, in order of acceptance. `all`: all events are. A change applies to events that are accepted from then on.',
+  }),
+  on_failure: z.enum(failureActions).meta({
+    description:
+      'With `ordering`. `skip` (the default): after a delivery has failed, the next one is made. `block`: those behind it wait until it is retried with success or canceled.',
+  }),
 };
 
 /** The policy in a new webhook, or one that replaces another: what is left out has its default. */
@@ -176,6 +191,8 @@ export const newPolicy = {
   max_concurrent: plainFields.max_concurrent.optional(),
   signatures: plainFields.signatures.optional(),
   probe_when_down: plainFields.probe_when_down.optional(),
+  ordering: plainFields.ordering.optional(),
+  on_failure: plainFields.on_failure.optional(),
 };
 
 /** The policy in a change: `null` sets the default. */
@@ -191,6 +208,8 @@ export const changedPolicy = {
   max_concurrent: plainFields.max_concurrent.nullable().optional(),
   signatures: plainFields.signatures.nullable().optional(),
   probe_when_down: plainFields.probe_when_down.nullable().optional(),
+  ordering: plainFields.ordering.nullable().optional(),
+  on_failure: plainFields.on_failure.nullable().optional(),
 };
 const changedPolicySchema = z.object(changedPolicy);
 /** A change of the policy; of a new webhook, too. */
@@ -210,6 +229,8 @@ export const shownPolicy = {
   max_concurrent: z.int().nullable(),
   signatures: signaturesSchema,
   probe_when_down: z.boolean(),
+  ordering: z.enum(orderings).nullable().meta({ description: 'null: in no order.' }),
+  on_failure: z.enum(failureActions),
   health: z
     .object({
       state: z.enum(healthStates),

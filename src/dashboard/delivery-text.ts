@@ -120,6 +120,7 @@ export function durationOf(from: string, to: string): string {
 /** A delivery's status as a sentence. */
 export function statusText(state: State, last?: AttemptResult): string {
   const { status, reason, next_attempt_at: next, waits_for: waitsFor } = state;
+  if (waitsFor?.reason === 'order') return 'Waits for another delivery with the same order key.';
   if (waitsFor)
     return 'Deferred: the webhook is down. It is sent in order when an attempt of an older delivery succeeds.';
   switch (status) {

@@ -31,6 +31,7 @@ export const failureTexts: Record<ActionFailure, string> = {
   failed: 'had already failed',
   canceled: 'were already canceled',
   held: 'were held: their webhook is not active',
+  waits_in_order: 'wait for another delivery of their order',
   webhook_not_active: 'belong to a webhook that is not active',
   webhook_deleted: 'belong to a deleted webhook',
   payload_removed: 'have no data any more: it is past its retention, or was expunged',

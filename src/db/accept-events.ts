@@ -31,6 +31,8 @@ type Options = {
   createsAccounts?: boolean | undefined;
   /** Without it, the dispatcher assigns all owners after the commit. Not inside a transaction. */
   reserveOwners?: ReserveOwners | undefined;
+  /** Called after deliveries were written that wait for others of their line. */
+  onJoined?: (() => void) | undefined;
 };
 
 /** `creation`: the accounts that were created; null: none is. */
@@ -54,7 +56,7 @@ const maxRounds = 6;
 export async function acceptEvents(
   db: Queryable,
   events: readonly NewEvent[],
-  { cache, reserveOwners, createsAccounts = false }: Options = {},
+  { cache, reserveOwners, onJoined, createsAccounts = false }: Options = {},
 ): Promise<Acceptance[]> {
   const acceptances: Acceptance[] = [];
   const typesVersion = newestVersion(events);
@@ -69,6 +71,7 @@ export async function acceptEvents(
     open = await acceptRound(db, open, acceptances, {
       cache: round > cachedRounds ? undefined : cache,
       reserveOwners,
+      onJoined,
       typesVersion,
       creation,
     });
@@ -95,7 +98,7 @@ async function acceptRound(
   db: Queryable,
   items: readonly Item[],
   acceptances: Acceptance[],
-  { cache, reserveOwners, typesVersion, creation }: RoundOptions,
+  { cache, reserveOwners, onJoined, typesVersion, creation }: RoundOptions,
 ): Promise<Item[]> {
   const accountIds = new Set(items.map(({ event }) => event.accountId));
   const subscribers = cache ? await cache.get(accountIds) : await loadSubscribers(db, [...accountIds]);
@@ -112,9 +115,13 @@ async function acceptRound(
   }
   // One order for all, so that two statements that insert the same ids wait for each other and do not deadlock.
   const candidates = [...firsts.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
-  // In the order in which they were given: their ids, by which they are queued, have it.
+  // In the order in which they were given: their ids, by which they are queued, have it, and so have lines.
   const { rows, shown } = await deliveriesOf([...firsts.values()], subscribers);
-  const written = await writeEvents(db, { accounts, items, candidates, rows, typesVersion }, reserveOwners);
+  const written = await writeEvents(
+    db,
+    { accounts, items, candidates, rows, typesVersion },
+    { reserveOwners, onJoined },
+  );
 
   const again: Item[] = [];
   const unknown: Item[] = [];
@@ -184,7 +191,7 @@ type ToWrite = {
 async function writeEvents(
   db: Queryable,
   { accounts, items, candidates, rows, typesVersion }: ToWrite,
-  reserveOwners: ReserveOwners | undefined,
+  { reserveOwners, onJoined }: Pick<Options, 'reserveOwners' | 'onJoined'>,
 ) {
   const apiKeyIds = [...new Set(items.flatMap(({ event: { apiKeyId } }) => apiKeyId ?? []))];
   const accountNumbers = new Map(accounts.map(({ id }, index) => [id, index + 1]));
@@ -214,6 +221,7 @@ async function writeEvents(
       throw error;
     },
   );
+  if (rows.some(({ options }) => options?.startAfter === 'line')) onJoined?.();
   const inserted = eventKeys === null ? pending : pending.filter(({ key }) => eventKeys.has(key));
   if (inserted.length > 0) reservation?.committed(inserted);
   else reservation?.release();

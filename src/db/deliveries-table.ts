@@ -35,15 +35,30 @@ export type DeliveryRow = StartColumns & {
   ownerId: string | null;
   /** The webhook's next probe, where the delivery is deferred because the webhook is down; null: it is not paced. */
   nextProbeAt: Date | null;
+  /** Whether it is one of a line, and the head for which it waits there; null: it does not wait for another one. */
+  isInLine: boolean;
+  waitsForId: string | null;
+  /** It has failed, and those behind it in its line wait until it is retried or canceled. */
+  blocksLine: boolean;
   timeline: StoredEntry[];
 };
 
-/** Without the timeline, which lists do not show. */
+/** Of a delivery that has failed. */
+export const blocksLine = `exists (
+    select 1 from delivery_lines l where l.webhook_id = d.webhook_id and l.order_key = d.order_key and l.head_id = d.id
+      and l.blocked_at is not null)`;
+
+/** Of `deliveries d`, without the timeline, which lists do not show. */
 export const summaryColumns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
   status, reason, created_at as "createdAt", next_attempt_at as "nextAttemptAt", wait_reason as "waitReason",
   ended_at as "endedAt", attempt_count as "attemptCount", retries_used as "retriesUsed",
   last_status_code as "lastStatusCode", last_error_code as "lastErrorCode", owner_id as "ownerId", run_id as "runId", schedule,
-  case when wait_reason = 'down' then (select next_probe_at from webhooks where webhooks.id = webhook_id) end as "nextProbeAt"`;
+  case when wait_reason = 'down' then (select next_probe_at from webhooks where webhooks.id = webhook_id) end as "nextProbeAt",
+  line_position is not null as "isInLine",
+  case when start_after = 'line' and ended_at is null then (
+    select nullif(l.head_id, d.id) from delivery_lines l where l.webhook_id = d.webhook_id and l.order_key = d.order_key
+  ) end as "waitsForId",
+  case when line_position is null or status <> 'failed' then false else ${blocksLine} end as "blocksLine"`;
 
 /** `traceparent`: its event's. */
 export type FoundDelivery = DeliveryRow & { traceparent: string | null };
@@ -85,7 +100,11 @@ export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
     created_at: row.createdAt.toISOString(),
     next_attempt_at: isBehindProbe ? null : (nextAttemptAt?.toISOString() ?? null),
     ended_at: row.endedAt?.toISOString() ?? null,
-    waits_for: isBehindProbe ? { reason: 'down', next_probe_at: nextProbeAt.toISOString() } : null,
+    waits_for: isBehindProbe
+      ? { reason: 'down', next_probe_at: nextProbeAt.toISOString() }
+      : row.waitsForId === null
+        ? null
+        : { reason: 'order', delivery_id: row.waitsForId },
     attempt_count: row.attemptCount,
     last_status_code: row.lastStatusCode,
     last_error_code: row.lastErrorCode,
@@ -145,7 +164,8 @@ export async function showRescheduled(db: Queryable, id: string, until: Date): P
 
 /**
  * Makes a failed or delivered delivery pending again, with the schedule that its webhook has now, unused. `own`: the caller starts its own workflow;
- * `none`: the dispatcher does. Null: it has changed since the row was read.
+ * `none`: the dispatcher does, as it does with those of lines, which keep their old positions. Null: it has changed since the row was
+ * read.
  */
 export async function reopenDelivery(
   db: Queryable,
@@ -155,10 +175,11 @@ export async function reopenDelivery(
   operationId: string | null = null,
 ): Promise<DeliveryRow | null> {
   const { rows } = await db.query<DeliveryRow>(
-    `update deliveries set status = 'pending', reason = null, ended_at = null, retries_used = 0, deferred_at = null,
+    `update deliveries d set status = 'pending', reason = null, ended_at = null, retries_used = 0, deferred_at = null,
        schedule = (select w.schedule from webhooks w where w.id = webhook_id), schedule_since = clock_timestamp(),
        owner_id = case when $3 then id end, run_id = case when not $3 then run_id end,
        reconcile_at = case when $3 then now() + ${reconcileStartAfter} end,
+       start_after = case when line_position is not null then 'line' end,
        timeline = timeline || $4::jsonb, operation_id = coalesce($5, operation_id)
      where id = $1 and attempt_count = $2 and status in ('failed', 'delivered') and expunged_at is null
      returning ${summaryColumns}, timeline`,

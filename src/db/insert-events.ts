@@ -2,6 +2,7 @@ import type { DeliveryStatus } from '../contracts/delivery.ts';
 import { arrayLiteral, arrayOfUnknownLength, columns, type Columns } from './columns.ts';
 import { reconcileStartAfter, type Startable } from './deliveries-table.ts';
 import { bodyToStore } from './payloads.ts';
+import { joinLines } from './delivery-lines.ts';
 import { onlyRow, type Queryable } from './pool.ts';
 
 /** How the producer wants an event to be delivered. */
@@ -129,6 +130,10 @@ const deliveryOptions: Columns<DeliveryToInsert> = {
   behind_it: ['int', ({ options }) => options?.behindIt ?? null],
 };
 
+// A full join is never made by comparing each with each. Each line has a delivery.
+const fullJoinOfLines = `full join lines l
+      on l.webhook_id = d.webhook_id and l.order_key = case when d.behind_it is not null then d.order_key end`;
+
 const plain = statementOf('insert-events', plainEvents, plainDeliveries, false);
 /** Where none has options, which is nearly always, they cost nothing. */
 const withOptions = statementOf(
@@ -177,7 +182,12 @@ function statementOf(
       and (e.key_n is null or (select keys from checked)[e.key_n])
     on conflict (account_id, id) do nothing
     returning account_id, id
-  )${hasOptions ? `, ${linesOf(d.table)}` : ''},
+  )${
+    hasOptions
+      ? `,
+  ${linesOf(d.table)}`
+      : ''
+  },
   written as (
     insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, owner_id, reconcile_at,
       held_until, timeline, schedule
@@ -191,7 +201,7 @@ function statementOf(
       d.schedule::int[]
       ${hasOptions ? ', d.start_after, d.deliver_at, d.expires_at, d.order_key, l.last_position - d.behind_it' : ''}
     from ${d.table}
-    ${hasOptions ? 'left join lines l on d.behind_it is not null and (l.webhook_id, l.order_key) = (d.webhook_id, d.order_key)' : ''}
+    ${hasOptions ? fullJoinOfLines : ''}
     where (select count(*) from inserted) = $5
       or (d.account_id, d.event_id) in (select account_id, id from inserted)
   )
@@ -204,15 +214,8 @@ function statementOf(
 
 /** The lines that deliveries join; an event that is not new leaves a gap in the positions. */
 function linesOf(deliveries: string): string {
-  return `lines as (
-    insert into delivery_lines (webhook_id, order_key, last_position, check_at)
-    select d.webhook_id, d.order_key, count(*), now() from ${deliveries}
-    where d.behind_it is not null and (select count(*) from inserted) > 0
-    group by d.webhook_id, d.order_key order by d.webhook_id, d.order_key
-    on conflict (webhook_id, order_key) do update
-      set last_position = delivery_lines.last_position + excluded.last_position, check_at = now()
-    returning webhook_id, order_key, last_position
-  )`;
+  return joinLines(`select distinct d.webhook_id, d.order_key from ${deliveries}
+    where d.behind_it is not null and (select count(*) from inserted) > 0`);
 }
 
 /**

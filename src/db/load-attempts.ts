@@ -51,6 +51,8 @@ export type AttemptContext = {
   /** Whether the webhook probes while it is down, and whether it is paced. */
   probesWhenDown: boolean;
   isPaced: boolean;
+  /** Whether it is one of a line. */
+  isInLine: boolean;
   /** The workflow that owns the delivery now. */
   ownerId: string | null;
   nextAttemptAt: Date | null;
@@ -82,7 +84,7 @@ const isNearLimit = `(coalesce(near.is_near, false)
 const loadStatement = `
   with found as materialized (
     select given.number, d.id, d.status, d.account_id, d.event_id, d.event_type, d.webhook_id, d.owner_id, d.next_attempt_at,
-      d.wait_reason, d.created_at, d.schedule, d.schedule_since, d.retries_used, coalesce(account.deliveries_per_hour, $3) as cap
+      d.wait_reason, d.line_position, d.created_at, d.schedule, d.schedule_since, d.retries_used, coalesce(account.deliveries_per_hour, $3) as cap
     from unnest(${arrayOfUnknownLength(1, 'text')}, $2::int[]) as given(id, number) join deliveries d on d.id = given.id
     join accounts account on account.id = d.account_id
   ), near as materialized (
@@ -104,7 +106,7 @@ const loadStatement = `
     w.sealed_headers as "sealedHeaders", w.sealed_auth as "sealedAuth", not w.may_share as "mayNotShare",
     w.format, w.activation, w.active as "isActive",
     w.deleted_at is not null as "isDeleted", w.probe_when_down as "probesWhenDown",
-    w.next_probe_at is not null as "isPaced", d.cap, ${isNearLimit} as "isNearLimit",
+    w.next_probe_at is not null as "isPaced", d.line_position is not null as "isInLine", d.cap, ${isNearLimit} as "isNearLimit",
     w.max_concurrent as "maxConcurrent", clock_timestamp() as now,
     a.id as "attemptId", a.started_at as "startedAt", a.duration_ms as "durationMs",
     a.status_code as "statusCode", a.outcome, a.error_code as "errorCode", a.wait_seconds as "waitSeconds",

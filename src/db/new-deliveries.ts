@@ -3,18 +3,20 @@ import type { EventValues } from '../domain/filter.ts';
 import { newId, timeOfId } from '../domain/ids.ts';
 import { createPauses } from '../domain/pauses.ts';
 import { valuesOfStored } from '../domain/webhook-match.ts';
+import { behindEach, lineKey } from '../domain/delivery-line.ts';
 import type { DeliveryOptions, DeliveryToInsert, NewEvent } from './insert-events.ts';
 import type { Subscriber, Subscribers } from './subscribers.ts';
 
 type Delivery = AcceptedEvent['deliveries'][number];
 type Candidate = { event: NewEvent; key: string };
+type Row = DeliveryToInsert & { key: string };
 
-/** One delivery for each webhook that gets an event, as a row and as it is shown. */
+/** One delivery for each webhook that gets an event, as a row and as it is shown. Candidates are in order of acceptance. */
 export async function deliveriesOf(
   candidates: readonly Candidate[],
   subscribers: ReadonlyMap<string, Subscribers>,
 ) {
-  const rows: (DeliveryToInsert & { key: string })[] = [];
+  const rows: Row[] = [];
   const shown = new Map<string, Delivery[]>();
   // Filters of many webhooks and large data take long.
   const rest = createPauses();
@@ -45,7 +47,7 @@ export async function deliveriesOf(
         createdAtMs: timeOfId(id).getTime(),
         ownerId: null,
         isQueued: false,
-        options: optionsOf(event),
+        options: optionsOf(event, webhook),
         key,
       });
       deliveries.push({ id, webhook_id: webhook.id, status });
@@ -53,6 +55,7 @@ export async function deliveriesOf(
     shown.set(key, deliveries);
     if (hasJudged) await rest();
   }
+  countBehindEach(rows);
   return { rows, shown };
 }
 
@@ -71,15 +74,25 @@ function webhooksOf(
   return { webhooks, hasJudged: values !== null };
 }
 
-/** Of an event's deliveries; undefined: they are like any other. */
-function optionsOf({ options }: NewEvent): DeliveryOptions | undefined {
+/** Of an event's delivery to a webhook; undefined: it is like any other. One with a time joins its line when that has come. */
+function optionsOf({ options }: NewEvent, { ordering }: Subscriber): DeliveryOptions | undefined {
   const { deliverAt, expiresAt } = options ?? {};
-  if (!deliverAt && !expiresAt) return undefined;
+  const orderKey = lineKey(ordering, options?.orderKey);
+  if (!deliverAt && !expiresAt && orderKey === null) return undefined;
   return {
-    startAfter: deliverAt ? 'deliver_at' : null,
+    startAfter: deliverAt ? 'deliver_at' : orderKey === null ? null : 'line',
     deliverAt: deliverAt ?? null,
     expiresAt: expiresAt ?? null,
-    orderKey: null,
-    behindIt: null,
+    orderKey,
+    behindIt: deliverAt || orderKey === null ? null : 0,
   };
+}
+
+/** Counts, for each delivery that joins a line, those of the same line behind it. They are in order of acceptance. */
+function countBehindEach(rows: readonly Row[]): void {
+  const joining = rows.flatMap(({ webhookId, options }) =>
+    options?.startAfter === 'line' ? [{ line: `${webhookId} ${options.orderKey}`, options }] : [],
+  );
+  const counts = behindEach(joining.map(({ line }) => line));
+  for (const [at, { options }] of joining.entries()) options.behindIt = counts[at] ?? 0;
 }

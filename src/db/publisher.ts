@@ -17,11 +17,16 @@ type Options = {
   reserveOwners: ReserveOwners;
   /** Whether an unknown account is created at its first event. */
   createsAccounts: boolean;
+  /** Called when deliveries were written that wait for others of their line. */
+  onJoined: () => void;
   /** Called for each new event, once it is committed. */
   onAccepted: (accountId: string, id: string) => void;
 };
 
-export function createPublisher(pool: Pool, { reserveOwners, createsAccounts, onAccepted }: Options) {
+export function createPublisher(
+  pool: Pool,
+  { reserveOwners, onJoined, createsAccounts, onAccepted }: Options,
+) {
   const cache = createSubscriberCache(pool);
   /**
    * Accepts one request's events, together with what others publish at that moment: one statement, which is committed
@@ -40,7 +45,12 @@ export function createPublisher(pool: Pool, { reserveOwners, createsAccounts, on
     },
     async run(requests) {
       const events = requests.flat();
-      const acceptances = await acceptEvents(pool, events, { cache, reserveOwners, createsAccounts });
+      const acceptances = await acceptEvents(pool, events, {
+        cache,
+        reserveOwners,
+        onJoined,
+        createsAccounts,
+      });
       events.forEach(({ accountId, id }, index) => {
         if (acceptances[index]?.kind === 'accepted') onAccepted(accountId, id);
       });

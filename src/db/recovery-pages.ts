@@ -3,6 +3,7 @@ import { filtersThatMatch, isOperational } from '../domain/subscription.ts';
 import type { WebhookFilter } from '../contracts/filter.ts';
 import type { RecoveryKind } from '../contracts/recovery.ts';
 import { columns } from './columns.ts';
+import { joinLines } from './delivery-lines.ts';
 import { judgeByFilter } from './missed-events.ts';
 import type { Queryable } from './pool.ts';
 import { recoveryColumns, type NewRecovery, type RecoveryRow } from './recoveries-table.ts';
@@ -180,9 +181,10 @@ export async function insertMissed(
 ): Promise<number> {
   if (items.length === 0) return 0;
   const { accountId, webhookId } = recovery;
-  const missed = columns<PageItem>(
+  const missed = columns<PageItem & { n: number }>(
     't',
     {
+      n: ['int', ({ n }) => n],
       id: ['text', ({ deliveryId }) => deliveryId],
       event_id: ['text', ({ eventId }) => eventId],
       event_type: ['text', ({ eventType }) => eventType],
@@ -192,17 +194,25 @@ export async function insertMissed(
     4,
   );
   await db.query(
-    `insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline, operation_id,
-       schedule, start_after, deliver_at, expires_at)
-     select t.id, $1, $2, t.event_id, t.event_type, 'pending', t.created_at, t.timeline, $3,
-       (select schedule from webhooks where id = $2),
-       case when e.deliver_at > now() then 'deliver_at' end, case when e.deliver_at > now() then e.deliver_at end, e.expires_at
-     from ${missed.table}
-     -- Locked, so that none is added to an event that is being expunged.
-     join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null
-     for key share of e
+    `with found as materialized (
+       select t.*, w.schedule, e.expires_at, case when e.deliver_at > now() then e.deliver_at end as deliver_at,
+         case w.ordering when 'all' then '' when 'by_key' then e.order_key end as order_key
+       from ${missed.table}
+       join events e on e.account_id = $1 and e.id = t.event_id and e.body is not null
+       join webhooks w on w.id = $2
+       -- Locked, so that none is added to an event that is being expunged.
+       for key share of e),
+     ${joinLines(`select distinct $2::text as webhook_id, order_key from found where order_key is not null and deliver_at is null`)}
+     insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline, operation_id,
+       schedule, start_after, deliver_at, expires_at, order_key, line_position)
+     select f.id, $1, $2, f.event_id, f.event_type, 'pending', f.created_at, f.timeline, $3, f.schedule,
+       case when f.deliver_at is not null then 'deliver_at' when l.order_key is not null then 'line' end,
+       f.deliver_at, f.expires_at, f.order_key,
+       -- They join at the end, in the order of the page.
+       l.last_position - count(*) over (partition by f.order_key order by f.n desc) + 1
+     from found f left join lines l on f.deliver_at is null and l.order_key = f.order_key
      on conflict (account_id, event_id, webhook_id) do nothing`,
-    [accountId, webhookId, recovery.id, ...missed.values(items)],
+    [accountId, webhookId, recovery.id, ...missed.values(items.map((item, n) => ({ ...item, n })))],
   );
   const { rowCount } = await db.query(
     `select 1 from deliveries where account_id = $1 and event_id = any($2) and webhook_id = $3`,

@@ -152,7 +152,7 @@ export type DeliveryToAct = DeliveryRow &
 /** A delivery, and what an action on it depends on. */
 export async function findToAct(db: Queryable, accountId: string, id: string): Promise<DeliveryToAct | null> {
   const { rows } = await db.query<DeliveryToAct>(
-    `select ${summaryColumns}, timeline, operation_id as "operationId",
+    `select ${summaryColumns}, timeline, operation_id as "operationId", coalesce(start_after = 'line', false) and ended_at is null as "isBehindOther",
        coalesce((select case when w.deleted_at is not null then 'deleted' when w.active then 'active' else 'not_active' end
          from webhooks w where w.id = d.webhook_id), 'deleted') as webhook,
        exists (select 1 from events e where e.account_id = d.account_id and e.id = d.event_id and e.body is not null) as "hasBody"

@@ -1,5 +1,5 @@
 import type { StoredEntry } from '../domain/timeline.ts';
-import { archiveEntries } from './deliveries-table.ts';
+import { archiveEntries, blocksLine } from './deliveries-table.ts';
 import { whyRemoved, type WhyRemoved } from './event-log.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
@@ -115,6 +115,23 @@ export async function cancelDelivery(
     [deliveryId, JSON.stringify(entries)],
   );
   return written.rows[0]?.endedAt ?? null;
+}
+
+/** Cancels a delivery that has failed and blocks its line. Null: it does not block one. */
+export async function cancelBlocking(
+  db: Queryable,
+  deliveryId: string,
+  entries: readonly StoredEntry[],
+): Promise<Date | null> {
+  const { rows } = await db.query<{ endedAt: Date }>(
+    `update deliveries d set status = 'canceled', reason = 'canceled', ended_at = ended.at,
+       timeline = timeline || $2::jsonb || timeline_entry('ended', ended.at, '{"status": "canceled", "reason": "canceled"}')
+     from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
+     where id = $1 and status = 'failed' and line_position is not null and ${blocksLine}
+     returning ended_at as "endedAt"`,
+    [deliveryId, JSON.stringify(entries)],
+  );
+  return rows[0]?.endedAt ?? null;
 }
 
 /** Ends a held delivery as failed when its time is over. False: it is no longer held, or is checked again later. */

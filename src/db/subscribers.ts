@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { WebhookFilter } from '../contracts/filter.ts';
+import type { Ordering } from '../contracts/webhook-policy.ts';
 import { compileFilter, type FilterCheck } from '../domain/filter.ts';
 import { filtersThatMatch } from '../domain/subscription.ts';
 import type { Queryable } from './pool.ts';
@@ -15,6 +16,7 @@ export type Subscriber = {
   schedule: number[] | null;
   /** Whether its first attempts may share a workflow with others. */
   mayShare: boolean;
+  ordering: Ordering | null;
 };
 
 /** An account's webhooks as they were at that version. */
@@ -30,7 +32,7 @@ export type Subscribers = {
   refused(ids: readonly string[]): RefusedWebhook[];
 };
 
-/** `index`: its place among the ids that an event names. */
+/** `index`: among the ids that an event names. */
 export type RefusedWebhook = { index: number; because: 'unknown' | 'email' };
 
 /** `id` null, as is what follows: the account has no webhook. */
@@ -46,7 +48,7 @@ export async function loadSubscribers(db: Queryable, accountIds: readonly string
   const { rows } = await db.query<Row>({
     name: 'load-subscribers',
     text: `select a.id as "accountId", a.webhooks_version as version, w.id, w.events, w.active, w.filter, w.format = 'email' as "isEmail",
-        w.schedule, w.may_share as "mayShare"
+        w.schedule, w.may_share as "mayShare", w.ordering
       from accounts a left join webhooks w on w.account_id = a.id and w.deleted_at is null
       where a.id = any($1) and a.deletion_requested_at is null order by w.id`,
     values: [accountIds],

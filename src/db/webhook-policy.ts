@@ -1,6 +1,8 @@
 import type { WebhookFilter } from '../contracts/filter.ts';
 import type {
   HealthState,
+  OnFailure,
+  Ordering,
   PolicyChange,
   RateLimit,
   RetryPolicy,
@@ -8,6 +10,7 @@ import type {
   SignatureVersion,
 } from '../contracts/webhook-policy.ts';
 import { scheduleOf } from '../domain/retry-policy.ts';
+import { checkBlockedLines } from './delivery-lines.ts';
 import { onlyRow, type Client, type Queryable } from './pool.ts';
 import { checkQueue } from './queue-checks.ts';
 
@@ -28,6 +31,8 @@ export type PolicyRow = {
   /** Signs as long as the previous secret does. */
   previousSealedSigningKey: string | null;
   probeWhenDown: boolean;
+  ordering: Ordering | null;
+  onFailure: OnFailure;
   healthState: HealthState;
   healthSince: Date | null;
   nextProbeAt: Date | null;
@@ -39,7 +44,8 @@ export type PolicyRow = {
 export const policyColumns = `retry, timeout_ms as "timeoutMs", header_names as "headerNames",
   sealed_headers as "sealedHeaders", auth, sealed_auth as "sealedAuth", filter, rate_limit as "rateLimit",
   max_concurrent as "maxConcurrent", signatures, sealed_signing_key as "sealedSigningKey",
-  previous_sealed_signing_key as "previousSealedSigningKey", probe_when_down as "probeWhenDown", health_state as "healthState",
+  previous_sealed_signing_key as "previousSealedSigningKey", probe_when_down as "probeWhenDown",
+  ordering, on_failure as "onFailure", health_state as "healthState",
   health_since as "healthSince", next_probe_at as "nextProbeAt", paused_at as "pausedAt",
   paused_until as "pausedUntil", pause_reason as "pauseReason"`;
 
@@ -100,10 +106,13 @@ export async function writePolicy(client: Client, id: string, change: PolicyToWr
     ...set('signatures', change.signatures === null ? ['v1'] : change.signatures),
     ...setOnce('sealed_signing_key', change.sealSigningKey?.(id)),
     ...set('probe_when_down', change.probe_when_down === null ? false : change.probe_when_down),
+    ...set('ordering', change.ordering),
+    ...set('on_failure', change.on_failure === null ? 'skip' : change.on_failure),
     ...(await secretsToSet(client, id, change)).flatMap(([column, value]) => set(column, value)),
   ];
   if (assignments.length === 0) return false;
   await client.query(`update webhooks set ${assignments.join(', ')} where id = $1`, values);
+  if (change.on_failure === 'skip' || change.on_failure === null) await checkBlockedLines(client, id);
   // The times of all that wait follow from the limits.
   if (change.rate_limit !== undefined || change.max_concurrent !== undefined) await checkQueue(client, id);
   return true;

@@ -1,5 +1,6 @@
 import type { DisabledReason, WebhookChange } from '../contracts/webhook.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
+import { checkBlockedLines } from './delivery-lines.ts';
 import { wipeResponsesOf } from './idempotency-keys.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
 import { onlyRow, withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
@@ -294,6 +295,7 @@ export async function deleteWebhook(
     );
     if (rowCount !== 1) return false;
     await wipeResponsesOf(client, id);
+    await checkBlockedLines(client, id);
     await record?.(client);
     return true;
   });

@@ -40,6 +40,9 @@ export const maxWaitingGroups = 32;
 /** How often the dispatcher looks for rows that other processes left without an owner. */
 export const pollMs = 1000;
 
+/** How long a line that another transaction has locked is left alone. */
+export const lockedLineMs = 20;
+
 export const startWithinMs = 8000;
 
 /** One call to Temporal. */

@@ -1,14 +1,18 @@
 import { reopenDelivery, type DeliveryRow } from '../db/deliveries-table.ts';
 import { assignOwners, moveToOwn, readClaimed, type Claimed } from '../db/owners.ts';
 import type { Pool } from '../db/pool.ts';
-import { cancelDelivery as cancelRow } from '../db/stop-delivery.ts';
+import { cancelBlocking, cancelDelivery as cancelRow } from '../db/stop-delivery.ts';
 import type { SignalRequest } from '../domain/delivery-run.ts';
 import { isGroupId } from '../domain/ids.ts';
 import { signalNames } from '../../workflows/contract.ts';
 import { callTimeoutMs, startWithinMs } from './limits.ts';
 import { signalGroup, signalWorkflow, startDelivery, type Signal, type StartDeps } from './start.ts';
 
-export type SignalDeps = StartDeps & { pool: Pool };
+export type SignalDeps = StartDeps & {
+  pool: Pool;
+  /** Called when a line may need another head. */
+  wakeLines: () => void;
+};
 
 /** A delivery moves from no owner to a group and then to its own workflow: another round for each move in between. */
 const maxRounds = 4;
@@ -77,7 +81,8 @@ export async function retryDelivery(
   const request = { by, at: new Date().toISOString(), attemptsSeen };
   const signal: Signal = { name: signalNames.retryNow, request };
   if (row.status === 'failed' || row.status === 'delivered') {
-    const reopened = await reopenDelivery(deps.pool, row, 'own', [], operationId);
+    if (row.isInLine && (await reopenInLine(deps, row, request, operationId))) return true;
+    const reopened = row.isInLine ? null : await reopenDelivery(deps.pool, row, 'own', [], operationId);
     if (reopened) {
       // A run that is about to end receives the signal, and begins again.
       await startDelivery(deps, reopened, Date.now() + startWithinMs, signal);
@@ -85,6 +90,19 @@ export async function retryDelivery(
     }
   }
   return signalOwner(deps, row.id, signal);
+}
+
+/** It waits for the head of its line, whichever it is. */
+async function reopenInLine(
+  { pool, wakeLines }: SignalDeps,
+  row: DeliveryRow,
+  { by, at }: { by: string; at: string },
+  operationId: string | null,
+): Promise<boolean> {
+  const entries = [{ at, type: 'signal' as const, name: signalNames.retryNow, by, outside: true as const }];
+  const reopened = await reopenDelivery(pool, row, 'none', entries, operationId);
+  wakeLines();
+  return reopened !== null;
 }
 
 /** Makes the next attempt happen at another time. False where the delivery does not wait any longer. */
@@ -98,7 +116,8 @@ export function rescheduleDelivery(
 }
 
 /**
- * Cancels a delivery that waits or is held: by a signal to its owner, or at once where none owns it.
+ * Cancels a delivery that waits or is held: by a signal to its owner, or at once where none owns it. One that has failed is
+ * canceled where it blocks its line.
  *
  * @returns false where it has ended
  */
@@ -108,6 +127,11 @@ export async function cancelDelivery(deps: SignalDeps, deliveryId: string, by: s
   const signal: Signal = { name: signalNames.cancel, request: { by, at } };
   for (let round = 0; round < maxRounds; round += 1) {
     const row = await readClaimed(pool, deliveryId);
+    const entries = [{ at, type: 'signal' as const, name: 'cancel', by, outside: true as const }];
+    if (row?.status === 'failed' && (await cancelBlocking(pool, deliveryId, entries))) {
+      deps.wakeLines();
+      return true;
+    }
     if (!row || row.status === 'delivered' || row.status === 'failed' || row.status === 'canceled')
       return false;
     const { ownerId } = row;
@@ -116,8 +140,10 @@ export async function cancelDelivery(deps: SignalDeps, deliveryId: string, by: s
       const now = await readClaimed(pool, deliveryId);
       if (now?.ownerId !== ownerId) continue;
     }
-    const entries = [{ at, type: 'signal' as const, name: 'cancel', by, outside: true as const }];
-    if (await cancelRow(pool, { deliveryId, entries, isByRun: false })) return true;
+    if (await cancelRow(pool, { deliveryId, entries, isByRun: false })) {
+      deps.wakeLines();
+      return true;
+    }
   }
   return false;
 }

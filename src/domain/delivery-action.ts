@@ -6,6 +6,10 @@ export type ActionFacts = {
   status: DeliveryStatus;
   /** Whether this operation has acted on it already: a run of the same page that died. */
   isMarked: boolean;
+  /** It waits for another one of its line. */
+  isBehindOther: boolean;
+  /** It has failed, and blocks its line. */
+  blocksLine: boolean;
   webhook: 'active' | 'not_active' | 'deleted';
   hasBody: boolean;
 };
@@ -19,22 +23,24 @@ const fail = (reason: ActionFailure): ActionDecision => ({ is: 'fail', reason })
  * What an operation does to one delivery: what the call for that delivery would allow. A page that runs twice must not do
  * anything twice, so what it marked and has ended since is done.
  *
- * @example decideAction('retry', { status: 'delivered', isMarked: false, webhook: 'active', hasBody: true })
+ * @example decideAction('retry', { status: 'delivered', isMarked: false, …, hasBody: true })
  *   // { is: 'fail', reason: 'delivered' }
  */
 export function decideAction(action: DeliveryAction, facts: ActionFacts): ActionDecision {
-  const { status, isMarked } = facts;
+  const { status, isMarked, isBehindOther } = facts;
   const hasEnded = status === 'delivered' || status === 'failed' || status === 'canceled';
   switch (action) {
     case 'cancel':
-      if (!hasEnded) return { is: 'act' };
+      if (!hasEnded || facts.blocksLine) return { is: 'act' };
       return isMarked && status === 'canceled' ? { is: 'done' } : fail(status);
     case 'reschedule':
+      if (isBehindOther) return isMarked ? { is: 'done' } : fail('waits_in_order');
       if (status === 'pending' || status === 'retrying') return { is: 'act' };
       return isMarked ? { is: 'done' } : fail(status);
     case 'retry':
     case 'resend':
-      if (isMarked && hasEnded) return { is: 'done' };
+      // One that was sent again waits for its position.
+      if (isMarked && (hasEnded || isBehindOther)) return { is: 'done' };
       return decideRetry(action, facts);
   }
 }
@@ -45,6 +51,7 @@ function decideRetry(action: 'retry' | 'resend', facts: ActionFacts): ActionDeci
   if (status === 'delivered' && action === 'retry') return fail('delivered');
   if (webhook !== 'active') return fail(`webhook_${webhook}`);
   if (status === 'held') return fail('held');
+  if (facts.isBehindOther) return fail('waits_in_order');
   return hasBody ? { is: 'act' } : fail('payload_removed');
 }
 

@@ -53,6 +53,8 @@ const defaults = {
   max_concurrent: null,
   signatures: ['v1'],
   probe_when_down: false,
+  ordering: null,
+  on_failure: 'skip',
 };
 
 test('the help says what each retry preset means for an outage', async () => {
@@ -66,6 +68,7 @@ test('a webhook gets its whole policy when it is created, and shows it', async (
   const created = await create(
     ...words('--retry day --also 408,429 --jitter 0.1 --on-gone disable --timeout-ms 10000'),
     ...words('--rate-limit 500/15m --max-concurrent 4 --signatures v1,v1a --probe-when-down'),
+    ...words('--ordering by_key --on-failure block'),
     '--filter',
     file('filter.json', JSON.stringify(filter)),
   );
@@ -77,6 +80,8 @@ test('a webhook gets its whole policy when it is created, and shows it', async (
     max_concurrent: 4,
     signatures: ['v1', 'v1a'],
     probe_when_down: true,
+    ordering: 'by_key',
+    on_failure: 'block',
   });
   const { output } = await run('show', created.webhook_id);
   for (const line of [
@@ -88,6 +93,8 @@ test('a webhook gets its whole policy when it is created, and shows it', async (
     /^max concurrent +4$/m,
     /^signatures +v1, v1a$/m,
     /^probe when down +yes$/m,
+    /^ordering +by_key$/m,
+    /^on failure +block$/m,
   ])
     expect(output).toMatch(line);
 });
@@ -110,12 +117,13 @@ test('an update changes what it names and keeps the rest; none takes it back', a
     also: [],
   });
   const set = await update(
-    ...words('--timeout-ms 1000 --rate-limit 10/s --max-concurrent 1'),
+    ...words('--timeout-ms 1000 --rate-limit 10/s --max-concurrent 1 --ordering all'),
     '--filter',
     JSON.stringify(filter),
   );
   expect(set).toMatchObject({ rate_limit: { attempts: 10, seconds: 1 }, probe_when_down: true, filter });
-  const none = ['--timeout-ms', '--rate-limit', '--max-concurrent', '--filter'];
+  expect(set).toMatchObject({ ordering: 'all', on_failure: 'skip' });
+  const none = ['--timeout-ms', '--rate-limit', '--max-concurrent', '--filter', '--ordering'];
   const back = await update(...none.flatMap((option) => [option, 'none']), '--no-probe-when-down');
   expect(back).toMatchObject({ ...defaults, retry: back.retry });
 });

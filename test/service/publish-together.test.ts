@@ -44,7 +44,12 @@ function newEvent(accountId: string, more: Partial<NewEvent> & { data?: unknown 
 }
 
 const newPublisher = (reserveOwners: ReserveOwners) =>
-  createPublisher(service.pool, { reserveOwners, createsAccounts: false, onAccepted: () => undefined });
+  createPublisher(service.pool, {
+    reserveOwners,
+    onJoined: () => undefined,
+    createsAccounts: false,
+    onAccepted: () => undefined,
+  });
 
 /** Reserves an owner of another name for every delivery but each third, and keeps what came of it. */
 function watchReservations() {

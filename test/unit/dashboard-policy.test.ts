@@ -28,6 +28,8 @@ const plain = {
   max_concurrent: null,
   signatures: ['v1'],
   probe_when_down: false,
+  ordering: null,
+  on_failure: 'skip',
 } as unknown as Webhook;
 const full = {
   ...plain,
@@ -40,6 +42,8 @@ const full = {
   max_concurrent: 4,
   signatures: ['v1', 'v1a'],
   probe_when_down: true,
+  ordering: 'by_key',
+  on_failure: 'block',
 } as unknown as Webhook;
 
 /** What the form sends after a change of its fields. */
@@ -75,6 +79,8 @@ test('a field that is emptied is sent as null', () => {
     max_concurrent: null,
     signatures: null,
     probe_when_down: null,
+    ordering: null,
+    on_failure: null,
   });
 });
 
@@ -218,7 +224,7 @@ test('a policy in words', () => {
   expect(retryText({ retry: { preset: 'none' } })).toBe('No retries');
   expect(retryText({ retry: { preset: 'page', also: ['4xx'] } })).toBe('As the service, also after 4xx');
   expect(policyNames(plain)).toEqual([]);
-  expect(policyNames(full)).toHaveLength(9);
+  expect(policyNames(full)).toHaveLength(10);
   expect(filterText({ all: [{ path: '/labels', op: 'exists', value: false }] })).toEqual({
     join: 'all of',
     conditions: ['/labels does not exist'],

@@ -3,7 +3,13 @@ import { deliveryStatuses } from '../../src/contracts/delivery.ts';
 import { deliveryActions, statusesOf } from '../../src/contracts/operation.ts';
 import { decideAction, pacing, type ActionFacts } from '../../src/domain/delivery-action.ts';
 
-const usual: Omit<ActionFacts, 'status'> = { isMarked: false, webhook: 'active', hasBody: true };
+const usual: Omit<ActionFacts, 'status'> = {
+  isMarked: false,
+  isBehindOther: false,
+  blocksLine: false,
+  webhook: 'active',
+  hasBody: true,
+};
 
 test.each(deliveryActions)(
   '%s is done in its states, and fails in each other one with its name',
@@ -54,4 +60,15 @@ test('at any rate, no second has more actions than that, and few less', () => {
     expect(pageSize).toBeLessThanOrEqual(250);
     expect((pageSize * 1000) / pauseMs).toBeGreaterThan(perSecond * 0.95 - 1);
   }
+});
+
+test('one that waits for another one of its line can only be canceled; one that blocks its line, too', () => {
+  const waiting = { ...usual, status: 'pending', isBehindOther: true } as const;
+  for (const action of ['retry', 'resend', 'reschedule'] as const) {
+    expect(decideAction(action, waiting)).toEqual({ is: 'fail', reason: 'waits_in_order' });
+    // It was sent again by this operation.
+    expect(decideAction(action, { ...waiting, isMarked: true })).toEqual({ is: 'done' });
+  }
+  expect(decideAction('cancel', waiting)).toEqual({ is: 'act' });
+  expect(decideAction('cancel', { ...usual, status: 'failed', blocksLine: true })).toEqual({ is: 'act' });
 });

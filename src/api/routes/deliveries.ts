@@ -87,8 +87,17 @@ async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: bool
         ? 'Its webhook is not active. Activate the webhook: its held deliveries are then delivered.'
         : 'Its webhook is not active. Activate the webhook, then retry.',
     );
+  requireNotInLine(row);
   const removed = await findWhyRemoved(pool, row.accountId, row.eventId);
   if (removed) throw payloadRemoved(removed);
+}
+
+/** @throws ApiError */
+function requireNotInLine({ waitsForId }: DeliveryRow): void {
+  if (waitsForId !== null)
+    throw conflict(
+      `It begins after ${waitsForId}, which is before it in its order. Retry or cancel that one instead.`,
+    );
 }
 
 export const deliveryRoutes = [
@@ -127,12 +136,14 @@ export const deliveryRoutes = [
   }),
   defineRoute('post', '/v1/deliveries/{id}/cancel', 'cancelDelivery', {
     summary: 'Cancel a waiting delivery',
+    description:
+      'Also one that has failed and holds up those behind it, where its webhook has `ordering` and `on_failure: "block"`.',
     scope: 'webhooks:write',
     replies: { 202: { description: 'Requested', schema: deliverySummarySchema } },
     errors: ['delivery_state_conflict'],
     async handle({ deps, key, id }) {
       const row = await requireDelivery(deps, key, id);
-      if (row.endedAt) throw conflict(`It has ended: ${row.status}.`);
+      if (row.endedAt && !row.blocksLine) throw conflict(`It has ended: ${row.status}.`);
       if (!(await cancelDelivery(deps.signals, id, key.id))) throw changedMeanwhile();
       await checkQueue(deps.pool, row.webhookId);
       deps.log.info({ delivery: id, by: key.id, action: 'cancel' }, 'requested for a delivery');
@@ -158,6 +169,7 @@ export const deliveryRoutes = [
       if (row.status !== 'pending' && row.status !== 'retrying') {
         throw conflict(`It is not waiting for an attempt: ${row.status}.`);
       }
+      requireNotInLine(row);
       const request = { by: key.id, until: until.toISOString() };
       if (!(await rescheduleDelivery(deps.signals, id, request))) throw changedMeanwhile();
       await showRescheduled(deps.pool, id, until);

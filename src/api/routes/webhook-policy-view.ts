@@ -13,6 +13,8 @@ export function toPolicy(row: PolicyRow & { active: boolean }): ShownPolicy {
     max_concurrent: row.maxConcurrent,
     signatures: row.signatures,
     probe_when_down: row.probeWhenDown,
+    ordering: row.ordering,
+    on_failure: row.onFailure,
     health: {
       state: row.healthState,
       since: row.healthSince?.toISOString() ?? null,

@@ -1,5 +1,5 @@
 import type { Webhook } from '../../contracts/webhook.ts';
-import type { PolicyChange, RetryPolicy, retryPresets } from '../../contracts/webhook-policy.ts';
+import type { Ordering, PolicyChange, RetryPolicy, retryPresets } from '../../contracts/webhook-policy.ts';
 import type { FltrWebhooks } from '../../client/fltr-webhooks.ts';
 import { filterDraftOf, filterIn, noFilter, type FilterDraft } from './filter-draft.ts';
 import { numberIn, requireNone, type FormFaults } from './form-faults.ts';
@@ -76,6 +76,8 @@ export type PolicyDraft = {
   maxConcurrent: string;
   signatures: SignatureDraft;
   probesWhenDown: boolean;
+  ordering: Ordering | 'none';
+  blocksOnFailure: boolean;
 };
 
 export const defaultPolicy: PolicyDraft = {
@@ -90,6 +92,8 @@ export const defaultPolicy: PolicyDraft = {
   maxConcurrent: '',
   signatures: 'v1',
   probesWhenDown: false,
+  ordering: 'none',
+  blocksOnFailure: false,
 };
 
 const textOf = (value: number | null): string => (value === null ? '' : String(value));
@@ -121,6 +125,8 @@ export function policyDraftOf(webhook: Webhook): PolicyDraft {
     maxConcurrent: textOf(webhook.max_concurrent),
     signatures: webhook.signatures.length > 1 ? 'both' : (webhook.signatures[0] ?? 'v1'),
     probesWhenDown: webhook.probe_when_down,
+    ordering: webhook.ordering ?? 'none',
+    blocksOnFailure: webhook.on_failure === 'block',
   };
 }
 
@@ -155,6 +161,8 @@ function plainIn(draft: PolicyDraft, faults: FormFaults) {
     max_concurrent: numberIn(draft.maxConcurrent, '/max_concurrent', faults),
     signatures: signaturesOf[draft.signatures],
     probe_when_down: draft.probesWhenDown || null,
+    ordering: draft.ordering === 'none' ? null : draft.ordering,
+    on_failure: draft.blocksOnFailure ? ('block' as const) : null,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Webhook } from '../../contracts/webhook.ts';
+import type { Ordering } from '../../contracts/webhook-policy.ts';
 import type { WebhookFilter } from '../../contracts/filter.ts';
 import { formatCount } from '../format.ts';
 import { filterDraftOf, filterOps } from './filter-draft.ts';
@@ -70,6 +71,11 @@ export function filterText(filter: WebhookFilter): { join: string; conditions: s
 export const rateText = ({ attempts, seconds }: NonNullable<Webhook['rate_limit']>): string =>
   `${formatCount(attempts)} attempts in ${seconds === 1 ? 'a second' : `${formatCount(seconds)} s`}`;
 
+export const orderTexts: Record<Ordering, string> = {
+  by_key: 'In order, those of each order key',
+  all: 'In order, all of them',
+};
+
 /** The parts of a webhook's policy that are not the default, by name. */
 export function policyNames(webhook: Webhook): string[] {
   const isSet = {
@@ -82,6 +88,7 @@ export function policyNames(webhook: Webhook): string[] {
     'requests at once': webhook.max_concurrent !== null,
     ed25519: webhook.signatures.includes('v1a'),
     probe: webhook.probe_when_down,
+    order: webhook.ordering !== null,
   };
   return Object.entries(isSet).flatMap(([name, is]) => (is ? [name] : []));
 }

@@ -137,6 +137,8 @@ $$;
 -- health_state, health_since: see src/domain/health.ts. next_probe_at: it is paced, and no attempt is made but one at that
 -- time. failed_probes: so many since its pacing began. ramp_started_at: when an attempt first succeeded after that.
 -- paused_until: when the reconciler activates it again. release_per_second: attempts, until its queue is empty.
+-- ordering: its deliveries are made one after the other, those of each order_key or all; null: in no order. on_failure: what a
+-- failed one does to those behind it.
 -- may_share: its first attempts may share a workflow with others.
 create table webhooks (
   id text primary key,
@@ -189,8 +191,10 @@ create table webhooks (
   paused_until timestamptz,
   pause_reason text,
   release_per_second int check (release_per_second > 0),
+  ordering text check (ordering in ('by_key', 'all')),
+  on_failure text not null default 'skip' check (on_failure in ('skip', 'block')),
   may_share boolean not null generated always as
-    (coalesce(timeout_ms, 0) <= 10000 and coalesce(auth ->> 'type', '') not in ('oauth2', 'mtls')) stored,
+    (coalesce(timeout_ms, 0) <= 10000 and coalesce(auth ->> 'type', '') not in ('oauth2', 'mtls') and ordering is null) stored,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   deleted_at timestamptz,
@@ -235,8 +239,8 @@ begin
   else
     changed := array(
       select unnest(array[o.account_id, n.account_id]) from old_rows o full join new_rows n on n.id = o.id
-      where (o.account_id, o.events, o.active, o.deleted_at, o.filter, o.schedule, o.may_share)
-        is distinct from (n.account_id, n.events, n.active, n.deleted_at, n.filter, n.schedule, n.may_share));
+      where (o.account_id, o.events, o.active, o.deleted_at, o.filter, o.schedule, o.may_share, o.ordering)
+        is distinct from (n.account_id, n.events, n.active, n.deleted_at, n.filter, n.schedule, n.may_share, n.ordering));
   end if;
   if cardinality(changed) > 0 then
     perform 1 from accounts where id = any(changed) order by id for no key update;
@@ -305,7 +309,7 @@ create index events_with_body on events (created_at) where body is not null;
 -- it was sent again; null: since it was accepted.
 -- deferred_at: since when it is deferred because its webhook is down.
 -- start_after: it gets no owner before: `deliver_at`, its time; `line`, the end of the deliveries before it in its line.
--- order_key: the line of its webhook that it belongs to; null: none. line_position: its place there, by acceptance; null: it has
+-- order_key: the line of its webhook that it belongs to; null: none. line_position: in that line, by acceptance; null: it has
 -- not joined it yet, because its time has not come.
 -- expires_at: if it has not been delivered by then, it fails.
 -- expunged_at: since when its event is expunged. No response is stored from then on.
@@ -402,16 +406,40 @@ create index deliveries_deferred_until on deliveries (webhook_id, wait_reason, n
 -- The deliveries of an operation, newest first: read backward. With their states, for its outcome.
 create index deliveries_of_operation on deliveries (operation_id, id) include (status) where operation_id is not null;
 
--- The lines of webhooks with ordering that may have open deliveries. last_position: of the delivery that joined last. Whoever adds
--- to a line locks its row, so that positions are in the order of the commits. check_at: when the first of the line is looked for.
+-- The lines of webhooks with ordering, see src/domain/delivery-line.ts. Whoever adds to a line locks its row first.
+-- last_position: of the delivery that joined last. They come from a sequence, so that those of a line that was deleted are lower.
+-- head_id: the last delivery that became the head. blocked_at: since when it has failed and holds up those behind it.
+create sequence line_positions;
 create table delivery_lines (
   webhook_id text not null,
   order_key text not null,
   last_position bigint not null,
-  check_at timestamptz,
+  head_id text,
+  blocked_at timestamptz,
   primary key (webhook_id, order_key)
 );
-create index delivery_lines_to_check on delivery_lines (check_at) where check_at is not null;
+create index delivery_lines_blocked on delivery_lines (webhook_id, blocked_at) where blocked_at is not null;
+
+-- Lines that may need another head. A table of its own: whoever ends a delivery locks no line, so that two that end many at once
+-- do not deadlock.
+create table line_checks (
+  id bigint generated always as identity primary key,
+  webhook_id text not null,
+  order_key text not null
+);
+
+create function check_line() returns trigger language plpgsql as $$
+begin
+  insert into line_checks (webhook_id, order_key) values (old.webhook_id, old.order_key);
+  return null;
+end $$;
+-- It ended, was reopened or canceled after it failed, or its owner has stopped.
+create trigger deliveries_in_line_changed after update on deliveries for each row
+  when (old.line_position is not null and (old.ended_at is distinct from new.ended_at
+    or (new.ended_at is not null and old.reconcile_at is not null and new.reconcile_at is null)))
+  execute function check_line();
+create trigger deliveries_in_line_deleted after delete on deliveries for each row
+  when (old.line_position is not null) execute function check_line();
 
 -- notified: the attempt ended its delivery failed, and `delivery.failed` was emitted for it or counted in failure_counts.
 -- url, format, body_bytes: of the request that was sent, because the webhook may change or be deleted.

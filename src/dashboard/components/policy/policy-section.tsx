@@ -10,6 +10,7 @@ import { AuthFields } from './auth-fields.tsx';
 import { FilterFields } from './filter-fields.tsx';
 import { HeaderFields } from './header-fields.tsx';
 import { LimitFields } from './limit-fields.tsx';
+import { OrderFields } from './order-fields.tsx';
 import { RetryFields } from './retry-fields.tsx';
 
 export type PolicyProps = {
@@ -30,6 +31,8 @@ const names = [
   'max_concurrent',
   'signatures',
   'probe_when_down',
+  'ordering',
+  'on_failure',
 ];
 
 /** Whether the API refused something of the policy, which is shown at its field. */
@@ -75,6 +78,7 @@ export function PolicySection({ draft, onChange, error, webhook }: Props) {
           <AuthFields {...fields} webhook={webhook} />
           <FilterFields {...fields} />
           <LimitFields {...fields} />
+          <OrderFields {...fields} />
           <SelectField
             label="Signatures in webhook-signature"
             hint="ed25519 is verified with a public key, so the receiver keeps no secret. The webhook's page shows the key."

@@ -36,10 +36,18 @@ export function DeliverySummary({ delivery, obstacle, hasWebhook }: Props) {
             .
           </>
         )}
-        {waitsFor && (
+        {waitsFor?.reason === 'down' && (
           <>
             {' '}
             Next probe <Countdown to={waitsFor.next_probe_at} />.
+          </>
+        )}
+        {waitsFor?.reason === 'order' && (
+          <>
+            {' '}
+            <Link to="/log/$id" params={{ id: waitsFor.delivery_id }}>
+              View the delivery before it
+            </Link>
           </>
         )}
       </p>

@@ -4,7 +4,7 @@ import type { Webhook } from '../../../contracts/webhook.ts';
 import { CopyButton } from '../../components/button.tsx';
 import { formatCount } from '../../format.ts';
 import { webhookPublicKeyQuery } from '../../queries.ts';
-import { authTypes, rateText, retryText, shownAuthText } from '../../policy/policy-text.ts';
+import { authTypes, orderTexts, rateText, retryText, shownAuthText } from '../../policy/policy-text.ts';
 
 /** The facts of a webhook's policy; null where it is the default. */
 export function policyFacts(webhook: Webhook): Record<string, ReactNode> {
@@ -33,6 +33,14 @@ export function policyFacts(webhook: Webhook): Record<string, ReactNode> {
     'Requests at once': webhook.max_concurrent,
     Signatures: signatures.includes('v1a') ? <PublicKey id={id} versions={signatures} /> : null,
     'While down': webhook.probe_when_down ? 'Probed, one attempt at a time' : null,
+    Order: webhook.ordering && (
+      <>
+        {orderTexts[webhook.ordering]}{' '}
+        {webhook.on_failure === 'block' && (
+          <span className="muted">a failed delivery blocks those behind it</span>
+        )}
+      </>
+    ),
   };
 }
 
