@@ -1,5 +1,4 @@
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { ExpungeEvent } from '../components/expunge-event.tsx';
 import { isMissing, NotFound } from '../components/page-error.tsx';
 import { Page, Placeholder } from '../components/page-header.tsx';
 import { Problem } from '../components/problem-notice.tsx';
@@ -28,12 +27,7 @@ export function DeliveryPage() {
           <code className="break">{id}</code>
         </span>
       }
-      actions={
-        <>
-          {delivery && <DeliveryActions delivery={delivery} obstacle={obstacle} />}
-          {delivery && typeof body === 'string' && <ExpungeEvent id={delivery.event_id} />}
-        </>
-      }
+      actions={<>{delivery && <DeliveryActions delivery={delivery} obstacle={obstacle} />}</>}
     >
       {isMissing(error) ? (
         <NotFound what="Delivery" to="/log" label="Back to the delivery log" />
@@ -45,7 +39,7 @@ export function DeliveryPage() {
           <ScopeNote scope="webhooks:write" action="retry, cancel or reschedule it" />
           <DeliverySummary delivery={delivery} obstacle={obstacle} hasWebhook={hasWebhook} />
           <div className="columns">
-            <DeliveryDetails delivery={delivery} />
+            <DeliveryDetails delivery={delivery} hasBody={body !== null} />
             <DeliveryTimeline delivery={delivery} />
           </div>
           <DeliveryAttempts delivery={delivery} body={body} hasWebhook={hasWebhook} />

@@ -1,16 +1,23 @@
 import { Link } from '@tanstack/react-router';
 import type { Delivery } from '../../../contracts/delivery.ts';
 import { CopyButton } from '../../components/button.tsx';
+import { ExpungeEvent } from '../../components/expunge-event.tsx';
 import { Facts, Section } from '../../components/section.tsx';
 import { At } from '../../components/time.tsx';
 import { WebhookLink } from '../../components/webhook-name.tsx';
 import { durationOf } from '../../delivery-text.ts';
 import { isPortal } from '../../portal.ts';
 
-export function DeliveryDetails({ delivery }: { delivery: Delivery }) {
+type Props = {
+  delivery: Delivery;
+  /** Its event's; true while that is not known yet. */
+  hasBody: boolean;
+};
+
+export function DeliveryDetails({ delivery, hasBody }: Props) {
   const { ended_at: ended } = delivery;
   return (
-    <Section title="Details">
+    <Section title="Details" beside={hasBody ? <ExpungeEvent id={delivery.event_id} /> : undefined}>
       <Facts
         facts={{
           Webhook: <WebhookLink webhookId={delivery.webhook_id} />,
