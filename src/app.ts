@@ -110,8 +110,11 @@ async function relayOutboxes(options: Parameters<typeof startOutboxes>[0]) {
 }
 
 /** Null: no mail server is set. */
-function mailerOf({ FLTR_SMTP_URL: server, FLTR_SMTP_FROM: address, FLTR_PRODUCT_NAME: name }: Config) {
-  return server && address !== undefined ? createMailer({ server, name, address }) : null;
+function mailerOf(config: Config, log: Logger) {
+  const { FLTR_SMTP_URL: server, FLTR_SMTP_FROM: address, FLTR_PRODUCT_NAME: name } = config;
+  const onFault = (fault: string) => log.warn({ fault }, 'the mail server cannot be used');
+  if (!server || address === undefined) return null;
+  return createMailer({ server, name, address, publicUrl: config.FLTR_PUBLIC_URL ?? null, onFault });
 }
 
 /** Starts the parts of a role in the order in which they need each other; stopping goes the other way. */
@@ -178,7 +181,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
 
     const oauthTokens = createOAuthTokens({ send: sender.send, userAgent: headerStyle.userAgent });
 
-    const mailer = mailerOf(config);
+    const mailer = mailerOf(config, log);
     if (mailer) stops.later('mailer', mailer);
 
     const { signals, dispatcher, wakeDispatcher, wakeLines } = await startDelivering({

@@ -52,7 +52,7 @@ export const pageSettings = {
   FLTR_PUBLIC_URL: {
     schema: origin,
     meaning:
-      'where browsers reach the service, such as https://webhooks.example.com, for portal links; unset: the `Host` header of the call',
+      'where browsers reach the service, such as https://webhooks.example.com, for portal links and links in e-mails; unset: the `Host` header of the call, and no links in e-mails',
   },
   FLTR_PORTAL_FRAME_ANCESTORS: {
     schema: origins,

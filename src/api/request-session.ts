@@ -77,7 +77,7 @@ export async function portalSession({ pool, config }: Deps, digest: Buffer): Pro
  * @throws ApiError service_key_required, or not_found for an unknown account
  */
 export async function toSession(
-  { pool }: Pick<Deps, 'pool'>,
+  { pool, config }: Pick<Deps, 'pool' | 'config'>,
   { key, expiresAt, portal }: RequestSession,
   header: string | string[] | undefined,
 ): Promise<Session> {
@@ -93,6 +93,7 @@ export async function toSession(
     key_name: key.name,
     scopes: key.scopes,
     expires_at: expiresAt.toISOString(),
+    public_url: config.FLTR_PUBLIC_URL ?? null,
     portal,
   };
 }

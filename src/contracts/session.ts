@@ -35,6 +35,8 @@ export type Session = {
   key_name: string;
   scopes: string[];
   expires_at: string;
+  /** Origin of the pages, as e-mails name it; null: it is not set. */
+  public_url: string | null;
   /** Null: the session of a key. */
   portal: PortalView | null;
 };

@@ -12,7 +12,15 @@ import {
 import { acceptExpired } from './failed-deliveries.ts';
 import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 import { keepQueue, minSecondsBetweenChecks, secondsBetweenChecks } from './queue-checks.ts';
-import { lockQueue, readExpiries, readLimits, readQueue, type Limits } from './read-queue.ts';
+import {
+  lockQueue,
+  readExpiries,
+  readFamilies,
+  readLimits,
+  readQueue,
+  type Limits,
+  type QueueLimits,
+} from './read-queue.ts';
 import { defer, expire, grant, writeTimes, type Deferral } from './write-slots.ts';
 
 /** An attempt of a webhook that is near one of its limits, to be granted or deferred. */
@@ -60,52 +68,82 @@ export async function takeSlots(
     // Before the time of the grants is read: so no attempt begins later than it seems.
     const lockedAt = performance.now();
     const read = await readLimits(client, webhookId, defaults);
-    const { limits, pacing } = read;
-    if (isUnlimited(limits)) return requests.map((): Slot => ({ is: 'granted' }));
-    const ids = requests.map(({ deliveryId }) => deliveryId);
-    const isPaced = limits.nextProbeAt !== null;
-    // While it is paced only the first of the queue has a time of its own.
-    const most = isPaced ? 1 : maxQueueHead;
-    const state = await readQueue(client, webhookId, read, ids, ids.toSorted().at(-1) ?? '', most);
-    const requesters = isPaced
-      ? await readExpiries(client, ids)
-      : ids.map((id) => ({ id, expiresAt: state.now + state.holdMs }));
-    const decisions = decideSlots(state, requesters);
-    const wants = (is: Decision['is']) =>
-      requests.filter(({ deliveryId }) => decisions.get(deliveryId)?.is === is);
-    const at = new Date(state.now);
-    const granted = wants('now');
-    // The webhook's row first, in the order of every transaction that changes webhooks.
-    if (isPaced && granted.length > 0) await writeProbe(client, webhookId, pacing, state.now);
-    if (granted.length > 0) await grant(client, webhookId, at, granted);
-    const deferrals = requests.flatMap((request): Deferral[] => {
-      const decision = decisions.get(request.deliveryId);
-      if (decision?.is !== 'later' || decision.at - state.now <= (request.patienceMs ?? 0)) return [];
-      const until = new Date(Math.ceil(decision.at));
-      const { reason } = decision;
-      return [{ ...request, until, reason, entry: request.entryOf(at, until, reason) }];
-    });
-    const deferred = deferrals.length > 0 ? await defer(client, deferrals) : new Set<string>();
-    if (deferrals.length > 0) await keepQueue(client, webhookId);
-    const expired = await endExpired(client, wants('expired'));
-    const isProbe = isPaced || isInRamp(pacing, state.now);
-    const startMs = startLimitMs(limits);
-    const asGranted: Slot = {
-      is: 'granted',
-      ...(isProbe && { isProbe }),
-      ...(startMs !== null && { startBy: lockedAt + startMs }),
-    };
-    const untilOf = new Map(deferrals.map((deferral) => [deferral.deliveryId, deferral]));
-    return requests.map(({ deliveryId }): Slot => {
-      const decision = decisions.get(deliveryId);
-      if (decision?.is === 'now') return asGranted;
-      if (decision?.is === 'busy') return { is: 'busy' };
-      if (decision?.is === 'expired') return { is: expired.has(deliveryId) ? 'expired' : 'changed' };
-      const deferral = untilOf.get(deliveryId);
-      if (!deferral) return decision ? { is: 'soon', waitMs: decision.at - state.now } : { is: 'changed' };
-      const { until, reason } = deferral;
-      return deferred.has(deliveryId) ? { is: 'deferred', at, until, reason } : { is: 'changed' };
-    });
+    const slots = new Map<SlotRequest, Slot>();
+    for (const [family, ofFamily] of await byFamily(client, read, requests)) {
+      const taken = await takeOfFamily(client, { ...read, webhookId, lockedAt, family }, ofFamily);
+      ofFamily.forEach((request, index) => slots.set(request, taken[index] ?? { is: 'changed' }));
+    }
+    return requests.map((request): Slot => slots.get(request) ?? { is: 'changed' });
+  });
+}
+
+/** The requests, by the families that are counted apart. */
+async function byFamily(
+  client: Client,
+  { families }: QueueLimits,
+  requests: readonly SlotRequest[],
+): Promise<Map<string | null, SlotRequest[]>> {
+  if (families.length === 1) return new Map([[families[0] ?? null, [...requests]]]);
+  const familyOf = await readFamilies(
+    client,
+    requests.map(({ deliveryId }) => deliveryId),
+  );
+  return Map.groupBy(requests, ({ deliveryId }) => familyOf.get(deliveryId) ?? null);
+}
+
+type LockedQueue = QueueLimits & { webhookId: string; lockedAt: number; family: string | null };
+
+/** Returns the slots in the order of the requests. */
+async function takeOfFamily(
+  client: Client,
+  queue: LockedQueue,
+  requests: readonly SlotRequest[],
+): Promise<Slot[]> {
+  const { webhookId, limits, pacing, lockedAt } = queue;
+  if (isUnlimited(limits)) return requests.map((): Slot => ({ is: 'granted' }));
+  const ids = requests.map(({ deliveryId }) => deliveryId);
+  const isPaced = limits.nextProbeAt !== null;
+  // While it is paced only the first of the queue has a time of its own.
+  const most = isPaced ? 1 : maxQueueHead;
+  const state = await readQueue(client, webhookId, queue, ids, ids.toSorted().at(-1) ?? '', most);
+  const requesters = isPaced
+    ? await readExpiries(client, ids)
+    : ids.map((id) => ({ id, expiresAt: state.now + state.holdMs }));
+  const decisions = decideSlots(state, requesters);
+  const wants = (is: Decision['is']) =>
+    requests.filter(({ deliveryId }) => decisions.get(deliveryId)?.is === is);
+  const at = new Date(state.now);
+  const granted = wants('now');
+  // The webhook's row first, in the order of every transaction that changes webhooks.
+  if (isPaced && granted.length > 0) await writeProbe(client, webhookId, pacing, state.now);
+  if (granted.length > 0) await grant(client, webhookId, at, granted);
+  const deferrals = requests.flatMap((request): Deferral[] => {
+    const decision = decisions.get(request.deliveryId);
+    if (decision?.is !== 'later' || decision.at - state.now <= (request.patienceMs ?? 0)) return [];
+    const until = new Date(Math.ceil(decision.at));
+    const { reason } = decision;
+    return [{ ...request, until, reason, entry: request.entryOf(at, until, reason) }];
+  });
+  const deferred = deferrals.length > 0 ? await defer(client, deferrals) : new Set<string>();
+  if (deferrals.length > 0) await keepQueue(client, webhookId);
+  const expired = await endExpired(client, wants('expired'));
+  const isProbe = isPaced || isInRamp(pacing, state.now);
+  const startMs = startLimitMs(limits);
+  const asGranted: Slot = {
+    is: 'granted',
+    ...(isProbe && { isProbe }),
+    ...(startMs !== null && { startBy: lockedAt + startMs }),
+  };
+  const untilOf = new Map(deferrals.map((deferral) => [deferral.deliveryId, deferral]));
+  return requests.map(({ deliveryId }): Slot => {
+    const decision = decisions.get(deliveryId);
+    if (decision?.is === 'now') return asGranted;
+    if (decision?.is === 'busy') return { is: 'busy' };
+    if (decision?.is === 'expired') return { is: expired.has(deliveryId) ? 'expired' : 'changed' };
+    const deferral = untilOf.get(deliveryId);
+    if (!deferral) return decision ? { is: 'soon', waitMs: decision.at - state.now } : { is: 'changed' };
+    const { until, reason } = deferral;
+    return deferred.has(deliveryId) ? { is: 'deferred', at, until, reason } : { is: 'changed' };
   });
 }
 
@@ -144,20 +182,26 @@ export async function correctQueue(pool: Pool, webhookId: string, defaults: Limi
   await withTransaction(pool, async (client) => {
     await lockQueue(client, webhookId);
     const read = await readLimits(client, webhookId, defaults);
-    const state = await readQueue(client, webhookId, read, [], null);
+    const states: Awaited<ReturnType<typeof readQueue>>[] = [];
+    for (const family of read.families) {
+      const state = await readQueue(client, webhookId, { ...read, family }, [], null);
+      const corrected = correctTimes(state, state.head);
+      if (corrected.length > 0) await writeTimes(client, corrected);
+      states.push(state);
+    }
     // Their times depend on how fast the first of them go, and those behind the head have none yet.
-    const hasDown = state.hasDown || state.head.some(({ reason }) => reason === 'down');
+    const hasDown = states.some((each) => each.hasDown || each.head.some(({ reason }) => reason === 'down'));
     const isReleasedByRamp = hasDown && read.limits.nextProbeAt === null;
-    const corrected = correctTimes(state, state.head);
-    if (corrected.length > 0) await writeTimes(client, corrected);
-    if (state.head.length === 0 && !(read.releases && (await isReleasing(client, webhookId))))
+    const isEmpty = states.every(({ head }) => head.length === 0);
+    if (isEmpty && !(read.releases && (await isReleasing(client, webhookId))))
       await client.query(`delete from rate_limit_queues where webhook_id = $1`, [webhookId]);
     else {
+      const logLength = states.reduce((sum, { used }) => sum + used.length, 0);
       // A time that has come was requested by a change since this check was claimed.
       await client.query(
         `update rate_limit_queues set check_at = clock_timestamp() + make_interval(secs => $2)
          where webhook_id = $1 and check_at > clock_timestamp()`,
-        [webhookId, isReleasedByRamp ? minSecondsBetweenChecks : secondsBetweenChecks(state.used.length)],
+        [webhookId, isReleasedByRamp ? minSecondsBetweenChecks : secondsBetweenChecks(logLength)],
       );
     }
     // Grants without an attempt.

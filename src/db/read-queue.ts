@@ -33,8 +33,17 @@ export const lockQueue = (db: Queryable, webhookId: string) =>
     values: [webhookId],
   });
 
-/** What limits a webhook's attempts now. `releases`: at a rate, until its queue is empty. */
-export type QueueLimits = { limits: WebhookLimits; grantMs: number; pacing: Pacing; releases: boolean };
+/**
+ * What limits a webhook's attempts now. `releases`: at a rate, until its queue is empty. `families`: of events, whose attempts
+ * are counted apart, each with a queue of its own; null: all together.
+ */
+export type QueueLimits = {
+  limits: WebhookLimits;
+  grantMs: number;
+  pacing: Pacing;
+  releases: boolean;
+  families: readonly (string | null)[];
+};
 
 type LimitsRow = {
   hourlyCap: number | null;
@@ -46,6 +55,7 @@ type LimitsRow = {
   probes: number;
   rampStartedAt: number | null;
   releasePerSecond: number | null;
+  isEmail: boolean;
 };
 
 /** Call it with the queue locked. */
@@ -55,7 +65,7 @@ export async function readLimits(db: Queryable, webhookId: string, defaults: Lim
     text: `select a.deliveries_per_hour as "hourlyCap", w.rate_limit as "rateLimit", w.max_concurrent as "maxConcurrent",
         w.timeout_ms as "timeoutMs", ${ms('w.deferred_until')} as "notBefore", ${ms('w.next_probe_at')} as "nextProbeAt",
         w.failed_probes as probes, ${ms('w.ramp_started_at')} as "rampStartedAt",
-        w.release_per_second as "releasePerSecond"
+        w.release_per_second as "releasePerSecond", w.format = 'email' as "isEmail"
       from webhooks w join accounts a on a.id = w.account_id where w.id = $1`,
     values: [webhookId],
   });
@@ -73,7 +83,19 @@ export async function readLimits(db: Queryable, webhookId: string, defaults: Lim
     grantMs: timeoutMs === null ? defaults.grantMs : grantMs(timeoutMs),
     pacing: { nextProbeAt, probes, rampStartedAt },
     releases: releasePerSecond !== null,
+    // So that many e-mails about failed deliveries do not delay one that says that a webhook is down.
+    families: row?.isEmail === true ? operationalFamilies : [null],
   };
+}
+
+/** The family of each delivery's event. */
+export async function readFamilies(db: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
+  const { rows } = await db.query<{ id: string; family: string }>({
+    name: 'read-families',
+    text: `select id, split_part(event_type, '.', 1) as family from deliveries where id = any($1)`,
+    values: [ids],
+  });
+  return new Map(rows.map(({ id, family }) => [id, family]));
 }
 
 /** When a delivery fails if its webhook stays down: one that is not deferred for that yet would be from now on. */
@@ -93,20 +115,27 @@ type QueueRow = {
   tail: number[];
 };
 
+const isOfFamily = `($10::text is null or split_part(event_type, '.', 1) = $10)`;
+
+/** Of an attempt or a grant. Not `exists`: that could be planned as a read of all deliveries. */
+const countsWithFamily = (deliveryId: string) =>
+  `($10::text is null or (select split_part(event_type, '.', 1) from deliveries where id = ${deliveryId}) = $10)`;
+
 const latestOf = (reason: QueueReason) => `(select ${ms('next_attempt_at')} as t from deliveries
-  where webhook_id = $1 and wait_reason = '${reason}' order by next_attempt_at desc limit $6)`;
+  where webhook_id = $1 and wait_reason = '${reason}' and ${isOfFamily} order by next_attempt_at desc limit $6)`;
 
 /**
  * A webhook's log, and its queue without the given deliveries. Call it with the queue locked. A delivery whose attempt is
  * granted and not recorded yet is in the log, and no longer in the queue.
  *
+ * @param family only events of this family are in log and queue; null: all
  * @param before of the deliveries that have not requested a slot yet, only those with a smaller id are read; null: all
  * @param most the length of the head
  */
 export async function readQueue(
   db: Queryable,
   webhookId: string,
-  { limits, grantMs }: QueueLimits,
+  { limits, grantMs, family }: Pick<QueueLimits, 'limits' | 'grantMs'> & { family: string | null },
   without: readonly string[],
   before: string | null,
   most = maxQueueHead,
@@ -120,7 +149,7 @@ export async function readQueue(
           and not exists (select 1 from attempts a where a.delivery_id = g.delivery_id and a.number = g.number)),
       head as materialized (
         (select id, next_attempt_at, wait_reason, ${expiresAt('(select hold from clock)')} as expires_at from deliveries
-          where webhook_id = $1 and ${isQueued} and not id = any($2)
+          where webhook_id = $1 and ${isQueued} and not id = any($2) and ${isOfFamily}
             and id not in (select id from granted)
           order by id limit $3)
         union all
@@ -134,8 +163,9 @@ export async function readQueue(
         array(select t from (
           select ${ms('started_at')} as t from attempts
           where webhook_id = $1 and counts_for_cap and started_at > now - make_interval(secs => $4)
+            and ${countsWithFamily('attempts.delivery_id')}
           union all
-          select ${ms('granted_at')} + $9 from granted
+          select ${ms('granted_at')} + $9 from granted where ${countsWithFamily('granted.id')}
         ) as log order by t) as used,
         (select count(*) from granted)::int as "underWay",
         array(select id from head order by id) as ids,
@@ -143,7 +173,7 @@ export async function readQueue(
         array(select wait_reason from head order by id) as reasons,
         array(select expires_at from head order by id) as expiries,
         case when (select count(*) from head) < $3 then false
-          else exists (select 1 from deliveries where webhook_id = $1 and wait_reason = 'down') end as "hasDown",
+          else exists (select 1 from deliveries where webhook_id = $1 and wait_reason = 'down' and ${isOfFamily}) end as "hasDown",
         case when (select count(*) from head) < $3 then '{}' else array(select t from (
           select t from (${latestOf('hourly_cap')} union all ${latestOf('rate_limit')}
             union all ${latestOf('receiver_requested')}) as ofReasons order by t desc limit $6) as latest order by t)
@@ -159,6 +189,7 @@ export async function readQueue(
       before,
       operationalFamilies,
       startLimitMs(limits) ?? 0,
+      family,
     ],
   });
   const { ids, times, reasons, expiries, ...state } = onlyRow(rows, 'read-queue');

@@ -106,7 +106,10 @@ async function sendEmail(
   onSent?: () => void,
 ): Promise<MadeAttempt> {
   const { url, format, accountId, eventId, webhookId, isTest } = request;
-  const { subject, text, html } = emailOf(request.body.toString(), isTest);
+  const { subject, text, html } = emailOf(request.body.toString(), {
+    isTest,
+    publicUrl: mailer?.publicUrl ?? null,
+  });
   const to = emailAddressesOf(url);
   if (to === null) throw new Error(`Webhook ${webhookId} has no addresses`);
   const sent: SendResult = mailer

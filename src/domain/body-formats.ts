@@ -40,16 +40,22 @@ export const dataTextOf = (text: string): string =>
  *
  * @param text what `eventText` made
  * @param accountId the account of the event; with its id, it identifies a CloudEvent
+ * @param publicUrl origin of the dashboard, to which an e-mail links; null: it has no links
  * @example textFor('data', '{"id":"evt_1",…,"data":{"n":1.50}}', 'acc_1') // '{"n":1.50}'
  */
-export function textFor(format: WebhookFormat, text: string, accountId: string): string {
+export function textFor(
+  format: WebhookFormat,
+  text: string,
+  accountId: string,
+  publicUrl: string | null = null,
+): string {
   switch (format) {
     case 'fltr':
       return text;
     case 'slack':
       return slackText(text);
     case 'email':
-      return emailOf(text).text;
+      return emailOf(text, { publicUrl }).text;
     case 'data':
       return dataTextOf(text);
     case 'standard': {

@@ -2,6 +2,7 @@ import type { OperationalType } from '../contracts/event-types.ts';
 import { membersOf } from './json-text.ts';
 import { brief, textOfValue } from './brief.ts';
 
+type Options = { isTest?: boolean | undefined; publicUrl?: string | null };
 export type EmailText = { subject: string; text: string; html: string };
 
 const titles: Record<OperationalType, string> = {
@@ -25,13 +26,15 @@ const known = <Value>(of: Record<OperationalType, Value>, type: string): Value |
   Object.hasOwn(of, type) ? of[type as OperationalType] : undefined;
 
 /**
- * An operational event as an e-mail: subject, plain text and the same as HTML. It depends on nothing but the event.
+ * An operational event as an e-mail: subject, plain text and the same as HTML. It depends on nothing but the event and the
+ * options.
  *
  * @param body what `eventText` made
- * @param isTest a test event, which the subject says
+ * @param isTest a test event, which the subject says; its ids are examples, and not linked
+ * @param publicUrl origin of the dashboard, to whose pages it links; null: it has no links
  * @example emailOf('{"id":"evt_1","event":"webhook.down","timestamp":"…","data":{"webhook_id":"wh_1"}}').subject // 'Webhook down: wh_1'
  */
-export function emailOf(body: string, isTest = false): EmailText {
+export function emailOf(body: string, { isTest = false, publicUrl = null }: Options = {}): EmailText {
   const event = JSON.parse(body) as { id: string; event: string; timestamp: string };
   const { data = '{}' } = Object.fromEntries(membersOf(body));
   const rows = membersOf(data)
@@ -52,10 +55,11 @@ export function emailOf(body: string, isTest = false): EmailText {
     ...(sentence === undefined ? [] : [sentence]),
   ];
   const foot = `${event.event}, ${event.timestamp}, ${event.id}`;
+  const links = publicUrl === null || isTest ? [] : linksTo(publicUrl, about);
   const lines = rows.map(([name, value]) => `${name}: ${value}`);
   return {
     subject,
-    text: [...intro, '', ...lines, '', foot, ''].join('\n'),
+    text: [...intro, '', ...lines, '', ...links.flatMap((url) => [url, '']), foot, ''].join('\n'),
     html: [
       '<!doctype html><html><head><meta charset="utf-8"><title>',
       escapeHtml(subject),
@@ -65,12 +69,27 @@ export function emailOf(body: string, isTest = false): EmailText {
       ...rows.map(
         ([name, value]) => `<tr><th align="left">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
       ),
-      `</table><p><small>${escapeHtml(foot)}</small></p></body></html>`,
+      '</table>',
+      ...links.map((url) => `<p><a href="${escapeHtml(url)}">${escapeHtml(url)}</a></p>`),
+      `<p><small>${escapeHtml(foot)}</small></p></body></html>`,
     ].join(''),
   };
 }
 
 const maxRows = 20;
+
+/** The pages of the delivery and the webhook that it is about. */
+function linksTo(publicUrl: string, about: ReadonlyMap<string, string>): string[] {
+  const pages = [
+    ['/log/', about.get('delivery_id')],
+    ['/webhooks/', about.get('webhook_id')],
+  ] as const;
+  return pages.flatMap(([path, id]) =>
+    id !== undefined && isId.test(id) ? [`${publicUrl}${path}${id}`] : [],
+  );
+}
+
+const isId = /^(dlv|wh)_[a-z0-9]{26}$/;
 
 const entities: Record<string, string> = {
   '&': '&amp;',

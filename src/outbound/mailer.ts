@@ -1,6 +1,7 @@
 import MailComposer from 'nodemailer/lib/mail-composer';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { createFairLimit } from './fair-limit.ts';
+import { describeMailFailure, failed, type SmtpError } from './mail-failure.ts';
 import { startProgress, untilEnded, type Progress } from './progress.ts';
 import { SenderBusy } from './sender-busy.ts';
 import type { SendResult } from './sender.ts';
@@ -23,6 +24,8 @@ export type MailRequest = {
 };
 
 export type Mailer = {
+  /** Origin of the dashboard, for links; null: not known. */
+  publicUrl: string | null;
   send(request: MailRequest): Promise<SendResult>;
   /** Waits for what is under way. */
   close(): Promise<void>;
@@ -38,6 +41,9 @@ export type MailerOptions = {
   /** The sender's name. */
   name: string;
   address: string;
+  publicUrl: string | null;
+  /** Called for each e-mail that failed because of the mail server or its settings, with what is wrong: for the operator. */
+  onFault?: (fault: string) => void;
 };
 
 /** Mail servers limit the connections of a client. */
@@ -45,8 +51,6 @@ const connections = 10;
 const connectionsOfAccount = 5;
 /** The longest wait for one of them, in milliseconds. */
 const maxWaitMs = 3_000;
-
-type SmtpError = Error & { code?: string; command?: string; response?: string; responseCode?: number };
 
 /**
  * Makes the function that sends one e-mail through the operator's mail server and returns its result. `timeoutMs` is one
@@ -58,10 +62,10 @@ type SmtpError = Error & { code?: string; command?: string; response?: string; r
  * Source: RFC 5321 4.2 (replies).
  *
  * @example
- * const mailer = createMailer({ server, name: 'FLTR webhooks', address: 'alerts@example.com' });
+ * const mailer = createMailer({ server, name: 'FLTR webhooks', address: 'alerts@example.com', publicUrl: null });
  * await mailer.send({ mail, accountId: 'acc_1', timeoutMs: 5_000 });
  */
-export function createMailer({ server, name, address }: MailerOptions): Mailer {
+export function createMailer({ server, name, address, publicUrl, onFault }: MailerOptions): Mailer {
   const limit = createFairLimit(connections);
   const underWay = new Set<Promise<unknown>>();
 
@@ -118,9 +122,13 @@ export function createMailer({ server, name, address }: MailerOptions): Mailer {
       const body = Buffer.from(`${info.response}${refused}`);
       return { kind: 'responded' as const, statusCode, headers: {}, body, truncated: false };
     } catch (error) {
-      if (progress.ended !== undefined)
+      if (progress.ended !== undefined) {
+        onFault?.('it does not respond within the time limit');
         return failed('email_failed', 'The mail server did not accept the message within the time limit.');
-      return toFailure(error as SmtpError);
+      }
+      const { fault, ...failure } = describeMailFailure(error as SmtpError);
+      if (fault !== null) onFault?.(fault);
+      return failure;
     } finally {
       connection.on('error', () => undefined);
       connection.close();
@@ -128,6 +136,7 @@ export function createMailer({ server, name, address }: MailerOptions): Mailer {
   }
 
   return {
+    publicUrl,
     send(request) {
       const running = attempt(request);
       underWay.add(running);
@@ -157,21 +166,3 @@ function compose(mail: Mail, from: { name: string; address: string }): Promise<B
 }
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '127.0.0.1' || host === '::1';
-
-const failed = (code: 'email_failed' | 'email_rejected', detail: string) => ({
-  kind: 'failed' as const,
-  code,
-  detail,
-});
-
-/** Replies to these commands are about the message; replies to others are about the operator's server or password. */
-const ofMessage = /^(RCPT TO|DATA|MAIL FROM)/;
-
-function toFailure({ command = '', response, responseCode = 0 }: SmtpError) {
-  if (!ofMessage.test(command) || response === undefined)
-    return failed('email_failed', 'The mail server of this service cannot be used at the moment.');
-  const reply = response.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 300);
-  return responseCode >= 500 && command !== 'MAIL FROM'
-    ? failed('email_rejected', `The mail server rejects the message: ${reply}`)
-    : failed('email_failed', `The mail server did not accept the message: ${reply}`);
-}

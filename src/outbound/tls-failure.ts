@@ -44,6 +44,9 @@ const certificateFaults: Readonly<Record<string, string>> = {
   REVOKED: 'the certificate was revoked. Replace it.',
 };
 
+/** Whether an error of Node says that a certificate is not valid. @example isCertificateFault('CERT_HAS_EXPIRED') // true */
+export const isCertificateFault = (code: string): boolean => certificateCode.test(code);
+
 const wantsCertificate = 'the receiver requires a client certificate, and this service sends none.';
 const refusesCertificate =
   'the receiver refuses the client certificate of this webhook. Check that it is valid, and that the receiver trusts who issued it.';
@@ -79,7 +82,7 @@ export function describeTlsFailure(error: TlsError, host: string): TlsFailure | 
   const { code, message, certificate, hasServerHello = false, sentCertificate = false } = error;
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || code === 'HOSTNAME_MISMATCH')
     return toFailure('tls_certificate', otherName(certificate, host));
-  if (certificateCode.test(code)) {
+  if (isCertificateFault(code)) {
     const known = findFault(certificateFaults, code, message);
     return toFailure('tls_certificate', known ?? `the certificate is not valid (${printable(message)}).`);
   }

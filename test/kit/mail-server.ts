@@ -10,8 +10,11 @@ export type MailReply = {
   message?: (mail: ReceivedMail) => number | null;
 };
 
-/** A mail server on this machine; `mails` grows with what it accepts. */
-export async function startMailServer(reply: MailReply = {}, options: SMTPServerOptions = {}) {
+/** A mail server on this machine, by default at 127.0.0.1; `mails` grows with what it accepts. */
+export async function startMailServer(
+  reply: MailReply = {},
+  { host = '127.0.0.1', ...options }: SMTPServerOptions & { host?: string } = {},
+) {
   const mails: ReceivedMail[] = [];
   const refusal = (responseCode: number) =>
     Object.assign(new Error(`Reply ${responseCode}`), { responseCode });
@@ -40,7 +43,7 @@ export async function startMailServer(reply: MailReply = {}, options: SMTPServer
   });
   // A client that leaves early is what some tests are about.
   server.on('error', () => undefined);
-  server.listen(0, '127.0.0.1');
+  server.listen(0, host);
   await once(server.server, 'listening');
   const { port } = server.server.address() as AddressInfo;
   return {

@@ -8,6 +8,7 @@ import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
+const publicUrl = 'https://webhooks.example.com';
 let service: Service;
 let receiver: Receiver;
 let browser: Browser;
@@ -21,6 +22,7 @@ beforeAll(async () => {
   service = await startService({
     FLTR_SMTP_URL: `smtp://127.0.0.1:${mailServer.port}`,
     FLTR_SMTP_FROM: 'alerts@fltr.example',
+    FLTR_PUBLIC_URL: publicUrl,
   });
 });
 afterAll(() => stopAll(browser, service, receiver, mailServer));
@@ -137,6 +139,35 @@ test('e-mail: faults are said at the field, a test alert arrives, and the log sh
   expect(await page.getByRole('heading', { name: 'Secret' }).count()).toBe(0);
   await page.goto('/webhooks');
   await page.getByRole('main').getByRole('link', { name: 'Alert', exact: true }).waitFor();
+});
+
+test('the log shows an e-mail as it was sent, with its links', async () => {
+  const { key } = await service.newAccount();
+  const as = <T>(method: string, path: string, body?: unknown) =>
+    call<T>(service.apiUrl, key, method, path, body);
+  await as('POST', '/v1/webhooks', { url: 'mailto:links@ok.example', events: ['delivery.failed'] });
+  await as('POST', '/v1/webhooks', { url: `${receiver.url}/broken`, events: ['*'] });
+  const { body } = await as<{ deliveries: { id: string }[] }>('POST', '/v1/events', {
+    event: 'dataset.deleted',
+    data: { dataset_id: 'ds_xyz789' },
+  });
+  const sent = await until(
+    async () =>
+      (await as<{ data: { id: string; status: string }[] }>('GET', '/v1/deliveries?event=delivery.failed'))
+        .body.data[0],
+    (delivery) => delivery?.status === 'delivered',
+  );
+  const link = `${publicUrl}/log/${body.deliveries[0]?.id}`;
+  const mail = mailServer.mails.find(({ to }) => to.includes('links@ok.example'));
+  expect(mail?.source.replaceAll('=\r\n', '')).toContain(link);
+  const { page } = await openDashboard(browser, service, `/log/${sent?.id}`, { key });
+  const region = page.getByRole('region', { name: 'E-mail of attempt 1' });
+  const shown = region.getByRole('region', { name: 'Request body of attempt 1' });
+  const text = await until(
+    async () => (await shown.textContent()) ?? '',
+    (now) => now.includes(link),
+  );
+  await region.getByText(`Request body, ${Buffer.byteLength(text)} bytes`, { exact: true }).waitFor();
 });
 
 test('a read-only key sees alerts and changes none', async () => {

@@ -30,6 +30,7 @@ beforeAll(async () => {
     FLTR_SMTP_URL: `smtp://127.0.0.1:${mailServer.port}`,
     FLTR_SMTP_FROM: 'alerts@fltr.example',
     FLTR_PRODUCT_NAME: 'Äcme, "Alerts"',
+    FLTR_PUBLIC_URL: 'https://webhooks.example.com',
     FLTR_RETRY_SCHEDULE_SECONDS: '1,1',
   });
 });
@@ -94,7 +95,13 @@ test('a failed delivery of another webhook arrives as an e-mail, through Tempora
   expect(mail).toMatchObject({ from: 'alerts@fltr.example', to: ['ops@ok.example', 'dev@ok.example'] });
   expect(headerOf(mail, 'Subject')).toBe(`Delivery failed: ${broken.body.webhook_id}`);
   expect(headerOf(mail, 'Auto-Submitted')).toBe('auto-generated');
-  expect(mail.source).toContain(published.body.deliveries[0]?.id);
+  const failedId = published.body.deliveries[0]?.id ?? '';
+  // Long lines are folded.
+  const source = mail.source.replaceAll('=\r\n', '');
+  for (const link of [`/log/${failedId}`, `/webhooks/${broken.body.webhook_id}`]) {
+    expect(source).toContain(`https://webhooks.example.com${link}\r\n`);
+    expect(source).toContain(`href=3D"https://webhooks.example.com${link}"`);
+  }
   expect(mail.source).toContain('text/html');
 
   const list = await until(
@@ -167,7 +174,7 @@ test('a hanging, closing or refusing mail server is retried within the limit of 
   const mail = { to: ['a@ok.example'], subject: 's', text: 't', html: 'h', id: 'evt_1' };
   const send = async (port: number, credentials: { user: string; pass: string } | null = null) => {
     const server = { host: '127.0.0.1', port, isTls: false, credentials };
-    const mailer = createMailer({ server, name: 'FLTR', address: 'alerts@fltr.example' });
+    const mailer = createMailer({ server, name: 'FLTR', address: 'alerts@fltr.example', publicUrl: null });
     onTestFinished(() => mailer.close());
     return mailer.send({ mail, accountId: 'acc_1', timeoutMs: 500 });
   };

@@ -41,6 +41,7 @@ test('a link opens a session of its account, once', async () => {
     key_name: '',
     scopes: ['webhooks:read', 'webhooks:write'],
     expires_at: expect.any(String),
+    public_url: null,
     portal: {
       accent: '#0a7cff',
       mode: 'dark',

@@ -52,6 +52,7 @@ test('a key signs in: the cookie stands for it, and holds nothing of it', async 
     key_name: 'test',
     scopes: ['webhooks:read', 'webhooks:write', 'events:write'],
     expires_at: expect.any(String),
+    public_url: null,
     portal: null,
   });
   const lastsSeconds = (Date.parse(response.body.expires_at) - Date.now()) / 1000;

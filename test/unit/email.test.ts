@@ -4,6 +4,7 @@ import { emailAddressesOf, isEmailAddress } from '../../src/domain/email-address
 import { emailOf } from '../../src/domain/email-text.ts';
 import { eventText } from '../../src/domain/body-formats.ts';
 import { reasonsText, toggleReason, alertReasons, typesOf, urlIn } from '../../src/dashboard/alert-text.ts';
+import { newId } from '../../src/domain/ids.ts';
 import { isAlert } from '../../src/domain/subscription.ts';
 
 test('whatever is accepted as an address has no character with a meaning in a header, a URL or a command', () => {
@@ -60,7 +61,7 @@ test('a digest of failures names their number; a test says that it is one', () =
   const event = { id: 'evt_1', event: 'delivery.failed', timestamp: '2026-01-10T12:00:00Z' };
   const digest = emailOf(eventText(event, '{"webhook_id":"wh_1","count":90}'));
   expect(digest.subject).toBe('90 deliveries failed: wh_1');
-  expect(emailOf(eventText(event, '{"webhook_id":"wh_1"}'), true).subject).toBe(
+  expect(emailOf(eventText(event, '{"webhook_id":"wh_1"}'), { isTest: true }).subject).toBe(
     '[Test] Delivery failed: wh_1',
   );
 });
@@ -77,4 +78,29 @@ test('the form of alerts knows families, and selects the two types of one reason
   expect(urlIn('email', ' a@b.example; c@d.example\n')).toBe('mailto:a@b.example,c@d.example');
   expect(isAlert(['webhook.down', 'delivery.*'])).toBe(true);
   expect([isAlert(['*']), isAlert(['webhook.down', 'order.paid'])]).toEqual([false, false]);
+});
+
+test('it links to the pages of a delivery and a webhook, where these have ids of the service and the address is known', () => {
+  const event = { id: 'evt_1', event: 'delivery.failed', timestamp: '2026-01-10T12:00:00Z' };
+  const of = (data: object) => eventText(event, JSON.stringify(data));
+  const publicUrl = 'https://webhooks.example.com';
+  const [deliveryId, webhookId] = [newId('dlv'), newId('wh')];
+  const body = of({ delivery_id: deliveryId, webhook_id: webhookId });
+  const { text, html } = emailOf(body, { publicUrl });
+  expect(text.match(/https:.*/g)).toEqual([
+    `${publicUrl}/log/${deliveryId}`,
+    `${publicUrl}/webhooks/${webhookId}`,
+  ]);
+  expect(html).toContain(`<a href="${publicUrl}/log/${deliveryId}">`);
+  for (const other of [emailOf(body), emailOf(body, { publicUrl, isTest: true })]) {
+    expect(other.text).not.toContain('https:');
+    expect(other.html).not.toContain('href');
+  }
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (id) => {
+      expect(emailOf(of({ delivery_id: id, webhook_id: `wh_${id}` }), { publicUrl }).html).not.toContain(
+        'href',
+      );
+    }),
+  );
 });

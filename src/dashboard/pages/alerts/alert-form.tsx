@@ -20,7 +20,10 @@ type Props = {
 
 const kindChoices: Record<AlertKind, { label: string; hint: string }> = {
   slack: { label: 'Slack', hint: 'Or another service that accepts messages like Slack, such as Mattermost.' },
-  email: { label: 'E-mail', hint: 'At most 30 e-mails an hour.' },
+  email: {
+    label: 'E-mail',
+    hint: 'At most 30 e-mails an hour about webhooks, and 30 about failed deliveries.',
+  },
   url: { label: 'Webhook URL', hint: 'A signed request to a URL of yours. The secret is on its page.' },
 };
 
@@ -91,12 +94,6 @@ export function AlertForm({ initial, kinds, error, submitLabel, isPending, onSub
         value={draft.destination}
         onChange={(destination) => change({ destination })}
       />
-      {isEmail && types.includes('delivery.failed') && types.length > 1 && (
-        <p className="notice notice-warn">
-          In an outage, e-mails about failed deliveries can use up the limit of 30 an hour, and the others
-          wait. Create a separate alert for failed deliveries.
-        </p>
-      )}
       <InputField
         label="Name"
         hint="Optional."

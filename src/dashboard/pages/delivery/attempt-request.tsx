@@ -77,7 +77,7 @@ function RequestBody({ number, request, body }: BodyProps) {
       </p>
     );
   const accountId = session?.account_id;
-  const text = body && accountId && textFor(request.format, body, accountId);
+  const text = body && accountId && textFor(request.format, body, accountId, session.public_url);
   return (
     <>
       <CodeBlock
