@@ -14,6 +14,8 @@ export type LoadInput = {
   accountIds?: readonly string[];
   /** The data is the same whatever the type. */
   eventType?: string;
+  /** When their deliveries make their first attempt, RFC 3339; without it, at once. */
+  deliverAt?: string;
   /** Event number n has the id `<prefix>_n`. */
   idPrefix: string;
   events: number;
@@ -45,7 +47,7 @@ const openConnections = 64;
 
 function eventText(
   number: number,
-  { idPrefix, eventType = 'document.uploaded', accountIds }: LoadInput,
+  { idPrefix, eventType = 'document.uploaded', accountIds, deliverAt }: LoadInput,
 ): string {
   const data = { document_id: `doc_${number}`, dataset_id: 'ds_bench', metadata: { text: '' } };
   data.metadata.text = 'A document of the load. '
@@ -57,6 +59,7 @@ function eventText(
     id: `${idPrefix}_${number}`,
     data,
     ...(accountId === undefined ? {} : { account_id: accountId }),
+    ...(deliverAt === undefined ? {} : { deliver_at: deliverAt }),
   });
 }
 

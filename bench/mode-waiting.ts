@@ -54,7 +54,7 @@ export const waiting: OnServers = async (bench, servers) => {
 };
 
 /** CPU-ms a second without load, once it no longer falls: groups hand deliveries over some time after their attempts. */
-async function idleCpu({ report }: Bench, { parts }: Product): Promise<ByPart> {
+export async function idleCpu({ report }: Bench, { parts }: Product): Promise<ByPart> {
   report('Idle, until the work under way is done …');
   let [last, before] = [Infinity, takeCpu(parts)];
   for (let window = 1; ; window += 1) {

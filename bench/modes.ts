@@ -19,6 +19,7 @@ import { defineEventTypes } from './targets.ts';
 import { log } from './mode-log.ts';
 import { sealed } from './mode-sealed.ts';
 import { streams } from './mode-streams.ts';
+import { scheduled } from './mode-scheduled.ts';
 import { waiting, waitingSettings } from './mode-waiting.ts';
 import { noFigures, ratio, type Part } from './report.ts';
 
@@ -142,6 +143,10 @@ export const modes: Record<string, Mode> = {
     summary: 'many waiting deliveries, then steady and burst; idle CPU and memory before and after',
     settings: waitingSettings,
     run: onServers(waiting),
+  },
+  scheduled: {
+    summary: 'many scheduled deliveries: publishing them, idle CPU while they wait, and how late some start',
+    run: onServers(scheduled),
   },
   log: { summary: 'what users of a long log call: pages, filters, statistics', run: onServers(log) },
   export: { summary: 'exports of a long log: rows a second and memory', run: onServers(exportLog) },

@@ -184,7 +184,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
     const mailer = mailerOf(config, log);
     if (mailer) stops.later('mailer', mailer);
 
-    const { signals, dispatcher, wakeDispatcher, wakeLines } = await startDelivering({
+    const { signals, dispatcher, wakeDispatcher, wakeLines, expectScheduled } = await startDelivering({
       config,
       hasWorker: role !== 'api',
       log,
@@ -203,6 +203,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       reserveOwners: dispatcher.reserve,
       onJoined: wakeLines,
       createsAccounts: config.FLTR_CREATE_ACCOUNTS === 'on_publish',
+      onScheduled: expectScheduled,
       onAccepted: (accountId, id) => changes.mark(accountId, ['events', 'deliveries'], [id]),
     });
     const eventTypes = createEventTypes({ db: pool, ...ownTypes });
@@ -244,7 +245,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       stops.later('probes', await listen(probes, wanted));
     }
     if (hasApi && backlog) {
-      const { createApi, createStreams } = await import('./api/server.ts');
+      const { createApi, createEventWaits, createStreams } = await import('./api/server.ts');
       const streams = createStreams(changes);
       const keyUses = createKeyUses({
         db: pool,
@@ -252,6 +253,12 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       });
       stops.later('key uses', keyUses);
       metrics.watchStreams(streams.count);
+      const eventWaits = createEventWaits({
+        db: pool,
+        changes,
+        onError: (error) =>
+          log.warn({ err: error }, 'requests that wait for deliveries could not be looked at; tried again'),
+      });
       const deps: Deps = {
         config,
         log,
@@ -267,10 +274,12 @@ export async function startApp(options: Options): Promise<ServiceApp> {
         publisher,
         eventTypes,
         wakeDispatcher,
+        expectScheduled,
         signals,
         changes,
         keyUses,
         streams,
+        eventWaits,
         backlog,
         readOutboxes,
         temporalUiUrl,
@@ -281,6 +290,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       const server = await listen(createApi(deps), { ...wanted, ...(supervisor && { maxAgeMs }) });
       stops.push('api', async () => {
         streams.close();
+        await eventWaits.close();
         if (isReplaced) await Promise.race([server.drain(), hurry.promise]);
         isStopping = !isReplaced;
         // Load balancers that check whether it is ready send their requests elsewhere by then.

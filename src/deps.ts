@@ -5,6 +5,7 @@ import type { Changes } from './db/changes.ts';
 import type { KeyUses } from './db/key-uses.ts';
 import type { Pool } from './db/pool.ts';
 import type { Publisher } from './db/publisher.ts';
+import type { EventWaits } from './api/event-waits.ts';
 import type { Streams } from './api/streams.ts';
 import type { Backlog } from './dispatch/backlog.ts';
 import type { SignalDeps } from './dispatch/signal.ts';
@@ -39,10 +40,13 @@ export type Deps = {
   eventTypes: EventTypes;
   /** Call it when deliveries without an owner were committed. */
   wakeDispatcher: () => void;
+  /** Call it when deliveries for that time were committed. */
+  expectScheduled: (at: Date) => void;
   signals: SignalDeps;
   changes: Changes;
   keyUses: KeyUses;
   streams: Streams;
+  eventWaits: EventWaits;
   backlog: Backlog;
   /** How the outboxes are that this process relays. */
   readOutboxes: () => readonly OutboxReport[];

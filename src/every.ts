@@ -17,13 +17,13 @@ type Options = {
 /**
  * Runs something again and again, one run at a time.
  *
- * @param run returns whether there is more to do at once, or that the loop is done
+ * @param run returns whether there is more to do at once, after how many ms to run again, or that the loop is done
  * @param onError after an error it waits longer and longer, `maxPauseMs` (10 s) at most
  * @example const loop = every(1000, async () => (await work()) === batchSize, (error) => log.warn({ err: error }));
  */
 export function every(
   pauseMs: number,
-  run: () => Promise<boolean | 'done'>,
+  run: () => Promise<boolean | number | 'done'>,
   onError: (error: unknown) => void,
   { after, maxPauseMs = 10_000 }: Options = {},
 ): Loop {
@@ -55,7 +55,7 @@ export function every(
       try {
         const next = await run();
         if (next === 'done') return;
-        waitMs = next ? 0 : pauseMs;
+        waitMs = typeof next === 'number' ? next : next ? 0 : pauseMs;
       } catch (error) {
         waitMs = Math.min(Math.max(waitMs, pauseMs, 500) * 2, maxPauseMs);
         onError(error);

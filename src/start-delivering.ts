@@ -12,6 +12,7 @@ import { startFailureDigests } from './dispatch/failure-digests.ts';
 import { createFirstAttempts } from './dispatch/first-attempts.ts';
 import { startReconciler, type Reconciler } from './dispatch/reconcile.ts';
 import { startOperationReconciler } from './dispatch/operation-workflow.ts';
+import { startScheduledLoops } from './dispatch/scheduled.ts';
 import { startHealthChecks } from './dispatch/webhook-health.ts';
 import { signalOwner, type SignalDeps } from './dispatch/signal.ts';
 import { createAttemptReporter } from './observability/attempt-reporter.ts';
@@ -80,6 +81,7 @@ export async function startDelivering(options: Options) {
         onAttempt: attemptReporter(options, wakeLines),
         onDeferred: metrics.deferred,
         onDisabled: metrics.disabled,
+        onExpired: metrics.expired,
         onFirstAttempts: firstAttempts.sent,
         limits,
         scheduleSeconds: config.FLTR_RETRY_SCHEDULE_SECONDS,
@@ -119,7 +121,8 @@ export async function startDelivering(options: Options) {
     async () => void (await Promise.all([dispatcher?.close(), reconciler?.close()])),
   );
   startLoops(options, wakeDispatcher);
-  return { signals, dispatcher, wakeDispatcher, wakeLines };
+  const expectScheduled = startScheduled(options, { wakeDispatcher, wakeLines });
+  return { signals, dispatcher, wakeDispatcher, wakeLines, expectScheduled };
 }
 
 function startSchedules({ config, log, temporal, namespaceReady, stops }: Options): void {
@@ -127,6 +130,16 @@ function startSchedules({ config, log, temporal, namespaceReady, stops }: Option
   const onError = (error: unknown) =>
     log.warn({ err: error }, 'the schedules could not be made; tried again');
   stops.later('schedules', keepSchedules(temporal, namespaceReady, wanted, onError));
+}
+
+/** Returns what says that deliveries for a time were committed. */
+function startScheduled(
+  { pool, log, changes, metrics, stops }: Options,
+  wakes: { wakeDispatcher: () => void; wakeLines: () => void },
+): (at: Date) => void {
+  const scheduled = startScheduledLoops({ pool, log, ...wakes, touch: changes.touch, metrics });
+  stops.later('scheduled deliveries', scheduled);
+  return scheduled.expect;
 }
 
 /** Counts and logs attempts, and says what they have changed. */

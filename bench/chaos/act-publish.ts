@@ -14,7 +14,17 @@ function newEvent({ model }: World, type: number): { event: Event; body: Record<
   const id = `evt_chaos_${published}`;
   const name = types[type % types.length] ?? types[0];
   const labels = published % 2 === 0 ? [] : ['odd'];
-  const event: Event = { id, type: name, labels, sentAt: Date.now(), acceptedAt: null, deliveries: [] };
+  const event: Event = {
+    id,
+    type: name,
+    labels,
+    sentAt: Date.now(),
+    acceptedAt: null,
+    deliveries: [],
+    deliverAt: null,
+    expiresAt: null,
+    webhookIds: null,
+  };
   model.events.set(id, event);
   const data = {
     dataset_id: 'ds',
@@ -49,6 +59,39 @@ export async function publish(world: World, type: number, times: number): Promis
     });
     if (response?.status === 202) accept(world, event, response.body, false);
   }
+}
+
+/** One event with a time, an end or the webhook that gets it. */
+export async function publishWithOptions(
+  world: World,
+  {
+    type,
+    inMs,
+    expiresMs,
+    named,
+    webhook,
+  }: { type: number; inMs: number | null; expiresMs: number | null; named: boolean; webhook: number },
+): Promise<void> {
+  const { event, body } = newEvent(world, type);
+  const ids = world.model.webhooks.flatMap(({ id, deleteSentAt }) =>
+    id === null || deleteSentAt !== null ? [] : [id],
+  );
+  const chosen = ids[webhook % Math.max(1, ids.length)];
+  if (inMs !== null) event.deliverAt = event.sentAt + inMs;
+  if (expiresMs !== null) event.expiresAt = Math.max(event.sentAt, event.deliverAt ?? 0) + 200 + expiresMs;
+  if (named && chosen !== undefined) event.webhookIds = [chosen];
+  const options = {
+    ...(event.deliverAt === null ? {} : { deliver_at: new Date(event.deliverAt).toISOString() }),
+    ...(event.expiresAt === null ? {} : { expires_at: new Date(event.expiresAt).toISOString() }),
+    ...(event.webhookIds === null ? {} : { webhook_ids: event.webhookIds }),
+  };
+  const response = await world.api<Accepted>('POST', '/v1/events', {
+    body: { ...body, ...options },
+    // 422: it had expired when the call was read, or its webhook was deleted meanwhile.
+    expect: [202, 422],
+    isRepeatable: true,
+  });
+  if (response?.status === 202) accept(world, event, response.body, false);
 }
 
 /** With an Idempotency-Key, for which the service stores the response. */

@@ -1,6 +1,7 @@
 import type { Facts } from './facts.ts';
-import { isDisturbed, subscription, type Webhook } from './model.ts';
+import { comesAt, isDisturbed, subscription, type Webhook } from './model.ts';
 import type { DeliveryRow } from './rows.ts';
+import { farMs } from './scenario.ts';
 
 /** FLTR_HOLD_HOURS as it is by default. */
 const holdHours = 72;
@@ -29,7 +30,7 @@ export function checkAcceptance({ model, eventIds, deliveries }: DeliveryFacts):
       const isThere = byKey.has(`${event.id} ${webhook.id}`);
       const must = subscription(webhook, event);
       if (must === 'yes' && !isThere) faults.push(`${event.id} has no delivery for ${webhook.id}`);
-      if (must === 'no' && isThere && webhook.recoveries === 0)
+      if (must === 'no' && isThere && (webhook.recoveries === 0 || event.webhookIds !== null))
         faults.push(`${event.id} has a delivery for ${webhook.id}, which was not subscribed`);
     }
   }
@@ -52,13 +53,17 @@ export function checkStates({ model, deliveries, attempts, webhooks }: DeliveryF
   return faults;
 
   function stateFault(row: DeliveryRow): string | null {
-    const { id, status, reason, nextAttemptAt, webhookId } = row;
+    const { id, status, reason, nextAttemptAt, webhookId, isScheduled } = row;
     const actions = model.actions.get(id);
+    const { expiresAt = null } = model.events.get(row.eventId) ?? {};
     switch (status) {
       case 'delivered':
         return delivered.has(id) ? null : 'no attempt in the log has delivered it';
       case 'failed':
-        if (reason === 'expired') return hours >= holdHours ? null : 'it expired too early';
+        if (reason === 'expired')
+          return hours >= holdHours || (expiresAt !== null && comesAt(expiresAt, model.shifts) <= Date.now())
+            ? null
+            : 'it expired too early';
         return attempts.some((each) => each.deliveryId === id && each.outcome !== 'delivered')
           ? null
           : 'no attempt in the log has failed';
@@ -66,6 +71,7 @@ export function checkStates({ model, deliveries, attempts, webhooks }: DeliveryF
         return activeIds.has(webhookId) ? 'its webhook is active' : null;
       case 'pending':
       case 'retrying':
+        if (isScheduled) return (nextAttemptAt ?? 0) > Date.now() + farMs / 2 ? null : 'its time has come';
         return actions?.isFar === true && nextAttemptAt !== null ? null : 'it has nothing to wait for';
       case 'canceled':
         return mayBeCanceled(known.get(webhookId), actions?.isCanceled === true, reason)

@@ -75,7 +75,7 @@ function orderFault(timeline: readonly Entry[]): string | null {
   return index < 0 ? null : `its timeline is out of order at entry ${index + 1}`;
 }
 
-/** A request that is about to be sent when its delivery is canceled is sent all the same, and ends within so long. */
+/** A request that is about to be sent when its delivery is canceled or expires is sent all the same, and ends within so long. */
 const underWayMs = 5000;
 
 function endFault(timeline: readonly Entry[]): string | null {
@@ -87,7 +87,7 @@ function endFault(timeline: readonly Entry[]): string | null {
     if (entry.type === 'ended') {
       if (hasEnded) return 'it ended twice';
       hasEnded = true;
-      if (entry['status'] === 'canceled') canceledAt = Number(entry.at);
+      if (entry['status'] === 'canceled' || entry['reason'] === 'expired') canceledAt = Number(entry.at);
     } else if (entry.type === 'started' || entry.type === 'released') {
       hasEnded = false;
     } else if (entry.type === 'signal') {

@@ -8,6 +8,7 @@ import {
 } from './check-deliveries.ts';
 import { checkLogs } from './check-logs.ts';
 import { checkPolicies } from './check-policies.ts';
+import { checkTimes } from './check-times.ts';
 import { checkTimelines } from './check-timelines.ts';
 import { checkWorkflows } from './check-workflows.ts';
 import type { Facts } from './facts.ts';
@@ -22,6 +23,7 @@ export function checkAll(facts: Facts): string[] {
     ...checkReceived(facts),
     ...checkAttempts(facts),
     ...checkCap({ attempts, requests, caps: model.caps, shifts: model.shifts }),
+    ...checkTimes(facts),
     ...checkPolicies(facts),
     ...checkWorkflows(facts),
     ...checkTimelines(facts.timelines, facts.startedAt),

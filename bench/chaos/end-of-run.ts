@@ -7,6 +7,7 @@ import { checkDeferrals, looseAttempts, type DeferralFacts } from './check-cap.t
 import { readWebhooks } from './facts.ts';
 import { readAttempts, readDeliveries, type DeliveryRow } from './rows.ts';
 import { passHours } from './pass-hours.ts';
+import { farMs } from './scenario.ts';
 import type { World } from './world.ts';
 
 const limitMs = 240_000;
@@ -53,8 +54,10 @@ function waitingOf(
   );
   const isLater = ({ nextAttemptAt }: DeliveryRow) => (nextAttemptAt ?? 0) > Date.now() + soonMs;
   // Once its time has come it is one of those that a limit defers, and uses one of its slots.
-  const isFar = ({ id, waitReason }: DeliveryRow) =>
-    !limitReasons.has(waitReason) && model.actions.get(id)?.isFar === true;
+  const isFar = ({ id, waitReason, isScheduled, nextAttemptAt }: DeliveryRow) =>
+    isScheduled
+      ? (nextAttemptAt ?? 0) > Date.now() + farMs / 2
+      : !limitReasons.has(waitReason) && model.actions.get(id)?.isFar === true;
   // Rescheduled during an attempt, a run waits when the attempt is over.
   const isAttempted = ({ waitReason, isRescheduled }: DeliveryRow) =>
     waitReason === 'rescheduled' && !isRescheduled;

@@ -37,7 +37,11 @@ export async function collectFacts(world: World): Promise<Facts> {
   const idsOf = (rows: readonly DeliveryRow[]) => new Set(rows.map(({ id }) => id));
   const attempted = idsOf(shown.filter(({ attemptCount }) => attemptCount > 0));
   // The workflow of a held delivery ends.
-  const waiting = idsOf(shown.filter(({ status }) => status === 'pending' || status === 'retrying'));
+  const waiting = idsOf(
+    shown.filter(
+      ({ status, isScheduled }) => (status === 'pending' && !isScheduled) || status === 'retrying',
+    ),
+  );
   const [archiveApi, runs] = await Promise.all([
     world.archiveApi(),
     readWorkflows(world, attempted, waiting),

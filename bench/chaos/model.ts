@@ -37,6 +37,11 @@ export type Event = {
   /** When the first 202 came; null: the outcome is not known. */
   acceptedAt: number | null;
   deliveries: readonly { id: string; webhookId: string }[];
+  /** Times are ms since 1970; null: none was given. */
+  deliverAt: number | null;
+  expiresAt: number | null;
+  /** For these alone; null: for those that subscribe. */
+  webhookIds: readonly string[] | null;
 };
 
 /** The manual actions requested of one delivery, whether or not the call succeeded. */
@@ -112,12 +117,22 @@ export function shifted(at: number, shifts: readonly Shift[]): number {
   return at - hours * 3_600_000;
 }
 
+/** The same moment by the machine's clock at which it comes: hours that passed until then bring it nearer. */
+export function comesAt(moment: number, shifts: readonly Shift[]): number {
+  let at = moment;
+  for (const shift of shifts.toSorted((a, b) => a.at - b.at))
+    if (shift.at < at) at = Math.max(shift.at, at - shift.hours * 3_600_000);
+  return at;
+}
+
 export function isDisturbed(disturbances: readonly Disturbance[], from: number, to: number): boolean {
   return disturbances.some((each) => each.from <= to && each.to >= from);
 }
 
 /** Whether an event must, may or must not have a delivery for a webhook; `maybe` where calls ran side by side. */
 export function subscription(webhook: Webhook, event: Event): 'yes' | 'no' | 'maybe' {
+  // The call is refused where it may not have one of them.
+  if (event.webhookIds) return webhook.id !== null && event.webhookIds.includes(webhook.id) ? 'yes' : 'no';
   if (!filtersThatMatch(event.type).some((filter) => webhook.filters.includes(filter))) return 'no';
   const acceptedBy = event.acceptedAt ?? Infinity;
   const matches = possibleValues(webhook.policies, event.sentAt, acceptedBy).map((policy) =>

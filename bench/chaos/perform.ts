@@ -11,7 +11,7 @@ import {
   restartProcess,
 } from './act-faults.ts';
 import { pauseUntil, resume, setPolicy } from './act-policies.ts';
-import { publish, publishBatch, publishMany, publishWithKey } from './act-publish.ts';
+import { publish, publishBatch, publishMany, publishWithKey, publishWithOptions } from './act-publish.ts';
 import { defineType } from './act-types.ts';
 import {
   behave,
@@ -38,6 +38,8 @@ export async function perform(world: World, command: Command): Promise<void> {
       return publishBatch(world, command);
     case 'publishMeanwhile':
       return world.inBackground('publishing', publishMany(world, command));
+    case 'publishWithOptions':
+      return publishWithOptions(world, command);
     case 'defineType':
       return defineType(world, command.strict);
     case 'createWebhook':

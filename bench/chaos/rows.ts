@@ -15,6 +15,8 @@ export type DeliveryRow = {
   attemptCount: number;
   /** Its run has written that it waits for a requested time. A call alone only shows that time in the row. */
   isRescheduled: boolean;
+  /** It waits for its time, without a workflow. */
+  isScheduled: boolean;
 };
 export type AttemptRow = {
   id: string;
@@ -30,11 +32,14 @@ export type AttemptRow = {
 
 const milliseconds = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
 
+const isScheduled = `(status = 'pending' and coalesce(start_after = 'deliver_at', false))`;
+
 export async function readDeliveries(pool: Pool): Promise<DeliveryRow[]> {
   const { rows } = await pool.query<DeliveryRow>(
     `select id, event_id as "eventId", event_type as "eventType", webhook_id as "webhookId", status, reason,
        wait_reason as "waitReason",
-       ${milliseconds('next_attempt_at')} as "nextAttemptAt", ${milliseconds('ended_at')} as "endedAt",
+       ${milliseconds(`case when ${isScheduled} then deliver_at else next_attempt_at end`)} as "nextAttemptAt",
+       ${isScheduled} as "isScheduled", ${milliseconds('ended_at')} as "endedAt",
        attempt_count as "attemptCount", timeline @> '[{"type": "wait", "reason": "rescheduled"}]' as "isRescheduled"
      from deliveries order by id`,
   );

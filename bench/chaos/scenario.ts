@@ -17,6 +17,15 @@ export type Command =
   | { do: 'publishWithKey'; type: number; times: number }
   | { do: 'publishBatch'; count: number; times: number; withKey: boolean }
   | { do: 'publishMeanwhile'; publishers: number; each: number; withKey: boolean; everyMs: number }
+  /** `inMs` null: at once. `expiresMs` null: never. `named`: for one webhook alone. */
+  | {
+      do: 'publishWithOptions';
+      type: number;
+      inMs: number | null;
+      expiresMs: number | null;
+      named: boolean;
+      webhook: number;
+    }
   | { do: 'defineType'; strict: boolean }
   | { do: 'createWebhook'; filters: number; active: boolean; behaviour: Behaviour }
   | { do: 'setActive'; webhook: number; active: boolean; discard: boolean }
@@ -55,6 +64,9 @@ export type Scenario = {
   commands: Command[];
 };
 
+/** As far ahead as a test may schedule, and no run may see. */
+export const farMs = 29 * 86_400_000;
+
 const number = (max: number, min = 0) => fc.integer({ min, max });
 const webhook = number(5);
 const delivery = number(30);
@@ -81,6 +93,16 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
       each: number(12, 1),
       withKey: fc.boolean(),
       everyMs: fc.constantFrom(0, 20, 100),
+    },
+  },
+  publishWithOptions: {
+    weight: 12,
+    fields: {
+      type: number(2),
+      inMs: fc.constantFrom(null, 0, 500, 2000, 6000, farMs),
+      expiresMs: fc.constantFrom(null, null, 500, 2500, 8000),
+      named: fc.boolean(),
+      webhook,
     },
   },
   defineType: { weight: 3, fields: { strict: fc.boolean() } },

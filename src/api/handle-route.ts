@@ -15,7 +15,7 @@ import { fault, validationError } from './problem-details.ts';
 import { countFailures, type RateLimits } from './request-limits.ts';
 import { createBodyReader, validate } from './request-body.ts';
 import { hasPortalToken, sessionOf } from './request-session.ts';
-import { isOfAccount, isPublishing, namesWebhook, type Route } from './route.ts';
+import { isOfAccount, isPublishing, namesWebhook, type Reply, type Route } from './route.ts';
 import { createPageSender, linesType } from './send-pages.ts';
 import { sendResponse } from './send-response.ts';
 import { webhookIdOf } from './webhook-id.ts';
@@ -43,19 +43,13 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
     requireScope(key, route.scope);
     await requireAccount(deps.pool, key);
   };
-  const respond = async (request: Request, response: Response, { key, confirm }: Caller): Promise<void> => {
-    response.locals['isPrivate'] = true;
-    requirePortalAccess(key, route);
-    requireScope(key, route.scope);
-    // Publishing checks it with the statement that writes the events.
-    const mayLackAccount = isPublishing(route) || (route.mayLackAccount === true && key.accountId === null);
-    if (isOfAccount(route) && !mayLackAccount) await requireAccount(deps.pool, key);
-    if (route.isTestEvent) await limits.testEvents(response, key);
+  /** What the request has sent is in memory until this ends, and no longer. */
+  const handle = async (request: Request, response: Response, { key, confirm }: Caller): Promise<Reply> => {
     const reservation = bodyMemory.open(key.accountId ?? key.id);
     try {
       const rawBody = await readBody(request, response, reservation);
       const id = await idOf(route, deps, key, request);
-      const { status, body, json, isReplay, pages, streamOf } = await route.handle({
+      const reply = await route.handle({
         deps,
         key,
         confirmKey: confirm,
@@ -69,19 +63,33 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
         host: request.headers.host,
         traceparent: readTraceparent(request),
       });
-      if (changedTopics && status < 400 && key.accountId !== null)
-        deps.changes.mark(key.accountId, changedTopics, idsOf(id, body));
-      if (streamOf !== undefined && request.method === 'GET')
-        return deps.streams.open(response, streamOf, () => confirmAgain(request));
-      if (pages) return await sendPages(response, key.accountId ?? key.id, pages);
-      sendResponse(response, {
-        status,
-        body: json ?? (body === undefined ? undefined : JSON.stringify(body)),
-        headers: isReplay ? { 'Idempotent-Replayed': 'true' } : {},
-      });
+      if (changedTopics && reply.status < 400 && key.accountId !== null)
+        deps.changes.mark(key.accountId, changedTopics, idsOf(id, reply.body));
+      return reply;
     } finally {
       reservation.release();
     }
+  };
+  const respond = async (request: Request, response: Response, { key, confirm }: Caller): Promise<void> => {
+    response.locals['isPrivate'] = true;
+    requirePortalAccess(key, route);
+    requireScope(key, route.scope);
+    // Publishing checks it with the statement that writes the events.
+    const mayLackAccount = isPublishing(route) || (route.mayLackAccount === true && key.accountId === null);
+    if (isOfAccount(route) && !mayLackAccount) await requireAccount(deps.pool, key);
+    if (route.isTestEvent) await limits.testEvents(response, key);
+    const reply = await handle(request, response, { key, confirm });
+    const { status, body, json, isReplay, pages, streamOf } = reply.later
+      ? await waitFor(response, reply.later)
+      : reply;
+    if (streamOf !== undefined && request.method === 'GET')
+      return deps.streams.open(response, streamOf, () => confirmAgain(request));
+    if (pages) return await sendPages(response, key.accountId ?? key.id, pages);
+    sendResponse(response, {
+      status,
+      body: json ?? (body === undefined ? undefined : JSON.stringify(body)),
+      headers: isReplay ? { 'Idempotent-Replayed': 'true' } : {},
+    });
   };
 
   return (request, response) => {
@@ -99,6 +107,19 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
       }
     });
   };
+}
+
+/** Until its client goes away, if it does. The time is not one that the response took. */
+async function waitFor(response: Response, later: NonNullable<Reply['later']>): Promise<Reply> {
+  const gone = new AbortController();
+  const abort = () => gone.abort();
+  response.on('close', abort);
+  if (response.destroyed) abort();
+  const startedAt = performance.now();
+  const reply = await later(gone.signal);
+  response.off('close', abort);
+  response.locals['waitedMs'] = performance.now() - startedAt;
+  return reply;
 }
 
 /** The caller of a request. @throws ApiError */

@@ -13,6 +13,8 @@ export type Reply = {
   isReplay?: boolean;
   /** A whole list in place of a body, page by page: see `createPageSender`. */
   pages?: AsyncIterable<readonly object[]>;
+  /** Waits, and then makes the reply. Nothing of the request is kept meanwhile. */
+  later?: (isGone: AbortSignal) => Promise<Reply>;
   /** A stream of the changes of this account in place of a body: see `createStreams`. */
   streamOf?: string;
 };

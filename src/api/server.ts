@@ -25,6 +25,7 @@ import { addSessionRoutes, sessionPath, signInLinkPath } from './session-routes.
 
 const openPaths = [...probePaths, '/openapi.json', docsPath, jwksPath];
 
+export { createEventWaits } from './event-waits.ts';
 export { createStreams } from './streams.ts';
 
 export function createApi(deps: Deps): Express {
@@ -118,9 +119,10 @@ function countOnClose({ http }: Metrics, request: Request, response: Response): 
     const [called = '', route = ''] = (routeOf(request, response) ?? 'none other').split(' ');
     const method = called === 'HEAD' ? 'GET' : called;
     const status = response.writableFinished ? `${Math.floor(response.statusCode / 100)}xx` : 'aborted';
-    const { streamsSince } = response.locals as { streamsSince?: number };
+    const { streamsSince, waitedMs = 0 } = response.locals as { streamsSince?: number; waitedMs?: number };
     // A stream ends when its client goes away: what counts is how long it took to begin.
-    if (streamsSince === undefined) http.handled({ method, route, status }, performance.now() - startedAt);
+    if (streamsSince === undefined)
+      http.handled({ method, route, status }, performance.now() - startedAt - waitedMs);
     else http.handled({ method, route, status: '2xx' }, streamsSince - startedAt);
   });
 }

@@ -149,6 +149,7 @@ function deliveryText(delivery: Delivery): string {
     webhook: delivery.webhook_id,
     created: delivery.created_at,
     'next attempt': delivery.next_attempt_at ?? undefined,
+    expires: delivery.expires_at ?? undefined,
     'waits for': delivery.waits_for ? waitsForText(delivery.waits_for) : undefined,
     workflow: delivery.workflow.url ?? delivery.workflow.id,
   });
@@ -161,11 +162,6 @@ function deliveryText(delivery: Delivery): string {
     .join('\n\n');
 }
 
-const waitsForText = (waitsFor: NonNullable<Delivery['waits_for']>): string =>
-  waitsFor.reason === 'down'
-    ? `its webhook, which is down; next probe ${waitsFor.next_probe_at}`
-    : `${waitsFor.delivery_id}, which is before it in its order`;
-
 const firstLine = (text: string): string => printable(/^[^\r\n]{0,200}/.exec(text)?.[0] ?? '');
 
 function entryText(entry: TimelineEntry): string {
@@ -174,4 +170,15 @@ function entryText(entry: TimelineEntry): string {
     .filter(([name, value]) => name !== 'at' && name !== 'type' && value !== null)
     .map(([name, value]) => `${name}=${printable(String(value))}`);
   return [at, type.padEnd(8), ...rest].join('  ').trimEnd();
+}
+
+function waitsForText(waitsFor: NonNullable<Delivery['waits_for']>): string {
+  switch (waitsFor.reason) {
+    case 'down':
+      return `its webhook, which is down; next probe ${waitsFor.next_probe_at}`;
+    case 'scheduled':
+      return 'the time of its next attempt: it is scheduled';
+    case 'order':
+      return `${waitsFor.delivery_id}, which is before it in its order`;
+  }
 }

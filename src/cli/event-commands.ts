@@ -23,7 +23,7 @@ import { addSendBatchCommand } from './send-batch-command.ts';
 import { table } from './table.ts';
 
 type SendOptions = ApiOptions &
-  PublishOptions & { data: string; id?: string; timestamp?: string; label?: string[] };
+  PublishOptions & { data: string; id?: string; timestamp?: string; label?: string[]; wait?: string };
 
 type EventFilters = {
   event?: string;
@@ -45,6 +45,10 @@ export function addEventCommands(program: Command): void {
     .option('--id <id>', 'event id, on which receivers deduplicate (default: a new one)')
     .option('--timestamp <time>', 'time of the event (default: now)')
     .option('--label <label>', 'a label that filters read; repeat it for more', collect)
+    .option(
+      '--wait <seconds>',
+      'wait so long, 60 at most, until its deliveries have ended; exit code 1 unless all are delivered',
+    )
     .action(async (type: string, options: SendOptions) => {
       const { id, timestamp, label: labels } = options;
       const data = await readData(options.data);
@@ -55,7 +59,11 @@ export function addEventCommands(program: Command): void {
         ...given({ id, timestamp, labels }),
         ...toPublishOptions(options),
       } as EventToPublish;
-      print(options, await client.publishEvent(event), acceptedText);
+      const wait = options.wait === undefined ? {} : { wait: Number(options.wait) };
+      const accepted = await client.publishEvent(event, wait);
+      print(options, accepted, acceptedText);
+      if (options.wait !== undefined && accepted.deliveries.some(({ status }) => status !== 'delivered'))
+        process.exitCode = 1;
     });
   addSendBatchCommand(events);
   const list = apiCommand(events, 'list', 'list events, newest first')

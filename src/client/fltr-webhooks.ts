@@ -55,7 +55,7 @@ import type {
   WebhookQuery,
 } from './pages.ts';
 import { JsonText, withMembers } from './raw-json.ts';
-import { createSend, type Call, type ClientOptions, type Send } from './request.ts';
+import { createSend, waiting, type Call, type ClientOptions, type Send } from './request.ts';
 import { streamEvents, streamRows } from './stream.ts';
 
 /** The data of each event type that is built in. */
@@ -98,10 +98,13 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     return this.#send({ isRepeatable, ...more, method, path }) as Promise<T>;
   }
 
-  /** Resolves when the event is committed. An event without an `id` gets one, so that a retry creates no duplicate. */
-  publishEvent(event: EventToPublish<Events>): Promise<AcceptedEvent> {
+  /**
+   * Resolves when the event is committed. An event without an `id` gets one, so that a retry creates no duplicate. `wait`: when
+   * its deliveries have ended, or after so many seconds, 60 at most.
+   */
+  publishEvent(event: EventToPublish<Events>, { wait }: { wait?: number } = {}): Promise<AcceptedEvent> {
     const body = { id: newEventId(), ...event };
-    return this.#call('POST', '/v1/events', { body, isRepeatable: true });
+    return this.#call('POST', '/v1/events', { body, isRepeatable: true, ...waiting(this.#options, wait) });
   }
 
   /** Up to 500 events, with a result for each, in order. */
@@ -121,8 +124,9 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     return streamRows(this.#options, { path: '/v1/events', query });
   }
 
-  getEvent(id: string): Promise<z.output<typeof eventSchema>> {
-    return this.#call('GET', `/v1/events/${part(id)}`);
+  /** `wait`: when its deliveries have ended, or after so many seconds, 60 at most. */
+  getEvent(id: string, { wait }: { wait?: number } = {}): Promise<z.output<typeof eventSchema>> {
+    return this.#call('GET', `/v1/events/${part(id)}`, waiting(this.#options, wait));
   }
 
   listEventTypes(): Promise<{ data: EventTypeInfo[] }> {

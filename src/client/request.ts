@@ -66,6 +66,14 @@ export type Send = (call: Call) => Promise<unknown>;
 const defaults = { url: 'http://localhost:3000', timeoutMs: 30_000, maxRetries: 3 };
 const maxWaitMs = 60_000;
 
+/** Of a call that may take so many seconds longer. */
+export function waiting(
+  { timeoutMs = defaults.timeoutMs }: ClientOptions,
+  wait: number | undefined,
+): Pick<Call, 'query' | 'timeoutMs'> {
+  return wait === undefined ? {} : { query: { wait }, timeoutMs: timeoutMs + wait * 1000 };
+}
+
 /** Sends a call once. */
 export function fetchCall(
   { apiKey, account, url = defaults.url }: ClientOptions,

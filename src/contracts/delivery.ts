@@ -15,7 +15,7 @@ export type QueueReason = (typeof queueReasons)[number];
 /** What a delivery waits for: its next attempt as scheduled, a time that was requested, or a slot under a limit. */
 export type WaitReason = 'retry' | 'rescheduled' | QueueReason;
 
-/** Why an attempt ended its delivery as failed. One that is held or deferred for too long is `expired`. */
+/** Why an attempt ended its delivery as failed. One that is held or deferred for too long, or past its `expires_at`, is `expired`. */
 export const failureReasons = [
   'client_error',
   'blocked_address',
@@ -54,7 +54,7 @@ const timelineEntrySchema = z
       seconds: z.number(),
       until: at,
       reason: z
-        .enum(['rescheduled', ...queueReasons])
+        .enum(['scheduled', 'rescheduled', ...queueReasons])
         .optional()
         .meta({ description: 'Why it waits; absent: for its scheduled retry.' }),
     }),
@@ -81,15 +81,19 @@ const summary = {
   created_at: at,
   next_attempt_at: at.nullable(),
   ended_at: at.nullable(),
+  expires_at: at.nullable().meta({
+    description: 'If it is not delivered by then, it ends `failed`, reason `expired`; null: never.',
+  }),
   waits_for: z
     .discriminatedUnion('reason', [
       z.object({ reason: z.literal('down'), next_probe_at: at }),
       z.object({ reason: z.literal('order'), delivery_id: z.string() }),
+      z.object({ reason: z.literal('scheduled') }),
     ])
     .nullable()
     .meta({
       description:
-        'Not null: `down`: its webhook is down, and the delivery is deferred until an attempt of another one succeeds. The next one is made at `next_probe_at`. `order`: its webhook has `ordering`, and the delivery begins after the one with `delivery_id` and those before it.',
+        '`down`: its webhook is down, and the delivery is deferred until an attempt of another one succeeds. The next one is made at `next_probe_at`. `scheduled`: for the `deliver_at` of its event, or the time to which it was moved since; `next_attempt_at` is that time. `order`: its webhook has `ordering`, and the delivery begins after the one with `delivery_id` and those before it. Null: for none of these.',
     }),
 };
 

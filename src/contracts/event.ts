@@ -63,6 +63,21 @@ const acceptedDelivery = z.object({
   status: z.enum(deliveryStatuses),
 });
 
+const maxWaitSeconds = 60;
+
+/** A query that waits for the deliveries of an event. */
+export const waitQuerySchema = z.strictObject({
+  wait: z
+    .string()
+    .regex(/^([1-9]|[1-5][0-9]|60)$/, `must be a whole number of seconds from 1 to ${maxWaitSeconds}`)
+    .transform(Number)
+    .optional()
+    .meta({
+      description: `Respond when all its deliveries have ended, or after so many seconds, ${maxWaitSeconds} at most.`,
+      example: '10',
+    }),
+});
+
 export const acceptedEventSchema = z
   .object({
     id: z.string(),

@@ -36,6 +36,7 @@ export const actionFailures = [
   'webhook_not_active',
   'webhook_deleted',
   'payload_removed',
+  'expired',
   'changed',
 ] as const;
 export type ActionFailure = (typeof actionFailures)[number];

@@ -203,6 +203,9 @@ export const webhookWaiting = z
   .object({
     pending: z.int().meta({ description: 'Not attempted yet, or deferred.' }),
     deferred: z.int().meta({ description: 'Those of `pending` that wait because of a limit.' }),
+    scheduled: z
+      .int()
+      .meta({ description: 'Those of `pending` that wait for the `deliver_at` of their event.' }),
     retrying: z.int(),
     held: z.int(),
   })

@@ -47,7 +47,7 @@ export function summaryText(delivery: Summarized): string {
     const result = delivered && `: ${resultText(delivered)} in ${formatDuration(delivered.duration_ms)}`;
     return [`Delivered${result ?? ''}.`, failures].filter(Boolean).join(' ');
   }
-  if (failures === undefined || waitsFor)
+  if (failures === undefined || waitsFor?.reason === 'down')
     return [failures, statusText(delivery, last)].filter(Boolean).join(' ');
   const rest =
     status === 'retrying'

@@ -17,7 +17,8 @@ const reasons: Record<
   blocked_address: "The webhook's host resolves to an address that is not allowed.",
   email_rejected: 'The mail server rejected the e-mail, which is not retried.',
   retries_exhausted: 'The first attempt and all retries failed.',
-  expired: 'The webhook was inactive or down for longer than deliveries are kept for it.',
+  expired:
+    'It expired: its expires_at passed, or the webhook was inactive or down for longer than deliveries are kept for it.',
   canceled: 'It was canceled by a user.',
   webhook_deleted: 'The webhook was deleted.',
   payload_removed: 'The payload was removed after its retention period.',
@@ -76,7 +77,8 @@ type Last = Pick<DeliverySummary, 'last_status_code' | 'last_error_code'>;
 type State = Pick<DeliverySummary, 'status' | 'reason' | 'next_attempt_at'> &
   Partial<Pick<Delivery, 'waits_for' | 'timeline'>>;
 
-const deferrals: Record<QueueReason | 'rescheduled', string> = {
+const deferrals: Record<QueueReason | 'scheduled' | 'rescheduled', string> = {
+  scheduled: 'Scheduled: its event was published with a time to deliver it.',
   hourly_cap: 'Deferred: the webhook reached its hourly cap.',
   rate_limit: 'Deferred: the webhook reached its rate limit.',
   receiver_requested: 'Deferred: the receiver requested it, with Retry-After.',
@@ -121,13 +123,15 @@ export function durationOf(from: string, to: string): string {
 export function statusText(state: State, last?: AttemptResult): string {
   const { status, reason, next_attempt_at: next, waits_for: waitsFor } = state;
   if (waitsFor?.reason === 'order') return 'Waits for another delivery with the same order key.';
-  if (waitsFor)
+  if (waitsFor?.reason === 'down')
     return 'Deferred: the webhook is down. It is sent in order when an attempt of an older delivery succeeds.';
   switch (status) {
     case 'pending':
       return next === null
         ? 'The first attempt is about to start.'
-        : (deferralText(state) ??
+        : waitsFor?.reason === 'scheduled'
+          ? 'Scheduled for its first attempt.'
+          : (deferralText(state) ??
             'Waiting for the first attempt: the webhook reached one of its limits, or the delivery was rescheduled.');
     case 'retrying':
       return `The last attempt failed${last === undefined ? '' : ` (${attemptText(last)})`}. ${deferralText(state) ?? 'It will be retried.'}`;

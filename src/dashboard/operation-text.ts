@@ -35,6 +35,7 @@ export const failureTexts: Record<ActionFailure, string> = {
   webhook_not_active: 'belong to a webhook that is not active',
   webhook_deleted: 'belong to a deleted webhook',
   payload_removed: 'have no data any more: it is past its retention, or was expunged',
+  expired: 'have expired, or would have by then',
   changed: 'changed in the meantime',
 };
 

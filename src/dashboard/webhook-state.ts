@@ -89,7 +89,11 @@ export function waitingCounts(all: readonly WebhookWaiting[]): WaitingCount[] {
   return [
     countOf('retrying', 'retrying', ({ retrying }) => retrying),
     countOf('deferred', 'pending', ({ deferred }) => deferred),
-    countOf('pending', 'pending', ({ pending, deferred }) => pending - deferred),
+    countOf('scheduled', 'pending', ({ scheduled }) => scheduled),
+    // Each is counted up to a limit, so the sum of two can be more.
+    countOf('pending', 'pending', ({ pending, deferred, scheduled }) =>
+      Math.max(0, pending - deferred - scheduled),
+    ),
     countOf('held', 'held', ({ held }) => held),
   ].filter(({ count }) => count > 0);
 }

@@ -39,7 +39,7 @@ type Options = { pool: Pool; databaseUrl: string; onError: OnError };
  * while a process has a stream of the account. These are hints: what a process that dies has not sent is lost.
  */
 export async function openChanges({ pool, databaseUrl, onError }: Options) {
-  let listener: ChangeListener | null = null;
+  const listeners: ChangeListener[] = [];
   let isConnected = (): boolean => false;
   const watched = createWatched(() => isConnected());
   const send: Send = async (message) => {
@@ -59,7 +59,7 @@ export async function openChanges({ pool, databaseUrl, onError }: Options) {
       }
       for (const accountId of own.accounts()) {
         const change = message.changes === 'all' ? everyChange : message.changes[accountId];
-        if (change) listener?.onChange(accountId, change);
+        if (change) for (const { onChange } of listeners) onChange(accountId, change);
       }
     },
     onConnected() {
@@ -68,7 +68,7 @@ export async function openChanges({ pool, databaseUrl, onError }: Options) {
     },
     onLost(error) {
       onError(error);
-      listener?.onLost();
+      for (const { onLost } of listeners) onLost();
     },
   });
   ({ isConnected } = channel);
@@ -77,7 +77,7 @@ export async function openChanges({ pool, databaseUrl, onError }: Options) {
     touch: sender.touch,
     isConnected: channel.isConnected,
     listen(to: ChangeListener): void {
-      listener = to;
+      listeners.push(to);
     },
     watch: own.watch,
     unwatch: own.unwatch,

@@ -40,6 +40,10 @@ export type DeliveryRow = StartColumns & {
   waitsForId: string | null;
   /** It has failed, and those behind it in its line wait until it is retried or canceled. */
   blocksLine: boolean;
+  /** What it waits for before it has an owner; null: for nothing. */
+  startAfter: 'deliver_at' | 'line' | null;
+  deliverAt: Date | null;
+  expiresAt: Date | null;
   timeline: StoredEntry[];
 };
 
@@ -53,6 +57,7 @@ export const summaryColumns = `id, account_id as "accountId", webhook_id as "web
   status, reason, created_at as "createdAt", next_attempt_at as "nextAttemptAt", wait_reason as "waitReason",
   ended_at as "endedAt", attempt_count as "attemptCount", retries_used as "retriesUsed",
   last_status_code as "lastStatusCode", last_error_code as "lastErrorCode", owner_id as "ownerId", run_id as "runId", schedule,
+  start_after as "startAfter", deliver_at as "deliverAt", expires_at as "expiresAt",
   case when wait_reason = 'down' then (select next_probe_at from webhooks where webhooks.id = webhook_id) end as "nextProbeAt",
   line_position is not null as "isInLine",
   case when start_after = 'line' and ended_at is null then (
@@ -86,7 +91,9 @@ export async function findDelivery(db: Queryable, accountId: string, id: string)
 }
 
 export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
-  const { nextAttemptAt, nextProbeAt } = row;
+  const { nextProbeAt } = row;
+  const isScheduled = row.status === 'pending' && row.startAfter === 'deliver_at';
+  const nextAttemptAt = isScheduled ? row.deliverAt : row.nextAttemptAt;
   // What its row has as its time is then the end of its deferral. The time of the next probe is rounded there.
   const isBehindProbe =
     nextProbeAt !== null && nextAttemptAt !== null && nextAttemptAt.getTime() > nextProbeAt.getTime() + 1000;
@@ -100,15 +107,22 @@ export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
     created_at: row.createdAt.toISOString(),
     next_attempt_at: isBehindProbe ? null : (nextAttemptAt?.toISOString() ?? null),
     ended_at: row.endedAt?.toISOString() ?? null,
-    waits_for: isBehindProbe
-      ? { reason: 'down', next_probe_at: nextProbeAt.toISOString() }
-      : row.waitsForId === null
-        ? null
-        : { reason: 'order', delivery_id: row.waitsForId },
+    expires_at: row.expiresAt?.toISOString() ?? null,
+    waits_for: waitsForOf(row, isBehindProbe ? nextProbeAt : null),
     attempt_count: row.attemptCount,
     last_status_code: row.lastStatusCode,
     last_error_code: row.lastErrorCode,
   };
+}
+
+/** `nextProbeAt`: where it is behind the next probe of its webhook. */
+function waitsForOf(
+  { status, startAfter, waitsForId }: Omit<DeliveryRow, 'timeline'>,
+  nextProbeAt: Date | null,
+): DeliverySummary['waits_for'] {
+  if (nextProbeAt) return { reason: 'down', next_probe_at: nextProbeAt.toISOString() };
+  if (status === 'pending' && startAfter === 'deliver_at') return { reason: 'scheduled' };
+  return waitsForId === null ? null : { reason: 'order', delivery_id: waitsForId };
 }
 
 /** Accepted deliveries whose workflow is not started, counted up to `most`. */
@@ -182,6 +196,7 @@ export async function reopenDelivery(
        start_after = case when line_position is not null then 'line' end,
        timeline = timeline || $4::jsonb, operation_id = coalesce($5, operation_id)
      where id = $1 and attempt_count = $2 and status in ('failed', 'delivered') and expunged_at is null
+       and coalesce(expires_at > now(), true)
      returning ${summaryColumns}, timeline`,
     [id, attemptCount, owner === 'own', JSON.stringify(entries), operationId],
   );

@@ -215,10 +215,14 @@ export const rowsOfKind = (ofScope: string, from: string, to: string, limit: str
 
 /** The newest rows of the webhook `w` that wait for their first attempt. */
 export const firstAttemptsOf = (ofType: string, from: string, to: string, limit: string): string =>
-  `select d.id from deliveries d
-         where d.webhook_id = w.id and d.status = 'pending' and d.attempt_count = 0 ${ofType}
+  ['null', 'not null']
+    .map(
+      (startAfter) => `(select d.id from deliveries d
+         where d.webhook_id = w.id and d.status = 'pending' and d.start_after is ${startAfter} and d.attempt_count = 0 ${ofType}
            and d.id >= ${from} and d.id < ${to}
-         order by d.id desc limit ${limit}`;
+         order by d.id desc limit ${limit})`,
+    )
+    .join(' union all ');
 
 /** The kinds that match give their newest rows. */
 function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {

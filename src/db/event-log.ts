@@ -1,5 +1,6 @@
 import type { AcceptedEvent, EventSummary } from '../contracts/event.ts';
 import type { OtherWebhookRules } from '../domain/webhook-match.ts';
+import { arrayOfUnknownLength } from './columns.ts';
 import { storedBody } from './payloads.ts';
 import type { Queryable } from './pool.ts';
 
@@ -100,4 +101,33 @@ export async function listOtherWebhooks(db: Queryable, accountId: string, eventI
     [accountId, eventId, maxOtherWebhooks],
   );
   return rows;
+}
+
+/** The deliveries of an event in their states; null: there is no such event. */
+export async function readDeliveriesOf(db: Queryable, accountId: string, id: string) {
+  const { rows } = await db.query<Pick<KnownEvent, 'deliveries'>>(
+    `select ${deliveriesOfEvent} from events e where e.account_id = $1 and e.id = $2`,
+    [accountId, id],
+  );
+  return rows[0]?.deliveries ?? null;
+}
+
+type EventKey = { accountId: string; eventId: string };
+
+/** Of which events all deliveries have ended. */
+export async function findEnded(
+  db: Queryable,
+  events: readonly EventKey[],
+): Promise<(event: EventKey) => boolean> {
+  const { rows } = await db.query<EventKey>({
+    name: 'find-ended',
+    text: `select w.account_id as "accountId", w.event_id as "eventId"
+      from unnest(${arrayOfUnknownLength(1, 'text')}, $2::text[]) as w(account_id, event_id)
+      where not exists (
+        select 1 from deliveries d where d.account_id = w.account_id and d.event_id = w.event_id
+          and d.status in ('pending', 'retrying', 'held'))`,
+    values: [events.map(({ accountId }) => accountId), events.map(({ eventId }) => eventId)],
+  });
+  const ended = new Set(rows.map(({ accountId, eventId }) => `${accountId} ${eventId}`));
+  return ({ accountId, eventId }) => ended.has(`${accountId} ${eventId}`);
 }

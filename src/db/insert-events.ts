@@ -130,6 +130,8 @@ const deliveryOptions: Columns<DeliveryToInsert> = {
   behind_it: ['int', ({ options }) => options?.behindIt ?? null],
 };
 
+const scheduled = `case when d.start_after = 'deliver_at' then scheduled_entry(to_timestamp(d.created_s), d.deliver_at) else '[]' end
+        || `;
 // A full join is never made by comparing each with each. Each line has a delivery.
 const fullJoinOfLines = `full join lines l
       on l.webhook_id = d.webhook_id and l.order_key = case when d.behind_it is not null then d.order_key end`;
@@ -155,7 +157,7 @@ function statementOf(
 ) {
   const e = columns('e', events, 7);
   const d = columns('d', deliveries, 7 + Object.keys(events).length);
-  const hold = hasOptions ? 'least(hold_until(), d.expires_at)' : 'hold_until()';
+  const hold = hasOptions ? 'hold_until_after(d.deliver_at)' : 'hold_until()';
   const text = `
   with checked as materialized (
     select
@@ -197,7 +199,7 @@ function statementOf(
         when d.is_queued then now()
         when d.owner_id is not null then now() + ${reconcileStartAfter} end,
       case when d.status = 'held' then ${hold} end,
-      case when d.status = 'held' then timeline_entry('held', to_timestamp(d.created_s)) else '[]' end,
+      ${hasOptions ? scheduled : ''}case when d.status = 'held' then timeline_entry('held', to_timestamp(d.created_s)) else '[]' end,
       d.schedule::int[]
       ${hasOptions ? ', d.start_after, d.deliver_at, d.expires_at, d.order_key, l.last_position - d.behind_it' : ''}
     from ${d.table}

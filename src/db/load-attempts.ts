@@ -44,6 +44,10 @@ export type AttemptContext = {
   /** Whether `schedule` was applied to it since it was accepted. */
   isScheduleApplied: boolean;
   retriesUsed: number;
+  /** The time for which it was scheduled; null: for none. */
+  deliverAt: Date | null;
+  /** Null: never. */
+  expiresAt: Date | null;
   /** The number of the webhook's activations. */
   activation: number;
   isActive: boolean;
@@ -84,7 +88,7 @@ const isNearLimit = `(coalesce(near.is_near, false)
 const loadStatement = `
   with found as materialized (
     select given.number, d.id, d.status, d.account_id, d.event_id, d.event_type, d.webhook_id, d.owner_id, d.next_attempt_at,
-      d.wait_reason, d.line_position, d.created_at, d.schedule, d.schedule_since, d.retries_used, coalesce(account.deliveries_per_hour, $3) as cap
+      d.wait_reason, d.line_position, d.created_at, d.schedule, d.schedule_since, d.retries_used, d.deliver_at, d.expires_at, coalesce(account.deliveries_per_hour, $3) as cap
     from unnest(${arrayOfUnknownLength(1, 'text')}, $2::int[]) as given(id, number) join deliveries d on d.id = given.id
     join accounts account on account.id = d.account_id
   ), near as materialized (
@@ -100,6 +104,7 @@ const loadStatement = `
     d.next_attempt_at as "nextAttemptAt", d.wait_reason as "waitReason", e.body, e.traceparent, w.url,
     case when applied.is_applied then w.applied_schedule else d.schedule end as schedule,
     applied.is_applied as "isScheduleApplied", d.retries_used as "retriesUsed", w.retry as policy,
+    d.deliver_at as "deliverAt", d.expires_at as "expiresAt",
     w.sealed_secret as "sealedSecret", w.previous_sealed_secret as "previousSealedSecret",
     w.previous_secret_until as "previousSecretUntil", w.signatures, w.sealed_signing_key as "sealedSigningKey",
     w.previous_sealed_signing_key as "previousSealedSigningKey", w.timeout_ms as "timeoutMs",

@@ -137,12 +137,12 @@ export async function moveToOwn(db: Queryable, ids: readonly string[], groupId: 
   );
 }
 
-/** For a held or canceled delivery whose workflow has stopped or never existed. */
+/** For a held, canceled or expired delivery whose workflow has stopped or never existed. */
 export async function dropOwner(db: Queryable, id: string, ownerId: string): Promise<void> {
   await db.query(
     `update deliveries set owner_id = case when status = 'held' then null else owner_id end,
        reconcile_at = case when status = 'held' then held_until end
-     where id = $1 and owner_id = $2 and status in ('held', 'canceled')`,
+     where id = $1 and owner_id = $2 and status in ('held', 'canceled', 'failed')`,
     [id, ownerId],
   );
 }

@@ -21,11 +21,13 @@ type Options = {
   onJoined: () => void;
   /** Called for each new event, once it is committed. */
   onAccepted: (accountId: string, id: string) => void;
+  /** Called for each new event that is to be delivered later. */
+  onScheduled: (at: Date) => void;
 };
 
 export function createPublisher(
   pool: Pool,
-  { reserveOwners, onJoined, createsAccounts, onAccepted }: Options,
+  { reserveOwners, onJoined, createsAccounts, onAccepted, onScheduled }: Options,
 ) {
   const cache = createSubscriberCache(pool);
   /**
@@ -51,8 +53,10 @@ export function createPublisher(
         onJoined,
         createsAccounts,
       });
-      events.forEach(({ accountId, id }, index) => {
-        if (acceptances[index]?.kind === 'accepted') onAccepted(accountId, id);
+      events.forEach(({ accountId, id, options }, index) => {
+        if (acceptances[index]?.kind !== 'accepted') return;
+        onAccepted(accountId, id);
+        if (options?.deliverAt) onScheduled(options.deliverAt);
       });
       let start = 0;
       return requests.map(({ length }) => acceptances.slice(start, (start += length)));

@@ -21,7 +21,7 @@ import {
   type Limits,
   type QueueLimits,
 } from './read-queue.ts';
-import { defer, expire, grant, writeTimes, type Deferral } from './write-slots.ts';
+import { defer, expire, grant, writeTimes, type Deferral, type Run } from './write-slots.ts';
 
 /** An attempt of a webhook that is near one of its limits, to be granted or deferred. */
 export type SlotRequest = {
@@ -158,7 +158,11 @@ async function writeProbe(db: Queryable, webhookId: string, pacing: Pacing, now:
   });
 }
 
-async function endExpired(client: Client, requests: readonly SlotRequest[]): Promise<Set<string>> {
+/** Ends a delivery as failed whose `expires_at` has come. False: it has changed meanwhile. */
+export const endExpiredRun = (pool: Pool, run: Run): Promise<boolean> =>
+  withTransaction(pool, async (client) => (await endExpired(client, [run])).has(run.deliveryId));
+
+async function endExpired(client: Client, requests: readonly Run[]): Promise<Set<string>> {
   if (requests.length === 0) return new Set();
   const expired = await expire(client, requests);
   await acceptExpired(client, expired);

@@ -154,7 +154,7 @@ export async function readQueue(
           order by id limit $3)
         union all
         (select id, now(), null::text, ${expiresAt('(select hold from clock)')} from deliveries
-          where webhook_id = $1 and status = 'pending' and wait_reason is null and not id = any($2)
+          where webhook_id = $1 and status = 'pending' and start_after is null and wait_reason is null and not id = any($2)
             and id not in (select id from granted) and ($7::text is null or id < $7)
             and split_part(event_type, '.', 1) <> all($8)
           order by id limit $3)

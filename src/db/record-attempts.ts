@@ -111,15 +111,18 @@ const recordStatement = `with given as (
     from given g
     -- An attempt that is recorded already adds nothing.
     where d.id = g.delivery_id and d.attempt_count < g.number
-    returning d.status as status_after, d.account_id, d.event_type, d.expunged_at is not null as is_expunged, g.*
+    returning d.status as status_after, d.reason is not distinct from 'expired' as has_expired, d.account_id, d.event_type,
+      d.expunged_at is not null as is_expunged, g.*
   ), inserted as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
       wait_seconds, response_headers, response_body, response_truncated, webhook_id, counts_for_cap, url, format, body_bytes,
-      headers_as, error_detail, is_probe)
+      headers_as, error_detail, is_probe, notified)
     select id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
       case when status_after = 'retrying' then wait_seconds end, case when not is_expunged then response_headers end,
       case when not is_expunged then response_body end, response_truncated and not is_expunged,
-      webhook_id, counts_for_cap, url, format, body_bytes, headers_as, case when not is_expunged then error_detail end, is_probe
+      webhook_id, counts_for_cap, url, format, body_bytes, headers_as, case when not is_expunged then error_detail end, is_probe,
+      -- Its delivery has ended during the attempt, and that was notified.
+      has_expired
     from updated
   ), counted as (
     insert into webhook_stats as s (webhook_id, minute, activation, attempts, delivered, failed, durations)

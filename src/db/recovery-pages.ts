@@ -205,7 +205,8 @@ export async function insertMissed(
      ${joinLines(`select distinct $2::text as webhook_id, order_key from found where order_key is not null and deliver_at is null`)}
      insert into deliveries (id, account_id, webhook_id, event_id, event_type, status, created_at, timeline, operation_id,
        schedule, start_after, deliver_at, expires_at, order_key, line_position)
-     select f.id, $1, $2, f.event_id, f.event_type, 'pending', f.created_at, f.timeline, $3, f.schedule,
+     select f.id, $1, $2, f.event_id, f.event_type, 'pending', f.created_at,
+       f.timeline || case when f.deliver_at is not null then scheduled_entry(f.created_at, f.deliver_at) else '[]' end, $3, f.schedule,
        case when f.deliver_at is not null then 'deliver_at' when l.order_key is not null then 'line' end,
        f.deliver_at, f.expires_at, f.order_key,
        -- They join at the end, in the order of the page.

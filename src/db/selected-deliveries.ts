@@ -147,7 +147,7 @@ export async function claimSelected(
 }
 
 export type DeliveryToAct = DeliveryRow &
-  Omit<ActionFacts, 'status' | 'isMarked'> & { operationId: string | null };
+  Omit<ActionFacts, 'status' | 'isMarked' | 'isExpired'> & { operationId: string | null };
 
 /** A delivery, and what an action on it depends on. */
 export async function findToAct(db: Queryable, accountId: string, id: string): Promise<DeliveryToAct | null> {

@@ -38,6 +38,8 @@ export async function stopOrGoOn(pool: Pool, { deliveryId, ownerId, notes }: Run
     const isOwner = delivery.ownerId === ownerId;
     if (status === 'delivered' || status === 'failed' || !isOwner) {
       await archiveEntries(client, deliveryId, notes);
+      if (isOwner && status === 'failed')
+        await client.query(`update deliveries set reconcile_at = null where id = $1`, [deliveryId]);
       return 'ended';
     }
     if (status === 'canceled') {
@@ -65,7 +67,7 @@ export async function stopOrGoOn(pool: Pool, { deliveryId, ownerId, notes }: Run
     await archiveEntries(client, deliveryId, notes);
     await client.query(
       `update deliveries set status = 'held', next_attempt_at = null, wait_reason = null, deferred_at = null, owner_id = null,
-         held_until = coalesce(held_until, hold_until()), reconcile_at = coalesce(held_until, hold_until()),
+         held_until = coalesce(held_until, hold_until_after(deliver_at)), reconcile_at = coalesce(held_until, hold_until_after(deliver_at)),
          timeline = case when status = 'held' then timeline else timeline || timeline_entry('held', clock_timestamp()) end
        where id = $1`,
       [deliveryId],

@@ -27,25 +27,33 @@ const maxInCall = 5000;
 
 const entry = (type: string, more = `'{}'`) => `timeline_entry('${type}', clock_timestamp(), ${more})`;
 
-type Status = 'pending' | 'retrying' | 'held';
-type Step = { statuses: readonly Status[]; change: string };
+/** The index of each kind of waiting deliveries has it as its condition. */
+const conditions = {
+  pending: `status = 'pending' and start_after is null`,
+  notToStart: `status = 'pending' and start_after is not null`,
+  retrying: `status = 'retrying'`,
+  held: `status = 'held'`,
+};
+type Kind = keyof typeof conditions;
+type Step = { kinds: readonly Kind[]; change: string };
 
 /** The reconciler stops the workflow of each, where there is one. */
 const hold: Step = {
-  statuses: ['pending', 'retrying'],
-  change: `status = 'held', next_attempt_at = null, wait_reason = null, deferred_at = null, held_until = hold_until(),
-    reconcile_at = case when d.owner_id is not null then now() else hold_until() end,
+  kinds: ['pending', 'notToStart', 'retrying'],
+  change: `status = 'held', next_attempt_at = null, wait_reason = null, deferred_at = null,
+    held_until = hold_until_after(d.deliver_at),
+    reconcile_at = case when d.owner_id is not null then now() else hold_until_after(d.deliver_at) end,
     timeline = d.timeline || ${entry('held')}`,
 };
 /** The dispatcher assigns an owner to those without one, oldest first; the reconciler wakes the workflows of the others. */
 const release: Step = {
-  statuses: ['held'],
+  kinds: ['held'],
   change: `status = 'pending', held_until = null,
     reconcile_at = case when d.owner_id is not null then now() end,
     timeline = d.timeline || ${entry('released')}`,
 };
-const cancel = (statuses: readonly Status[], reason: string): Step => ({
-  statuses,
+const cancel = (kinds: readonly Kind[], reason: string): Step => ({
+  kinds,
   change: `status = 'canceled', reason = '${reason}', next_attempt_at = null, wait_reason = null, held_until = null,
     ended_at = date_trunc('milliseconds', clock_timestamp()),
     reconcile_at = case when d.owner_id is not null then now() end,
@@ -55,7 +63,7 @@ const cancel = (statuses: readonly Status[], reason: string): Step => ({
 type State = { active: boolean; isDeleted: boolean; heldAction: 'deliver' | 'discard' };
 
 function stepOf({ active, isDeleted, heldAction }: State): Step {
-  if (isDeleted) return cancel(['pending', 'retrying', 'held'], 'webhook_deleted');
+  if (isDeleted) return cancel(['pending', 'notToStart', 'retrying', 'held'], 'webhook_deleted');
   if (!active) return hold;
   return heldAction === 'discard' ? cancel(['held'], 'discarded') : release;
 }
@@ -86,24 +94,24 @@ async function syncStep(db: Queryable, webhookId: string) {
   );
   const [state] = rows;
   if (!state) return { changed: 0, isDone: true };
-  const { statuses, change } = stepOf(state);
+  const { kinds, change } = stepOf(state);
   let changed = 0;
   let isDone = true;
-  for (const status of statuses) {
-    // The status is a literal, and rows are found before they are sorted, so that the index of pending rows is used.
+  for (const kind of kinds) {
+    const condition = conditions[kind];
+    // The condition is that of an index, and rows are found before they are sorted, so that the index is used.
     const { rowCount } = await db.query(
-      `with found as materialized (select id from deliveries where webhook_id = $1 and status = '${status}'),
+      `with found as materialized (select id from deliveries where webhook_id = $1 and ${condition}),
        chosen as (select id from deliveries
-         where id = any(array(select id from found order by id limit $2)) and status = '${status}'
+         where id = any(array(select id from found order by id limit $2)) and ${condition}
          for update skip locked)
        update deliveries d set ${change} from chosen where d.id = chosen.id`,
       [webhookId, stepSize],
     );
     changed += rowCount ?? 0;
-    const left = await db.query(
-      `select 1 from deliveries where webhook_id = $1 and status = '${status}' limit 1`,
-      [webhookId],
-    );
+    const left = await db.query(`select 1 from deliveries where webhook_id = $1 and ${condition} limit 1`, [
+      webhookId,
+    ]);
     if (left.rowCount !== 0) isDone = false;
   }
   if (changed > 0) await checkQueue(db, webhookId);

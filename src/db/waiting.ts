@@ -4,6 +4,7 @@ import { onlyRow, type Queryable } from './pool.ts';
 
 type Row = {
   pending: number;
+  scheduled: number;
   retrying: number;
   held: number;
   failing: number;
@@ -20,7 +21,13 @@ export async function readWaiting(db: Queryable, most: number) {
   const { rows } = await db.query<Row>({
     name: 'read-waiting',
     text: `select
-        (select count(*)::int from (select 1 from deliveries where status = 'pending' limit $1) as p) as pending,
+        (select count(*)::int from (
+          (select 1 from deliveries where status = 'pending' and start_after is null limit $1)
+          union all
+          (select 1 from deliveries where status = 'pending' and start_after is not null limit $1)
+          limit $1) as p) as pending,
+        (select count(*)::int from (
+          select 1 from deliveries where status = 'pending' and start_after = 'deliver_at' limit $1) as s) as scheduled,
         retrying, held, failing, down,
         extract(epoch from now() - least(
           (select reconcile_at from deliveries where reconcile_at <= now() and ${dueConditions.start}

@@ -22,7 +22,7 @@ export async function grant(
   });
 }
 
-type Run = { deliveryId: string; ownerId: string; runId: string; notes: readonly StoredEntry[] };
+export type Run = { deliveryId: string; ownerId: string; runId: string; notes: readonly StoredEntry[] };
 export type Deferral = Run & { until: Date; reason: QueueReason; entry: StoredEntry };
 
 const runColumns = (runs: readonly Run[]) => [
@@ -70,12 +70,12 @@ export type Expired = {
   number: number;
 };
 
-/** Ends deliveries as failed that were deferred for too long. Returns those that still waited, for this owner. */
+/** Ends deliveries as failed that expire before an attempt. Returns those that still waited, for this owner. */
 export async function expire(db: Queryable, runs: readonly Run[]): Promise<Expired[]> {
   const { rows } = await db.query<Expired>({
     name: 'expire',
     text: `update deliveries d set status = 'failed', reason = 'expired', ended_at = ended.at, next_attempt_at = null,
-        wait_reason = null, reconcile_at = null, run_id = case when g.owner_id = d.id then g.run_id else d.run_id end,
+        wait_reason = null, deferred_at = null, reconcile_at = null, run_id = case when g.owner_id = d.id then g.run_id else d.run_id end,
         timeline = ${withNotes} || timeline_entry('ended', ended.at, '{"status": "failed", "reason": "expired"}')
       from unnest(${arrayOfUnknownLength(1, 'text')}, $2::text[], $3::text[], $4::text[])
           as g(delivery_id, owner_id, run_id, notes),

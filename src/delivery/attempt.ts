@@ -4,7 +4,7 @@ import { archiveEntries } from '../db/deliveries-table.ts';
 import { deferWebhook, disableGone } from '../db/receiver-requests.ts';
 import type { AttemptContext } from '../db/load-attempts.ts';
 import { markEndedRun } from '../db/owners.ts';
-import { giveBack } from '../db/rate-limit-slots.ts';
+import { endExpiredRun, giveBack } from '../db/rate-limit-slots.ts';
 import type { AttemptRecord } from '../db/record-attempts.ts';
 import { stopOrGoOn } from '../db/stop-delivery.ts';
 import {
@@ -33,6 +33,8 @@ export type AttemptDeps = StatementDeps &
     onAttempt: (made: { context: AttemptContext; row: AttemptRow; reason: FailureReason | null }) => void;
     /** Called for every attempt that a limit of its webhook deferred. */
     onDeferred: () => void;
+    /** Called with how many deliveries ended because their `expires_at` has come. */
+    onExpired: (count: number) => void;
     /** Called with how many webhooks were disabled. */
     onDisabled: (count: number) => void;
     /** The waits before retries, in seconds, by the setting. */
@@ -141,7 +143,9 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
       context.body !== null &&
       context.ownerId === run.workflowId &&
       (status === 'pending' || status === 'retrying');
-    if (!mayGo) {
+    const isExpired = context.expiresAt !== null && context.expiresAt <= now;
+    if (mayGo && isExpired && (await endExpired(deps, deliveryId, { run, notes }))) return ended;
+    if (!mayGo || isExpired) {
       const result = await stopped(context, { run, notes });
       if (result) return result;
     }
@@ -237,6 +241,22 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
   }
 
   return makeAttempt;
+}
+
+const ended: AttemptResult = { next: 'stop', status: 'ended', attempt: null, seconds: null };
+
+/** False: the delivery has changed meanwhile. */
+async function endExpired(
+  { pool, onExpired, wakeDispatcher }: AttemptDeps,
+  deliveryId: string,
+  { run, notes }: Pick<AttemptRequest, 'run' | 'notes'>,
+): Promise<boolean> {
+  const { workflowId: ownerId, runId } = run;
+  const hasEnded = await endExpiredRun(pool, { deliveryId, ownerId, runId, notes });
+  if (!hasEnded) return false;
+  onExpired(1);
+  wakeDispatcher();
+  return true;
 }
 
 const countsUnderLimits = ({ eventType, format }: AttemptContext): boolean =>

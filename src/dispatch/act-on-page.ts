@@ -77,7 +77,10 @@ async function actOnOne(
   const row = await findToAct(pool, operation.accountId, item.id);
   if (!row) return 'not_found';
   const isMarked = row.operationId === operation.id;
-  const decision = decideAction(operation.action, { ...row, isMarked });
+  const { action, nextAttemptAt } = operation;
+  const nextAt = action === 'reschedule' && nextAttemptAt ? nextAttemptAt : new Date();
+  const isExpired = row.expiresAt !== null && row.expiresAt <= nextAt;
+  const decision = decideAction(action, { ...row, isMarked, isExpired });
   if (decision.is === 'fail') return decision.reason;
   if (decision.is === 'done') return null;
   // One that ended is marked when it is reopened, so that what ends again at once is not reopened by a second run.

@@ -157,9 +157,9 @@ async function reconcile(deps: Deps, delivery: Due, endAt: number): Promise<void
       return ensureRunning(deps, delivery, endAt);
     case 'held':
     case 'canceled':
+    case 'failed':
       return ensureStopped(deps, delivery, endAt);
     case 'delivered':
-    case 'failed':
       return;
   }
 }
@@ -233,7 +233,7 @@ async function reconcileGroup(
   await moveToOwn(pool, ids, groupId);
 }
 
-/** A held or canceled delivery has no workflow; one that is held for too long fails. */
+/** A held, canceled or expired delivery has no workflow; one that is held for too long fails. */
 async function ensureStopped(deps: Deps, delivery: Due, endAt: number): Promise<void> {
   const { pool, temporal, metrics } = deps;
   const { id, ownerId, status } = delivery;

@@ -2,6 +2,8 @@ import { reopenDelivery, type DeliveryRow } from '../db/deliveries-table.ts';
 import { assignOwners, moveToOwn, readClaimed, type Claimed } from '../db/owners.ts';
 import type { Pool } from '../db/pool.ts';
 import { cancelBlocking, cancelDelivery as cancelRow } from '../db/stop-delivery.ts';
+import { moveScheduled, startScheduledNow } from '../db/scheduled-deliveries.ts';
+import { waitEntry } from '../domain/attempt-result.ts';
 import type { SignalRequest } from '../domain/delivery-run.ts';
 import { isGroupId } from '../domain/ids.ts';
 import { signalNames } from '../../workflows/contract.ts';
@@ -89,6 +91,10 @@ export async function retryDelivery(
       return true;
     }
   }
+  if (row.startAfter === 'deliver_at' && (await startScheduledNow(deps.pool, row.id)) === 'joined') {
+    deps.wakeLines();
+    return true;
+  }
   return signalOwner(deps, row.id, signal);
 }
 
@@ -106,12 +112,21 @@ async function reopenInLine(
 }
 
 /** Makes the next attempt happen at another time. False where the delivery does not wait any longer. */
-export function rescheduleDelivery(
+export async function rescheduleDelivery(
   deps: SignalDeps,
   deliveryId: string,
   request: SignalRequest & { until: string },
 ): Promise<boolean> {
-  const at = new Date().toISOString();
+  const now = Date.now();
+  const at = new Date(now).toISOString();
+  // In the timeline, the request comes first.
+  const then = new Date(now + 1).toISOString();
+  const { by, until } = request;
+  const entries = [
+    { at, type: 'signal' as const, name: 'reschedule', by, outside: true as const },
+    { ...waitEntry({ at: then, until, reason: 'rescheduled' }), outside: true as const },
+  ];
+  if (await moveScheduled(deps.pool, { id: deliveryId, until: new Date(until), entries })) return true;
   return signalOwner(deps, deliveryId, { name: signalNames.reschedule, request: { ...request, at } });
 }
 

@@ -11,6 +11,8 @@ export type ActionFacts = {
   /** It has failed, and blocks its line. */
   blocksLine: boolean;
   webhook: 'active' | 'not_active' | 'deleted';
+  /** Whether its `expires_at` comes before its next attempt would. */
+  isExpired: boolean;
   hasBody: boolean;
 };
 
@@ -35,7 +37,8 @@ export function decideAction(action: DeliveryAction, facts: ActionFacts): Action
       return isMarked && status === 'canceled' ? { is: 'done' } : fail(status);
     case 'reschedule':
       if (isBehindOther) return isMarked ? { is: 'done' } : fail('waits_in_order');
-      if (status === 'pending' || status === 'retrying') return { is: 'act' };
+      if (status === 'pending' || status === 'retrying')
+        return facts.isExpired ? fail('expired') : { is: 'act' };
       return isMarked ? { is: 'done' } : fail(status);
     case 'retry':
     case 'resend':
@@ -46,9 +49,10 @@ export function decideAction(action: DeliveryAction, facts: ActionFacts): Action
 }
 
 function decideRetry(action: 'retry' | 'resend', facts: ActionFacts): ActionDecision {
-  const { status, webhook, hasBody } = facts;
+  const { status, webhook, hasBody, isExpired } = facts;
   if (status === 'canceled') return fail('canceled');
   if (status === 'delivered' && action === 'retry') return fail('delivered');
+  if (isExpired) return fail('expired');
   if (webhook !== 'active') return fail(`webhook_${webhook}`);
   if (status === 'held') return fail('held');
   if (facts.isBehindOther) return fail('waits_in_order');

@@ -12,6 +12,7 @@ type Made = {
     eventType: string;
     webhookId: string;
     accountId: string;
+    deliverAt: Date | null;
     traceparent: string | null;
   };
   row: AttemptRow;
@@ -22,10 +23,12 @@ type Made = {
 /** Counts every attempt and logs it: at `info` if it ended its delivery failed, else at `debug`. */
 export function createAttemptReporter(metrics: DeliveryMetrics, log: Logger): (made: Made) => void {
   return ({ context, row, reason }) => {
-    const { deliveryId, eventId, eventType, webhookId, accountId, traceparent } = context;
+    const { deliveryId, eventId, eventType, webhookId, accountId, deliverAt, traceparent } = context;
     const { outcome, errorCode, durationMs, isProbe } = row;
     const endedAtMs = row.startedAt.getTime() + durationMs;
-    const sinceAcceptedMs = endedAtMs - timeOfId(deliveryId).getTime();
+    // A scheduled one is late from its time on. Sent by hand before that, it is not.
+    const dueAtMs = Math.max(timeOfId(deliveryId).getTime(), deliverAt?.getTime() ?? 0);
+    const sinceAcceptedMs = Math.max(0, endedAtMs - dueAtMs);
     metrics.attempted({ outcome, errorCode, isProbe, reason, durationMs, sinceAcceptedMs });
     const level = reason === null ? 'debug' : 'info';
     if (!log.isLevelEnabled(level)) return;

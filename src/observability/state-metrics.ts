@@ -4,6 +4,8 @@ import { Gauge, type Registry } from 'prom-client';
 /** Waiting deliveries and webhooks that are not healthy, each counted up to a limit. */
 export type Waiting = {
   pending: number;
+  /** Those of `pending` whose time has not come. */
+  scheduled: number;
   retrying: number;
   held: number;
   failing: number;
@@ -60,6 +62,10 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
   const waiting = gauge('fltr_deliveries_waiting', 'Waiting deliveries by status, counted up to a limit.', [
     'status',
   ]);
+  const scheduled = gauge(
+    'fltr_deliveries_scheduled',
+    'Pending deliveries whose deliver_at has not come, counted up to a limit.',
+  );
   const unhealthy = gauge(
     'fltr_webhooks_unhealthy',
     'Active webhooks that are failing or down, counted up to a limit.',
@@ -87,7 +93,7 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
 
   // What cannot be read is left out, not shown as 0 or as it was.
   const clear = (): void => {
-    for (const shown of [reconcilerLag, oldest, isTemporalUp, isPostgresqlUp]) shown.remove();
+    for (const shown of [scheduled, reconcilerLag, oldest, isTemporalUp, isPostgresqlUp]) shown.remove();
     waiting.reset();
     unhealthy.reset();
   };
@@ -103,6 +109,7 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
     if (!state) return;
     for (const status of ['pending', 'retrying', 'held'] as const) waiting.set({ status }, state[status]);
     for (const name of ['failing', 'down'] as const) unhealthy.set({ state: name }, state[name]);
+    scheduled.set(state.scheduled);
     reconcilerLag.set(state.reconcilerLagSeconds);
     oldest.set(state.oldestNotStartedSeconds);
   };

@@ -28,6 +28,9 @@ export const event = (more: Partial<Event> = {}): Event => ({
   sentAt: now - 4000,
   acceptedAt: now - 3900,
   deliveries: [{ id: 'dlv_1', webhookId: 'wh_1' }],
+  deliverAt: null,
+  expiresAt: null,
+  webhookIds: null,
   ...more,
 });
 export const delivery = (more: Partial<DeliveryRow> = {}): DeliveryRow => ({
@@ -42,6 +45,7 @@ export const delivery = (more: Partial<DeliveryRow> = {}): DeliveryRow => ({
   endedAt: now,
   attemptCount: 1,
   isRescheduled: false,
+  isScheduled: false,
   ...more,
 });
 export const attempt = (more: Partial<AttemptRow> = {}): AttemptRow => ({

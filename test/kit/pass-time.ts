@@ -6,7 +6,7 @@ const moved: Record<string, readonly string[]> = {
   rate_limit_grants: ['granted_at'],
   rate_limit_queues: ['check_at'],
   webhooks: ['health_since', 'next_probe_at', 'ramp_started_at', 'deferred_until', 'paused_until'],
-  deliveries: ['next_attempt_at', 'reconcile_at', 'deferred_at', 'held_until'],
+  deliveries: ['next_attempt_at', 'reconcile_at', 'deferred_at', 'held_until', 'deliver_at', 'expires_at'],
 };
 
 /** Farther than any time in use, so that moved rows conflict with no other row of a unique index. */

@@ -309,7 +309,7 @@ test('a receiver that cannot be reached counts as failed at once, waits in sight
       webhook_id: id,
       attempts: 1,
       failed_attempts: 1,
-      waiting: { pending: 0, deferred: 0, retrying: 0, held: 2 },
+      waiting: { pending: 0, deferred: 0, scheduled: 0, retrying: 0, held: 2 },
     },
   ]);
 });

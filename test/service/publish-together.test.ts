@@ -48,6 +48,7 @@ const newPublisher = (reserveOwners: ReserveOwners) =>
     reserveOwners,
     onJoined: () => undefined,
     createsAccounts: false,
+    onScheduled: () => undefined,
     onAccepted: () => undefined,
   });
 

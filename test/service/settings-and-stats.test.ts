@@ -69,7 +69,7 @@ test("the statistics of all webhooks are each one's own, with zeros where nothin
   const { status, body } = await service.call<Stats>('GET', '/v1/stats');
   expect(status).toBe(200);
   expect(Date.parse(body.until) - Date.parse(body.since)).toBe(86_400_000);
-  const waiting = { pending: 0, deferred: 0, retrying: 0, held: 0 };
+  const waiting = { pending: 0, deferred: 0, scheduled: 0, retrying: 0, held: 0 };
   expect(body.data.map(({ hourly: _hourly, ...webhook }) => webhook)).toEqual([
     {
       webhook_id: broken,
@@ -122,6 +122,7 @@ test('statistics count the pending deliveries that a limit defers apart from tho
   expect(data.find(({ webhook_id }) => webhook_id === id)?.waiting).toEqual({
     pending: 3,
     deferred: 2,
+    scheduled: 0,
     retrying: 0,
     held: 0,
   });

@@ -44,6 +44,62 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
     },
   ],
   [
+    'a delivery for a webhook that its event does not name',
+    /has a delivery for wh_1, which was not subscribed/,
+    ({ model }) => {
+      model.events.set('evt_1', event({ webhookIds: ['wh_2'] }));
+      model.webhooks = [webhook({ recoveries: 1 })];
+      return {};
+    },
+  ],
+  [
+    'a named webhook without a delivery',
+    /has no delivery for wh_2/,
+    ({ model }) => {
+      model.webhooks.push(webhook({ id: 'wh_2', path: '/2', filters: [] }));
+      model.events.set('evt_1', event({ webhookIds: ['wh_1', 'wh_2'] }));
+      return {};
+    },
+  ],
+  [
+    'a request before the time of its event',
+    /1000 ms before its time/,
+    ({ model }) => {
+      model.events.set('evt_1', event({ deliverAt: now - 1990 }));
+      return {};
+    },
+  ],
+  [
+    'a request before the time of its event, though hours have passed',
+    /1000 ms before its time/,
+    ({ model }) => {
+      model.events.set('evt_1', event({ deliverAt: now - 1990 + 2 * hourMs }));
+      model.shifts = [{ at: now - 3500, hours: 2 }];
+      return {};
+    },
+  ],
+  [
+    'a request after its event expired',
+    /4000 ms after it expired/,
+    ({ model }) => {
+      model.events.set('evt_1', event({ expiresAt: now - 6990 }));
+      return {};
+    },
+  ],
+  [
+    'a delivery that expired before its event did',
+    /expired too early/,
+    ({ model }) => {
+      model.events.set('evt_1', event({ expiresAt: Date.now() + hourMs }));
+      return { deliveries: [delivery({ status: 'failed', reason: 'expired' })] };
+    },
+  ],
+  [
+    'a scheduled delivery whose time has come',
+    /its time has come/,
+    () => ({ deliveries: [waiting({ isScheduled: true, nextAttemptAt: Date.now() - 1000 })] }),
+  ],
+  [
     'a delivery of a response that does not exist',
     /named the delivery dlv_0/,
     ({ model }) => {

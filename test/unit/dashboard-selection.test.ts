@@ -149,6 +149,7 @@ test('a line of CSV has a value for each column', () => {
     created_at: at,
     next_attempt_at: null,
     ended_at: at,
+    expires_at: null,
     waits_for: null,
     attempt_count: 1,
     last_status_code: 404,

@@ -58,7 +58,7 @@ test('what is down comes first, and webhooks of one state keep their order', () 
 });
 
 test('waiting deliveries are counted by what they wait for; a count that stopped says so', () => {
-  const none = { pending: 0, deferred: 0, retrying: 0, held: 0 };
+  const none = { pending: 0, deferred: 0, scheduled: 0, retrying: 0, held: 0 };
   const counts = (...all: Partial<typeof none>[]) => waitingCounts(all.map((each) => ({ ...none, ...each })));
   const texts = (...all: Partial<typeof none>[]) => counts(...all).map(({ text }) => text);
   expect(counts({})).toEqual([]);
@@ -70,6 +70,10 @@ test('waiting deliveries are counted by what they wait for; a count that stopped
   ]);
   expect(counts({ pending: 24, deferred: 24 })).toEqual([
     { filters: { status: 'pending', deferred: true }, count: 24, text: '24 deferred' },
+  ]);
+  expect(texts({ pending: 1000, scheduled: 1000 }, { pending: 7, scheduled: 4 })).toEqual([
+    '1,004+ scheduled',
+    '3+ pending',
   ]);
   expect(texts({ held: 1000 }, { held: 5 })).toEqual(['1,005+ held']);
   expect(totalOf(counts({ held: 1000 }, { retrying: 83 }))).toBe('1,083+');

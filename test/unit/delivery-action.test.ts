@@ -9,6 +9,7 @@ const usual: Omit<ActionFacts, 'status'> = {
   blocksLine: false,
   webhook: 'active',
   hasBody: true,
+  isExpired: false,
 };
 
 test.each(deliveryActions)(
@@ -71,4 +72,17 @@ test('one that waits for another one of its line can only be canceled; one that 
   }
   expect(decideAction('cancel', waiting)).toEqual({ is: 'act' });
   expect(decideAction('cancel', { ...usual, status: 'failed', blocksLine: true })).toEqual({ is: 'act' });
+});
+
+test('a delivery whose expires_at has passed is neither sent again nor moved; it can be canceled', () => {
+  const expired = { ...usual, isExpired: true };
+  const fails = { is: 'fail', reason: 'expired' };
+  expect(decideAction('retry', { ...expired, status: 'failed' })).toEqual(fails);
+  expect(decideAction('resend', { ...expired, status: 'delivered' })).toEqual(fails);
+  expect(decideAction('reschedule', { ...expired, status: 'retrying' })).toEqual(fails);
+  expect(decideAction('cancel', { ...expired, status: 'pending' })).toEqual({ is: 'act' });
+  expect(decideAction('retry', { ...expired, status: 'delivered' })).toEqual({
+    is: 'fail',
+    reason: 'delivered',
+  });
 });

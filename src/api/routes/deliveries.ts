@@ -72,6 +72,9 @@ const conflict = (detail: string) => new ApiError('delivery_state_conflict', det
 const changedMeanwhile = () =>
   conflict('It was changed during the request. Read it, then send the request again.');
 
+const hasExpired = ({ expiresAt }: DeliveryRow, at = new Date()): boolean =>
+  expiresAt !== null && expiresAt <= at;
+
 /** Whether a delivery's state and its webhook allow another attempt. @throws ApiError */
 async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: boolean): Promise<void> {
   const webhook = await findWebhook(pool, row.accountId, row.webhookId);
@@ -80,6 +83,10 @@ async function requireRetryable({ pool }: Deps, row: DeliveryRow, isForced: bool
   }
   if (!webhook) throw conflict('Its webhook was deleted.');
   if (row.status === 'canceled' && row.reason === 'expunged') throw payloadRemoved('expunged');
+  if (hasExpired(row))
+    throw conflict(
+      'Its expires_at has passed, so it is not sent again. Publish the event under a new id instead.',
+    );
   if (row.status === 'canceled') throw conflict('It was canceled. Publish the event under a new id instead.');
   if (!webhook.active)
     throw conflict(
@@ -170,6 +177,8 @@ export const deliveryRoutes = [
         throw conflict(`It is not waiting for an attempt: ${row.status}.`);
       }
       requireNotInLine(row);
+      if (hasExpired(row, until))
+        throw validationError([fault('/next_attempt_at', 'must be before the expires_at of the delivery')]);
       const request = { by: key.id, until: until.toISOString() };
       if (!(await rescheduleDelivery(deps.signals, id, request))) throw changedMeanwhile();
       await showRescheduled(deps.pool, id, until);

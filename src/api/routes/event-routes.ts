@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { eventSchema, eventSummarySchema } from '../../contracts/event.ts';
+import { eventSchema, eventSummarySchema, waitQuerySchema } from '../../contracts/event.ts';
 import { labelSchema } from '../../contracts/event-parts.ts';
 import { eventTypeSchema } from '../../contracts/event-types.ts';
 import { idPattern } from '../../contracts/id.ts';
@@ -7,13 +7,16 @@ import { pageOf, pageQuery } from '../../contracts/page.ts';
 import { queryTime } from '../../contracts/time.ts';
 import { eachPage } from '../../db/each-page.ts';
 import { listEvents, listUndelivered, type EventPosition } from '../../db/event-list.ts';
-import { findEvent, listOtherWebhooks } from '../../db/event-log.ts';
+import { findEvent, listOtherWebhooks, readDeliveriesOf } from '../../db/event-log.ts';
+import type { Deps } from '../../deps.ts';
 import { membersOf } from '../../domain/json-text.ts';
 import { otherWebhookOf, valuesOfStored } from '../../domain/webhook-match.ts';
 import { accountOf } from '../auth.ts';
+import type { AwaitedEvent } from '../../db/event-ends.ts';
+import type { EventWait } from '../event-waits.ts';
 import { fromCursor, pageUntil, timePattern } from '../cursor.ts';
 import { requireFound } from '../problem-details.ts';
-import { routesWithTag } from '../route.ts';
+import { routesWithTag, type Reply } from '../route.ts';
 
 const defineRoute = routesWithTag('Events');
 
@@ -59,24 +62,46 @@ export const eventRoutes = [
   }),
   defineRoute('get', '/v1/events/{id}', 'getEvent', {
     summary: 'Get an event with its data and its deliveries',
-    description: '`other_webhooks` says for each webhook without a delivery of it why.',
+    description:
+      '`other_webhooks` says for each webhook without a delivery of it why. With `wait`, it responds when all its deliveries have ended, or after so many seconds. An account may have 100 requests that wait.',
     scope: 'webhooks:read',
+    query: waitQuerySchema,
     replies: { 200: { description: 'The event', schema: eventSchema } },
-    async handle({ deps, key, id }) {
+    async handle({ deps, key, id, query: { wait: seconds } }) {
       const accountId = accountOf(key);
-      const event = requireFound(await findEvent(deps.pool, accountId, id), 'event');
-      const body = event.body?.toString() ?? null;
-      // The text as it was published: JSON.parse drops digits of long numbers.
-      const data = body === null ? 'null' : membersOf(body).find(([name]) => name === 'data')?.[1];
-      const { event: type, labels, body: bytes } = event;
-      const judged = { type, values: bytes && valuesOfStored({ type, labels, body: bytes }) };
-      const others = await listOtherWebhooks(deps.pool, accountId, id);
-      const rest = JSON.stringify({
-        ...event,
-        body,
-        other_webhooks: others.map((webhook) => otherWebhookOf(webhook, judged)),
-      });
-      return { status: 200, json: `${rest.slice(0, -1)},"data":${data}}` };
+      if (seconds === undefined) return showEvent(deps, accountId, id);
+      const eventWait = deps.eventWaits.open(accountId);
+      try {
+        const deliveries = requireFound(await readDeliveriesOf(deps.pool, accountId, id), 'event');
+        const later = whenEnded(deps, accountId, { eventWait, event: { eventId: id, deliveries, seconds } });
+        return { status: 200, later };
+      } catch (error) {
+        eventWait.leave();
+        throw error;
+      }
     },
   }),
 ];
+
+async function showEvent({ pool }: Deps, accountId: string, id: string): Promise<Reply> {
+  const event = requireFound(await findEvent(pool, accountId, id), 'event');
+  const body = event.body?.toString() ?? null;
+  // The text as it was published: JSON.parse drops digits of long numbers.
+  const data = body === null ? 'null' : membersOf(body).find(([name]) => name === 'data')?.[1];
+  const { event: type, labels, body: bytes } = event;
+  const judged = { type, values: bytes && valuesOfStored({ type, labels, body: bytes }) };
+  const others = await listOtherWebhooks(pool, accountId, id);
+  const rest = JSON.stringify({
+    ...event,
+    body,
+    other_webhooks: others.map((webhook) => otherWebhookOf(webhook, judged)),
+  });
+  return { status: 200, json: `${rest.slice(0, -1)},"data":${data}}` };
+}
+
+const whenEnded =
+  (deps: Deps, accountId: string, { eventWait, event }: { eventWait: EventWait; event: AwaitedEvent }) =>
+  async (isGone: AbortSignal): Promise<Reply> => {
+    await eventWait.until(event, isGone);
+    return showEvent(deps, accountId, event.eventId);
+  };

@@ -80,6 +80,7 @@ export const publishBatchRoutes = [
         },
       );
       deps.wakeDispatcher();
+      for (const { options } of events) if (options?.deliverAt) deps.expectScheduled(options.deliverAt);
       if (!reply.isReplay) report(deps, requestId, prepared, reply.body.data);
       return reply;
     },

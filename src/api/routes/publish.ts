@@ -1,12 +1,15 @@
+import type { z } from 'zod';
 import { eventTypeExamples } from '../../contracts/event-types.ts';
 import {
   acceptedEventSchema,
   maxEventBytes,
   publishEventSchema,
+  waitQuerySchema,
   type AcceptedEvent,
   type PublishEvent,
 } from '../../contracts/event.ts';
 import { acceptEvents, type Acceptance } from '../../db/accept-events.ts';
+import { readDeliveriesOf } from '../../db/event-log.ts';
 import type { NewEvent } from '../../db/insert-events.ts';
 import type { ApiKey } from '../../db/api-keys-table.ts';
 import type { Deps } from '../../deps.ts';
@@ -22,10 +25,11 @@ import { wireBodyOf, wireTimestamp } from '../../domain/wire-body.ts';
 import { accountHeader, accountIdPattern } from '../../contracts/id.ts';
 import { ApiError, unavailable } from '../../errors.ts';
 import { noSuchAccount } from '../auth.ts';
+import type { EventWait } from '../event-waits.ts';
 import { decode } from '../parse-json.ts';
 import { fault, validationError } from '../problem-details.ts';
 import { respondOnce } from '../respond-once.ts';
-import { routesWithTag } from '../route.ts';
+import { routesWithTag, type Context } from '../route.ts';
 
 const defineRoute = routesWithTag('Events');
 export const exampleEvent = {
@@ -224,8 +228,9 @@ export const publishRoutes = [
   defineRoute('post', '/v1/events', 'publishEvent', {
     summary: 'Publish an event',
     description:
-      'Responds once the event and its deliveries are committed. The same `id` again gets `duplicate: true`, and nothing is sent.',
+      'Responds once the event and its deliveries are committed. The same `id` again gets `duplicate: true`, and nothing is sent. With `wait`, it responds when they have ended, or after so many seconds, with their states. An account may have 100 requests that wait.',
     scope: 'events:write',
+    query: waitQuerySchema,
     body: publishEventSchema,
     bodyExample: exampleEvent,
     maxBodyBytes: maxEventBytes,
@@ -233,28 +238,60 @@ export const publishRoutes = [
     replies: { 202: { description: 'Accepted', schema: acceptedEventSchema } },
     errors: ['event_id_conflict', 'service_key_required'],
     async handle(context) {
-      const { deps, key, confirmKey, body, rawBody, requestId, traceparent } = context;
+      const { deps, key, body, query } = context;
       requireCapacity(deps);
       const accountId = await accountFor(deps, key, body.account_id);
-      const source = { key, accountId, traceparent, requestId, bytes: rawBody };
-      if (context.idempotencyKey === undefined) {
-        const { prepared, acceptances } = await publish(deps, confirmKey, (types) =>
-          Promise.resolve([resultOf(() => toNewEvent(body, { ...source, types }))]),
-        );
-        const [event] = prepared;
-        if (!event || event instanceof ApiError) throw event;
-        const accepted = acceptedOf(key, acceptances[0]);
-        recordAccepted(deps, requestId, event, accepted);
-        return { status: 202, body: accepted };
+      if (query.wait === undefined) return publishOne(context, accountId);
+      const eventWait = deps.eventWaits.open(accountId);
+      try {
+        const reply = await publishOne(context, accountId);
+        return { ...reply, later: whenEnded(deps, accountId, reply, { eventWait, seconds: query.wait }) };
+      } catch (error) {
+        eventWait.leave();
+        throw error;
       }
-      const event = toNewEvent(body, { ...source, types: await deps.eventTypes.current() });
-      const reply = await respondOnce(context, { route: 'publishEvent' }, async (client) => {
-        const [acceptance] = await acceptEvents(client, [event], { createsAccounts: createsAccounts(deps) });
-        return { status: 202, body: acceptedOf(key, acceptance) };
-      });
-      deps.wakeDispatcher();
-      if (!reply.isReplay) recordAccepted(deps, requestId, event, reply.body);
-      return reply;
     },
   }),
 ];
+
+type Published = { status: number; body: AcceptedEvent; isReplay?: boolean };
+type PublishContext = Context<z.output<typeof waitQuerySchema>, PublishEvent>;
+
+async function publishOne(context: PublishContext, accountId: string): Promise<Published> {
+  const { deps, key, confirmKey, body, rawBody, requestId, traceparent } = context;
+  const source = { key, accountId, traceparent, requestId, bytes: rawBody };
+  if (context.idempotencyKey === undefined) {
+    const { prepared, acceptances } = await publish(deps, confirmKey, (types) =>
+      Promise.resolve([resultOf(() => toNewEvent(body, { ...source, types }))]),
+    );
+    const [event] = prepared;
+    if (!event || event instanceof ApiError) throw event;
+    const accepted = acceptedOf(key, acceptances[0]);
+    recordAccepted(deps, requestId, event, accepted);
+    return { status: 202, body: accepted };
+  }
+  const event = toNewEvent(body, { ...source, types: await deps.eventTypes.current() });
+  const reply = await respondOnce(context, { route: 'publishEvent' }, async (client) => {
+    const [acceptance] = await acceptEvents(client, [event], { createsAccounts: createsAccounts(deps) });
+    return { status: 202, body: acceptedOf(key, acceptance) };
+  });
+  deps.wakeDispatcher();
+  if (event.options?.deliverAt) deps.expectScheduled(event.options.deliverAt);
+  if (!reply.isReplay) recordAccepted(deps, requestId, event, reply.body);
+  return reply;
+}
+
+/** The same reply with the deliveries as they are then. */
+const whenEnded =
+  (
+    { pool }: Deps,
+    accountId: string,
+    reply: Published,
+    { eventWait, seconds }: { eventWait: EventWait; seconds: number },
+  ) =>
+  async (isGone: AbortSignal): Promise<Published> => {
+    const { id, deliveries } = reply.body;
+    await eventWait.until({ eventId: id, deliveries, seconds }, isGone);
+    const now = await readDeliveriesOf(pool, accountId, id);
+    return { ...reply, body: { ...reply.body, deliveries: now ?? deliveries } };
+  };

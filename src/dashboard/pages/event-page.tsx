@@ -61,6 +61,10 @@ export function EventPage() {
               facts={{
                 Timestamp: <At at={event.timestamp} />,
                 Accepted: <At at={event.created_at} />,
+                'Only for': event.webhook_ids?.map((each) => <WebhookLink key={each} webhookId={each} />),
+                'Order key': event.order_key,
+                'Deliver at': event.deliver_at && <At at={event.deliver_at} />,
+                'Expires at': event.expires_at && <At at={event.expires_at} />,
                 Expunged: event.expunged_at && <At at={event.expunged_at} />,
                 Labels:
                   event.labels.length === 0
@@ -120,6 +124,7 @@ function reasonOf({ webhook_id: id, created_at: createdAt, events }: Webhook, ev
   const isSubscribedNow = isSubscribed(events, event.event);
   const matchesNow = other?.matches_now ?? isSubscribedNow;
   const isFiltered = isSubscribedNow && !matchesNow;
+  if (event.webhook_ids?.includes(id) === false) return 'Published for other webhooks alone.';
   if (createdAt > event.created_at) {
     if (matchesNow) return `Created after the event. ${recover}`;
     return isFiltered

@@ -119,6 +119,11 @@ create function hold_until() returns timestamptz language sql stable as $$
     (select value::int from applied_settings where name = 'FLTR_HOLD_HOURS'), 72))
 $$;
 
+-- Of a delivery that is held now: one that is to be delivered later is kept as long after that time.
+create function hold_until_after(deliver_at timestamptz) returns timestamptz language sql stable as $$
+  select hold_until() + greatest(coalesce(deliver_at - now(), interval '0'), interval '0')
+$$;
+
 -- A deleted webhook keeps its row, without its secrets, because the delivery log names it.
 -- activation: the number of the webhook's activations. Auto-disable counts only deliveries of the current one.
 -- previous_sealed_secret: the secret before the current one, until the overlap ends.
@@ -297,6 +302,7 @@ create index events_with_body on events (created_at) where body is not null;
 --   held       set       null                          set           the same; its owner must still be stopped
 --   delivered  any       null                          null          ended at ended_at
 --   failed     any       null                          null          ended at ended_at
+--   failed     set       null                          set           ended at ended_at, expired; its owner must still be stopped
 --   canceled   null      null                          null          ended at ended_at
 --   canceled   set       null                          null or set   ended at ended_at; set: its owner must still be stopped
 --
@@ -365,7 +371,7 @@ create table deliveries (
   constraint held_until_a_time check ((status = 'held') = (held_until is not null)),
   constraint held_is_reconciled check (status <> 'held' or reconcile_at is not null),
   constraint ended_at_a_time check ((status in ('delivered', 'failed', 'canceled')) = (ended_at is not null)),
-  constraint ended_is_not_reconciled check (status not in ('delivered', 'failed') or reconcile_at is null)
+  constraint ended_is_not_reconciled check (status <> 'delivered' and (status <> 'failed' or reason is not distinct from 'expired') or reconcile_at is null)
 ) with (fillfactor = 85);
 
 -- Each delivery writes to every index twice, when it is accepted and when it ends, because some of them hold the state.
@@ -374,7 +380,8 @@ create table deliveries (
 create index deliveries_of_account on deliveries (account_id, id);
 create index deliveries_of_webhook on deliveries (webhook_id, id);
 -- The log, filtered: the rows of each kind, newest first. src/db/delivery-log.ts merges the kinds that match.
--- Deliveries before their first attempt are in deliveries_pending only; here they would leave a dead entry behind.
+-- Deliveries before their first attempt are in deliveries_pending or deliveries_not_to_start only; here they would leave a dead
+-- entry behind.
 create index deliveries_of_account_by_kind
   on deliveries (account_id, status, event_type,
     ((coalesce(last_status_code::text, '') || coalesce(last_error_code, '')) collate "C"), id)
@@ -383,7 +390,8 @@ create index deliveries_of_webhook_by_kind
   on deliveries (webhook_id, status, event_type,
     ((coalesce(last_status_code::text, '') || coalesce(last_error_code, '')) collate "C"), id)
   where status <> 'pending' or attempt_count > 0;
-create index deliveries_pending on deliveries (webhook_id, id) where status = 'pending';
+create index deliveries_pending on deliveries (webhook_id, id) where status = 'pending' and start_after is null;
+create index deliveries_not_to_start on deliveries (webhook_id, id) where status = 'pending' and start_after is not null;
 -- The dispatcher assigns owners to these, oldest first.
 create index deliveries_unowned on deliveries (id) where owner_id is null and status = 'pending' and start_after is null;
 create index deliveries_scheduled on deliveries (deliver_at, id) where start_after = 'deliver_at' and status = 'pending';
@@ -626,9 +634,20 @@ create table audit_records (
 create index audit_records_newest on audit_records (coalesce(account_id, ''), id);
 create index audit_records_of_target on audit_records (coalesce(account_id, ''), target, id);
 
+create function time_text(at timestamptz) returns text language sql immutable parallel safe as $$
+  select to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+$$;
+
 -- A timeline entry that no workflow run writes, such as `held` while no workflow runs.
 create function timeline_entry(type text, at timestamptz, more jsonb default '{}') returns jsonb
   language sql immutable parallel safe as $$
   select jsonb_build_array(jsonb_build_object('type', type, 'outside', true,
-    'at', to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) || more)
+    'at', time_text(at)) || more)
+$$;
+
+-- That a delivery waits for the time for which its event is scheduled.
+create function scheduled_entry(at timestamptz, until timestamptz) returns jsonb
+  language sql immutable parallel safe as $$
+  select timeline_entry('wait', at, jsonb_build_object('reason', 'scheduled', 'until', time_text(until),
+    'seconds', round(extract(epoch from until - at), 3)))
 $$;

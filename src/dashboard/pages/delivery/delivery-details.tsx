@@ -27,6 +27,7 @@ export function DeliveryDetails({ delivery, hasBody }: Props) {
             </Link>
           ),
           Accepted: <At at={delivery.created_at} />,
+          Expires: delivery.expires_at && <At at={delivery.expires_at} />,
           Ended: ended && (
             <>
               <At at={ended} /> <span className="muted">after {durationOf(delivery.created_at, ended)}</span>

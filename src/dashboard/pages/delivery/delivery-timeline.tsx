@@ -93,6 +93,8 @@ function Wait({ entry }: { entry: Extract<TimelineEntry, { type: 'wait' }> }) {
       );
     case 'down':
       return <>Deferred until {until} at the latest: the webhook is down</>;
+    case 'scheduled':
+      return <>Scheduled for {until}</>;
     case 'rescheduled':
       return <>Next attempt rescheduled to {until}</>;
     case undefined:

@@ -7,6 +7,7 @@ import { Form, InputField, SelectField } from '../../components/field.tsx';
 import { fieldError, Problem } from '../../components/problem-notice.tsx';
 import { ScopeNote, useScopeReason } from '../../components/scope.tsx';
 import { findSyntaxError, JsonEditor } from './json-editor.tsx';
+import { isOfOptions, noOptions, optionsOf, OptionsSection } from './options-section.tsx';
 import { SentEvent, Subscribers } from './sent-event.tsx';
 import { labelsIn } from '../../policy/labels.ts';
 import { deliveryKeys } from '../../queries.ts';
@@ -27,6 +28,7 @@ export function SendForm({ types, event, data }: Props) {
   const [type, setType] = useState(firstType);
   const [id, setId] = useState('');
   const [labels, setLabels] = useState('');
+  const [options, setOptions] = useState(noOptions);
   // One draft per type: switching types loses no input.
   const [drafts, setDrafts] = useState<Partial<Record<string, string>>>(
     data === null ? {} : { [firstType]: indentJson(data) },
@@ -50,18 +52,19 @@ export function SendForm({ types, event, data }: Props) {
   const submit = () => {
     if (syntaxError !== undefined) return;
     const given = labelsIn(labels);
-    const eventId = id.trim() || generatedId.keyOf({ event: type, data: text, labels: given });
+    const more = optionsOf(options);
+    const eventId = id.trim() || generatedId.keyOf({ event: type, data: text, labels: given, ...more });
     send.mutate({
       event: type,
       data: new JsonText(text),
       id: eventId,
       ...(given.length > 0 ? { labels: given } : {}),
+      ...more,
     });
   };
-  const idError = fieldError(send.error, '/id');
-  const labelsError = fieldError(send.error, '/labels');
   const isMarked =
-    idError !== undefined || labelsError !== undefined || fieldError(send.error, '/data') !== undefined;
+    ['/id', '/labels', '/data'].some((pointer) => fieldError(send.error, pointer) !== undefined) ||
+    isOfOptions(send.error);
   return (
     <>
       <Form className="card form" onSubmit={submit}>
@@ -82,30 +85,25 @@ export function SendForm({ types, event, data }: Props) {
           problem={send.error}
           onReset={text === example ? undefined : () => change(undefined)}
         />
-        <InputField
-          label="Id (optional)"
-          hint="Receivers deduplicate on it. Publishing the same event again with the same id has no effect."
-          error={idError}
-          spellCheck={false}
-          placeholder="Generated if empty"
-          value={id}
+        <IdAndLabels
+          id={id}
+          labels={labels}
+          error={send.error}
           onChange={(typed) => {
             send.reset();
-            setId(typed);
+            setId(typed.id);
+            setLabels(typed.labels);
           }}
         />
-        <InputField
-          label="Labels (optional)"
-          hint="Filters of webhooks read them; they are not sent. Separated by commas, at most 10."
-          error={labelsError}
-          spellCheck={false}
-          value={labels}
-          onChange={(typed) => {
+        <OptionsSection
+          draft={options}
+          onChange={(changed) => {
             send.reset();
-            setLabels(typed);
+            setOptions(changed);
           }}
+          error={send.error}
         />
-        <Subscribers type={type} />
+        {options.webhookIds.length === 0 && <Subscribers type={type} />}
         {!isMarked && <Problem error={send.error} />}
         <ScopeNote scope="events:write" action="send events" />
         <div className="row">
@@ -130,6 +128,37 @@ export function SendForm({ types, event, data }: Props) {
         </div>
       </Form>
       {send.data && <SentEvent key={send.submittedAt} accepted={send.data} />}
+    </>
+  );
+}
+
+type IdAndLabelsProps = {
+  id: string;
+  labels: string;
+  error: unknown;
+  onChange: (typed: { id: string; labels: string }) => void;
+};
+
+function IdAndLabels({ id, labels, error, onChange }: IdAndLabelsProps) {
+  return (
+    <>
+      <InputField
+        label="Id (optional)"
+        hint="Receivers deduplicate on it. Publishing the same event again with the same id has no effect."
+        error={fieldError(error, '/id')}
+        spellCheck={false}
+        placeholder="Generated if empty"
+        value={id}
+        onChange={(typed) => onChange({ id: typed, labels })}
+      />
+      <InputField
+        label="Labels (optional)"
+        hint="Filters of webhooks read them; they are not sent. Separated by commas, at most 10."
+        error={fieldError(error, '/labels')}
+        spellCheck={false}
+        value={labels}
+        onChange={(typed) => onChange({ id, labels: typed })}
+      />
     </>
   );
 }
