@@ -122,11 +122,11 @@ async function countChecks(db: Queryable): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-/** After the lines are locked: what was committed before is seen. */
+/** After the lines are locked: what was committed before is seen. An expunged head cannot be sent again, so it blocks no line. */
 async function readLines(db: Queryable, lines: readonly Check[]): Promise<Found[]> {
   const { rows } = await db.query<Found>({
     name: 'read-lines',
-    text: `select t.webhook_id as "webhookId", t.order_key as "orderKey", h.status as "headStatus",
+    text: `select t.webhook_id as "webhookId", t.order_key as "orderKey", case when h.expunged_at is not null and h.status = 'failed' then 'canceled' else h.status end as "headStatus",
         coalesce(h.start_after = 'line', false) as "isHeadWaiting",
         coalesce(h.ended_at is not null and h.reconcile_at is not null, false) as "isHeadStopping",
         coalesce((select w.on_failure from webhooks w where w.id = t.webhook_id and w.deleted_at is null), 'skip') as "onFailure",

@@ -57,7 +57,7 @@ async function expungePart(client: Client, { accountId, ids, by }: Expunge) {
      where account_id = $1 and id = any($2)`,
     of,
   );
-  await releaseLines(client, of);
+  await checkLines(client, of);
   const webhookIds = await endDeliveries(client, of, by);
   // After the deliveries: an attempt that is being recorded holds its delivery's row until it can be seen here.
   await client.query(
@@ -72,29 +72,24 @@ async function expungePart(client: Client, { accountId, ids, by }: Expunge) {
   return { found, webhookIds };
 }
 
-/** The lines that their deliveries leave: the next one may begin. In the order of every statement, lines before deliveries. */
-async function releaseLines(client: Client, of: unknown[]): Promise<void> {
+/** The lines of their deliveries: one that has failed holds up nobody any longer. */
+async function checkLines(client: Client, of: unknown[]): Promise<void> {
   await client.query(
-    `with left_lines as materialized (
-       select webhook_id, order_key from delivery_lines
-       where (webhook_id, order_key) in (
-         select webhook_id, order_key from deliveries
-         where account_id = $1 and event_id = any($2) and order_key is not null)
-       order by webhook_id, order_key for update)
-     update delivery_lines l set check_at = now() from left_lines
-     where (l.webhook_id, l.order_key) = (left_lines.webhook_id, left_lines.order_key)`,
+    `insert into line_checks (webhook_id, order_key)
+     select distinct webhook_id, order_key from deliveries
+     where account_id = $1 and event_id = any($2) and line_position is not null`,
     of,
   );
 }
 
 const waits = `d.status in ('pending', 'retrying', 'held')`;
 
-/** Ends those that wait, and marks all of them. Returns the webhooks of those that it ended. */
+/** Ends those that wait, and marks all of them; a trigger wipes their order keys. Returns the webhooks of those that it ended. */
 async function endDeliveries(client: Client, of: unknown[], by: string): Promise<string[]> {
   const { rows } = await client.query<{ webhookId: string }>(
     `with found as materialized (
        select id from deliveries where account_id = $1 and event_id = any($2) order by id for update)
-     update deliveries d set expunged_at = ended.at, start_after = null, order_key = null, line_position = null,
+     update deliveries d set expunged_at = ended.at, start_after = null,
        status = case when ${waits} then 'canceled' else d.status end,
        reason = case when ${waits} then 'expunged' else d.reason end,
        ended_at = case when ${waits} then ended.at else d.ended_at end,

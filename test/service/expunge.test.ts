@@ -9,7 +9,8 @@ import { connectionOptions } from '../../src/db/pool.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { readDelivery, waitForStatus, workflowStatus } from '../kit/delivery-steps.ts';
 import { historiesText, tablesWith } from '../kit/find-text.ts';
-import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
+import { startProcess, type ServiceProcess } from '../kit/process.ts';
+import { call, startService, stopAll, until, untilReady, type Service } from '../kit/service.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import pg from 'pg';
 
@@ -291,26 +292,110 @@ test('a delivery that waited, and one that is released: neither goes', async () 
   expect(receiver.requests).toHaveLength(1);
 });
 
-test('the next delivery of a line is looked for when one leaves it', async () => {
-  await service.newWebhook(receiver.url, { active: false });
-  const { id, deliveryId } = await publish();
-  const { rows } = await service.pool.query<{ webhookId: string }>(
-    `update deliveries set order_key = $2, line_position = 1 where id = $1 returning webhook_id as "webhookId"`,
-    [deliveryId, marker],
-  );
-  const line = [rows[0]?.webhookId, marker];
-  await service.pool.query(
-    `insert into delivery_lines (webhook_id, order_key, last_position) values ($1, $2, 1)`,
-    line,
-  );
+test('a delivery that waits for its time ends, and one that was added or begun again meanwhile is not sent', async () => {
+  await service.newWebhook(receiver.url);
+  const deliverAt = new Date(Date.now() + 3_600_000).toISOString();
+  const { id, deliveryId } = await publish({ deliver_at: deliverAt });
   await expunge(id);
-  const { rows: lines } = await service.pool.query<{ isDue: boolean }>(
-    `delete from delivery_lines where (webhook_id, order_key) = ($1, $2) returning check_at <= now() as "isDue"`,
-    line,
+  expect(await readDelivery(service, deliveryId)).toMatchObject({ status: 'canceled', reason: 'expunged' });
+
+  await service.newWebhook(`${receiver.url}/fails`, { events: ['dataset.deleted'] });
+  const late = await service.publish({ event: 'dataset.deleted', data: { dataset_id: marker } });
+  const ids = late.deliveries.map((each) => each.id);
+  for (const each of ids)
+    await until(
+      () => readDelivery(service, each),
+      ({ attempts }) => attempts.length === 1,
+    );
+  const retrying =
+    late.deliveries.find((each) => each.webhook_id !== late.deliveries[0]?.webhook_id)?.id ?? '';
+  // As where the row of the delivery is written by a statement that began before.
+  await service.pool.query(`update events set body = null, expunged_at = now() where id = $1`, [late.id]);
+  await service.temporal.client.workflow.getHandle(retrying).signal('retryNow');
+  expect((await waitForStatus(service, retrying, 'canceled')).reason).toBe('expunged');
+  expect(receiver.requests.filter(({ path }) => path === '/fails')).toHaveLength(1);
+});
+
+test('two processes: the one that makes an attempt is killed after the other has expunged its event', async () => {
+  const own = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1' }, null);
+  const processes: ServiceProcess[] = [];
+  onTestFinished(async () => {
+    for (const child of processes) child.kill('SIGKILL');
+    await Promise.all(processes.map((child) => child.exited()));
+    await own.stop();
+  });
+  const start = (command: string) => {
+    const child = startProcess([command], own.env);
+    processes.push(child);
+    return child;
+  };
+  start('api');
+  const worker = start('worker');
+  await untilReady(own.apiUrl);
+  await own.newWebhook(`${receiver.url}/slow`);
+  const { id, deliveries } = await own.publish(event);
+  const deliveryId = deliveries[0]?.id ?? '';
+  await until(
+    () => slow.length,
+    (length) => length === 1,
   );
-  // Deleted already where it was found empty.
-  expect(lines.every(({ isDue }) => isDue)).toBe(true);
-  expect(await tablesWith(service.pool, [marker])).toEqual([]);
+  const done = await own.call('POST', '/v1/events/expunge', { ids: [id] });
+  expect(done.body).toEqual({ expunged: [id], not_found: [] });
+  worker.kill('SIGKILL');
+  await worker.exited();
+  start('worker');
+  await until(
+    async () =>
+      (
+        await own.pool.query(`select 1 from deliveries where id = $1 and reconcile_at is not null`, [
+          deliveryId,
+        ])
+      ).rowCount,
+    (count) => count === 0,
+  );
+  expect(await readDelivery(own, deliveryId)).toMatchObject({
+    status: 'canceled',
+    reason: 'expunged',
+    attempts: [],
+  });
+  expect(slow).toHaveLength(1);
+  expect(await tablesWith(own.pool, [marker])).toEqual([]);
+});
+
+test('a line goes on without its expunged deliveries: head under way, waiting, or failed and blocking', async () => {
+  const ordered = { ordering: 'by_key', on_failure: 'block' };
+  const { webhook_id: webhookId } = await service.newWebhook(`${receiver.url}/slow`, ordered);
+  const [first, second, third] = [await publish(), await publish(), await publish()];
+  await until(
+    () => slow.length,
+    (length) => length === 1,
+  );
+  await expunge(first.id, second.id);
+  // The request of the head is under way: the next one waits for its end.
+  slow[0]?.writeHead(503).end(marker);
+  await until(
+    () => slow.length,
+    (length) => length === 2,
+  );
+  slow[1]?.end();
+  await waitForStatus(service, third.deliveryId, 'delivered');
+  for (const { deliveryId } of [first, second])
+    expect(await readDelivery(service, deliveryId)).toMatchObject({ status: 'canceled', reason: 'expunged' });
+
+  await service.call('PATCH', `/v1/webhooks/${webhookId}`, { url: `${receiver.url}/refuses` });
+  const [failing, next] = [await publish(), await publish()];
+  await waitForStatus(service, failing.deliveryId, 'failed');
+  await service.call('PATCH', `/v1/webhooks/${webhookId}`, { url: receiver.url });
+  expect((await readDelivery(service, next.deliveryId)).attempts).toEqual([]);
+  await expunge(failing.id);
+  await waitForStatus(service, next.deliveryId, 'delivered');
+  expect((await readDelivery(service, failing.deliveryId)).status).toBe('failed');
+
+  await expunge(third.id, next.id);
+  await until(
+    () => tablesWith(service.pool, [marker]),
+    (tables) => tables.length === 0,
+  );
 });
 
 test('a call that is cut off half-way is repeated, and then all is done', async () => {

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Delivery } from '../../src/contracts/delivery.ts';
 import { keptTables, nextStep, removeOld, tablesWithRemoval } from '../../src/db/retention.ts';
 import { idFloor, type IdPrefix } from '../../src/domain/ids.ts';
+import { packageRoot } from '../../src/package-root.ts';
 import { ensureSchedules } from '../../src/temporal/schedules.ts';
 import { taskQueue } from '../../workflows/contract.ts';
 import { publishOne, waitForStatus } from '../kit/delivery-steps.ts';
@@ -133,6 +136,29 @@ test('each table of the schema has a rule: rows go, or a reason why they stay', 
   // A new table belongs to src/db/retention.ts.
   expect(ruled.toSorted()).toEqual(rows.map(({ name }) => name));
   expect(new Set(ruled).size).toBe(ruled.length);
+});
+
+test('docs/privacy.md names each table that holds more than ids, numbers, names of types and times', async () => {
+  const page = readFileSync(join(packageRoot, 'docs/privacy.md'), 'utf8');
+  const { rows } = await service.pool.query<{ name: string }>(
+    `select table_name as name from information_schema.tables where table_schema = 'public' order by 1`,
+  );
+  const unnamed = rows
+    .map(({ name }) => name)
+    .filter((name) => !new RegExp(`[\x60.]${name}[\x60.]`).test(page));
+  expect(unnamed).toEqual([
+    'applied_settings',
+    'encryption_keys',
+    'event_type_stats',
+    'event_types',
+    'event_types_version',
+    'failure_counts',
+    'migrations',
+    'rate_limit_grants',
+    'rate_limit_queues',
+    'webhook_stats',
+    'webhook_stats_hours',
+  ]);
 });
 
 test('from each table goes exactly what is old', async () => {

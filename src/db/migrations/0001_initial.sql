@@ -446,6 +446,16 @@ create trigger deliveries_in_line_changed after update on deliveries for each ro
   when (old.line_position is not null and (old.ended_at is distinct from new.ended_at
     or (new.ended_at is not null and old.reconcile_at is not null and new.reconcile_at is null)))
   execute function check_line();
+-- Of an expunged event, once no owner must be stopped: until then its line waits for that.
+create function forget_order_key() returns trigger language plpgsql as $$
+begin
+  new.order_key := null;
+  new.line_position := null;
+  return new;
+end $$;
+create trigger deliveries_expunged before update on deliveries for each row
+  when (new.expunged_at is not null and new.order_key is not null and new.reconcile_at is null)
+  execute function forget_order_key();
 create trigger deliveries_in_line_deleted after delete on deliveries for each row
   when (old.line_position is not null) execute function check_line();
 
