@@ -45,14 +45,20 @@ export const dataBytes = 500;
 const callTimeoutMs = 30_000;
 const openConnections = 64;
 
-function eventText(
-  number: number,
-  { idPrefix, eventType = 'document.uploaded', accountIds, deliverAt }: LoadInput,
-): string {
+/** Of `document.uploaded`. */
+export function eventData(number: number) {
   const data = { document_id: `doc_${number}`, dataset_id: 'ds_bench', metadata: { text: '' } };
   data.metadata.text = 'A document of the load. '
     .repeat(21)
     .slice(0, dataBytes - JSON.stringify(data).length);
+  return data;
+}
+
+function eventText(
+  number: number,
+  { idPrefix, eventType = 'document.uploaded', accountIds, deliverAt }: LoadInput,
+): string {
+  const data = eventData(number);
   const accountId = accountIds?.[number % accountIds.length];
   return JSON.stringify({
     event: eventType,

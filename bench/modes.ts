@@ -15,6 +15,7 @@ import { exportLog } from './mode-export.ts';
 import { failing } from './mode-failing.ts';
 import { filters } from './mode-filters.ts';
 import { limit } from './mode-limit.ts';
+import { outbox } from './mode-outbox.ts';
 import { defineEventTypes } from './targets.ts';
 import { log } from './mode-log.ts';
 import { sealed } from './mode-sealed.ts';
@@ -120,6 +121,10 @@ export const modes: Record<string, Mode> = {
   ingest: {
     summary: 'publishing alone, without workers: single and in batches, with a type of its own, too',
     run: onServers(ingest),
+  },
+  outbox: {
+    summary: 'from the insert into an outbox to the acceptance, in the same database and from another one',
+    run: onServers(outbox),
   },
   filters: {
     summary:

@@ -85,6 +85,17 @@ async function isBehindPooler(client: pg.Client): Promise<boolean> {
   return onlyRow(rows, 'backend-pid').pid !== processID;
 }
 
+/**
+ * So that PostgreSQL releases the lock within seconds where the process or its machine is gone, even in the middle of a
+ * statement. Not every system has all of them.
+ */
+const deathSettings = [
+  'tcp_keepalives_idle = 3',
+  'tcp_keepalives_interval = 1',
+  'tcp_keepalives_count = 2',
+  'client_connection_check_interval = 1000',
+];
+
 const noSessionLock = {
   activate: () => Promise.resolve(true),
   fallAsleep: () => Promise.resolve('waits' as const),
@@ -98,13 +109,7 @@ function createSessionLock(client: pg.Client) {
     async activate(): Promise<boolean> {
       if (isActive) return true;
       if (!(await tryLock(client, `pg_try_advisory_lock(${outboxLocks.relay})`))) return false;
-      // So that the lock of a machine that is gone is released within seconds. Not every system has these.
-      for (const [name, value] of [
-        ['idle', 3],
-        ['interval', 1],
-        ['count', 2],
-      ])
-        await client.query(`set tcp_keepalives_${name} = ${value}`).catch(() => undefined);
+      for (const setting of deathSettings) await client.query(`set ${setting}`).catch(() => undefined);
       await client.query(`set statement_timeout = ${statementMs}; listen ${outboxChannel}`);
       isActive = true;
       return true;

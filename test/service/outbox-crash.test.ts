@@ -1,34 +1,63 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
+import { ensureAccount } from '../../src/db/accounts.ts';
+import { migrate } from '../../src/db/migrate.ts';
 import { asAdmin, createTestDatabase } from '../kit/database.ts';
 import { openClient } from '../kit/database-client.ts';
 import { countOf, install, logged, publishInto } from '../kit/outbox.ts';
+import { startPostgres } from '../kit/own-postgres.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startReceiver } from '../kit/test-receiver.ts';
 import { startService, until, untilReady, type Service } from '../kit/service.ts';
 
-/** Producers that each commit or roll back one transaction after the other, and know what they have committed. */
+/**
+ * Producers that each commit or roll back one transaction after the other, and go on where the database is away. `unknown`:
+ * the response to their commit was lost.
+ */
 function startProducers(url: string, accountId: string, count: number) {
   const committed: string[] = [];
   const rolledBack: string[] = [];
+  const unknown: string[] = [];
   const stopping = new AbortController();
-  const produce = async (): Promise<void> => {
-    const db = await openClient(url);
-    while (!stopping.signal.aborted) {
+  const transact = async (db: pg.Client): Promise<void> => {
+    let isCommitting = false;
+    const ids: string[] = [];
+    try {
       await db.query('begin');
-      const ids = [await publishInto(db, accountId), await publishInto(db, accountId)];
-      const isKept = Math.random() < 0.7;
-      await db.query(isKept ? 'commit' : 'rollback');
-      (isKept ? committed : rolledBack).push(...ids);
-      await delay(Math.random() * 20);
+      ids.push(await publishInto(db, accountId), await publishInto(db, accountId));
+      isCommitting = Math.random() < 0.7;
+      await db.query(isCommitting ? 'commit' : 'rollback');
+      (isCommitting ? committed : rolledBack).push(...ids);
+    } catch (error) {
+      (isCommitting ? unknown : rolledBack).push(...ids);
+      throw error;
     }
-    await db.end();
+  };
+  const produce = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      const db = await openClient(url).catch(() => null);
+      if (!db) {
+        await delay(50);
+        continue;
+      }
+      try {
+        while (!stopping.signal.aborted) {
+          await transact(db);
+          await delay(Math.random() * 20);
+        }
+      } catch {
+        // The database is away, or has cut the connection.
+      } finally {
+        await db.end().catch(() => undefined);
+      }
+    }
   };
   const running = Promise.all(Array.from({ length: count }, produce));
-  running.catch(() => undefined);
   return {
     committed,
     rolledBack,
+    unknown,
     async untilMore(more: number): Promise<void> {
       const before = committed.length;
       await until(
@@ -90,7 +119,8 @@ test.each(['service', 'elsewhere'])(
       () => countOf(pool, 'events'),
       (count) => count === 0,
     );
-    const { committed, rolledBack } = producers;
+    const { committed, rolledBack, unknown } = producers;
+    expect(unknown).toEqual([]);
     expect((await logged(service.pool, service.accountId)).toSorted()).toEqual(committed.toSorted());
     expect(rolledBack.length).toBeGreaterThan(0);
     expect(await countOf(pool, 'refused')).toBe(0);
@@ -107,3 +137,45 @@ test.each(['service', 'elsewhere'])(
     expect(rolledBack.filter((id) => received().has(id))).toEqual([]);
   },
 );
+
+test('kill -9 of the relay and of the server of either database, under producers, loses and repeats nothing', async () => {
+  const { service, processes } = await startWithWebhook();
+  const [own, shop] = await Promise.all([startPostgres(), startPostgres()]);
+  onTestFinished(own.close);
+  onTestFinished(shop.close);
+  await migrate(own.pool());
+  await ensureAccount(own.pool(), service.accountId, 'test');
+  await install(shop.pool());
+  const env = { ...service.env, DATABASE_URL: own.url(), FLTR_OUTBOX_URLS: shop.url() };
+  const start = (): void => void processes.push(startProcess(['up'], env));
+  start();
+  await untilReady(service.apiUrl, processes[0]);
+  const producers = startProducers(shop.url(), service.accountId, 3);
+  const killRelay = async (): Promise<void> => {
+    const [relay] = processes.splice(0, 1);
+    relay?.kill('SIGKILL');
+    await relay?.exited();
+    start();
+  };
+  const kill = (server: typeof own) => async (): Promise<void> => {
+    await server.kill();
+    await delay(Math.random() * 1000);
+    await server.start();
+  };
+  for (const disturb of [kill(own), kill(shop), killRelay, kill(shop), kill(own)]) {
+    await producers.untilMore(40);
+    await disturb();
+  }
+  await producers.untilMore(40);
+  await producers.stop();
+  await until(
+    () => countOf(shop.pool(), 'events'),
+    (count) => count === 0,
+  );
+  const { committed, unknown } = producers;
+  const found = await logged(own.pool(), service.accountId);
+  expect(new Set(found).size).toBe(found.length);
+  expect(committed.filter((id) => !found.includes(id))).toEqual([]);
+  expect(found.filter((id) => !committed.includes(id) && !unknown.includes(id))).toEqual([]);
+  expect(await countOf(shop.pool(), 'refused')).toBe(0);
+});
