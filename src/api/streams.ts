@@ -7,8 +7,8 @@ import { sendHead } from './send-response.ts';
 export const streamType = 'text/event-stream';
 const maxStreams = 1000;
 const maxStreamsOfAccount = 100;
-/** Between two `changed` of an account. */
-const pauseMs = 250;
+/** Between two `changed` of an account; the first one is sent at once. Each is a write to every stream of the account. */
+const pauseMs = 1000;
 const pingMs = 15_000;
 /** The caller is checked again with every second ping. */
 const pingsPerCheck = 2;

@@ -97,7 +97,7 @@ test('an operation, a canceled delivery and a paused webhook are said', async ()
   stream.close();
 }, 60_000);
 
-test('many changes are said at most 4 times a second, with few ids', async () => {
+test('many changes are said at most once a second, with few ids', async () => {
   const { key } = await service.newAccount();
   const stream = await openStream(service.apiUrl, key);
   const startedAt = performance.now();
@@ -108,7 +108,7 @@ test('many changes are said at most 4 times a second, with few ids', async () =>
     (count) => count > 1,
   );
   const seconds = (performance.now() - startedAt) / 1000;
-  expect(stream.changes.length).toBeLessThanOrEqual(4 * seconds + 2);
+  expect(stream.changes.length).toBeLessThanOrEqual(seconds + 2);
   for (const { ids } of stream.changes) expect(ids?.length ?? 0).toBeLessThanOrEqual(50);
   stream.close();
 }, 60_000);
