@@ -73,6 +73,8 @@ const lastSteps: readonly Step[] = [
   removeOfWebhooks('failure_counts', ['webhook_id', 'minute']),
   removeOfWebhooks('rate_limit_grants', ['delivery_id', 'number']),
   removeOfWebhooks('rate_limit_queues', ['webhook_id']),
+  removeOfWebhooks('delivery_lines', ['webhook_id', 'order_key']),
+  removeOfWebhooks('line_checks', ['id']),
   removeCounted(
     'webhooks',
     `select id from webhooks w where account_id = $1 and deleted_at is not null

@@ -196,6 +196,8 @@ export const keptTables: Record<string, string> = {
   encryption_keys: 'the start finds a wrong key by them',
   migrations: 'what the schema is',
   applied_settings: 'one row a setting',
+  delivery_lines: 'a line is deleted with its last open delivery',
+  line_checks: 'deleted when the line was checked',
   failure_counts: 'the digest of a minute deletes its rows',
 };
 
