@@ -120,7 +120,7 @@ export function rampTime(rampStartedAt: number, k: number): number {
 
 /** Of a queue that is released and late, so many may begin now in the first minute: about as many as are under way at once. */
 const releasedAtOnce = 20;
-/** And at most so many later. A delivery is so many places from its place in the order at most. */
+/** And at most so many later. A delivery begins at most so many positions before or after its own. */
 const maxReleasedAtOnce = 160;
 /** The rate at which those behind them are expected to begin, per second. */
 const releaseRates = { least: 20, most: 100 };
