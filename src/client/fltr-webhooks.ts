@@ -78,6 +78,8 @@ const newKey = () => globalThis.crypto.randomUUID();
  * request without a response is retried if that is safe. Publishing is, because each event has an id. For event types of
  * your own, give their data as a type parameter: `new FltrWebhooks<{ 'order.paid': { order_id: string } }>(…)`.
  *
+ * It is one class in one file: each method is one line beside its types, and a reader finds all calls at one place.
+ *
  * @example await new FltrWebhooks({ apiKey }).publishEvent({ event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } })
  */
 export class FltrWebhooks<Events extends object = BuiltInEvents> {

@@ -17,6 +17,10 @@ const router = createDashboardRouter(queryClient);
 startLiveUpdates(queryClient);
 
 declare module '@tanstack/react-router' {
+  interface HistoryState {
+    /** Of the log with its panel: it was opened from the list, which is the entry before. */
+    isOpenedInList?: boolean;
+  }
   interface Register {
     router: typeof router;
   }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { insertAuditRecord } from './audit-records.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
-import { deleteWebhook } from './webhooks-table.ts';
+import { deleteWebhook } from './delete-webhook.ts';
 
 /**
  * Erases an account that is being deleted. Its webhooks are deleted, which cancels their deliveries. Deliveries that have ended

@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { findBarriers, launchBrowser } from '../kit/browser.ts';
-import { openDashboard, untilCount } from '../kit/open-dashboard.ts';
+import { openDashboard, untilCount, untilFocused } from '../kit/open-dashboard.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
@@ -61,6 +61,8 @@ test('the undelivered deliveries of an event are retried together, as an operati
   await dialog.getByRole('link', { name: 'View operation' }).waitFor();
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
+  // Nothing is left to retry, but the focus stays at the button, which says why.
+  await untilFocused(button);
   await until(states, (now) => now.join() === 'delivered,delivered,delivered,held');
   expect(receiver.requests.filter(({ path }) => path === '/up')).toHaveLength(1);
   await untilCount(deliveries.getByText('delivered', { exact: true }), 3);
@@ -68,6 +70,11 @@ test('the undelivered deliveries of an event are retried together, as an operati
     true,
     'It is held. Activate its webhook to deliver it.',
   ]);
+  await untilFocused(button);
+  await page.keyboard.press('Enter');
+  await button.click({ force: true });
+  expect(await dialog.isVisible()).toBe(false);
+  expect(await findBarriers(page)).toEqual([]);
   const { body } = await service.call<{ data: { action: string; total: number }[] }>('GET', '/v1/operations');
   expect(body.data).toMatchObject([{ action: 'retry', total: 2 }]);
 });

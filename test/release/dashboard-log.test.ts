@@ -360,6 +360,43 @@ test('a click on a row opens the delivery beside the list; the arrows walk, Ente
   expect(new URL(page.url()).pathname).toBe(`/log/${ids[0]}`);
 });
 
+test('a closed panel leaves no entry in the history: Back leads to the page before the log', async () => {
+  broken.set('/history', 404);
+  const { key, publishAll } = await openAccount('/history');
+  const ids = (await publishAll(2, 'failed')).toReversed();
+  const { page } = await openDashboard(browser, service, '/events', { key });
+  await page.getByRole('link', { name: 'Delivery log' }).click();
+  await untilCount(rowsOf(page), 2);
+  for (const way of ['Escape', 'Space', 'Close', 'walk'] as const) {
+    await rowsOf(page).nth(0).getByRole('link').click();
+    await panelOf(page).waitFor();
+    if (way === 'walk') {
+      await page.keyboard.press('ArrowDown');
+      await until(
+        () => Promise.resolve(openId(page)),
+        (id) => id === ids[1],
+      );
+    }
+    if (way === 'Close') await panelOf(page).getByRole('button', { name: 'Close' }).click();
+    else await page.keyboard.press(way === 'walk' ? 'Escape' : way);
+    await panelOf(page).waitFor({ state: 'detached' });
+    await untilFocused(
+      rowsOf(page)
+        .nth(way === 'walk' ? 1 : 0)
+        .getByRole('link'),
+    );
+  }
+  await page.goBack();
+  await heading(page, 'Events').waitFor();
+  // From an address with a panel, such as a shared one, it closes on the log.
+  await page.goto(`${new URL(page.url()).origin}/log?open=${ids[0]}`);
+  await panelOf(page).getByRole('button', { name: 'Close' }).click();
+  await panelOf(page).waitFor({ state: 'detached' });
+  expect(new URL(page.url()).pathname + new URL(page.url()).search).toBe('/log');
+  await page.goBack();
+  await heading(page, 'Events').waitFor();
+});
+
 test.each([
   { colorScheme: 'light', width: 1280 },
   { colorScheme: 'dark', width: 900 },
@@ -417,53 +454,4 @@ test('what is open need not be in the list, and may not exist', async () => {
   const { key: stranger } = await service.newAccount();
   const other = await openDashboard(browser, service, `/log?open=${id}`, { key: stranger });
   await panelOf(other.page).getByText('Delivery not found.').waitFor();
-});
-
-/** Of the page: starts something, and waits until a condition holds and was painted. Milliseconds. */
-const timed = (start: string, isDone: string) => `new Promise((resolve) => {
-  const from = performance.now();
-  ${start};
-  const look = () => (${isDone})
-    ? requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - from)))
-    : setTimeout(look);
-  look();
-})`;
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-
-test('with 5,000 loaded rows, the panel follows an arrow key, and all rows are selected', async () => {
-  const { key, accountId, webhookId } = await openAccount('/many');
-  await insertPast(service, { accountId, webhookId, count: 5000, failedEvery: 3 });
-  const { page } = await openDashboard(browser, service, '/log', { key });
-  const end = page.getByText('5000 in total');
-  await until(
-    async () => {
-      await page.evaluate('scrollTo(0, document.documentElement.scrollHeight)');
-      return end.isVisible();
-    },
-    (isThere) => isThere,
-    100_000,
-  );
-  await page.evaluate('scrollTo(0, 0)');
-  await rowsOf(page).first().getByRole('link').click();
-  await panelOf(page).getByRole('region', { name: 'Timeline' }).waitFor();
-  const steps: number[] = [];
-  for (let step = 0; step < 20; step += 1) {
-    const next = `document.querySelector('tr[aria-current]').nextElementSibling.dataset.key`;
-    const id = await page.evaluate<string>(next);
-    const press = `document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowDown', bubbles: true }))`;
-    const isShown = `document.querySelector('.panel-id code').textContent === '${id}'`;
-    steps.push(await page.evaluate<number>(timed(press, isShown)));
-  }
-  const clicks: number[] = [];
-  for (let click = 0; click < 10; click += 1) {
-    const isShown = `(document.querySelector('.selection-bar') !== null) === ${click % 2 === 0}`;
-    clicks.push(
-      await page.evaluate<number>(timed(`document.getElementById('select-all-rows').click()`, isShown)),
-    );
-  }
-  expect([steps.length, clicks.length]).toEqual([20, 10]);
-  // For docs/performance.md. No test asserts a time.
-  process.stdout.write(
-    `5,000 rows: ArrowDown to panel ${median(steps).toFixed(0)} ms, select all to painted ${median(clicks).toFixed(0)} ms\n`,
-  );
 });

@@ -61,14 +61,9 @@ import { claimWebhooksToSync } from '../../src/db/sync-deliveries.ts';
 import { readWaiting } from '../../src/db/waiting.ts';
 import { readAccountRangeStats, readRangeStats } from '../../src/db/range-stats.ts';
 import { readCap, readStats } from '../../src/db/read-stats.ts';
+import { deleteWebhook } from '../../src/db/delete-webhook.ts';
 import { changeHealth, judgeWebhooks, paceAfter } from '../../src/db/webhook-health.ts';
-import {
-  deleteWebhook,
-  findWebhook,
-  findWebhookId,
-  listWebhooks,
-  updateWebhook,
-} from '../../src/db/webhooks-table.ts';
+import { findWebhook, findWebhookId, listWebhooks, updateWebhook } from '../../src/db/webhooks-table.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { digestOfKey } from '../../src/security/api-keys.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';

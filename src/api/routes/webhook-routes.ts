@@ -15,7 +15,8 @@ import {
 import { readAccountLimits } from '../../db/account-limits.ts';
 import type { Client } from '../../db/pool.ts';
 import { readCap } from '../../db/read-stats.ts';
-import { deleteWebhook, insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks-table.ts';
+import { deleteWebhook } from '../../db/delete-webhook.ts';
+import { insertWebhook, listWebhooks, updateWebhook } from '../../db/webhooks-table.ts';
 import type { Deps } from '../../deps.ts';
 import { sendSigned } from '../../delivery/signed-request.ts';
 import { newId } from '../../domain/ids.ts';

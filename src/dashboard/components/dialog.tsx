@@ -43,7 +43,7 @@ type ModalProps = {
   isDanger?: boolean;
   /** What the action needs; the key's lack of it disables the button. Default: `webhooks:write`. */
   scope?: Scope;
-  /** Disables the button that opens the dialog, as does a missing scope. */
+  /** Disables the button that opens the dialog, as does a missing scope. It can still have the focus, which a closed dialog returns. */
   disabledReason?: string | undefined;
   children: ReactNode;
 };
@@ -63,10 +63,15 @@ export function Modal(props: ModalProps) {
   const reason = useScopeReason(scope) ?? disabledReason;
   const { Root, Trigger } = isAlert ? AlertDialog : Dialog;
   return (
-    <Root open={dialog.isOpen} onOpenChange={dialog.toggle}>
+    <Root
+      open={dialog.isOpen}
+      onOpenChange={(isNowOpen) => {
+        if (!isNowOpen || reason === undefined) dialog.toggle(isNowOpen);
+      }}
+    >
       <Trigger
         className={isDanger ? 'button button-danger' : 'button'}
-        disabled={reason !== undefined}
+        aria-disabled={reason !== undefined}
         title={reason}
       >
         {label}

@@ -4,9 +4,9 @@ import type { Delivery } from '../../../contracts/delivery.ts';
 import { Button } from '../../components/button.tsx';
 import { ConfirmButton, Modal, useDialog } from '../../components/dialog.tsx';
 import { Form } from '../../components/field.tsx';
+import { NextAttemptField } from '../../components/next-attempt-field.tsx';
 import { describeError, fieldError, Problem } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
-import { TimeField } from '../../components/time-field.tsx';
 import { deliveryKeys } from '../../queries.ts';
 import { api } from '../../session-api.ts';
 import { useSubmission } from '../../submission.ts';
@@ -91,16 +91,8 @@ function RescheduleDialog({ id }: { id: string }) {
   return (
     <Modal dialog={dialog} label="Reschedule" title="Reschedule the next attempt">
       <Form onSubmit={() => at !== undefined && dialog.mutate(at)}>
-        <TimeField
-          label="Next attempt"
-          hint="At most 30 days ahead. The hourly cap still applies."
-          error={problem}
-          isRequired
-          value={at}
-          min={minutesFromNow(0)}
-          max={minutesFromNow(30 * 24 * 60 - 1)}
-          onChange={setAt}
-        />
+        <NextAttemptField value={at} error={problem} onChange={setAt} />
+        <p className="hint">The limits of the webhook still apply.</p>
         {problem === undefined && <Problem error={dialog.error} />}
         <div className="dialog-actions">
           <Button onClick={() => dialog.toggle(false)}>Back</Button>

@@ -5,8 +5,8 @@ import { defaultPerSecond, type DeliveryAction, type Operation } from '../../../
 import { Button } from '../../components/button.tsx';
 import { Modal, useDialog } from '../../components/dialog.tsx';
 import { Form, InputField } from '../../components/field.tsx';
+import { NextAttemptField } from '../../components/next-attempt-field.tsx';
 import { fieldError, Problem } from '../../components/problem-notice.tsx';
-import { TimeField } from '../../components/time-field.tsx';
 import { actionNames, deliveriesText, effectText, paceText } from '../../log/bulk-text.ts';
 import type { Target } from '../../log/selection.ts';
 import { deliveryKeys } from '../../queries.ts';
@@ -103,16 +103,7 @@ function ActionForm({ action, target, error, isPending, onBack, onSubmit }: Form
   return (
     <Form onSubmit={submit}>
       {action === 'reschedule' && (
-        <TimeField
-          label="Next attempt"
-          hint="At most 30 days ahead."
-          error={timeError}
-          isRequired
-          value={nextAttemptAt}
-          min={minutesFromNow(0)}
-          max={minutesFromNow(30 * 24 * 60 - 1)}
-          onChange={setNextAttemptAt}
-        />
+        <NextAttemptField value={nextAttemptAt} error={timeError} onChange={setNextAttemptAt} />
       )}
       <output className="bulk-effect">
         {total === undefined && count.error === null && 'Counting …'}

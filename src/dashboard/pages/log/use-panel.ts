@@ -1,4 +1,4 @@
-import { useNavigate } from '@tanstack/react-router';
+import { useNavigate, useRouter } from '@tanstack/react-router';
 import { useEffect, useLayoutEffect, useRef, useSyncExternalStore } from 'react';
 import type { DeliverySummary } from '../../../contracts/delivery.ts';
 import type { LogSearch } from '../../log-search.ts';
@@ -23,20 +23,47 @@ type Options = {
 /** Where these keys have a meaning of their own. */
 const otherKeys = '[role="dialog"], [role="alertdialog"], input:not([type="checkbox"]), select, textarea';
 
+/** Opens and closes the panel: its delivery is in the address. */
+function usePanelAddress(open: string | undefined, search: LogSearch) {
+  const navigate = useNavigate();
+  const router = useRouter();
+  const isOpen = open !== undefined;
+  const show = (id: string) => {
+    if (!isOpen) keepRowPosition(id);
+    // A walk through the list is one step of the browser's history.
+    void navigate({
+      to: '/log',
+      search: { ...search, open: id },
+      replace: isOpen,
+      state: isOpen || { isOpenedInList: true },
+      resetScroll: false,
+    });
+  };
+  const close = () => {
+    keepRowPosition(open ?? '');
+    if (!router.state.location.state.isOpenedInList) {
+      void navigate({ to: '/log', search, replace: true, resetScroll: false });
+      return;
+    }
+    // Back to the list, so that no entry is left in the history. The list stays where it is, also after a walk through it.
+    const { scrollY: top } = window;
+    const stop = router.subscribe('onRendered', () => {
+      stop();
+      scrollTo({ top });
+    });
+    router.history.back();
+  };
+  return { show, close };
+}
+
 /**
  * The panel beside the list. The address holds what is open. A click on a row, or Space, opens it; the arrows walk through the
  * list, and into the panel; Escape closes it. Enter is left to the link of the row, which opens the page.
  */
 export function usePanel({ open, search, rows, loadMore }: Options) {
-  const navigate = useNavigate();
   const isOpen = open !== undefined;
   const index = isOpen ? rows.findIndex(({ id }) => id === open) : -1;
-  const show = (id: string | undefined) => {
-    if (isOpen !== (id !== undefined)) keepRowPosition(id ?? open ?? '');
-    // A walk through the list is one step of the browser's history.
-    void navigate({ to: '/log', search: { ...search, open: id }, replace: isOpen, resetScroll: false });
-  };
-  const close = () => show(undefined);
+  const { show, close } = usePanelAddress(open, search);
   const move = (from: number, step: 1 | -1) => {
     const next = rows[from + step];
     if (next === undefined) {
@@ -64,7 +91,7 @@ export function usePanel({ open, search, rows, loadMore }: Options) {
     if (key === 'Escape' && isOpen) return close();
     if (key === ' ' && focused !== undefined) {
       event.preventDefault();
-      return show(focused === open ? undefined : focused);
+      return focused === open ? close() : show(focused);
     }
     if (key === 'ArrowRight' && focused !== undefined && isOpen) return focusPanel();
     if (key !== 'ArrowDown' && key !== 'ArrowUp') return;
