@@ -44,7 +44,7 @@ export const headerSettings = {
   FLTR_HEADER_PREFIX: {
     schema: headerPrefix,
     default: defaultHeaderSettings.prefix,
-    meaning: "what the names of the service's own request headers begin with, such as X-Acme-",
+    meaning: "beginning of the names of the service's own request headers, such as X-Acme-",
   },
   FLTR_USER_AGENT: {
     schema: userAgent,

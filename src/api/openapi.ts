@@ -106,7 +106,7 @@ function generate(): Document {
   for (const route of routes) registry.registerPath(toOperation(route));
   for (const [path, summary] of Object.entries({
     '/healthz': 'Whether the process is alive',
-    '/readyz': 'Whether it can accept events, and what it depends on',
+    '/readyz': 'Whether it can accept events, and the state of each part that it depends on',
     '/openapi.json': 'This document',
   })) {
     const content = { 'application/json': { schema: z.object({}).loose() } };

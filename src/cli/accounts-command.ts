@@ -32,7 +32,7 @@ export function addAccountsCommand(program: Command): void {
   apiCommand(
     accounts,
     'put <id>',
-    'create an account with an id of your own, or change it; what is left out stays as it is',
+    'create an account with an id of your own, or change it; fields that are left out stay as they are',
   )
     .option('--name <name>', 'name (default for a new account: its id)')
     .option('--metadata <list>', 'comma-separated name=value; replaces all of it, an empty one removes it')

@@ -27,7 +27,7 @@ export function addAdminCommands(program: Command, withDatabase: WithDatabase): 
       '--scopes <list>',
       `comma-separated scopes, or all: ${accountScopes.join(', ')}; for a service key ${scopes.join(', ')} (default: all; for a service key events:write)`,
     )
-    .option('--name <name>', 'what the key is used for', 'unnamed')
+    .option('--name <name>', 'for example the name of the system that uses the key', 'unnamed')
     .action((options: { account?: string; service?: boolean; scopes?: string; name: string }) =>
       withDatabase(async (pool) => {
         const accountId = await accountOfKey(pool, options);

@@ -10,11 +10,11 @@ type ListOptions = Filters & { limit: string; cursor?: string };
 
 /** `audit`: who changed what. */
 export function addAuditCommands(program: Command): void {
-  const audit = program.command('audit').description('list who changed what');
+  const audit = program.command('audit').description('list audit records');
   const list = apiCommand(audit, 'list', 'list audit records, newest first')
     .option('--action <action>', 'only this action, such as webhook.deleted, or a family: webhook.*')
-    .option('--actor <id>', 'only what this key or portal link did')
-    .option('--target <id>', 'only what was done to this webhook, key or operation')
+    .option('--actor <id>', 'only changes by this key or portal link')
+    .option('--target <id>', 'only changes of this webhook, key or operation')
     .option('--since <time>', 'recorded at or after this time, such as 2026-01-10T12:00:00Z')
     .option('--until <time>', 'recorded before this time');
   listOrExport(list, {

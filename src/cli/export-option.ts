@@ -23,7 +23,7 @@ export function listOrExport<Filters extends object, Page>(
   command
     .option('--limit <number>', 'number of rows, 1 to 100', '20')
     .option('--cursor <cursor>', 'continue from this cursor')
-    .option('--export', 'print all that match, one JSON object per line, whatever the limit')
+    .option('--export', 'print all that match, one JSON object per line, without a limit')
     .action(async (options: Filters & ListOptions & ApiOptions & { export?: true }, self: Command) => {
       if (!options.export) return printPage(options, self);
       const { client } = await connect(options);

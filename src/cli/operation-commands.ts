@@ -82,9 +82,11 @@ export function addOperationCommands(program: Command): void {
   apiCommand(operations, 'resume <id>', 'continue a paused operation').action(
     callAndPrint((client, id: string) => client.resumeOperation(id), operationText),
   );
-  apiCommand(operations, 'cancel <id>', 'cancel an operation; what it has done already stays').action(
-    callAndPrint((client, id: string) => client.cancelOperation(id), operationText),
-  );
+  apiCommand(
+    operations,
+    'cancel <id>',
+    'cancel an operation; deliveries that it has acted on keep their new state',
+  ).action(callAndPrint((client, id: string) => client.cancelOperation(id), operationText));
 }
 
 async function actOn(

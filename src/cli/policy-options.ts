@@ -59,7 +59,9 @@ export function addPolicyOptions(command: Command, kind: 'new' | 'change'): Comm
     .option('--schedule <seconds>', 'or the wait before each retry, such as 5,60,300')
     .option('--also <list>', `client errors that are retried: ${retriedClientErrors.join(', ')}`)
     .option('--jitter <share>', 'each wait is longer or shorter by up to this share, 0 to 0.2')
-    .addOption(new Option('--on-gone <what>', 'what the response 410 does').choices(['fail', 'disable']));
+    .addOption(
+      new Option('--on-gone <effect>', 'the effect of the response 410').choices(['fail', 'disable']),
+    );
   if (isChange)
     command.addOption(
       new Option('--apply-to <deliveries>', 'waiting deliveries get the new schedule, too').choices([

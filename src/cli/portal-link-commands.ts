@@ -21,7 +21,7 @@ export function addPortalLinkCommands(program: Command): void {
     .option('--expires-seconds <n>', 'how long it can be opened, 10 to 86400 (default: 900)', Number)
     .option(
       '--scopes <list>',
-      'what its session may do: webhooks:read, webhooks:write, events:write (default: the first two)',
+      'scopes of its session: webhooks:read, webhooks:write, events:write (default: the first two)',
     )
     .option('--return-url <url>', 'where its “Back to …” leads, an https URL')
     .option('--accent <color>', 'color of buttons and links, such as #0a7cff')

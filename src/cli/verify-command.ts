@@ -35,7 +35,7 @@ export function addVerifyCommand(program: Command): void {
       '--public-key <key>',
       'for v1a signatures, without --secret: the public key, whpk_…; @file reads a file',
     )
-    .option('--header-prefix <prefix>', "what the sender's own headers begin with (FLTR_HEADER_PREFIX)")
+    .option('--header-prefix <prefix>', "the beginning of the sender's own headers (FLTR_HEADER_PREFIX)")
     .option('--signatures <list>', 'which are needed: fltr, standard or both (default: those that it has)')
     .option('--at <time>', 'time of receipt (default: now)')
     .option(

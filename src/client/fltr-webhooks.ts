@@ -191,7 +191,7 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     return this.#call('POST', `/v1/webhooks/${part(id)}/pause`, { body: pause, isRepeatable: true });
   }
 
-  /** Activates it; `per_second` bounds the attempts until nothing waits any more. */
+  /** Activates it; `per_second` bounds the attempts until no delivery is waiting. */
   resumeWebhook(id: string, options: z.input<typeof resumeWebhookSchema> = {}): Promise<Webhook> {
     return this.#call('POST', `/v1/webhooks/${part(id)}/resume`, { body: options, isRepeatable: true });
   }
@@ -284,7 +284,7 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     });
   }
 
-  /** What has this id, whatever it is; webhooks also by how their URL begins. */
+  /** The objects with this id, of any kind; webhooks also by the beginning of their URL. */
   search(text: string): Promise<SearchResult> {
     return this.#call('GET', '/v1/search', { query: { q: text } });
   }
@@ -350,7 +350,7 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     return streamEvents(this.#options, signal);
   }
 
-  /** Who changed what, newest first. */
+  /** Newest first. */
   listAuditRecords(query?: AuditQuery): Promise<Page<AuditRecord>> {
     return this.#call('GET', '/v1/audit-records', { query });
   }
@@ -396,7 +396,7 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
     return this.#call('PATCH', '/v1/account', { body: change });
   }
 
-  /** Creates the account of that id, or changes it: what is left out stays as it is. With a service key. */
+  /** Creates the account of that id, or changes it: fields that are left out stay as they are. With a service key. */
   putAccount(id: string, account: z.input<typeof putAccountSchema> = {}): Promise<Account> {
     return this.#call('PUT', `/v1/accounts/${part(id)}`, { body: account, isRepeatable: true });
   }

@@ -19,7 +19,7 @@ export const putAccountSchema = z
       .optional()
       .meta({ description: 'In place of the settings, for this account alone.' }),
   })
-  .meta({ id: 'PutAccount', description: 'What is left out stays as it is.' });
+  .meta({ id: 'PutAccount', description: 'Fields that are left out stay as they are.' });
 export type AccountChange = z.infer<typeof putAccountSchema>;
 
 /** A change by the account itself. */

@@ -63,8 +63,10 @@ export const auditRecordSchema = z
           .nullable()
           .meta({ description: "A webhook's URL now, a key's name; null for anything else." }),
       })
-      .meta({ description: 'What it was done to.' }),
-    fields: z.array(z.string()).meta({ description: 'What a change named, without the values.' }),
+      .meta({ description: 'The object that was changed or read.' }),
+    fields: z
+      .array(z.string())
+      .meta({ description: 'The names of the changed fields, without their values.' }),
     created_at: z.iso.datetime(),
   })
   .meta({ id: 'AuditRecord' });

@@ -8,11 +8,13 @@ export const maxChangedIds = 50;
 
 export const changeSchema = z
   .strictObject({
-    topics: z.array(z.enum(topics)).meta({ description: 'What to read again.' }),
+    topics: z.array(z.enum(topics)).meta({ description: 'The lists to read again.' }),
     ids: z
       .array(z.string())
       .nullable()
-      .meta({ description: `What has changed; null: more than ${maxChangedIds}, or not known.` }),
+      .meta({
+        description: `Ids of the objects that have changed; null: more than ${maxChangedIds}, or not known.`,
+      }),
   })
   .meta({ id: 'Change' });
 

@@ -45,7 +45,7 @@ export const webhookIdsSchema = z
   .meta({
     uniqueItems: true,
     description:
-      'Only these webhooks get it, whatever their event types and filters. Each must be one of the account, and not one that sends e-mails.',
+      'Only these webhooks get it. Their event types and filters do not apply. Each must be one of the account, and not one that sends e-mails.',
   });
 
 export const orderKeySchema = comparedText

@@ -136,7 +136,7 @@ export const eventSchema = eventSummarySchema
     }),
     other_webhooks: z.array(otherWebhookSchema).meta({
       description:
-        'The webhooks of the account that have no delivery of it, newest first, 100 at most, and why. What a webhook was before its last change is not kept.',
+        'The webhooks of the account that have no delivery of it, newest first, 100 at most, and why. Earlier versions of a webhook are not kept.',
     }),
   })
   .meta({ id: 'Event' });

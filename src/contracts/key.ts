@@ -15,7 +15,7 @@ const scopeList = z.array(z.enum(accountScopes)).min(1).max(accountScopes.length
 
 export const createKeySchema = z
   .strictObject({
-    name: nameSchema.meta({ description: 'What the key is for.' }),
+    name: nameSchema.meta({ description: 'For example, the name of the system that uses it.' }),
     scopes: scopeList
       .refine((list) => new Set(list).size === list.length, 'must not name a scope twice')
       .meta({ uniqueItems: true, description: 'Only scopes that the calling key has.' }),

@@ -94,7 +94,7 @@ export const actOnDeliveriesSchema = z
   .strictObject({
     action: z.enum(deliveryActions).meta({
       description:
-        '`retry`, `cancel` and `reschedule` do what the call for one delivery does; `resend` sends again what was delivered or failed, as `retry` with `force=true` does.',
+        '`retry`, `cancel` and `reschedule` have the effect of the call for one delivery; `resend` sends delivered and failed deliveries again, as `retry` with `force=true` does.',
     }),
     filter: selectionSchema,
     per_second: z

@@ -12,7 +12,7 @@ export const settingsSchema = z
       .meta({ description: "The key's account; CloudEvents have the source `/accounts/<id>`." }),
     header_prefix: z
       .string()
-      .meta({ description: "What the names of the service's own request headers begin with." }),
+      .meta({ description: "The beginning of the names of the service's own request headers." }),
     user_agent: z.string(),
     signatures: z.array(z.enum(signatureKinds)).meta({
       description:

@@ -48,7 +48,7 @@ const retrySchema = z
       .optional()
       .meta({ description: 'Each wait is longer or shorter by up to this share of it. Default: 0.' }),
     on_gone: z.enum(['fail', 'disable']).optional().meta({
-      description: 'What the response 410 does: the delivery fails, or the webhook is disabled, too.',
+      description: 'Effect of the response 410: the delivery fails, or the webhook is disabled, too.',
     }),
   })
   .refine((retry) => (retry.preset === undefined) !== (retry.schedule_seconds === undefined), {
@@ -114,7 +114,7 @@ const authSchema = z
   .meta({
     id: 'WebhookAuth',
     description:
-      'How requests authenticate. Write-only: responses show which type is set and what is not secret. `oauth2`: client credentials; the service gets access tokens from `token_url`. `mtls`: a client certificate; the receiver is verified with `ca` where it is given, else with the public authorities.',
+      'How requests authenticate. Write-only: responses show the type and the fields that are not secret. `oauth2`: client credentials; the service gets access tokens from `token_url`. `mtls`: a client certificate; the receiver is verified with `ca` where it is given, else with the public authorities.',
   });
 export type WebhookAuth = z.infer<typeof authSchema>;
 

@@ -57,7 +57,8 @@ export const updateWebhookSchema = z
         'With `retry`: waiting deliveries get the new schedule, too. Without it they keep their own.',
     }),
     held: z.enum(['deliver', 'discard']).optional().meta({
-      description: 'With `active: true`: what happens to held deliveries. Default: `deliver`.',
+      description:
+        'With `active: true`: whether held deliveries are delivered or discarded. Default: `deliver`.',
     }),
   })
   .refine((patch) => patch.held === undefined || patch.active === true, {

@@ -5,7 +5,7 @@ import { withoutScheme } from './format.ts';
 
 type AlertReason = { types: readonly OperationalType[]; label: string; hint: string; short: string };
 
-/** What an alert notifies about, in the order of the form. */
+/** The reasons of alerts, in the order of the form. */
 export const alertReasons: readonly AlertReason[] = [
   {
     types: ['webhook.disabled'],
@@ -16,7 +16,7 @@ export const alertReasons: readonly AlertReason[] = [
   {
     types: ['webhook.down', 'webhook.recovered'],
     label: 'A webhook is down or recovers',
-    hint: 'No attempt has succeeded for 5 minutes; then the first one that succeeds again.',
+    hint: 'No attempt has succeeded for 5 minutes; and, later, an attempt has succeeded again.',
     short: 'down or recovered',
   },
   {
@@ -68,7 +68,7 @@ export const kindOf = ({ format }: Pick<Webhook, 'format'>): AlertKind =>
 
 const scheme = 'mailto:';
 
-/** What the form shows of a URL. @example destinationOf('mailto:a@example.com,b@example.com') // 'a@example.com, b@example.com' */
+/** A URL as the form shows it. @example destinationOf('mailto:a@example.com,b@example.com') // 'a@example.com, b@example.com' */
 export const destinationOf = (url: string): string =>
   url.startsWith(scheme) ? url.slice(scheme.length).replaceAll(',', ', ') : url;
 

@@ -1,11 +1,11 @@
 import type { AuditAction, AuditRecord } from '../contracts/audit.ts';
 
-/** What the target of an action is, for its link. */
+/** The kind of an action's target, for its link. */
 type TargetKind = 'webhook' | 'event' | 'operation' | 'key' | 'other';
 
 type Words = { verb: string; kind: TargetKind };
 
-/** The words between who did it and what it was done to. */
+/** The words between the actor and the target. */
 const words: Record<AuditAction, Words> = {
   'webhook.created': { verb: 'created the webhook', kind: 'webhook' },
   'webhook.updated': { verb: 'changed the webhook', kind: 'webhook' },

@@ -37,7 +37,7 @@ function subjectOf(failed: number, total: number): string {
   return total === 1 ? 'The first attempt' : total === 2 ? 'Both attempts' : `All ${total} attempts`;
 }
 
-/** What happened to a delivery so far, without the time of its next attempt. */
+/** The outcome of a delivery so far, without the time of its next attempt. */
 export function summaryText(delivery: Summarized): string {
   const { status, reason, attempts, waits_for: waitsFor } = delivery;
   const failures = failuresText(attempts);

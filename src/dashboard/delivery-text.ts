@@ -124,7 +124,7 @@ export function statusText(state: State, last?: AttemptResult): string {
   const { status, reason, next_attempt_at: next, waits_for: waitsFor } = state;
   if (waitsFor?.reason === 'order') return 'Waits for another delivery with the same order key.';
   if (waitsFor?.reason === 'down')
-    return 'Deferred: the webhook is down. It is sent in order when an attempt of an older delivery succeeds.';
+    return 'Deferred: the webhook is down. The delivery is sent, in order, once an attempt of an older one succeeds.';
   switch (status) {
     case 'pending':
       return next === null

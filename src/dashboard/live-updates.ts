@@ -21,7 +21,7 @@ const isFigure = ([list, kind]: readonly unknown[]): boolean => list === 'stats'
 const pauseMs = 2000;
 const figuresPauseMs = 5000;
 
-/** Reads what the page shows again when the account's stream says that it has changed, as long as the page is visible. */
+/** Reads the data of the page again when the account's stream says that it has changed, as long as the page is visible. */
 export function startLiveUpdates(client: QueryClient): void {
   let stop: (() => void) | null = null;
   const lists = paced(pauseMs, (change) => invalidate(client, change, (key) => !isFigure(key)));

@@ -9,7 +9,7 @@ export const actionNames: Record<OperationAction, string> = {
   resend: 'Resend',
 };
 
-/** What has been done to a delivery that counts as done. */
+/** The participle of an action, for deliveries that count as done. */
 export const doneWords: Record<OperationAction, string> = {
   recover: 'resent',
   retry: 'retried',
@@ -34,7 +34,7 @@ export const failureTexts: Record<ActionFailure, string> = {
   waits_in_order: 'wait for another delivery of their order',
   webhook_not_active: 'belong to a webhook that is not active',
   webhook_deleted: 'belong to a deleted webhook',
-  payload_removed: 'have no data any more: it is past its retention, or was expunged',
+  payload_removed: 'no longer have their data: its retention period has ended, or was expunged',
   expired: 'have expired, or would have by then',
   changed: 'changed in the meantime',
 };

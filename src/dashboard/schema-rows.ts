@@ -126,7 +126,7 @@ function nameOf(root: Schema, field: Schema, type: unknown): string {
   return items === null ? 'array' : `array of ${typeOf(root, items)}`;
 }
 
-/** What the value must be like, in words. */
+/** The rules for the value, in words. */
 function constraintsOf(field: Schema): string[] {
   const words: [name: string, text: (value: string) => string][] = [
     ['const', (value) => `always ${value}`],
@@ -146,7 +146,7 @@ function constraintsOf(field: Schema): string[] {
   ];
   const found = words.filter(([name]) => field[name] !== undefined && !isBoundless(name, field[name]));
   const texts = found.map(([name, text]) => text(toText(name, field[name])));
-  return field['uniqueItems'] === true ? [...texts, 'no item twice'] : texts;
+  return field['uniqueItems'] === true ? [...texts, 'all items different'] : texts;
 }
 
 /** The bounds of an integer in JavaScript, which zod writes for every integer, say nothing. */

@@ -9,7 +9,7 @@ export type Submission<Data, Variables> = Pick<
   onSuccess?: ((data: Data) => unknown) | undefined;
   /** Confirms the success in a toast. */
   done?: string | undefined;
-  /** What it changed: queries whose key begins with one of these are fetched again. */
+  /** Queries whose key begins with one of these are fetched again. */
   changes?: readonly string[] | undefined;
 };
 

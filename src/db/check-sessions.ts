@@ -40,11 +40,13 @@ async function checkSettings(client: Client): Promise<void> {
   const values = new Map(rows.map(({ name, value }) => [name, value]));
   for (const [name, wanted] of Object.entries(sessionSettings)) {
     if (values.get(name) !== wanted)
-      throw refused(`drops what a session starts with (${name} is ${values.get(name)}, not ${wanted})`);
+      throw refused(
+        `drops the settings that a session starts with (${name} is ${values.get(name)}, not ${wanted})`,
+      );
   }
   if (values.get('statement_timeout') === '0')
     throw refused(
-      'drops what a session starts with (statement_timeout is 0, so a statement may run for ever)',
+      'drops the settings that a session starts with (statement_timeout is 0, so a statement may run for ever)',
     );
 }
 

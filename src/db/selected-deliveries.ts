@@ -74,7 +74,7 @@ function conditionsOf({ accountId, action, selection }: Selected, add: (value: u
   const statuses = status === undefined ? statusesOf[action] : [status];
   return [
     `d.account_id = ${add(accountId)}`,
-    // Named one by one, each counts: what cannot be done is said.
+    // Deliveries that are named one by one all count, also those that the action cannot change.
     ...(status === undefined && ids !== undefined ? [] : [`d.status = any(${add(statuses)})`]),
     ...(webhookId === undefined || isRangeOfWebhook ? [] : [`d.webhook_id = ${add(webhookId)}`]),
     ...(operationId === undefined ? [] : [`d.operation_id = ${add(operationId)}`]),

@@ -98,7 +98,7 @@ export function findFaultOfAll(headers: CustomHeaders): string | null {
     const lower = name.toLowerCase();
     const first = seen.get(lower);
     if (first !== undefined)
-      return `must not name a header twice: ${first} and ${name} are the same one, whatever their case`;
+      return `must not name a header twice: ${first} and ${name} differ in their case only`;
     seen.set(lower, name);
   }
   return null;

@@ -121,7 +121,8 @@ function checkUrlText(text: string): UrlVerdict | undefined {
   if (/[\u0000-\u0020\u007f]/.test(text)) {
     return refuse('url_invalid', 'Remove the white space and control characters, or percent-encode them.');
   }
-  if (text.includes('#')) return refuse('url_fragment', 'Remove the # and what follows; it is never sent.');
+  if (text.includes('#'))
+    return refuse('url_fragment', 'Remove the # and the text after it; it is never sent.');
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
   if (scheme !== undefined && scheme !== 'https' && scheme !== 'http') {
     return refuse('url_scheme', 'The URL must begin with https://.');

@@ -57,7 +57,7 @@ const certificateAlert = /ALERT_(CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED|DECRYPT
 // OpenSSL 3.2 gave some of these another beginning, so the ends are looked at.
 const handshakeFaults: Readonly<Record<string, string>> = {
   'WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|UNKNOWN_PROTOCOL|BAD_RECORD_TYPE|RECORD_LAYER_FAILURE':
-    'what listens at that port does not speak TLS: perhaps it is plain HTTP. Check the port in the URL.',
+    'the server at that port does not speak TLS: perhaps it is plain HTTP. Check the port in the URL.',
   'PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|LEGACY_RENEGOTIATION':
     'the receiver supports only outdated TLS versions. TLS 1.2 or newer is required.',
   'CERTIFICATE_REQUIRED|ALERT_(BAD_CERTIFICATE|NO_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_UNKNOWN|UNKNOWN_CA|ACCESS_DENIED)$':

@@ -17,7 +17,7 @@ const knownErrors: Readonly<Record<string, string>> = {
   invalid_target: 'Check audience.',
   invalid_request: 'Check scope and audience.',
   invalid_grant: 'Check the client at the authorization server.',
-  access_denied: 'Check what this client is allowed at the authorization server.',
+  access_denied: 'Check the permissions of this client at the authorization server.',
 };
 
 /**

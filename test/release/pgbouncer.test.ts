@@ -53,7 +53,7 @@ test('PgBouncer with transaction pooling is refused at the start, in a sentence'
   for (const command of ['up', 'migrate'])
     expect(await refusal(plain, command)).toContain('unsupported startup parameter');
   const ignoring = await bouncer(transactions);
-  expect(await refusal(ignoring, 'migrate')).toContain('drops what a session starts with');
+  expect(await refusal(ignoring, 'migrate')).toContain('drops the settings that a session starts with');
   await setForRole();
   const asDocumented = await bouncer(transactions);
   expect(await refusal(asDocumented, 'migrate')).toContain('prepared statements are missing');

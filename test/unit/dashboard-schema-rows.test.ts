@@ -45,7 +45,7 @@ test('fields of every kind, nested ones below theirs', () => {
     '0 paid_at string or null; format date-time',
     '0 customer object',
     '1 customer.name* string',
-    '0 lines* array of object; at least 1 items; no item twice',
+    '0 lines* array of object; at least 1 items; all items different',
     '1 lines[ ].sku string',
     '1 lines[ ].count integer; default 1',
     '0 tags array of string',

@@ -59,7 +59,7 @@ export const accountRoutes = [
   defineRoute('put', '/v1/accounts/{id}', 'putAccount', {
     summary: 'Create an account with an id of your own, or change it',
     description:
-      'The id has 1 to 64 letters, digits, `_` or `-`. What is left out stays as it is; `null` in `limits` removes a limit of its own. Safe to repeat. Audited.',
+      'The id has 1 to 64 letters, digits, `_` or `-`. Fields that are left out stay as they are; `null` in `limits` removes a limit of its own. Safe to repeat. Audited.',
     scope: 'accounts:write',
     body: putAccountSchema,
     bodyExample: { name: 'A customer', metadata: { plan: 'enterprise' }, limits: { max_webhooks: 500 } },

@@ -19,7 +19,12 @@ const query = z.strictObject({
     .optional()
     .meta({ description: 'An action, or a family of actions.', example: 'webhook.*' }),
   actor: z.string().min(1).max(maxLength).optional().meta({ description: 'The id of who did it.' }),
-  target: z.string().min(1).max(maxLength).optional().meta({ description: 'The id of what it was done to.' }),
+  target: z
+    .string()
+    .min(1)
+    .max(maxLength)
+    .optional()
+    .meta({ description: 'The id of the webhook, key or other object that was changed.' }),
   since: queryTime('Recorded at or after this time.'),
   until: queryTime('Recorded before this time.'),
 });
@@ -28,7 +33,7 @@ export const auditRoutes = [
   defineRoute('get', '/v1/audit-records', 'listAuditRecords', {
     summary: 'List audit records, newest first',
     description:
-      'Who changed webhooks, keys, portal links or the account, read a secret, or acted on many deliveries. A service key that acts for no account reads what concerns none: service keys, event types, encryption keys. Not in a portal. Kept as long as ended deliveries. With `Accept: application/x-ndjson`, all records from there on are sent, one line of JSON each, whatever the limit.',
+      'Who changed webhooks, keys, portal links or the account, read a secret, or acted on many deliveries. A service key that acts for no account reads what concerns none: service keys, event types, encryption keys. Not in a portal. Kept as long as ended deliveries. With `Accept: application/x-ndjson`, all records from there on are sent, one line of JSON each. `limit` does not apply.',
     scope: 'webhooks:read',
     mayLackAccount: true,
     query,

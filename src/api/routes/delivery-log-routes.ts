@@ -81,7 +81,7 @@ export const deliveryLogRoutes = [
   defineRoute('get', '/v1/deliveries', 'listDeliveries', {
     summary: 'List deliveries, newest first',
     description:
-      'With `Accept: application/x-ndjson`, all deliveries from there on are sent, one line of JSON each, whatever the limit.',
+      'With `Accept: application/x-ndjson`, all deliveries from there on are sent, one line of JSON each. `limit` does not apply.',
     scope: 'webhooks:read',
     query: listQuery,
     line: deliverySummarySchema,

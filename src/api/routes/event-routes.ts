@@ -25,7 +25,7 @@ export const eventRoutes = [
     summary: 'List events, newest first, with their deliveries',
     scope: 'webhooks:read',
     description:
-      'With a filter, a page may hold fewer events than `limit`, even none: there are more as long as it has a `next_cursor`. `outcome=undelivered` lists the events with a delivery that ended `failed` or `canceled`, by the newest such delivery. With `Accept: application/x-ndjson`, all events from there on are sent, one line of JSON each, whatever the limit.',
+      'With a filter, a page may hold fewer events than `limit`, even none: there are more as long as it has a `next_cursor`. `outcome=undelivered` lists the events with a delivery that ended `failed` or `canceled`, by the newest such delivery. With `Accept: application/x-ndjson`, all events from there on are sent, one line of JSON each. `limit` does not apply.',
     query: z.strictObject({
       ...pageQuery,
       event: eventTypeSchema.optional(),

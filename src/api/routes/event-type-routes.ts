@@ -99,7 +99,7 @@ export const eventTypeRoutes = [
   defineRoute('put', '/v1/event-types/{name}', 'putEventType', {
     summary: 'Define an event type, or replace its definition',
     description:
-      'It counts for every process from its next call on. What was left out is as at the first definition: no schema, no example, `open`. Audited.',
+      'Every process uses it from its next call on. Fields that are left out get their defaults: no schema, no example, `open`. Audited.',
     scope: 'event-types:write',
     body: eventTypeDefinitionSchema,
     bodyExample: example,

@@ -105,7 +105,7 @@ async function create(context: Context<unknown, Requested>): Promise<Reply> {
   const createdAt = await readClock(deps.pool);
   requireSensible(body, createdAt);
   const { webhookId, selection } = await toSelection(deps, key, filter);
-  // What was accepted until this millisecond; ids name what exists anyway.
+  // Events accepted until this millisecond. Ids name deliveries that exist.
   const now = filter.ids === undefined ? new Date(createdAt.getTime() + 1) : null;
   const until = filter.until === undefined ? null : new Date(filter.until);
   const selected = {
@@ -165,7 +165,7 @@ export const operationRoutes = [
   defineRoute('post', '/v1/deliveries/actions', 'actOnDeliveries', {
     summary: 'Retry, cancel, reschedule or resend many deliveries',
     description:
-      'A durable job over the deliveries that match the filter, oldest first, which does to each what the call for one delivery does, at most `per_second` in a second. What cannot be done to a delivery counts as failed, with the reason. Send an `Idempotency-Key` so that a repeated call does not make a second job. Audited.',
+      'A durable job over the deliveries that match the filter, oldest first, with the same effect on each as the call for one delivery, at most `per_second` in a second. A delivery that it cannot act on counts as failed, with the reason. Send an `Idempotency-Key` so that a repeated call does not make a second job. Audited.',
     scope: 'webhooks:write',
     body: actOnDeliveriesSchema,
     bodyExample: {
@@ -216,12 +216,16 @@ export const operationRoutes = [
   }),
   ...(
     [
-      ['pause', 'Pause an operation', 'What it has done already stays. A second call changes nothing.'],
+      [
+        'pause',
+        'Pause an operation',
+        'Deliveries that it has acted on keep their new state. A second call changes nothing.',
+      ],
       ['resume', 'Resume a paused operation', 'The webhook of a recovery must be active.'],
       [
         'cancel',
         'Cancel an operation',
-        'What it has done already stays; the other deliveries stay as they are.',
+        'Deliveries that it has acted on keep their new state; the others stay as they are.',
       ],
     ] as const
   ).map(([signal, summary, description]) =>

@@ -30,7 +30,7 @@ export const pauseRoutes = [
   defineRoute('post', '/v1/webhooks/{id}/pause', 'pauseWebhook', {
     summary: 'Pause a webhook',
     description:
-      'It becomes inactive: its waiting and new deliveries are held, for as long as held ones are kept (72 hours, unless the setting says otherwise). With `until` it is activated at that time, whatever dies meanwhile. A second call replaces `until` and `reason`. The body may be empty. Audited.',
+      'It becomes inactive: its waiting and new deliveries are held, for as long as held ones are kept (72 hours, unless the setting says otherwise). With `until` it is activated at that time, also after a crash. A second call replaces `until` and `reason`. The body may be empty. Audited.',
     scope: 'webhooks:write',
     body: pauseWebhookSchema,
     bodyExample: { reason: 'Maintenance of the receiver' },
@@ -49,7 +49,7 @@ export const pauseRoutes = [
   defineRoute('post', '/v1/webhooks/{id}/resume', 'resumeWebhook', {
     summary: 'Resume a webhook',
     description:
-      'Activates it, whether it was paused, inactive or disabled. Held deliveries are sent oldest first: with `per_second`, at most so many attempts a second until nothing waits any more. The body may be empty. Audited.',
+      'Activates it, whether it was paused, inactive or disabled. Held deliveries are sent oldest first: with `per_second`, at most so many attempts a second until no delivery is waiting. The body may be empty. Audited.',
     scope: 'webhooks:write',
     body: resumeWebhookSchema,
     bodyExample: { per_second: 10 },

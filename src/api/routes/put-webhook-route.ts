@@ -49,7 +49,7 @@ export const putWebhookRoutes = [
   defineRoute('put', '/v1/webhooks/{id}', 'putWebhook', {
     summary: 'Create or replace the webhook with this external id',
     description: [
-      'A webhook that does not exist is created, and the response holds its secret. One that exists is replaced: what the body does not name gets its default, as at creation. So `active` becomes `true`, unless the body says otherwise. It keeps its id, its secret and its deliveries.',
+      'A webhook that does not exist is created, and the response holds its secret. One that exists is replaced: fields that the body leaves out get their defaults, as at creation. So `active` becomes `true`, unless the body says otherwise. It keeps its id, its secret and its deliveries.',
       'A second call with the same body changes nothing. Where the response to the creation was lost, read the secret with `GET /v1/webhooks/{id}/secret`. A `secret` that differs from that of an existing webhook is refused: use `rotate-secret`.',
     ].join('\n\n'),
     scope: 'webhooks:write',

@@ -17,7 +17,7 @@ export const signedRequestRoutes = [
   defineRoute('post', '/v1/deliveries/{id}/signed-request', 'signRequest', {
     summary: 'Sign the request of an attempt again',
     description:
-      "The exact request of an attempt with the time and the signatures of now, and as a curl command line. Nothing is sent. Needs a write scope, because a receiver accepts the request from whoever has it. Audited. The webhook's own headers and its authentication are placeholders.",
+      "The exact request of an attempt with the time and the signatures of now, and as a curl command line. Nothing is sent. Needs a write scope, because a receiver accepts the request from anyone who has it. Audited. The webhook's own headers and its authentication are placeholders.",
     scope: 'webhooks:write',
     body: signRequestSchema,
     bodyExample: {},

@@ -132,7 +132,7 @@ export const webhookRoutes = [
     isTestEvent: true,
     body: testWebhookSchema,
     bodyExample: { webhook_id: 'wh_01k', event: 'document.processed' },
-    replies: { 200: { description: 'The attempt, whatever its outcome', schema: testResultSchema } },
+    replies: { 200: { description: 'The attempt, with its outcome', schema: testResultSchema } },
     async handle({ deps, key, body }) {
       const webhook = await requireWebhook(deps, key, await webhookIdOf(deps, key, body.webhook_id));
       const example = await exampleOf(deps, body.event);

@@ -29,7 +29,7 @@ const rotationUnderWay = (until: Date) =>
 export const webhookSecretRoutes = [
   defineRoute('get', '/v1/webhooks/{id}/secret', 'getWebhookSecret', {
     summary: "Read a webhook's secret",
-    description: 'Audited. Needs a write scope, because whoever has the secret can forge requests.',
+    description: 'Audited. Needs a write scope, because anyone who has the secret can forge requests.',
     scope: 'webhooks:write',
     replies: { 200: { description: 'The secret', schema: webhookSecretSchema } },
     async handle({ deps, key, id }) {

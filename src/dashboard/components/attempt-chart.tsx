@@ -17,7 +17,7 @@ const maxOf = (buckets: readonly AttemptBucket[]): number =>
 
 type BarsProps = { buckets: readonly AttemptBucket[]; top: number; height: number; min: number };
 
-/** Bars of 8 units in steps of 10: what was delivered below, what failed on top. The smallest count is still seen. */
+/** Bars of 8 units in steps of 10: delivered attempts below, failed ones on top. The smallest count is still seen. */
 function Bars({ buckets, top, height, min }: BarsProps) {
   const bars = buckets.map((bucket) => {
     let y = height;

@@ -41,7 +41,7 @@ type ModalProps = {
   /** Asks for a confirmation: it has no close button, and a click beside it does not close it. */
   isAlert?: boolean;
   isDanger?: boolean;
-  /** What the action needs; the key's lack of it disables the button. Default: `webhooks:write`. */
+  /** The scope that the action needs. Without it, the button is disabled. Default: `webhooks:write`. */
   scope?: Scope;
   /** Disables the button that opens the dialog, as does a missing scope. It can still have the focus, which a closed dialog returns. */
   disabledReason?: string | undefined;

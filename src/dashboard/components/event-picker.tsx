@@ -47,7 +47,7 @@ export function EventPicker({ selected, onChange, error }: Props) {
           {error}
         </div>
       )}
-      {choice('*', 'All event types but those of operational events.')}
+      {choice('*', 'All event types except those of operational events.')}
       <div className="columns">
         {families.map(({ name, filter, types }) => (
           <fieldset key={filter}>

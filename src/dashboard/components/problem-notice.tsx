@@ -3,7 +3,7 @@ import { subjectOf } from '../../contracts/problem.ts';
 import { FltrWebhooksError } from '../../client/request.ts';
 import { isPortal } from '../portal.ts';
 
-/** An error as a message and a hint what to do. */
+/** An error as a message and a hint. */
 export function describeError(error: unknown): { message: string; hint: string; requestId: string | null } {
   if (!(error instanceof FltrWebhooksError))
     return {
@@ -16,7 +16,9 @@ export function describeError(error: unknown): { message: string; hint: string; 
   if (status === 401)
     return {
       message: 'Your session has ended.',
-      hint: isPortal ? 'Open this page again from where you came.' : 'Sign in again.',
+      hint: isPortal
+        ? 'Go back to the page that brought you here, and open this one again.'
+        : 'Sign in again.',
       requestId,
     };
   // The API's message is about a header.
@@ -35,7 +37,7 @@ function hintOf(status: number): string {
       return 'Check that the service is running, then try again.';
     case 403:
       return isPortal
-        ? 'The link that you came by does not allow it.'
+        ? 'The link that you opened does not allow it.'
         : 'Sign in with a key that has this scope.';
     case 404:
       return 'It may have been deleted, or it may belong to another account.';

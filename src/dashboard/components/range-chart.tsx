@@ -4,7 +4,7 @@ import { axisLabels, bucketText, ticksOf } from '../chart-axis.ts';
 import { useTimeZone } from '../preferences.ts';
 import { ChartColumns } from './chart-columns.tsx';
 
-/** What of the statistics a chart shows. */
+/** The part of the statistics that a chart shows. */
 export type ChartTime = { range: StatsRange; bucket_seconds: number };
 
 type Props<Bucket> = {

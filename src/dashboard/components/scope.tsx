@@ -14,7 +14,7 @@ export function useScopeReason(scope: Scope): string | undefined {
 export function ScopeNote({ scope, action }: { scope: Scope; action: string }) {
   const { data: session } = useQuery(sessionQuery);
   if (!session || session.scopes.includes(scope)) return null;
-  if (isPortal) return <p className="hint">The link that you came by does not allow you to {action}.</p>;
+  if (isPortal) return <p className="hint">The link that you opened does not allow you to {action}.</p>;
   return (
     <p className="hint">
       To {action}, sign in with a key that has the scope <code>{scope}</code>. “{session.key_name}” lacks it.

@@ -1,7 +1,7 @@
 import type { Webhook } from '../../contracts/webhook.ts';
 import { Ago, At, Countdown } from './time.tsx';
 
-/** Below a webhook's badge: since when it is down and what is next, or until when it is paused. */
+/** Below a webhook's badge: since when it is down, and its next probe; or until when it is paused. */
 export function StateDetails({ webhook: { active, health, paused } }: { webhook: Webhook }) {
   if (paused?.until)
     return (

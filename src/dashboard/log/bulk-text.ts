@@ -13,7 +13,7 @@ export const actionNames: Record<DeliveryAction, string> = {
 export const deliveriesText = (count: number): string =>
   count === 1 ? '1 delivery' : `${formatCount(count)} deliveries`;
 
-/** What an action does to so many deliveries. */
+/** The effect of an action on so many deliveries. */
 export function effectText(action: DeliveryAction, count: number): string {
   const [deliveries, isOne] = [deliveriesText(count), count === 1];
   switch (action) {

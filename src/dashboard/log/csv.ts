@@ -30,7 +30,7 @@ export function csvLine(row: DeliverySummary, urlOf: (webhookId: string) => stri
 }
 
 /**
- * Quoted where it has to be. What a spreadsheet would run as a formula gets an apostrophe in front, which makes it text.
+ * Quoted where it has to be. A text that a spreadsheet would run as a formula gets an apostrophe in front.
  *
  * @example csvCell('=HYPERLINK("https://…")') // `"'=HYPERLINK(""https://…"")"`
  */

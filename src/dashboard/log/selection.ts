@@ -14,7 +14,7 @@ export const isSelected = (selection: Selection, id: string): boolean =>
 
 type Row = Pick<DeliverySummary, 'id' | 'status' | 'created_at'>;
 
-/** Selects or deselects some rows. What was everything becomes the loaded rows. */
+/** Selects or deselects some rows. After a selection of everything, the loaded rows are selected one by one. */
 export function setRows(
   selection: Selection,
   loaded: readonly Row[],
@@ -60,7 +60,7 @@ export function toSelectedQuery(search: LogSearch, selection: Selection & { kind
 }
 
 type Filter = z.input<typeof actOnDeliveriesSchema>['filter'];
-/** What an action is to be done to, or why it cannot be done. */
+/** The deliveries of an action, or why it is not possible. */
 export type Target = { filter: Filter; leftOut: number } | { reason: string };
 
 /** Most ids of one operation. */

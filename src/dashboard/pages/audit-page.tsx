@@ -161,7 +161,7 @@ function Filters({ search }: { search: AuditSearch }) {
 
 type Option = readonly [value: string, label: string];
 
-/** The address may name what the list does not have, such as a deleted webhook. */
+/** The address may name an object that the list does not have, such as a deleted webhook. */
 const withValue = (options: readonly Option[], value: string): readonly Option[] =>
   options.some(([each]) => each === value) ? options : [...options, [value, value]];
 

@@ -18,7 +18,7 @@ import { Subscribers } from './event-types/subscribers.tsx';
 
 const eyebrow = <Link to="/event-types">Event types</Link>;
 
-/** One event type: what its data holds, who gets it, and how its deliveries end. */
+/** One event type: its data, its subscribers, and how its deliveries end. */
 export function EventTypePage() {
   const { name } = useParams({ from: '/signed-in/event-types/$name' });
   const { data: type, error } = useQuery(eventTypeQuery(name));
@@ -105,7 +105,7 @@ function TypeDetails({ type, webhooks }: { type: EventTypeInfo; webhooks: readon
   );
 }
 
-/** Links into the log show what the numbers count. */
+/** Links to the deliveries in the log that the numbers count. */
 function Volume({ event }: { event: string }) {
   const { data: all, error } = useQuery(eventTypeStatsQuery);
   const stats = all?.data.find((each) => each.event === event);

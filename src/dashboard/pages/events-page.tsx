@@ -131,7 +131,7 @@ function FindById({ id }: { id: string | undefined }) {
   const found = useQuery({ ...eventQuery(id ?? ''), enabled: id !== undefined });
   if (id !== undefined && found.data) return <Navigate to="/events/$id" params={{ id }} replace />;
   const missing = isMissing(found.error)
-    ? `No event with the id ${id} was found in this account. It may have been removed after its retention period. Ids are case-sensitive.`
+    ? `No event with the id ${id} was found in this account. It may have been removed after its retention period. Upper and lower case matter.`
     : undefined;
   return (
     <search>

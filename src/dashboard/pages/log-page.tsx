@@ -116,7 +116,7 @@ const columns: Column<DeliverySummary>[] = [
 function durationOrNext(delivery: DeliverySummary): React.ReactNode {
   if (delivery.ended_at !== null) return durationOf(delivery.created_at, delivery.ended_at);
   if (delivery.next_attempt_at !== null) return <Countdown to={delivery.next_attempt_at} />;
-  if (delivery.waits_for?.reason === 'down') return 'when it is back';
+  if (delivery.waits_for?.reason === 'down') return 'when up again';
   if (delivery.waits_for?.reason === 'order') return 'in its order';
   return delivery.status === 'held' ? 'when active' : 'now';
 }

@@ -96,7 +96,7 @@ type ActivityProps = {
   range: StatsRange;
   /** The page has a test event already. */
   hasTest: boolean;
-  /** What the webhook is, between what it did and what can be done. */
+  /** The webhook's settings, between its traffic and its actions. */
   children: ReactNode;
 };
 

@@ -63,7 +63,7 @@ type OverviewProps = { webhooks: readonly Webhook[]; hasTraffic: boolean };
 
 function Overview({ webhooks, hasTraffic }: OverviewProps) {
   const { filter = '', state, range = defaultRange } = route.useSearch();
-  // The order of the rows depends on it, whatever range the chart has.
+  // The order of the rows depends on it, for each range of the chart.
   const { data: stats, error } = useQuery(statsQuery('24h'));
   // A table of its own, so that nothing moves when the numbers are there.
   if (stats === undefined && !error) return <WebhookTable rows={undefined} />;

@@ -69,7 +69,7 @@ function valueText(value: unknown): string {
 }
 
 /**
- * A value as it is typed: numbers, `true`, `false`, `null` and what is in quotes as in JSON, all else as text.
+ * A value as it is typed: numbers, `true`, `false`, `null` and text in quotes as in JSON, everything else as text.
  *
  * @example valueIn('42') // 42
  * @example valueIn('"42"') // '42'
@@ -92,7 +92,7 @@ export function valueIn(text: string): FilterScalar {
   return trimmed;
 }
 
-/** The filter that a draft means; null: none. What is no JSON object becomes a fault. */
+/** The filter that a draft means; null: none. A text that is no JSON object becomes a fault. */
 export function filterIn(draft: FilterDraft, faults: FormFaults): WebhookFilter | null {
   switch (draft.kind) {
     case 'none':
@@ -141,7 +141,7 @@ function filterInText(text: string, faults: FormFaults): WebhookFilter | null {
   return null;
 }
 
-/** The draft shown in another way, with what it means so far. */
+/** The draft in another form, with the same meaning. */
 export function shownAs(draft: FilterDraft, kind: FilterDraft['kind']): FilterDraft {
   if (kind === draft.kind) return draft;
   if (kind === 'json' && draft.kind === 'list')

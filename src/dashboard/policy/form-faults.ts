@@ -1,6 +1,6 @@
 import { FltrWebhooksError } from '../../client/request.ts';
 
-/** What a form finds wrong itself, as the API would return it: shown at its field. */
+/** Faults that a form finds itself, as the API would return them: shown at their fields. */
 export type FormFaults = { pointer: string; message: string }[];
 
 /** @throws FltrWebhooksError where there is a fault */
@@ -10,7 +10,7 @@ export function requireNone(faults: FormFaults): void {
     throw new FltrWebhooksError(first.message, { status: 422, code: 'validation_failed', errors: faults });
 }
 
-/** The number in a field; null where it is empty. What is no number becomes a fault. */
+/** The number in a field; null where it is empty. Other text becomes a fault. */
 export function numberIn(text: string, pointer: string, faults: FormFaults): number | null {
   if (text.trim() === '') return null;
   const value = Number(text);

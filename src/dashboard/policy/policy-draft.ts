@@ -193,7 +193,7 @@ function authIn({ auth }: PolicyDraft, before: PolicyDraft): PolicyChange['auth'
 
 type NewPolicy = Pick<Parameters<FltrWebhooks['createWebhook']>[0], keyof PolicyChange>;
 
-/** The policy of a new webhook: what is not the default. @throws FltrWebhooksError as `policyChangeIn` */
+/** The policy of a new webhook, without defaults. @throws FltrWebhooksError as `policyChangeIn` */
 export function newPolicyIn(draft: PolicyDraft): NewPolicy {
   // Nothing is removed where nothing was.
   return policyChangeIn(draft, defaultPolicy) as NewPolicy;

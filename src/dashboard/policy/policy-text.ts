@@ -24,7 +24,7 @@ export const authTypes: Record<AuthType | 'none', string> = {
 
 type Auth = NonNullable<Webhook['auth']>;
 
-/** What is readable of it. @example shownAuthText({ type: 'basic', username: 'acme' }) // 'User name: acme' */
+/** Its fields that are not secret. @example shownAuthText({ type: 'basic', username: 'acme' }) // 'User name: acme' */
 export function shownAuthText({ username, token_url: url, client_id: id, scope, audience }: Auth): string {
   const parts = {
     'User name': username,

@@ -14,7 +14,7 @@ export function waitsIn(text: string): number[] | null {
   return waits.some(Number.isNaN) ? null : waits;
 }
 
-/** What `waitsIn` reads. @example waitsText([5, 300, 7200]) // '5 s, 5 min, 2 h' */
+/** As `waitsIn` reads them. @example waitsText([5, 300, 7200]) // '5 s, 5 min, 2 h' */
 export const waitsText = (waits: readonly number[]): string => waits.map(waitText).join(', ');
 
 function waitText(seconds: number): string {

@@ -14,7 +14,7 @@ import type { PolicyProps } from './policy-section.tsx';
 
 type Props = PolicyProps & { webhook: Webhook | undefined };
 
-/** How requests are authenticated. What is secret is written only: it is kept, replaced as a whole, or removed. */
+/** How requests are authenticated. Secret values are write-only: they are kept, replaced together, or removed. */
 export function AuthFields({ draft: { auth }, onChange, error, webhook }: Props) {
   const change = (part: Partial<AuthDraft>) => onChange({ auth: { ...auth, ...part } });
   const choose = (type: AuthType | 'none') => {
@@ -53,9 +53,7 @@ export function AuthFields({ draft: { auth }, onChange, error, webhook }: Props)
           onChange={(value) => change({ fields: { ...auth.fields, [field.name]: value } })}
         />
       ))}
-      {fields.length > 0 && (
-        <p className="hint">Stored encrypted. What is secret of it is never shown again.</p>
-      )}
+      {fields.length > 0 && <p className="hint">Stored encrypted. Secret values are never shown again.</p>}
     </fieldset>
   );
 }

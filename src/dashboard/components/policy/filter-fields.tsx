@@ -30,7 +30,7 @@ export function FilterFields({ draft: { filter }, onChange, error }: PolicyProps
       <legend>Filter</legend>
       <SelectField
         label="Which events it gets"
-        hint="Judged once, when an event is accepted. Save it, then try it with an example on the webhook's page."
+        hint="The filter is applied once, when an event is accepted. Save it, then try it with an example on the webhook's page."
         error={filter.kind === 'json' ? undefined : problem}
         value={filter.kind}
         options={kinds}

@@ -15,7 +15,7 @@ export function HeaderFields({ draft: { headers }, onChange, error }: PolicyProp
         Sent with each request. Values are stored encrypted and never shown again, here or in the log.
       </p>
       {headers.map((header, index) => (
-        // A header is only added at the end, and what is removed has no state of its own.
+        // A header is only added at the end, and a removed one has no state of its own.
         <div key={index} className="policy-row">
           <InputField
             label={`Name of header ${index + 1}`}
@@ -31,7 +31,7 @@ export function HeaderFields({ draft: { headers }, onChange, error }: PolicyProp
             type="password"
             autoComplete="new-password"
             spellCheck={false}
-            placeholder={header.isSet ? 'Is set; empty keeps it' : ''}
+            placeholder={header.isSet ? 'Set. Leave empty to keep it.' : ''}
             value={header.value}
             onChange={(value) => change(index, { value })}
           />
@@ -56,7 +56,7 @@ export function HeaderFields({ draft: { headers }, onChange, error }: PolicyProp
   );
 }
 
-/** At the header that it names; what names none, at the last one. */
+/** At the header that it names; without a name, at the last one. */
 function errorOf(error: unknown, { name }: HeaderDraft, isLast: boolean): string | undefined {
   const escaped = name.trim().replaceAll('~', '~0').replaceAll('/', '~1');
   const own = escaped === '' ? undefined : fieldError(error, `/headers/${escaped}`);

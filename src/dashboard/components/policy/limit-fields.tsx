@@ -40,6 +40,6 @@ export function LimitFields({ draft, onChange, error }: PolicyProps) {
   );
 }
 
-/** What is said about both fields. */
+/** Errors about both fields. */
 const otherRateError = (error: unknown): string | undefined =>
   fieldError(error, '/rate_limit/seconds') === undefined ? fieldError(error, '/rate_limit') : undefined;

@@ -91,7 +91,7 @@ export function PolicySection({ draft, onChange, error, webhook }: Props) {
             <legend>While the receiver is down</legend>
             <Check
               label="Probe while down"
-              hint="One attempt at a time tests the receiver, after 30 s, 1, 5 and 15 min. The other deliveries wait and use up no retries. When it is back, they follow, faster and faster."
+              hint="One attempt at a time tests the receiver, after 30 s, 1, 5 and 15 min. The other deliveries wait and use up no retries. When the receiver responds again, they follow, at an increasing rate."
               isChecked={draft.probesWhenDown}
               onChange={(probesWhenDown) => onChange({ probesWhenDown })}
             />

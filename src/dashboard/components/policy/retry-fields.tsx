@@ -16,7 +16,7 @@ const clientErrors: Record<ClientError, string> = {
   '408': '408 Request Timeout',
   '425': '425 Too Early',
   '429': '429 Too Many Requests: the whole webhook waits as long as Retry-After says',
-  '4xx': 'Every 4xx response but 410',
+  '4xx': 'Every 4xx response except 410',
 };
 
 /** How often, after which responses and until when a delivery is repeated. */

@@ -38,7 +38,7 @@ export function SearchBox() {
         setOpen(isNowOpen);
       }}
       onOpenChangeComplete={(isNowOpen) => {
-        // What is read next is the page that was opened.
+        // The page that was opened is read next.
         if (!isNowOpen && hasNavigated.current) document.getElementById('content')?.focus();
       }}
     >

@@ -119,7 +119,7 @@ function useOpenResult(onOpen: () => void) {
   };
   return {
     result: openResult,
-    /** Searches at once; without a clear result the list shows what was found. */
+    /** Searches at once; without a clear result the list shows the results. */
     async best(text: string): Promise<void> {
       if (text === '') return;
       const found = await queryClient.fetchQuery(searchQuery(text)).catch(() => []);

@@ -24,7 +24,7 @@ const groupNames: Record<Found['type'], string> = {
 };
 
 /**
- * What was found, by kind. The kinds are in the order of their best result, and the results in the order of the API: what has
+ * The results, by kind. The kinds are in the order of their best result, and the results in the order of the API: what has
  * the id itself is first.
  *
  * @example groupsOf([{ type: 'event', id: 'evt_1', … }])[0].name // 'Events'

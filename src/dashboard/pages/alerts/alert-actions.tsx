@@ -136,7 +136,7 @@ function TestAlert({ alert: { webhook_id: id, events } }: Props) {
 function PauseOrActivate({ alert: { webhook_id: id, active } }: Props) {
   const reason = useScopeReason('webhooks:write');
   const change = useSubmission({
-    // What was held is old news. There is no toast: the state beside the button changes.
+    // Held alerts are out of date. There is no toast: the state beside the button changes.
     mutationFn: () =>
       active ? api.pauseWebhook(id, {}) : api.updateWebhook(id, { active: true, held: 'discard' as const }),
     changes: webhookKeys,

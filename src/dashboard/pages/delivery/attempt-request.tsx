@@ -19,7 +19,7 @@ type Props = {
   hasWebhook: boolean;
 };
 
-/** What an attempt sent, and where to. */
+/** The request of an attempt. */
 export function AttemptRequest({ deliveryId, attempt: { number, request }, body, hasWebhook }: Props) {
   if (request.format === 'email') return <Email number={number} request={request} body={body} />;
   const obstacle = hasWebhook

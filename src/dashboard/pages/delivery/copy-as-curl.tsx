@@ -61,7 +61,7 @@ export function CopyAsCurl({ deliveryId, number, obstacle }: Props) {
   );
 }
 
-/** Begun during the click: a browser may refuse what begins after a response. */
+/** Begun during the click: a browser may refuse to copy after a response. */
 async function copyLater(text: Promise<string>): Promise<void> {
   const blob = text.then((value) => new Blob([value], { type: 'text/plain' }));
   await navigator.clipboard.write([new ClipboardItem({ 'text/plain': blob })]);

@@ -39,7 +39,7 @@ type CardProps = Props & { attempt: Attempt; isLatest: boolean };
 
 function AttemptCard({ delivery, attempt, isLatest, ...rest }: CardProps) {
   const { number, started_at: startedAt } = attempt;
-  // What is open stays open when another attempt follows: nothing moves while it is read.
+  // Open parts stay open when another attempt follows: nothing moves while somebody reads.
   const [isLinked] = useState(location.hash === `#${idOf(number)}`);
   const [isOpen] = useState(isLatest || isLinked);
   // It came after the page, so the browser did not scroll to it.

@@ -19,7 +19,7 @@ type Props = {
   hasWebhook: boolean;
 };
 
-/** What happened so far and what is next, in a line or two. */
+/** The outcome so far and the next attempt, in a line or two. */
 export function DeliverySummary({ delivery, obstacle, hasWebhook }: Props) {
   const { next_attempt_at: next, waits_for: waitsFor, status, webhook_id: webhookId } = delivery;
   return (

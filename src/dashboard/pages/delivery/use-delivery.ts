@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { obstacleOf } from '../../delivery-summary.ts';
 import { deliveryQuery, eventQuery, webhooksQuery } from '../../queries.ts';
 
-/** A delivery with what is known of its event and its webhook. Undefined until its webhook is known, so that nothing moves then. */
+/** A delivery with its event and its webhook, as far as they are known. Undefined until its webhook is known, so that nothing moves then. */
 export function useDelivery(id: string) {
   const { data, error } = useQuery(deliveryQuery(id));
   const webhooks = useQuery(webhooksQuery);

@@ -33,7 +33,7 @@ export function CreateKey() {
         <Form onSubmit={() => dialog.mutate()}>
           <InputField
             label="Name"
-            hint="What the key is used for."
+            hint="For example, the name of the system that uses it."
             error={fieldError(dialog.error, '/name')}
             required
             maxLength={100}

@@ -107,7 +107,7 @@ function ActionForm({ action, target, error, isPending, onBack, onSubmit }: Form
       )}
       <output className="bulk-effect">
         {total === undefined && count.error === null && 'Counting …'}
-        {total === 0 && 'No delivery matches any more.'}
+        {total === 0 && 'No delivery matches now.'}
         {total !== undefined && total > 0 && effectText(action, total)}
         {leftOut > 0 && ` ${deliveriesText(leftOut)} of the selection cannot be changed in this way.`}
       </output>

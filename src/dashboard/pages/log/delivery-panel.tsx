@@ -22,7 +22,7 @@ type Props = {
   next: (() => void) | undefined;
 };
 
-/** A delivery beside the list. What the row says is shown at once; the rest follows. */
+/** A delivery beside the list. The data of its row is shown at once; the rest follows. */
 export function DeliveryPanel({ id, row, close, previous, next }: Props) {
   const loadedId = useDebounced(id);
   const { delivery, body, obstacle, hasWebhook, error } = useDelivery(loadedId);

@@ -2,7 +2,7 @@ import { createContext } from 'react';
 import type { DeliverySummary } from '../../../contracts/delivery.ts';
 import { nothing, type Selection } from '../../log/selection.ts';
 
-/** What the cells of the log need besides their row, so that a change renders these cells again, and not all rows. */
+/** The data of the log's cells besides their row, so that a change renders these cells again, and not all rows. */
 type LogRows = {
   selection: Selection;
   toggle: (id: string, isOn: boolean, isRange: boolean) => void;

@@ -19,7 +19,7 @@ export function focusRow(id: string, index: number, frames = maxFrames): void {
     rowOf(id)?.scrollIntoView({ block: 'nearest' });
     return;
   }
-  // Far from what is on the screen, rows are not rendered.
+  // Rows far outside of the screen are not rendered.
   const body = document.querySelector('.log-table tbody');
   const height = body?.querySelector('[data-row]')?.getBoundingClientRect().height ?? 0;
   if (!body || frames === 0) return;

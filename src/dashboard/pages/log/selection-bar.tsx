@@ -22,7 +22,7 @@ type Props = {
   selected: LogSelection;
 };
 
-/** What can be done to the selected deliveries. */
+/** The actions on the selected deliveries. */
 export function SelectionBar({ search, rows, hasMore, selected }: Props) {
   const { selection, selectAll, clear } = selected;
   const { data: counts } = useQuery(countsQuery(search));

@@ -6,7 +6,7 @@ import { countOf } from '../../log/counts.ts';
 import type { LogSearch } from '../../log-search.ts';
 import { countsQuery } from '../../queries.ts';
 
-/** What needs somebody comes first. */
+/** States that need attention come first. */
 const tabs: readonly [status: DeliveryStatus | undefined, label: string][] = [
   [undefined, 'All'],
   ['failed', 'Failed'],

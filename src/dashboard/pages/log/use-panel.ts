@@ -57,7 +57,7 @@ function usePanelAddress(open: string | undefined, search: LogSearch) {
 }
 
 /**
- * The panel beside the list. The address holds what is open. A click on a row, or Space, opens it; the arrows walk through the
+ * The panel beside the list. The address holds the id of the open delivery. A click on a row, or Space, opens it; the arrows walk through the
  * list, and into the panel; Escape closes it. Enter is left to the link of the row, which opens the page.
  */
 export function usePanel({ open, search, rows, loadMore }: Options) {
@@ -119,7 +119,7 @@ export function usePanel({ open, search, rows, loadMore }: Options) {
   }, []);
   const shown = useRef<string>(undefined);
   useEffect(() => {
-    // What had the focus in the panel is gone.
+    // The element of the panel that had the focus is gone.
     if (open === undefined && shown.current !== undefined && document.activeElement === document.body)
       linkOfRow(shown.current)?.focus({ preventScroll: true });
     shown.current = open;

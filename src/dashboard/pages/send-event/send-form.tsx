@@ -153,7 +153,7 @@ function IdAndLabels({ id, labels, error, onChange }: IdAndLabelsProps) {
       />
       <InputField
         label="Labels (optional)"
-        hint="Filters of webhooks read them; they are not sent. Separated by commas, at most 10."
+        hint="The filters of webhooks can use them. They are not sent. Separated by commas, at most 10."
         error={fieldError(error, '/labels')}
         spellCheck={false}
         value={labels}

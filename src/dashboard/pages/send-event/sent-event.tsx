@@ -23,7 +23,8 @@ export function Subscribers({ type }: { type: string }) {
     <p className="hint">
       {subscribed &&
         `Will be sent to ${subscribed.length === 1 ? '1 webhook' : `${subscribed.length} webhooks`}.`}
-      {filtered > 0 && ` ${filtered === 1 ? 'One has' : `${filtered} have`} a filter, which decides.`}
+      {filtered > 0 &&
+        ` ${filtered === 1 ? 'One has' : `${filtered} have`} a filter, which may exclude the event.`}
       {inactive > 0 && ` Held for ${inactive} of them: not active.`}&nbsp;
     </p>
   );

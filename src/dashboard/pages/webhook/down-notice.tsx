@@ -7,7 +7,7 @@ import { webhookKeys } from '../../queries.ts';
 import { api } from '../../session-api.ts';
 import { useSubmission } from '../../submission.ts';
 
-/** Since when the receiver is down, and what is done about it. */
+/** Since when the receiver is down, and whether it is probed. */
 export function DownNotice({ webhook }: { webhook: Webhook }) {
   const { webhook_id: id, health, probe_when_down: probes } = webhook;
   return (

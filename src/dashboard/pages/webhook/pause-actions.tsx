@@ -60,7 +60,7 @@ const choices = [
   { value: 'discard', label: 'Discard held deliveries', hint: 'They are canceled and never sent.' },
 ] as const;
 
-/** Activates the webhook, after a choice what happens to its held deliveries. */
+/** Activates the webhook, after a choice whether its held deliveries are delivered or discarded. */
 export function ActivateDialog({ id }: { id: string }) {
   const [held, setHeld] = useState<'deliver' | 'discard'>('deliver');
   const [perSecond, setPerSecond] = useState('');
@@ -93,7 +93,7 @@ export function ActivateDialog({ id }: { id: string }) {
         {held === 'deliver' && (
           <InputField
             label="Attempts a second, at most (optional)"
-            hint="1 to 1,000, until nothing waits any more. Empty: as fast as its limits allow."
+            hint="1 to 1,000, until no delivery is waiting. Empty: as fast as its limits allow."
             error={rateError}
             inputMode="numeric"
             value={perSecond}

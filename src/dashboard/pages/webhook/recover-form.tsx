@@ -57,7 +57,7 @@ export function RecoverForm({ webhook: { webhook_id: id, active }, onStarted }: 
   ] as const;
   return (
     <Form onSubmit={() => preview.mutate()}>
-      <p>Resends what was not delivered, oldest first, for example after an outage.</p>
+      <p>Resends failed deliveries and missed events, oldest first, for example after an outage.</p>
       <div className="columns-small">
         {times.map(({ name, ...field }) => (
           <TimeField

@@ -16,7 +16,7 @@ import { failedShare, toneOfShare, totalOf, waitingCounts } from '../../webhook-
 
 type Props = { webhook: Webhook; range: StatsRange };
 
-/** What a webhook got over a range, as numbers and charts. */
+/** The attempts to a webhook over a range, as numbers and charts. */
 export function Traffic({ webhook, range }: Props) {
   const { webhook_id: id } = webhook;
   const { data: stats, error } = useQuery(webhookStatsQuery(id, range));

@@ -21,8 +21,8 @@ export function WebhookNotices({ webhook }: { webhook: Webhook }) {
       )}
       {cap?.next_at && (
         <p className="notice notice-warn">
-          <strong>The hourly cap is reached.</strong> Deliveries are deferred in order, none is lost. The next
-          attempt is <Countdown to={cap.next_at} />
+          <strong>The hourly cap is reached.</strong> Deliveries are deferred, in order. None is lost. The
+          next attempt is <Countdown to={cap.next_at} />
           {cap.deferred_until && (
             <>
               , the last one <Countdown to={cap.deferred_until} />

@@ -1,4 +1,4 @@
-/** What the browser remembers about the first steps of an account. Without storage, it lasts until the page is left. */
+/** The state of an account's first steps, kept in the browser. Without storage, it lasts until the page is left. */
 type Remembered = {
   isDismissed?: boolean;
   /** A test event was delivered to this webhook. */

@@ -39,7 +39,7 @@ const isDismissedFor = (accountId: string): boolean => readFirstSteps(accountId)
 
 type Props = { webhooks: readonly Webhook[]; onDismiss: () => void };
 
-/** The way to the first delivery. Each step is done when what it leads to is there. */
+/** The way to the first delivery. Each step is done when its result is there. */
 export function FirstRun({ webhooks, onDismiss }: Props) {
   const { data: session } = useQuery(sessionQuery);
   const { data: settings } = useQuery(settingsQuery);

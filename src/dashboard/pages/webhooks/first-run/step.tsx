@@ -9,7 +9,7 @@ type Props = {
   children: ReactNode;
 };
 
-/** A step of the checklist. What it needs is shown from when it can be done. */
+/** A step of the checklist. Its form is shown once the step is possible. */
 export function Step({ number, title, isDone, isOpen, children }: Props) {
   const id = useId();
   return (
