@@ -24,7 +24,7 @@ export function ReceiverStep({ webhook: { webhook_id: id, url } }: { webhook: We
           </>
         ) : (
           <>
-            Run one of the examples in the folder of this project. It verifies the signature with the signing
+            Run one of the examples in the folder of the project. It verifies the signature with the signing
             secret.
           </>
         )}
