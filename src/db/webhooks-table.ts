@@ -1,6 +1,5 @@
 import type { DisabledReason, WebhookChange } from '../contracts/webhook.ts';
 import type { WebhookFormat } from '../contracts/webhook-format.ts';
-import { checkBlockedLines } from './delivery-lines.ts';
 import { syncDeliveries, syncUntil } from './sync-deliveries.ts';
 import { onlyRow, withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 import { stepPacingByHand } from './webhook-health.ts';

@@ -296,7 +296,7 @@ test('a filter is tried with an example; an event is sent with labels, and its p
   expect((await mine<{ data: unknown[] }>('GET', '/v1/events')).data).toEqual([]);
 
   await page.goto('/events/send?event=document.deleted');
-  await page.getByText('Will be sent to 2 webhooks. One has a filter, which decides.').waitFor();
+  await page.getByText('2 webhooks. One has a filter, which may exclude the event.').waitFor();
   const send = async (labels: string) => {
     await page.getByLabel('Labels (optional)').fill(labels);
     await page.getByRole('button', { name: 'Send event' }).click();
@@ -350,7 +350,7 @@ test('a delivery says what it waits for: the rate limit, the receiver, one that 
   const deferred = await publish();
   await untilWaiting(deferred, 'down');
   await page.goto(`/log/${deferred}`);
-  await summary.getByText(/Deferred: the webhook is down\. It is sent in order/).waitFor();
+  await summary.getByText(/Deferred: the webhook is down\. The delivery is sent, in order/).waitFor();
   await summary
     .getByText(/in 59 min/)
     .first()
