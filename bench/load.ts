@@ -16,6 +16,8 @@ export type LoadInput = {
   eventType?: string;
   /** When their deliveries make their first attempt, RFC 3339; without it, at once. */
   deliverAt?: string;
+  /** Event number n has the order key number n modulo this; without it, none has one. */
+  orderKeys?: number;
   /** Event number n has the id `<prefix>_n`. */
   idPrefix: string;
   events: number;
@@ -56,7 +58,7 @@ export function eventData(number: number) {
 
 function eventText(
   number: number,
-  { idPrefix, eventType = 'document.uploaded', accountIds, deliverAt }: LoadInput,
+  { idPrefix, eventType = 'document.uploaded', accountIds, deliverAt, orderKeys }: LoadInput,
 ): string {
   const data = eventData(number);
   const accountId = accountIds?.[number % accountIds.length];
@@ -66,6 +68,7 @@ function eventText(
     data,
     ...(accountId === undefined ? {} : { account_id: accountId }),
     ...(deliverAt === undefined ? {} : { deliver_at: deliverAt }),
+    ...(orderKeys === undefined ? {} : { order_key: `key_${number % orderKeys}` }),
   });
 }
 

@@ -19,6 +19,7 @@ export type LoadSpec = {
   isByServiceKey?: boolean;
   /** The type of the events, and what each webhook subscribes to. Without it: one that is built in, and `*`. */
   types?: { published: string; filters: readonly string[] };
+  orderKeys?: number;
   /** Whether anything is delivered. */
   isPublishOnly?: boolean;
   /** After this long without an arrival, what has not arrived counts as lost. */
@@ -86,6 +87,7 @@ async function publishAndWait(
     keys: isByServiceKey ? [await newServiceKey(product.pool, 'bench')] : targets.map(({ key }) => key),
     ...(isByServiceKey && { accountIds: targets.map(({ accountId }) => accountId) }),
     ...(spec.types && { eventType: spec.types.published }),
+    ...(spec.orderKeys !== undefined && { orderKeys: spec.orderKeys }),
     idPrefix,
     events,
     batch,

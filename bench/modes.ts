@@ -18,6 +18,7 @@ import { limit } from './mode-limit.ts';
 import { outbox } from './mode-outbox.ts';
 import { defineEventTypes } from './targets.ts';
 import { log } from './mode-log.ts';
+import { ordered } from './mode-ordered.ts';
 import { sealed } from './mode-sealed.ts';
 import { streams } from './mode-streams.ts';
 import { scheduled } from './mode-scheduled.ts';
@@ -158,6 +159,10 @@ export const modes: Record<string, Mode> = {
   streams: {
     summary: 'a burst, and publishing alone, without and with open streams of changes, in turn',
     run: onServers(streams),
+  },
+  ordered: {
+    summary: 'a burst to webhooks with ordering, beside one without',
+    run: onServers(ordered),
   },
   processes: { summary: 'a burst to 1, 2 and 4 whole processes', run: onServers(processes) },
   embedded: {

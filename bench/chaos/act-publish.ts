@@ -13,6 +13,7 @@ function newEvent({ model }: World, type: number): { event: Event; body: Record<
   published += 1;
   const id = `evt_chaos_${published}`;
   const name = types[type % types.length] ?? types[0];
+  const orderKey = published % 4 === 0 ? null : `key_${published % 3}`;
   const labels = published % 2 === 0 ? [] : ['odd'];
   const event: Event = {
     id,
@@ -24,13 +25,24 @@ function newEvent({ model }: World, type: number): { event: Event; body: Record<
     deliverAt: null,
     expiresAt: null,
     webhookIds: null,
+    orderKey,
+    batch: null,
   };
   model.events.set(id, event);
   const data = {
     dataset_id: 'ds',
     ...(name === 'document.deleted' ? { document_id: `doc_${published}` } : {}),
   };
-  return { event, body: { id, event: name, data, ...(labels.length === 0 ? {} : { labels }) } };
+  return {
+    event,
+    body: {
+      id,
+      event: name,
+      data,
+      ...(labels.length === 0 ? {} : { labels }),
+      ...(orderKey !== null && { order_key: orderKey }),
+    },
+  };
 }
 
 function accept({ model }: World, event: Event, accepted: Accepted, isReplay: boolean): void {
@@ -114,6 +126,7 @@ export async function publishBatch(
   { count, times, withKey }: { count: number; times: number; withKey: boolean },
 ): Promise<void> {
   const events = Array.from({ length: count }, (_, index) => newEvent(world, index));
+  const number = published;
   for (let time = 0; time < times; time += 1) {
     const response = await world.api<{ data: ({ status: number } & Accepted)[] }>(
       'POST',
@@ -125,7 +138,13 @@ export async function publishBatch(
         isRepeatable: true,
       },
     );
-    for (const [index, result] of (response?.body.data ?? []).entries()) {
+    const results = response?.body.data ?? [];
+    // Accepted by one call, so in their order.
+    const isOne =
+      results.every(({ status, duplicate }) => status === 202 && duplicate === results[0]?.duplicate) &&
+      events.every(({ event }) => event.acceptedAt === null);
+    if (isOne) for (const [index, { event }] of events.entries()) event.batch = { number, index };
+    for (const [index, result] of results.entries()) {
       const event = events[index]?.event;
       if (result.status === 202 && event) accept(world, event, result, withKey);
       else if (result.status !== 503 || withKey)

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Webhook } from './model.ts';
 import type { Behaviour } from './receivers.ts';
+import type { Order } from './scenario.ts';
 import type { World } from './world.ts';
 
 const filterLists = [['*'], ['document.*'], ['dataset.deleted'], ['*', 'delivery.*'], ['chaos.*']] as const;
@@ -20,11 +21,11 @@ export function choose(world: World, index: number): (Webhook & { id: string }) 
   return all[index % all.length] ?? null;
 }
 
+type NewWebhook = { filters: number; active: boolean; behaviour: Behaviour; order: Order };
+
 export async function createWebhook(
   world: World,
-  filters: number,
-  active: boolean,
-  behaviour: Behaviour,
+  { filters, active, behaviour, order }: NewWebhook,
 ): Promise<void> {
   const { model, receivers, api } = world;
   if (usable(world).length >= mostWebhooks) return;
@@ -43,11 +44,18 @@ export async function createWebhook(
     operations: 0,
     isCanceledInBulk: false,
     policies: [{ value: 'plain', sentAt: 0, doneAt: 0 }],
+    ordering: order === 'none' ? null : order === 'all' ? 'all' : 'by_key',
   };
   model.webhooks.push(webhook);
   receivers.behave(webhook.path, behaviour);
   const response = await api<{ webhook_id: string }>('POST', '/v1/webhooks', {
-    body: { url: receivers.url(webhook.path), events: webhook.filters, active },
+    body: {
+      url: receivers.url(webhook.path),
+      events: webhook.filters,
+      active,
+      ...(webhook.ordering && { ordering: webhook.ordering }),
+      ...(order === 'blocking' && { on_failure: 'block' }),
+    },
     headers: { 'idempotency-key': `webhook-${created}` },
     expect: [201],
     isRepeatable: true,
@@ -55,6 +63,18 @@ export async function createWebhook(
   if (response?.status !== 201) return;
   webhook.id = response.body.webhook_id;
   webhook.createdAt = Date.now();
+}
+
+/** Lines that a failed delivery blocks go on. */
+export async function endBlocks(world: World): Promise<void> {
+  for (const { id, ordering } of usable(world))
+    if (ordering !== null)
+      await world.api('PATCH', `/v1/webhooks/${id}`, {
+        body: { on_failure: 'skip' },
+        expect: [200],
+        isRepeatable: true,
+        patienceMs: 4000,
+      });
 }
 
 async function patchActive(

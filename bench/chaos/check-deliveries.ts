@@ -72,6 +72,7 @@ export function checkStates({ model, deliveries, attempts, webhooks }: DeliveryF
       case 'pending':
       case 'retrying':
         if (isScheduled) return (nextAttemptAt ?? 0) > Date.now() + farMs / 2 ? null : 'its time has come';
+        if (row.isBehindOther) return null;
         return actions?.isFar === true && nextAttemptAt !== null ? null : 'it has nothing to wait for';
       case 'canceled':
         return mayBeCanceled(known.get(webhookId), actions?.isCanceled === true, reason)
@@ -89,10 +90,11 @@ function mayBeCanceled(webhook: Webhook | undefined, isCanceled: boolean, reason
 
 /** A retry that was accepted led to an attempt, unless the delivery was held, canceled or rescheduled since. */
 export function checkRetries({ model, deliveries }: DeliveryFacts): string[] {
-  return deliveries.flatMap(({ id, status, reason, attemptCount }) => {
+  return deliveries.flatMap(({ id, status, reason, attemptCount, isBehindOther }) => {
     const { attemptsAtRetry = null, isFar = false } = model.actions.get(id) ?? {};
     if (attemptsAtRetry === null || attemptCount > attemptsAtRetry) return [];
-    const isStopped = status === 'held' || status === 'canceled' || reason === 'expired' || isFar;
+    const isStopped =
+      isBehindOther || status === 'held' || status === 'canceled' || reason === 'expired' || isFar;
     return isStopped ? [] : [`${id} was retried after attempt ${attemptsAtRetry}, and not attempted since`];
   });
 }

@@ -7,6 +7,7 @@ import {
   checkStates,
 } from './check-deliveries.ts';
 import { checkLogs } from './check-logs.ts';
+import { checkOrder } from './check-order.ts';
 import { checkPolicies } from './check-policies.ts';
 import { checkTimes } from './check-times.ts';
 import { checkTimelines } from './check-timelines.ts';
@@ -25,6 +26,7 @@ export function checkAll(facts: Facts): string[] {
     ...checkCap({ attempts, requests, caps: model.caps, shifts: model.shifts }),
     ...checkTimes(facts),
     ...checkPolicies(facts),
+    ...checkOrder(facts),
     ...checkWorkflows(facts),
     ...checkTimelines(facts.timelines, facts.startedAt),
     ...checkLogs(facts.logLines),

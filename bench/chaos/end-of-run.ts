@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { cancelAll } from './act-deliveries.ts';
 import { haveOperationsEnded, resumeOperations } from './act-operations.ts';
 import { joinPauses, liftRates } from './act-policies.ts';
-import { activateAll } from './act-webhooks.ts';
+import { activateAll, endBlocks } from './act-webhooks.ts';
 import { checkDeferrals, looseAttempts, type DeferralFacts } from './check-cap.ts';
 import { readWebhooks } from './facts.ts';
 import { readAttempts, readDeliveries, type DeliveryRow } from './rows.ts';
@@ -30,6 +30,7 @@ export async function endFaults(world: World, activateAtEnd: boolean): Promise<v
   await world.joined('publishing');
   receivers.resetBehaviour();
   await liftRates(world);
+  await endBlocks(world);
   await resumeOperations(world);
   await joinPauses(world);
   if (activateAtEnd) await activateAll(world);
@@ -49,8 +50,10 @@ function waitingOf(
   activeIds: ReadonlySet<string>,
 ): Waiting {
   const open = deliveries.filter(
-    ({ status, webhookId }) =>
-      status === 'pending' || status === 'retrying' || (status === 'held' && activeIds.has(webhookId)),
+    ({ status, webhookId, isBehindOther }) =>
+      (status === 'pending' && !isBehindOther) ||
+      status === 'retrying' ||
+      (status === 'held' && activeIds.has(webhookId)),
   );
   const isLater = ({ nextAttemptAt }: DeliveryRow) => (nextAttemptAt ?? 0) > Date.now() + soonMs;
   // Once its time has come it is one of those that a limit defers, and uses one of its slots.

@@ -39,7 +39,8 @@ export async function collectFacts(world: World): Promise<Facts> {
   // The workflow of a held delivery ends.
   const waiting = idsOf(
     shown.filter(
-      ({ status, isScheduled }) => (status === 'pending' && !isScheduled) || status === 'retrying',
+      ({ status, isScheduled, isBehindOther }) =>
+        (status === 'pending' && !isScheduled && !isBehindOther) || status === 'retrying',
     ),
   );
   const [archiveApi, runs] = await Promise.all([

@@ -1,3 +1,4 @@
+import type { Ordering } from '../../src/contracts/webhook-policy.ts';
 import { filtersThatMatch } from '../../src/domain/subscription.ts';
 import { possibleValues, type Setting } from './in-force.ts';
 import { letsThrough, type Policy } from './policies.ts';
@@ -27,6 +28,7 @@ export type Webhook = {
   isCanceledInBulk: boolean;
   /** One after the other; the first one is there from the beginning. */
   policies: Setting<Policy>[];
+  ordering: Ordering | null;
 };
 
 export type Event = {
@@ -42,6 +44,9 @@ export type Event = {
   expiresAt: number | null;
   /** For these alone; null: for those that subscribe. */
   webhookIds: readonly string[] | null;
+  orderKey: string | null;
+  /** Null: it was accepted alone, or it is not known whether those of its batch were accepted together. */
+  batch: { number: number; index: number } | null;
 };
 
 /** The manual actions requested of one delivery, whether or not the call succeeded. */

@@ -43,7 +43,7 @@ export async function perform(world: World, command: Command): Promise<void> {
     case 'defineType':
       return defineType(world, command.strict);
     case 'createWebhook':
-      return createWebhook(world, command.filters, command.active, command.behaviour);
+      return createWebhook(world, command);
     case 'setActive':
       return setActive(world, command.webhook, command.active, command.discard);
     case 'toggle':

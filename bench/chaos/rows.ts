@@ -17,6 +17,8 @@ export type DeliveryRow = {
   isRescheduled: boolean;
   /** It waits for its time, without a workflow. */
   isScheduled: boolean;
+  /** It waits for another one of its line. */
+  isBehindOther: boolean;
 };
 export type AttemptRow = {
   id: string;
@@ -40,8 +42,11 @@ export async function readDeliveries(pool: Pool): Promise<DeliveryRow[]> {
        wait_reason as "waitReason",
        ${milliseconds(`case when ${isScheduled} then deliver_at else next_attempt_at end`)} as "nextAttemptAt",
        ${isScheduled} as "isScheduled", ${milliseconds('ended_at')} as "endedAt",
-       attempt_count as "attemptCount", timeline @> '[{"type": "wait", "reason": "rescheduled"}]' as "isRescheduled"
-     from deliveries order by id`,
+       attempt_count as "attemptCount", timeline @> '[{"type": "wait", "reason": "rescheduled"}]' as "isRescheduled",
+       start_after = 'line' and ended_at is null and exists (
+         select 1 from deliveries h where h.webhook_id = d.webhook_id and h.order_key = d.order_key
+           and h.line_position is not null and h.start_after is null and h.ended_at is null) is true as "isBehindOther"
+     from deliveries d order by id`,
   );
   return rows;
 }

@@ -26,7 +26,12 @@ export async function runScenario(
   try {
     await addOwnType(world);
     // Without webhooks most steps would have no effect.
-    for (const behaviour of ['good', 'flaky'] as const) await createWebhook(world, 0, true, behaviour);
+    for (const [behaviour, order] of [
+      ['good', 'none'],
+      ['flaky', 'none'],
+      ['slow', 'by_key'],
+    ] as const)
+      await createWebhook(world, { filters: 0, active: true, behaviour, order });
     for (const command of scenario.commands) {
       if (model.faults.length > 0) break;
       print(`  ${seconds()} s: ${describeCommand(command)}`);

@@ -27,7 +27,7 @@ export type Command =
       webhook: number;
     }
   | { do: 'defineType'; strict: boolean }
-  | { do: 'createWebhook'; filters: number; active: boolean; behaviour: Behaviour }
+  | { do: 'createWebhook'; filters: number; active: boolean; behaviour: Behaviour; order: Order }
   | { do: 'setActive'; webhook: number; active: boolean; discard: boolean }
   | { do: 'toggle'; webhook: number; times: number; everyMs: number }
   | { do: 'setPolicy'; webhook: number; policy: Policy }
@@ -53,6 +53,10 @@ export type Command =
   | { do: 'pauseProcess'; process: number; ms: number }
   | { do: 'pause'; ms: number };
 export type CommandName = Command['do'];
+
+/** Of a new webhook; `blocking`: by key, and a failed delivery holds up those behind it. */
+export const orders = ['none', 'by_key', 'by_key', 'all', 'blocking'] as const;
+export type Order = (typeof orders)[number];
 
 export type Scenario = {
   roles: [Role, Role];
@@ -106,7 +110,10 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
     },
   },
   defineType: { weight: 3, fields: { strict: fc.boolean() } },
-  createWebhook: { weight: 3, fields: { filters: number(4), active: fc.boolean(), behaviour } },
+  createWebhook: {
+    weight: 4,
+    fields: { filters: number(4), active: fc.boolean(), behaviour, order: fc.constantFrom(...orders) },
+  },
   setActive: {
     weight: 6,
     fields: { webhook, active: fc.boolean(), discard: fc.constantFrom(false, false, false, true) },

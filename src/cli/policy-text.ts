@@ -18,6 +18,7 @@ export function policyFields(webhook: Webhook): Record<string, string | number |
     'probe when down': webhook.probe_when_down ? 'yes' : undefined,
     ordering: webhook.ordering ?? undefined,
     'on failure': webhook.ordering === null ? undefined : webhook.on_failure,
+    'blocked lines': webhook.blocked_lines || undefined,
   };
 }
 

@@ -231,6 +231,10 @@ export const shownPolicy = {
   probe_when_down: z.boolean(),
   ordering: z.enum(orderings).nullable().meta({ description: 'null: in no order.' }),
   on_failure: z.enum(failureActions),
+  blocked_lines: z.int().meta({
+    description:
+      'With `on_failure: "block"`: how many order keys a failed delivery blocks, counted up to 1,000.',
+  }),
   health: z
     .object({
       state: z.enum(healthStates),

@@ -59,7 +59,7 @@ export const summaryColumns = `id, account_id as "accountId", webhook_id as "web
   last_status_code as "lastStatusCode", last_error_code as "lastErrorCode", owner_id as "ownerId", run_id as "runId", schedule,
   start_after as "startAfter", deliver_at as "deliverAt", expires_at as "expiresAt",
   case when wait_reason = 'down' then (select next_probe_at from webhooks where webhooks.id = webhook_id) end as "nextProbeAt",
-  line_position is not null as "isInLine",
+  order_key is not null as "isInLine",
   case when start_after = 'line' and ended_at is null then (
     select nullif(l.head_id, d.id) from delivery_lines l where l.webhook_id = d.webhook_id and l.order_key = d.order_key
   ) end as "waitsForId",
@@ -193,7 +193,9 @@ export async function reopenDelivery(
        schedule = (select w.schedule from webhooks w where w.id = webhook_id), schedule_since = clock_timestamp(),
        owner_id = case when $3 then id end, run_id = case when not $3 then run_id end,
        reconcile_at = case when $3 then now() + ${reconcileStartAfter} end,
-       start_after = case when line_position is not null then 'line' end,
+       -- One that has never joined its line joins it now.
+       start_after = case when line_position is not null then 'line' when order_key is not null then 'deliver_at' end,
+       deliver_at = case when line_position is null and order_key is not null then now() else deliver_at end,
        timeline = timeline || $4::jsonb, operation_id = coalesce($5, operation_id)
      where id = $1 and attempt_count = $2 and status in ('failed', 'delivered') and expunged_at is null
        and coalesce(expires_at > now(), true)

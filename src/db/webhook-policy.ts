@@ -33,6 +33,8 @@ export type PolicyRow = {
   probeWhenDown: boolean;
   ordering: Ordering | null;
   onFailure: OnFailure;
+  /** Lines that a failed delivery blocks, counted up to 1,000. */
+  blockedLines: number;
   healthState: HealthState;
   healthSince: Date | null;
   nextProbeAt: Date | null;
@@ -45,7 +47,9 @@ export const policyColumns = `retry, timeout_ms as "timeoutMs", header_names as 
   sealed_headers as "sealedHeaders", auth, sealed_auth as "sealedAuth", filter, rate_limit as "rateLimit",
   max_concurrent as "maxConcurrent", signatures, sealed_signing_key as "sealedSigningKey",
   previous_sealed_signing_key as "previousSealedSigningKey", probe_when_down as "probeWhenDown",
-  ordering, on_failure as "onFailure", health_state as "healthState",
+  ordering, on_failure as "onFailure", case when on_failure = 'skip' then 0 else (
+    select count(*)::int from (select from delivery_lines l where l.webhook_id = webhooks.id and l.blocked_at is not null limit 1000) as b
+  ) end as "blockedLines", health_state as "healthState",
   health_since as "healthSince", next_probe_at as "nextProbeAt", paused_at as "pausedAt",
   paused_until as "pausedUntil", pause_reason as "pauseReason"`;
 

@@ -19,6 +19,7 @@ export const webhook = (more: Partial<Webhook> = {}): Webhook => ({
   operations: 0,
   isCanceledInBulk: false,
   policies: [{ value: 'plain', sentAt: 0, doneAt: 0 }],
+  ordering: null,
   ...more,
 });
 export const event = (more: Partial<Event> = {}): Event => ({
@@ -31,6 +32,8 @@ export const event = (more: Partial<Event> = {}): Event => ({
   deliverAt: null,
   expiresAt: null,
   webhookIds: null,
+  orderKey: null,
+  batch: null,
   ...more,
 });
 export const delivery = (more: Partial<DeliveryRow> = {}): DeliveryRow => ({
@@ -46,6 +49,7 @@ export const delivery = (more: Partial<DeliveryRow> = {}): DeliveryRow => ({
   attemptCount: 1,
   isRescheduled: false,
   isScheduled: false,
+  isBehindOther: false,
   ...more,
 });
 export const attempt = (more: Partial<AttemptRow> = {}): AttemptRow => ({

@@ -153,6 +153,7 @@ test('on_failure block: those behind a failed one wait until it is retried with 
   await waitForStatus(service, other, 'delivered', 1);
   await untilBlocked(id, 1);
   expect(await readDelivery(service, second)).toMatchObject({ waits_for: { delivery_id: first } });
+  expect((await service.call('GET', `/v1/webhooks/${id}`)).body).toMatchObject({ blocked_lines: 1 });
   // It fails again.
   expect((await service.call('POST', `/v1/deliveries/${first}/retry`)).status).toBe(202);
   await waitForStatus(service, first, 'failed', 2);
@@ -160,6 +161,7 @@ test('on_failure block: those behind a failed one wait until it is retried with 
   isRefusing = false;
   expect((await service.call('POST', `/v1/deliveries/${first}/retry`)).status).toBe(202);
   await waitForStatus(service, second, 'delivered', 1);
+  expect((await service.call('GET', `/v1/webhooks/${id}`)).body).toMatchObject({ blocked_lines: 0 });
   expect(receiver.overlaps).toEqual([]);
 });
 
@@ -228,6 +230,43 @@ test('a pause holds a line, and its order stays', async () => {
   await publishKeyed(service, ofKey('a', 3, 6));
   await untilInOrder(receiver, 'a', 8);
   await waitForAll(service, ids, 'delivered', 1);
+});
+
+test('a recovery sends what failed in its order, and what was missed after it', async () => {
+  let isRefusing = true;
+  const receiver = await receive(
+    (_seen, response) => void setTimeout(() => response.writeHead(isRefusing ? 400 : 200).end(), 20),
+  );
+  const id = await newOrdered(receiver.url);
+  const since = new Date(Date.now() - 60_000).toISOString();
+  const failed = await publishKeyed(service, ofKey('a', 4));
+  await waitForAll(service, failed, 'failed', 1);
+  await patch(id, { events: ['document.processed'] });
+  expect(await publishKeyed(service, ofKey('a', 3, 5))).toEqual([]);
+  await patch(id, { events: ['*'] });
+  isRefusing = false;
+  expect((await service.call('POST', `/v1/webhooks/${id}/recover`, { since })).status).toBe(202);
+  await untilInOrder(receiver, 'a', 7);
+  await waitForAll(service, failed, 'delivered', 2);
+  const again = receiver.seen.filter(({ attempt }) => attempt === 2).map(({ number }) => number);
+  expect(again).toEqual([1, 2, 3, 4]);
+  expect(receiver.overlaps).toEqual([]);
+});
+
+test('the limits of a webhook and its order hold together', async () => {
+  const receiver = await receive();
+  await newOrdered(receiver.url, {
+    rate_limit: { attempts: 5, seconds: 1 },
+    max_concurrent: 2,
+    probe_when_down: true,
+  });
+  const keys = ['a', 'b', 'c'];
+  for (let number = 1; number <= 5; number += 1)
+    await publishKeyed(
+      service,
+      keys.map((key) => ({ key, number })),
+    );
+  for (const key of keys) await untilInOrder(receiver, key, 5);
 });
 
 test('ordering that is switched on or off applies to events from then on', async () => {

@@ -15,6 +15,7 @@ export function toPolicy(row: PolicyRow & { active: boolean }): ShownPolicy {
     probe_when_down: row.probeWhenDown,
     ordering: row.ordering,
     on_failure: row.onFailure,
+    blocked_lines: row.blockedLines,
     health: {
       state: row.healthState,
       since: row.healthSince?.toISOString() ?? null,
