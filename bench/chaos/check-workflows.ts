@@ -16,10 +16,10 @@ export function checkWorkflows({
   for (const { workflowId, historyLength } of runs)
     if (historyLength > mostHistoryEvents)
       faults.push(`The history of ${workflowId} has ${historyLength} events`);
-  for (const { id, webhookId, status } of deliveries) {
+  for (const { id, webhookId, status, isScheduled } of deliveries) {
     const running = runs.filter(({ deliveryIds, isRunning }) => isRunning && deliveryIds.includes(id));
     const own = runs.filter(({ workflowId }) => workflowId === id);
-    const isWaiting = status === 'pending' || status === 'retrying';
+    const isWaiting = (status === 'pending' && !isScheduled) || status === 'retrying';
     if (running.length > 1)
       faults.push(
         `${id} has ${running.length} workflows: ${running.map((run) => run.workflowId).join(', ')}`,

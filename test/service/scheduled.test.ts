@@ -201,6 +201,27 @@ test('scheduled deliveries stand in nobody’s way: neither in the queue of a li
   expect(stats.body.waiting).toMatchObject({ pending: 20, scheduled: 20, deferred: 0 });
 });
 
+test('with ordering, it joins its line when its time comes, or when it is sent now, and delays nobody before', async () => {
+  const account = await open({ ordering: 'by_key' });
+  const at = inSeconds(2);
+  const later = await account.publish(3, { deliver_at: at, order_key: 'k' });
+  const hurried = await account.publishOne({ deliver_at: inSeconds(hour), order_key: 'k' });
+  const first = await account.publishOne({ order_key: 'k' });
+  await waitFor(account, first, 'delivered');
+  expect((await account.call('POST', `/v1/deliveries/${hurried}/retry`)).status).toBe(202);
+  await waitFor(account, hurried, 'delivered');
+  for (const id of later) await waitFor(account, id, 'delivered');
+  const { rows } = await service.pool.query<{ id: string; eventId: string }>(
+    'select id, event_id as "eventId" from deliveries where account_id = $1',
+    [account.accountId],
+  );
+  const ids = new Map(rows.map(({ id, eventId }) => [eventId, id]));
+  const order = account.received().map(({ headers }) => ids.get(String(headers['webhook-id'])));
+  // Those of one time in the order of their acceptance.
+  expect(order.filter((id) => id !== hurried)).toEqual([first, ...later]);
+  expect(order).toHaveLength(5);
+});
+
 test('deleting its account ends a scheduled delivery', async () => {
   const account = await open();
   await account.publishOne({ deliver_at: inSeconds(hour) });
