@@ -107,7 +107,8 @@ test('a process that dies between publishing an event and removing it adds nothi
   await first.exited();
   // PostgreSQL ends its session, although that waits for the lock of the table.
   const sessions = async () => {
-    const { rows } = await blocker.query<{ count: number }>(
+    // Not in the open transaction: PostgreSQL shows it the same sessions until its end.
+    const { rows } = await shop.pool.query<{ count: number }>(
       `select count(*)::int as count from pg_stat_activity where datname = current_database() and application_name = 'fltr-webhooks outbox'`,
     );
     return rows[0]?.count;
