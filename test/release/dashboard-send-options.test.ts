@@ -52,7 +52,7 @@ test('an event is sent for one webhook at a time, and its delivery is shown as s
   await page.getByText('Not sent to 1 webhook, and why').click();
   await page.getByText('Published for other webhooks alone.').waitFor();
 
-  await page.goto(`/deliveries/${event?.deliveries[0]?.id}`);
+  await page.goto(`/log/${event?.deliveries[0]?.id}`);
   await page.getByRole('region', { name: 'Summary' }).getByText('Scheduled for its first attempt.').waitFor();
   await page.getByRole('region', { name: 'Timeline' }).getByText('Scheduled for').waitFor();
   expect(await findBarriers(page)).toEqual([]);
