@@ -238,7 +238,8 @@ test('a recovery sends what failed in its order, and what was missed after it', 
     (_seen, response) => void setTimeout(() => response.writeHead(isRefusing ? 400 : 200).end(), 20),
   );
   const id = await newOrdered(receiver.url);
-  const since = new Date(Date.now() - 60_000).toISOString();
+  // The account has events of other tests.
+  const since = new Date().toISOString();
   const failed = await publishKeyed(service, ofKey('a', 4));
   await waitForAll(service, failed, 'failed', 1);
   await patch(id, { events: ['document.processed'] });
