@@ -85,6 +85,10 @@ async function fuzz(config: string[], options: string[], key = service.key): Pro
     '[[operations]]',
     'include-operation-id = "revokeKey"',
     'parameters = { "path.id" = "key_none" }',
+    // Without a worker no delivery ends, so that each wait would last as long as it may.
+    '[[operations]]',
+    'include-operation-id = ["publishEvent", "getEvent"]',
+    'parameters = { "query.wait" = 1 }',
   ];
   const configPath = join(folder, 'schemathesis.toml');
   writeFileSync(configPath, [...acceptance, ...config].join('\n'));
@@ -123,7 +127,7 @@ test('what /openapi.json says of each call is also true with existing objects', 
   const known = Object.entries(ids).flatMap(([list, id]) => [
     '[[operations]]',
     `include-path-regex = '^/v1/${list}/\\{id\\}'`,
-    `parameters = { "path.id" = "${id}" }`,
+    `parameters = { "path.id" = "${id}", "query.wait" = 1 }`,
   ]);
   const report = await fuzz(known, [
     '--include-path-regex',
