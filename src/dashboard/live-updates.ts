@@ -71,9 +71,11 @@ function invalidate(
   isIts: (key: readonly unknown[]) => boolean,
 ): void {
   const lists = new Set<unknown>(topics.flatMap((topic) => keysOfTopics[topic]));
-  const hasChanged = ({ queryKey, meta }: Query): boolean => {
+  const hasChanged = ({ queryKey, meta, state: { error } }: Query): boolean => {
     const [list, kind, id] = queryKey;
     if (!lists.has(list) || !isIts(queryKey) || meta?.['isLive'] === false) return false;
+    // Read again, its page would say for a moment that it is loading.
+    if (kind === 'one' && error instanceof FltrWebhooksError && error.status === 404) return false;
     return list !== 'deliveries' || kind !== 'one' || ids === null || ids.includes(String(id));
   };
   void client.invalidateQueries({ predicate: hasChanged }, { cancelRefetch: false });

@@ -31,13 +31,17 @@ type Deps = StartDeps & {
   onQueued: () => void;
 };
 
+/** A start of deliveries that may share a workflow. Others in a burst are queued, and would give way to a few of their own kind. */
+const isUrgent = ({ deliveries }: Start): boolean => deliveries.some(({ mayShare = true }) => mayShare);
+
 export type Dispatcher = ReturnType<typeof createDispatcher>;
 
 /** Assigns owners to deliveries and starts their workflows. How, and how fast, stands in `limits.ts`. */
 export function createDispatcher(deps: Deps) {
   const { pool, log, deliveriesPerWorkflow, firstAttempts, mayShare } = deps;
   const most = deliveriesPerWorkflow === 1 ? maxStartsUngrouped : maxStarts;
-  const inFlight = new Set<Promise<void>>();
+  /** With whether others give way to it. */
+  const inFlight = new Map<Promise<void>, boolean>();
   /** Reserved by inserts that are not committed yet. */
   let reserved = 0;
   const waiting = createWaitingGroups(deliveriesPerWorkflow);
@@ -49,7 +53,7 @@ export function createDispatcher(deps: Deps) {
   const isPaused = () => isClosed || Date.now() < pausedUntil;
   const free = () => (isPaused() ? 0 : most - inFlight.size - reserved);
 
-  const gate = createStartGate(() => inFlight.size > 0 || waiting.count() > 0);
+  const gate = createStartGate(() => [...inFlight.values()].some(Boolean) || waiting.count() > 0);
 
   const launch = async ({ workflowId, deliveries, assignedAt }: Start): Promise<void> => {
     const [only] = deliveries;
@@ -83,7 +87,7 @@ export function createDispatcher(deps: Deps) {
       inFlight.delete(flight);
       fill();
     });
-    inFlight.add(flight);
+    inFlight.set(flight, isUrgent(next));
   };
 
   /** Starts waiting groups while there is capacity. If there are rows without an owner, one start is kept for them. */
@@ -203,7 +207,7 @@ export function createDispatcher(deps: Deps) {
       isClosed = true;
       for (let next = waiting.next(); next; next = waiting.next()) start(next);
       await loop.close();
-      while (inFlight.size > 0) await Promise.all(inFlight);
+      while (inFlight.size > 0) await Promise.all(inFlight.keys());
     },
   };
 }

@@ -15,10 +15,10 @@
  * can attempt. At most about `maxWaitingGroups` groups wait in memory. All other deliveries wait in PostgreSQL without an
  * owner; the dispatcher assigns owners to the oldest first, and keeps one start for them while there are any.
  *
- * Deliveries to webhooks that hang or reject, those whose first attempt is over, and those that a group did not deliver get
- * workflows of their own. They are queued for the reconciler. It starts `maxReconciledAtOnce` at once while this process
- * has no first attempts to start. Otherwise it starts one in `giveWayMs`: such a workflow costs the engine as much as a whole
- * group, and many at once would delay the groups by seconds.
+ * Deliveries to webhooks that hang or reject, or whose policy allows no shared workflow, those whose first attempt is over, and
+ * those that a group did not deliver get workflows of their own. In a burst they are queued for the reconciler. It starts
+ * `maxReconciledAtOnce` at once while this process starts no deliveries that may share. Otherwise it starts one in `giveWayMs`:
+ * such a workflow costs the engine as much as a whole group, and many at once would delay the groups by seconds.
  *
  * A process that assigned an owner has `startWithinMs` to start it; `reconcileStartAfter` (10 s, `src/db/deliveries-table.ts`)
  * after the assignment the reconciler of any process takes over. The first is shorter than the second, and the limit goes

@@ -156,6 +156,8 @@ test('kill -9 of the relay and of the server of either database, under producers
     relay?.kill('SIGKILL');
     await relay?.exited();
     start();
+    // A process that finds no database at its start ends.
+    await untilReady(service.apiUrl, processes[0]);
   };
   const kill = (server: typeof own) => async (): Promise<void> => {
     await server.kill();
