@@ -61,10 +61,11 @@ const rows = {
   'src/setting-schemas.ts': `src/outbound  zod node:net`,
   'src/header-settings.ts': `src/contracts src/domain  zod`,
   'src/email-settings.ts': `src/domain  zod`,
+  'src/encryption-settings.ts': `src/setting-schemas.ts  zod`,
   'src/page-settings.ts': `src/contracts  zod`,
   'src/temporal-settings.ts': `zod`,
   'src/config.ts': `
-    src/setting-schemas.ts src/email-settings.ts src/header-settings.ts src/page-settings.ts src/temporal-settings.ts src/errors.ts  zod node:fs`,
+    src/setting-schemas.ts src/email-settings.ts src/encryption-settings.ts src/header-settings.ts src/page-settings.ts src/temporal-settings.ts src/errors.ts  zod node:fs`,
   'src/deps.ts': `type:*`,
   'src/development-secrets.ts': `
     src/db src/security src/errors.ts type:src/config.ts type:src/setting-schemas.ts  node:*`,
@@ -74,6 +75,10 @@ const rows = {
   'src/listen.ts': `src/api src/errors.ts src/require-ports.ts  type:express node:*`,
   'src/resolve-servers.ts': `
     src/embedded src/config.ts src/errors.ts type:src/app.ts workflows/contract.ts  node:path`,
+  'src/create-sending.ts': `
+    src/contracts src/domain src/outbound src/temporal type:src/config.ts type:src/stops.ts  type:pino`,
+  'src/start-api.ts': `
+    src/api src/db src/deps.ts src/listen.ts src/observability src/require-ports.ts src/stops.ts  node:timers/promises`,
   'src/start-delivering.ts': `
     src/delivery src/dispatch src/temporal src/domain src/observability type:src/db type:src/outbound type:src/security
     type:src/config.ts type:src/stops.ts  type:pino`,

@@ -1,29 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
-import { maxTimeoutMs } from './contracts/webhook-policy.ts';
 import { createCallCounts, type CountCall } from './call-counter.ts';
 import { openChanges } from './db/changes.ts';
-import { createKeyUses } from './db/key-uses.ts';
 import { createPublisher } from './db/publisher.ts';
 import { readReadiness } from './db/readiness.ts';
 import { readWaiting } from './db/waiting.ts';
-import type { Deps } from './deps.ts';
 import { watchBacklog } from './dispatch/backlog.ts';
+import { createSending } from './create-sending.ts';
 import { developmentKeyFor } from './development-secrets.ts';
-import { toHeaderStyle } from './domain/request-headers.ts';
 import { createEventTypes } from './event-types/catalogue.ts';
 import { readEventTypesFile } from './event-types/event-types-file.ts';
 import { createMetrics } from './observability/metrics.ts';
 import type { MetricValues } from './observability/metrics-sum.ts';
 import { listen } from './listen.ts';
-import { createAddressGuard } from './outbound/address-guard.ts';
-import { createMailer } from './outbound/mailer.ts';
 import type { startOutboxes } from './outbox/outboxes.ts';
-import { createOAuthTokens } from './outbound/oauth-tokens.ts';
-import { createSender } from './outbound/sender.ts';
 import { pooledConnections, prepareDatabase } from './prepare-database.ts';
-import { portOf, requirePorts } from './require-ports.ts';
+import { requirePorts } from './require-ports.ts';
 import { digestOfKey } from './security/api-keys.ts';
 import {
   connectionOptions,
@@ -31,9 +24,9 @@ import {
   isTemporalReachable,
   prepareNamespace,
 } from './temporal/client.ts';
-import { maxConcurrentAttempts } from './temporal/worker-tuning.ts';
 import { resolveServers } from './resolve-servers.ts';
 import { createSignInToken, printedLinkSeconds, signInUrl } from './sign-in-link.ts';
+import { startApi, type Life } from './start-api.ts';
 import { startDelivering } from './start-delivering.ts';
 import { createStops } from './stops.ts';
 
@@ -89,8 +82,6 @@ export type App = {
 
 /** How long a start waits for Temporal. If the connection's settings are wrong, that is known by then. */
 const temporalWaitMs = 5000;
-/** Of a connection, where several processes share the port: afterwards another process may take its requests. */
-const maxAgeMs = 60_000;
 /** Waiting rows that the metrics count at most. */
 const mostCounted = 100_000;
 
@@ -109,20 +100,11 @@ async function relayOutboxes(options: Parameters<typeof startOutboxes>[0]) {
   return relays;
 }
 
-/** Null: no mail server is set. */
-function mailerOf(config: Config, log: Logger) {
-  const { FLTR_SMTP_URL: server, FLTR_SMTP_FROM: address, FLTR_PRODUCT_NAME: name } = config;
-  const onFault = (fault: string) => log.warn({ fault }, 'the mail server cannot be used');
-  if (!server || address === undefined) return null;
-  return createMailer({ server, name, address, publicUrl: config.FLTR_PUBLIC_URL ?? null, onFault });
-}
-
 /** Starts the parts of a role in the order in which they need each other; stopping goes the other way. */
 export async function startApp(options: Options): Promise<ServiceApp> {
   const { config, role, log, report, onFatal, supervisor } = options;
   let stopped: Promise<void> | null = null;
-  let isReplaced = false;
-  const hurry = Promise.withResolvers<void>();
+  const life: Life = { isReplaced: false, isStopping: false, hurry: Promise.withResolvers<void>() };
   const stops = createStops(log);
   try {
     const hasApi = role !== 'worker';
@@ -161,36 +143,14 @@ export async function startApp(options: Options): Promise<ServiceApp> {
     if (hasOwnTemporal) await namespaceReady.done;
     else if (supervisor) await Promise.race([namespaceReady.done, delay(temporalWaitMs)]);
 
-    const guard = createAddressGuard({
-      production: config.FLTR_ENV === 'production',
-      allowedCidrs: config.FLTR_ALLOWED_CIDRS,
-    });
-    // An account may have half of an origin's connections: as many as attempts can be under way.
-    const sender = createSender({
-      guard,
-      timeoutMs: config.FLTR_ATTEMPT_TIMEOUT_MS,
-      longestMs: Math.max(config.FLTR_ATTEMPT_TIMEOUT_MS, maxTimeoutMs),
-      connectionsPerOrigin: 2 * maxConcurrentAttempts,
-    });
-    stops.later('sender', sender);
-    const headerStyle = toHeaderStyle({
-      prefix: config.FLTR_HEADER_PREFIX,
-      userAgent: config.FLTR_USER_AGENT,
-      signatures: config.FLTR_SIGNATURES,
-    });
-
-    const oauthTokens = createOAuthTokens({ send: sender.send, userAgent: headerStyle.userAgent });
-
-    const mailer = mailerOf(config, log);
-    if (mailer) stops.later('mailer', mailer);
-
+    const sending = createSending(config, log, stops);
     const { signals, dispatcher, wakeDispatcher, wakeLines, expectScheduled } = await startDelivering({
       config,
       hasWorker: role !== 'api',
       log,
       pool,
       changes,
-      sending: { sender, secretBox, headerStyle, oauthTokens, mailer },
+      sending: { ...sending, secretBox },
       metrics: metrics.delivery,
       address,
       temporal,
@@ -236,68 +196,47 @@ export async function startApp(options: Options): Promise<ServiceApp> {
     if (relays) stops.later('outboxes', relays);
     const readOutboxes = relays?.reports ?? (() => []);
     let apiUrl: string | null = null;
-    let isStopping = false;
     if (!hasApi && config.FLTR_WORKER_PORT !== undefined) {
-      const watched = { config, log, pool, temporal, metrics, readOutboxes, isStopping: () => isStopping };
+      const watched = {
+        config,
+        log,
+        pool,
+        temporal,
+        metrics,
+        readOutboxes,
+        isStopping: () => life.isStopping,
+      };
       const { createProbes } = await import('./api/server.ts');
       const probes = createProbes({ ...watched, needsTemporal: true });
       const wanted = { name: 'FLTR_WORKER_PORT', host: config.HOST, port: config.FLTR_WORKER_PORT } as const;
       stops.later('probes', await listen(probes, wanted));
     }
     if (hasApi && backlog) {
-      const { createApi, createEventWaits, createStreams } = await import('./api/server.ts');
-      const streams = createStreams(changes);
-      const keyUses = createKeyUses({
-        db: pool,
-        onError: (error) => log.warn({ err: error }, 'the last use of keys was not written; tried again'),
+      apiUrl = await startApi({
+        parts: {
+          config,
+          log,
+          metrics,
+          pool,
+          secretBox,
+          ...sending,
+          temporal,
+          publisher,
+          eventTypes,
+          wakeDispatcher,
+          expectScheduled,
+          signals,
+          changes,
+          backlog,
+          readOutboxes,
+          temporalUiUrl,
+          countCall: supervisor?.countCall ?? createCallCounts(),
+          isStopping: () => life.isStopping,
+        },
+        sharesPort: supervisor !== undefined,
+        life,
+        stops,
       });
-      stops.later('key uses', keyUses);
-      metrics.watchStreams(streams.count);
-      const eventWaits = createEventWaits({
-        db: pool,
-        changes,
-        onError: (error) =>
-          log.warn({ err: error }, 'requests that wait for deliveries could not be looked at; tried again'),
-      });
-      const deps: Deps = {
-        config,
-        log,
-        metrics,
-        pool,
-        secretBox,
-        guard,
-        sender,
-        oauthTokens,
-        mailer,
-        headerStyle,
-        temporal,
-        publisher,
-        eventTypes,
-        wakeDispatcher,
-        expectScheduled,
-        signals,
-        changes,
-        keyUses,
-        streams,
-        eventWaits,
-        backlog,
-        readOutboxes,
-        temporalUiUrl,
-        countCall: supervisor?.countCall ?? createCallCounts(),
-        isStopping: () => isStopping,
-      };
-      const wanted = { name: 'PORT', host: config.HOST, port: config.PORT } as const;
-      const server = await listen(createApi(deps), { ...wanted, ...(supervisor && { maxAgeMs }) });
-      stops.push('api', async () => {
-        streams.close();
-        await eventWaits.close();
-        if (isReplaced) await Promise.race([server.drain(), hurry.promise]);
-        isStopping = !isReplaced;
-        // Load balancers that check whether it is ready send their requests elsewhere by then.
-        if (isStopping) await delay(config.FLTR_DRAIN_SECONDS * 1000);
-        await server.close();
-      });
-      apiUrl = `http://${portOf({ host: config.HOST, port: server.port }, 1).text}`;
     }
     return {
       apiUrl,
@@ -310,12 +249,12 @@ export async function startApp(options: Options): Promise<ServiceApp> {
       isReady: async () => (await readReadiness(pool)) === 'ok',
       readMetrics: metrics.valuesOfProcess,
       stop() {
-        isReplaced = false;
-        hurry.resolve();
+        life.isReplaced = false;
+        life.hurry.resolve();
         return (stopped ??= stops.run());
       },
       retire() {
-        isReplaced = true;
+        life.isReplaced = true;
         return (stopped ??= stops.run());
       },
       kill: () => embedded?.kill(),

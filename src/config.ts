@@ -2,18 +2,10 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { StartError } from './errors.ts';
 import { emailSettings } from './email-settings.ts';
+import { encryptionSettings } from './encryption-settings.ts';
 import { headerSettings } from './header-settings.ts';
 import { insecurePages, pageSettings } from './page-settings.ts';
-import {
-  cidrs,
-  databaseUrl,
-  encryptionKeys,
-  host,
-  ipAndPort,
-  outboxes,
-  schedule,
-  wholeNumber,
-} from './setting-schemas.ts';
+import { cidrs, databaseUrl, host, ipAndPort, outboxes, schedule, wholeNumber } from './setting-schemas.ts';
 import { temporalSettings } from './temporal-settings.ts';
 
 type Setting = { schema: z.ZodType<unknown, string>; default?: string; meaning: string; isSecret?: boolean };
@@ -48,17 +40,7 @@ const settings = {
       'development only: API key of the development account, with every scope of such a key; unset: made at the first start and kept in the data folder',
     isSecret: true,
   },
-  FLTR_ENCRYPTION_KEYS: {
-    schema: encryptionKeys,
-    meaning:
-      '`id:base64,…`, 32 bytes each; the first one encrypts; unset in development: made at the first start',
-    isSecret: true,
-  },
-  FLTR_ENCRYPT_PAYLOADS: {
-    schema: z.stringbool(),
-    default: 'false',
-    meaning: "seals events' bodies and receivers' responses in PostgreSQL, with the first encryption key",
-  },
+  ...encryptionSettings,
   FLTR_RETRY_SCHEDULE_SECONDS: {
     schema: schedule,
     default: '60,300,1800',

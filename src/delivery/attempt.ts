@@ -5,25 +5,24 @@ import { deferWebhook, disableGone } from '../db/receiver-requests.ts';
 import type { AttemptContext } from '../db/load-attempts.ts';
 import { markEndedRun } from '../db/owners.ts';
 import { endExpiredRun, giveBack } from '../db/rate-limit-slots.ts';
-import type { AttemptRecord } from '../db/record-attempts.ts';
 import { stopOrGoOn } from '../db/stop-delivery.ts';
 import {
-  entriesOfResult,
   resultOf,
   waitEntry,
   type AttemptInput,
   type AttemptResult,
   type AttemptRow,
 } from '../domain/attempt-result.ts';
-import { isGone, reasonOf } from '../domain/outcome.ts';
+import { isGone } from '../domain/outcome.ts';
 import { termsOf } from '../domain/retry-policy.ts';
 import { isOperational } from '../domain/subscription.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import { SenderBusy } from '../outbound/sender-busy.ts';
+import { countsUnderLimits, recordOf } from './attempt-record.ts';
 import { createPacing } from './pacing.ts';
 import type { Permits } from './permits.ts';
 import { requestSlot, SlotTooLate, unlimited } from './request-slot.ts';
-import { endOfAttempt, sendSigned, type SendDeps } from './signed-request.ts';
+import { sendSigned, type SendDeps } from './signed-request.ts';
 import { createStatements, type StatementDeps } from './statements.ts';
 
 export type AttemptDeps = StatementDeps &
@@ -180,7 +179,6 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
     return { next: 'busy' as const, seconds: 1 };
   }
 
-  /** Operational events do not count under any limit, but as e-mails. */
   async function findSlot(context: AttemptContext, { run, notes }: AttemptRequest) {
     const { deliveryId, number, webhookId, isNearLimit } = context;
     if (!isNearLimit || !countsUnderLimits(context)) return unlimited;
@@ -257,36 +255,6 @@ async function endExpired(
   onExpired(1);
   wakeDispatcher();
   return true;
-}
-
-const countsUnderLimits = ({ eventType, format }: AttemptContext): boolean =>
-  format === 'email' || !isOperational(eventType);
-
-/** The attempt and what its delivery becomes by it. */
-function recordOf(
-  made: StoredAttempt,
-  context: AttemptContext,
-  { run, notes }: AttemptRequest,
-): AttemptRecord {
-  const { deliveryId, webhookId, activation } = context;
-  const { outcome, waitSeconds } = made;
-  const endedAt = endOfAttempt(made);
-  const planned = outcome === 'retry' ? 'retrying' : outcome;
-  const [attempt, ...nextEntries] = entriesOfResult(resultOf(made, planned));
-  return {
-    ...made,
-    deliveryId,
-    webhookId,
-    activation,
-    countsForCap: countsUnderLimits(context),
-    status: planned,
-    reason: reasonOf(made),
-    nextAttemptAt: waitSeconds === null ? null : new Date(endedAt.getTime() + waitSeconds * 1000),
-    endedAt: outcome === 'retry' ? null : endedAt,
-    run,
-    entries: attempt ? [...notes, attempt] : notes,
-    nextEntries,
-  };
 }
 
 type Deferral = Extract<AttemptResult, { next: 'defer' }>;

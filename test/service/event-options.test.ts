@@ -1,25 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { reservePort } from '../../bench/reserve-port.ts';
 import type { AcceptedEvent, EventSummary } from '../../src/contracts/event.ts';
 import type { OtherWebhook } from '../../src/contracts/webhook-match.ts';
-import { startProcess, type ServiceProcess } from '../kit/process.ts';
-import { call, startService, untilReady, type Service } from '../kit/service.ts';
+import { startSecondApi } from '../kit/second-api.ts';
+import { call, startService, stopAll, type Service } from '../kit/service.ts';
 
 let service: Service;
-let other: ServiceProcess;
-let otherUrl: string;
+let other: Awaited<ReturnType<typeof startSecondApi>>;
 beforeAll(async () => {
   service = await startService({}, 'api');
-  const port = await reservePort();
-  otherUrl = `http://127.0.0.1:${port}`;
-  other = startProcess(['api'], { ...service.env, PORT: String(port) });
-  await untilReady(otherUrl);
+  other = await startSecondApi(service);
 });
-afterAll(async () => {
-  other.kill('SIGTERM');
-  await other.exited();
-  await service.stop();
-});
+afterAll(() => stopAll(other, service));
 
 type Result = AcceptedEvent & { code: string; errors: { pointer: string; message: string }[] };
 type Shown = EventSummary & { other_webhooks: OtherWebhook[] };
@@ -95,7 +86,7 @@ test('an event may only name webhooks of its account that exist at that moment',
   const foreign = await stranger.newWebhook();
   const deleted = await account.newWebhook();
   expect((await account.publish({ id: 'evt_before', webhook_ids: [deleted] })).status).toBe(202);
-  await account.send('DELETE', `/v1/webhooks/${deleted}`, undefined, {}, otherUrl);
+  await account.send('DELETE', `/v1/webhooks/${deleted}`, undefined, {}, other.apiUrl);
   for (const headers of [{}, { 'Idempotency-Key': 'refused' }]) {
     const refused = await account.publish(
       { id: 'evt_refused', webhook_ids: [foreign, own, deleted] },
@@ -118,8 +109,8 @@ test('an event may only name webhooks of its account that exist at that moment',
 
   // Each process knows at once of what the other one creates and deletes.
   for (const [here, there] of [
-    [service.apiUrl, otherUrl],
-    [otherUrl, service.apiUrl],
+    [service.apiUrl, other.apiUrl],
+    [other.apiUrl, service.apiUrl],
   ] as const) {
     await account.publish({}, {}, there);
     const body = { url: 'https://example.com/', events: ['document.deleted'] };

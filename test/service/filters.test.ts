@@ -1,29 +1,20 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { reservePort } from '../../bench/reserve-port.ts';
 import type { OtherWebhook, WebhookMatch } from '../../src/contracts/webhook-match.ts';
 import type { WebhookFilter } from '../../src/contracts/filter.ts';
 import type { Webhook } from '../../src/contracts/webhook.ts';
 import { acceptOperationalEvents } from '../../src/db/operational-events.ts';
 import { withTransaction } from '../../src/db/pool.ts';
 import { newId } from '../../src/domain/ids.ts';
-import { startProcess, type ServiceProcess } from '../kit/process.ts';
-import { atOnce, call, startService, untilReady, type Service } from '../kit/service.ts';
+import { startSecondApi } from '../kit/second-api.ts';
+import { atOnce, call, startService, stopAll, type Service } from '../kit/service.ts';
 
 let service: Service;
-let other: ServiceProcess;
-let otherUrl: string;
+let other: Awaited<ReturnType<typeof startSecondApi>>;
 beforeAll(async () => {
   service = await startService({}, 'api');
-  const port = await reservePort();
-  otherUrl = `http://127.0.0.1:${port}`;
-  other = startProcess(['api'], { ...service.env, PORT: String(port) });
-  await untilReady(otherUrl);
+  other = await startSecondApi(service);
 });
-afterAll(async () => {
-  other.kill('SIGTERM');
-  await other.exited();
-  await service.stop();
-});
+afterAll(() => stopAll(other, service));
 
 type Accepted = {
   id: string;
@@ -164,7 +155,7 @@ test('100 webhooks with a filter each: each event reaches exactly the one that i
 test('a filter that changes while two processes publish decides each event as it is at that moment', async () => {
   const account = await open();
   const id = await account.newWebhook(onSize('lte', 0));
-  const urls = [service.apiUrl, otherUrl];
+  const urls = [service.apiUrl, other.apiUrl];
   const accepted: { size: number; isSent: boolean; from: number; to: number }[] = [];
   const changes: { from: number; to: number }[] = [{ from: 0, to: 0 }];
   const over = new AbortController();

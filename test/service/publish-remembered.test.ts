@@ -1,26 +1,17 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { reservePort } from '../../bench/reserve-port.ts';
 import { revokeApiKey } from '../../src/db/api-keys-table.ts';
 import { digestOfKey } from '../../src/security/api-keys.ts';
-import { startProcess, type ServiceProcess } from '../kit/process.ts';
-import { call, startService, until, untilReady, type Service } from '../kit/service.ts';
+import { startSecondApi } from '../kit/second-api.ts';
+import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 // A process remembers keys and webhooks. Here they are changed behind its back: by SQL, and by another process.
 let service: Service;
-let other: ServiceProcess;
-let otherUrl: string;
+let other: Awaited<ReturnType<typeof startSecondApi>>;
 beforeAll(async () => {
   service = await startService({}, 'api');
-  const port = await reservePort();
-  otherUrl = `http://127.0.0.1:${port}`;
-  other = startProcess(['api'], { ...service.env, PORT: String(port) });
-  await untilReady(otherUrl);
+  other = await startSecondApi(service);
 });
-afterAll(async () => {
-  other.kill('SIGTERM');
-  await other.exited();
-  await service.stop();
-});
+afterAll(() => stopAll(other, service));
 
 type Accepted = {
   id: string;
@@ -43,7 +34,7 @@ async function newAccount() {
     call<Accepted>(service.apiUrl, key, 'POST', path, body, headers);
   /** By the other process. */
   const ask = <T = { webhook_id: string }>(method: string, path: string, body?: unknown) =>
-    call<T>(otherUrl, key, method, path, body);
+    call<T>(other.apiUrl, key, method, path, body);
   const newWebhook = async (events = ['*']) =>
     (await ask('POST', '/v1/webhooks', { url: 'https://example.com/', events })).body.webhook_id;
   const webhooksOf = async (body: unknown = event) =>
