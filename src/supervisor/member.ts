@@ -5,6 +5,7 @@ import type { MetricValues } from '../observability/metrics-sum.ts';
 import { openChannel, type Calls } from './channel.ts';
 import { readyWithinMs } from './poll-ready.ts';
 import type { ProcessCalls, StartInput } from './service-process.ts';
+import { closeUnaccepted } from './unaccepted-connections.ts';
 
 /** A connection that stays idle, a request, then attempts under way. */
 const retireWithinMs = 150_000;
@@ -24,6 +25,7 @@ type Options = {
 /** Starts a process of the service, which waits for `start`. */
 export function launchMember({ number, calls, log }: Options) {
   const worker = cluster.fork();
+  closeUnaccepted(worker);
   const { pid = 0 } = worker.process;
   const channel = openChannel<ProcessCalls>(
     {

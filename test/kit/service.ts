@@ -236,7 +236,7 @@ export async function untilReady(
 ): Promise<void> {
   const isReady = async () => {
     if (child?.isRunning() === false) throw new Error(`It has ended: ${child.output()}`);
-    const check = await fetch(`${apiUrl}/readyz`).catch(() => null);
+    const check = await fetch(`${apiUrl}/readyz`, { signal: AbortSignal.timeout(10_000) }).catch(() => null);
     return (
       check?.ok === true ||
       `${check?.status}: ${(await check?.text()) ?? 'no response'} ${child?.output() ?? ''}`

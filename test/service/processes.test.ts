@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isAlive } from '../../src/embedded/processes.ts';
 import { callOn, startLoad } from '../kit/keep-alive.ts';
@@ -99,6 +100,27 @@ test('one port leads to all processes: each event is delivered once, and metrics
   const responses = await atOnce(40, () => callOn(`${service.apiUrl}/v1/webhooks`, key));
   expect(responses.filter(({ status }) => status === 200)).toHaveLength(20);
   expect(responses.filter(({ status }) => status === 429)).toHaveLength(20);
+});
+
+test('a connection that a process had not accepted when it was killed is closed, and does not hang', async () => {
+  const child = await start();
+  const before = childrenOf(child);
+  // Each stopped process is passed one connection, and accepts none. The others wait for a free process.
+  for (const pid of before) process.kill(pid, 'SIGSTOP');
+  const responses = atOnce(count + 2, () =>
+    callOn(`${service.apiUrl}/healthz`, null).then(
+      ({ status }) => status,
+      ({ code }: NodeJS.ErrnoException) => code,
+    ),
+  );
+  await delay(1000);
+  for (const pid of before) process.kill(pid, 'SIGKILL');
+  const ended = await Promise.race([responses, delay(60_000, 'hangs')]);
+  expect(ended).toEqual(Array.from({ length: count + 2 }, () => 'ECONNRESET'));
+  await until(
+    () => callOn(`${service.apiUrl}/healthz`, null).catch(() => null),
+    (response) => response?.status === 200,
+  );
 });
 
 /** `before`: its processes, while they take events. */
