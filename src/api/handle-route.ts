@@ -159,7 +159,9 @@ const topicsOfTag: Partial<Record<string, readonly Topic[]>> = {
 /** What a call has changed, by its path or its response; null: not known. */
 function idsOf(id: string, body: unknown): string[] | null {
   if (id !== '') return [id];
-  return typeof body === 'object' && body && 'id' in body ? [String(body.id)] : null;
+  if (typeof body !== 'object' || !body) return null;
+  const ownId = 'id' in body ? body.id : 'webhook_id' in body ? body.webhook_id : null;
+  return typeof ownId === 'string' ? [ownId] : null;
 }
 
 /** The `{id}` or `{name}` of the path, where there is one. @throws ApiError not_found */

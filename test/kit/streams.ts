@@ -54,8 +54,8 @@ export async function openStream(
     hasEnded: () => hasEnded,
     async untilChanged(id) {
       await until(
+        () => ({ id, hasEnded, changes }),
         () => changes.some(({ ids }) => ids?.includes(id) === true),
-        (is) => is,
         20_000,
       );
     },
