@@ -199,7 +199,7 @@ create table webhooks (
   ordering text check (ordering in ('by_key', 'all')),
   on_failure text not null default 'skip' check (on_failure in ('skip', 'block')),
   may_share boolean not null generated always as
-    (coalesce(timeout_ms, 0) <= 10000 and coalesce(auth ->> 'type', '') not in ('oauth2', 'mtls') and ordering is null) stored,
+    (coalesce(timeout_ms, 0) <= 10000 and coalesce(auth ->> 'type', '') not in ('oauth2', 'mtls')) stored,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   deleted_at timestamptz,
@@ -449,11 +449,11 @@ create trigger deliveries_in_line_changed after update on deliveries for each ro
 -- Of an expunged event, once no owner must be stopped: until then its line waits for that.
 create function forget_order_key() returns trigger language plpgsql as $$
 begin
-  new.order_key := null;
-  new.line_position := null;
-  return new;
+  update deliveries set order_key = null, line_position = null where id = new.id;
+  return null;
 end $$;
-create trigger deliveries_expunged before update on deliveries for each row
+-- After the update: a trigger before it would have each update of a delivery lock its row first.
+create trigger deliveries_expunged after update on deliveries for each row
   when (new.expunged_at is not null and new.order_key is not null and new.reconcile_at is null)
   execute function forget_order_key();
 create trigger deliveries_in_line_deleted after delete on deliveries for each row
