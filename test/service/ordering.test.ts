@@ -50,6 +50,42 @@ test('each key gets its events one after the other, in order of acceptance; keys
   for (const key of keys) await untilInOrder(receiver, key, 10);
 });
 
+test('in a burst, deliveries of different lines share workflows, and order stays where some are retried', async () => {
+  const isRetried = ({ key, number }: { key: string; number: number }) => number === 2 && key.endsWith('0');
+  const receiver = await receive((seen, response) => {
+    if (isRetried(seen) && seen.attempt === 1) response.writeHead(503).end();
+    else setTimeout(() => response.end('ok'), 5);
+  });
+  await newOrdered(receiver.url, { retry: { schedule_seconds: [1] } });
+  const keys = Array.from({ length: 60 }, (_, index) => `key_${index}`);
+  const ids = await publishKeyed(
+    service,
+    [1, 2, 3, 4].flatMap((number) => keys.map((key) => ({ key, number }))),
+  );
+  for (const key of keys) await untilInOrder(receiver, key, 4);
+  await until(
+    () => receiver.seen.length,
+    (count) => count >= 246,
+  );
+  for (const key of keys) {
+    const made = receiver.seen.filter((seen) => seen.key === key).map(({ number }) => number);
+    expect(made).toEqual(key.endsWith('0') ? [1, 2, 2, 3, 4] : [1, 2, 3, 4]);
+  }
+  const { rows } = await until(
+    () =>
+      service.pool.query<{ delivered: number; shared: number; own: number }>(
+        `select count(*)::int as delivered, count(*) filter (where owner_id <> id)::int as shared,
+           count(*) filter (where owner_id = id)::int as own
+         from deliveries where id = any($1) and status = 'delivered'`,
+        [ids],
+      ),
+    (found) => found.rows[0]?.delivered === 240,
+  );
+  // The first lines have workflows of their own, and so has each delivery that is retried.
+  expect(rows[0]?.shared).toBeGreaterThan(120);
+  expect(rows[0]?.own).toBeGreaterThanOrEqual(6);
+});
+
 test('the order within a batch is that of its events, not of their ids', async () => {
   const receiver = await receive();
   await newOrdered(receiver.url);
