@@ -80,9 +80,11 @@ export const countsText = (counts: Readonly<Record<string, number>>): string =>
     .map(([state, count]) => `${count} ${state}`)
     .join(', ') || '-';
 
-/** @example waitingText({ pending: 24, deferred: 20, scheduled: 0, retrying: 3, held: 0 }) // '4 pending, 20 deferred, 3 retrying' */
-export const waitingText = ({ pending, deferred, scheduled, ...others }: WebhookStats['waiting']): string =>
-  countsText({ pending: Math.max(0, pending - deferred - scheduled), deferred, scheduled, ...others });
+/** @example waitingText({ pending: 24, deferred: 20, scheduled: 0, retrying: 3, held: 0 }) // '24 pending (20 deferred), 3 retrying' */
+export function waitingText({ pending, deferred, scheduled, ...others }: WebhookStats['waiting']): string {
+  const name = deferred + scheduled > 0 ? `pending (${countsText({ deferred, scheduled })})` : 'pending';
+  return countsText({ [name]: pending, ...others });
+}
 
 type Counts = Pick<WebhookStats, 'attempts' | 'failed_attempts' | 'delivered' | 'failed'>;
 

@@ -65,37 +65,42 @@ export function toneOfShare(share: number | null): 'bad' | 'warn' | undefined {
 const maxCount = 1000;
 
 export type WaitingCount = {
-  /** The filters of the log that show these deliveries. */
-  filters: Pick<LogSearch, 'status' | 'deferred'>;
+  status: 'retrying' | 'pending' | 'held';
   count: number;
   text: string;
+  /** Numbers of some of these deliveries. Each is in `count`, too. */
+  parts: {
+    text: string;
+    /** Further filters of the log that show these; null: it has none. */
+    filters: Pick<LogSearch, 'deferred'> | null;
+  }[];
 };
 
-/**
- * The number of waiting deliveries of these webhooks by their state, without zeros. As in the log, those that are deferred are
- * pending, too; they are counted once.
- */
+/** The number of waiting deliveries of these webhooks by status, as in the log, without zeros. */
 export function waitingCounts(all: readonly WebhookWaiting[]): WaitingCount[] {
-  const countOf = (
-    name: string,
-    status: 'retrying' | 'pending' | 'held',
-    of: (each: WebhookWaiting) => number,
-  ) => {
-    const count = all.reduce((sum, each) => sum + of(each), 0);
+  const sumOf = (name: keyof WebhookWaiting) => all.reduce((sum, each) => sum + each[name], 0);
+  const textOf = (name: keyof WebhookWaiting, status: WaitingCount['status']) => {
     const isBound = all.some((each) => each[status] >= maxCount);
-    const text = `${formatCount(count)}${isBound ? '+' : ''} ${name}`;
-    return { count, text, filters: { status, ...(name === 'deferred' && { deferred: true as const }) } };
+    return `${formatCount(sumOf(name))}${isBound ? '+' : ''} ${name}`;
   };
-  return [
-    countOf('retrying', 'retrying', ({ retrying }) => retrying),
-    countOf('deferred', 'pending', ({ deferred }) => deferred),
-    countOf('scheduled', 'pending', ({ scheduled }) => scheduled),
-    // Each is counted up to a limit, so the sum of two can be more.
-    countOf('pending', 'pending', ({ pending, deferred, scheduled }) =>
-      Math.max(0, pending - deferred - scheduled),
-    ),
-    countOf('held', 'held', ({ held }) => held),
-  ].filter(({ count }) => count > 0);
+  const partsOf = {
+    retrying: [],
+    pending: [
+      { name: 'deferred', filters: { deferred: true } },
+      { name: 'scheduled', filters: null },
+    ],
+    held: [],
+  } as const;
+  return (['retrying', 'pending', 'held'] as const)
+    .map((status) => ({
+      status,
+      count: sumOf(status),
+      text: textOf(status, status),
+      parts: partsOf[status]
+        .filter(({ name }) => sumOf(name) > 0)
+        .map(({ name, filters }) => ({ text: textOf(name, status), filters })),
+    }))
+    .filter(({ count }) => count > 0);
 }
 
 /** @example totalOf(counts) // '1,083+' */

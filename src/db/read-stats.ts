@@ -1,6 +1,7 @@
 import type { WebhookStats, WebhookWaiting } from '../contracts/webhook.ts';
 import { percentile, stepCount } from '../domain/response-times.ts';
 import type { Queryable } from './pool.ts';
+import { isQueued } from './read-queue.ts';
 
 type Counts = { attempts: number; delivered: number; failed: number };
 type HourRow = Counts & { hour: Date; durations: number[] };
@@ -49,7 +50,7 @@ export async function readWebhookWaiting(db: Queryable, webhookIds: readonly str
   const { rows } = await db.query<WebhookWaiting & { id: string }>(
     `select w.id, least($2, p.pending + l.later)::int as pending, p.deferred, l.scheduled, ${countOf('retrying')}, ${countOf('held')}
      from unnest($1::text[]) as w(id) cross join lateral (
-       select count(*)::int as pending, count(*) filter (where wait_reason <> 'rescheduled')::int as deferred
+       select count(*)::int as pending, count(*) filter (where ${isQueued})::int as deferred
        from (select wait_reason from deliveries d
          where d.webhook_id = w.id and d.status = 'pending' and d.start_after is null limit $2) as counted) as p
      cross join lateral (

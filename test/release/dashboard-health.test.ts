@@ -76,7 +76,14 @@ async function newIncident() {
     );
   const retrying = `status = 'retrying', next_attempt_at = now() + interval '1 hour', wait_reason = 'retry', owner_id = id, reconcile_at = now() + interval '2 hours'`;
   await wait(ids.down, retrying, 7);
-  await wait(ids.down, retrying.replace(`'retrying'`, `'pending'`).replace(`'retry'`, `'hourly_cap'`), 3);
+  const pending = retrying.replace(`'retrying'`, `'pending'`);
+  await wait(ids.down, pending.replace(`'retry'`, `'hourly_cap'`), 3);
+  await wait(ids.down, pending.replace(`'retry'`, `'rescheduled'`), 2);
+  await wait(
+    ids.down,
+    `status = 'pending', start_after = 'deliver_at', deliver_at = now() + interval '1 day'`,
+    1,
+  );
   await wait(ids.failing, `status = 'held', held_until = now() + interval '1 hour', reconcile_at = now()`, 2);
   return { ...account, ids };
 }
@@ -102,7 +109,7 @@ test.each(windows)(
     const states = page.getByRole('navigation', { name: 'Webhooks by state' });
     const texts = await states.getByRole('link').allTextContents();
     expect(texts).toEqual(['1 down', '1 disabled', '1 failing', '1 paused', '1 healthy']);
-    await page.getByText('12 deliveries waiting:').waitFor();
+    await page.getByText('15 deliveries waiting:').waitFor();
     await shot(page, `list-${window.width}`);
 
     const row = (path: string) => page.getByRole('row').filter({ hasText: path });
@@ -121,14 +128,42 @@ test.each(windows)(
     await untilCount(rowLinks(page), 1);
     await page.goBack();
     await untilCount(rowLinks(page), 5);
+  },
+);
 
-    const waiting = page.getByText('12 deliveries waiting:').locator('..');
-    expect(await waiting.getByRole('link').allTextContents()).toEqual(['7 retrying', '3 deferred', '2 held']);
-    await waiting.getByRole('link', { name: '3 deferred' }).press('Enter');
-    await heading(page, 'Delivery log').waitFor();
-    expect(new URL(page.url()).search).toBe('?status=pending&deferred=true');
-    await page.getByRole('link', { name: 'Remove filter Only: deferred' }).waitFor();
-    await untilCount(page.getByRole('rowheader'), 3);
+test.each(windows)(
+  'each number of waiting deliveries is the number of rows in the list that it opens, $width wide',
+  async (window) => {
+    const { key, ids } = await newIncident();
+    const { page } = await openDashboard(browser, service, '/webhooks', { key, ...window });
+    const ofAll = page.getByText('15 deliveries waiting:').locator('..');
+    await ofAll.waitFor();
+    expect(await ofAll.locator('.waiting').textContent()).toBe(
+      '7 retrying6 pending (3 deferred, 1 scheduled)2 held',
+    );
+    const ofWebhook = page.getByRole('term').filter({ hasText: 'Waiting' }).locator('..');
+    for (const { path, numbers, links } of [
+      { path: '/webhooks', numbers: ofAll, links: ['7 retrying', '6 pending', '3 deferred', '2 held'] },
+      {
+        path: `/webhooks/${ids.down}`,
+        numbers: ofWebhook,
+        links: ['7 retrying', '6 pending', '3 deferred'],
+      },
+      { path: `/webhooks/${ids.failing}`, numbers: ofWebhook, links: ['2 held'] },
+    ]) {
+      await page.goto(path);
+      await untilCount(numbers.getByRole('link'), links.length);
+      expect(await numbers.getByRole('link').allTextContents()).toEqual(links);
+      for (const link of links) {
+        await numbers.getByRole('link', { name: link }).press('Enter');
+        await heading(page, 'Delivery log').waitFor();
+        await untilCount(page.getByRole('rowheader'), Number.parseInt(link, 10));
+        if (link.endsWith('deferred'))
+          await page.getByRole('link', { name: 'Remove filter Only: deferred' }).waitFor();
+        await page.goBack();
+        await numbers.waitFor();
+      }
+    }
   },
 );
 
@@ -229,7 +264,7 @@ test('the list is not cut off at any width', async () => {
   await page.setViewportSize({ width: 360, height: 740 });
   const down = page.getByRole('row').filter({ hasText: '/down' });
   await down.getByText('100% failed').waitFor();
-  await down.getByText('10 waiting').waitFor();
+  await down.getByText('13 waiting').waitFor();
 });
 
 test('the tiles add up, lead to the log, and leave no hole at any width', async () => {
@@ -237,8 +272,7 @@ test('the tiles add up, lead to the log, and leave no hole at any width', async 
   const { page } = await openDashboard(browser, service, `/webhooks/${ids.down}`, { key });
   const tiles = page.locator('.tile');
   const tile = (name: string) => tiles.filter({ has: page.getByText(name, { exact: true }) });
-  await tile('Waiting').getByText('10', { exact: true }).waitFor();
-  expect(await tile('Waiting').getByRole('link').allTextContents()).toEqual(['7 retrying', '3 deferred']);
+  await tile('Waiting').getByText('13', { exact: true }).waitFor();
   await tile('Failure rate').getByText('100%').waitFor();
   await tile('Failure rate').getByText('30 of 30 attempts failed').waitFor();
   for (const width of [360, 480, 720, 768, 1024, 1280, 1920]) {
@@ -290,7 +324,7 @@ test('a read-only key sees the same numbers; another account sees none of them',
     scopes: ['webhooks:read'],
   });
   const { page } = await openDashboard(browser, service, '/webhooks', { key: body.key });
-  await page.getByText('12 deliveries waiting:').waitFor();
+  await page.getByText('15 deliveries waiting:').waitFor();
   const { page: foreign } = await openDashboard(browser, service, '/webhooks', { key: other.key });
   await foreign.getByText('No deliveries waiting').waitFor();
   await foreign.getByText('No attempts in the last 24 hours.').waitFor();

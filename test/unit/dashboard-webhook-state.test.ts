@@ -57,27 +57,32 @@ test('what is down comes first, and webhooks of one state keep their order', () 
   ]);
 });
 
-test('waiting deliveries are counted by what they wait for; a count that stopped says so', () => {
+test('waiting deliveries are counted by status; a count that stopped has a plus sign', () => {
   const none = { pending: 0, deferred: 0, scheduled: 0, retrying: 0, held: 0 };
   const counts = (...all: Partial<typeof none>[]) => waitingCounts(all.map((each) => ({ ...none, ...each })));
-  const texts = (...all: Partial<typeof none>[]) => counts(...all).map(({ text }) => text);
+  const texts = (...all: Partial<typeof none>[]) =>
+    counts(...all).map(({ text, parts }) => [text, ...parts.map((part) => part.text)]);
   expect(counts({})).toEqual([]);
-  expect(texts({ retrying: 83 })).toEqual(['83 retrying']);
+  expect(texts({ retrying: 83 })).toEqual([['83 retrying']]);
   expect(texts({ pending: 24, deferred: 20 }, { pending: 1, held: 2 })).toEqual([
-    '20 deferred',
-    '5 pending',
-    '2 held',
+    ['25 pending', '20 deferred'],
+    ['2 held'],
   ]);
-  expect(counts({ pending: 24, deferred: 24 })).toEqual([
-    { filters: { status: 'pending', deferred: true }, count: 24, text: '24 deferred' },
+  expect(counts({ pending: 24, deferred: 24, scheduled: 0 })).toEqual([
+    {
+      status: 'pending',
+      count: 24,
+      text: '24 pending',
+      parts: [{ text: '24 deferred', filters: { deferred: true } }],
+    },
   ]);
   expect(texts({ pending: 1000, scheduled: 1000 }, { pending: 7, scheduled: 4 })).toEqual([
-    '1,004+ scheduled',
-    '3+ pending',
+    ['1,007+ pending', '1,004+ scheduled'],
   ]);
-  expect(texts({ held: 1000 }, { held: 5 })).toEqual(['1,005+ held']);
+  expect(texts({ held: 1000 }, { held: 5 })).toEqual([['1,005+ held']]);
   expect(totalOf(counts({ held: 1000 }, { retrying: 83 }))).toBe('1,083+');
   expect(totalOf(counts({ held: 999 }, { held: 2 }))).toBe('1,001');
+  expect(totalOf(counts({ pending: 24, deferred: 20 }, { held: 2 }))).toBe('26');
   expect(totalOf([])).toBe('0');
 });
 

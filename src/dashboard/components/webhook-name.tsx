@@ -1,6 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
+import { Fragment } from 'react';
 import { withoutScheme } from '../format.ts';
+import type { LogSearch } from '../log-search.ts';
 import { webhooksQuery } from '../queries.ts';
 import type { WaitingCount } from '../webhook-state.ts';
 
@@ -39,19 +41,34 @@ type WaitingLinksProps = {
   counts: readonly WaitingCount[];
 };
 
-/** The number of waiting deliveries by what they wait for, linked to the log. */
+/** The number of waiting deliveries by status, linked to the log. */
 export function WaitingLinks({ webhookId, counts }: WaitingLinksProps) {
   if (counts.length === 0) return '–';
+  const search = (filters: LogSearch) => ({
+    ...(webhookId !== undefined && { webhook_id: webhookId }),
+    ...filters,
+  });
   return (
     <span className="waiting">
-      {counts.map(({ filters, text }) => (
-        <Link
-          key={text}
-          to="/log"
-          search={{ ...(webhookId !== undefined && { webhook_id: webhookId }), ...filters }}
-        >
-          {text}
-        </Link>
+      {counts.map(({ status, text, parts }) => (
+        <span key={status}>
+          <Link to="/log" search={search({ status })}>
+            {text}
+          </Link>
+          {parts.map((part, index) => (
+            <Fragment key={part.text}>
+              {index === 0 ? ' (' : ', '}
+              {part.filters ? (
+                <Link to="/log" search={search({ status, ...part.filters })} className="part">
+                  {part.text}
+                </Link>
+              ) : (
+                part.text
+              )}
+            </Fragment>
+          ))}
+          {parts.length > 0 && ')'}
+        </span>
       ))}
     </span>
   );
