@@ -76,6 +76,21 @@ export async function removeFromOutbox(
   );
 }
 
+/** The rows of its tables, each counted up to a limit. */
+export type OutboxRows = { waiting: number; refused: number };
+
+/** So that a long queue delays the relay by milliseconds only. */
+const mostCounted = 100_000;
+
+export async function countOutboxRows(db: Queryable): Promise<OutboxRows> {
+  const countOf = (table: string): string =>
+    `(select count(*)::int from (select 1 from fltr_outbox.${table} limit ${mostCounted}) found)`;
+  const { rows } = await db.query<OutboxRows>(
+    `select ${countOf('events')} as waiting, ${countOf('refused')} as refused`,
+  );
+  return onlyRow(rows, 'count-outbox-rows');
+}
+
 export type OutboxStatus = {
   waiting: number;
   oldestSeconds: number;

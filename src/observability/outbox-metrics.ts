@@ -2,8 +2,15 @@ import { Gauge, type Registry } from 'prom-client';
 import { instrumentsOf } from './instruments.ts';
 
 export type OutboxState = 'ok' | 'delayed' | 'not_installed' | 'unavailable';
-/** `lagSeconds`: how long its oldest event has waited; null: not known. */
-export type OutboxReport = { name: string; state: OutboxState; lagSeconds: number | null };
+/**
+ * `lagSeconds`: how long its oldest event has waited. `rows`: of its tables, each counted up to a limit. Null: not known.
+ */
+export type OutboxReport = {
+  name: string;
+  state: OutboxState;
+  lagSeconds: number | null;
+  rows: { waiting: number; refused: number } | null;
+};
 
 /** `names`: of the outboxes that are relayed; without one, there are no metrics of outboxes. */
 export function createOutboxMetrics(registry: Registry, names: readonly string[]) {
@@ -40,6 +47,16 @@ export function watchOutboxes(registry: Registry, read: () => readonly OutboxRep
     'fltr_outbox_lag_seconds',
     'How long the oldest event of an outbox has waited for the relay.',
     ({ lagSeconds }) => lagSeconds,
+  );
+  gauge(
+    'fltr_outbox_waiting',
+    'Events that wait in an outbox, counted up to a limit.',
+    ({ rows }) => rows?.waiting ?? null,
+  );
+  gauge(
+    'fltr_outbox_refused',
+    'Refused events of an outbox that were neither put back nor deleted, counted up to a limit.',
+    ({ rows }) => rows?.refused ?? null,
   );
   gauge('fltr_outbox_up', 'Whether the outbox can be read: 1 or 0.', ({ lagSeconds }) =>
     lagSeconds === null ? 0 : 1,

@@ -2,7 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { maxBatchBytes, maxBatchEvents, maxEventBytes } from '../contracts/event.ts';
 import { acceptEvents } from '../db/accept-events.ts';
-import { readOutbox, removeFromOutbox, type OutboxPage, type OutboxRow } from '../db/outbox-rows.ts';
+import {
+  countOutboxRows,
+  readOutbox,
+  removeFromOutbox,
+  type OutboxPage,
+  type OutboxRow,
+  type OutboxRows,
+} from '../db/outbox-rows.ts';
 import { isOutboxMissing } from '../db/outbox-schema.ts';
 import { isDatabaseUnavailable } from '../db/pool.ts';
 import type { Publisher } from '../db/publisher.ts';
@@ -37,6 +44,8 @@ const closeMs = 5000;
 const fullReadMs = 60_000;
 
 const delayedSeconds = 60;
+/** Between two counts of its rows, for the metrics. */
+const countMs = 10_000;
 
 export type RelayOptions = Pick<
   Deps,
@@ -58,6 +67,7 @@ export function startRelay(options: RelayOptions): Relay {
   let session: OutboxSession | null = null;
   let reader = createReader();
   let isClosing = false;
+  let countAt = 0;
 
   const connected = async (): Promise<OutboxSession> => {
     if (session?.isOpen()) return session;
@@ -77,6 +87,10 @@ export function startRelay(options: RelayOptions): Relay {
   };
   const round = async (): Promise<boolean> => {
     const open = await connected();
+    if (performance.now() >= countAt) {
+      health.counted(await countOutboxRows(open.db));
+      countAt = performance.now() + countMs;
+    }
     if (isFull() || !(await open.activate())) {
       health.seen(await reader.look(open));
       return false;
@@ -101,6 +115,7 @@ export function startRelay(options: RelayOptions): Relay {
     },
     (error) => {
       health.failed(error);
+      countAt = 0;
       // A statement may be under way on it.
       if (isDatabaseUnavailable(error)) void session?.close();
     },
@@ -232,10 +247,10 @@ function countRefused(
 
 /** How it is, and what the log says about it: once for each change. */
 function createHealth(name: string, log: Logger) {
-  let current: OutboxReport = { name, state: 'unavailable', lagSeconds: null };
+  let current: OutboxReport = { name, state: 'unavailable', lagSeconds: null, rows: null };
   const set = (state: OutboxState, lagSeconds: number | null, error?: unknown): void => {
     const before = current.state;
-    current = { name, state, lagSeconds };
+    current = { name, state, lagSeconds, rows: lagSeconds === null ? null : current.rows };
     if (state === before) return;
     if (state === 'ok') log.info('the outbox is relayed');
     else if (state === 'delayed')
@@ -246,6 +261,7 @@ function createHealth(name: string, log: Logger) {
   };
   return {
     report: () => current,
+    counted: (rows: OutboxRows): void => void (current = { ...current, rows }),
     seen: ({ lagSeconds }: OutboxPage): void =>
       set(lagSeconds >= delayedSeconds ? 'delayed' : 'ok', lagSeconds),
     failed(error: unknown): void {

@@ -227,13 +227,20 @@ test('while the backlog of the service is full, the outbox keeps its events', as
   const ids: string[] = [];
   for (let count = 0; count < 2; count += 1) ids.push(await publishInto(shop.pool, service.accountId));
   await untilLogged(ids);
-  const backlog = async () =>
-    sumOf(parseMetrics(await (await fetch(`${service.apiUrl}/metrics`)).text()), 'fltr_backlog_deliveries');
-  await until(backlog, (count) => count === 2);
+  const metric = async (name: string) =>
+    sumOf(parseMetrics(await (await fetch(`${service.apiUrl}/metrics`)).text()), name);
+  await until(
+    () => metric('fltr_backlog_deliveries'),
+    (count) => count === 2,
+  );
   ids.push(await publishInto(shop.pool, service.accountId));
   // Several times as long as between two reads.
   await delay(3000);
   expect(await countOf(shop.pool, 'events')).toBe(1);
+  await until(
+    () => metric('fltr_outbox_waiting'),
+    (count) => count === 1,
+  );
   await service.pool.query(`update deliveries set status = 'canceled', ended_at = now()`);
   expect(await untilLogged(ids)).toEqual(ids);
   expect(child.isRunning()).toBe(true);

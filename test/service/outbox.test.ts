@@ -268,6 +268,8 @@ test('producers notify a relay that waits, and only such a one', async () => {
   await untilLogged(accountId, 1);
   await other.query('commit');
   await untilLogged(accountId, 2);
+  // A notification comes before the response to a later statement.
+  await listener.query('select 1');
   expect(notified).toBe(2);
   // While somebody is open who did not have to notify, the relay does not fall asleep: it would miss that commit.
   await client.query('begin');
@@ -359,4 +361,12 @@ test('readiness and metrics show the outbox', async () => {
   const samples = parseMetrics(await (await fetch(`${service.apiUrl}/metrics`)).text());
   expect(sumOf(samples, 'fltr_outbox_up', { outbox: 'service' })).toBe(1);
   expect(sumOf(samples, 'fltr_outbox_lag_seconds', { outbox: 'service' })).toBeLessThan(60);
+  const { rows } = await service.pool.query<{ refused: number }>(
+    'select count(*)::int as refused from fltr_outbox.refused',
+  );
+  expect(rows[0]?.refused).toBeGreaterThan(0);
+  await until(
+    async () => parseMetrics(await (await fetch(`${service.apiUrl}/metrics`)).text()),
+    (now) => sumOf(now, 'fltr_outbox_refused', { outbox: 'service' }) === rows[0]?.refused,
+  );
 });
