@@ -36,7 +36,7 @@ export type StartOptions = {
   log: Logger;
   /** Takes a line for the person who waits, for every long step. */
   report: (line: string) => void;
-  /** The service cannot go on. */
+  /** The service cannot continue. */
   onFatal: (error: Error) => void;
 };
 type Options = StartOptions & {
@@ -45,7 +45,7 @@ type Options = StartOptions & {
   supervisor?: Supervisor;
 };
 
-/** What the processes of one service have in common; their supervisor keeps it. */
+/** The shared state of the processes of one service, which their supervisor keeps. */
 export type Supervisor = {
   countCall: CountCall;
   /** The metrics of all processes. */
@@ -56,14 +56,14 @@ export type Supervisor = {
 
 /** One process of the service. */
 export type ServiceApp = App & {
-  /** As `/readyz` says. */
+  /** As in `/readyz`. */
   isReady(): Promise<boolean>;
   readMetrics(): Promise<MetricValues>;
   /** Stops, while another process takes the connections; `stop` makes it end sooner. */
   retire(): Promise<void>;
 };
 
-/** The service, as whoever started it sees it. */
+/** The service, for its caller. */
 export type App = {
   apiUrl: string | null;
   databaseUrl: string;
@@ -76,7 +76,7 @@ export type App = {
   /** Whether it keeps anything in the data folder: else that may be read-only. */
   hasEmbedded: boolean;
   stop(): Promise<void>;
-  /** Ends what was started, at once. */
+  /** Ends all started parts at once. */
   kill(): void;
 };
 
@@ -137,7 +137,7 @@ export async function startApp(options: Options): Promise<ServiceApp> {
     const temporal = createTemporal(address, config.TEMPORAL_NAMESPACE);
     stops.later('temporal client', temporal.connection);
     const namespaceReady = stops.later('namespace', prepareNamespace(temporal, log));
-    // It waits for Temporal as long as it takes; what it cannot mend by waiting ends the service.
+    // It waits for Temporal without a limit. An error that waiting cannot fix ends the service.
     namespaceReady.done.catch(onFatal);
     const hasOwnTemporal = embedded?.temporalAddress !== undefined || supervisor?.hasTemporal === true;
     if (hasOwnTemporal) await namespaceReady.done;

@@ -20,7 +20,7 @@ import type { Sender } from './outbound/sender.ts';
 import type { SecretBox } from './security/secret-box.ts';
 import type { Temporal } from './temporal/client.ts';
 
-/** What the parts of the service share; built once, in app.ts. */
+/** The objects that the parts of the service share; built once, in app.ts. */
 export type Deps = {
   config: Config;
   log: Logger;

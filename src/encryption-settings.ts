@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { encryptionKeys } from './setting-schemas.ts';
 
-/** What is encrypted in PostgreSQL, and with which keys. */
+/** The keys of the encryption in PostgreSQL, and whether payloads are encrypted. */
 export const encryptionSettings = {
   FLTR_ENCRYPTION_KEYS: {
     schema: encryptionKeys,

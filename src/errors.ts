@@ -14,7 +14,7 @@ export const errorCatalogue = {
   account_key_required: { status: 403, title: "An account's own key is required" },
   /** The session cookie was sent without the dashboard's header, or by a page of another origin. */
   cross_origin_refused: { status: 403, title: "The session is valid for the service's own pages only" },
-  /** A portal session calls what is not its pages': keys, settings, portal links, accounts. */
+  /** A portal session makes a call that is not for its pages: keys, settings, portal links, accounts. */
   not_in_portal: { status: 403, title: 'A portal session may not do this' },
   /** In development, the `Host` header names a host that is not the service's own. */
   host_refused: { status: 421, title: 'The Host header names another host' },

@@ -11,7 +11,7 @@ import { createSecretBox, type SecretBox } from './security/secret-box.ts';
 
 /** To PostgreSQL, in the pool of each process. */
 export const pooledConnections = 20;
-/** To PostgreSQL, of each process: one more receives what has changed, and one relays the outbox in this database. */
+/** To PostgreSQL, of each process: one more receives notifications of changes, and one relays the outbox in this database. */
 export const connectionsOf = ({ FLTR_OUTBOX_URLS: outboxes }: Config): number =>
   pooledConnections + 1 + outboxes.filter(({ databaseUrl }) => databaseUrl === null).length;
 

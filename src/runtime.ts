@@ -17,7 +17,7 @@ export const pinnedNode: string = (() => {
 const testedMajors = ['24', '26'];
 
 /**
- * What a person should know of the Node version that runs the service; null where it is the pinned one.
+ * A warning about the Node version that runs the service; null where it is the pinned one.
  *
  * @param version such as `26.10.0`
  * @example describeNode('20.20.2', '26.10.0') // 'Node 20.20.2 is not tested with this service …'

@@ -40,7 +40,7 @@ type Options = {
   stops: Stops;
 };
 
-/** Starts what turns accepted deliveries into workflows and attempts: worker, schedules, dispatcher and reconcilers. */
+/** Starts the parts that make workflows and attempts of accepted deliveries: worker, schedules, dispatcher and reconcilers. */
 export async function startDelivering(options: Options) {
   const { config, hasWorker, log, pool, changes, sending } = options;
   const { metrics, address, temporal, namespaceReady, waitsForWorker, stops } = options;
@@ -132,7 +132,7 @@ function startSchedules({ config, log, temporal, namespaceReady, stops }: Option
   stops.later('schedules', keepSchedules(temporal, namespaceReady, wanted, onError));
 }
 
-/** Returns what says that deliveries for a time were committed. */
+/** Returns the function to call when deliveries for a time were committed. */
 function startScheduled(
   { pool, log, changes, metrics, stops }: Options,
   wakes: { wakeDispatcher: () => void; wakeLines: () => void },
@@ -142,7 +142,7 @@ function startScheduled(
   return scheduled.expect;
 }
 
-/** Counts and logs attempts, and says what they have changed. */
+/** Counts and logs attempts, and reports their changes on the stream. */
 function attemptReporter({ metrics, log, changes }: Options, wakeLines: () => void) {
   const report = createAttemptReporter(metrics, log);
   type Made = Parameters<typeof report>[0];
@@ -154,7 +154,7 @@ function attemptReporter({ metrics, log, changes }: Options, wakeLines: () => vo
   };
 }
 
-/** What every process does beside deliveries. */
+/** The loops of every process beside deliveries. */
 function startLoops({ pool, changes, temporal, log, stops }: Options, wakeDispatcher: () => void): void {
   stops.later('operations', startOperationReconciler({ pool, temporal, log }));
   stops.later('deletions of accounts', startDeletionReconciler({ pool, temporal, log }));

@@ -41,7 +41,7 @@ export function requireScope(key: ApiKey, scope: Scope | null): void {
 }
 
 /**
- * A service key that acts for the account of the header; without the header, the key as it is.
+ * A service key that acts for the account of the header; without the header, the key itself.
  *
  * @throws ApiError service_key_required where an account's key names another account
  */
@@ -79,7 +79,7 @@ export function accountOf(key: ApiKey): string {
   return key.accountId;
 }
 
-/** Records what was done for an account, and with which key. `fields`: what a change named. */
+/** Records an action on an account and the key that did it. `fields`: the fields that a change named. */
 export function audit(
   db: Queryable,
   key: ApiKey,

@@ -1,9 +1,9 @@
 import { unavailable } from '../errors.ts';
 
-/** What request bodies may use together, and those of one account, so that no client uses it all, however slowly it sends. */
+/** The most memory for all request bodies, and for those of one account: one slow client cannot use up all of it. */
 const limits = { bytes: 128 * 1024 * 1024, bytesPerOwner: 32 * 1024 * 1024 };
 
-/** What one request has reserved, until it is released. */
+/** The memory that one request has reserved, until it releases it. */
 export type Reservation = { add(bytes: number): void; release(): void };
 
 /** @example const reservation = createBodyMemory().open('acc_1'); reservation.add(1024); reservation.release() */

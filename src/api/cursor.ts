@@ -21,7 +21,7 @@ export const timePattern = {
 /**
  * A page of a list. `items` has one item more than the page where another page follows.
  *
- * @param positionOf what the cursor of a page that ends with this item holds
+ * @param positionOf the contents of the cursor, for a page that ends with this item
  */
 export function toPage<Item>(
   list: ListName,

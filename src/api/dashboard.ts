@@ -15,7 +15,7 @@ const noPage = /^\/(v1|session|healthz|readyz|metrics|openapi\.json|docs|assets)
 type Settings = Pick<Config, 'FLTR_PRODUCT_NAME' | 'FLTR_LOGO_URL' | 'FLTR_PORTAL_FRAME_ANCESTORS'>;
 const portalPage = /^\/portal(\/|$)/;
 
-/** The pages of the dashboard and what they load. The last routes: any other path that a browser requests is a page. */
+/** The pages of the dashboard and their files. These are the last routes: every other path of a browser is a page. */
 export function dashboardRoutes(settings: Settings, folder: string = builtDashboard): Router {
   const router = Router();
   const directives = { ...pageDirectives, imgSrc: [...pageDirectives.imgSrc, ...logoOrigin(settings)] };

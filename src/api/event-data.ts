@@ -3,7 +3,7 @@ import type { SchemaFault } from '../event-types/prepare-schema.ts';
 import { fault, toPointer, validationError } from './problem-details.ts';
 import { validate } from './request-body.ts';
 
-/** Faults of a JSON Schema check as those of a request; `base` is the pointer of what was checked. */
+/** Faults of a JSON Schema check as those of a request; `base` is the pointer of the checked value. */
 export const schemaFaults = (faults: readonly SchemaFault[], base: string) =>
   faults.map(({ path, words }) => fault(base + toPointer(path), words));
 

@@ -21,7 +21,7 @@ function sizeInWords(origin: string, size: number, bound: 'at least' | 'at most'
 }
 
 /**
- * What is wrong with a field, in plain words that follow its name.
+ * The fault of a field, in plain words that follow its name.
  *
  * @example faultInWords({ code: 'invalid_type', expected: 'string', input: undefined }) // 'is missing'
  */

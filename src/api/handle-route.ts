@@ -36,14 +36,14 @@ export function handlerOf(deps: Deps, { limits, keys, bodyMemory }: Shared, rout
   const readBody = createBodyReader(route.maxBodyBytes ?? defaultMaxBodyBytes);
 
   const identify = createIdentify(deps, keys, route);
-  /** Of a call that goes on: checks its caller again, as at its beginning. */
+  /** Checks the caller of a long call again, as at its beginning. */
   const confirmAgain = async (request: Request): Promise<void> => {
     const { key } = await identify(request);
     requirePortalAccess(key, route);
     requireScope(key, route.scope);
     await requireAccount(deps.pool, key);
   };
-  /** What the request has sent is in memory until this ends, and no longer. */
+  /** The body of the request is in memory until this ends. */
   const handle = async (request: Request, response: Response, { key, confirm }: Caller): Promise<Reply> => {
     const reservation = bodyMemory.open(key.accountId ?? key.id);
     try {
@@ -147,7 +147,7 @@ function createIdentify(deps: Deps, keys: KeyCache, route: Route): (request: Req
   };
 }
 
-/** What calls may change, by their tag. What is published is marked where it is written. */
+/** The topics that calls may change, by their tag. Publishing marks its own changes. */
 const topicsOfTag: Partial<Record<string, readonly Topic[]>> = {
   Webhooks: ['webhooks', 'deliveries'],
   Events: ['events', 'deliveries'],
@@ -156,7 +156,7 @@ const topicsOfTag: Partial<Record<string, readonly Topic[]>> = {
   Operations: ['operations', 'deliveries'],
 };
 
-/** What a call has changed, by its path or its response; null: not known. */
+/** The ids of the changed objects, from the path or the response; null: not known. */
 function idsOf(id: string, body: unknown): string[] | null {
   if (id !== '') return [id];
   if (typeof body !== 'object' || !body) return null;

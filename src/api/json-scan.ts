@@ -9,7 +9,7 @@ const closeBrace = 0x7d;
 const byteOrderMark = 0xef;
 
 // Both functions read the bytes once and know only strings and brackets, so their cost depends on the length alone. They run
-// before JSON.parse, which finds what is not JSON.
+// before JSON.parse, which refuses invalid JSON.
 
 function endOfString(bytes: Buffer, start: number): number {
   let at = start + 1;
@@ -18,7 +18,7 @@ function endOfString(bytes: Buffer, start: number): number {
 }
 
 /**
- * `tooDeep`: the top-level name of what nests deeper than `maxLevels`; null where nothing does. `names`: how many names all
+ * `tooDeep`: the top-level name whose value nests deeper than `maxLevels`; null if there is none. `names`: how many names all
  * objects have together, repeated ones included.
  */
 type Survey = { tooDeep: { name: string | null } | null; names: number };

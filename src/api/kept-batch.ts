@@ -12,8 +12,8 @@ type Brief = Omit<AcceptedEvent, 'deliveries'> & { status: 202; account_id: stri
 const maxKeptBytes = 256 * 1024;
 
 /**
- * What is kept of a batch's response for its Idempotency-Key. A response grows with the number of webhooks, so a long one is
- * kept without its deliveries: a repeated call reads them again, in their states by then.
+ * The part of a batch's response that is kept for its Idempotency-Key. A response grows with the number of webhooks, so a long
+ * one is kept without its deliveries: a repeated call reads them again, in their states by then.
  *
  * @param accountIds of the events, in order
  */
@@ -32,7 +32,7 @@ export function toKept(
   };
 }
 
-/** The response from what was kept. */
+/** The response, from the kept part. */
 export async function fromKept(db: Queryable, kept: unknown): Promise<{ data: BatchResult[] }> {
   const { data } = kept as Kept;
   const briefs = data.filter((result): result is Brief => 'account_id' in result);

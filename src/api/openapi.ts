@@ -65,7 +65,7 @@ function toPublished({ event, description, schema, validation, deprecated }: Doc
   };
 }
 
-/** The document as it is served: with future times in its examples, which the committed document cannot hold. */
+/** The served document. Its examples have times in the future, which the committed document cannot have. */
 export function openApiText({
   types,
   title,

@@ -12,7 +12,7 @@ type Position = { body: Buffer; offsetOf(offset: number): number };
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * The bytes as JSON, whatever their content type: the documentation's curl lines send another one. A name that an object
+ * Parses JSON and ignores the content type: the documentation's curl lines send another one. A name that an object
  * repeats is refused, because a receiver may use the other value.
  *
  * @throws ApiError malformed_json, validation_failed

@@ -3,7 +3,7 @@ import type { ApiKey } from '../db/api-keys-table.ts';
 import { ApiError } from '../errors.ts';
 import type { Route } from './route.ts';
 
-/** What the portal's pages call. Any other tag is refused, so what is added to the API is closed until it is listed here. */
+/** The tags of the calls that the portal's pages make. Others are refused, so a new tag is closed until it is listed here. */
 const portalTags = new Set([
   'Webhooks',
   'Events',

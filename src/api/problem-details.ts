@@ -86,8 +86,8 @@ export function bodyTooLarge(maxBytes: number): ApiError {
 }
 
 /** @throws ApiError not_found where there is no such thing */
-export function requireFound<Found>(found: Found | null | false, what: string): Found {
-  if (!found) throw new ApiError('not_found', `There is no such ${what}.`);
+export function requireFound<Found>(found: Found | null | false, noun: string): Found {
+  if (!found) throw new ApiError('not_found', `There is no such ${noun}.`);
   return found;
 }
 

@@ -8,7 +8,7 @@ import { faultInWords } from './fault-words.ts';
 import { bodyTooLarge, fault, toFieldErrors, validationError } from './problem-details.ts';
 
 /**
- * Reads the body's bytes, decompressed. The caller releases what is added to `reservation`.
+ * Reads the body's bytes, decompressed. The caller releases `reservation`, to which the bytes are added.
  *
  * @throws ApiError unavailable, before the body is read where its length is known, or as `express.raw` does
  */

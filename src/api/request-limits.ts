@@ -18,7 +18,7 @@ type Key = Pick<ApiKey, 'id' | 'accountId'>;
 export type RateLimits = ReturnType<typeof createRateLimits>;
 
 /**
- * What is counted: the calls of each key and of each account, publishing separately, an account's test events, and the calls
+ * Counts the calls of each key and of each account, publishing separately, the test events of each account, and the calls
  * without a valid key of each address. A valid key is never refused because of its address: behind a proxy, all clients
  * share one.
  *
@@ -27,8 +27,8 @@ export type RateLimits = ReturnType<typeof createRateLimits>;
 export function createRateLimits(config: Config, count: CountCall) {
   const ofKeys = (name: string, perMinute: number) => {
     const ofKey = createLimit(count, name, perMinute, 'such calls for a key');
-    const what = 'such calls for an account, with all its keys';
-    const ofAccount = createLimit(count, `${name}-account`, perMinute * accountFactor, what);
+    const counted = 'such calls for an account, with all its keys';
+    const ofAccount = createLimit(count, `${name}-account`, perMinute * accountFactor, counted);
     return async (response: Response, key: Key): Promise<void> => {
       response.locals['keyId'] = key.id;
       // A call that the key's limit refuses does not count for the account, so one faulty program does not block the others.
@@ -50,7 +50,7 @@ export function createRateLimits(config: Config, count: CountCall) {
 /** A service key has no account, and counts by itself. */
 const ownerOf = ({ id, accountId }: Key): string => accountId ?? id;
 
-/** What an address counts for. A client often has all IPv6 addresses of a network. */
+/** The address or network whose calls are counted together. A client often has all IPv6 addresses of a network. */
 function networkOf(ip: string): string {
   const address = parseIp(ip.replace(/%.*/, ''));
   if (address?.kind() !== 'ipv6') return String(address ?? ip);
@@ -75,9 +75,9 @@ export async function countFailures(
 
 /**
  * Counts a client's calls, and refuses more than so many a minute; 0: no limit. The headers are those of the IETF's draft
- * "RateLimit header fields for HTTP", version 8. `what` is counted, and for whom.
+ * "RateLimit header fields for HTTP", version 8. `counted` names the calls and whose they are.
  */
-function createLimit(count: CountCall, name: string, perMinute: number, what: string) {
+function createLimit(count: CountCall, name: string, perMinute: number, counted: string) {
   return async (response: Response, client: string): Promise<void> => {
     if (perMinute === 0) return;
     const { calls, endsAt } = await count({ limit: name, client, perMinute });
@@ -87,7 +87,7 @@ function createLimit(count: CountCall, name: string, perMinute: number, what: st
     response.append('RateLimit', `"${name}"; r=${Math.max(0, perMinute - calls)}; t=${seconds}`);
     response.append('RateLimit-Policy', `"${name}"; q=${perMinute}; w=60; pk=:${partition}:`);
     if (calls <= perMinute) return;
-    const detail = `The limit is ${perMinute} ${what} a minute. Wait, then go on.`;
+    const detail = `The limit is ${perMinute} ${counted} a minute. Wait, then continue.`;
     throw new ApiError('rate_limited', detail, { retryAfterSeconds: seconds });
   };
 }

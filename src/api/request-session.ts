@@ -12,7 +12,7 @@ import { openSession, sessionOfCookies } from './session-cookie.ts';
 
 /**
  * Against CSRF: a browser sends the cookie with the requests of any page, but lets only a page of this service send this
- * header. It also says where the page comes from.
+ * header. `Origin` and `Sec-Fetch-Site` must name this service, too.
  *
  * @throws ApiError cross_origin_refused
  */

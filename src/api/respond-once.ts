@@ -6,7 +6,7 @@ import { digestOf } from './request-body.ts';
 import type { Context } from './route.ts';
 
 type Options<Body> = {
-  /** What the key stands for, beside the API key: the same key of another route is another request. */
+  /** Idempotency keys are separate for each API key and route. */
   route: string;
   /** Whose secret the response holds. */
   webhookId?: string;

@@ -68,7 +68,7 @@ async function decompress(body: Buffer, coding: string): Promise<Decoded | null>
   return size === 0 && isCut ? null : { bytes: Buffer.concat(chunks).subarray(0, maxShownBytes), isCut };
 }
 
-/** Each returns what it can decompress of a truncated body. */
+/** Each decompresses as much as it can of a truncated body. */
 function streamFor(body: Buffer, coding: string) {
   const finishFlush = constants.Z_SYNC_FLUSH;
   switch (coding) {
@@ -87,7 +87,7 @@ function streamFor(body: Buffer, coding: string) {
   }
 }
 
-/** Null for what is not text. A character that is cut off at the end is left out. */
+/** Null if it is not text. A character that is cut off at the end is left out. */
 function toText(bytes: Buffer, contentType: string): string | null {
   const marked =
     bytes.length > 1 ? { 0xfeff: 'utf-16be', 0xfffe: 'utf-16le' }[bytes.readUInt16BE(0)] : undefined;

@@ -53,7 +53,7 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   scope: Scope | null;
   query?: Query;
   body?: Body;
-  /** A body that succeeds as it is, except for its ids. The API reference shows it. */
+  /** An example in the API reference. It succeeds once its ids exist. */
   bodyExample?: z.input<Body>;
   /** An empty body counts as `{}`. */
   bodyMayBeEmpty?: boolean;
@@ -62,7 +62,7 @@ type Definition<Query extends z.ZodType, Body extends z.ZodType> = {
   /** Default: 64 KiB. */
   maxBodyBytes?: number;
   takesIdempotencyKey?: boolean;
-  /** The `{id}` of the path is an external id, which need not exist: it is passed on as it is. */
+  /** The `{id}` of the path is an external id, which need not exist: it is passed on unchanged. */
   idMayBeNew?: boolean;
   /** A service key may call it without acting for an account. */
   mayLackAccount?: boolean;

@@ -10,7 +10,7 @@ export function securityHeaders(directives: Directives): [string, string][] {
   const response = new ServerResponse(request);
   helmet({
     contentSecurityPolicy: { useDefaults: false, directives },
-    // It can name no site, so it is left out where one may show the page in a frame.
+    // This header cannot name a site, so it is left out where a site may show the page in a frame.
     xFrameOptions: directives['frameAncestors']?.[0] === "'none'" ? { action: 'deny' } : false,
     // The proxy terminates TLS for this host; its subdomains are not ours.
     strictTransportSecurity: { includeSubDomains: false },

@@ -120,7 +120,7 @@ function countOnClose({ http }: Metrics, request: Request, response: Response): 
     const method = called === 'HEAD' ? 'GET' : called;
     const status = response.writableFinished ? `${Math.floor(response.statusCode / 100)}xx` : 'aborted';
     const { streamsSince, waitedMs = 0 } = response.locals as { streamsSince?: number; waitedMs?: number };
-    // A stream ends when its client goes away: what counts is how long it took to begin.
+    // A stream ends when its client goes away, so its duration is the time until it began.
     if (streamsSince === undefined)
       http.handled({ method, route, status }, performance.now() - startedAt - waitedMs);
     else http.handled({ method, route, status: '2xx' }, streamsSince - startedAt);

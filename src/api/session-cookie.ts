@@ -15,7 +15,7 @@ export function sealSession(secretBox: SecretBox, keyId: string, lifeMs = lifeSe
   return { sealed: secretBox.seal(`${keyId} ${expiresAt.getTime()}`, context), expiresAt };
 }
 
-/** Null for what is forged, altered, or expired. */
+/** Null if the cookie is forged, altered or expired. */
 export function openSession(secretBox: SecretBox, sealed: string): OpenSession | null {
   try {
     const [keyId = '', until] = secretBox.open(sealed, context).split(' ');

@@ -26,7 +26,7 @@ const maxBodyBytes = 4096;
 const accountHeaderOf = ({ headers }: Request) => headers[accountHeader.toLowerCase()];
 const linkSeconds = 600;
 
-/** Sign-in and sign-out of the dashboard. The cookie stands for the key, or for a portal link. */
+/** Sign-in and sign-out of the dashboard. The cookie names the key or the portal link. */
 export function addSessionRoutes(
   app: Express,
   deps: Deps,

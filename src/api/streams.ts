@@ -127,7 +127,7 @@ function startStream(
     try {
       await confirm();
     } catch (error) {
-      // A database that is away says nothing about the caller.
+      // While the database does not respond, it is unknown whether the caller may still read.
       if (error instanceof ApiError && error.status < 500) end();
     }
   };

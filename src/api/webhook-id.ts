@@ -7,14 +7,14 @@ import { accountOf } from './auth.ts';
 import { requireFound } from './problem-details.ts';
 
 /**
- * The id of the webhook that a call names by its id or its external id. An id is returned as it is: what the call does with
- * it finds out whether there is such a webhook.
+ * The id of the webhook that a call names by its id or its external id. An id is returned unchanged, whether or not the
+ * webhook exists: the call itself finds that out.
  *
  * @throws ApiError not_found for an external id that no webhook of the account has
  */
 export async function webhookIdOf({ pool }: Pick<Deps, 'pool'>, key: ApiKey, name: string): Promise<string> {
   if (name.startsWith('wh_') && idPattern.test(name)) return name;
-  // What is no external id either must not reach the database: it cannot hold a NUL.
+  // Text that is no external id either must not reach the database, which cannot store a NUL.
   const isExternal = externalIdSchema.safeParse(name).success;
   const found = isExternal ? await findWebhookId(pool, accountOf(key), name) : null;
   return requireFound(found, 'webhook');

@@ -8,7 +8,7 @@ import { pageText } from './text-output.ts';
 type Filters = { action?: string; actor?: string; target?: string; since?: string; until?: string };
 type ListOptions = Filters & { limit: string; cursor?: string };
 
-/** `audit`: who changed what. */
+/** `audit`: the record of changes, with the key that made each. */
 export function addAuditCommands(program: Command): void {
   const audit = program.command('audit').description('list audit records');
   const list = apiCommand(audit, 'list', 'list audit records, newest first')

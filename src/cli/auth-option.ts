@@ -25,7 +25,7 @@ export const authFieldsHelp = Object.entries(fieldsOf)
  * @param words null where it is removed
  * @throws Error where a word is neither, or a file cannot be read
  *
- * @example await authOf(['bearer', 'token=@file']) // { type: 'bearer', token: 'what is in the file' }
+ * @example await authOf(['bearer', 'token=@file']) // { type: 'bearer', token: 'the contents of the file' }
  */
 export async function authOf(words: readonly string[]): Promise<Auth | null> {
   const [type, ...rest] = words;

@@ -90,9 +90,9 @@ function describe(input: CapacityInput, estimate: CapacityEstimate): string {
       `each allows ${format(capacityCosts.attemptsPerWebhookAndHour)} requests per hour (FLTR_DELIVERIES_PER_HOUR)`,
     ),
   ];
-  const order = limits.map(({ what, reachedAt, used, remedy }, index) => {
+  const order = limits.map(({ name, reachedAt, used, remedy }, index) => {
     const at = reachedAt === null ? 'out of range' : `at ${format(reachedAt)} events/s`;
-    return `${index + 1}. ${what}: ${at}, ${format(used * 100)} % used.\n   ${remedy}`;
+    return `${index + 1}. ${name}: ${at}, ${format(used * 100)} % used.\n   ${remedy}`;
   });
   return [
     `${format(input.eventsPerSecond)} events/s of ${format(input.eventBytes)} bytes, ${format(input.fanout)} webhooks each, ${format(input.failingPercent)} % of the deliveries failing:`,

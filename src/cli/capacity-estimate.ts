@@ -2,7 +2,7 @@ import { capacityCosts, type CapacityCosts } from './capacity-costs.ts';
 import { loadOf, type CapacityInput, type CapacityLoad } from './capacity-load.ts';
 
 export type CapacityLimit = {
-  what: string;
+  name: string;
   /** The used share of the limit; 1 is reached. */
   used: number;
   /** Events per second, all else equal, at which the limit is reached; null if it is out of range. */
@@ -58,8 +58,8 @@ export function estimateCapacity(
   costs: CapacityCosts = capacityCosts,
 ): CapacityEstimate {
   const load = loadOf(input, costs);
-  const limits = limitsOf(costs).map(({ what, remedy, use }) => ({
-    what,
+  const limits = limitsOf(costs).map(({ name, remedy, use }) => ({
+    name,
     remedy,
     used: use(load),
     reachedAt: findRate(input, costs, use),
@@ -68,41 +68,41 @@ export function estimateCapacity(
   return { ...load, limits: limits.sort((a, b) => (at(a) === at(b) ? b.used - a.used : at(a) - at(b))) };
 }
 
-type Limit = { what: string; remedy: string; use(load: CapacityLoad): number };
+type Limit = { name: string; remedy: string; use(load: CapacityLoad): number };
 
 function limitsOf(costs: CapacityCosts): Limit[] {
   return [
     {
-      what: `${costs.composeShards} history shards, as docker-compose.yml has them`,
+      name: `${costs.composeShards} history shards, as docker-compose.yml has them`,
       use: (load) => load.historyWritesPerSecond / (costs.composeShards * costs.writesPerShard),
       remedy:
         'Give Temporal more history shards, enough for the largest load ever expected: the number is fixed when its database is created.',
     },
     {
-      what: 'Temporal in one process',
+      name: 'Temporal in one process',
       use: (load) => load.cores.temporal / (costs.coresOfTemporalInOneProcess * costs.utilization),
       remedy:
         "Run Temporal's frontend, history, matching and worker services separately, history on several machines (its Helm chart does that).",
     },
     {
-      what: 'One PostgreSQL for the service and Temporal',
+      name: 'One PostgreSQL for the service and Temporal',
       use: (load) => load.cores.postgresql / (costs.coresOfOnePostgresql * costs.utilization),
       remedy:
         "Use separate PostgreSQL servers for the service, Temporal and Temporal's visibility, and run docs/temporal/visibility-lean.sql.",
     },
     {
-      what: "Temporal's PostgreSQL",
+      name: "Temporal's PostgreSQL",
       use: (load) => load.transactionsPerSecond.temporal / costs.transactionsOfOnePostgresql,
       remedy:
         'Run Temporal on Cassandra with Elasticsearch or OpenSearch for visibility, or use Temporal Cloud.',
     },
     {
-      what: "The service's PostgreSQL, by its transactions",
+      name: "The service's PostgreSQL, by its transactions",
       use: (load) => load.transactionsPerSecond.ours / costs.transactionsOfOnePostgresql,
       remedy: 'Split into cells, each with its own PostgreSQL, Temporal namespace, processes and accounts.',
     },
     {
-      what: "The service's PostgreSQL, by its size",
+      name: "The service's PostgreSQL, by its size",
       use: (load) => load.gibKept.ours / costs.gibOfPlainTables,
       remedy:
         'Shorten the retention (FLTR_RETENTION_DAYS, FLTR_PAYLOAD_RETENTION_DAYS), partition events, deliveries and attempts by day, or split into cells by account.',

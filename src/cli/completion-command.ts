@@ -3,7 +3,7 @@ import { Argument, type Command, type Option } from 'commander';
 const shells = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof shells)[number];
 
-/** What can follow a command. `at` is the command's path, each part with a leading space. */
+/** The words and options that can follow a command. `at` is the command's path, each part with a leading space. */
 type Completions = { at: string; words: string[]; options: { flag: string; values: string[] }[] };
 
 /** `completion`: generated from the commands of the program. */

@@ -11,7 +11,7 @@ export type DemoWebhook = {
   codes: readonly number[];
 };
 
-/** The differences between what was expected and what happened. */
+/** The differences between the expected and the actual deliveries. */
 export function findFaults(
   webhooks: readonly DemoWebhook[],
   events: readonly DemoEvent[],

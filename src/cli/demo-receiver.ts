@@ -18,7 +18,7 @@ export type DemoRequest = {
   arrivedAtMs: number;
   respondedAtMs: number;
   statusCode: number;
-  /** What is wrong with its signatures and headers; empty: verified. */
+  /** The faults of its signatures and headers; empty: verified. */
   faults: string[];
 };
 
@@ -32,7 +32,7 @@ export type DemoReceiver = {
 
 const toleranceSeconds = 300;
 
-/** What the headers are expected to be. */
+/** The settings that determine the headers. */
 type Expected = Pick<Settings, 'header_prefix' | 'user_agent' | 'signatures'>;
 
 /** A receiver on a free local port, which verifies each request and reports it after the response. */

@@ -204,7 +204,7 @@ function outcomesText({ deliveries }: { deliveries: readonly DeliverySummary[] }
   return lines.join('\n');
 }
 
-/** Each delivery after its first attempt, or as it is at the deadline. */
+/** Each delivery after its first attempt, or its state at the deadline. */
 async function outcomesOf(
   client: FltrWebhooks,
   deliveries: AcceptedEvent['deliveries'],

@@ -3,7 +3,7 @@ import { JsonText } from '../client/raw-json.ts';
 import { given, readValue } from './api-command.ts';
 import { wrongUse } from './exit-codes.ts';
 
-/** The value of `--data`, as it is written. @throws Error where it is not JSON */
+/** The value of `--data`, unchanged. @throws Error where it is not JSON */
 export async function readData(text: string): Promise<JsonText> {
   return readJson('--data', text);
 }

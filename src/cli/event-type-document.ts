@@ -22,7 +22,7 @@ const entriesOf = (value: unknown): [string, unknown][] => Object.entries(object
  * The event types that a document describes: an OpenAPI document with `webhooks`, or an AsyncAPI document with messages. JSON
  * or YAML.
  *
- * @throws Error that says what is wrong with the document
+ * @throws Error that names the fault of the document
  */
 export function readEventTypeDocument(text: string): ImportedType[] {
   const document: unknown = parse(text, { maxAliasCount: 100 });
@@ -107,7 +107,7 @@ function messagesOf(document: Json): Described[] {
   return [...found.values()];
 }
 
-/** What a reference within the document leads to; others stay. */
+/** Follows references within the document. Other references stay. */
 function resolve(value: unknown, document: Json): unknown {
   const seen = new Set<unknown>();
   let at = value;
@@ -123,7 +123,7 @@ function resolve(value: unknown, document: Json): unknown {
 
 const unescape = (part: string) => decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~');
 
-/** A schema that is whole by itself: what it refers to in the document stands in its `$defs`. */
+/** A schema that needs nothing else: the parts of the document to which it refers are copied into its `$defs`. */
 function withOwnDefinitions(schema: Json, document: Json): Json {
   const definitions: Record<string, unknown> = {};
   const move = (value: unknown): unknown => {
@@ -132,7 +132,7 @@ function withOwnDefinitions(schema: Json, document: Json): Json {
     const { $ref } = value;
     const [, target] = typeof $ref === 'string' ? (/^#\/components\/schemas\/([^/]+)$/.exec($ref) ?? []) : [];
     if (target !== undefined && !(target in definitions)) {
-      // Before what it holds, which may refer to it again.
+      // Set before its contents are moved, because they may refer to it.
       definitions[target] = {};
       definitions[target] = move(resolve({ $ref }, document));
     }

@@ -7,16 +7,16 @@ import { watchChanges } from '../client/watch-changes.ts';
 import type { Topic } from '../contracts/change.ts';
 
 const pollMs = 1000;
-/** While a stream says what has changed: in case that it was not said. */
+/** While a stream reports changes: in case that it missed one. */
 const slowPollMs = 15_000;
 /** Between two reads. */
 const pauseMs = 250;
-/** Pages read per poll. If there are more, the oldest items are skipped and a line says so. */
+/** Pages read per poll. If there are more, the oldest items are skipped, and a line is printed. */
 const maxPages = 10;
 const pageSize = 100;
 /**
  * Reading stops where so many items in a row are known: two processes may commit in another order than that of their ids, so
- * a new item can stand below one that is known.
+ * a new item can come after one that is known.
  */
 const knownInRow = 10;
 const maxRemembered = 20_000;
@@ -25,7 +25,7 @@ const retryMs = 1000;
 
 type Options<Item> = {
   client: Pick<FltrWebhooks, 'streamChanges'>;
-  /** What says that the list has changed. */
+  /** The topic of the changes to this list. */
   topic: Topic;
   list: (page: { limit: number; cursor?: string }) => Promise<Page<Item>>;
   idOf: (item: Item) => string;
@@ -84,9 +84,9 @@ export async function* follow<Item>({
 }
 
 /**
- * Makes a call again for as long as the service is away or overloaded, until Ctrl-C. A line says so, once.
+ * Makes a call again for as long as the service is away or overloaded, until Ctrl-C. It prints that once.
  *
- * @throws what will not pass by itself, such as a key that was revoked
+ * @throws errors that a later call would get, too, such as that of a revoked key
  */
 export async function whenAvailable<T>(call: () => Promise<T>): Promise<T> {
   for (let failures = 0; ; failures += 1) {

@@ -11,15 +11,15 @@ import { readLines } from './read-lines.ts';
 type Put = Parameters<FltrWebhooks['putWebhook']>[1];
 type Counts = { created: number; replaced: number; refused: number };
 
-/** What the API accepts as a body. */
+/** The largest body that the API accepts. */
 const maxLineBytes = 64 * 1024;
 
-/** Errors that concern one webhook. After any other, the next line would not fare better. */
+/** Errors of one webhook. Any other error would refuse the next line, too. */
 const ofOneLine = [400, 404, 409, 413, 422];
 
 /**
- * `webhooks import`: creates or replaces the webhooks of a file, by their external ids. So it can be repeated, and goes on
- * after a line that is refused. It keeps one line at a time.
+ * `webhooks import`: creates or replaces the webhooks of a file, by their external ids. So it can be repeated. After
+ * a refused line, it continues with the next one. It keeps one line in memory at a time.
  */
 export function addImportWebhooksCommand(webhooks: Command): void {
   apiCommand(
@@ -35,7 +35,7 @@ export function addImportWebhooksCommand(webhooks: Command): void {
         counts[await importLine(client, bytes)] += 1;
       } catch (error) {
         if (!(error instanceof LineFault)) {
-          console.error(`Stopped at line ${number}: ${countsText(counts)} Run the same again to go on.`);
+          console.error(`Stopped at line ${number}: ${countsText(counts)} Run the same command again to continue.`);
           throw error;
         }
         counts.refused += 1;

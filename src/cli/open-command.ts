@@ -29,7 +29,7 @@ const openers: Partial<Record<NodeJS.Platform, [command: string, ...args: string
   win32: ['rundll32', 'url.dll,FileProtocolHandler'],
 };
 
-/** @throws Error that says to open it by hand */
+/** @throws Error that advises to open the link by hand */
 async function openInBrowser(url: string): Promise<void> {
   const [command, ...args] = openers[process.platform] ?? ['xdg-open'];
   try {

@@ -50,7 +50,7 @@ export type PolicyOptions = {
   onFailure?: OnFailure;
 };
 
-/** The options for the policy of a webhook. Below the help: what each retry preset means, and the fields of `--auth`. */
+/** The options for the policy of a webhook. The help ends with the meaning of each retry preset and the fields of `--auth`. */
 export function addPolicyOptions(command: Command, kind: 'new' | 'change'): Command {
   const isChange = kind === 'change';
   const removable = (text: string) => (isChange ? `${text}; none removes it` : text);
@@ -87,7 +87,7 @@ export function addPolicyOptions(command: Command, kind: 'new' | 'change'): Comm
     .option('--max-concurrent <number>', removable('requests under way at once, 1 to 100'))
     .option('--signatures <list>', `versions in webhook-signature: ${signatureVersions.join(', ')}`)
     .option('--probe-when-down', 'while its receiver is down, one attempt at a time tests it');
-  if (isChange) command.option('--no-probe-when-down', 'all attempts go on while its receiver is down');
+  if (isChange) command.option('--no-probe-when-down', 'continue all attempts while its receiver is down');
   command
     .addOption(
       new Option(
@@ -97,8 +97,8 @@ export function addPolicyOptions(command: Command, kind: 'new' | 'change'): Comm
     )
     .addOption(
       new Option(
-        '--on-failure <what>',
-        'with --ordering: what a failed delivery does to those behind it',
+        '--on-failure <action>',
+        'with --ordering: whether the deliveries behind a failed one continue (skip) or wait (block)',
       ).choices(failureActions),
     );
   return command.addHelpText('after', `\n${retryHelp}\n\n${authHelp}`);
@@ -117,7 +117,7 @@ ${authFieldsHelp}
 const collect = (text: string, collected: string[] = []): string[] => [...collected, text];
 
 /**
- * What the options say about retries; undefined if they say nothing.
+ * The retry policy that the options set; undefined if they set none.
  *
  * @param current the policy of which they change a part
  * @throws Error where an option has no such value
@@ -172,7 +172,7 @@ function unlessNone<T>(text: string | undefined, read: (text: string) => T): T |
 
 const partsOf = (text: string): string[] => listOf(text).filter((part) => part !== '');
 
-/** @throws Error: what is no number would be left out of the JSON */
+/** @throws Error where it is not a number: JSON would leave it out */
 function numberOf(option: string, text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value))
@@ -191,7 +191,7 @@ function rateLimitOf(text: string): { attempts: number; seconds: number } {
   return { attempts: Number(attempts), seconds };
 }
 
-/** An empty text stands for no header at all, `Name:` for the removal of one. @throws Error */
+/** An empty text means no headers at all, `Name:` removes one header. @throws Error */
 async function headersOf(texts: readonly string[]): Promise<Record<string, string | null> | null> {
   if (texts.length === 1 && texts[0] === '') return null;
   const headers: Record<string, string | null> = {};

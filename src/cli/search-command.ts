@@ -3,7 +3,7 @@ import type { Found } from '../contracts/search.ts';
 import { apiCommand, callAndPrint } from './api-command.ts';
 import { table } from './table.ts';
 
-/** `search`: what has an id, whatever it is. */
+/** `search`: the object with an id, of any kind. */
 export function addSearchCommand(program: Command): void {
   apiCommand(
     program,

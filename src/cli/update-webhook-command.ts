@@ -23,7 +23,7 @@ type UpdateOptions = ApiOptions &
     applyTo?: 'waiting';
   };
 
-/** `webhooks update`: changes what the options name. */
+/** `webhooks update`: changes the fields that the options name. */
 export function addUpdateWebhookCommand(webhooks: Command): void {
   const update = apiCommand(webhooks, 'update <id>', 'update a webhook')
     .option('--url <url>', 'new URL')

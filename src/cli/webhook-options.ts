@@ -52,7 +52,7 @@ export async function toNewWebhook(options: NewWebhookOptions): Promise<NewWebho
 
 export const filtersOf = (text: string): NewWebhook['events'] => listOf(text).filter((part) => part !== '');
 
-/** An empty text stands for no entry at all. @throws Error */
+/** An empty text means no entry at all. @throws Error */
 export function collectEntry(text: string, collected: Record<string, string> = {}): Record<string, string> {
   if (text === '') return collected;
   const at = text.indexOf('=');

@@ -344,7 +344,7 @@ export class FltrWebhooks<Events extends object = BuiltInEvents> {
   }
 
   /**
-   * Says that something of the account has changed, until the service ends the stream. `watchChanges` opens another one then.
+   * Reports changes of the account until the service ends the stream. `watchChanges` opens another one then.
    */
   streamChanges(signal?: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
     return streamEvents(this.#options, signal);

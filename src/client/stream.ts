@@ -19,7 +19,7 @@ type Streamed = {
 /**
  * The lines of a response, one after the other, as fast as they are taken.
  *
- * @returns what follows the last line feed
+ * @returns the text after the last line feed
  */
 async function* linesOf(
   options: ClientOptions,

@@ -7,7 +7,7 @@ import {
 } from 'node:crypto';
 import { signatureKinds, type SignatureKind } from '../contracts/signature-kind.ts';
 
-/** Why a request was not verified, as a `code` and as a message that says what to check. */
+/** Why a request was not verified: a `code`, and a message with the thing to check. */
 export class WebhookVerificationError extends Error {
   override readonly name = 'WebhookVerificationError';
   readonly code: VerificationFailure;
@@ -42,7 +42,7 @@ type Received = {
   headers: Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
   /** The signatures that must be valid, all of them. Default: `['standard']`. */
   signatures?: readonly SignatureKind[];
-  /** What the names of the sender's own headers begin with. Default: `X-FLTR-`. */
+  /** The prefix of the sender's own headers. Default: `X-FLTR-`. */
   headerPrefix?: string;
   /** Allowed difference between the signed time and `at`. Default: 300. */
   toleranceSeconds?: number;
@@ -55,13 +55,13 @@ export type WebhookEvent = { id: string; event: string; timestamp: string; data:
 
 const prefix = 'whsec_';
 const publicPrefix = 'whpk_';
-/** What comes before the 32 bytes of a public ed25519 key in SubjectPublicKeyInfo (RFC 8410, section 4). */
+/** The bytes before the 32 bytes of a public ed25519 key in SubjectPublicKeyInfo (RFC 8410, section 4). */
 const spkiStart = Buffer.from('302a300506032b6570032100', 'hex');
 /** A sender has two, during a rotation. More would only cost time. */
 const maxAsymmetric = 10;
 
 /**
- * Verifies a request and returns its body, parsed. `signatures` names what must be valid:
+ * Verifies a request and returns its body, parsed. `signatures` names the signatures that must be valid:
  *
  * - `standard`: `webhook-signature` (Standard Webhooks 1.0.0, over id, time and body), and the age of the request.
  * - `fltr`: `<headerPrefix>Signature`, hex HMAC-SHA256 of the body, keyed with the whole secret. It contains no time, so it

@@ -4,7 +4,7 @@ import { FltrWebhooksError } from './request.ts';
 
 type Options = {
   onChange: (change: Change) => void;
-  /** A stream has begun: what changed before is to be read now. */
+  /** A stream has begun. It does not report earlier changes, so read the current state now. */
   onReady: () => void;
   /** There is no stream, or no longer: poll until `onReady`. A 401 or 403 will not pass by itself. */
   onLost: (error: unknown) => void;
@@ -15,8 +15,8 @@ const [minPauseMs, maxPauseMs] = [1000, 30_000];
 const stableMs = 10_000;
 
 /**
- * Keeps a stream of the account's changes open: where it ends, another one is opened, sooner or later. Refused for good, it
- * stops.
+ * Keeps a stream of the account's changes open: when it ends, another one is opened after a pause. It stops when it is refused
+ * for good.
  *
  * @returns a function that ends it
  */

@@ -40,7 +40,7 @@ const withResponse: readonly AttemptErrorCode[] = [
 ];
 export const errorsWithoutResponse = attemptErrorCodes.filter((code) => !withResponse.includes(code));
 
-/** What follows an attempt: nothing more, another attempt, or the end. */
+/** After an attempt: the delivery is delivered, another attempt follows, or the delivery has failed. */
 export const attemptOutcomes = ['delivered', 'retry', 'failed'] as const;
 export type AttemptOutcome = (typeof attemptOutcomes)[number];
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What is recorded. A family: all that begins with the part before the dot. */
+/** The recorded actions. A family is all actions with the same part before the dot. */
 export const auditActions = [
   'webhook.created',
   'webhook.updated',

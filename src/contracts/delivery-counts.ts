@@ -8,7 +8,7 @@ export const deliveryCountsSchema = z
   .object({
     counts: z
       .record(z.enum(deliveryStatuses), z.int())
-      .meta({ description: 'A count that equals `limit` stands for `limit` or more.' }),
+      .meta({ description: 'A count that equals `limit` means `limit` or more.' }),
     limit: z.int().meta({ example: maxCounted }),
   })
   .meta({ id: 'DeliveryCounts' });

@@ -12,7 +12,7 @@ export type DeliveryStatus = (typeof deliveryStatuses)[number];
 export const queueReasons = ['hourly_cap', 'rate_limit', 'receiver_requested', 'down'] as const;
 export type QueueReason = (typeof queueReasons)[number];
 
-/** What a delivery waits for: its next attempt as scheduled, a time that was requested, or a slot under a limit. */
+/** Why a delivery waits: for its next scheduled attempt, for a requested time, or for a slot under a limit. */
 export type WaitReason = 'retry' | 'rescheduled' | QueueReason;
 
 /** Why an attempt ended its delivery as failed. One that is held or deferred for too long, or past its `expires_at`, is `expired`. */

@@ -5,7 +5,7 @@ import { comparedText } from './visible-text.ts';
 const isObject = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-// Not z.record: it makes a copy that lacks what is named __proto__.
+// Not z.record: its copy would lack a field named __proto__.
 export const eventDataSchema = z
   .custom<Record<string, unknown>>(isObject, {
     error: ({ input }) => (input === undefined ? 'is missing' : 'must be an object'),

@@ -8,7 +8,7 @@ const freeForm = z.record(z.string(), z.unknown());
 
 const documentRef = { document_id: id, dataset_id: id };
 
-/** What `data` of each event type holds: ids are required, the rest may be left out, anything else is refused. */
+/** The `data` of each event type: ids are required, other fields optional, unknown ones refused. */
 export const eventDataSchemas = {
   'document.uploaded': z.strictObject({
     ...documentRef,
@@ -59,7 +59,7 @@ export const operationalTypes = [
 ] as const;
 export type OperationalType = (typeof operationalTypes)[number];
 
-/** What test events of these types hold. */
+/** The data of test events of these types. */
 export const operationalExamples: Record<OperationalType, Record<string, unknown>> = {
   'webhook.disabled': { webhook_id: 'wh_01k', ended: 40, failed: 36, failure_rate: 0.9 },
   'webhook.warning': { webhook_id: 'wh_01k', ended: 40, failed: 22, failure_rate: 0.55 },
@@ -162,7 +162,7 @@ export const eventTypeSchema = z
 
 const families = /^(?=.{1,102}$)[a-z0-9_]+(\.[a-z0-9_]+){0,4}\.\*$/;
 const filterPattern = new RegExp(`^\\*$|${families.source}|${eventTypePattern.source}`);
-/** What a webhook may subscribe to: a type, all types that begin with the same parts, or `*`. */
+/** An entry of a webhook's `events`: a type, all types that begin with the same parts, or `*`. */
 export const eventFilterSchema = z
   .string()
   .regex(filterPattern, 'must be a type such as order.paid, a family such as order.*, or *')

@@ -168,7 +168,7 @@ const asJsonSchema = {
   ],
 };
 
-/** Also refuses what a schema cannot say, such as a value that does not fit its operator. */
+/** Also checks rules that a schema cannot express, such as that a value fits its operator. */
 export const filterSchema = z
   .custom<WebhookFilter>()
   .superRefine((value, { addIssue }) =>

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Any id: one of the service, or a producer's event id. No full stop: it delimits what is signed. */
+/** Any id: one of the service, or a producer's event id. No full stop: it separates the parts of the signed text. */
 export const idPattern = /^[A-Za-z0-9_-]{1,100}$/;
 export const idSchema = z.string().regex(idPattern, 'must be 1 to 100 letters, digits, _ or -');
 
@@ -10,5 +10,5 @@ export const accountIdSchema = z.string().regex(accountIdPattern, 'must be 1 to 
 /** Names the account that a service key acts for. */
 export const accountHeader = 'Fltr-Account';
 
-/** How the ids of the service's own events begin, where they are made from what the event is about. */
+/** The prefix of the ids of the service's own events that are made from the id of a delivery or webhook. */
 export const reservedEventIds = 'evt_failed_';

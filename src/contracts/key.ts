@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { nameSchema } from './visible-text.ts';
 
-/** What a key of an account may do, for its account. */
+/** Scopes of the keys of an account. */
 export const accountScopes = ['webhooks:read', 'webhooks:write', 'events:write'] as const;
-/** What concerns no single account: for service keys only. */
+/** Scopes of service keys only: they concern no single account. */
 const serviceScopes = ['event-types:write', 'accounts:read', 'accounts:write'] as const;
 export const scopes = [...accountScopes, ...serviceScopes] as const;
 export type AccountScope = (typeof accountScopes)[number];

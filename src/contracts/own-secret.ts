@@ -8,7 +8,7 @@ const base64 = [
   `(?:${four}){8,20}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=`,
 ].join('|');
 
-/** A secret that its user brings. Its length is what Standard Webhooks allows. */
+/** A secret that its user chose, of a length that Standard Webhooks allows. */
 export const ownSecretSchema = z
   .string()
   .regex(

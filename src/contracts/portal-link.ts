@@ -30,7 +30,7 @@ export const createPortalLinkSchema = z
       .default(['webhooks:read', 'webhooks:write'])
       .meta({
         uniqueItems: true,
-        description: 'What the session may do. Only scopes that the calling key has.',
+        description: 'The scopes of the session. Only scopes that the calling key has.',
       }),
     return_url: z.string().min(1).max(2048).optional().meta({
       description: 'Where the link "Back to …" leads: an https URL.',
@@ -60,7 +60,7 @@ export const portalLinkSchema = z
   .meta({ id: 'PortalLink' });
 export type PortalLink = z.infer<typeof portalLinkSchema>;
 
-/** What the pages of a portal look like, and where they lead back to. */
+/** The look of a portal's pages, and the address to which they lead back. */
 export type PortalView = {
   accent: string | null;
   mode: (typeof portalModes)[number];

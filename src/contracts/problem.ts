@@ -15,7 +15,7 @@ export const problemSchema = z
 export type Problem = z.infer<typeof problemSchema>;
 
 /**
- * What a fault's message calls the field that its pointer leads to: without the `data` of an event, where all of it is.
+ * The name of a field in the message of its fault, from its pointer. The `data` of an event is left out of it.
  *
  * @example subjectOf('/data/error/code') // 'error.code'
  * @example subjectOf('#query/limit') // 'limit'

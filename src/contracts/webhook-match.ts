@@ -8,7 +8,7 @@ export const matchEventSchema = z
   .meta({ id: 'MatchEvent' });
 export type MatchEvent = z.infer<typeof matchEventSchema>;
 
-/** Why a webhook as it is now does not get an event. */
+/** Why a webhook, with its present settings, does not get an event. */
 export const mismatchReasons = ['type', 'filter', 'about_itself'] as const;
 const otherReasons = ['not_named', 'created_later', 'changed_later', 'data_removed'] as const;
 

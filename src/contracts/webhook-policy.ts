@@ -11,7 +11,7 @@ export type RetriedClientError = (typeof retriedClientErrors)[number];
 /** Which deliveries of a webhook are made one after the other. */
 export const orderings = ['by_key', 'all'] as const;
 export type Ordering = (typeof orderings)[number];
-/** What a failed delivery does to those behind it. */
+/** Whether the deliveries behind a failed one continue (`skip`) or wait (`block`). */
 export const failureActions = ['skip', 'block'] as const;
 export type OnFailure = (typeof failureActions)[number];
 
@@ -118,7 +118,7 @@ const authSchema = z
   });
 export type WebhookAuth = z.infer<typeof authSchema>;
 
-/** What is readable of it. */
+/** The part that responses show. */
 const shownAuthSchema = z
   .object({
     type: z.enum(['basic', 'bearer', 'oauth2', 'mtls']),
@@ -180,7 +180,7 @@ const plainFields = {
   }),
 };
 
-/** The policy in a new webhook, or one that replaces another: what is left out has its default. */
+/** The policy in a new webhook, or one that replaces another: fields that are left out have their defaults. */
 export const newPolicy = {
   retry: plainFields.retry.optional(),
   timeout_ms: plainFields.timeout_ms.optional(),
@@ -218,7 +218,7 @@ export type PolicyChange = z.output<typeof changedPolicySchema>;
 export const healthStates = ['healthy', 'failing', 'down'] as const;
 export type HealthState = (typeof healthStates)[number];
 
-/** The policy and what follows from it, as responses show it. */
+/** The policy in responses, with the state that results from it. */
 export const shownPolicy = {
   retry: retrySchema,
   timeout_ms: z.int().nullable().meta({ description: 'null: the time limit of the service.' }),

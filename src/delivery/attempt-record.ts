@@ -11,7 +11,7 @@ import { endOfAttempt } from './signed-request.ts';
 export const countsUnderLimits = ({ eventType, format }: AttemptContext): boolean =>
   format === 'email' || !isOperational(eventType);
 
-/** The attempt and what its delivery becomes by it. */
+/** The attempt, and the state of its delivery afterwards. */
 export function recordOf(
   made: StoredAttempt,
   context: AttemptContext,

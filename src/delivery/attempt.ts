@@ -55,7 +55,7 @@ export type MakeAttempt = (request: AttemptRequest) => Promise<AttemptResult | n
 /** How often an attempt requests another slot because its request could not begin in time. */
 const maxSlots = 3;
 
-/** What was loaded before a wait for a permit is used for so long. Then it is loaded again: the webhook may have changed. */
+/** After a longer wait for a permit, webhook and delivery are loaded again, because they may have changed. */
 const maxContextAgeMs = 100;
 
 /** Whether the attempts under way need not be counted: then a permit need not cover load and record. */
@@ -91,7 +91,8 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
       const { deferWebhookUntil, ...unnumbered } = sent;
       const made: StoredAttempt = { ...unnumbered, number };
       permit.ended({ durationMs: made.durationMs, isFailed: made.outcome === 'failed' });
-      // Before another attempt begins, and before it is recorded: the receiver is not sent to any earlier, also if this process dies.
+      // Before another attempt begins, and before it is recorded: the receiver is not sent to any earlier, also if this process
+      // dies.
       if (deferWebhookUntil) await deferWebhook(pool, context.webhookId, deferWebhookUntil);
       if (isUncounted(context) && !context.isNearLimit) permit.release();
       const status = await recordMade(made, context, request);
@@ -219,7 +220,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
     request: AttemptRequest,
   ): Promise<DeliveryStatus> {
     const status = await record(recordOf(made, context, request));
-    // Run again, this activity finds what the other one recorded.
+    // When this activity runs again, it finds the attempt that the other run recorded.
     if (status === null)
       throw new Error(`Attempt ${made.number} of ${context.deliveryId} was made and recorded by another run`);
     return status;

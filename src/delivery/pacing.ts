@@ -10,14 +10,14 @@ type Deps = {
   wakeDispatcher: () => void;
 };
 
-/** What an attempt says of its webhook. `isPaced`: it was, when the attempt was loaded. */
+/** The webhook of an attempt. `isPaced`: whether it was paced when the attempt was loaded. */
 type Of = { webhookId: string; eventType: string; probesWhenDown: boolean; isPaced: boolean };
 type Made = { outcome: AttemptOutcome; isProbe?: boolean | undefined };
 
 /**
- * What an attempt means for the pacing of a webhook that probes: called when it is recorded, before its permit is released, so
- * that no other attempt begins in between. Attempts of one webhook that end at about the same time share a step. Operational
- * events do not count.
+ * Changes the pacing of a webhook that probes, by the outcome of an attempt. It is called when the attempt is recorded, before
+ * its permit is released, so that no other attempt begins in between. Attempts of one webhook that end at about the same time
+ * share a step. Operational events do not count.
  */
 export function createPacing({ pool, wakeDispatcher }: Deps) {
   const step = createBatcher<{ webhookId: string; result: PacingResult }, void>({

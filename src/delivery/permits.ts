@@ -24,7 +24,7 @@ type Permit = {
 };
 
 export type Permits = {
-  /** Waits shortly for a permit, or says in how many seconds to come back for one. */
+  /** Waits shortly for a permit, or returns in how many seconds to request one again. */
   acquire(webhookId: string, isGrouped: boolean): Promise<Permit | { seconds: number }>;
   /** Whether its deliveries may share a workflow, as far as this process knows. */
   mayShare(webhookId: string): boolean;
@@ -177,7 +177,7 @@ export function decidePermit(
     : load.waiting < maxWaiting && waitMs <= shortWaitMs;
   if (isShort) return 'wait';
   const at = Math.max(deferredUntil, now + waitMs) + permitMs;
-  // The exact time is what the next one is put behind: whole seconds would add up.
+  // The next one comes after the exact time: rounding to whole seconds would add up.
   return { seconds: Math.min(300, Math.max(1, Math.ceil((at - now) / 1000))), at };
 }
 

@@ -16,7 +16,7 @@ type Webhook = {
 };
 type AuthDeps = { secretBox: SecretBox; oauthTokens: OAuthTokens };
 
-/** What a request needs to authenticate. */
+/** The credentials of a request. */
 type RequestAuth = {
   authorization: string | null;
   clientCertificate?: ClientCertificate | undefined;

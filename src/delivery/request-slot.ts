@@ -32,7 +32,7 @@ type Requests = {
   deliveryId: string;
   /** `patienceMs`: a time that comes so soon is not written. */
   takeSlot: (patienceMs: number) => Promise<Slot>;
-  /** What to do instead because the delivery has changed; null: the attempt goes on. */
+  /** The result if the delivery has changed and no attempt is to be made; null: the attempt continues. */
   stop: () => Promise<AttemptResult | null>;
   /** The result of a deferral that was written. */
   deferred: (slot: Extract<Slot, { is: 'deferred' }>) => AttemptResult;

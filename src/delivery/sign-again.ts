@@ -15,8 +15,8 @@ type Again = {
 };
 
 /**
- * The request of an attempt with new signatures, which anybody can send who has it. The webhook's own headers and what
- * authenticates the request are placeholders.
+ * The request of an attempt with new signatures, which anybody can send who has it. The webhook's own headers and its
+ * authentication are placeholders.
  *
  * @throws UnopenableError
  */

@@ -52,7 +52,7 @@ type MadeAttempt = Omit<StoredAttempt, 'number'> & {
 };
 
 /**
- * Signs and sends one request, as the webhook's policy says, and judges what came of it; to a `mailto:` URL, one e-mail.
+ * Signs and sends one request by the webhook's policy, and judges the result; to a `mailto:` URL, one e-mail.
  * Deliveries and test events go this way.
  *
  * @param terms by which another attempt follows
@@ -179,7 +179,7 @@ export function sign(
 function judge(sent: SendResult, terms: RetryTerms, isTokenOld: boolean) {
   const { startedAt, durationMs } = sent;
   const unread = { statusCode: null, headers: {} as Record<string, string> };
-  // Of a response that is not valid HTTP, what could be read.
+  // The readable part of a response that is not valid HTTP.
   const { statusCode, headers, body, truncated } =
     sent.kind === 'responded'
       ? sent

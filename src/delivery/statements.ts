@@ -14,11 +14,11 @@ export type StatementDeps = {
   limits: Limits;
   /** Called when deliveries wait for an owner. */
   wakeDispatcher: () => void;
-  /** Says what has changed, beside the attempts that were made. */
+  /** Reports changes beside those of attempts. */
   changes: MarkChanges;
 };
 
-/** What attempts read and write. Those that do so at about the same time share a statement. */
+/** The statements of attempts. Attempts at about the same time share a statement. */
 export function createStatements({ pool, limits, wakeDispatcher, changes }: StatementDeps) {
   return {
     /** Null: there is no such delivery. */

@@ -20,7 +20,7 @@ const checkMs = 5000;
 
 /**
  * Starts the workflow that erases an account, unless it runs. One that was ended from outside is started again: the account's
- * row says that it is being deleted.
+ * row has the mark of a deletion.
  *
  * @throws where Temporal cannot be reached: the reconciler starts it then
  */

@@ -83,7 +83,7 @@ async function actOnOne(
   const decision = decideAction(action, { ...row, isMarked, isExpired });
   if (decision.is === 'fail') return decision.reason;
   if (decision.is === 'done') return null;
-  // One that ended is marked when it is reopened, so that what ends again at once is not reopened by a second run.
+  // One that ended is marked when it is reopened, so that a second run does not reopen it if it ends again at once.
   if (row.endedAt === null || row.blocksLine) await markForOperation(pool, operation.id, row.id);
   if (!(await act(deps, operation, row, item))) return 'changed';
   if (operation.action === 'cancel' || operation.action === 'reschedule') webhookIds.add(row.webhookId);

@@ -36,7 +36,7 @@ const isUrgent = ({ deliveries }: Start): boolean => deliveries.some(({ mayShare
 
 export type Dispatcher = ReturnType<typeof createDispatcher>;
 
-/** Assigns owners to deliveries and starts their workflows. How, and how fast, stands in `limits.ts`. */
+/** Assigns owners to deliveries and starts their workflows. `limits.ts` explains how, and how fast. */
 export function createDispatcher(deps: Deps) {
   const { pool, log, deliveriesPerWorkflow, firstAttempts, mayShare } = deps;
   const most = deliveriesPerWorkflow === 1 ? maxStartsUngrouped : maxStarts;
@@ -67,7 +67,7 @@ export function createDispatcher(deps: Deps) {
       await watched.until(deps.temporal().isWorkers ? maxFlightMs : maxFlightForOthersMs);
     } catch (error) {
       if (isTemporalUnavailable(error)) {
-        // Nothing is lost: the reconciler starts what has an owner.
+        // Nothing is lost: the reconciler starts deliveries that have an owner.
         if (!isPaused())
           log.warn('Temporal is unavailable: the reconciler starts waiting deliveries when it is back');
         pausedUntil = Date.now() + 1000;

@@ -5,13 +5,13 @@
  * rows the dispatcher of some process assigns one. That process then starts the workflow. There are two kinds:
  *
  * - Own workflow. While fewer than `maxStarts` starts are in flight, each delivery gets a workflow of its own, at once.
- * - Group. What is accepted while all of them are in flight shares workflows for its first attempt. So an idle service has
- *   no groups, and a burst large ones: a group costs the engine about as much as a single delivery does.
+ * - Group. Deliveries that are accepted while `maxStarts` starts are in flight share workflows for their first attempts. So an
+ *   idle service has no groups, and a burst has large ones: a group costs Temporal about as much as a single delivery.
  *
  * While a group waits for capacity, newly published deliveries are added to it until it is full.
  *
  * A start is in flight until the requests of its first attempts are sent, or until `maxFlightMs` have passed since Temporal
- * acknowledged it, so that a receiver that hangs holds up nobody. This is what paces the service: it starts no more than it
+ * acknowledged it, so that a receiver that hangs delays no other. So the service starts no more deliveries than it
  * can attempt. At most about `maxWaitingGroups` groups wait in memory. All other deliveries wait in PostgreSQL without an
  * owner; the dispatcher assigns owners to the oldest first, and keeps one start for them while there are any.
  *
@@ -48,26 +48,26 @@ export const startWithinMs = 8000;
 /** One call to Temporal. */
 export const callTimeoutMs = 10_000;
 
-/** Rows that the reconciler claims at once, for 30 s; it works on them no longer than `claimWorkMs`. */
+/** Rows that the reconciler claims at once, for 30 s; it works on them for `claimWorkMs` at most. */
 export const claimSize = 200;
 export const claimWorkMs = 20_000;
 
 /** Checks and starts that the reconciler makes side by side. */
 export const maxReconciledAtOnce = 8;
 
-/** Ten starts a second that are not urgent, beside first attempts: at most about a seventh of what a small server starts. */
+/** Ten starts a second that are not urgent, beside first attempts: at most about a seventh of the starts of a small server. */
 export const giveWayMs = 100;
 
 /** When the reconciler looks again: at a group under way, and at a workflow that was woken. */
 export const checkGroupSeconds = 5;
 export const checkWokenSeconds = 30;
-/** At what it could not do now: Temporal may be back in a moment. */
+/** At a delivery that it could not start or check: Temporal may be back in a moment. */
 export const checkSoonSeconds = 2;
 /** At one that runs and waits as its row does. */
 export const checkRunningSeconds = 300;
 
 /**
  * How many deliveries an operation acts on at the same time. How many in a second is its caller's choice; 50, the default, is a
- * quarter of what a small Temporal server starts, so that new events go on being delivered at once.
+ * quarter of the starts of a small Temporal server, so that new events are still delivered at once.
  */
 export const maxActionsAtOnce = 8;

@@ -59,9 +59,9 @@ export type Reconciler = { wakeStarts(): void; close(): Promise<void> };
 
 /**
  * Makes Temporal agree with the rows: a delivery that waits has a running workflow, which knows when its time has come; one
- * that is held or canceled has none. So whatever a crash, a lost call or Temporal's absence left behind is started, woken or
- * stopped. It also ends pauses, syncs deliveries with the state of their webhook, and corrects the times of queues. Every process runs
- * one; each claims other rows.
+ * that is held or canceled has none. So it starts, wakes or stops the workflows that differ after a crash, a lost call or
+ * an outage of Temporal. It also ends pauses, syncs deliveries with the state of their webhook, and corrects the times of
+ * queues. Every process runs one; each claims other rows.
  */
 export function startReconciler(deps: Deps): Reconciler {
   const { log, pool } = deps;
@@ -108,7 +108,7 @@ export function startReconciler(deps: Deps): Reconciler {
   };
 }
 
-/** One round over what is due; whether more may be due. */
+/** One round over the deliveries that are due. Returns whether more may be due. */
 export async function reconcileDue(deps: Deps, kind: 'start' | 'check'): Promise<boolean> {
   const due = await claimDue(deps.pool, kind, claimSize);
   const endAt = Date.now() + claimWorkMs;
@@ -203,7 +203,7 @@ async function readWaiting(pool: Pool, id: string): Promise<Claimed | null> {
   return isWaiting ? now : null;
 }
 
-/** The delivery may be held or canceled since it was read: then nobody else knows of its run, which reads the row and ends. */
+/** The delivery may be held or canceled since it was read: then no row names its run, which reads the row and ends. */
 async function acknowledge(deps: Deps, delivery: Due, runId: string, endAt: number): Promise<void> {
   const isWaiting = await markRunning(deps.pool, delivery, runId);
   if (!isWaiting) await signalWorkflow(deps.temporal(), deadlineOf(endAt), delivery.id, wakeSignal);

@@ -40,7 +40,7 @@ export async function signalOwner(deps: SignalDeps, deliveryId: string, signal: 
     }
     if (await signalWorkflowOf(deps, row, ownerId, signal)) return true;
     if (isGroupId(ownerId)) {
-      // It has ended: what it did not attempt is left to the delivery's own workflow.
+      // The group has ended: deliveries that it did not attempt get a workflow of their own.
       await moveToOwn(pool, [deliveryId], ownerId);
       continue;
     }

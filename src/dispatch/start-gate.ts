@@ -2,7 +2,7 @@ import { giveWayMs } from './limits.ts';
 
 /**
  * Lets first attempts go before starts that are not urgent. While nothing is urgent, `pass` resolves at once. Otherwise it
- * resolves when that has ended, and after `giveWayMs` in any case, one call after the other: so the others go on slowly.
+ * resolves when that has ended, and after `giveWayMs` at the latest, one call after the other: so the others continue slowly.
  *
  * @param isBusy whether something urgent is under way or waits; call `look` when that may have ended
  */

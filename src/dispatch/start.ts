@@ -16,7 +16,7 @@ export type Signal = Pick<GroupSignal, 'name' | 'request'>;
 export const wakeSignal: Signal = { name: signalNames.wake, request: { by: 'service' } };
 
 export type StartDeps = {
-  /** The worker's own connection where there is one: what is started on it begins in this process, at once. */
+  /** The worker's own connection where there is one: a workflow that is started on it begins in this process at once. */
   temporal: () => Caller;
   scheduleSeconds: readonly number[];
   /** Whether the webhook's first attempts may be local activities, and share workflows. */

@@ -12,7 +12,7 @@ import { familiesOf } from '../domain/subscription.ts';
 import type { NamedDefinition } from './event-types-file.ts';
 import { compileSchema, type CheckValue } from './json-schema.ts';
 
-/** What checks the data of an event: a zod schema of a type that is built in, or a compiled JSON Schema. */
+/** The check of an event's data: a zod schema of a type that is built in, or a compiled JSON Schema. */
 export type DataCheck = { zod: z.ZodType } | { check: CheckValue } | null;
 
 export type KnownEventType = Omit<EventTypeInfo, 'schema'> & {
@@ -51,7 +51,7 @@ export function createEventTypes({ db, hasBuiltIn, ofFile }: Sources) {
 
   async function load(): Promise<Catalogue> {
     const { version, types } = await loadEventTypes(db);
-    // What did not change stays compiled.
+    // Types that did not change stay compiled.
     ofDatabase = new Map(
       types.map((row) => {
         const key = `${row.name} ${row.revision}`;

@@ -11,7 +11,7 @@ export function isReservedName(name: string, hasBuiltIn: boolean): boolean {
 }
 
 /**
- * What is wrong with a definition: its schema, and its example by its schema. `path`: from the definition.
+ * The faults of a definition: of its schema, and of its example by the schema. `path`: from the definition.
  *
  * @example faultsOfDefinition({ description: '', schema: { type: 'objekt' }, validation: 'open', deprecated: false })
  *   // [{ path: ['schema', 'type'], words: 'must be one of …' }]

@@ -4,7 +4,7 @@ import { patternEngine } from './linear-patterns.ts';
 import { costKeyword, prepareSchema, type JsonSchema, type SchemaFault } from './prepare-schema.ts';
 import { toFaults } from './schema-faults.ts';
 
-/** What is wrong with a value; empty: nothing. */
+/** Returns the faults of a value; empty: it is valid. */
 export type CheckValue = (value: unknown) => SchemaFault[];
 
 /** `format` is an annotation, as the specification's default is, and unknown keywords are allowed, as OpenAPI has some. */
@@ -12,7 +12,7 @@ const options = { strict: false, allErrors: true, validateFormats: false } as co
 
 let ofSchemas: Ajv2020 | undefined;
 
-/** What is wrong with a schema itself, by the meta-schema of 2020-12. */
+/** The faults of a schema itself, by the meta-schema of 2020-12. */
 function faultsOfSchema(schema: JsonSchema): SchemaFault[] {
   ofSchemas ??= new Ajv2020(options);
   const { $schema: _dialect, ...rest } = schema;
@@ -22,7 +22,7 @@ function faultsOfSchema(schema: JsonSchema): SchemaFault[] {
 /**
  * Compiles the schema of an event type's data. Compiling takes up to 0.1 s, so it is done once for each process.
  *
- * @returns the check, or what is wrong with the schema
+ * @returns the check, or the faults of the schema
  * @example compileSchema({ type: 'object', required: ['id'] }, 'open').check?.({}) // [{ path: ['id'], words: 'is missing' }]
  */
 export function compileSchema(
@@ -83,7 +83,7 @@ function toCheck(schema: AnySchemaObject): CheckValue {
     });
 }
 
-/** One text for all values that are equal, whatever the order of their names. */
+/** The same text for equal values, in any order of their names. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_name, each: unknown) =>
     typeof each === 'object' && each !== null && !Array.isArray(each)

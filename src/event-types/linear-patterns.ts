@@ -9,7 +9,7 @@ const workPerStep = 50;
  * Compiles the patterns of JSON Schemas with the engine of RE2, whose time grows with the text alone: no pattern can block the
  * process. It has no lookaround and no back-references.
  *
- * @throws Error that says what is wrong with the pattern
+ * @throws Error with the fault of the pattern
  * @example linearPattern('^[a-z]+$').test('abc') // true
  */
 export function linearPattern(pattern: string): { test: (text: string) => boolean } {

@@ -32,15 +32,15 @@ const keywords: ReadonlyMap<string, { shape: Shape; position: Position }> = new 
     ] as const
   ).flatMap(([shape, position, names]) => names.split(' ').map((name) => [name, { shape, position }])),
 );
-/** They would change where references lead, or what keywords mean. */
+/** They would change the targets of references or the meaning of keywords. */
 const refused = ['$id', '$vocabulary', '$dynamicRef', '$recursiveRef'];
 
 const isObject = (value: unknown): value is JsonSchema =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * Checks what the meta-schema does not, and returns a copy that counts the steps of a check, and, for `strict`, refuses fields
- * that no schema names. The schema must be valid by its meta-schema.
+ * Checks the rules that the meta-schema lacks, and returns a copy that counts the steps of a check, and, for `strict`, refuses
+ * fields that no schema names. The schema must be valid by its meta-schema.
  *
  * @example prepareSchema({ type: 'object', properties: { id: {} } }, 'strict').schema.unevaluatedProperties // false
  */
@@ -120,7 +120,7 @@ function costOf({ enum: values, const: value, required }: JsonSchema): number {
   return 1 + Math.ceil(compared / 16) + (Array.isArray(required) ? Math.ceil(required.length / 4) : 0);
 }
 
-/** Whether it says itself what becomes of other fields. */
+/** Whether it has no rule of its own for other fields. */
 const isClosable = (schema: JsonSchema) =>
   !('additionalProperties' in schema) && !('unevaluatedProperties' in schema);
 
@@ -138,7 +138,7 @@ function namesFields(schema: JsonSchema, root: JsonSchema, seen = new Set<unknow
   return same.some((each) => isObject(each) && namesFields(each, root, seen));
 }
 
-/** What a reference such as `#/$defs/address` leads to; undefined for an anchor, and where nothing is there. */
+/** The target of a reference such as `#/$defs/address`; undefined for an anchor, and where there is none. */
 function resolve(ref: string, root: JsonSchema): unknown {
   return ref
     .split('/')

@@ -15,8 +15,8 @@ const types: Record<string, string> = {
 const maxErrors = 500;
 
 /**
- * What Ajv found, each fault once, in words that follow the field's name. What the alternatives of an `anyOf` or `oneOf` each
- * lack is left out: together they say less than the fault itself.
+ * The faults that Ajv found, each once, in words that follow the field's name. The faults of the single alternatives of an
+ * `anyOf` or `oneOf` are left out: the fault of the whole is clearer.
  */
 export function toFaults(all: readonly ErrorObject[]): SchemaFault[] {
   const errors = all.slice(0, maxErrors);

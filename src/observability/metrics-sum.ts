@@ -17,7 +17,7 @@ export const aggregationOfDefaults = {
 const add = (all: MetricValues[]): Registry => AggregatorRegistry.aggregate(all);
 
 /**
- * The metrics of several processes as those of one. What a process had counted when it ended stays in the sum, so that no
+ * The metrics of several processes as those of one. The counters of a process that has ended stay in the sum, so that no
  * counter ever falls.
  *
  * @example sum.set(1, await registry.getMetricsAsJSON()); sum.end(1); await sum.read()
@@ -26,7 +26,7 @@ export function createMetricsSum() {
   const current = new Map<number, MetricValues>();
   let ofEnded: MetricValues = [];
   return {
-    /** What that process has now. */
+    /** The present metrics of that process. */
     set: (process: number, values: MetricValues): void => void current.set(process, values),
     /** From now on its counters stay as they were last, and its gauges are gone. */
     end(process: number): void {

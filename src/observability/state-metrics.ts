@@ -91,7 +91,7 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
     );
   }
 
-  // What cannot be read is left out, not shown as 0 or as it was.
+  // A value that cannot be read is left out, not shown as 0 or as its last value.
   const clear = (): void => {
     for (const shown of [scheduled, reconcilerLag, oldest, isTemporalUp, isPostgresqlUp]) shown.remove();
     waiting.reset();

@@ -40,7 +40,7 @@ const maxPauseMs = 2000;
 const producingMs = 50;
 /** For the round that is under way when the relay is closed. */
 const closeMs = 5000;
-/** Every row is looked for again, whatever its transaction: a restored table may have any. */
+/** Between two reads of all rows, also of old transactions: a restored table may have any. */
 const fullReadMs = 60_000;
 
 const delayedSeconds = 60;
@@ -134,7 +134,7 @@ export function startRelay(options: RelayOptions): Relay {
   };
 }
 
-/** What is read next. */
+/** Decides which rows are read next. */
 function createReader() {
   let floor = '0';
   let fullReadAt = performance.now() + fullReadMs;
@@ -245,7 +245,7 @@ function countRefused(
   }
 }
 
-/** How it is, and what the log says about it: once for each change. */
+/** The state of the outbox. Each change is logged once. */
 function createHealth(name: string, log: Logger) {
   let current: OutboxReport = { name, state: 'unavailable', lagSeconds: null, rows: null };
   const set = (state: OutboxState, lagSeconds: number | null, error?: unknown): void => {

@@ -41,7 +41,7 @@ export async function openOutboxSession({
   onNotified,
 }: Options): Promise<OutboxSession> {
   const client = new pg.Client({
-    // To another database without any: a pooler may refuse what it does not know.
+    // To another database without any options: a pooler may refuse unknown ones.
     ...(ofService ? connectionOptions(databaseUrl) : { connectionString: databaseUrl, keepAlive: true }),
     connectionTimeoutMillis: connectMs,
     query_timeout: responseMs,

@@ -15,7 +15,7 @@ export function createOpenedSecrets(open: (sealed: string, context: string) => s
   // Purged by timers, not at the next use: a secret that nobody needs again must leave the memory as well.
   const opened = new LRUCache<string, string>({ max: maxSecrets, ttl: keepForMs, ttlAutopurge: true });
   return {
-    /** @throws what the given `open` throws, which is not cached */
+    /** @throws the error of the given `open`, which is not cached */
     open(sealed: string, context: string): string {
       // With another context it has to fail, as it would without the cache.
       const key = `${context} ${sealed}`;

@@ -3,9 +3,9 @@ import type { EncryptionKey } from '../setting-schemas.ts';
 import { UnopenableError } from './secret-box.ts';
 
 export type PayloadBox = {
-  /** Whether what is stored from now on is sealed. */
+  /** Whether new payloads are sealed. */
   readonly seals: boolean;
-  /** The key that seals from now on. */
+  /** The key that seals new payloads. */
   readonly currentKeyId: string;
   hasKey(id: string): boolean;
   /** `context` must be given again to open it. */
@@ -14,7 +14,7 @@ export type PayloadBox = {
   open(sealed: Buffer, context: string): Buffer;
 };
 
-/** The first byte of what is sealed: no JSON text begins with it. */
+/** The first byte of sealed bytes: no JSON text begins with it. */
 const version = 1;
 const nonceBytes = 12;
 const tagBytes = 16;

@@ -23,7 +23,7 @@ export type Channel<Remote extends Calls> = {
   ): Promise<Awaited<ReturnType<Remote[Name]>>>;
 };
 
-/** Calls between a supervisor and a service process, in both directions. `own`: what the other end may call here. */
+/** Calls between a supervisor and a service process, in both directions. `own`: the calls that the other end may make. */
 export function openChannel<Remote extends Calls>(peer: Peer, own: Calls): Channel<Remote> {
   const waiting = new Map<number, (reply: Omit<Reply, 'id'>) => void>();
   let nextId = 1;

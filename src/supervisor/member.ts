@@ -17,7 +17,7 @@ export type Member = ReturnType<typeof launchMember>;
 
 type Options = {
   number: number;
-  /** What the process may call here. */
+  /** The calls that the process may make to the supervisor. */
   calls: Calls;
   log: Logger;
 };
@@ -64,7 +64,7 @@ export function launchMember({ number, calls, log }: Options) {
       worker.process.kill('SIGKILL');
     },
   };
-  /** `keep` gets what it had counted. The process exits when the channel ends, else it is killed. */
+  /** `keep` gets its last metrics. The process exits when the channel ends, else it is killed. */
   const end = async (
     how: 'stop' | 'retire',
     limitMs: number,

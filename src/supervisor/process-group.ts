@@ -10,12 +10,12 @@ import type { StartInput } from './service-process.ts';
 type Options = {
   count: number;
   start: Omit<StartInput, 'number'>;
-  /** What the processes may call here. */
+  /** The calls that the processes may make to the supervisor. */
   calls: Calls;
   /** `FLTR_DRAIN_SECONDS`, in milliseconds. */
   drainMs: number;
   log: Logger;
-  /** The service cannot go on. */
+  /** The service cannot continue. */
   onFatal: (error: Error) => void;
 };
 
@@ -48,7 +48,7 @@ export async function startProcessGroup({ count, start, calls, drainMs, log, onF
   const readMetrics = async (): Promise<string> => {
     await Promise.all(
       serving().map(async (member) => {
-        // One that hangs counts with what it had.
+        // Of a process that hangs, the last metrics count.
         const values = await member.readMetrics().catch(() => null);
         if (values && members.has(member)) keepMetrics(member)(values);
       }),
@@ -104,7 +104,7 @@ export async function startProcessGroup({ count, start, calls, drainMs, log, onF
         member.kill();
         log.error(
           { err: error },
-          'the restart stopped: a new process did not become ready; the others go on',
+          'the restart stopped: a new process did not become ready; the others continue',
         );
         // The old one may have ended meanwhile.
         if (!members.has(old)) void revive(1);
@@ -130,7 +130,7 @@ export async function startProcessGroup({ count, start, calls, drainMs, log, onF
   }
   return {
     apiUrl,
-    /** One after the other. Another call while that goes on has them replaced once more. */
+    /** Replaces the processes one after the other. A call during a restart replaces them once more afterwards. */
     async restart(): Promise<void> {
       state.isRestartWanted = true;
       if (state.isRestarting) return;

@@ -10,7 +10,7 @@ import { openChannel } from './channel.ts';
 import { pollReady } from './poll-ready.ts';
 import type { SupervisorCalls } from './supervisor.ts';
 
-/** What a service process must know, beside the settings that it reads by itself. */
+/** The input of a service process, beside the settings, which it reads itself. */
 export type StartInput = {
   /** From 1 on; no two that run have the same. */
   number: number;
@@ -25,7 +25,7 @@ export type ProcessCalls = {
   /** Resolves when it is ready, with the address of the API. */
   start(input: StartInput): Promise<string | null>;
   readMetrics(): Promise<MetricValues>;
-  /** Both resolve when everything has ended, with what was counted. The process then ends with the channel. */
+  /** Both resolve with the last metrics when everything has ended. The process then ends with the channel. */
   stop(): Promise<MetricValues>;
   retire(): Promise<MetricValues>;
 };
@@ -34,7 +34,7 @@ const callMs = 5000;
 /** Clients over their limit that a process remembers. */
 const maxRefused = 10_000;
 
-/** One of several processes of the service: it does what its supervisor says, and never outlives it. */
+/** One of several processes of the service: its supervisor controls it, and it never outlives the supervisor. */
 export function runServiceProcess(): void {
   // Ctrl-C in a terminal, and some service managers, signal every process: it is the supervisor that stops this one.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);

@@ -24,18 +24,18 @@ export type SupervisedApp = App & {
   restart(): Promise<void>;
 };
 
-/** What a service process may call. */
+/** The calls that a service process may make. */
 export type SupervisorCalls = {
   countCall(call: CountedCall): CallWindow;
   readMetrics(): Promise<string>;
-  /** It cannot go on, and neither can the others. */
+  /** The process cannot continue, and neither can the others. */
   fail(message: string): void;
 };
 
 /**
  * Runs the service as several processes that share a port. This one serves nothing itself: it has the data folder and the
- * embedded servers, checks what all processes need, starts them and keeps them running, and keeps what they share: counts of
- * calls, the sum of the metrics.
+ * embedded servers, checks the settings and servers, starts the processes, and starts them again when they end. It keeps their
+ * shared state: the counts of calls and the sum of the metrics.
  */
 export async function startSupervisor(options: Options): Promise<SupervisedApp> {
   const { config, log, report, onFatal } = options;

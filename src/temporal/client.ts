@@ -47,11 +47,11 @@ async function readPem(path: string | undefined): Promise<Buffer | undefined> {
   }
 }
 
-/** What calls need: a client, and the connection that it uses. */
+/** A client, and the connection that it uses. */
 export type Caller = {
   client: Client;
   connection: { withDeadline<T>(deadline: number | Date, call: () => Promise<T>): Promise<T> };
-  /** Whether the connection is one that a worker of this process polls on: it may be given what it starts at once. */
+  /** Whether a worker of this process polls on the connection: Temporal may give it a workflow as soon as it starts it. */
   isWorkers: boolean;
 };
 export type Temporal = Caller & {
@@ -69,7 +69,8 @@ export function createTemporal(options: TemporalAddress, namespace: string): Tem
   let lastFault: string | null = null;
   const isMutual = typeof options.tls === 'object' && options.tls.clientCertPair !== undefined;
   const retry = defaultGrpcRetryOptions();
-  // A call is retried until its time is up, and its error says only that: the reason, such as a certificate, is known here.
+  // A call is retried until its time is up, and its error has no other reason: the cause, such as a certificate, is known here
+  // only.
   const retryableDecider: typeof retry.retryableDecider = (attempt, status) => {
     const code: number = status.code;
     if (code !== DEADLINE_EXCEEDED) lastFault = code === UNAVAILABLE ? status.details : null;
@@ -115,7 +116,7 @@ function grpcCode(error: unknown): number | null {
   return null;
 }
 
-/** Whether an error says that Temporal cannot be reached, cannot keep up now, or does not let us in. */
+/** Whether Temporal cannot be reached, is overloaded, or refuses our credentials. */
 export function isTemporalUnavailable(error: unknown): boolean {
   const code = grpcCode(error);
   if (code === UNAVAILABLE || code === DEADLINE_EXCEEDED || code === RESOURCE_EXHAUSTED) return true;
@@ -127,7 +128,7 @@ export function isTemporalUnavailable(error: unknown): boolean {
   return false;
 }
 
-/** What a call returns, or `fallback` where it fails in the expected way. */
+/** The result of a call, or `fallback` where it fails in the expected way. */
 export async function withFallback<Result, Fallback>(
   isExpected: (error: unknown) => boolean,
   fallback: Fallback,
@@ -148,7 +149,7 @@ export const isNotFound = (error: unknown): boolean =>
   grpcCode(error) === NOT_FOUND || (error instanceof Error && error.name === 'WorkflowNotFoundError');
 
 /**
- * Makes the namespace know our search attributes; what is there already stays. Safe from several processes at once.
+ * Adds our search attributes to the namespace; existing ones stay. Safe from several processes at once.
  *
  * @throws StartError with the commands to run where the server does not let us
  */
@@ -195,7 +196,7 @@ export async function isTemporalReachable(temporal: Temporal): Promise<boolean> 
   }
 }
 
-/** In words for whoever runs the service: what is wrong, and which setting may be. */
+/** For the operator: the fault, and the setting that may be wrong. */
 function sayWhy(error: unknown, { lastFault, namespace }: Temporal): string {
   const code = grpcCode(error);
   const fault = lastFault() ?? (error instanceof Error ? error.message : String(error));
@@ -209,7 +210,7 @@ function sayWhy(error: unknown, { lastFault, namespace }: Temporal): string {
 }
 
 /**
- * Prepares the namespace as soon as Temporal is there; `done` resolves then, or fails with what a person must do.
+ * Prepares the namespace as soon as Temporal is there; `done` resolves then, or fails with the advice for the operator.
  */
 export function prepareNamespace(temporal: Temporal, log: Logger) {
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();

@@ -52,7 +52,7 @@ export async function readStory(temporal: Temporal, row: DeliveryRow): Promise<S
     for (const run of runs) {
       const history = await fetchHistory(temporal, run);
       const story = history && readRun(history, run.workflowId, row.id);
-      // What a local activity has recorded comes into its history a moment later.
+      // The result of a local activity is in the history only a moment after it was recorded in the row.
       const isBehind = story !== null && attemptsIn(story.entries) < attemptsIn(run.archived);
       entries.push(...(story && !isBehind ? story.entries : run.archived));
       attempts.push(...(story?.attempts ?? []));
@@ -67,7 +67,7 @@ export async function readStory(temporal: Temporal, row: DeliveryRow): Promise<S
 const attemptsIn = (entries: readonly StoredEntry[]): number =>
   entries.filter(({ type }) => type === 'attempt').length;
 
-/** A run that had the delivery, and what the archive has of it. */
+/** A run that owned the delivery, and its entries in the archive. */
 type ArchivedRun = { workflowId: string; runId: string; archived: StoredEntry[] };
 
 /** The runs of a delivery in order, and the entries that no run made. */
@@ -84,7 +84,7 @@ function runsOf({ id, ownerId, runId, timeline }: DeliveryRow): {
       continue;
     }
     if (entry.type === 'started' || entry.type === 'continued') {
-      // An activity that is run again after its worker died archives what its run noted a second time.
+      // An activity that runs again, because its worker died, archives the notes of its run a second time.
       run = runs.find(({ runId: known }) => known === entry.run_id);
       if (!run) {
         run = { workflowId: entry.workflow_id ?? id, runId: entry.run_id, archived: [] };
@@ -106,7 +106,7 @@ function fetchHistory(temporal: Temporal, { workflowId, runId }: ArchivedRun): P
   );
 }
 
-/** What one run's history says of a delivery. */
+/** The entries and attempts of a delivery in the history of one run. */
 export function readRun(history: History, workflowId: string, deliveryId: string): RunStory {
   const events = history.events ?? [];
   return isGroupId(workflowId)
@@ -124,7 +124,7 @@ function readGroupRun(events: readonly HistoryEvent[], workflowId: string, deliv
     if (started) entries.push(startedEntry(event, workflowId));
     if (local?.activity !== 'attemptGroup') continue;
     const made = decode<GroupAttempt[]>(local.result)?.find((each) => each.deliveryId === deliveryId);
-    // What it did not attempt begins in the delivery's own workflow.
+    // A delivery that the group did not attempt begins in its own workflow.
     if (!made?.result) return { entries: [], attempts };
     entries.push(...entriesOfResult(made.result));
     if ('attempt' in made.result && made.result.attempt) attempts.push(made.result.attempt);
@@ -134,7 +134,7 @@ function readGroupRun(events: readonly HistoryEvent[], workflowId: string, deliv
 
 /**
  * Feeds the events of a history to the function that the workflow itself runs by, in the order in which the workflow saw them:
- * of what came before one of its tasks, signals come first.
+ * of the events before a workflow task, signals come first.
  */
 function readOwnRun(events: readonly HistoryEvent[], workflowId: string): RunStory {
   const entries: StoredEntry[] = [];
@@ -197,7 +197,7 @@ function readOwnRun(events: readonly HistoryEvent[], workflowId: string): RunSto
       if (next) others.push(next);
     }
   }
-  // What came since the workflow's last task.
+  // The events since the workflow's last task.
   flush(events.length === 0 ? '' : timeOf(events.at(-1) as HistoryEvent));
   return { entries, attempts };
 }
@@ -230,7 +230,7 @@ function startedEntry(event: HistoryEvent, workflowId: string) {
   return { at: timeOf(event), type: 'started' as const, run_id: runId, workflow_id: workflowId };
 }
 
-/** A local activity that ended, and what it returned or threw. */
+/** A local activity that ended, with its result or the details of its error. */
 function readLocalActivity(event: HistoryEvent): { activity: string; result: Payloads } | null {
   const marker = event.markerRecordedEventAttributes;
   if (marker?.markerName !== 'core_local_activity') return null;

@@ -33,7 +33,7 @@ export function schedulesOf(autoDisableEverySeconds: number): ScheduleDefinition
 }
 
 /**
- * Makes each schedule, or changes it to what is wanted now. A run that comes while the one before goes on is left out.
+ * Creates each schedule, or updates it. A run that is due while the one before is still running is skipped.
  * Safe when several processes start at once.
  */
 export async function ensureSchedules(

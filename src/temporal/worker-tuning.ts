@@ -3,7 +3,7 @@ export const maxConcurrentAttempts = 200;
 /** A local attempt holds a workflow task until it ends: as many of these. */
 const maxConcurrentWorkflowTasks = 200;
 
-/** What a worker's rate depends on: the same for the product and for what it is measured against. */
+/** The options that a worker's rate depends on: the same for the service and for the program that it is compared with. */
 export const workerTuning = {
   maxConcurrentActivityTaskExecutions: maxConcurrentAttempts,
   maxConcurrentLocalActivityExecutions: maxConcurrentWorkflowTasks,

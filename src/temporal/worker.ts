@@ -16,7 +16,7 @@ type Options = {
   /** The namespace knows our search attributes: before that, no workflow can be started. */
   ready: Promise<void>;
   activities: ActivityDeps;
-  /** At least twice those that can be under way: what is put away and wanted again reads its history again. */
+  /** At least twice the workflows that can be under way: an evicted one must read its history again. */
   maxCachedWorkflows: number;
   /** Of errors inside workflows. */
   hasStackTraces: boolean;
@@ -106,9 +106,9 @@ export function startWorker(options: Options) {
   return {
     /** Resolves when it first polls for work. */
     ready: firstReady,
-    /** Its own connection, for starting what this process is to do; null while it has none. */
+    /** The connection of the worker, for starting workflows that this process runs; null while it has none. */
     caller: () => caller,
-    /** Lets the attempts under way end, at most the grace time; what does not end is attempted again elsewhere. */
+    /** Lets the attempts under way end, within the grace time; others are attempted again by another process. */
     async close(): Promise<void> {
       isClosing = true;
       const closed = loop.close();

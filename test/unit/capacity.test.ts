@@ -93,13 +93,13 @@ test('the tightest limit comes first, and is reached at the rate that is shown',
   const { limits } = estimateCapacity({ ...input, eventsPerSecond: 100 });
   const rates = limits.map(({ reachedAt }) => reachedAt ?? Number.POSITIVE_INFINITY);
   expect(rates).toEqual([...rates].sort((a, b) => a - b));
-  for (const { what, reachedAt, used } of limits) {
+  for (const { name, reachedAt, used } of limits) {
     expect(reachedAt).not.toBeNull();
     expect(used >= 1).toBe((reachedAt ?? 0) <= 100);
     const there = estimateCapacity({ ...input, eventsPerSecond: reachedAt ?? 0 });
-    expect(there.limits.find((limit) => limit.what === what)?.used).toBeGreaterThanOrEqual(1);
+    expect(there.limits.find((limit) => limit.name === name)?.used).toBeGreaterThanOrEqual(1);
     const before = estimateCapacity({ ...input, eventsPerSecond: (reachedAt ?? 0) * 0.8 });
-    expect(before.limits.find((limit) => limit.what === what)?.used).toBeLessThan(1);
+    expect(before.limits.find((limit) => limit.name === name)?.used).toBeLessThan(1);
   }
 });
 
@@ -156,7 +156,7 @@ test('the capacity command prints a table and the limits, and the same as JSON',
   expect(output).toMatch(/^5 events\/s of 500 bytes, 2 webhooks each, 0 % of the deliveries failing:\n/);
   expect(output).toMatch(/^workflow starts +10 \/s +first attempts per workflow: 1$/m);
   const first = estimateCapacity(input).limits[0];
-  expect(output).toContain(`1. ${first?.what}: at `);
+  expect(output).toContain(`1. ${first?.name}: at `);
   expect(output).toContain(`   ${first?.remedy}\n`);
   const json = await run(...args, '--json');
   expect(json.code).toBe(0);

@@ -7,7 +7,7 @@ import { responseText } from '../response-text.ts';
 
 type Sent = { eventId: string; eventType: string; traceparent?: string | null; isTest?: boolean };
 
-/** An attempt as the API shows it: what was sent, and what came back. */
+/** An attempt as the API shows it: its request and its response. */
 export async function toAttempt(attempt: Omit<StoredAttempt, 'waitSeconds'>, sent: Sent): Promise<Attempt> {
   const { errorCode, errorDetail, statusCode, request, response } = attempt;
   const { url, format, bodyBytes } = request;

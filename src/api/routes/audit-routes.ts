@@ -33,7 +33,7 @@ export const auditRoutes = [
   defineRoute('get', '/v1/audit-records', 'listAuditRecords', {
     summary: 'List audit records, newest first',
     description:
-      'Who changed webhooks, keys, portal links or the account, read a secret, or acted on many deliveries. A service key that acts for no account reads what concerns none: service keys, event types, encryption keys. Not in a portal. Kept as long as ended deliveries. With `Accept: application/x-ndjson`, all records from there on are sent, one line of JSON each. `limit` does not apply.',
+      'Who changed webhooks, keys, portal links or the account, read a secret, or acted on many deliveries. A service key that acts for no account reads the records of no account: service keys, event types, encryption keys. Not in a portal. Kept as long as ended deliveries. With `Accept: application/x-ndjson`, all records from there on are sent, one line of JSON each. `limit` does not apply.',
     scope: 'webhooks:read',
     mayLackAccount: true,
     query,

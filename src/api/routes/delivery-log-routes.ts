@@ -21,7 +21,7 @@ import { webhookIdOf } from '../webhook-id.ts';
 
 const defineRoute = routesWithTag('Deliveries');
 
-/** The codes that a value of the query `error` stands for. */
+/** The error codes that a value of the query `error` means. */
 const errorsOf = (error: AttemptErrorCode | 'no_response'): readonly AttemptErrorCode[] =>
   error === 'no_response' ? errorsWithoutResponse : [error];
 

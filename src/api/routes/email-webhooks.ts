@@ -12,7 +12,7 @@ import { requireTarget } from './webhook-checks.ts';
 /** E-mails of a webhook, where it has no limit of its own. */
 const defaultLimit: RateLimit = { attempts: 30, seconds: 3600 };
 const mostAnHour = 100;
-/** What only an HTTP request has. */
+/** Fields that apply to HTTP requests only. */
 const ofRequests = ['headers', 'auth', 'signatures'] as const satisfies (keyof PolicyChange)[];
 
 type Given = PolicyChange & { url: string; events: readonly string[]; format?: WebhookFormat | undefined };
@@ -92,7 +92,7 @@ export async function countTestEmail({ countCall }: Deps, accountId: string): Pr
   if (calls <= testsPerMinute) return;
   throw new ApiError(
     'rate_limited',
-    `The limit is ${testsPerMinute} test e-mails a minute for an account. Wait, then go on.`,
+    `The limit is ${testsPerMinute} test e-mails a minute for an account. Wait, then continue.`,
     {
       retryAfterSeconds: Math.max(1, Math.ceil((endsAt - Date.now()) / 1000)),
     },
@@ -109,7 +109,7 @@ export const withEmailLimit = <Policy extends PolicyChange>(
 /**
  * Checks a change of a webhook. It never changes between requests and e-mails: each has rules of its own from the beginning.
  *
- * @param was the webhook as it is; its row is locked
+ * @param was the current webhook; its row is locked
  * @throws ApiError validation_failed
  */
 export function requireSameKind(

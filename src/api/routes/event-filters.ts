@@ -4,8 +4,8 @@ import type { Deps } from '../../deps.ts';
 import { fault, validationError } from '../problem-details.ts';
 
 /**
- * Checks what a webhook is to get. The function that it returns must run in the transaction that writes the webhook: it keeps
- * the types that the webhook names until then.
+ * Checks the event types of a webhook. The function that it returns must run in the transaction that writes the webhook: it
+ * keeps the types from being deleted until then.
  *
  * @throws ApiError validation_failed
  */

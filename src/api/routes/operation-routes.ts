@@ -82,7 +82,7 @@ function requireSensible({ action, filter, next_attempt_at: time }: Requested, n
   if (errors.length > 0) throw validationError(errors);
 }
 
-/** The filter as it is stored: the webhook by its id, times in UTC. @throws ApiError not_found */
+/** The filter to store: the webhook by its id, times in UTC. @throws ApiError not_found */
 async function toSelection(deps: Deps, key: Context<unknown, unknown>['key'], filter: Requested['filter']) {
   const { webhook_id: name, since, until, ...rest } = filter;
   const webhookId = name === undefined ? null : await webhookIdOf(deps, key, name);

@@ -20,11 +20,11 @@ import { fault, toPointer, validationError } from '../problem-details.ts';
 
 type Given = Pick<PolicyChange, 'headers' | 'auth'>;
 type SecretsDeps = Pick<Deps, 'secretBox' | 'headerStyle' | 'guard'>;
-/** `replaces`: what the body does not name is removed, and headers are not merged. */
+/** `replaces`: headers and auth that the body leaves out are removed, and headers are not merged. */
 type Kind = 'changes' | 'replaces';
 
 /**
- * Checks headers and auth of a policy, and adds how they change what is stored.
+ * Checks the headers and auth of a policy, and adds the function that changes the stored ones.
  *
  * @throws ApiError validation_failed; the change itself may throw it, too
  */

@@ -171,7 +171,7 @@ export function recordAccepted(
   );
 }
 
-/** What a call returns, or the ApiError that it throws. */
+/** The result of `run`, or the ApiError that it throws. */
 export function resultOf<Result>(run: () => Result): Result | ApiError {
   try {
     return run();

@@ -24,7 +24,7 @@ import { webhookMatchRoutes } from './webhook-match-route.ts';
 import { webhookSecretRoutes } from './webhook-secret-routes.ts';
 import { webhookRoutes } from './webhook-routes.ts';
 
-/** Every call of the API that needs a key. A fixed path stands before one with a parameter. */
+/** Every call of the API that needs a key. A fixed path comes before one with a parameter. */
 export const routes: Route[] = [
   ...webhookRoutes,
   ...putWebhookRoutes,

@@ -39,6 +39,6 @@ const fields = Object.keys(newPolicy) as (keyof PolicyChange)[];
 export const policyIn = (given: PolicyChange): PolicyChange =>
   Object.fromEntries(fields.map((field) => [field, given[field]]));
 
-/** The whole policy of a webhook that is replaced: what the body leaves out gets its default. */
+/** The whole policy of a webhook that is replaced: fields that the body leaves out get their defaults. */
 export const wholePolicyIn = (given: PolicyChange) =>
   Object.fromEntries(fields.map((field) => [field, given[field] ?? null])) as Required<PolicyChange>;
