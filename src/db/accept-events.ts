@@ -90,10 +90,10 @@ function newestVersion(events: readonly NewEvent[]): string | null {
   return newest;
 }
 
-// A space cannot stand in an id.
+// An id contains no space.
 const keyOf = (event: { accountId: string; id: string }) => `${event.accountId} ${event.id}`;
 
-/** Fills in what it can; returns the items for the next round. */
+/** Fills in the acceptances that it can; returns the items for the next round. */
 async function acceptRound(
   db: Queryable,
   items: readonly Item[],

@@ -44,7 +44,7 @@ export function toAccount(row: AccountRow, usage: AccountUsage): Account {
 }
 
 /**
- * Creates the account of that id, or changes it; what is left out stays. Of two concurrent calls, one creates it.
+ * Creates the account of that id, or changes it; fields that are left out stay. Of two concurrent calls, one creates it.
  *
  * @returns null where the account of that id is being deleted
  */

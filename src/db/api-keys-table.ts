@@ -1,7 +1,7 @@
 import { newId } from '../domain/ids.ts';
 import { onlyRow, type Client, type Queryable } from './pool.ts';
 
-/** FLTR_ENV. Production accepts no key that a start in development created, whatever the database holds. */
+/** FLTR_ENV. Production accepts no key that a start in development created, even if the database has one. */
 export type Environment = 'development' | 'production';
 
 /**

@@ -57,7 +57,7 @@ export async function listAuditRecords(
   const scope = add(accountId ?? '');
   const from = since === undefined ? 'aud_' : idFloor('aud', since);
   const to = [before ?? 'aud_z', until === undefined ? 'aud_z' : idFloor('aud', until)].toSorted()[0];
-  // The empty text stands for no account.
+  // The empty text means no account.
   const columns =
     target === undefined ? [`coalesce(account_id, '')`] : [`coalesce(account_id, '')`, 'target'];
   const range = target === undefined ? [scope] : [scope, add(target)];

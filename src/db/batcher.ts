@@ -17,7 +17,7 @@ type Options<In, Out> = {
   concurrency: number;
   /** How much an input counts; by default 1. */
   weightOf?: (input: In) => number;
-  /** What may be under way or queued at once; a call beyond it resolves at once to `whenFull`. Without a limit unless said. */
+  /** The most that may be under way or queued at once; a call beyond it resolves at once to `whenFull`. By default no limit. */
   limit?: { weight: number; bytes: number; bytesOf: (input: In) => number; whenFull: Out };
 };
 

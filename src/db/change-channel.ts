@@ -20,7 +20,7 @@ type Options = {
 /** The statement that sends a message to all processes. Not inside a transaction that does anything else: it takes a lock. */
 export const notifyStatement = { name: 'notify', text: `select pg_notify('${channel}', $1)` };
 
-/** Receives what is sent to the channel, over a connection of its own, which is opened again where it is lost. */
+/** Receives the messages of the channel, over a connection of its own, which is opened again where it is lost. */
 export async function openChangeChannel({ databaseUrl, onMessage, onConnected, onLost }: Options) {
   let client: pg.Client | null = null;
   const drop = (lost: pg.Client, error: unknown): void => {

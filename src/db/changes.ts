@@ -9,7 +9,7 @@ import type { Pool, Queryable } from './pool.ts';
 const collectMs = 250;
 /** After one that could not be sent. */
 const retryMs = 1000;
-/** How often a process says which accounts have a stream there, and how long others count on it. */
+/** How often a process announces which accounts have a stream there, and how long others count on it. */
 const announceMs = 10_000;
 const announceSoonMs = 20;
 const watchedMs = 30_000;
@@ -25,7 +25,7 @@ export type ChangeListener = {
 };
 
 export type Changes = Awaited<ReturnType<typeof openChanges>>;
-/** For what changes rows: says so after the commit. It costs next to nothing while nobody watches. */
+/** For code that changes rows: to report the change after the commit. It costs next to nothing while nobody watches. */
 export type MarkChanges = Pick<Changes, 'mark' | 'touch'>;
 
 type Send = (message: ChangeMessage) => Promise<void>;
@@ -34,9 +34,9 @@ type OnError = (error: unknown) => void;
 type Options = { pool: Pool; databaseUrl: string; onError: OnError };
 
 /**
- * Passes on to all processes that something has changed, by PostgreSQL's NOTIFY. A notification takes a lock at its commit, so
+ * Reports changes to all processes, by PostgreSQL's NOTIFY. A notification takes a lock at its commit, so
  * it is never sent with the transaction that makes the change, but a little later and for many changes at once; and only
- * while a process has a stream of the account. These are hints: what a process that dies has not sent is lost.
+ * while a process has a stream of the account. These are hints: when a process dies, the changes that it has not sent are lost.
  */
 export async function openChanges({ pool, databaseUrl, onError }: Options) {
   const listeners: ChangeListener[] = [];
@@ -103,7 +103,7 @@ function createWatched(isConnected: () => boolean) {
       if (accountIds === 'all') allUntil = now + watchedMs;
       else for (const accountId of accountIds) watchedUntil.set(accountId, now + watchedMs);
     },
-    /** Until the other processes have said what they watch. */
+    /** Until the other processes have announced their accounts. */
     expectAll(): void {
       allUntil = performance.now() + 1.5 * announceMs;
     },
@@ -139,7 +139,7 @@ function createOwnAccounts(send: Send, onError: OnError) {
     /**
      * Receives an account's changes, until `unwatch` is called as often.
      *
-     * @returns a promise that resolves when every process knows: what changed before must be read after it
+     * @returns a promise that resolves when every process knows; earlier changes must be read after it
      */
     watch(accountId: string): Promise<void> {
       counts.set(accountId, (counts.get(accountId) ?? 0) + 1);
@@ -181,7 +181,7 @@ function createSender({ pool, send, watched, onError }: SenderOptions) {
       if (taken === 'everything') await send({ changes: 'all' });
       else if (taken.size > 0) await send({ changes: Object.fromEntries(taken) });
     } catch (error) {
-      // What these were is lost, so later all may have changed.
+      // These changes are lost, so the next message has to say that anything may have changed.
       pending.addEverything();
       afterMs = retryMs;
       onError(error);

@@ -4,9 +4,9 @@ import { sessionSettings, type Client, type Pool } from './pool.ts';
 
 /**
  * Whether each connection of the pool is one session of PostgreSQL. A pooler in between, such as PgBouncer, may drop
- * what a session starts with, or run each transaction in another session, where prepared statements are missing.
+ * the settings of a session, or run each transaction in another session, where prepared statements are missing.
  *
- * @throws StartError that says what to do
+ * @throws StartError with the remedy
  */
 export async function checkSessions(pool: Pool): Promise<void> {
   const clients: Client[] = [];

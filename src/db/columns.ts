@@ -5,9 +5,9 @@ type Type = 'text' | 'jsonb' | 'int' | 'float8' | 'bool' | 'timestamptz' | 'byte
 export type Columns<Row> = Readonly<Record<string, readonly [type: Type, valueOf: (row: Row) => Value]>>;
 
 /**
- * Rows as a table of a statement, one array parameter for each column: name, type and value stand in one list.
+ * Rows as a table of a statement, one array parameter for each column. Name, type and value of a column are in one entry.
  *
- * @param alias what the statement calls the table
+ * @param alias the name of the table in the statement
  * @param first the number of the first parameter
  * @example const given = columns<{ id: string }>('g', { id: ['text', ({ id }) => id] });
  *   given.table // 'unnest((select $1::text[])) as g(id)'
@@ -48,5 +48,5 @@ function toLiteral(value: Value): string {
 }
 
 /** Control characters and surrogates. */
-// oxlint-disable-next-line no-control-regex -- they are what is looked for
+// oxlint-disable-next-line no-control-regex -- they are the characters to find
 const escapedInJson = /[\u0000-\u001f\ud800-\udfff]/;

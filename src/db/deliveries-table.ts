@@ -40,7 +40,7 @@ export type DeliveryRow = StartColumns & {
   waitsForId: string | null;
   /** It has failed, and those behind it in its line wait until it is retried or canceled. */
   blocksLine: boolean;
-  /** What it waits for before it has an owner; null: for nothing. */
+  /** Why it waits without an owner; null: it does not. */
   startAfter: 'deliver_at' | 'line' | null;
   deliverAt: Date | null;
   expiresAt: Date | null;
@@ -68,7 +68,7 @@ export const summaryColumns = `id, account_id as "accountId", webhook_id as "web
 /** `traceparent`: its event's. */
 export type FoundDelivery = DeliveryRow & { traceparent: string | null };
 
-/** What the workflows of deliveries are started with, in no order. */
+/** The input of the workflows of deliveries, in no order. */
 export async function findStartFacts(db: Queryable, ids: readonly string[]) {
   const { rows } = await db.query<
     Pick<StartColumns, 'id' | 'accountId' | 'webhookId' | 'eventId' | 'eventType' | 'schedule'>
@@ -94,7 +94,7 @@ export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
   const { nextProbeAt } = row;
   const isScheduled = row.status === 'pending' && row.startAfter === 'deliver_at';
   const nextAttemptAt = isScheduled ? row.deliverAt : row.nextAttemptAt;
-  // What its row has as its time is then the end of its deferral. The time of the next probe is rounded there.
+  // The time in its row is then the end of its deferral. The time of the next probe is rounded there.
   const isBehindProbe =
     nextProbeAt !== null && nextAttemptAt !== null && nextAttemptAt.getTime() > nextProbeAt.getTime() + 1000;
   return {
@@ -177,9 +177,9 @@ export async function showRescheduled(db: Queryable, id: string, until: Date): P
 }
 
 /**
- * Makes a failed or delivered delivery pending again, with the schedule that its webhook has now, unused. `own`: the caller starts its own workflow;
- * `none`: the dispatcher does, as it does with those of lines, which keep their old positions. Null: it has changed since the row was
- * read.
+ * Makes a failed or delivered delivery pending again, with the schedule that its webhook has now, unused. `own`: the caller
+ * starts its own workflow; `none`: the dispatcher does, as it does with those of lines, which keep their old positions. Null: it
+ * has changed since the row was read.
  */
 export async function reopenDelivery(
   db: Queryable,

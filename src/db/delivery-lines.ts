@@ -122,7 +122,7 @@ async function countChecks(db: Queryable): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-/** After the lines are locked: what was committed before is seen. An expunged head cannot be sent again, so it blocks no line. */
+/** Runs after the lines are locked, so that it sees all earlier commits. An expunged head cannot be sent again, so it blocks no line. */
 async function readLines(db: Queryable, lines: readonly Check[]): Promise<Found[]> {
   const { rows } = await db.query<Found>({
     name: 'read-lines',

@@ -32,8 +32,8 @@ const faultsByMessage: readonly (readonly [RegExp, Fault])[] = [
 ];
 
 /**
- * Why the database cannot be used, and what to do, for whoever starts the service or a command; null where the error has
- * another cause.
+ * Why the database cannot be used, and the remedy, for the person who starts the service or a command; null where the error
+ * has another cause.
  *
  * @example describeDatabaseFault(error) // 'Nothing listens at the host and port in DATABASE_URL (connect ECONNREFUSED 127.0.0.1:5432). …'
  */

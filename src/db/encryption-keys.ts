@@ -13,7 +13,7 @@ const context = (id: string) => `encryption-key:${id}`;
 /**
  * Fails the start where a key that encrypted something is missing, or has another value under the same id.
  *
- * @throws StartError with what to do
+ * @throws StartError with the remedy
  */
 export async function checkEncryptionKeys(db: Queryable, box: Box): Promise<void> {
   const { rows } = await db.query<{ id: string; sealed: string }>(

@@ -6,7 +6,7 @@ import { deleteWebhook } from './delete-webhook.ts';
 /**
  * Erases an account that is being deleted. Its webhooks are deleted, which cancels their deliveries. Deliveries that have ended
  * and whose workflow was stopped are removed, and events without a delivery. At last everything else is, and the account itself.
- * What is next follows from the rows, so a run goes on where another one stopped.
+ * The rows show the next step, so a run continues where another one stopped.
  *
  * A statement that publishes may have begun before the deletion and commit after it. So the last part waits until no such
  * statement is left, as `syncUntil` does for a deleted webhook.
@@ -17,7 +17,7 @@ const grace = `interval '70 seconds'`;
 const batchSize = 500;
 const webhooksAtOnce = 20;
 const pauseMs = 100;
-/** How long one run goes on: short, so that a worker that stops need not wait for it. */
+/** The longest run: short, so that a worker that stops need not wait for it. */
 const maxMs = 5000;
 
 /** One batch. $1: the account; $2: the maximum of rows. */
@@ -32,7 +32,7 @@ const removeCounted = (table: 'deliveries' | 'events' | 'webhooks', found: strin
     where id = $1 and exists (select 1 from removed) returning (select count(*)::int from removed) as removed`,
 });
 
-/** Removes what names a deleted webhook of the account. */
+/** Removes the rows that name a deleted webhook of the account. */
 const removeOfWebhooks = (table: string, key: readonly string[]): Step => ({
   table,
   sql: `with old as materialized (
@@ -41,7 +41,7 @@ const removeOfWebhooks = (table: string, key: readonly string[]): Step => ({
     delete from ${table} t using old where ${key.map((column) => `t.${column} = old.${column}`).join(' and ')}`,
 });
 
-/** Removes what names the account. */
+/** Removes the rows that name the account. */
 const removeOfAccount = (table: string, key: readonly string[], condition = 'true'): Step => ({
   table,
   sql: `with old as materialized (select ${key.join(', ')} from ${table} where account_id = $1 and ${condition} limit $2)

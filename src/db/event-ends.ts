@@ -8,7 +8,7 @@ import type { Queryable } from './pool.ts';
 type Waiting = {
   accountId: string;
   eventId: string;
-  /** The event and its deliveries: what a change may name. */
+  /** The ids that a change may name: the event and its deliveries. */
   ids: ReadonlySet<string>;
   end: () => void;
 };
@@ -22,7 +22,7 @@ type Options = {
   onError: (error: unknown) => void;
   /** Between two looks at the database, which are for all that wait together. */
   pauseMs?: number;
-  /** After so long each is looked at even if no change was said: a message may be lost. */
+  /** After so long, each is looked at even without a message about a change: one may be lost. */
   pollMs?: number;
 };
 
@@ -79,7 +79,7 @@ export function createEventEnds({ db, changes, onError, pauseMs = 100, pollMs = 
       const timer = setTimeout(end, seconds * 1000);
       isGone.addEventListener('abort', end);
       lookAt([own]);
-      // What changed before every process knew that somebody waits.
+      // For changes from before every process knew that somebody waits.
       void changes.watch(accountId).then(() => ofAccount.has(own) && lookAt([own]));
       await promise;
       clearTimeout(timer);

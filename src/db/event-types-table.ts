@@ -1,6 +1,6 @@
 import { onlyRow, type Client, type Queryable } from './pool.ts';
 
-/** `schema`, `example`: the columns are JSON, so an object is what it was when it was written. */
+/** `schema`, `example`: the columns are JSON, so the order of names and the digits stay as written. */
 export type EventTypeRow = {
   name: string;
   description: string;

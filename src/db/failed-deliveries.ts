@@ -38,7 +38,7 @@ export async function notifyFailed(pool: Pool, failed: readonly FailedDelivery[]
 }
 
 /**
- * The same for deliveries that expire in this transaction, after so many attempts as `number` says, or none.
+ * The same for deliveries that expire in this transaction, after `number` attempts, or none.
  */
 export async function acceptExpired(
   client: Client,

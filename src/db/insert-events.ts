@@ -85,7 +85,7 @@ type Inserted = {
   eventKeys: Set<string> | null;
 };
 
-/** `stored`: the body as it is stored. */
+/** `stored`: the stored form of the body. */
 type EventRow = EventToInsert & { bodyStart: number; stored: Buffer };
 const plainEvents: Columns<EventRow> = {
   account_id: ['text', ({ event }) => event.accountId],

@@ -21,7 +21,7 @@ export type KeyUses = ReturnType<typeof createKeyUses>;
 
 /**
  * Remembers which keys are used and writes it now and then, many at once: no call waits for that, and one that uses a key
- * costs a look into memory. What a process that dies has not written is lost.
+ * costs a look into memory. When a process dies, the uses that it has not written are lost.
  */
 export function createKeyUses({ db, onError, times = { leastMs, writeMs } }: Options) {
   /** By the key's id: when it was used, in milliseconds since 1970. Not written yet. */
@@ -67,7 +67,7 @@ export function createKeyUses({ db, onError, times = { leastMs, writeMs } }: Opt
 
 /**
  * A key whose last use is more recent than `leastMs` ago keeps it, as does one that was revoked. A row that is locked is left
- * out: waiting for it could deadlock with what revokes many keys.
+ * out: waiting for it could deadlock with a statement that revokes many keys.
  */
 export async function recordKeyUses(
   db: Queryable,

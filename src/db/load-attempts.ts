@@ -10,7 +10,7 @@ import { storedBody } from './payloads.ts';
 import type { Queryable } from './pool.ts';
 import { isQueued } from './read-queue.ts';
 
-/** What an attempt needs. */
+/** The data of an attempt. */
 export type AttemptContext = {
   deliveryId: string;
   number: number;
@@ -76,7 +76,7 @@ export type AttemptContext = {
 /** `attemptId` null, as are the attempt's other columns: it is not recorded. */
 type Row = Omit<AttemptContext, 'recorded'> & Omit<AttemptRow, 'id'> & { attemptId: string | null };
 
-/** What a webhook that has no policy of its own decides without reading another row. */
+/** For a webhook without a policy of its own, this reads no other row. */
 const isNearLimit = `(coalesce(near.is_near, false)
     or w.rate_limit is not null or w.max_concurrent is not null or w.release_per_second is not null
     or w.next_probe_at is not null or w.ramp_started_at > now() - make_interval(secs => ${rampMs / 1000})
@@ -127,7 +127,7 @@ const loadStatement = `
 export type AttemptToLoad = { deliveryId: string; number: number };
 
 /**
- * Loads what attempts need, in one statement. A delivery that does not exist is left out.
+ * Loads the data of attempts, in one statement. A delivery that does not exist is left out.
  *
  * @param cap attempts an hour, where the account has no limit of its own; 0: no cap
  */

@@ -9,7 +9,7 @@ import type { RecoveryKind } from '../contracts/recovery.ts';
 import { newId } from '../domain/ids.ts';
 import type { Queryable } from './pool.ts';
 
-/** What a workflow is started with. */
+/** The input of a workflow. */
 export type StartableOperation = {
   id: string;
   accountId: string;
@@ -157,7 +157,7 @@ export async function insertOperation(db: Queryable, operation: NewOperation): P
   return rows[0] as OperationRow;
 }
 
-/** Sets what the workflow reports, unless the operation has ended. */
+/** Sets the progress that the workflow reports, unless the operation has ended. */
 export async function setOperationStatus(db: Queryable, id: string, status: 'running' | 'paused') {
   await db.query(`update operations set status = $2 where id = $1 and status in ('running', 'paused')`, [
     id,
@@ -166,8 +166,8 @@ export async function setOperationStatus(db: Queryable, id: string, status: 'run
 }
 
 /**
- * Ends an operation once. What a recovery did not send because its webhook was deleted counts as failed, and what an action did
- * not find any more as it was when it was counted.
+ * Ends an operation once. Deliveries that a recovery did not send because its webhook was deleted count as failed, as do those
+ * that had changed before an action reached them.
  */
 export async function endOperation(db: Queryable, id: string, status: 'completed' | 'canceled') {
   await db.query(
@@ -211,7 +211,7 @@ export async function finishPage(
   );
 }
 
-/** `mustEnd`: what it acts on is going away. */
+/** `mustEnd`: its account or webhook is being deleted. */
 export type OperationToCheck = StartableOperation & { mustEnd: boolean };
 
 const mustEnd = `(exists (select 1 from accounts a where a.id = o.account_id and a.deletion_requested_at is not null)
@@ -238,7 +238,7 @@ export async function setOperationCheck(db: Queryable, id: string, seconds: numb
   );
 }
 
-/** What the next step of an operation depends on. */
+/** The facts that the next step of an operation depends on. */
 export type OperationToRun = StartableOperation & {
   requestedBy: string;
   perSecond: number;

@@ -23,8 +23,8 @@ const passedOn = options.map(([name]) => `${name} => publish.${name}`).join(', '
 const signature = (data: string) => `publish(text, ${data}, ${options.map(([, type]) => type).join(', ')})`;
 const signatures = ['json', 'jsonb', 'text'].map((data) => `fltr_outbox.${signature(data)}`).join(', ');
 
-// transaction_id comes first in the key, so that the relay can leave out what it has taken: transactions older than the
-// oldest one that is open have no further rows. Transactions that follow each other have ascending ids.
+// transaction_id comes first in the key, so that the relay can leave out rows that it has taken: transactions older
+// than the oldest open one have no further rows. Transactions that follow each other have ascending ids.
 // A producer that commits while the relay is at work notifies nobody, because a NOTIFY makes commits wait for each other.
 // It holds the lock "idle" in shared mode then, and the relay waits only while it has that lock alone.
 const schemaSql = `
@@ -97,7 +97,7 @@ end;
 revoke all on function ${signatures} from public;
 `;
 
-/** As a call of the API has it, without digits that say nothing; what is not a time is refused later. */
+/** As in a call of the API, without zeros at the end. A value that is not a time is refused later. */
 function rfc3339(name: string): string {
   return `regexp_replace(to_char(${name} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '[.]?0+Z$', 'Z')`;
 }
@@ -105,7 +105,7 @@ function rfc3339(name: string): string {
 /** Any fixed number: two that install at once wait for each other. */
 const installLock = 7_170_881_214;
 
-/** What a producer's role and the relay's role need, to be run by the owner of the schema. */
+/** The grants of a producer's role and of the relay's role, to be run by the owner of the schema. */
 export const outboxGrants = {
   producer: [
     'grant usage on schema fltr_outbox to ROLE;',
@@ -121,7 +121,7 @@ export const outboxGrants = {
 /**
  * Makes the schema, or brings an existing one up to date, inside the caller's transaction.
  *
- * @throws StartError where the schema belongs to another role: its owner could change what runs here
+ * @throws StartError where the schema belongs to another role: its owner could change the functions
  */
 export async function installOutbox(db: Queryable): Promise<void> {
   await db.query(`select pg_advisory_xact_lock($1)`, [installLock]);
@@ -159,7 +159,7 @@ export async function uninstallOutbox(db: Queryable, dropsRows: boolean): Promis
     throw new StartError(
       `The outbox holds ${waiting} events that were not relayed and ${refused} that were refused. Relay or retry them first, or drop them with --drop-events.`,
     );
-  // One by one: CASCADE would remove what others have built on them, too.
+  // One by one: CASCADE would remove objects of others that depend on them, too.
   await db.query(`drop function ${signatures}`);
   await db.query('drop table fltr_outbox.events, fltr_outbox.refused');
   await db.query('drop schema fltr_outbox');

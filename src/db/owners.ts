@@ -77,7 +77,7 @@ export async function claimDue(db: Queryable, kind: 'start' | 'check', limit: nu
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** A row as it is now; null: it no longer exists. */
+/** The present row; null: it no longer exists. */
 export async function readClaimed(db: Queryable, id: string): Promise<Claimed | null> {
   const { rows } = await db.query<Claimed>(`select ${claimedColumns} from deliveries d where id = $1`, [id]);
   return rows[0] ?? null;
@@ -108,7 +108,7 @@ export async function markRunning(db: Queryable, { id, lease }: Claim, runId: st
   return rowCount === 1;
 }
 
-/** Another run than the row's is the running one. What it does next decides when it is checked again. */
+/** The running run is another one than the row's. Its next step determines when it is checked again. */
 export async function writeRun(db: Queryable, id: string, runId: string): Promise<void> {
   await db.query(
     `update deliveries set run_id = $2 where id = $1 and owner_id = $1 and status in ('pending', 'retrying')`,

@@ -1,7 +1,7 @@
 /**
- * How the bodies of events and the responses of receivers are stored: as they are, or sealed, as FLTR_ENCRYPT_PAYLOADS says.
- * Rows of both kinds are read, whatever the setting is now. The pool and its connections have it, so that nobody above this
- * layer sees what is stored.
+ * How the bodies of events and the responses of receivers are stored: unchanged, or sealed with FLTR_ENCRYPT_PAYLOADS.
+ * Rows of both kinds are read with either value of the setting. The pool and its connections have it, so that no layer above
+ * this one sees the stored form.
  */
 export type Payloads = {
   readonly seals: boolean;
@@ -31,15 +31,15 @@ function open({ payloads }: Database, sealed: Buffer, context: string): Buffer {
   return payloads.open(sealed, context);
 }
 
-/** The body of an event as it is stored. */
+/** The stored form of an event's body. */
 export const bodyToStore = ({ payloads }: Database, event: EventKey & { body: Buffer }): Buffer =>
   payloads?.seals ? payloads.seal(event.body, bodyContext(event)) : event.body;
 
-/** The body of an event from what is stored. @throws UnopenableError */
+/** The body of an event, from its stored form. @throws UnopenableError */
 export const storedBody = (db: Database, event: EventKey, stored: Buffer): Buffer =>
   isSealed(stored) ? open(db, stored, bodyContext(event)) : stored;
 
-/** A response as it is stored, with its headers as JSON. */
+/** The stored form of a response, with its headers as JSON. */
 export function responseToStore(
   { payloads }: Database,
   attempt: AttemptKey,
@@ -55,7 +55,7 @@ export function responseToStore(
   };
 }
 
-/** A response from what is stored; null: there is none. @throws UnopenableError */
+/** A response, from its stored form; null: there is none. @throws UnopenableError */
 export function storedResponse(
   db: Database,
   attempt: AttemptKey,

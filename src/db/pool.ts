@@ -14,7 +14,7 @@ type PoolOptions = WithPayloads & {
   onError: (error: Error) => void;
 };
 
-/** Settings of every session, whatever the database or the role has. Each as `current_setting` shows it. */
+/** Settings of every session, in place of those of the database or the role. Each as `current_setting` shows it. */
 export const sessionSettings = {
   // Hours begin in UTC, and pg parses times of this style.
   timezone: 'UTC',

@@ -31,7 +31,7 @@ export function createPublisher(
 ) {
   const cache = createSubscriberCache(pool);
   /**
-   * Accepts one request's events, together with what others publish at that moment: one statement, which is committed
+   * Accepts one request's events, together with those of other requests at that moment, in one statement, which is committed
    * before this resolves. Results are in the order of `events`; null where too many events are waiting already, so that
    * nothing was accepted.
    */

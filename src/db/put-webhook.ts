@@ -15,11 +15,11 @@ import {
 
 type Put = {
   webhook: NewWebhook & { externalId: string };
-  /** What is changed in the webhook that already has the external id. */
+  /** The change of the webhook that already has the external id. */
   replacement: WebhookChange & PolicyToWrite;
   /** Where the account has no limit of its own. */
   defaultMax: number;
-  /** Throws where that webhook must stay as it is. */
+  /** Throws where that webhook must not be changed. */
   requireReplaceable(row: WebhookRow): void;
   /** Runs first in the transaction. */
   check(client: Client): Promise<void>;

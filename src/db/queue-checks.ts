@@ -1,7 +1,7 @@
 import type { Queryable } from './pool.ts';
 
 /**
- * How often a queue's times are computed again, unless a change requests it before: for what no change shows, such as a grant
+ * How often a queue's times are computed again, unless a change requests it before. Some reasons are no change, such as a grant
  * without an attempt. A check reads the webhook's log of an hour, so one with a long log is checked less often.
  */
 export const minSecondsBetweenChecks = 2;

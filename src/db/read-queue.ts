@@ -34,7 +34,7 @@ export const lockQueue = (db: Queryable, webhookId: string) =>
   });
 
 /**
- * What limits a webhook's attempts now. `releases`: at a rate, until its queue is empty. `families`: of events, whose attempts
+ * The limits of a webhook's attempts now. `releases`: at a rate, until its queue is empty. `families`: of events, whose attempts
  * are counted apart, each with a queue of its own; null: all together.
  */
 export type QueueLimits = {
@@ -83,7 +83,7 @@ export async function readLimits(db: Queryable, webhookId: string, defaults: Lim
     grantMs: timeoutMs === null ? defaults.grantMs : grantMs(timeoutMs),
     pacing: { nextProbeAt, probes, rampStartedAt },
     releases: releasePerSecond !== null,
-    // So that many e-mails about failed deliveries do not delay one that says that a webhook is down.
+    // So that many e-mails about failed deliveries do not delay one about a webhook that is down.
     families: row?.isEmail === true ? operationalFamilies : [null],
   };
 }

@@ -17,7 +17,7 @@ export type AttemptRecord = AttemptRow & {
   countsForCap: boolean;
   request: SentRequest;
   response: StoredResponse | null;
-  /** What the error code does not say, for the webhook's owner. Not for Temporal: it may name hosts. */
+  /** More than the error code, for the webhook's owner. Not for Temporal: it may name hosts. */
   errorDetail: string | null;
   status: Extract<DeliveryStatus, 'retrying' | 'delivered' | 'failed'>;
   reason: string | null;
@@ -47,7 +47,7 @@ const leaveToBurst = `least(interval '15 seconds', (g.next_attempt_at - now()) /
 // result is not applied has nothing more to do.
 const isApplied = `(g.status = 'delivered' or d.status in ('pending', 'retrying') or g.status = 'failed' and d.status = 'held')`;
 
-/** `stored`: the response as it is stored. */
+/** `stored`: the stored form of the response. */
 type Row = AttemptRecord & { stored: ReturnType<typeof responseToStore> };
 const attempts = columns<Row>('t', {
   id: ['text', (r) => r.id],
@@ -149,7 +149,7 @@ const recordStatement = `with given as (
 
 /**
  * Writes attempts, and the new state of each delivery, in one statement. An attempt adds nothing if another one of its delivery
- * and number is recorded already, or stands in the same statement, which happens where a process was stopped for a while.
+ * and number is recorded already, or is in the same statement, which happens where a process was stopped for a while.
  *
  * @returns the state of its delivery after each attempt that was recorded, by the attempt's id
  */

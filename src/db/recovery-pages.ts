@@ -171,7 +171,7 @@ export const recoverEntry = ({ requestedBy: by }: RecoveryToRun, at: Date) =>
   ({ at: at.toISOString(), type: 'signal', name: 'recover', by, outside: true }) as const;
 
 /**
- * Inserts the deliveries that a page's events never had, for the dispatcher. Their timeline says who requested them.
+ * Inserts the deliveries that a page's events never had, for the dispatcher. Their timeline has the requester.
  * Returns how many of those events have a delivery now, whoever created it.
  */
 export async function insertMissed(

@@ -11,7 +11,7 @@ export type PayloadBox = {
 /** Rows that one statement reads: of the longest bodies, 25 MiB. */
 const batchSize = 100;
 
-/** `other`: sealed with another key; `plain`: not sealed; null: as it is to be. */
+/** `other`: sealed with another key; `plain`: not sealed; null: nothing to change. */
 type State = 'other' | 'plain' | null;
 type Body = { accountId: string; id: string; state: State; stored: Buffer | null };
 type Response = {

@@ -13,7 +13,7 @@ const maxRounds = 5;
 
 /** A column of sealed values. `key`: the columns of its table's primary key, all of type text. */
 type SealedColumn = {
-  /** What it counts as. */
+  /** The count that it belongs to. */
   kind: 'secrets' | 'previousSecrets' | 'responses';
   table: string;
   key: readonly string[];

@@ -27,8 +27,8 @@ const payloadHours = ({ payloadDays }: Retention) => payloadDays * 24;
 const endedHours = ({ days }: Retention) => days * 24;
 
 /**
- * Deletes a batch of a table's rows. `key`: its primary key. `found`: the condition, and the order of an index. `also`: what
- * goes with them.
+ * Deletes a batch of a table's rows. `key`: its primary key. `found`: the condition, and the order of an index. `also`:
+ * statements for the rows of other tables that go with them.
  */
 const deleteOld = (table: string, key: readonly string[], found: string, also = ''): string =>
   `with old as (select ${key.join(', ')} from ${table} where ${found} limit $2 for update skip locked) ${also}
@@ -175,7 +175,7 @@ const steps: readonly Step[] = [
   {
     name: 'portal links',
     tables: ['portal_links'],
-    // A used link is said to be used until then.
+    // Until then, a used link gets the error that it was used.
     hours: () => 24,
     sql: deleteOld('portal_links', ['id'], 'ends_at < $1 order by ends_at'),
   },
@@ -194,7 +194,7 @@ export const keptTables: Record<string, string> = {
   event_types: 'deleted by a call',
   event_types_version: 'one row',
   encryption_keys: 'the start finds a wrong key by them',
-  migrations: 'what the schema is',
+  migrations: 'the state of the schema',
   applied_settings: 'one row a setting',
   delivery_lines: 'a line is deleted with its last open delivery',
   line_checks: 'deleted when the line was checked',

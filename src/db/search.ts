@@ -5,7 +5,7 @@ import type { Queryable } from './pool.ts';
 /** A time as the API shows it. */
 const shown = (time: string) => `to_char(${time} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
-// Each finds by an index what belongs to the account ($1) and has this id ($2).
+// Each finds by an index the object of the account ($1) that has this id ($2).
 const byId: readonly string[] = [
   `select jsonb_build_object('type', 'event', 'id', e.id, 'event', e.type, 'created_at', ${shown('e.created_at')}) as found
    from events e where e.account_id = $1 and e.id = $2`,
@@ -29,7 +29,7 @@ const webhooks = `select jsonb_build_object('type', 'webhook', 'id', w.id, 'url'
 
 /** Events with a key that are read: of one that more events have, those that are found may be old ones. */
 const mostWithKey = 10_000;
-// By the index of keys alone: the key says the account, too.
+// By the index of keys alone: the key contains the account, too.
 const bySearchKey = `select jsonb_build_object('type', 'event', 'id', e.id, 'event', e.type, 'created_at', ${shown('e.created_at')}) as found
   from (
     select account_id, id, type, created_at from events
@@ -37,8 +37,8 @@ const bySearchKey = `select jsonb_build_object('type', 'event', 'id', e.id, 'eve
   where e.account_id = $1 order by e.created_at desc, e.id desc limit ${maxFound}`;
 
 /**
- * What an account has under an id: an event, a delivery, an attempt, an operation, a webhook by its own or its external id;
- * then the webhooks whose URL begins so, and the events with it in their data or published by that request, newest first.
+ * The objects of an account with an id: an event, a delivery, an attempt, an operation, a webhook by its own or its external
+ * id; then the webhooks whose URL begins so, and the events with it in their data or published by that request, newest first.
  */
 export async function search(db: Queryable, accountId: string, text: string): Promise<Found[]> {
   const found: Found[] = [];

@@ -105,7 +105,7 @@ export async function countSelected(db: Queryable, selected: Selected): Promise<
 }
 
 /**
- * Reads on, oldest first, and makes what matches the operation's page: at most `size`, or none where what was read has none.
+ * Reads on, oldest first, and writes the matching deliveries as the operation's page: at most `size`, or none if none match.
  * Where another process was faster, nothing changes.
  */
 export async function claimSelected(
@@ -149,7 +149,7 @@ export async function claimSelected(
 export type DeliveryToAct = DeliveryRow &
   Omit<ActionFacts, 'status' | 'isMarked' | 'isExpired'> & { operationId: string | null };
 
-/** A delivery, and what an action on it depends on. */
+/** A delivery, with the facts that an action on it depends on. */
 export async function findToAct(db: Queryable, accountId: string, id: string): Promise<DeliveryToAct | null> {
   const { rows } = await db.query<DeliveryToAct>(
     `select ${summaryColumns}, timeline, operation_id as "operationId", coalesce(start_after = 'line', false) and ended_at is null as "isBehindOther",

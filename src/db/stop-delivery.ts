@@ -7,7 +7,7 @@ export type Stopped = 'held' | 'canceled' | 'ended' | 'goes_on';
 
 type Run = {
   deliveryId: string;
-  /** The workflow that calls, and stops if this says so. */
+  /** The workflow that calls, and stops by the result. */
   ownerId: string;
   /** The run's entries since its last step. */
   notes: readonly StoredEntry[];

@@ -35,7 +35,7 @@ export type Subscribers = {
 /** `index`: among the ids that an event names. */
 export type RefusedWebhook = { index: number; because: 'unknown' | 'email' };
 
-/** `id` null, as is what follows: the account has no webhook. */
+/** `id` null, like all columns after it: the account has no webhook. */
 type Row = Omit<Subscriber, 'id' | 'filter'> & {
   accountId: string;
   version: string;

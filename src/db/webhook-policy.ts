@@ -53,7 +53,7 @@ export const policyColumns = `retry, timeout_ms as "timeoutMs", header_names as 
   health_since as "healthSince", next_probe_at as "nextProbeAt", paused_at as "pausedAt",
   paused_until as "pausedUntil", pause_reason as "pauseReason"`;
 
-/** What a webhook's public keys are made from. */
+/** The columns from which a webhook's public keys are made. */
 export type SigningKeysRow = Pick<
   PolicyRow,
   'signatures' | 'sealedSigningKey' | 'previousSealedSigningKey'
@@ -72,14 +72,14 @@ export async function findSigningKeys(db: Queryable, id: string): Promise<Signin
   return rows[0] ?? null;
 }
 
-/** The parts of a policy that hold secrets, and what is readable of them. */
+/** The parts of a policy that hold secrets, sealed, and their readable parts. */
 export type PolicySecrets = Pick<PolicyRow, 'headerNames' | 'sealedHeaders' | 'auth' | 'sealedAuth'>;
 
-/** What they are sealed with, for the webhook with this id. */
+/** The contexts that seal them, for the webhook with this id. */
 export const headersContext = (id: string): string => `${id} headers`;
 export const authContext = (id: string): string => `${id} auth`;
 
-/** A change, with what only the service sets. */
+/** A change, with the fields that only the service sets. */
 export type PolicyToWrite = PolicyChange & {
   /** With `retry`: waiting deliveries get the new schedule, too. */
   apply_to?: 'waiting' | undefined;
@@ -89,7 +89,7 @@ export type PolicyToWrite = PolicyChange & {
   sealSigningKey?: ((id: string) => string) | undefined;
 };
 
-/** Writes what a change of the policy names; the caller has locked the webhook's row. Returns whether it names anything. */
+/** Writes the fields that a change of the policy names; the caller has locked the webhook's row. Returns whether it names anything. */
 export async function writePolicy(client: Client, id: string, change: PolicyToWrite): Promise<boolean> {
   const values: unknown[] = [id];
   const set = (column: string, value: unknown): string[] =>

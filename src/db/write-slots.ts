@@ -34,7 +34,7 @@ const runColumns = (runs: readonly Run[]) => [
 
 const withNotes = `d.timeline || case when d.timeline @> g.notes::jsonb then '[]' else g.notes::jsonb end`;
 
-/** Since when a delivery is deferred because its webhook is down; `reason`: what it waits for from now on. */
+/** Since when a delivery is deferred because its webhook is down; `reason`: why it waits from now on. */
 const deferredAt = (reason: string) =>
   `case when ${reason} = 'down' then case when d.wait_reason = 'down' then coalesce(d.deferred_at, now()) else now() end end`;
 

@@ -1,8 +1,9 @@
 -- Numbers of webhooks_version, each given once: a cache of a deleted account never fits a later one of the same id.
 create sequence webhooks_versions;
 
--- webhooks_version: changes whenever an account's webhooks change in what decides which events they get and how deliveries
--- are created, in the same transaction. Processes cache an account's webhooks with this number; the statement that inserts events compares it.
+-- webhooks_version: changes in the transaction of every change that affects which events the account's webhooks get, or how
+-- their deliveries are created. Processes cache an account's webhooks with this number; the statement that inserts events
+-- compares it.
 -- id: one of the service (acc_…), or the caller's own.
 -- deletion_requested_at: from then on it takes no events, webhooks and keys, and a workflow erases its rows, this one last
 -- (src/db/erase-account.ts). erased_…: how many rows so far. check_at: when the reconciler checks that this workflow runs.
@@ -90,7 +91,7 @@ create table encryption_keys (
 );
 
 -- Event types that were defined through the API. The built-in ones and those of the file are in no table.
--- revision: event_types_version when the row was last written, by which a process finds what it has compiled already.
+-- revision: event_types_version when the row was last written, by which a process finds the schemas that it has compiled.
 create table event_types (
   name text primary key,
   description text not null,
@@ -129,21 +130,21 @@ $$;
 -- previous_sealed_secret: the secret before the current one, until the overlap ends.
 -- sync_at: when the reconciler next updates the webhook's deliveries to match its state; null: they match.
 -- sync_until: until then the reconciler repeats that after a change, because of statements that began before the change.
--- held_action: what happens to held deliveries while sync_at is set and the webhook is active.
+-- held_action: whether held deliveries are delivered or discarded while sync_at is set and the webhook is active.
 -- matching_since: when events or filter were last changed.
 -- external_id, metadata: the account's own; see src/contracts. A deleted webhook's external id may be used again.
 --
 -- The policy, see src/contracts/webhook-policy.ts; null: the default.
 -- schedule: the waits in seconds that `retry` means; null: the setting. A delivery copies it when it is accepted.
 -- applied_schedule: the schedule of the deliveries that have had theirs since before schedule_applied_at, in place of it.
--- header_names, auth: what is readable of sealed_headers and sealed_auth.
+-- header_names, auth: the readable part of sealed_headers and sealed_auth.
 -- sealed_signing_key: the ed25519 key pair; the previous one signs until previous_secret_until.
 -- deferred_until: until then no attempt is made, because its receiver has requested that.
 -- health_state, health_since: see src/domain/health.ts. next_probe_at: it is paced, and no attempt is made but one at that
 -- time. failed_probes: so many since its pacing began. ramp_started_at: when an attempt first succeeded after that.
 -- paused_until: when the reconciler activates it again. release_per_second: attempts, until its queue is empty.
--- ordering: its deliveries are made one after the other, those of each order_key or all; null: in no order. on_failure: what a
--- failed one does to those behind it.
+-- ordering: its deliveries are made one after the other, those of each order_key or all; null: in no order. on_failure:
+-- whether the deliveries behind a failed one continue or wait.
 -- may_share: its first attempts may share a workflow with others.
 create table webhooks (
   id text primary key,
@@ -264,7 +265,7 @@ create trigger webhooks_deleted after delete on webhooks
 -- body: the bytes that every attempt sends; null when their retention has ended, or the event was expunged.
 -- traceparent: the W3C trace that the producer named, as version 00; null: none.
 -- labels: the producer's, for filters; never sent. Null: none.
--- search_keys: what the search finds it by besides its id, see src/domain/search-keys.ts. Null: nothing.
+-- search_keys: values by which the search finds it besides its id, see src/domain/search-keys.ts. Null: none.
 -- webhook_ids: it is for these webhooks alone; null: for those that subscribe to it. order_key, deliver_at, expires_at: as the
 -- producer gave them.
 -- expunged_at: since then body, traceparent, labels, search_keys and order_key are null, for good.
@@ -563,7 +564,7 @@ create table failure_counts (
 create index failure_counts_oldest on failure_counts (minute);
 
 -- An operation on many deliveries, and its progress. The workflow of the same id runs it, page by page. action `recover`: a recovery
--- of one webhook; the others do to each selected delivery what the call for one delivery does.
+-- of one webhook; the others act on each selected delivery as the call for one delivery does.
 -- per_second: most deliveries in a second. next_attempt_at: of `reschedule`.
 -- since, until: of a recovery, when its events were accepted; of the others, when the deliveries were, null: at any time.
 -- requested_until: `until` as the caller gave it, by which a repeated call finds the running recovery.
@@ -630,7 +631,7 @@ create table idempotency_keys (
 create index idempotency_keys_of_webhook on idempotency_keys (webhook_id) where webhook_id is not null;
 create index idempotency_keys_oldest on idempotency_keys (created_at);
 
--- account_id null: it concerns no account. fields: what a change named, without the values.
+-- account_id null: it concerns no account. fields: the names of the changed fields, without the values.
 create table audit_records (
   id text primary key,
   account_id text,
@@ -640,7 +641,7 @@ create table audit_records (
   fields text[] not null default '{}',
   created_at timestamptz not null default now()
 );
--- In these, the empty text stands for no account.
+-- In these, the empty text means no account.
 create index audit_records_newest on audit_records (coalesce(account_id, ''), id);
 create index audit_records_of_target on audit_records (coalesce(account_id, ''), target, id);
 
