@@ -37,13 +37,13 @@ export type ActivityDeps = AttemptDeps & {
   onFirstAttempts: (workflowId: string) => void;
   /** Called when deliveries wait for their own workflow. */
   wakeStarts: () => void;
-  /** For what operations do to deliveries. */
+  /** For operations, which signal the owners of deliveries. */
   signals: SignalDeps;
   /** Signals a delivery's owner, whichever it is by now. */
   passOnSignal: (signal: GroupSignal) => Promise<unknown>;
 };
 
-/** The side effects that workflows call, built from what they need. */
+/** The side effects that workflows call. */
 export function createActivities(deps: ActivityDeps) {
   const { pool, wakeDispatcher, changes } = deps;
   const attempts = { ...deps, makeAttempt: createMakeAttempt(deps) };

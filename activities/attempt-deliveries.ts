@@ -38,7 +38,7 @@ export function createAttemptDelivery({ changes, makeAttempt, onFirstAttempts }:
     }
     if (!result)
       throw ApplicationFailure.nonRetryable(`There is no delivery ${input.deliveryId}`, 'delivery_missing');
-    // What no retry can correct is thrown, so that Temporal shows it as a failure.
+    // A failure that no retry can correct is thrown, so that Temporal shows it as one.
     if (result.next !== 'fail' || result.reason === 'retries_exhausted') return result;
     throw ApplicationFailure.create({
       message: describeAttemptError(result.reason, result.attempt.statusCode),
@@ -52,8 +52,8 @@ export function createAttemptDelivery({ changes, makeAttempt, onFirstAttempts }:
 }
 
 /**
- * The first attempts of a group, side by side, each recorded as it ends. Run again after a worker died half-way, it sends
- * only what was not recorded.
+ * The first attempts of a group, side by side, each recorded as it ends. Run again after a worker died half-way, it makes
+ * only the attempts that were not recorded.
  *
  * @throws where PostgreSQL cannot be reached, once all requests under way have ended
  */
@@ -76,7 +76,7 @@ export function createAttemptGroup({
       return result;
     } catch (error) {
       if (isDatabaseUnavailable(error)) throw error;
-      // What is wrong with one shows in its own workflow, and delays no other one.
+      // The delivery's own workflow gets the error, and no other delivery is delayed.
       return null;
     }
   };
@@ -97,7 +97,7 @@ export function createAttemptGroup({
       }),
     );
     const attempts = outcomes.map((each, index): GroupAttempt => {
-      // Only now: run again before all have ended, it would repeat what is on the wire.
+      // Only now: run again before all have ended, it would repeat requests that are under way.
       if (each.status === 'rejected') throw each.reason;
       return { deliveryId: deliveries[index]?.id ?? '', result: each.value };
     });

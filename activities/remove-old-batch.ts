@@ -6,10 +6,10 @@ import type { RemoveOldBatchInput, RemoveOldBatchResult } from '../workflows/con
 /** Rows that one statement locks and removes: done in well under a second. */
 const batchSize = 1000;
 const pauseMs = 100;
-/** How long one run goes on: short, so that a worker that stops need not wait for it. */
+/** The longest run: short, so that a worker that stops need not wait for it. */
 const maxMs = 5000;
 
-/** Removes old rows in small batches, from `step` on, for a few seconds; returns where to go on. */
+/** Removes old rows in small batches, from `step` on, for a few seconds; returns where to continue. */
 export function createRemoveOldBatch({ pool, retention }: { pool: Pool; retention: Retention }) {
   return async ({ step: begin }: RemoveOldBatchInput): Promise<RemoveOldBatchResult> => {
     const startedAt = Date.now();

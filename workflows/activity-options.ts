@@ -9,8 +9,8 @@ export const activityOptions = {
 } as const;
 
 /**
- * A local activity runs within its workflow task and costs the engine half as much. What makes it wait longer than the
- * threshold, such as a database that is away, waits by a timer and occupies no slot of the worker.
+ * A local activity runs within its workflow task and costs Temporal half as much. For a wait longer than the threshold,
+ * such as for a database that is away, a timer is used, and no slot of the worker is occupied.
  */
 export const localActivityOptions = {
   startToCloseTimeout: '5 minutes',

@@ -42,7 +42,7 @@ export type DeliveryState = {
   nextAttemptAt: string | null;
 };
 
-/** What a delivery's own workflow is started with. */
+/** The input of a delivery's own workflow. */
 export type DeliveryFacts = {
   id: string;
   accountId: string;
@@ -74,7 +74,7 @@ export type GroupAttempt = {
   failed?: DeliveryFacts;
 };
 
-/** Signals of a group that are for deliveries which go on in workflows of their own. */
+/** Signals of a group that are for deliveries which continue in workflows of their own. */
 export type PassOnInput = { signals: GroupSignal[] };
 
 export type RescheduleInput = { deliveryId: string; at: string; until: string; notes: StoredEntry[] };
@@ -104,7 +104,7 @@ export type DeleteAccountResult = { status: 'erased' };
 /** `wait`: something of the account still runs. */
 export type EraseAccountResult = { next: 'more' | 'wait' | 'end' };
 
-/** `step`: where to go on; null: at the first one. */
+/** `step`: where to continue; null: at the first one. */
 export type RemoveOldRowsInput = { step: string | null; removed: number };
 export type RemoveOldRowsResult = { removed: number };
 export type RemoveOldBatchInput = { step: string | null };

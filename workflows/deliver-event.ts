@@ -42,16 +42,16 @@ const signals = (Object.keys(signalNames) as SignalName[]).map((name) => ({
 }));
 const stateQuery = defineQuery<DeliveryState>(stateQueryName);
 
-/** A longer history goes on as a new run, so that each can be read and replayed at once. */
+/** A run with a longer history continues as a new run, so that each can be read and replayed at once. */
 const maxHistoryLength = 150;
 
-/** One event on its way to one webhook: does what `src/domain/delivery-run.ts` decides, until the delivery ends. */
+/** One event on its way to one webhook. It follows the decisions of `src/domain/delivery-run.ts` until the delivery ends. */
 export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEventResult> {
   const { deliveryId } = input;
   const { startTime, runId, workflowId } = workflowInfo();
   const begun = beginRun(input, { at: startTime.toISOString(), runId, workflowId });
   let run = begun.run;
-  // What the next activity writes to the archive.
+  // The entries that the next activity writes to the archive.
   const notes = begun.entries;
   const apply = (next: RunInput) => {
     const step = stepRun(run, next);
@@ -81,7 +81,7 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
         case 'attempt': {
           const given = takeNotes();
           const result = await attempt(input, action, given);
-          // Nothing was written: what was noted is still to be archived.
+          // Nothing was written, so the notes are still to be archived.
           if (result.next === 'busy') notes.unshift(...given);
           apply({ type: 'result', at: now(), result });
           break;
@@ -150,7 +150,7 @@ export async function deliverEvent(input: DeliverEventInput): Promise<DeliverEve
 
 type Attempt = Action & { type: 'attempt' };
 
-/** One attempt; what the activity throws as non-retryable (a 4xx, a refused address) comes back as `fail`. */
+/** One attempt. A non-retryable error of the activity (a 4xx, a refused address) becomes the result `fail`. */
 async function attempt(
   { deliveryId, webhookId, isFirstLocal }: DeliverEventInput,
   { number, of, scheduledSeconds, trigger }: Attempt,
@@ -158,7 +158,7 @@ async function attempt(
 ): Promise<AttemptResult> {
   const summary = trigger === 'wake' ? 'read its row again' : `attempt ${number} of ${of}`;
   const isLocal = number === 1 && isFirstLocal;
-  // A local first attempt mostly ends the run: a line that says that it is under way would cost more than it says.
+  // A local first attempt mostly ends the run: showing that it is under way would cost more than it is worth.
   if (!isLocal) setCurrentDetails(`Attempt ${number} of ${of}`);
   const { attemptDelivery } = isLocal
     ? proxyLocalActivities<Activities>({ ...localActivityOptions, summary })

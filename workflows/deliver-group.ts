@@ -26,7 +26,7 @@ import { deliveryStart } from './delivery-start.ts';
 const groupSignal = defineSignal<[GroupSignal]>(groupSignalName);
 
 /**
- * The first attempt of several deliveries, for a burst. Each that this does not deliver goes on in a workflow of its own:
+ * The first attempt of several deliveries, for a burst. Each that this does not deliver continues in a workflow of its own:
  * one that failed is shown by a child, which fails; all others are started by the dispatcher. Signals that came for them
  * meanwhile are passed on.
  */
@@ -64,7 +64,7 @@ export async function deliverGroup({ deliveries, schedule }: DeliverGroupInput):
     }
     const delivered = attempts.length - others.length;
     if (others.length > 0)
-      setCurrentDetails(`${delivered} delivered, ${others.length} go on in workflows of their own`);
+      setCurrentDetails(`${delivered} delivered, ${others.length} continue in workflows of their own`);
     return { delivered, others: others.length };
   });
 }

@@ -5,10 +5,10 @@ import type { RemoveOldRowsInput, RemoveOldRowsResult } from './contract.ts';
 
 const { removeOldBatch } = proxyActivities<Activities>(activityOptions);
 
-/** A longer history goes on as a new run. */
+/** A run with a longer history continues as a new run. */
 const maxHistoryLength = 150;
 
-/** Removes what is past its retention, table by table, until nothing is left. Which tables, the activity knows. */
+/** Removes the rows that are past their retention, table by table. The activity has the list of tables. */
 export async function removeOldRows(input: RemoveOldRowsInput): Promise<RemoveOldRowsResult> {
   let { step, removed } = input;
   for (;;) {

@@ -20,10 +20,10 @@ const cancel = defineSignal<[SignalRequest?]>(operationSignalNames.cancel);
 
 const { runOperationPage, setOperationStatus } = proxyActivities<Activities>(activityOptions);
 
-/** A longer history goes on as a new run, so that each can be read and replayed at once. */
+/** A run with a longer history continues as a new run, so that each can be read and replayed at once. */
 const maxHistoryLength = 150;
 
-/** Acts on many deliveries, page by page. How far it is stands in the operation's row. */
+/** Acts on many deliveries, page by page. The operation's row has its progress. */
 export async function runOperation(input: RunOperationInput): Promise<RunOperationResult> {
   const { operationId } = input;
   let wanted: 'running' | 'paused' | 'canceled' = input.isPaused ? 'paused' : 'running';

@@ -48,7 +48,7 @@ export function createAddressGuard({ production, allowedCidrs }: AddressGuardOpt
     allowed.some((cidr) => ip.kind() === cidr[0].kind() && ip.match(cidr));
 
   function checkAddress(address: string, host: string): boolean {
-    // A name that says "this machine" may mean nothing else, whatever the lookup finds.
+    // A name of this machine may mean no other address, even if the lookup finds one.
     if (loopbackHosts.has(host)) return !production && loopbackAddresses.has(address);
     const ip = parseIp(address);
     if (ip === undefined) return false;
@@ -112,12 +112,12 @@ function parseCidr(entry: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
   return [network, Number(bits)];
 }
 
-/** What the URL parser would repair in silence: another program might read the same text otherwise. */
+/** Refuses text that the URL parser would repair silently: another program might read it as another URL. */
 function checkUrlText(text: string): UrlVerdict | undefined {
   if (text.length > maxUrlCharacters) {
     return refuse('url_too_long', `A URL has at most ${maxUrlCharacters} characters.`);
   }
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+  // oxlint-disable-next-line no-control-regex -- it looks for control characters
   if (/[\u0000-\u0020\u007f]/.test(text)) {
     return refuse('url_invalid', 'Remove the white space and control characters, or percent-encode them.');
   }

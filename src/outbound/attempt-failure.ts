@@ -3,7 +3,7 @@ import type { BrokenResponse } from './broken-head.ts';
 import type { Phase } from './progress.ts';
 import { describeTlsFailure, type TlsError } from './tls-failure.ts';
 
-/** An error whose code is already known; with what else is known of it. */
+/** An error whose code is already known, with details. */
 export class AttemptFailure extends Error {
   readonly attemptCode: AttemptErrorCode;
   readonly detail: string | undefined;
@@ -71,7 +71,7 @@ export function classifyFailure(error: unknown, phase: Phase): AttemptErrorCode 
 }
 
 /**
- * What `classifyFailure`'s code does not say, in words; undefined where it says all that is known.
+ * Details of a failure, beside the code of `classifyFailure`, in words; undefined where there are none.
  *
  * @param sentCertificate whether the request had a client certificate
  */
@@ -94,7 +94,7 @@ const perhapsRefused =
   'Perhaps it does not accept the client certificate of this webhook: check that it is valid, and that the receiver trusts who issued it.';
 
 /**
- * The error of a TLS handshake as one that says what is wrong.
+ * The error of a TLS handshake as one that explains the fault.
  *
  * @param host the host name in the URL
  * @param known whether more came than an alert, and whether the request had a client certificate

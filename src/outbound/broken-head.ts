@@ -1,6 +1,6 @@
 import { boundHeaders } from './response-headers.ts';
 
-/** What is known of a response that is not valid HTTP. */
+/** The readable part of a response that is not valid HTTP. */
 export type BrokenResponse = { statusCode: number | null; headers: Record<string, string> };
 
 /**
@@ -13,7 +13,7 @@ export type BrokenResponse = { statusCode: number | null; headers: Record<string
  */
 export function readBrokenHead(bytes: Buffer): BrokenResponse {
   const lines = bytes.toString('latin1').split(/\r?\n/);
-  // Without its line end it may go on.
+  // Without its line end it may be incomplete.
   lines.pop();
   let statusCode: number | null = null;
   let headers = noHeaders();

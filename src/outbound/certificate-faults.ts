@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { ClientCertificate } from './client-certificate.ts';
 
-/** What is wrong with a client certificate, and what to do; `part`: in which of its texts. */
+/** A fault of a client certificate, and its remedy; `part`: in which of its texts. */
 type CertificateFault = { part: keyof ClientCertificate; message: string };
 
 const block = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
@@ -11,7 +11,7 @@ const block = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
  * Why a client certificate cannot be used, as a sentence without its subject; null where it can be. No message contains any of
  * the texts.
  *
- * @param now what is not valid any more at that time is refused
+ * @param now a certificate that has expired by then is refused
  * @example findCertificateFault({ certificate: 'MIIB…', key }, new Date())
  *   // { part: 'certificate', message: 'holds no PEM certificate. …' }
  */

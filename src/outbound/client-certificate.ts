@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 
-/** What a request proves with who sends it. PEM; `ca`: the authorities to trust in place of the public ones. */
+/** A certificate that proves the sender of a request. PEM; `ca`: the authorities to trust in place of the public ones. */
 export type ClientCertificate = { certificate: string; key: string; ca?: string | undefined };
 
 /** A client certificate that is ready to be used. */
@@ -17,9 +17,9 @@ const keepMs = 60_000;
 const maxContexts = 200;
 
 /**
- * Makes the function that prepares client certificates for TLS. What it prepared is kept for a minute.
+ * Makes the function that prepares client certificates for TLS. They are kept for a minute.
  *
- * Throws the error of node:tls for what `findCertificateFault` refuses.
+ * Throws the error of node:tls for a certificate that `findCertificateFault` refuses.
  *
  * @param publicCa PEM certificates to trust, where a client certificate names none, instead of Node's own
  * @example createClientIdentities()({ certificate, key }).id // '4f6a…'

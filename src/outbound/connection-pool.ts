@@ -46,8 +46,8 @@ const maxOfTests = 4;
  *
  * A connection is used again only with the client certificate that it was opened with.
  *
- * An origin is forgotten with its last connection, and idle connections end after seconds, so what is
- * kept for origins no longer used goes away by itself; `maxIdleConnections` bounds it in the meantime.
+ * An origin is forgotten with its last connection, and idle connections end after seconds, so no origin
+ * is kept for long without use; `maxIdleConnections` limits their number in the meantime.
  *
  * @example
  * const lease = await pool.acquire(url, { accountId: 'acc_1', isTest: false }, progress);

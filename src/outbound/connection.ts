@@ -11,7 +11,7 @@ export type Connection = {
   readonly isOpen: () => boolean;
   /**
    * Sends one request, resolves with the final response. Once its status and headers are here it is not rejected: an
-   * attempt that ends early then cuts the body. Whatever is cut or fails ends the connection.
+   * attempt that ends early then cuts the body. A cut body or a failure ends the connection.
    */
   readonly request: (request: OutboundRequest, progress: Progress) => Promise<HttpResponse>;
   /**
@@ -23,10 +23,10 @@ export type Connection = {
   readonly onClose: (listener: () => void) => void;
 };
 
-// Receivers close idle connections after 5 s (Node) to 75 s (nginx); one that says when is believed, to 25 s.
+// Receivers close idle connections after 5 s (Node) to 75 s (nginx). A time that a receiver names is used, up to 25 s.
 const keepAliveMs = 4_000;
 const keepAliveMaxMs = 25_000;
-/** What a request that is on its way when the receiver's time runs out may need to arrive. */
+/** A connection is not used in the last second before the receiver closes it, so that a request still arrives in time. */
 const keepAliveMarginMs = 1_000;
 // Traffic must not keep a connection alive for ever: the name may point elsewhere by now.
 const maxAgeMs = 60_000;
@@ -41,7 +41,7 @@ const maxRoundTripMs = 1_000;
  * A receiver may end an idle connection at the moment at which a request is on its way: it closes it, or it writes a 400
  * or a 408 and closes it. A close belongs to the idle time when it comes within about a round trip; later, the receiver
  * had the request and failed. A 400 or 408 that ends a kept connection may belong to either. Only a connection that was
- * never idle shows which, and sending again what was refused does no harm.
+ * never idle shows which, and sending a refused request again does no harm.
  * Source: RFC 9110, 15.5.9; RFC 9112, 9.3.1 and 9.5.
  */
 export function createConnection(origin: string, socket: Socket, identityId = ''): Connection {
@@ -51,7 +51,7 @@ export function createConnection(origin: string, socket: Socket, identityId = ''
   let idleMs = keepAliveMs;
   let isUnderWay = false;
   let hasEndedIdle = false;
-  /** What came of a response whose status and headers are not complete. */
+  /** The bytes of a response whose status and headers are not complete. */
   let head: Buffer[] | undefined;
 
   // Emitted by node:http after each response that leaves the connection open.

@@ -26,7 +26,7 @@ export function addressOrder(found: readonly LookupAddress[]): LookupAddress[] {
 
 /**
  * Connects to the first of several addresses that accepts a connection. The next one is begun when one failed, or after
- * 250 ms; those begun before go on, for a distant receiver may need longer than that. The sockets that are not needed are
+ * 250 ms; the earlier ones continue, because a distant receiver may need longer. The sockets that are not needed are
  * ended, also when the attempt ends early. Nothing is looked up here.
  *
  * Rejected with the error of node:net, an `AggregateError` where several addresses failed, or the reason for which the

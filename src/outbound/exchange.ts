@@ -34,10 +34,10 @@ const maxInterimResponses = 32;
  * limit of its own: it ends when `progress` does, with the part of the body that has come.
  *
  * Responses are parsed leniently, as browsers and curl do: folded headers, bare line feeds, `Content-Length` beside
- * `Transfer-Encoding`. The parser is called insecure for what this means to a server that passes requests on; here,
- * nothing follows from a response but what becomes of its own delivery.
+ * `Transfer-Encoding`. The parser is called insecure because of servers that pass requests on. Here, a response affects only
+ * its own delivery.
  *
- * `closing`: the receiver ends the connection after this response. Rejected with an `AttemptFailure` for what is no HTTP,
+ * `closing`: the receiver ends the connection after this response. Rejected with an `AttemptFailure` where it is not HTTP,
  * else with the error of node:http, net or tls; the socket's owner destroys it then.
  *
  * @example
@@ -87,7 +87,7 @@ export function exchange(
       if (isDone) return;
       isDone = true;
       progress.onEnd = undefined;
-      // What a response has overtaken of its request would be in the way of the next one.
+      // The rest of a request whose response came first would be in the way of the next request.
       if (truncated || !sent.writableFinished) sent.destroy();
       const response = { statusCode, headers: boundHeaders(headersDistinct), body: kept.read(), truncated };
       resolve({ response, closing: !sent.shouldKeepAlive });

@@ -20,8 +20,8 @@ type Holder = { held: number; most: number; waiting: (() => void)[] };
 const maxWaiting = 200;
 
 /**
- * Shares a limit of `count` between keys. What is released goes to the waiting key that holds the least, to whoever has
- * waited longest in it. So a key that holds its share for long delays only itself.
+ * Shares a limit of `count` between keys. A released slot goes to the waiting key that holds the fewest, and there to the
+ * longest waiting call. So a key that holds its share for long delays only itself.
  *
  * @example
  * const limit = createFairLimit(1_000);

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 const everyMs = 1_000;
 
 /**
- * A function that says whether a file may be another one than at the call before; true at the first. It looks once a
+ * A function that returns whether a file may have changed since the call before; true at the first call. It looks once a
  * second at most, so a change is noticed a second late. A file that cannot be looked at counts as one that is not there.
  *
  * Looking is a system call of microseconds: done at once, it waits for no thread.

@@ -16,7 +16,7 @@ export type Caller = Client & { identity?: Identity };
 type Identity = ClientIdentity | undefined;
 
 /**
- * Waits until a lookup of the URL's host may begin, where one is needed (`progress.phase` is `wait`). What it gives opens a
+ * Waits until a lookup of the URL's host may begin, where one is needed (`progress.phase` is `wait`). The result opens a
  * connection to the URL's origin, TLS included, and keeps `progress.phase` up to date.
  */
 export type Connector = (url: Target, caller: Caller, progress: Progress) => Promise<OpenConnection>;
@@ -33,8 +33,8 @@ type ConnectorOptions = {
   ca?: string | undefined;
 };
 
-// Far below the life that names are given (30 s and more), and below what a connection lives, so it adds little to how
-// late a changed name is noticed; in a burst to a receiver that keeps no connection it saves all lookups but one.
+// Far below the usual TTL of names (30 s and more), and below the life of a connection, so it adds little to the time until a
+// changed name is noticed; in a burst to a receiver that keeps no connection it saves all lookups but one.
 const keepNamesForMs = 5_000;
 
 /** Of a TLS record that holds nothing but an alert. */
@@ -43,8 +43,8 @@ const alertBytes = 7;
 /**
  * Makes the function that opens connections. The guard judges three times: an IP literal before it is
  * connected to (nothing looks one up), every address that the lookup finds, and the address that the socket
- * is really connected to, before a byte is written. What was judged is what is connected to: there is no second
- * lookup for a rebinding name to use.
+ * is really connected to, before a byte is written. The judged address is the one that is connected to: there is no
+ * second lookup for a rebinding name to use.
  *
  * A name's addresses are kept for seconds and judged again at each connection. They are not kept where none
  * may be connected to, nor where the connection failed.

@@ -9,7 +9,7 @@ import { SenderBusy } from './sender-busy.ts';
 /** For whom an attempt is made. */
 export type Client = { accountId: string; isTest: boolean };
 
-/** Waits for what a lookup finds. Rejected with the lookup's own error, or with the reason when the attempt ends early. */
+/** Waits for the addresses that a lookup finds. Rejected with the lookup's own error, or with the reason when the attempt ends early. */
 export type FindAddresses = (progress: Progress) => Promise<readonly LookupAddress[]>;
 
 export type HostNames = {
@@ -18,7 +18,7 @@ export type HostNames = {
    * with `progress.phase` on `wait`. Rejected with `SenderBusy`, or with the reason when the attempt ends early.
    */
   prepare: (host: string, client: Client, progress: Progress) => Promise<FindAddresses>;
-  /** Looks up anew from now on; what has been found since then stays. */
+  /** Forgets these addresses, so that the name is looked up again. Newer results stay. */
   forget: (host: string, addresses: readonly LookupAddress[]) => void;
 };
 
@@ -43,7 +43,7 @@ const maxFailedHosts = 10_000;
 /** Lookups under way: an account's, and all. Each needs a socket, and two queries of the name server's. */
 const maxOfAccount = 32;
 const maxOfAll = 1_000;
-/** What takes longer than this many milliseconds is slow: most lookups take less than 100. */
+/** A lookup that takes longer, in milliseconds, is slow: most take less than 100. */
 const slowAfterMs = 1_000;
 /** Less than the first wait of the default schedule (60 s), so that a delivery's own next attempt looks up anew. */
 const keepSlowFailuresMs = 15_000;
@@ -52,7 +52,7 @@ const keepSlowFailuresMs = 15_000;
  * Looks names up, and keeps the addresses for `keepMs`. Attempts to one host at the same time share one lookup. It ends
  * when the last of them has gone.
  *
- * What hangs does not delay others. An account has 32 lookups under way at most; what is more waits for these. Of the
+ * A lookup that hangs does not delay others. An account has 32 lookups under way at most; further ones wait for these. Of the
  * attempts that wait for a lookup of more than a second all but the first come back later (`SenderBusy`), for each would
  * occupy a slot of its worker. A lookup that failed after more than a second is not repeated for 15 s: attempts in that time
  * fail at once, with the error that they would get after the whole time limit, and are retried by their schedule. Failures
@@ -104,7 +104,7 @@ export function createHostNames({ lookup, keepMs, limitMs, longestMs = limitMs }
       return (progress) =>
         untilEnded(progress, (resolve, reject) => {
           const waiter = { isTest, resolve, reject };
-          // What is in the hosts file is found before anybody waits for it.
+          // A name in the hosts file is found before anybody waits for it.
           if (finish !== undefined) finish(waiter);
           else if (isSlow && !isTest && waiters.size > 0) reject(new SenderBusy());
           else waiters.add(waiter);

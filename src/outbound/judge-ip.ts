@@ -2,7 +2,7 @@ import { isIP, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /**
- * What an address is to a sender of webhooks: `public` may be dialled; `private` only where the operator
+ * The kind of an address: `public` may be dialled; `private` only where the operator
  * allows its network; `loopback` only for the three local host spellings; `never` by no setting at all.
  */
 type IpKind = 'public' | 'private' | 'loopback' | 'never';
@@ -10,8 +10,8 @@ type IpKind = 'public' | 'private' | 'loopback' | 'never';
 // Link-local holds most clouds' metadata services; nothing that receives webhooks lives there.
 const neverV4 = new Set(['unspecified', 'multicast', 'broadcast', 'linkLocal']);
 /**
- * What no network of an operator's may open: the clouds' metadata and host services outside of link-local, for whoever
- * reaches one of these may get the machine's credentials; and 240.0.0.0/4, which nobody may assign.
+ * Networks that no setting allows: the clouds' metadata and host services outside of link-local, because a request to one of
+ * these may get the machine's credentials; and 240.0.0.0/4, which nobody may assign.
  */
 const neverNetworks = [
   '240.0.0.0/4',

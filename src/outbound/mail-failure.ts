@@ -13,9 +13,9 @@ export type SmtpError = Error & {
 type Failed = Pick<Extract<SendResult, { kind: 'failed' }>, 'kind' | 'code' | 'detail'>;
 
 /**
- * What came of an e-mail that was not accepted. `detail` is for the webhook's owner, `fault` for the operator of the service:
- * what is wrong with the mail server or its settings; null: nothing is, the message was refused. Neither repeats what the
- * server replied to a password.
+ * The result of an e-mail that was not accepted. `detail` is for the webhook's owner. `fault` is for the operator of the
+ * service: the fault of the mail server or its settings; null: none, the message was refused. Neither repeats the server's
+ * reply to a password.
  *
  * @example describeMailFailure({ code: 'ESOCKET', originalCode: 'CERT_HAS_EXPIRED', message: 'certificate has expired', … }).fault
  *   // 'its certificate is not valid: certificate has expired'
@@ -23,9 +23,9 @@ type Failed = Pick<Extract<SendResult, { kind: 'failed' }>, 'kind' | 'code' | 'd
 export function describeMailFailure(error: SmtpError): Failed & { fault: string | null } {
   const { command = '', response, responseCode = 0 } = error;
   if (!ofMessage.test(command) || response === undefined) {
-    const { what, why } = faultOf(error);
-    const detail = `The mail server of this service cannot be used at the moment: ${what}. Its operator finds the reason in the log.`;
-    return { ...failed('email_failed', detail), fault: why === null ? what : `${what}: ${printable(why)}` };
+    const { fault, why } = faultOf(error);
+    const detail = `The mail server of this service cannot be used at the moment: ${fault}. Its operator finds the reason in the log.`;
+    return { ...failed('email_failed', detail), fault: why === null ? fault : `${fault}: ${printable(why)}` };
   }
   const reply = printable(response);
   const isFinal = responseCode >= 500 && command !== 'MAIL FROM';
@@ -48,18 +48,18 @@ const ofMessage = /^(RCPT TO|DATA|MAIL FROM)/;
 
 /** `why` null: it may repeat a password, or adds nothing. */
 function faultOf({ code = '', originalCode = '', command = '', response, message }: SmtpError): {
-  what: string;
+  fault: string;
   why: string | null;
 } {
   if (code === 'EAUTH' || command.startsWith('AUTH'))
-    return { what: 'it refuses the user name or password of this service', why: null };
-  if (isCertificateFault(originalCode)) return { what: 'its certificate is not valid', why: message };
+    return { fault: 'it refuses the user name or password of this service', why: null };
+  if (isCertificateFault(originalCode)) return { fault: 'its certificate is not valid', why: message };
   if (command === 'STARTTLS' && response !== undefined)
-    return { what: 'it does not offer STARTTLS, without which no password is sent', why: null };
-  if (code === 'ETLS' || originalCode.startsWith('ERR_SSL_')) return { what: 'TLS failed', why: message };
+    return { fault: 'it does not offer STARTTLS, without which no password is sent', why: null };
+  if (code === 'ETLS' || originalCode.startsWith('ERR_SSL_')) return { fault: 'TLS failed', why: message };
   if (code === 'ESOCKET' || code === 'ECONNECTION' || code === 'EDNS')
-    return { what: 'there is no connection', why: message };
-  return { what: 'it does not respond as expected', why: message };
+    return { fault: 'there is no connection', why: message };
+  return { fault: 'it does not respond as expected', why: message };
 }
 
 const printable = (text: string): string => text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 300);

@@ -27,7 +27,7 @@ export type Mailer = {
   /** Origin of the dashboard, for links; null: not known. */
   publicUrl: string | null;
   send(request: MailRequest): Promise<SendResult>;
-  /** Waits for what is under way. */
+  /** Waits for the e-mails that are being sent. */
   close(): Promise<void>;
 };
 
@@ -42,7 +42,7 @@ export type MailerOptions = {
   name: string;
   address: string;
   publicUrl: string | null;
-  /** Called for each e-mail that failed because of the mail server or its settings, with what is wrong: for the operator. */
+  /** Called for each e-mail that failed because of the mail server or its settings, with the fault, for the operator. */
   onFault?: (fault: string) => void;
 };
 
@@ -148,7 +148,7 @@ export function createMailer({ server, name, address, publicUrl, onFault }: Mail
   };
 }
 
-/** The bytes of a message. The library encodes what a header may not hold. */
+/** The bytes of a message. The library encodes characters that a header may not hold. */
 function compose(mail: Mail, from: { name: string; address: string }): Promise<Buffer> {
   return new MailComposer({
     from,

@@ -1,16 +1,16 @@
-/** What an attempt is busy with; decides what running out of time is called. */
+/** The present step of an attempt. It decides the error code of a timeout. */
 export type Phase = 'wait' | 'dns' | 'connect' | 'tls' | 'response';
 
 /**
- * Shared by the steps of one attempt: where it stands, and what ends it early. An `AbortSignal` would do as well; making
- * one and listening to it costs more than all else here.
+ * Shared by the steps of one attempt: the present step, and the reason for an early end. An `AbortSignal` would do as well;
+ * making one and listening to it costs more than all else here.
  */
 export type Progress = {
   /** `wait`: for something of this process, which is not the receiver's time. */
   phase: Phase;
   /** Why the attempt is to end: its time is over, or its caller gave up. */
   readonly ended: Error | undefined;
-  /** What the step under way wants done when it ends early. One step is under way at a time. */
+  /** Set by the present step: called when the attempt ends early. One step is under way at a time. */
   onEnd: ((reason: Error) => void) | undefined;
 };
 
@@ -59,7 +59,7 @@ export function startProgress(limitMs: number): {
 
 /**
  * A promise of a callback's result that is also rejected, with the reason, when the attempt ends early.
- * `start` gets `resolve` and `reject` and returns what undoes it; that is called when it ends early only.
+ * `start` gets `resolve` and `reject` and returns a function that undoes it, which is called only when it ends early.
  */
 export function untilEnded<T>(
   progress: Progress,

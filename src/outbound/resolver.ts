@@ -31,13 +31,13 @@ const loopback: readonly LookupAddress[] = [
 
 /**
  * Makes the function that looks names up: in the hosts file, then `localhost` and `*.localhost`, then with the name servers,
- * AAAA and A side by side. IPv6 comes first in what is found. A name is looked up as it is: no search domains.
+ * AAAA and A side by side. IPv6 addresses come first in the result. Search domains are not used.
  *
  * It uses c-ares, which needs a socket for each lookup. The system's getaddrinfo holds a thread instead, of which a process
  * has four, and cannot be called off: a few names whose servers do not respond would stop all others.
  *
  * Rejected with `ENOTFOUND`, `ENODATA` or `EBADNAME` where there is no such host, `ETIMEOUT` where no name server
- * responded, `ECANCELLED` after `cancel`, or else with what the name servers said (`ESERVFAIL`, …).
+ * responded, `ECANCELLED` after `cancel`, or else with the error of the name servers (`ESERVFAIL`, …).
  * Source: RFC 8305, 3 (both families at once); RFC 6761, 6.3 (localhost).
  *
  * @example

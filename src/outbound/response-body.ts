@@ -4,7 +4,7 @@ const maxBodyBytes = 16 * 1024;
 export type BodyKeeper = {
   /** Adds the next piece. False: it had more than is kept, and the rest is not wanted. */
   keep(chunk: Buffer): boolean;
-  /** What came, at most 16 KiB. */
+  /** The received bytes, at most 16 KiB. */
   read(): Buffer;
 };
 

@@ -8,8 +8,8 @@ const controlCharacters = /[^\P{Cc}\t\u0080-\u009f]/gu;
 const wanted = ['retry-after', 'content-type'];
 
 /**
- * The headers of a response that are kept, repeated ones joined with a comma: at most 64 and 8 KiB. What does not fit is
- * left out whole; `retry-after` and `content-type` come first. Control characters are replaced by U+FFFD.
+ * The headers of a response that are kept, repeated ones joined with a comma: at most 64 and 8 KiB. Headers that do not fit
+ * are left out whole; `retry-after` and `content-type` come first. Control characters are replaced by U+FFFD.
  *
  * @param headers names in lower case
  * @example

@@ -33,9 +33,9 @@ export type SendRequest = {
 type Failure = {
   kind: 'failed';
   code: AttemptErrorCode;
-  /** What the code does not say, in words. */
+  /** More than the code, in words. */
   detail?: string | undefined;
-  /** What could be read of a response that is not valid HTTP. */
+  /** The readable part of a response that is not valid HTTP. */
   response?: BrokenResponse | undefined;
 };
 type Outcome = ({ kind: 'responded' } & HttpResponse) | Failure;
@@ -45,7 +45,7 @@ export type Sender = {
   /** The time limit of a request that has none of its own. */
   readonly timeoutMs: number;
   send: (request: SendRequest) => Promise<SendResult>;
-  /** Waits for what is under way (at most `timeoutMs`), then leaves no connection open. */
+  /** Waits for the requests under way (at most `timeoutMs`), then leaves no connection open. */
   close: () => Promise<void>;
 };
 
@@ -71,19 +71,19 @@ export type SenderOptions = {
 const maxWaitMs = 3_000;
 
 /**
- * Makes the function that sends one webhook request and says what came of it.
+ * Makes the function that sends one webhook request and returns its result.
  *
- * `timeoutMs` (milliseconds; the request's, else the sender's) is one deadline for lookup, connect, TLS, request and the arrival of the final response's
- * status and headers; the phase in which it runs out decides the code. What is left of it goes to the response's body, of
- * which at most 16 KiB are kept. Redirects are not followed. Waiting until a connection or a lookup may begin has nothing to
- * do with the receiver: it comes before `startedAt`, and is no part of `durationMs`.
+ * `timeoutMs` (milliseconds; the request's, else the sender's) is one deadline for lookup, connect, TLS, request and the
+ * arrival of the final response's status and headers; the phase in which it runs out decides the code. The response's body may
+ * take the rest of it; at most 16 KiB of the body are kept. Redirects are not followed. Waiting until a connection or a lookup
+ * may begin has nothing to do with the receiver: it comes before `startedAt`, and is no part of `durationMs`.
  *
  * One attempt is one request, with one exception: a request that crossed with the receiver's end of a kept connection is
  * sent once more, on a new connection and within the same deadline.
  *
- * `send` does not throw for what the network or the receiver does. It throws `SenderBusy` where there was no capacity within
- * 3 s (nothing was sent), a `TypeError` for headers that may not be sent, node:tls' error for a certificate that cannot be used, what `headers` throws, an `Error` after
- * `close`, and the signal's reason when the caller aborts before the response.
+ * `send` does not throw for faults of the network or the receiver. It throws `SenderBusy` where there was no capacity within
+ * 3 s (nothing was sent), a `TypeError` for headers that may not be sent, node:tls' error for a certificate that cannot be
+ * used, the error of `headers`, an `Error` after `close`, and the signal's reason when the caller aborts before the response.
  * Source: the contract's outcome of an attempt; RFC 9110 (1xx), RFC 9112 6.3 (when a connection is reusable).
  *
  * @example
@@ -152,7 +152,7 @@ export function createSender(options: SenderOptions): Sender {
   return { timeoutMs, send, close };
 }
 
-/** What came of the request; throws where it is not known, because this process had no capacity or the caller gave up. */
+/** Returns the result of the request. Throws where this process had no capacity or the caller gave up. */
 async function exchange(
   lease: Lease,
   request: OutboundRequest,

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { AddressGuard } from './address-guard.ts';
 
-/** What a request needs of its URL. Read once: a `URL` cuts each part from its text anew whenever it is read. */
+/** The parts of the URL of a request. Read once, because a `URL` cuts each part from its text at every read. */
 export type Target = Readonly<
   Pick<URL, 'origin' | 'protocol' | 'host' | 'hostname' | 'port' | 'pathname' | 'search'>
 >;
@@ -10,7 +10,7 @@ export type Target = Readonly<
 const maxTargets = 1000;
 
 /**
- * Judges URLs as text, as `guard.checkUrl` does, and remembers those that may be sent to: a guard says the same of the
+ * Judges URLs as text, as `guard.checkUrl` does, and remembers the allowed ones: a guard judges the same of the
  * same text for as long as it lives. Addresses are not judged here but at each connection.
  *
  * @example createTargets(guard)('https://example.com/webhooks?a=1')?.origin // 'https://example.com'; undefined: refused

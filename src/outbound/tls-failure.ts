@@ -4,7 +4,7 @@ export type TlsError = {
   /** Node's name for OpenSSL's reason: `CERT_HAS_EXPIRED`, `ERR_SSL_…`, `UNSPECIFIED`. */
   code: string;
   message: string;
-  /** What Node adds where a certificate is for another name: the names that it is for. */
+  /** The names of the certificate. Node adds them where it is for another name. */
   certificate?: { subjectaltname?: string | undefined; commonName?: string | undefined } | undefined;
   /** Whether more came than an alert: then protocol version and cipher were agreed on. */
   hasServerHello?: boolean | undefined;
@@ -14,7 +14,7 @@ export type TlsError = {
 
 export type TlsFailure = {
   code: Extract<AttemptErrorCode, 'tls_certificate' | 'tls_failure'>;
-  /** For the webhook's owner: what is wrong at the receiver, and what to do. */
+  /** For the webhook's owner: the fault at the receiver, and its remedy. */
   detail: string;
 };
 
@@ -22,9 +22,9 @@ export type TlsFailure = {
 const certificateCode =
   /^(CERT_|CRL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|ERROR_IN_CERT_|ERR_TLS_CERT_|UNSPECIFIED$)/;
 
-/** Each a pattern of an error's code or message, without regard to case, and what it means. The first that fits counts. */
+/** Each a pattern of an error's code or message, without regard to case, and its meaning. The first match counts. */
 const certificateFaults: Readonly<Record<string, string>> = {
-  // OpenSSL says so where the receiver sent no certificate but its own.
+  // OpenSSL's error where the receiver sent no certificate but its own.
   '^UNABLE_TO_VERIFY_LEAF_SIGNATURE$':
     'the certificate chain is incomplete. The receiver must send its intermediate certificates too (the "full chain"), and a public authority must have issued them. Browsers often hide this fault.',
   '^UNABLE_TO_GET_ISSUER_CERT|^SELF_SIGNED_CERT_IN_CHAIN$|^CERT_UNTRUSTED$':
@@ -44,7 +44,7 @@ const certificateFaults: Readonly<Record<string, string>> = {
   REVOKED: 'the certificate was revoked. Replace it.',
 };
 
-/** Whether an error of Node says that a certificate is not valid. @example isCertificateFault('CERT_HAS_EXPIRED') // true */
+/** Whether an error of Node means that a certificate is not valid. @example isCertificateFault('CERT_HAS_EXPIRED') // true */
 export const isCertificateFault = (code: string): boolean => certificateCode.test(code);
 
 const wantsCertificate = 'the receiver requires a client certificate, and this service sends none.';
@@ -113,7 +113,7 @@ function otherName(certificate: TlsError['certificate'], host: string): string {
   return `the certificate is not for ${host}: it is for ${listed}. Use one that names this host, or change the URL.`;
 }
 
-/** What a certificate names; what does not look like a host name or an address is left out. */
+/** The names of a certificate, without those that do not look like a host name or an address. */
 function namesOf({ subjectaltname = '', commonName }: NonNullable<TlsError['certificate']> = {}): string[] {
   const alternative = subjectaltname
     .split(', ')

@@ -55,14 +55,14 @@ export function readTokenResponse({
 
 function describeStatus(statusCode: number, { error }: Record<string, unknown>): string {
   const known = typeof error === 'string' && Object.hasOwn(knownErrors, error) ? knownErrors[error] : null;
-  const said = `No access token: the token URL responded ${statusCode}`;
-  if (known) return `${said} (${String(error)}). ${known}`;
+  const failure = `No access token: the token URL responded ${statusCode}`;
+  if (known) return `${failure} (${String(error)}). ${known}`;
   if (statusCode >= 300 && statusCode <= 399)
-    return `${said}. Redirects are not followed: set token_url to the final address.`;
-  if (statusCode === 401 || statusCode === 403) return `${said}. Check client_id and client_secret.`;
+    return `${failure}. Redirects are not followed: set token_url to the final address.`;
+  if (statusCode === 401 || statusCode === 403) return `${failure}. Check client_id and client_secret.`;
   return statusCode >= 500
-    ? `${said}: a fault of the authorization server.`
-    : `${said}. It must respond 200 with JSON.`;
+    ? `${failure}: a fault of the authorization server.`
+    : `${failure}. It must respond 200 with JSON.`;
 }
 
 /** Its members; none where it is not a JSON object. */
