@@ -12,10 +12,10 @@ export type AttemptInput = {
   /** The schedule's wait after this attempt; null: it is the last one. */
   scheduledSeconds: number | null;
   trigger: AttemptTrigger;
-  /** What the run noted before: written with the attempt. */
+  /** The run's earlier entries, written with the attempt. */
   notes: readonly StoredEntry[];
 };
-/** `due`: its time has come. `requested`: somebody wants it now. `wake`: only if the row says that it is due. */
+/** `due`: its time has come. `requested`: somebody wants it now. `wake`: only if it is due by its row. */
 export type AttemptTrigger = 'due' | 'requested' | 'wake';
 
 /** One attempt as histories have it. */
@@ -61,7 +61,7 @@ type RecordedResult =
     };
 
 /**
- * What the workflow learns of an attempt that was recorded.
+ * The result of a recorded attempt for the workflow.
  *
  * @param status the state that its delivery has since
  * @example resultOf({ ...attempt, outcome: 'retry', waitSeconds: 60 }, 'retrying') // { next: 'wait', attempt, seconds: 60 }
@@ -89,7 +89,7 @@ export function resultOf(recorded: AttemptRow, status: DeliveryStatus): Recorded
 }
 
 /**
- * What the timeline gains by the result of an attempt. The activity writes the same to the archive.
+ * The entries of the timeline for the result of an attempt. The activity writes the same to the archive.
  *
  * @example entriesOfResult({ next: 'busy', seconds: 3 }) // []
  */
@@ -126,7 +126,7 @@ export function waitEntry({ at, until, reason }: { at: string; until: string; re
   return { at, type: 'wait' as const, seconds, until, ...(reason === 'retry' ? {} : { reason }) };
 }
 
-/** What the wait after an attempt is for. */
+/** The reason of the wait after an attempt. */
 export const reasonOfWait = ({ isProbe }: Pick<AttemptRow, 'isProbe'>): 'retry' | 'down' =>
   isProbe === true ? 'down' : 'retry';
 

@@ -38,7 +38,7 @@ export const dataTextOf = (text: string): string =>
  * An event's text as a webhook of that format gets it. It depends on nothing but the event, so that it is the same in every
  * attempt. The dashboard shows it, too.
  *
- * @param text what `eventText` made
+ * @param text the result of `eventText`
  * @param accountId the account of the event; with its id, it identifies a CloudEvent
  * @param publicUrl origin of the dashboard, to which an e-mail links; null: it has no links
  * @example textFor('data', '{"id":"evt_1",…,"data":{"n":1.50}}', 'acc_1') // '{"n":1.50}'

@@ -29,7 +29,7 @@ export function createChangeSet({ maxAccounts, maxIds }: { maxAccounts: number; 
       marked = new Map();
     },
     isEmpty: (): boolean => !isEverything && marked.size === 0,
-    /** What was added since the last time, and forgets it. */
+    /** Returns the changes since the last call, and forgets them. */
     take(): Map<string, Change> | 'everything' {
       const taken = new Map(
         [...marked].map(([accountId, { topics: changed, ids }]) => [
@@ -45,7 +45,7 @@ export function createChangeSet({ maxAccounts, maxIds }: { maxAccounts: number; 
   };
 }
 
-/** What one process sends to all. `watch`: accounts with a stream there; `by` and `number` identify the message. */
+/** A message of one process to all. `watch`: accounts with a stream there; `by` and `number` identify the message. */
 export type ChangeMessage =
   | { watch: readonly string[] | 'all'; by: string; number: number }
   | { changes: Readonly<Record<string, Change>> | 'all' };

@@ -11,8 +11,8 @@ type CurlRequest = {
 const maxArgumentBytes = 100_000;
 
 /**
- * Characters that a terminal acts on or does not show: a pasted U+007F deletes what stands before it, quotes included, and what
- * follows would be a command. JSON has these as they are; other control characters it has escaped.
+ * Characters that a terminal acts on or does not show: a pasted U+007F deletes the text before it, quotes included, and the
+ * text after it would be a command. JSON may have these unescaped; it escapes other control characters.
  */
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
@@ -37,7 +37,7 @@ export function curlCommand({ url, headers, body, hasClientCertificate }: CurlRe
   return isPiped ? `printf %b ${quote(forPrintf(body))} | ${command}` : command;
 }
 
-/** One word of a shell, whatever is in it. */
+/** One word of a shell, of any characters. */
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** A text that `printf %b` writes as it was: each byte of an unprintable character as `\0` and its three octal digits. */

@@ -35,7 +35,7 @@ function isReservedHeader(
 }
 
 /**
- * What is wrong with headers that are to be set, as sentences without their subject. No message contains a value.
+ * The faults of the headers of a policy, as sentences without their subject. No message contains a value.
  *
  * @example findHeaderFaults([['Host', 'a']], style, false) // [{ name: 'Host', message: 'is set by the service …' }]
  */

@@ -22,8 +22,8 @@ export type ActionDecision = { is: 'act' } | { is: 'done' } | { is: 'fail'; reas
 const fail = (reason: ActionFailure): ActionDecision => ({ is: 'fail', reason });
 
 /**
- * What an operation does to one delivery: what the call for that delivery would allow. A page that runs twice must not do
- * anything twice, so what it marked and has ended since is done.
+ * The action of an operation on one delivery, as far as the call for that delivery allows it. A page that runs twice must not
+ * act twice, so a delivery that it marked and that has ended since is done.
  *
  * @example decideAction('retry', { status: 'delivered', isMarked: false, …, hasBody: true })
  *   // { is: 'fail', reason: 'delivered' }

@@ -9,8 +9,8 @@ import type { OnFailure, Ordering } from '../contracts/webhook-policy.ts';
  *   head      one delivery of the line; it is like any delivery without a line
  *
  * When the head has ended, and its workflow with it, the first waiting one becomes the head. One that ended and is sent again
- * waits with its old position. With `on_failure: block`, a head that failed stays the head until it is sent again, canceled or removed.
- * A line without open deliveries is deleted, unless it is blocked.
+ * waits with its old position. With `on_failure: block`, a head that failed stays the head until it is sent again, canceled or
+ * removed. A line without open deliveries is deleted, unless it is blocked.
  */
 export type LineFacts = {
   /** Null: the line has had none, or its row was removed. */
@@ -29,7 +29,7 @@ export type LineFacts = {
 export type LineStep = { is: 'keep' } | { is: 'block' } | { is: 'advance'; headId: string } | { is: 'end' };
 
 /**
- * What happens to a line.
+ * Decides the next step of a line.
  *
  * @example decideLine({ head: null, onFailure: 'skip', firstId: 'dlv_1' }) // { is: 'advance', headId: 'dlv_1' }
  */

@@ -10,17 +10,17 @@ import {
 } from './attempt-result.ts';
 import type { StoredEntry } from './timeline.ts';
 
-/** What a run begins with. */
+/** The start of a run. */
 export type RunStart = {
   /** Seconds of each wait before a retry; as it was when this run was started. */
   schedule: number[];
-  /** Attempts that were made before this run: numbers go on from there. */
+  /** Attempts that were made before this run. The next one has the next number. */
   attempts: number;
   /** Waits of the schedule that were used before this run. */
   retriesUsed: number;
-  /** What the run begins with waiting for, `until` in RFC 3339; null: it begins with an attempt. */
+  /** The wait that the run begins with, `until` in RFC 3339; null: it begins with an attempt. */
   wait: { until: string; reason: WaitReason } | null;
-  /** It goes on with what another run of this delivery began: a group's, or its own that grew too long. */
+  /** It continues another run of this delivery: a group's, or its own whose history grew too long. */
   continues: boolean;
 };
 
@@ -32,7 +32,7 @@ export type SignalName = 'retryNow' | 'cancel' | 'reschedule' | 'wake';
 
 /** The argument of a signal. */
 export type SignalRequest = {
-  /** The requester: a key's id. What the Web UI sends without one is shown as `temporal`. */
+  /** The requester: a key's id. A signal of the Web UI without one is shown as that of `temporal`. */
   by: string;
   /**
    * When it was requested, RFC 3339: a workflow task that is run again after its worker died has another time. The Web UI
@@ -50,11 +50,11 @@ export type CancelResult = { status: 'canceled'; at: string } | { status: 'ended
 
 /**
  * A run of a delivery's own workflow, as a pure function: `beginRun` gives its first state, `stepRun` the next one for
- * each thing that happens. The workflow does what `action` says and reports what came of it. The API feeds the same
+ * each thing that happens. The workflow runs `action` and reports the result. The API feeds the same
  * function with the events of a history, and shows the entries.
  *
- * At any time the run does one thing. What is requested while it attempts, reschedules or cancels is kept, and decided when
- * that is over; what is requested while it waits ends the wait.
+ * The run does one thing at a time. A request that comes while it attempts, reschedules or cancels is kept, and decided
+ * afterwards. A request that comes while it waits ends the wait.
  */
 export type DeliveryRun = {
   schedule: readonly number[];
@@ -70,7 +70,7 @@ export type DeliveryRun = {
 };
 
 /**
- * What signals have requested and the run has not done yet.
+ * The requests of signals that the run has not done yet.
  *
  * `retry`: `none`: no retry is requested. `next`: one is; the attempt under way, or else the next one, counts as this retry.
  * `another`: one was requested by hand during an attempt, so only a later attempt counts. A retry that a limit defers is
@@ -133,7 +133,7 @@ export function beginRun(
 }
 
 /**
- * The state after something happened, and what the timeline gains. After the end nothing changes any more.
+ * The state after an input, and the new entries of the timeline. After the end nothing changes any more.
  *
  * @example stepRun(run, { type: 'timer', at: '2026-01-01T00:01:00.000Z' }).run.action.type // 'attempt'
  */
@@ -241,7 +241,7 @@ function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'resul
 const retriesUsedAfter = ({ retriesUsed }: DeliveryRun, { outcome, isProbe }: AttemptFacts): number =>
   outcome === 'retry' && isProbe !== true ? retriesUsed + 1 : retriesUsed;
 
-/** What is requested goes before what would come next. */
+/** A request comes before the action that would be next. */
 function decide(run: DeliveryRun, otherwise: Action): DeliveryRun {
   const { isCancel, isWake, retry, rescheduleTo } = run.requests;
   const isRetry = retry !== 'none';

@@ -1,6 +1,6 @@
 export const maxEmailAddresses = 5;
 
-/** What the URL of an e-mail webhook begins with. */
+/** The scheme of the URL of an e-mail webhook. */
 const scheme = 'mailto:';
 const label = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
 const addressPattern = new RegExp(

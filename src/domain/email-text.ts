@@ -29,8 +29,8 @@ const known = <Value>(of: Record<OperationalType, Value>, type: string): Value |
  * An operational event as an e-mail: subject, plain text and the same as HTML. It depends on nothing but the event and the
  * options.
  *
- * @param body what `eventText` made
- * @param isTest a test event, which the subject says; its ids are examples, and not linked
+ * @param body the result of `eventText`
+ * @param isTest a test event: the subject names it as one; its ids are examples, and not linked
  * @param publicUrl origin of the dashboard, to whose pages it links; null: it has no links
  * @example emailOf('{"id":"evt_1","event":"webhook.down","timestamp":"…","data":{"webhook_id":"wh_1"}}').subject // 'Webhook down: wh_1'
  */

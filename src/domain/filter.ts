@@ -1,10 +1,10 @@
 import type { FilterCondition, FilterScalar, WebhookFilter } from '../contracts/filter.ts';
 import { compareByCodePoint, createListValues, type ListValues } from './list-values.ts';
 
-/** What a filter reads of an event. `data` is called at most once, and only for a condition on it. */
+/** The parts of an event that a filter reads. `data` is called at most once, and only for a condition on it. */
 export type FilteredEvent = { event: string; labels: readonly string[]; data: () => unknown };
 
-/** What a path leads to; `list`: it is an array, whose elements are meant. */
+/** The value at a path; `list`: it is an array, and the condition is on its elements. */
 type Found = { exists: boolean; value: unknown; list: ListValues | null };
 
 /** The values of one event. Filters share it, because many of them have the same paths. */

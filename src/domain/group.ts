@@ -48,7 +48,7 @@ export function formGroups<T extends Groupable>(queue: readonly T[], most: numbe
 /**
  * Of deliveries without an attempt, those that are started at once, each alone or in groups. Where there is a workflow for each,
  * these are all; in a burst only those that may be in a group, for the others would use up the starts. The reconciler starts
- * what is left out.
+ * the others.
  *
  * @param mostInGroup 1: there are no groups
  * @param capacity how many workflows can be started now

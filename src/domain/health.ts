@@ -1,11 +1,11 @@
 /**
  * The health of a webhook, and the pacing of one that probes while it is down (`probe_when_down`).
  *
- * Health is what people see: `healthy`, `failing` or `down`, from the attempts of the last hour, with an event when a webhook
- * becomes down and when it recovers. Pacing is what attempts go by. The two differ in time: pacing begins with the 20th failure
- * in a row, so that a dead receiver gets few requests; `down` is reported when that has lasted 5 minutes.
+ * Health is shown to people: `healthy`, `failing` or `down`, from the attempts of the last hour, with an event when a webhook
+ * becomes down and when it recovers. Pacing limits attempts. The two differ in time: pacing begins with the 20th failure in a
+ * row, so that a dead receiver gets few requests; `down` is reported when that has lasted 5 minutes.
  *
- *   pacing     what happens                         next
+ *   pacing     event                                next
  *   none       20 failures in a row                 paced; the first probe in 30 s
  *   paced      a probe is granted                   paced; the next probe 60 s later, then 300, then 900 each time
  *   paced      an attempt succeeds                  ramp: 1, 2, 4, … attempts a second for 10 s
@@ -30,7 +30,7 @@ const probeAfterSeconds = [30, 60, 300, 900] as const;
 /** How long the ramp lasts after the first success: then the webhook is attempted as any other. */
 export const rampMs = 10_000;
 
-/** What is known of a webhook's attempts in the last hour. Times are ms since 1970. */
+/** The health of a webhook and its attempts in the last hour. Times are ms since 1970. */
 export type HealthFacts = {
   /** The state that it has. */
   state: HealthState;

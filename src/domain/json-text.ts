@@ -38,7 +38,7 @@ function forEachToken(text: string, onToken: (start: number, end: number) => voi
   }
 }
 
-/** The name that a token stands for, as `JSON.parse` reads it. */
+/** The name of a token, as `JSON.parse` reads it. */
 function toName(text: string, start: number, end: number): string {
   const name = text.slice(start + 1, end - 1);
   return name.includes('\\') ? (JSON.parse(text.slice(start, end)) as string) : name;
@@ -154,7 +154,7 @@ export function withTextsOnly(text: string): string {
   return parts.join('');
 }
 
-/** One text for each number, whatever its form: `1.50`, `15e-1` and `0.15E1` are `15e-1`. */
+/** The same text for all forms of a number: `1.50`, `15e-1` and `0.15E1` are `15e-1`. */
 function plainNumber(text: string): string {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];

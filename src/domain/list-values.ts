@@ -1,6 +1,6 @@
 /**
  * The elements of an array of an event, for the conditions of filters. An array may have 100,000 elements, and an account's
- * filters 5,000 conditions on it, so no condition looks at each element: what it needs is computed at its first use.
+ * filters 5,000 conditions on it, so no condition looks at each element: shared values are computed at their first use.
  */
 export type ListValues = {
   length: number;
@@ -56,7 +56,7 @@ function rangeOf(
   return { least, greatest };
 }
 
-/** By code unit, so that what begins with the same units stands together. */
+/** By code unit, so that texts with the same beginning are next to each other. */
 const reverse = (text: string): string => {
   let reversed = '';
   for (let at = text.length - 1; at >= 0; at -= 1) reversed += text[at];
@@ -87,5 +87,5 @@ export function compareByCodePoint(one: string, other: string): number {
   return one.length - other.length;
 }
 
-/** Surrogates stand for code points beyond all other units. */
+/** Surrogates encode code points above those of all other units. */
 const rank = (unit: number): number => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit);

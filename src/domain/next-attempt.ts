@@ -24,8 +24,8 @@ type Next = Verdict & {
 };
 
 /**
- * What follows an attempt, by the policy of its webhook: the outcome, the wait with jitter and `Retry-After`, and whether the
- * whole webhook waits. Without a policy, `Retry-After` counts on a 5xx only.
+ * The decision after an attempt, by the policy of its webhook: the outcome, the wait with jitter and `Retry-After`, and whether
+ * the whole webhook waits. Without a policy, `Retry-After` counts on a 5xx only.
  *
  * @example decideNext({ response: { kind: 'responded', statusCode: 429 }, retryAfter: '60', terms, … }).deferSeconds // 60
  */

@@ -2,13 +2,13 @@ import type { AttemptErrorCode, AttemptOutcome } from '../contracts/attempt-sche
 import type { FailureReason } from '../contracts/delivery.ts';
 import type { RetriedClientError } from '../contracts/webhook-policy.ts';
 
-/** What came of one request: a response, or why there was none. */
+/** The result of one request: a response, or why there was none. */
 export type Response = { kind: 'responded'; statusCode: number } | { kind: 'failed'; code: AttemptErrorCode };
 
 export type Verdict = { outcome: AttemptOutcome; errorCode: AttemptErrorCode | null };
 
 /**
- * What follows an attempt: 2xx is delivered, 4xx and a refused address fail at once, all else is retried while the schedule
+ * The outcome of an attempt: 2xx is delivered, 4xx and a refused address fail at once, all else is retried while the schedule
  * has a wait left.
  *
  * @param isLast no wait is left in the schedule
@@ -31,7 +31,7 @@ export function judgeAttempt(
 const isRefusal = (code: AttemptErrorCode | null) =>
   code === 'client_error' || code === 'blocked_address' || code === 'email_rejected';
 
-/** The receiver says that it is gone for good. */
+/** The receiver responded that it is gone for good. */
 export const isGone = (attempt: { statusCode: number | null; errorCode: AttemptErrorCode | null }): boolean =>
   attempt.statusCode === 410 && attempt.errorCode === 'client_error';
 

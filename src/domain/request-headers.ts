@@ -8,21 +8,21 @@ import { traceparentOfAttempt } from './traceparent.ts';
 
 /** The settings that requests are labelled with. */
 export type HeaderSettings = {
-  /** What the service's own headers begin with. */
+  /** The prefix of the service's own headers. */
   prefix: string;
   userAgent: string;
   /** Which signatures are sent, in the order of `signatureKinds`. */
   signatures: readonly SignatureKind[];
 };
 
-/** The same, with what every request needs of them, made once. */
+/** The same, with the values that every request needs, computed once. */
 export type HeaderStyle = HeaderSettings & {
   names: { event: string; delivery: string; test: string; signature: string };
   /** Names of the headers that hold signatures. The log does not have these. */
   signatureHeaders: readonly string[];
   hasFltr: boolean;
   hasStandard: boolean;
-  /** What an attempt stores, so that the log shows what was sent also after a change; null: the defaults. */
+  /** The settings as an attempt stores them, so that the log shows the sent headers even after a change; null: the defaults. */
   stored: string | null;
 };
 
@@ -83,7 +83,7 @@ const secondsOf = (at: Date) => Math.floor(at.getTime() / 1000);
 
 /**
  * The headers of one attempt without the signatures, so without a secret. The log computes them again. `webhook-id` is sent
- * whatever the settings: not every format has the event's id in its body. An unsigned time would protect nobody.
+ * with all settings, because not every format has the event's id in its body. An unsigned time would protect nobody.
  *
  * @example unsignedHeaders({ style, format: 'fltr', eventId: 'evt_1', eventType: 'order.paid', attemptId: 'att_1', at })['webhook-id'] // 'evt_1'
  */

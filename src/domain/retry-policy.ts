@@ -22,7 +22,7 @@ const presetSchedules: Record<RetryPreset, readonly number[] | null> = {
   none: [],
 };
 
-/** What a preset means for a receiver that is away for an hour, a night (12 hours) or a weekend (60 hours). */
+/** The effect of a preset for a receiver that is away for an hour, a night (12 hours) or a weekend (60 hours). */
 export const presetTexts: Record<RetryPreset, string> = {
   page: 'Retries for 36 minutes (the default of the service): in an outage of an hour, a night or a weekend, deliveries fail.',
   day: 'Retries for 17 hours: after an outage of an hour or a night, all is delivered; in one of a weekend, deliveries fail.',
@@ -43,7 +43,7 @@ export function scheduleOf(policy: RetryPolicy | null): number[] | null {
   return schedule && [...schedule];
 }
 
-/** By what an attempt may be followed by another. */
+/** The settings by which another attempt may follow. */
 export type RetryTerms = {
   /** The webhook's; null: it has none of its own. */
   policy: RetryPolicy | null;

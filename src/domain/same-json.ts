@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { withTextsOnly } from './json-text.ts';
 
 /**
- * Whether two JSON texts have the same value, whatever the order of their names, their escapes and the form of their numbers.
+ * Whether two JSON texts have the same value. The order of names, escapes and the form of numbers do not matter.
  * Numbers are compared with all their digits, also beyond the precision of `JSON.parse`.
  *
  * @example isSameJson('{"a":1,"b":2}', '{"b":2.0,"a":1}') // true

@@ -22,8 +22,8 @@ export function dataIdsOf(data: Readonly<Record<string, unknown>>): string[] {
 }
 
 /**
- * What an account's events are found by: 64 bits of a hash of the account and of an id in the data, or of the id of the request
- * that published them, as text. Two that are equal by chance are not to be expected in any log.
+ * A key by which the search finds an account's events: 64 bits of a hash of the account and of an id in the data, or of the id
+ * of the request that published them, as text. Two that are equal by chance are not to be expected in any log.
  *
  * @example searchKey('acc_1', 'doc_1') // '-3120338410285163027', or any other number of 64 bits
  */

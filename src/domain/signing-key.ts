@@ -11,10 +11,10 @@ import type { JwkSet } from '../contracts/public-key.ts';
 const keyPrefix = 'whsk_';
 const publicPrefix = 'whpk_';
 const seedBytes = 32;
-/** What comes before the 32 bytes of an ed25519 key in PKCS #8 (RFC 8410, section 7). */
+/** The bytes before the 32 bytes of an ed25519 key in PKCS #8 (RFC 8410, section 7). */
 const pkcs8Start = Buffer.from('302e020100300506032b657004220420', 'hex');
 
-/** What a signing key is sealed for. It is not the context of the webhook's secret: neither opens as the other. */
+/** The context that seals a signing key. The webhook's secret has another one, so neither opens as the other. */
 export const signingKeyContext = (webhookId: string): string => `${webhookId} signing key`;
 
 /** A new ed25519 key: `whsk_` and the base64 of its seed, 32 random bytes. Its public key follows from it. */

@@ -10,7 +10,7 @@ const shapes: Record<StatsRange, { bucketSeconds: number; count: number }> = {
   '30d': { bucketSeconds: day, count: 30 },
 };
 
-/** What a range of statistics consists of. The last bucket is the present one, which is not over yet; all are whole in UTC. */
+/** The buckets of a range of statistics. The last bucket is the present one, which is not over yet; all are whole in UTC. */
 export type Buckets = { since: Date; until: Date; bucketSeconds: number; starts: Date[] };
 
 /**

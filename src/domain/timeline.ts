@@ -1,6 +1,6 @@
 import type { TimelineEntry } from '../contracts/delivery.ts';
 
-/** Where a run goes on with what another one began: it parts the two, and is never shown. */
+/** Marks where another run of the same delivery begins. It is never shown. */
 export type ContinuedEntry = { at: string; type: 'continued'; run_id: string; workflow_id: string };
 /** An entry as a delivery's row keeps it. `outside`: no run of a workflow made it, so that no history has it. */
 export type StoredEntry = (TimelineEntry & { outside?: true }) | ContinuedEntry;
@@ -37,7 +37,7 @@ function keyOf(entry: TimelineEntry): string | null {
 }
 
 /**
- * What a person sees of stored entries, by time. The timeline from histories and the one from the archive are both made
+ * The entries to show, by time. The timeline from histories and the one from the archive are both made
  * here, so that they read alike. Two entries about the same run, signal, attempt, wait or end are shown once.
  */
 export function showTimeline(entries: readonly StoredEntry[]): TimelineEntry[] {

@@ -1,7 +1,7 @@
 import type { ShownWebhookAuth, WebhookAuth } from '../contracts/webhook-policy.ts';
 
 /**
- * What is readable of how requests authenticate.
+ * The readable part of a webhook's authentication.
  *
  * @example shownAuth({ type: 'basic', username: 'fltr', password: '…' }) // { type: 'basic', username: 'fltr' }
  */

@@ -6,13 +6,13 @@
  *   `rate_limit`, the rate of a resume       rate_limit           the same, over its window
  *   a receiver's `Retry-After` on a 429      receiver_requested   at that time
  *   paced: its receiver is down              down                 at the next probe, one delivery alone; the others wait
- *   the ramp: its receiver is back           down                 1, 2, 4, … a second, for 10 s; what is late, in order
+ *   the ramp: its receiver is back           down                 1, 2, 4, … a second, for 10 s; late ones in order
  *   `max_concurrent`                         –                    when another one has ended
  *
  * - The log of a webhook is the times of its attempts as far back as its longest window, and of the attempts that were granted
  *   and are not recorded yet.
  * - The queue of a webhook is its deferred deliveries and those whose attempt is about to request a slot, in order of
- *   acceptance. So in a burst, or after a release, the oldest go first, in whatever order their workflows start.
+ *   acceptance. So in a burst, or after a release, the oldest go first, even if their workflows start in another order.
  * - While each window has capacity, there are free slots. They belong to the first deliveries of the queue: the attempt of one
  *   of these is granted.
  * - Each further slot becomes free when the oldest entry of the log that occupies it leaves the window. So the time of each
@@ -103,7 +103,7 @@ type Log = {
   used: readonly number[];
 };
 
-/** `reason`: what it waits for; null: nothing, it may begin now. */
+/** `reason`: why it waits; null: it may begin now. */
 type SlotTime = { at: number; reason: QueueReason | null };
 
 /**

@@ -4,16 +4,16 @@ import { compileFilter, describeFailure, valuesOf, type EventValues } from './fi
 import { filtersThatMatch, isOperational } from './subscription.ts';
 import { dataOfBody } from './wire-body.ts';
 
-/** What decides which events a webhook gets. */
+/** The rules for which events a webhook gets. */
 export type MatchRules = { id: string; events: readonly string[]; filter: WebhookFilter | null };
 /** `values`: null once its data was removed. */
 export type JudgedEvent = { type: string; values: EventValues | null };
 export type Matcher = ReturnType<typeof createMatcher>;
 
 /**
- * What filters read of an event that is stored.
+ * The values of a stored event that filters read.
  *
- * @param event `labels`: null or undefined: none; `body`: what `wireBody` made
+ * @param event `labels`: null or undefined: none; `body`: the result of `wireBody`
  * @example valuesOfStored({ type: 'order.paid', labels: null, body }).at('/data/amount').value // 40
  */
 export function valuesOfStored({
@@ -29,7 +29,7 @@ export function valuesOfStored({
 }
 
 /**
- * A webhook's rules as a function that says why it does not get an event; null: it gets it. `data_removed`: its filter cannot
+ * A webhook's rules as a function that returns why it does not get an event; null: it gets it. `data_removed`: its filter cannot
  * be judged any more.
  *
  * @example createMatcher({ id: 'wh_1', events: ['order.*'], filter: null })({ type: 'user.created', values })?.reason // 'type'

@@ -11,7 +11,7 @@ export function wireBody(event: { id: string; event: string; timestamp: string; 
   return wireBodyOf({ ...event, data: JSON.stringify(event.data) });
 }
 
-/** The same, with data that is JSON text already and is used as it is. */
+/** The same, with data that is JSON text already and is used unchanged. */
 export function wireBodyOf(event: { id: string; event: string; timestamp: string; data: string }): Buffer {
   return Buffer.from(eventText(event, event.data));
 }
