@@ -19,7 +19,7 @@ import { serveCalls } from './remote.ts';
 
 /**
  * The engine alone, a process of its own: client and worker on one connection, eager starts, local activities, the
- * product's worker options. What the product delivers is measured against it.
+ * product's worker options. The service's rate is compared with this one.
  */
 type Target = { address: string; namespace: string };
 type BaselineWorkflow = 'noop' | 'activity';

@@ -20,7 +20,7 @@ export type BenchOptions = {
   temporal: 'server' | 'dev';
   /** With all indexes of Temporal's visibility, as its own schema has them. */
   fullVisibility: boolean;
-  /** Settings of the product, beside what the bench needs. */
+  /** Settings of the service, beside those that the bench needs. */
   settings: Record<string, string>;
   events: number;
   warmUpEvents: number;

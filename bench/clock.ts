@@ -1,2 +1,2 @@
-/** Microsecond clock, ms since 1970: what two processes of one machine read from it can be compared. */
+/** Microsecond clock, ms since 1970. Its times in two processes of one machine can be compared. */
 export const nowMs = (): number => performance.timeOrigin + performance.now();

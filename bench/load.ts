@@ -12,7 +12,7 @@ export type LoadInput = {
   keys: readonly string[];
   /** With a service key: each event names one of these, in turn. */
   accountIds?: readonly string[];
-  /** The data is the same whatever the type. */
+  /** The data is the same for every type. */
   eventType?: string;
   /** When their deliveries make their first attempt, RFC 3339; without it, at once. */
   deliverAt?: string;
@@ -23,7 +23,7 @@ export type LoadInput = {
   events: number;
   /** Events a call; 1: no batch. */
   batch: number;
-  /** A number of calls at a time, or a number of events a second whatever their responses. */
+  /** A number of calls at a time, or a number of events a second, without waiting for responses. */
   pace: { callers: number } | { perSecond: number };
   /** No call begins after this time. */
   limitMs: number;

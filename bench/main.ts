@@ -11,7 +11,7 @@ import { modes } from './modes.ts';
 import { headlineOf, mediansOf, toJson, toText, type BenchDocument } from './report.ts';
 
 /**
- * `npm run bench -- <mode>`: what the product does under load, on this machine. The product runs as users start it; load
+ * `npm run bench -- <mode>`: measures the service under load, on this machine. The service runs as users start it; load
  * generator and receiver are processes of their own. `--json` prints one document on standard output, and nothing else.
  */
 type Flags = Omit<BenchOptions, 'report' | 'settings'> & {
@@ -99,9 +99,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     if (stoppedBy) return;
     stoppedBy = signal;
     report(`${signal}: stopping …`);
-    // What still runs then ends with this process.
+    // Parts that still run then end with this process.
     setTimeout(() => process.exit(1), 60_000).unref();
-    // The run then fails, stops what it was about to start, and ends.
+    // The run then fails, stops the parts that it was about to start, and ends.
     void stops.close();
   });
 }

@@ -69,7 +69,7 @@ export function childProcesses(parents: readonly number[], command?: string): nu
 export type PartProcesses = { pids: readonly number[]; isTree: boolean };
 export type PartsProcesses = Record<string, PartProcesses>;
 
-/** `busyMs`: all that ran on this machine; `ownMs`: this process and all below it; `stolenMs`: what its host used. */
+/** `busyMs`: all that ran on this machine; `ownMs`: this process and all below it; `stolenMs`: time that its host used. */
 export type CpuSnapshot = {
   atMs: number;
   busyMs: number;
@@ -122,7 +122,7 @@ export function cpuBetween(before: CpuSnapshot | null, after: CpuSnapshot | null
 
 export const isDisturbed = (otherCores: number | null): boolean => (otherCores ?? 0) > disturbingCores;
 
-/** Proportional set size: what several processes share is counted once. MiB; null where it cannot be read. */
+/** Proportional set size: memory that several processes share is counted once. MiB; null where it cannot be read. */
 export function takeMemory(parts: PartsProcesses): Record<string, number | null> {
   const processes = existsSync('/proc/stat') ? readProcesses() : null;
   return Object.fromEntries(

@@ -17,16 +17,16 @@ export type LoadSpec = {
   accounts?: number;
   /** Published with a service key, one event to each account in turn. */
   isByServiceKey?: boolean;
-  /** The type of the events, and what each webhook subscribes to. Without it: one that is built in, and `*`. */
+  /** The type of the events, to which each webhook subscribes. Without it: one that is built in, and `*`. */
   types?: { published: string; filters: readonly string[] };
   orderKeys?: number;
   /** Whether anything is delivered. */
   isPublishOnly?: boolean;
-  /** After this long without an arrival, what has not arrived counts as lost. */
+  /** After this long without an arrival, the missing deliveries count as lost. */
   stallMs?: number;
 };
 
-/** What happened to one event of a load. Times in ms since 1970; NaN: never. */
+/** The times of one event of a load, in ms since 1970; NaN: never. */
 export type Fate = {
   manner: Manner;
   isAccepted: boolean;

@@ -7,7 +7,7 @@ import type { OnServers } from './mode.ts';
 import { noFigures, type More } from './report.ts';
 
 const sampleMs = 200;
-/** Where a slow reader stops, for so long: what is sent meanwhile must not pile up in the service. */
+/** Where a slow reader stops, and for how long. The rest must not pile up in the memory of the service meanwhile. */
 const pauseEveryBytes = 64 * 1024 * 1024;
 const pauseMs = 2000;
 
@@ -38,7 +38,7 @@ export const exportLog: OnServers = async (bench, servers) => {
   return { parts: [{ name: `${rows} deliveries`, ...noFigures }], more };
 };
 
-/** Milliseconds to count what a bulk action on the whole log would act on. */
+/** Milliseconds to count the deliveries of a bulk action on the whole log. */
 async function timeCount(apiUrl: string, key: string): Promise<number> {
   const startedAt = performance.now();
   const { statusCode, body } = await request(`${apiUrl}/v1/deliveries/actions`, {

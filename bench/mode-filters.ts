@@ -10,7 +10,7 @@ import { newAccountKey, type Target } from './targets.ts';
 const accounts = 20;
 const webhooksEach = 100;
 
-/** Ten conditions on what the load sends. None holds, so each of them is judged for each event. */
+/** Ten conditions on the data of the load. None holds, so each of them is judged for each event. */
 const filterOf = (number: number): WebhookFilter => ({
   any: [
     { path: '/data/document_id', op: 'eq', value: `none_${number}` },

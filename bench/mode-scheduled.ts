@@ -18,7 +18,7 @@ const dueAtOnce = 1000;
 const dueInMs = 20_000;
 const daysAhead = 20;
 
-/** What scheduled deliveries cost: their inserts, waiting, and how late those start that become due together. */
+/** The cost of scheduled deliveries: their inserts, waiting, and how late those start that become due together. */
 export const scheduled: OnServers = async (bench, servers) => {
   const { rows, report } = bench;
   const product = await startProduct(bench, servers);

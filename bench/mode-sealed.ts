@@ -4,7 +4,7 @@ import { figuresOf, runLoad, type LoadSpec } from './measured-load.ts';
 import { singleBurst, type OnServers } from './mode.ts';
 import { ratio, type Part } from './report.ts';
 
-/** No kind is always first. Three of each: the first of all also starts what is cold. */
+/** No kind is always first. Three of each: the first run of all also warms the caches. */
 const rounds = [
   [false, true],
   [true, false],

@@ -27,7 +27,7 @@ const enough = 0.99;
 
 type Waiting = { timers: number; deferred: number; held: number };
 
-/** What waiting deliveries cost the others: 40 % wait for a retry, 40 % for the hourly cap, 20 % are held. */
+/** The cost of waiting deliveries for the others: 40 % wait for a retry, 40 % for the hourly cap, 20 % are held. */
 export const waiting: OnServers = async (bench, servers) => {
   const product = await startProduct(bench, servers);
   const before = figuresOf(

@@ -51,7 +51,7 @@ export function startBaseline(bench: Bench, { temporalAddress, parts }: Servers)
   const target = { address: temporalAddress, namespace: 'default' };
   const limitMs = 120_000;
   return {
-    /** Workflows a second, and what one with an activity costs: this process, Temporal and PostgreSQL. */
+    /** Workflows a second, and the cost of one with an activity: this process, Temporal and PostgreSQL. */
     async rates(): Promise<Baseline> {
       bench.report('The baseline: the engine alone …');
       const { baselineSeconds: seconds } = bench;

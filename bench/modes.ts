@@ -154,7 +154,7 @@ export const modes: Record<string, Mode> = {
     summary: 'many scheduled deliveries: publishing them, idle CPU while they wait, and how late some start',
     run: onServers(scheduled),
   },
-  log: { summary: 'what users of a long log call: pages, filters, statistics', run: onServers(log) },
+  log: { summary: 'the calls on a long log: pages, filters, statistics', run: onServers(log) },
   export: { summary: 'exports of a long log: rows a second and memory', run: onServers(exportLog) },
   streams: {
     summary: 'a burst, and publishing alone, without and with open streams of changes, in turn',

@@ -8,9 +8,9 @@ import type { Webhook } from '../src/contracts/webhook.ts';
 
 /**
  * `node dist/bench/outage.js --hours 2 --deliveries 10000`: an outage with real times, against a service that runs on this
- * machine in development with `FLTR_DELIVERIES_PER_HOUR=0`. A receiver with `probe_when_down` responds with 503 for the given time while
- * events are published. Then it is up again. It fails unless every delivery arrives once and in order, no faster than the ramp
- * says, with fewer than 200 requests in vain, and without delay for another webhook.
+ * machine in development with `FLTR_DELIVERIES_PER_HOUR=0`. A receiver with `probe_when_down` responds with 503 for the given
+ * time while events are published. Then it is up again. It fails unless every delivery arrives once and in order, no faster than
+ * the ramp says, with fewer than 200 requests in vain, and without delay for another webhook.
  *
  * FLTR_API_URL and FLTR_API_KEY name the service and an account; all other webhooks of the account see the events, too.
  */
@@ -95,7 +95,7 @@ function watchBystander(client: FltrWebhooks, { bystander }: Receivers) {
   };
 }
 
-/** What was not as it should be. */
+/** The broken promises. */
 function findFaults(requests: readonly Request[], count: number, delays: readonly number[]): string[] {
   const taken = requests.filter(({ wasUp }) => wasUp);
   const inVain = requests.length - taken.length;

@@ -10,7 +10,7 @@ import { packageRoot } from '../src/package-root.ts';
 import { searchAttributes } from '../workflows/contract.ts';
 import { reservePort } from './reserve-port.ts';
 
-/** What started processes inherit: nothing that the user has set for a service of his own. */
+/** The environment of started processes, without settings that the user made for another service. */
 export function plainEnvironment(): NodeJS.ProcessEnv {
   const settings = new Set(settingsTable().flatMap(({ name }) => [name, `${name}_FILE`]));
   return Object.fromEntries(Object.entries(childEnvironment()).filter(([name]) => !settings.has(name)));

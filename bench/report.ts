@@ -6,7 +6,7 @@ export type ByPart = {
   node: number | null;
   temporal: number | null;
   postgresql: number | null;
-  /** The three together: what the product costs. */
+  /** The three together: the cost of the service. */
   all: number | null;
   load: number | null;
   receiver: number | null;
@@ -47,7 +47,7 @@ export type BenchDocument = {
   settings: Record<string, string | number | boolean>;
   runs: number;
 } & Figures & {
-    /** What the mode alone measures, by name. */
+    /** The figures of this mode alone, by name. */
     more: More;
     parts: Part[];
   };
@@ -101,7 +101,7 @@ export function withBaseline(part: Part, baselinePerSecond: Figures['baselinePer
 }
 
 /**
- * Several runs as one: the median of each number. What is lost or repeated is summed, and the worst disturbance stays: a
+ * Several runs as one: the median of each number. Lost and repeated deliveries are summed, and the worst disturbance stays: a
  * median would hide them.
  */
 export function mediansOf<T>(runs: readonly T[], name = ''): T {

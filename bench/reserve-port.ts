@@ -3,7 +3,7 @@ import { choosePort } from '../src/embedded/free-port.ts';
 
 /**
  * A free port of 127.0.0.1 for a server that is started later, and maybe again. Until this process ends, no caller of this
- * function gets it, in whatever process: it holds the UDP port of that number, which a TCP server does not need.
+ * function gets it, in any process: it holds the UDP port of that number, which a TCP server does not need.
  */
 export async function reservePort(): Promise<number> {
   for (;;) {

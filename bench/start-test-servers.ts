@@ -40,7 +40,7 @@ export async function startTestServers(
   };
 }
 
-/** Tests make and drop databases by the dozen; what they lose at a power cut is nothing. */
+/** Tests make and drop databases by the dozen, and it does not matter that a power cut would lose data. */
 async function loseAtPowerCuts(databaseUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   client.on('error', () => undefined);

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dynamicConfig } from '../src/embedded/temporal.ts';
 
-/** What docker-compose.yml gives to Temporal's image, by the same names; test/unit/compose.test.ts holds the two together. */
+/** Temporal's settings in docker-compose.yml, by the same names. test/unit/compose.test.ts checks that both are the same. */
 export const temporalSettings = {
   DB: 'postgres12_pgx',
   DBNAME: 'temporal',
@@ -26,7 +26,7 @@ const settings = temporalSettings;
 
 /**
  * Writes the server's configuration into the folder and returns the arguments that make the server read it. The files
- * are JSON, which is YAML too. `--root` and its like are what 1.29 knows; later versions call them deprecated.
+ * are JSON, which is YAML too. 1.29 has `--root` and the like; in later versions they are deprecated.
  */
 export function writeServerConfig(folder: string, databaseUrl: string, ports: ServicePorts): string[] {
   mkdirSync(folder, { recursive: true, mode: 0o700 });

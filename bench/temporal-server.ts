@@ -51,7 +51,7 @@ const STOP_GRACE_MS = 20_000;
 const RETENTION_SECONDS = 86_400;
 
 /**
- * Temporal's real server, all four services in one process, on PostgreSQL: what docker-compose.yml runs, without
+ * Temporal's real server, all four services in one process, on PostgreSQL, as docker-compose.yml runs it, without
  * containers. It ends with this process. A start in the same folder takes the last start's ports when they are free.
  */
 export async function startTemporalServer(options: Options): Promise<TemporalServer> {
@@ -114,7 +114,7 @@ async function choosePorts(last: Record<string, unknown> | undefined): Promise<S
   return ports as ServicePorts;
 }
 
-/** undefined when every service responds and the namespace is ready for use, else what went wrong. */
+/** undefined when every service responds and the namespace is ready for use, else the fault. */
 async function waitUntilReady(
   child: Child,
   address: string,

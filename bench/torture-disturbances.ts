@@ -29,7 +29,7 @@ export type Disturbances = {
 
 const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(Math.random() * items.length)];
 
-/** What happens beside the kills: webhooks are paused and activated, deliveries canceled, connections cut. */
+/** The disturbances beside the kills: webhooks are paused and activated, deliveries canceled, connections cut. */
 export function startDisturbances({ call, pool, webhooks, accepted }: Options): Disturbances {
   const canceled = new Set<string>();
   const counts = { pauses: 0, cancels: 0, cuts: 0 };

@@ -11,7 +11,7 @@ const forAll = [
 /** A receiver that fails at first would be probed for hours. */
 const probing = { probe_when_down: true };
 
-/** The policy of a webhook: one of each kind at every kind of receiver. All of them deliver in the end what the receiver lets them. */
+/** The policy of a webhook: one of each kind at every kind of receiver. All of them deliver in the end, as far as the receiver accepts. */
 export function policyOf(manner: Manner, number: number): object {
   const round = Math.floor(number / manners.length) % (forAll.length + 1);
   return forAll[round] ?? (manner === 'healthy' || manner === 'slow' ? probing : {});

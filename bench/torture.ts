@@ -99,8 +99,8 @@ export async function runTorture({
         await delay(500 + Math.random() * 4000);
         const part = parts[count % parts.length] ?? 'worker';
         const afterMs = Math.round(Math.random() * 2000);
-        const what = `${part === 'restart' ? 'SIGHUP' : `kill -9 ${part}`}, ${count + 1} of ${kills}`;
-        print(`  ${what}; back after ${afterMs} ms${isPublished ? '' : ' (publishing)'}`);
+        const kill = `${part === 'restart' ? 'SIGHUP' : `kill -9 ${part}`}, ${count + 1} of ${kills}`;
+        print(`  ${kill}; back after ${afterMs} ms${isPublished ? '' : ' (publishing)'}`);
         await service.killAndRestart(part, afterMs);
       }
     })();
@@ -174,7 +174,7 @@ export function isPassed({
   return accepted === ended && lost === 0 && wrong === 0 && secondWorkflows === 0 && repeated >= 0;
 }
 
-/** One call, repeated until it succeeds or is refused as expected: what was killed comes back. */
+/** One call, repeated until it succeeds or is refused as expected, because killed parts come back. */
 async function call(
   apiUrl: string,
   key: string,
@@ -201,7 +201,7 @@ async function call(
   }
 }
 
-/** Publishes while parts die, with ids of its own, so that a repeated call is one event. Adds what was accepted. */
+/** Publishes while parts die, with ids of its own, so that a repeated call is one event. Adds the accepted events. */
 async function publishAll(
   callApi: Call,
   keys: readonly string[],

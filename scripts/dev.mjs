@@ -27,7 +27,7 @@ let servers;
 let service;
 let isStopping = false;
 
-/** As `up` starts what no address is given for. */
+/** As `up` starts the servers for which no address is set. */
 async function startServers() {
   const { DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, FLTR_DATA_DIR } = process.env;
   const { startEmbedded } = await import('../dist/src/embedded/embedded.js');
@@ -85,7 +85,7 @@ let restarted = Promise.resolve();
 let isWaiting = false;
 compiler.stdout.setEncoding('utf8').on('data', (text) => {
   process.stdout.write(text);
-  // It has written what it compiled, with or without errors.
+  // It has written the compiled files, with or without errors.
   if (!/Watching for file changes/.test(text) || isWaiting) return;
   isWaiting = true;
   restarted = restarted

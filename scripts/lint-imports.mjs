@@ -1,9 +1,9 @@
 import { dirname, join, relative, sep } from 'node:path';
 
 /**
- * Who may import whom. A row names a folder or a file, and what its files may import beside each other: folders and files of
- * this repository, packages, built-in modules. `type:` allows types only; `*` stands for everything that begins so. A folder
- * that no row names is refused.
+ * Who may import whom. A row names a folder or a file, and the imports that its files may have beside each other: folders and
+ * files of this repository, packages, built-in modules. `type:` allows types only; `*` stands for everything that begins so. A
+ * folder that no row names is refused.
  *
  * @type {Record<string, string>}
  */
@@ -136,7 +136,7 @@ const imports = {
       if (isAllowed(row, target, isTypeOnly(node))) return;
       context.report({
         node,
-        message: `${row} does not import ${target}. Its row in scripts/lint-imports.mjs names what it may import.`,
+        message: `${row} does not import ${target}. Its row in scripts/lint-imports.mjs names its allowed imports.`,
       });
     };
     return {

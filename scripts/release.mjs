@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
-// npm run release -- <version>: the commit and the tag of a release, in the folder that it is called in. Nothing leaves the machine.
+// npm run release -- <version>: the commit and the tag of a release, in the folder that it is called in. Nothing leaves the
+// machine.
 const run = (command, ...args) => execFileSync(command, args, { encoding: 'utf8' }).trim();
 const git = (...args) => run('git', ...args);
-/** Whatever says the version: each has the one before, exactly once. */
+/** The files that name the version: each has the previous one exactly once. */
 const filesWithVersion = {
   'docker-compose.yml': (version) => `image: fltr-webhooks:${version}\n`,
   'src/api/openapi.json': (version) => `"version": "${version}"`,

@@ -7,7 +7,7 @@ export type OperationStep = {
   webhook: number;
   action: DeliveryAction;
   perSecond: number;
-  /** What is done to the operation a moment after its start. */
+  /** The call on the operation a moment after its start. */
   next: 'nothing' | 'pause' | 'cancel';
 };
 

@@ -10,7 +10,7 @@ export async function setPolicy(world: World, index: number, policy: Policy): Pr
   if (webhook) await change(world, webhook, policy);
 }
 
-/** At so low a rate, what waits at the end would take minutes. */
+/** At so low a rate, the waiting deliveries at the end would take minutes. */
 export async function liftRates(world: World): Promise<void> {
   for (const webhook of usable(world))
     if (webhook.policies.at(-1)?.value === 'rate') await change(world, webhook, 'plain');

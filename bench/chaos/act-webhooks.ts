@@ -138,7 +138,7 @@ export async function rotateSecret(world: World, index: number): Promise<void> {
   await world.api('POST', `/v1/webhooks/${webhook.id}/rotate-secret`, { body: {}, expect: [200, 409] });
 }
 
-/** Sends again what failed or was missed. After a removal of old rows only what failed: a removed delivery would count as missed. */
+/** Recovers failed and missed deliveries. After a removal of old rows only failed ones: a removed one would count as missed. */
 export async function recover(world: World, index: number, onlyFailed: boolean): Promise<void> {
   const webhook = choose(world, index);
   if (!webhook) return;

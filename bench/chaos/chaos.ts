@@ -14,7 +14,7 @@ export type ChaosOptions = {
   budgetMs: number;
   /** For finding a shorter list of steps that fails as well. */
   shrinkMs: number;
-  /** What the scenarios are made of. */
+  /** The steps of the scenarios. */
   commands: readonly CommandName[];
   /** Known faults to ignore where they are found at the end. */
   ignore?: RegExp;
@@ -46,7 +46,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       `Run ${runs}${shrinkUntil === Infinity ? '' : ', a shorter one'}: ${current.commands.length} steps`,
     );
     const all = await runScenario(servers, current, dataDir, print);
-    // Only the first line says what the fault is; the others may contain anything.
+    // Only the first line names the fault; the others may contain anything.
     const faults = all.filter((fault) => !ignore?.test(fault.split('\n')[0] ?? ''));
     if (faults.length === 0) return;
     if (shrinkUntil === Infinity) {

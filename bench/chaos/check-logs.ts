@@ -1,4 +1,4 @@
-/** What a process may log as an error during a fault, and why. */
+/** The errors that a process may log during a fault, and why. */
 const allowed: readonly { pattern: RegExp; why: string }[] = [
   {
     pattern: /"msg":"unavailable"\}$/,

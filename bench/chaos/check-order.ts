@@ -6,7 +6,7 @@ import type { Request } from './receivers.ts';
 const holdHours = 72;
 /** How late a receiver notices that a connection was closed. */
 const noticeMs = 200;
-/** A process that was stopped for a while goes on with what it sent before; another one may have sent that again. */
+/** A process that was stopped for a while continues its requests, which another one may have sent again. */
 const afterPauseMs = 3000;
 
 type OrderFacts = Pick<Facts, 'model' | 'requests'>;
@@ -42,7 +42,7 @@ function findOverlaps(name: string, list: readonly Request[], { disturbances }: 
   });
 }
 
-/** Only those that acceptance created: what a recovery finds to be missed comes last. */
+/** Only those that acceptance created: deliveries that a recovery creates for missed events come last. */
 function findSwaps(name: string, list: readonly Request[], model: Model, webhook: Webhook): string[] {
   const hours = model.shifts.reduce((sum, shift) => sum + shift.hours, 0);
   if (hours >= holdHours) return [];

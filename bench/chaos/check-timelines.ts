@@ -5,13 +5,13 @@ export type TimelinePair = { id: string; live: readonly Entry[] | null; archived
 
 /** In the order in which they happen within a millisecond. */
 const types = ['accepted', 'released', 'started', 'attempt', 'wait', 'signal', 'held', 'ended'];
-/** What the product does not show where it comes after the end, by its time. */
+/** Entries that the service does not show if their time is after the end. */
 const leftOutAfterEnd = new Set(['held', 'released', 'wait']);
 /** Signals that end a delivery; any other one may begin it again. */
 const endingSignals = new Set(['cancel']);
 
 /**
- * Both sources show the same entries, in order, and after an end comes only what begins the delivery again.
+ * Both sources show the same entries, in order, and after an end come only entries that begin the delivery again.
  *
  * @param startedAt when the run began: hours that passed in the database are taken out of the times
  */

@@ -14,7 +14,7 @@ import { checkTimelines } from './check-timelines.ts';
 import { checkWorkflows } from './check-workflows.ts';
 import type { Facts } from './facts.ts';
 
-/** Every fault in what is there at the end; none where all is as the contract says. */
+/** The faults of the state at the end; none if all promises of the service are kept. */
 export function checkAll(facts: Facts): string[] {
   const { model, requests, attempts } = facts;
   return [

@@ -11,13 +11,13 @@ import { farMs } from './scenario.ts';
 import type { World } from './world.ts';
 
 const limitMs = 240_000;
-/** After so many hours without a fault, what is still deferred is canceled: more hours would show nothing new. */
+/** Deliveries that are still deferred after so many hours without a fault are canceled: more hours would show nothing new. */
 const mostHours = 10;
 /** After so long without a change an hour passes. Longer than it takes to notice a dead worker. */
 const stillMs = 14_000;
 /** After so many hours in a row without a change, the deliveries count as stuck. */
 const mostStillHours = 3;
-/** What is due sooner needs no hour to pass. */
+/** For a delivery that is due sooner, no hour needs to pass. */
 const soonMs = 15_000;
 const quietMs = 600;
 

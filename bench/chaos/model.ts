@@ -4,8 +4,8 @@ import { possibleValues, type Setting } from './in-force.ts';
 import { letsThrough, type Policy } from './policies.ts';
 
 /**
- * What the runner knows for certain, and what it cannot know. All times here are ms since 1970 by the machine's clock:
- * they never move when "an hour passes" in the database.
+ * The facts that the runner knows for certain, and those that it cannot know. All times here are ms since 1970 by the machine's
+ * clock: they never move when "an hour passes" in the database.
  */
 export type Webhook = {
   /** Null where the response of the call that creates it was lost. */
@@ -84,7 +84,7 @@ export type Model = {
   /** The cap of the setting, and the account's own; null: it has none. */
   capSetting: number;
   accountCap: number | null;
-  /** What was found to be wrong. */
+  /** The faults that were found. */
   faults: string[];
 };
 

@@ -21,13 +21,13 @@ const scheduleId = 'remove-old-rows';
 const prefixLength = 'dlv_'.length + 10;
 
 /**
- * Two days pass, and the retention of one day removes what has ended. Ids hold the time at which they were made, so those
+ * Two days pass, and the retention of one day removes ended deliveries. Ids hold the time at which they were made, so those
  * of ended deliveries are made anew.
  */
 export async function removeOldRows(world: World): Promise<void> {
   const { pool, servers, namespace, oldRows } = world;
   if (!(await passHours(world, days * 24))) return;
-  // What an earlier step made old and nothing has removed since is old enough.
+  // Rows that an earlier step made old, and that nothing has removed since, are old enough.
   const isOld = new Set(oldRows.map((old) => old.newId));
   const endedIds = await readEndedIds(pool);
   const ended = (await readDeliveries(pool)).filter(({ id }) => endedIds.has(id) && !isOld.has(id));

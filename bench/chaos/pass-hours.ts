@@ -5,7 +5,7 @@ import type { World } from './world.ts';
 
 const mostAttempts = 60;
 const betweenAttemptsMs = 60;
-/** By then, receivers have read what was sent before the processes stopped. */
+/** By then, receivers have read the requests from before the processes stopped. */
 const arrivalMs = 15;
 /** A request that is not in the log by then never will be: its process died. */
 const loggedMs = 3000;

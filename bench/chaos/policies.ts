@@ -1,6 +1,6 @@
 /**
- * The policies that a webhook gets, each by one call; `plain` is the default. What a run can check of one stands in
- * `check-policies.ts`; of all of them it checks that nothing is lost.
+ * The policies that a webhook gets, each by one call; `plain` is the default. The checks of each are in
+ * `check-policies.ts`. With every policy, the run checks that nothing is lost.
  */
 export const policies = {
   plain: {},

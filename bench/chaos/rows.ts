@@ -74,7 +74,8 @@ export async function readEventIds(pool: Pool): Promise<Set<string>> {
 }
 
 /**
- * Makes the reconciler look at what is now due, as a timer of Temporal would have done had the hour really passed.
+ * Makes the reconciler look at the deliveries that are now due, as a timer of Temporal would have done had the hour really
+ * passed.
  */
 export async function wakeDue(pool: Pool): Promise<void> {
   await pool.query(

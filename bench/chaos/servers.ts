@@ -11,7 +11,7 @@ export type Servers = {
   /** A database with the product's tables, empty. */
   newDatabase(): Promise<string>;
   newNamespace(): Promise<string>;
-  /** As an administrator restarts it: connections are cut, what was committed stays. */
+  /** As an administrator restarts it: connections are cut, committed changes stay. */
   restartPostgres(downMs: number): Promise<void>;
   /** kill -9, and a new start on the same data, at the same address. */
   restartTemporal(downMs: number): Promise<void>;

@@ -14,7 +14,7 @@ import { startReceivers, type Receivers } from './receivers.ts';
 import type { Scenario } from './scenario.ts';
 import type { Servers } from './servers.ts';
 
-/** One run: its processes, its receivers, its model, and what goes on in the background. */
+/** One run: its processes, its receivers, its model, and the loops in the background. */
 export type World = {
   startedAt: number;
   servers: Servers;

@@ -91,9 +91,9 @@ export async function runDemo(mainPath: string): Promise<number> {
 
 async function deliverAndCheck(service: DemoService, signal: AbortSignal): Promise<number> {
   const startedAtMs = performance.now();
-  const logLine = (style: Style, what: string, webhook: string, event: string, text: string): void => {
+  const logLine = (style: Style, part: string, webhook: string, event: string, text: string): void => {
     const seconds = secondsBetween(startedAtMs, performance.now()).padStart(6);
-    print(style, `${seconds} s  ${what.padEnd(9)}  ${webhook.padEnd(7)}  ${event.padEnd(26)}  ${text}`);
+    print(style, `${seconds} s  ${part.padEnd(9)}  ${webhook.padEnd(7)}  ${event.padEnd(26)}  ${text}`);
   };
   const expected = await service.call<Settings>('GET', '/v1/settings');
   const valid = expected.signatures.length === 1 ? 'the signature is valid' : 'both signatures are valid';

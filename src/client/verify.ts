@@ -122,12 +122,12 @@ function requireMatch({ secret, publicKey }: ReceivedWebhook, signatures: string
   const ofVersion = signatures.filter((signature) => signature.startsWith(`${version},`));
   const matches = secret === undefined ? matchesKey(publicKey, signed) : matchesSecret(secret, signed);
   if (ofVersion.some(matches)) return;
-  const what = secret === undefined ? 'public key' : 'secret';
+  const key = secret === undefined ? 'public key' : 'secret';
   throw new WebhookVerificationError(
     'wrong_signature',
     ofVersion.length > 0
-      ? `No signature matches. Check that the ${what} is that of this webhook, and that the body is unchanged.`
-      : `webhook-signature has no entry ${version}, which the ${what} verifies. See the signatures of the webhook.`,
+      ? `No signature matches. Check that the ${key} is that of this webhook, and that the body is unchanged.`
+      : `webhook-signature has no entry ${version}, which the ${key} verifies. See the signatures of the webhook.`,
   );
 }
 
