@@ -17,8 +17,8 @@ type Scene = {
   policy?: Record<string, unknown>;
   play: (service: Service, id: string, webhookId: string) => Promise<void>;
 };
-const post = (service: Service, id: string, what: string) =>
-  service.call('POST', `/v1/deliveries/${id}/${what}`);
+const post = (service: Service, id: string, action: string) =>
+  service.call('POST', `/v1/deliveries/${id}/${action}`);
 
 /** Each kind of delivery, as it is recorded. Those with `locally` make the first attempt as a local activity. */
 const scenes: Record<string, Scene> = {
@@ -66,7 +66,7 @@ const scenes: Record<string, Scene> = {
       await waitForStatus(service, id, 'delivered');
     },
   },
-  // Its history grows so long that it goes on as a new run; what is kept is the run before.
+  // Its history grows so long that it continues as a new run; the run before is recorded.
   'grown-long': {
     responses: [503],
     async play(service, id) {
@@ -142,7 +142,7 @@ const scenes: Record<string, Scene> = {
       await post(service, id, 'cancel');
     },
   },
-  // What is kept is a second delivery: deferred, and woken when the limit is gone.
+  // The recorded delivery is the second: deferred, and woken when the limit is gone.
   'rate-limited': {
     responses: [200],
     async play(service, id, webhookId) {
@@ -201,7 +201,7 @@ const recoveryScenes: Record<string, (account: Account, id: string) => Promise<v
   },
 };
 
-/** Deliveries of one burst: the group that made their first attempts, and what goes on in workflows of its own. */
+/** Deliveries of one burst: the group that made their first attempts, and those that continue in workflows of their own. */
 async function recordGroup(service: Service): Promise<void> {
   const names = ['group', 'continued-failed', 'continued-retried', 'continued-canceled'];
   if (names.every((name) => existsSync(join(folder, `${name}.binpb`)))) return;
@@ -302,7 +302,7 @@ async function keep(service: Service, name: string, workflowId: string, runId?: 
   );
 }
 
-/** Without what identifies the machine that recorded it: process identities, queues named after them, paths in stack traces. */
+/** Without the names of the machine that recorded it: process identities, queues named after them, paths in stack traces. */
 function withoutMachine<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   for (const [name, child] of Object.entries(value)) {
@@ -313,7 +313,7 @@ function withoutMachine<T>(value: T): T {
   return value;
 }
 
-// What was recorded is never recorded again: a change of the workflow must go on replaying it.
+// A recorded history is never recorded again: a changed workflow must still replay it.
 test('record one history of each kind', { timeout: 180_000 }, async () => {
   const usual = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600' });
   const capped = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '1,600', FLTR_DELIVERIES_PER_HOUR: '1' });

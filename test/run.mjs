@@ -6,7 +6,7 @@ import { join } from 'node:path';
 // Everything that must hold. A check that fails does not keep the others from running.
 const root = join(import.meta.dirname, '..');
 const bin = (name) => join(root, 'node_modules/.bin', name);
-/** Keeps what it found: the next check looks at what has changed. */
+/** Keeps its results: the next check looks at changed files only. */
 const typesOf = (project, cache) => {
   const file = `node_modules/.cache/${cache}.tsbuildinfo`;
   return ['-p', project, '--incremental', '--tsBuildInfoFile', file];
@@ -23,7 +23,7 @@ const staticChecks = [
   ['unused code', bin('knip'), []],
   ['types of the dashboard', bin('tsc'), typesOf('src/dashboard/tsconfig.json', 'types-dashboard')],
 ];
-// `npm run check`: what needs no server.
+// `npm run check`: the checks that need no server.
 const isStatic = process.argv[2] === '--static';
 /** @type {typeof staticChecks[number]} */
 const build = ['build', 'npm', ['run', '--silent', 'build']];

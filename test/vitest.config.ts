@@ -39,7 +39,7 @@ const projects: TestProjectInlineConfiguration[] = [
   withServers('service', ['test/service/*.test.ts'], { exclude: ownRuntime }),
   withServers('runtime', ownRuntime, { isolate: true }),
   withServers('release', ['test/release/*.test.ts']),
-  // Where no two deliveries share a workflow: what depends on who owns a delivery.
+  // Where no two deliveries share a workflow: tests that depend on the owner of a delivery.
   withServers(
     'ungrouped',
     ['backlog', 'crash', 'publish-together', 'reconcile'].map((name) => `test/service/${name}.test.ts`),
@@ -57,7 +57,7 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     // Temporal's native module does not work in worker threads.
     pool: 'forks',
-    // Limits against what never ends: other work on the machine may make everything many times slower.
+    // Limits for tests that never end: other work on the machine may make everything many times slower.
     testTimeout: 300_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },

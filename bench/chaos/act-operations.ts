@@ -74,7 +74,7 @@ export async function haveOperationsEnded({ api, model }: World): Promise<boolea
 export function operationFault({ status, done, failed, failures, outcome }: Shown): string | null {
   const sum = (counts: number[]) => counts.reduce((total, count) => total + count, 0);
   const explained = sum(failures.map(({ count }) => count));
-  if (explained !== failed) return `${failed} failed, and it says why of ${explained}`;
+  if (explained !== failed) return `${failed} failed, and it has reasons for ${explained}`;
   if (outcome === null) return `it is ${status}, and has no outcome`;
   // A later operation may have acted on them since.
   const counted = sum(Object.values(outcome));

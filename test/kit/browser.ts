@@ -12,7 +12,7 @@ const disabledFeatures = [
   'WebUIOmniboxAimPopup',
   // A process ahead of the next page's.
   'SpareRendererForSitePerProcess',
-  // Playwright's: what behaves differently from one run to the next, or calls other hosts.
+  // Playwright's options: they switch off features that differ from run to run, or call other hosts.
   'AvoidUnnecessaryBeforeUnloadCheckSync',
   'DestroyProfileOnBrowserClose',
   'HttpsUpgrades',
@@ -28,7 +28,7 @@ const disabledFeatures = [
   'PreconnectToSearch',
 ];
 
-/** The machine's own Chromium: Debian's package, or where `CHROMIUM_PATH` says. */
+/** The machine's own Chromium: Debian's package, or the one at `CHROMIUM_PATH`. */
 export async function launchBrowser(): Promise<Browser> {
   const executablePath = process.env['CHROMIUM_PATH'] ?? candidates.find((path) => existsSync(path));
   if (executablePath === undefined)
@@ -56,7 +56,7 @@ export async function launchBrowser(): Promise<Browser> {
 export type Tab = {
   page: Page;
   context: BrowserContext;
-  /** What the page complained about: errors, refused by its content security policy, failed requests of its own. */
+  /** The faults of the page: errors, violations of its content security policy, failed requests of its own. */
   complaints: string[];
 };
 
@@ -80,7 +80,7 @@ export async function openTab(
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
   page.on('console', (message) => {
-    // Error responses are part of what is tested; Chromium logs each of them.
+    // Tests cause error responses on purpose; Chromium logs each of them.
     if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
       complaints.push(`console: ${message.text()}`);
   });
@@ -92,7 +92,7 @@ export async function openTab(
   return { page, context, complaints };
 }
 
-/** What axe finds wrong with the page as it is now, for people who use it by keyboard or screen reader. */
+/** The faults that axe finds in the present page, for people who use it by keyboard or screen reader. */
 export async function findBarriers(page: Page | Frame): Promise<string[]> {
   // Through the debugger, which the page's content security policy does not concern.
   await page.evaluate(axe);

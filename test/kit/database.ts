@@ -3,7 +3,7 @@ import { inject } from 'vitest';
 import { createPool, type Pool } from '../../src/db/pool.ts';
 import { openClient } from './database-client.ts';
 
-/** In another database, so that what is set for the one under test does not count for it. */
+/** In another database, which the settings of the one under test do not affect. */
 export async function asAdmin(statement: string): Promise<void> {
   const client = await openClient(inject('adminDatabaseUrl'));
   try {
@@ -15,7 +15,7 @@ export async function asAdmin(statement: string): Promise<void> {
 
 export type TestDatabase = { url: string; pool: Pool; drop(): Promise<void> };
 
-/** A database as another one is at this moment: what a backup of it, restored, would be. It cuts the connections of that one. */
+/** A copy of a database, like a backup of this moment, restored. It cuts the connections of the original. */
 export async function copyDatabase(url: string): Promise<TestDatabase> {
   const source = new URL(url).pathname.slice(1);
   await asAdmin(`alter database ${source} with allow_connections false`);

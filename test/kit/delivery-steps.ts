@@ -21,7 +21,7 @@ async function readRow({ pool }: Service, id: string): Promise<Row | undefined> 
 
 /**
  * Waits for a delivery's status, and after an end also for its workflow's, so that both can be compared. It looks into the
- * database, because for each response the API reads a workflow's history, and returns what the API shows then.
+ * database, because for each response the API reads a workflow's history, and returns the API's response then.
  */
 export async function waitForStatus(
   service: Service,

@@ -11,7 +11,7 @@ export type PlanNode = {
   'Shared Read Blocks'?: number;
   Plans?: PlanNode[];
 };
-/** `isGeneric`: the one that PostgreSQL keeps for a named statement, whatever its values. */
+/** `isGeneric`: the one that PostgreSQL keeps for a named statement, for all its values. */
 export type Explained = { text: string; isGeneric: boolean; nodes: PlanNode[] };
 
 type Query = { text: string; values: unknown[]; name?: string };
@@ -24,8 +24,8 @@ function toQuery(args: unknown[]): Query {
 }
 
 /**
- * The pool, but each statement is explained just before it runs, on its connection. `analyze`: what reads only is run
- * for that, and its plan says how much was read.
+ * The pool, but each statement is explained just before it runs, on its connection. `analyze`: a statement that only
+ * reads is run for that, and its plan has the number of rows read.
  */
 export function explainedPool(
   pool: Pool,

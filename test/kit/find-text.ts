@@ -3,7 +3,7 @@ import type { Temporal } from '../../src/temporal/client.ts';
 
 /**
  * The tables with a row that holds one of the texts, in any column: as text, or as bytes. A text of hexadecimal digits is also
- * found where it is written so. Whole rows are read, with what PostgreSQL stores apart because it is long.
+ * found where it is written so. Whole rows are read, with the long values that PostgreSQL stores apart.
  */
 export async function tablesWith(pool: Pool, texts: readonly string[]): Promise<string[]> {
   const { rows } = await pool.query<{ name: string }>(

@@ -20,13 +20,13 @@ declare module 'vitest' {
 
 type Prepared = { context: ProvidedContext; stop(): Promise<void> };
 
-/** vitest loads this file once for each project; what it starts is for all of them. */
+/** vitest loads this file once for each project; the servers that it starts are for all its files. */
 const shared = globalThis as typeof globalThis & { preparedForTests?: Promise<Prepared> };
 
 /**
  * One real PostgreSQL and one real Temporal for the whole run; each test file has its own databases and namespaces. A server
  * that runs already is used where FLTR_TEST_DATABASE_URL or FLTR_TEST_TEMPORAL_ADDRESS names it. With both,
- * `npm run test:servers` has built what is tested.
+ * `npm run test:servers` has built the service.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   shared.preparedForTests ??= prepare();
@@ -62,7 +62,7 @@ async function findServers(): Promise<TestServers> {
     execFileSync('npm', ['run', '--silent', 'build'], {
       cwd: packageRoot,
       stdio: 'inherit',
-      // vitest's own value would put React's development build into what is tested, and left behind.
+      // With vitest's own value, the build would contain React's development version, and stay so afterwards.
       env: { ...process.env, NODE_ENV: 'production' },
     });
   return startTestServers(

@@ -49,8 +49,9 @@ export function openShell(folder: string, env: Record<string, string>): (script:
 }
 
 /**
- * Where the real response differs from what a guide shows, as a JSON pointer with both; null where nothing differs. The
- * response may have more fields than are shown. Times, ids, secrets, ports and durations are compared by their kind.
+ * The first difference between the real response and the one in a guide, as a JSON pointer with both; null where nothing
+ * differs. The response may have more fields than are shown. Times, ids, secrets, ports and durations are compared by their
+ * kind.
  */
 export function difference(shown: unknown, real: unknown, pointer = ''): string | null {
   if (Array.isArray(shown) && Array.isArray(real)) {

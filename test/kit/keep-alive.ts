@@ -36,7 +36,7 @@ export type Load = {
   stop(): Promise<number>;
 };
 
-/** No more is published while so many deliveries wait: what a slow machine delivers later, it is also sent later. */
+/** No more is published while so many deliveries wait: a slow machine gets events more slowly. */
 const mostWaiting = 60;
 const connections = 6;
 const everyMs = 50;

@@ -10,7 +10,7 @@ export type MailReply = {
   message?: (mail: ReceivedMail) => number | null;
 };
 
-/** A mail server on this machine, by default at 127.0.0.1; `mails` grows with what it accepts. */
+/** A mail server on this machine, by default at 127.0.0.1; `mails` has the accepted e-mails. */
 export async function startMailServer(
   reply: MailReply = {},
   { host = '127.0.0.1', ...options }: SMTPServerOptions & { host?: string } = {},
@@ -41,7 +41,7 @@ export async function startMailServer(
     },
     ...options,
   });
-  // A client that leaves early is what some tests are about.
+  // In some tests, the client leaves early on purpose.
   server.on('error', () => undefined);
   server.listen(0, host);
   await once(server.server, 'listening');

@@ -56,14 +56,14 @@ export const untilLoaded = async (page: Page): Promise<void> => {
 export const heading = (page: Page, name: string | RegExp, level = 1) =>
   page.getByRole('heading', { level, name, exact: true });
 
-/** What belongs to a field as its hint and error: what a screen reader says after its name. */
+/** The hint and error of a field: the text that a screen reader reads after its name. */
 export async function describedAs(field: Locator): Promise<string> {
   const ids = ((await field.getAttribute('aria-describedby')) ?? '').split(' ').filter(Boolean);
   const parts = ids.map((id) => field.page().locator(`[id="${id}"]`).textContent());
   return (await Promise.all(parts)).join(' ');
 }
 
-/** Waits until what the API refused is said at its field. */
+/** Waits until a field shows why the API refused it. */
 export async function untilRefused(field: Locator, words: RegExp): Promise<void> {
   // First: the hint may have the same words.
   await until(

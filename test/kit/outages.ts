@@ -7,7 +7,7 @@ import { until, type Service } from './service.ts';
 export type Behaviour = 'up' | 'down' | 'refuses' | 'hangs';
 const statuses = { up: 200, down: 503, refuses: 400 } as const;
 
-/** A receiver that can be down; its requests by what it was then. */
+/** A receiver that can be down; its requests by its state then. */
 export type FickleReceiver = Receiver & {
   behave(as: Behaviour): void;
   /** Requests that it took while it was up. */
@@ -32,7 +32,7 @@ export async function startFickleReceiver(): Promise<FickleReceiver> {
   };
 }
 
-/** What the row of a webhook says about its pacing. */
+/** The pacing in the row of a webhook. */
 export async function readPacing({ pool }: Service, webhookId: string) {
   const { rows } = await pool.query<{
     nextProbeAt: Date | null;

@@ -20,7 +20,7 @@ export async function passTime(pool: Pool, seconds: number): Promise<void> {
         const set = columns.map((name) => `${name} = ${name} - make_interval(secs => ${by})`);
         await client.query(`update ${table} set ${set.join(', ')}`);
       }
-    // Temporal's timers go by the true time: the reconciler wakes what is due.
+    // Temporal's timers go by the true time: the reconciler wakes deliveries that are due.
     await client.query(`update deliveries set reconcile_at = now() where next_attempt_at <= now()`);
   });
 }

@@ -13,7 +13,7 @@ export type PgBouncer = {
   close(): Promise<void>;
 };
 
-/** A real PgBouncer before a database; `settings` are its own, beside what makes it run here. */
+/** A real PgBouncer before a database; `settings` are its own, beside those that it needs to run here. */
 export async function startPgBouncer(
   databaseUrl: string,
   settings: Record<string, string>,
@@ -39,7 +39,7 @@ export async function startPgBouncer(
       ...Object.entries(all).map(([name, value]) => `${name} = ${value}`),
     ].join('\n'),
   );
-  // Root is refused: it becomes a user that has to read the file, whatever the umask.
+  // Root is refused: it becomes a user that must be able to read the file with any umask.
   chmodSync(folder, 0o755);
   chmodSync(file, 0o644);
   const asUser = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];

@@ -13,7 +13,7 @@ type Session = {
 type Problem = { code: string; detail: string; errors?: { pointer: string; message: string }[] };
 export type PortalBody = PortalLink & Session & Problem;
 
-/** What the service's own pages send along. */
+/** The header that the service's own pages send along. */
 export const ownPage = { 'x-fltr-dashboard': '1' };
 
 export const tokenOf = ({ url }: Pick<PortalLink, 'url'>) => new URL(url).hash.replace('#token=', '');

@@ -13,7 +13,7 @@ export type ServiceProcess = {
   exited(timeoutMs?: number): Promise<number | null>;
 };
 
-/** What finds programs, the copy of Temporal in the user's cache folder, and compiled code. */
+/** The environment that finds programs, the copy of Temporal in the user's cache folder, and compiled code. */
 export function inherited(): NodeJS.ProcessEnv {
   const names = ['PATH', 'HOME', 'XDG_CACHE_HOME', 'NODE_COMPILE_CACHE'];
   return Object.fromEntries(
@@ -21,7 +21,7 @@ export function inherited(): NodeJS.ProcessEnv {
   );
 }
 
-/** `fltr-webhooks <command>` as a process of its own, as users start it; several where `FLTR_PROCESSES` says so. */
+/** `fltr-webhooks <command>` as a process of its own, as users start it; several with `FLTR_PROCESSES`. */
 export function startProcess(command: string[], env: Record<string, string>): ServiceProcess {
   const child: ChildProcess = spawn(process.execPath, [join(packageRoot, 'dist/src/main.js'), ...command], {
     env: { ...inherited(), FLTR_PROCESSES: '1', ...env },

@@ -1,6 +1,6 @@
 export type Sample = { name: string; labels: Record<string, string>; value: number };
 
-/** What Prometheus would read of a `/metrics`. @throws where a line is none of its text format's */
+/** The samples that Prometheus would read of a `/metrics`. @throws where a line is none of its text format's */
 export function parseMetrics(text: string): Sample[] {
   return text
     .split('\n')

@@ -15,7 +15,7 @@ export type Account = {
   waitForRecovery(id: string, isDone: (recovery: Recovery) => boolean, timeoutMs?: number): Promise<Recovery>;
 };
 
-/** An account of its own: what other tests published is not there to be recovered. */
+/** An account of its own, without the events of other tests, which a recovery would send. */
 export async function openAccount(service: Service): Promise<Account> {
   const { accountId, key } = await service.newAccount();
   const account: Account = {

@@ -200,7 +200,7 @@ export async function startService(
   return service;
 }
 
-/** Ends what the tests of a file shared, in this order. What did not start is passed over. */
+/** Ends the shared parts of the tests of a file, in this order. Parts that did not start are skipped. */
 export async function stopAll(
   ...parts: ({ stop(): Promise<void> } | { close(): Promise<void> } | undefined)[]
 ): Promise<void> {
@@ -224,12 +224,12 @@ export async function until<T>(
     const waitedMs = Date.now() - startedAt;
     if (waitedMs > timeoutMs)
       throw new Error(`Not reached in ${timeoutMs} ms; last: ${JSON.stringify(value)?.slice(0, 2000)}`);
-    // What takes longer is looked at less often: each look costs the service a request.
+    // After a longer wait it looks less often: each look costs the service a request.
     await delay(Math.min(10 + waitedMs / 10, 100));
   }
 }
 
-/** Waits until the API of a process that was just started is ready. The output of `child`, the process, says why it never is. */
+/** Waits until the API of a process that was just started is ready. The error has the output of `child`, the process. */
 export async function untilReady(
   apiUrl: string,
   child?: { isRunning(): boolean; output(): string },

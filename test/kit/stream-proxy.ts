@@ -3,8 +3,8 @@ import { createServer, request, type IncomingMessage, type ServerResponse } from
 import type { AddressInfo } from 'node:net';
 
 /**
- * What a proxy does with `GET /v1/stream`: passes it on, responds 502 in its place, cuts it as soon as it has passed its first
- * event, or collects the response, of which the client then gets nothing.
+ * The behaviour of a proxy with `GET /v1/stream`: it passes it on, responds 502 in its place, cuts it as soon as it has passed
+ * its first event, or collects the response, of which the client then gets nothing.
  */
 export type StreamMode = 'pass' | 'refuse' | 'cut' | 'collect';
 

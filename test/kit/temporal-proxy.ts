@@ -30,7 +30,7 @@ type Options = {
 
 const unauthenticated = '16';
 
-/** What stands before a Temporal that others run: TLS, client certificates, API keys. It passes gRPC on as it is. */
+/** A proxy as before a hosted Temporal: TLS, client certificates, API keys. It passes gRPC on unchanged. */
 export async function startTemporalProxy(options: Options): Promise<TemporalProxy> {
   const { key, cert, clientCa } = options;
   const upstream = connect(`http://${options.upstream}`);

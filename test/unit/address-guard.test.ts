@@ -58,7 +58,7 @@ describe('the text of a URL', () => {
     expect(verdict(production, `${url}a`)).toBe('url_too_long');
   });
 
-  test('the refusal of a URL says what to do', () => {
+  test('the refusal of a URL contains the remedy', () => {
     expect(production.checkUrl('http://example.com/')).toEqual({
       ok: false,
       code: 'url_scheme',
@@ -80,7 +80,7 @@ describe('a host that can never be found', () => {
     ['https://example.com../', /nothing before, after or between its dots/],
     [`https://${'a'.repeat(64)}.example.com/`, /64 characters long.*at most 63/],
     [`https://${longest}i/`, /254 characters long.*at most 253/],
-  ])('%s is named, with what is wrong in it', (url, fault) => {
+  ])('%s is named, with its fault', (url, fault) => {
     expect(verdict(production, url)).toBe('ok');
     expect(findHostFault(new URL(url).hostname)).toMatch(fault);
   });

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createBatcher } from '../../src/db/batcher.ts';
 
-test('a lone call goes at once; what comes while batches are under way goes together, at most maxSize', async () => {
+test('a single call runs at once; calls during a batch run together, at most maxSize', async () => {
   const batches: number[][] = [];
   const double = createBatcher<number, number>({
     maxSize: 3,
@@ -78,7 +78,7 @@ test('a batcher bounds the unfinished work by weight and by bytes, and finished 
   });
   const full = async (weight: number, bytes: number) => expect(await run({ weight, bytes })).toBe('full');
   const first = run({ weight: 3, bytes: 60 });
-  // What is under way counts as well.
+  // Calls under way count as well.
   await delay(5);
   await full(3, 0);
   await full(0, 41);

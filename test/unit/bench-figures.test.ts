@@ -55,7 +55,7 @@ test('the CPU time of others is all that ran or was stolen, without our own', ()
   expect(cpuBetween(null, at(0, 0, 0, 0))).toBe(null);
 });
 
-test('a tree of processes is all below its root, in whatever order they are listed', () => {
+test('a tree of processes is all below its root, in any order of the list', () => {
   const of = (parent: number) => ({ name: 'x', parent, cpuMs: 1 });
   const processes: ProcessTimes = new Map([
     [40, of(30)],

@@ -40,7 +40,7 @@ const odd = fc.oneof(
 /** As a request has it: white space between the tokens is left out. */
 const data = object.map((text) => membersOf(`{"data":${text}}`)[0]?.[1] ?? '');
 
-test('whatever an event says, every format has the same data, and three of them its very text', () => {
+test('every format has the same data for any event, and three of them its very text', () => {
   fc.assert(
     fc.property(odd, odd, odd, data, (id, type, timestamp, text) => {
       const body = wireBodyOf({ id, event: type, timestamp, data: text });
@@ -61,7 +61,7 @@ test('whatever an event says, every format has the same data, and three of them 
         datacontenttype: 'application/json',
         data: sent.data,
       });
-      // What the dashboard shows is what was sent.
+      // The dashboard shows the sent body.
       for (const format of requestFormats) expect(textFor(format, body.toString(), 'acc_1')).toBe(of(format));
     }),
   );

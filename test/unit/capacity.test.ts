@@ -143,7 +143,7 @@ test.each([
   [{ eventBytes: 262_145 }, /--event-bytes .* the largest event that the API accepts/],
   [{ processes: 1.5 }, /--processes must be a whole number .* leave it out/],
   [{ processes: 0 }, /--processes/],
-])('%j is refused, and what to do is said', (part, fault) => {
+])('%j is refused, with the remedy', (part, fault) => {
   expect(capacityFaults({ ...input, ...part })).toEqual([expect.stringMatching(fault)]);
 });
 
@@ -163,7 +163,7 @@ test('the capacity command prints a table and the limits, and the same as JSON',
   expect(JSON.parse(json.output)).toEqual({ input, estimate: estimateCapacity(input) });
 });
 
-test('the capacity command says when processes are too few', async () => {
+test('the capacity command reports when processes are too few', async () => {
   const { code, output } = await run('--events-per-second', '20000', '--processes', '2');
   expect(code).toBe(0);
   expect(output).toMatch(/^service processes +\d+ +2 are not enough$/m);

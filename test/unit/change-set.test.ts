@@ -76,6 +76,6 @@ test('a message never has more bytes than a notification of PostgreSQL may', () 
   expect(decodeMessage(encodeMessage(watched))).toEqual({ by: 'p', number: 1, watch: 'all' });
 });
 
-test('what others send on the channel is no message', () => {
+test('a foreign notification on the channel is no message', () => {
   for (const text of ['', 'x', '1', 'null', '[]', '{}', '{"a":1}']) expect(decodeMessage(text)).toBeNull();
 });

@@ -355,7 +355,7 @@ test('npm run chaos reports no fault that a kill, a manual action or a parallel 
   ).toEqual([]);
 });
 
-test('an operation accounts for what it did: its reasons for what failed, and an outcome that counts no more', () => {
+test('an operation accounts for its deliveries: reasons for those that failed, and an outcome that counts no more', () => {
   const good = {
     status: 'completed',
     done: 2,
@@ -365,7 +365,7 @@ test('an operation accounts for what it did: its reasons for what failed, and an
   };
   expect(operationFault(good)).toBeNull();
   expect(operationFault({ ...good, outcome: { delivered: 0, canceled: 1 } })).toBeNull();
-  expect(operationFault({ ...good, failures: [] })).toMatch(/1 failed, and it says why of 0/);
+  expect(operationFault({ ...good, failures: [] })).toMatch(/1 failed, and it has reasons for 0/);
   expect(operationFault({ ...good, outcome: { delivered: 3, waiting: 1 } })).toMatch(/outcome counts 4/);
   expect(operationFault({ ...good, outcome: null })).toMatch(/no outcome/);
 });

@@ -15,7 +15,7 @@ const compose = read('docker-compose.yml');
 const dockerfile = read('Dockerfile');
 const ourServices = ['webhooks', 'worker', 'migrate'] as const;
 
-/** What stands below a key, one level less indented. */
+/** The lines below a key, one level less indented. */
 function below(text: string, key: string): string {
   const lines = text.split('\n');
   const start = lines.findIndex((line) => line.startsWith(`${key}:`));
@@ -63,7 +63,7 @@ function fillIn(environment: Variables, from: Variables): Variables {
   return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, fill(value)]));
 }
 
-/** A .env as the file's head says to make it. */
+/** A .env, made as the file's head explains. */
 const secrets = {
   POSTGRES_PASSWORD: randomBytes(32).toString('hex'),
   DATABASE_PASSWORD: randomBytes(32).toString('hex'),
@@ -97,7 +97,7 @@ describe.each(ourServices)('the service %s', (service) => {
   });
 });
 
-test('every secret is required, and its message says how to make one', () => {
+test('every secret is required, and its message explains how to make one', () => {
   const uses = [...compose.matchAll(/^ +(\w*(?:PASSWORD|PWD|KEYS|DATABASE_URL)): (.+)$/gm)];
   expect(uses).toHaveLength(6);
   for (const [, , value = ''] of uses) {
@@ -143,7 +143,7 @@ test("Temporal makes the service's namespace, with seven days of retention", () 
   expect(temporal['DEFAULT_NAMESPACE_RETENTION']).toBe('168h');
 });
 
-test('the Dockerfile copies what there is, and the context lets it through', () => {
+test('the files that the Dockerfile copies exist, and the context contains them', () => {
   const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, list = '']) =>
     list.split(' '),
   );

@@ -37,7 +37,7 @@ test.each([
   expect(command.split(' | ')[0]).toBe(`printf %b '{"a":"\\\\n${octal}%s"}'`);
 });
 
-test('what is longer than an argument may be goes by standard input', () => {
+test('a body that is longer than an argument may be is read from standard input', () => {
   expect(curlCommand({ ...request, body: 'x'.repeat(100_000) })).toContain('--data-raw');
   expect(curlCommand({ ...request, body: 'é'.repeat(50_001) })).toMatch(/^printf %b 'é+' \| curl /);
 });

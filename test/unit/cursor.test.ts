@@ -77,7 +77,7 @@ test('garbage is refused, and nothing but refused', () => {
   expect(fromCursor('events', undefined, [nothing])).toBeNull();
 });
 
-test('a page says that another follows where one row more is there, and holds no more than its limit', () => {
+test('a page has a cursor if there is one more row, and holds no more than its limit', () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(fc.nat(), { maxLength: 12 }),

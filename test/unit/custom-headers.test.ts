@@ -37,7 +37,7 @@ test('a header that the service, HTTP or the connection sets is refused, in any 
     expect([name, isRefused(name)]).toEqual([name, false]);
 });
 
-test('the prefix of the settings is what counts', () => {
+test('the prefix of the settings counts', () => {
   expect(isRefused('x-acme-event', false, acme)).toBe(true);
   expect(isRefused('X-FLTR-Event', false, acme)).toBe(false);
 });

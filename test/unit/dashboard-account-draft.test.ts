@@ -32,7 +32,7 @@ test.each([
   expect(Object.keys(read(draft).faults ?? {})).toEqual([field]);
 });
 
-test('what was read from an account and not changed, changes nothing', () => {
+test('an account that was read and not edited is not changed', () => {
   const account = {
     id: 'acme',
     name: 'Acme',

@@ -16,7 +16,7 @@ const textOf = (change: Partial<AuditRecord>) => {
   return `${actor} ${verb} X${end}`;
 };
 
-test('a record is a sentence with who, what, and what changed or why', () => {
+test('a record is a sentence with the requester, the action, and the changed fields or the reason', () => {
   expect(textOf({ fields: ['url', 'events'] })).toBe('Key “Operations” changed the webhook X: url, events');
   expect(textOf({ action: 'webhook.secret_read', actor: { type: 'key', id: 'key_1', name: null } })).toBe(
     'Key key_1 revealed the secret of the webhook X',

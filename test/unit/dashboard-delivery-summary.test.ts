@@ -27,14 +27,14 @@ test.each([
   [[503, 200], '1 of 2 attempts failed: 503.'],
   [[500, 'timeout_response', 500], 'All 3 attempts failed: 500 (2 times), timeout (response).'],
   [['dns_not_found', 'dns_not_found'], 'Both attempts failed: host not found each time.'],
-] as const)('of attempts %j it is said: %s', (results, words) => {
+] as const)('the summary of attempts %j is: %s', (results, words) => {
   const attempts = results.map((result) =>
     typeof result === 'number' ? responded(result) : without(result),
   );
   expect(failuresText(attempts)).toBe(words);
 });
 
-test('a summary says what happened, and what there is to know beyond the attempts', () => {
+test('a summary has the outcome, and facts beyond the attempts', () => {
   expect(summaryText({ ...waiting, status: 'delivered', attempts: [responded(503), responded(200)] })).toBe(
     'Delivered: 200 in 38 ms. 1 of 2 attempts failed: 503.',
   );
@@ -63,7 +63,7 @@ test('a summary says what happened, and what there is to know beyond the attempt
   );
 });
 
-test('what is against sending is named: the webhook first, then the payload', () => {
+test('the reason against sending is named: the webhook first, then the payload', () => {
   const active = { active: true, auto_disabled: null };
   const disabled = { at: '', reason: 'failure_rate' as const, failure_rate: 1, ended: 10, failed: 10 };
   expect(obstacleOf(active, '{}')).toBeUndefined();
@@ -75,7 +75,7 @@ test('what is against sending is named: the webhook first, then the payload', ()
   );
 });
 
-test('times are said since the beginning', () => {
+test('times are shown since the beginning', () => {
   const from = '2026-01-10T12:00:00.000Z';
   const offset = (ms: number) => offsetText(from, new Date(Date.parse(from) + ms).toISOString());
   expect([0, 24, 5000, 65_000, -3].map(offset)).toEqual([

@@ -8,11 +8,11 @@ const ownTypes = ['order.paid', 'order.item.added', 'order.item.part.lost', 'mai
 const types = [...builtInEventTypes, ...ownTypes, ...operationalTypes];
 const eventFilters = ['*', ...new Set(types.flatMap((type) => [type, ...familiesOf(type)]))];
 const filter = fc.constantFrom(...eventFilters);
-/** What somebody has who clicked these, one after the other. */
+/** The filters after clicks on these, one after the other. */
 const picks = fc.array(filter).map((clicked) => clicked.reduce<string[]>(toggleFilter, []));
 const reached = (events: readonly string[]) => types.filter((type) => isSubscribed(events, type));
 
-test('the page and the service agree on who gets what', () => {
+test('the page and the service agree on which webhook gets which event', () => {
   fc.assert(
     fc.property(fc.uniqueArray(filter), (events: readonly string[]) => {
       const matched = types.filter((type) => filtersThatMatch(type).some((each) => events.includes(each)));

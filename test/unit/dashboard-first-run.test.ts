@@ -25,7 +25,7 @@ test('there is no example for another host, path or scheme', () => {
     expect(textsOf(url), url).toBeUndefined();
 });
 
-test('what is published is the same in each language, and no text of it ends its quotes', () => {
+test('the published event is the same in each language, and no text of it ends its quotes', () => {
   const data = { name: `it's "'''" \\ $(id) \`id\``, more: { lines: 'a\nb' } };
   const publishing = { origin: 'http://127.0.0.1:3000', apiKey: 'fltr_key', event: 'document.deleted', data };
   const texts = publishSnippets(publishing).map(({ text }) => text);

@@ -9,7 +9,7 @@ const text = `{
   "last": true
 }`;
 
-test('a pointer leads to the line of what it names', () => {
+test('a pointer leads to the line of its value', () => {
   const lineOf = (pointer: string) => lineAt(text, positionOf(text, pointer));
   expect(lineOf('/document_id')).toBe(2);
   expect(lineOf('/list/1')).toBe(3);
@@ -18,7 +18,7 @@ test('a pointer leads to the line of what it names', () => {
   expect(text.slice(positionOf(text, '/list/1/~0'))).toMatch(/^"~"/);
 });
 
-test('what is missing leads to what it is missing in', () => {
+test('the pointer of a missing field leads to its object', () => {
   expect(positionOf(text, '/dataset_id')).toBe(0);
   expect(positionOf(text, '/empty/name')).toBe(text.indexOf('"empty"'));
   expect(positionOf(text, '')).toBe(0);

@@ -46,13 +46,13 @@ const full = {
   on_failure: 'block',
 } as unknown as Webhook;
 
-/** What the form sends after a change of its fields. */
+/** The body that the form sends after a change of its fields. */
 function changeOf(webhook: Webhook, change: Partial<PolicyDraft>) {
   const before = policyDraftOf(webhook);
   return policyChangeIn({ ...before, ...change }, before);
 }
 
-test('what is not touched is not sent, whatever the webhook has', () => {
+test('fields that are not touched are not sent, for any webhook', () => {
   expect(changeOf(plain, {})).toEqual({});
   expect(changeOf(full, {})).toEqual({});
   expect(newPolicyIn(defaultPolicy)).toEqual({});
@@ -62,7 +62,7 @@ test('the form of a webhook holds its whole policy: sent to a plain one, it is t
   const draft = policyDraftOf(full);
   const sent = policyChangeIn(draft, policyDraftOf(plain));
   const { headers: _headers, auth: _auth, ...rest } = full;
-  // What is secret cannot be read, so it is not sent.
+  // Secret values cannot be read, so they are not sent.
   expect(sent).toEqual(rest);
   expect(newPolicyIn(draft)).toEqual(rest);
 });

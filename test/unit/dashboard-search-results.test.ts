@@ -56,6 +56,6 @@ test('Enter opens the only result or the one with exactly this id, and nothing e
   expect(bestOf([webhook, event('b')], 'your-app.com')).toBeNull();
 });
 
-test('the number of results is said in words', () => {
+test('the number of results is shown in words', () => {
   expect([0, 1, 2, 20].map(countText)).toEqual(['No results', '1 result', '2 results', 'First 20 results']);
 });

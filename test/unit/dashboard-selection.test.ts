@@ -29,7 +29,7 @@ test('rows are selected one by one, as a range in either direction, and left out
   expect(setRows(all, rows, ['d'], false)).toEqual({ kind: 'rows', ids: new Set(['c', 'b', 'a']) });
 });
 
-test('everything that matches ends at the selection, and holds the newest row whatever the clock says', () => {
+test('everything that matches ends at the selection, and contains the newest row with any clock', () => {
   const now = Date.parse('2026-01-10T12:30:00Z');
   expect(selectAll({}, rows, now)).toEqual({
     kind: 'all',
@@ -44,7 +44,7 @@ test('everything that matches ends at the selection, and holds the newest row wh
   });
 });
 
-test('an action gets the rows that it can be done to, or says why there are none', () => {
+test('an action gets the rows that allow it, or a reason why there are none', () => {
   const all = setRows(
     nothing,
     rows,
@@ -109,7 +109,7 @@ test('texts count in words', () => {
   expect(countOf({ counts, limit: 10_000 }, undefined)).toBe('10,005+');
 });
 
-test('a retry says why it cannot work', () => {
+test('a retry that cannot work has a reason', () => {
   const active = { active: true, auto_disabled: null };
   for (const status of ['pending', 'retrying', 'failed'] as const)
     expect(retryReason({ status }, active)).toBeUndefined();

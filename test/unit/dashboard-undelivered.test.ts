@@ -14,7 +14,7 @@ const delivery = (id: string, status: DeliveryStatus, webhook = 'wh_active') => 
 const undelivered = (deliveries: ReturnType<typeof delivery>[], body: string | null = '{}') =>
   undeliveredOf({ deliveries, body }, webhooks);
 
-test('what can be retried of an event is chosen; the rest is counted', () => {
+test('the deliveries of an event that can be retried are chosen; the others are counted', () => {
   expect(
     undelivered([
       delivery('dlv_1', 'delivered'),

@@ -44,7 +44,7 @@ test('the state is the health of an active webhook, and is never healthy beside 
   expect(webhookStateOf({ ...down, active: false, auto_disabled: disabled })).toBe('disabled');
 });
 
-test('what is down comes first, and webhooks of one state keep their order', () => {
+test('webhooks that are down come first, and webhooks of one state keep their order', () => {
   const states = ['healthy', 'paused', 'down', 'failing', 'down', 'disabled', 'healthy'] as const;
   const rows = states.map((state, id) => ({ state, id }));
   expect(byUrgency(rows).map(({ id }) => id)).toEqual([2, 4, 5, 3, 1, 0, 6]);

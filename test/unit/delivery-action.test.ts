@@ -17,14 +17,14 @@ test.each(deliveryActions)(
   (action) => {
     for (const status of deliveryStatuses) {
       const expected = statusesOf[action].includes(status) ? { is: 'act' } : { is: 'fail', reason: status };
-      // A retry of what waits is always possible; `resend` has it done, though nothing selects it.
+      // A retry of a waiting delivery is always possible; `resend` does it, too, though nothing selects it.
       if (action === 'resend' && (status === 'pending' || status === 'retrying')) continue;
       expect([status, decideAction(action, { ...usual, status })]).toEqual([status, expected]);
     }
   },
 );
 
-test('what this operation marked, and has ended since, is done', () => {
+test('a delivery that this operation marked, and that has ended since, is done', () => {
   expect(decideAction('retry', { ...usual, status: 'failed', isMarked: true })).toEqual({ is: 'done' });
   expect(decideAction('resend', { ...usual, status: 'delivered', isMarked: true })).toEqual({ is: 'done' });
   expect(decideAction('cancel', { ...usual, status: 'canceled', isMarked: true })).toEqual({ is: 'done' });
@@ -39,7 +39,7 @@ test('what this operation marked, and has ended since, is done', () => {
 test.each([
   ['not_active', 'webhook_not_active'],
   ['deleted', 'webhook_deleted'],
-] as const)('nothing is sent to a webhook that is %s; what waits can be canceled', (webhook, reason) => {
+] as const)('nothing is sent to a webhook that is %s; waiting deliveries can be canceled', (webhook, reason) => {
   const facts = { ...usual, webhook, status: 'failed' } as const;
   expect(decideAction('retry', facts)).toEqual({ is: 'fail', reason });
   expect(decideAction('resend', facts)).toEqual({ is: 'fail', reason });

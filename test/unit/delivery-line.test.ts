@@ -113,7 +113,7 @@ function advance(line: Line): void {
   next.begun += 1;
 }
 
-test('whatever happens to a line: one at a time, in order of acceptance, and never stuck', () => {
+test('in any sequence of events, a line delivers one at a time, in order of acceptance, and is never stuck', () => {
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 120 }), (operations) => {
       const line: Line = { deliveries: [], head: null, onFailure: 'skip' };

@@ -156,7 +156,7 @@ test('a signal has the time of its request, also where a workflow task is run ag
   for (const at of [undefined, 'soon', 7, timeAt(60)]) expect(atOf({ by: 'key_1', at })).toEqual([timeAt(2)]);
 });
 
-test('what a worker wrote that died before it reported is shown once, and kept where no history has it', () => {
+test('the entries of a worker that died before it reported are shown once, and kept where no history has them', () => {
   const started: StoredEntry = { at: timeAt(0), type: 'started', run_id: 'run', workflow_id: 'dlv_1' };
   const requested: StoredEntry = { at: timeAt(1), type: 'signal', name: 'retryNow', by: 'key_1' };
   const deferred = (at: number, until: number): StoredEntry => ({
@@ -166,7 +166,7 @@ test('what a worker wrote that died before it reported is shown once, and kept w
     until: timeAt(until),
     reason: 'hourly_cap',
   });
-  // The row has what both looks came to, the history what the second one did.
+  // The row has the results of both looks, the history that of the second one.
   const row = [
     started,
     requested,
@@ -237,7 +237,7 @@ const signals = fc.oneof(
   fc.nat(5000).map((seconds) => signal('reschedule', { by: 'k', until: timeAt(seconds) })),
 );
 
-test('whatever happens: attempts count up by one, none is made after a cancel, no retry is lost, the end comes last', () => {
+test('in any sequence of inputs: attempts count up by one, none is made after a cancel, no retry is lost, the end comes last', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.array(signals, { maxLength: 3 }), results), { maxLength: 40 }),
@@ -268,7 +268,7 @@ test('whatever happens: attempts count up by one, none is made after a cancel, n
           for (const request of requests) {
             const before = run.action;
             apply(request);
-            // While something is under way, it stays what is done.
+            // While something is under way, the action stays the same.
             if (before.type !== 'wait') expect(run.action).toBe(before);
           }
           isCanceled ||= requests.some((request) => request.type === 'signal' && request.name === 'cancel');
@@ -283,7 +283,7 @@ test('whatever happens: attempts count up by one, none is made after a cancel, n
               ? of(current.number)
               : { next: 'defer', at: timeAt(3), until: timeAt(3600), reason: 'rescheduled' };
             if ('attempt' in outcome && outcome.attempt) made += 1;
-            // No request was sent: the next one comes after whatever was requested meanwhile.
+            // No request was sent: the next one comes after the requests of signals that came meanwhile.
             else servedBy = Math.min(servedBy, made + 1);
             apply(result(outcome));
           } else if (current.type === 'wait') apply({ type: 'timer', at: timeAt(50) });
@@ -293,7 +293,7 @@ test('whatever happens: attempts count up by one, none is made after a cancel, n
             apply({ type: 'canceled', result: { status: 'canceled', at: timeAt(60) } });
         }
         expect(run.attempts).toBe(made);
-        // A run that is over has said so last, unless a retry was requested in between.
+        // The end is the last entry of a run that is over, unless a retry was requested in between.
         const isOver = run.action.type === 'end' && run.action.status !== 'held';
         if (isOver || run.action.type === 'fail') {
           const last = entries.findLastIndex(({ type }) => type !== 'signal');

@@ -57,7 +57,7 @@ test('every status has the outcome of the table', () => {
   }
 });
 
-test('an error says what happened; 304 is no redirect', () => {
+test('an error describes the failure; 304 is no redirect', () => {
   expect(describeAttemptError('server_error', 500)).toBe('Response 500: a fault at the receiver.');
   expect(describeAttemptError('client_error', 410)).toMatch(/^Response 410: .*not retried/);
   expect(describeAttemptError('redirect', 301)).toMatch(/^Response 301: redirects are not followed/);
@@ -147,7 +147,7 @@ test('the body has four fields in one order, and the time of acceptance whole se
   );
 });
 
-test('the secret box opens what it sealed, under any of its keys, and nothing else', () => {
+test('the secret box opens secrets that it sealed, under any of its keys, and nothing else', () => {
   const key = (id: string, fill: number) => ({ id, key: Buffer.alloc(32, fill) });
   const old = createSecretBox([key('a', 1)]);
   const both = createSecretBox([key('b', 2), key('a', 1)]);

@@ -7,7 +7,7 @@ import { reasonsText, toggleReason, alertReasons, typesOf, urlIn } from '../../s
 import { newId } from '../../src/domain/ids.ts';
 import { isAlert } from '../../src/domain/subscription.ts';
 
-test('whatever is accepted as an address has no character with a meaning in a header, a URL or a command', () => {
+test('an accepted address has no character with a meaning in a header, a URL or a command', () => {
   const parts = fc.constantFrom(
     'a',
     'A-1',
@@ -45,7 +45,7 @@ test('whatever is accepted as an address has no character with a meaning in a he
   ]);
 });
 
-test('a subject is one line whatever the event says, and the HTML holds none of its tags', () => {
+test('a subject is one line for any event, and the HTML holds none of its tags', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (name, value) => {
       const event = { id: 'evt_1', event: 'webhook.down', timestamp: '2026-01-10T12:00:00Z' };
@@ -57,7 +57,7 @@ test('a subject is one line whatever the event says, and the HTML holds none of 
   );
 });
 
-test('a digest of failures names their number; a test says that it is one', () => {
+test('a digest of failures names their number; a test e-mail is named as a test', () => {
   const event = { id: 'evt_1', event: 'delivery.failed', timestamp: '2026-01-10T12:00:00Z' };
   const digest = emailOf(eventText(event, '{"webhook_id":"wh_1","count":90}'));
   expect(digest.subject).toBe('90 deliveries failed: wh_1');

@@ -47,7 +47,7 @@ function putProgram(file: string, script: string): void {
   writeFileSync(file, script, { mode: 0o755 });
 }
 
-test('`temporal` on PATH comes first, and its version is said', async () => {
+test('`temporal` on PATH comes first, and its version is reported', async () => {
   const { bin, cached, lines, options } = machine('path', { temporal: TEMPORAL });
   putProgram(cached, TEMPORAL);
   expect(await findTemporal(options)).toEqual({ path: join(bin, 'temporal'), kind: 'path' });

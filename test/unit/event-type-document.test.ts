@@ -73,7 +73,7 @@ test.each([
   ]);
 });
 
-test('a document that describes no events says so', () => {
+test('a document that describes no events is an error', () => {
   expect(() => readEventTypeDocument('[]')).toThrow('it is not an object');
   expect(() => readEventTypeDocument('swagger: "2.0"')).toThrow('it has neither "openapi" nor "asyncapi"');
   expect(() => readEventTypeDocument('openapi: 3.1.0')).toThrow('it describes no webhooks and no messages');

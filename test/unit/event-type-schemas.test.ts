@@ -19,7 +19,7 @@ function refused(schema: JsonSchema): string[] {
 
 const address = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
 
-test('what is wrong with data is said once, in plain words', () => {
+test('each fault of data is reported once, in plain words', () => {
   const schema = {
     type: 'object',
     required: ['order_id', 'lines'],
@@ -176,7 +176,7 @@ test('as many steps as a check may have, and one more', () => {
   expect(check({ items: {} }, items(maxCheckSteps))).toEqual(tooLong);
 });
 
-test('patterns mean what they mean in JavaScript', () => {
+test('patterns match as in JavaScript', () => {
   const pattern = fc.constantFrom(
     '^[a-z0-9_]+$',
     '^\\d{4}-\\d{2}$',

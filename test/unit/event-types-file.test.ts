@@ -12,7 +12,7 @@ function read(content: unknown, hasBuiltIn = true) {
   return readEventTypesFile(path, hasBuiltIn);
 }
 
-test('the types of a file, with what is left out', () => {
+test('the types of a file, with defaults for fields that are left out', () => {
   const schema = { type: 'object', required: ['order_id'] };
   const types = {
     'order.paid': { description: 'Paid.', schema },
@@ -55,7 +55,7 @@ test('the names that are built in are free where they are left out', () => {
   expect(read({ types }, false).map(({ name }) => name)).toEqual(['document.deleted']);
 });
 
-test('a file that is none says so', () => {
+test('a file without event types is an error that names the fault', () => {
   expect(() => readEventTypesFile('/nonexistent/types.json', true)).toThrow(
     /FLTR_EVENT_TYPES_FILE cannot be read: ENOENT/,
   );

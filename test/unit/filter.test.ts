@@ -29,7 +29,7 @@ test.each<[string, unknown, unknown[], unknown[]]>([
   ['prefix', 'ab', ['ab', 'abc', ['x', 'abc']], ['a', 'Ab', 1, ['xab'], null]],
   ['suffix', 'ab', ['ab', 'cab', ['x', 'cab']], ['b', 'aB', 1, ['abx']]],
   ['exists', true, [1, null, [], {}, false, ''], []],
-])('%s %j: what meets it, and what does not', (op, value, meeting, failing) => {
+])('%s %j: events that meet it, and events that do not', (op, value, meeting, failing) => {
   const filter = condition(op, value);
   for (const v of meeting) expect([v, passes(filter, { v })]).toEqual([v, true]);
   for (const v of failing) expect([v, passes(filter, { v })]).toEqual([v, false]);
@@ -108,7 +108,7 @@ test('all, any and not; the condition that failed is the one to look at', () => 
   expect(failed({ not: { not: is3 } })).toEqual({ condition: { not: { not: is3 } }, pointer: '' });
 });
 
-test('why an event does not pass is said in plain words', () => {
+test('the reason why an event does not pass is in plain words', () => {
   const why = (filter: WebhookFilter, v?: unknown) => {
     const values = valuesOf({ ...order, data: () => (v === undefined ? {} : { v }) });
     const failed = compileFilter(filter)(values);
@@ -157,7 +157,7 @@ test('limits of a filter, at their edges', () => {
   expect([path(500), path(501)].map(isValid)).toEqual([true, false]);
 });
 
-test('each fault of a filter has its pointer, and is said once, in plain words', () => {
+test('each fault of a filter has its pointer, and is reported once, in plain words', () => {
   const faults: [unknown, string[]][] = [
     ['x', ['/filter: filter must be an object']],
     [{}, ['/filter: filter must have all, any or not, or path, op and value']],
@@ -286,7 +286,7 @@ const { filter: anyFilter } = fc.letrec<{ filter: WebhookFilter }>((tie) => ({
   ),
 }));
 
-test('every filter decides as the rules do, and what it reports as failed does fail', () => {
+test('every filter decides as the rules do, and a condition that it reports as failed does fail', () => {
   fc.assert(
     fc.property(
       anyFilter,

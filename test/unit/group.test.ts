@@ -32,7 +32,7 @@ test('the bodies of a group have at most 2 MiB together', () => {
   expect(groupSize([{ ...delivery(), bodyBytes: 5_000_000 }, ...large], 64)).toBe(1);
 });
 
-test('a queue is cut into groups in its order; what finds no group is left', () => {
+test('a queue is cut into groups in its order; deliveries beyond the last group are left', () => {
   const queue = many(150);
   const groups = formGroups(queue, 50, 2);
   expect(groups.map(({ length }) => length)).toEqual([50, 50]);

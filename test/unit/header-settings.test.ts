@@ -70,7 +70,7 @@ test('a prefix names four headers; the signatures are those of the setting', () 
   ]);
 });
 
-test('what an attempt stores of its settings makes the same headers again', () => {
+test('the settings that an attempt stores make the same headers again', () => {
   for (const settings of [
     defaultHeaderSettings,
     { prefix: 'Acme-', userAgent: 'Acme "Webhooks" (a\\b)', signatures: ['standard'] } as const,
@@ -128,7 +128,7 @@ test.each(['a-', 'X-Acme-', 'Acme-', 'X-Webhook-', 'X-Hub-', 'X-FLTR-', `${'a'.r
   (prefix) => expect(settingsOf({ FLTR_HEADER_PREFIX: prefix }).prefix).toBe(prefix),
 );
 
-test('whatever prefix and user agent are accepted, the headers may be sent, and none stands for another', () => {
+test('with every accepted prefix and user agent, the headers may be sent, and no two have the same name', () => {
   const prefix = fc.oneof(
     fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,38}-$/),
     fc.string({ unit: fc.constantFrom('X', '-', 'a', '1', '_', ':', '\r', '\n', ' '), maxLength: 8 }),

@@ -102,7 +102,7 @@ test('a receiver that is dead for two hours gets 10 probes: after 30, 60, 300 s,
   expect(probes).toHaveLength(10);
 });
 
-test('whatever happens, a webhook is not both paced and in the ramp, and a probe is at least 30 s after the last', () => {
+test('in any sequence of events, a webhook is not both paced and in the ramp, and a probe is at least 30 s after the last', () => {
   const input = fc.oneof(
     fc.record({
       type: fc.constant('failed' as const),

@@ -26,7 +26,7 @@ test('the items of a batch are cut as JSON.parse sees them', () => {
   );
 });
 
-/** What `JSON.parse` says of it, and of what is cut out of it. */
+/** The result of `JSON.parse` for it, and for the texts that are cut out of it. */
 const isJson = (body: string) => {
   try {
     JSON.parse(body);
@@ -47,7 +47,7 @@ function isTaken(body: string): boolean {
   }
 }
 
-test('a batch with a character too many, or one too few, is malformed where JSON.parse says so', () => {
+test('a batch with a character too many, or one too few, is malformed where JSON.parse refuses it', () => {
   const marks = fc.constantFrom('', '"', '\\', ',', '[', ']', '{', '}', ':', '0', 'a', ' ', '\ufeff');
   fc.assert(
     fc.property(batch, fc.nat(), marks, fc.nat(1), (body, place, mark, removed) => {
@@ -85,8 +85,8 @@ test.each([
   );
 });
 
-test('what is too large, too deep or too much is known before anything is parsed', () => {
-  // None of these is JSON, so a parser would have said that.
+test('a batch that is too large, too deep or too long is refused before anything is parsed', () => {
+  // None of these is JSON, so a parser would have refused it for that.
   const thrownBy = (run: () => unknown) => {
     try {
       run();

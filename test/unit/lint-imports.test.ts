@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** What the linter says about imports of a file of that name and text. */
+/** The linter's errors about the imports of a file of that name and text. */
 function faultsOf(path: string, text: string): string[] {
   mkdirSync(dirname(join(folder, path)), { recursive: true });
   writeFileSync(join(folder, path), text);

@@ -31,7 +31,7 @@ function startFake(send: Sender['send'], ownerId: string, cap = 0, ownCap = cap)
   };
   const permits = createPermits();
   const makeAttempt = createMakeAttempt({
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it uses before it records
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parts that it uses before it records
     ...({ pool: { query } as unknown as Pool, sender: { send }, headerStyle: {} } as unknown as AttemptDeps),
     limits: { cap, grantMs: 0 },
     scheduleSeconds: [],
@@ -78,7 +78,7 @@ const delivers = () =>
       durationMs: 1,
     }),
   );
-/** What `read` returns five seconds from now. */
+/** The result of `read` five seconds from now. */
 function inFiveSeconds<T>(read: () => T): T {
   vi.useFakeTimers({ now: Date.now() + 5000, toFake: ['Date'] });
   try {
@@ -119,7 +119,7 @@ test.each([
     await delay(100);
     expect(send).toHaveBeenCalledTimes(20);
     const loaded = statements.filter(({ name }) => name === 'load-attempts').flatMap(({ ids }) => ids);
-    // A group's first look shows the cap. What counts is loaded with a permit.
+    // A group's first look shows the cap. The webhook is loaded again with a permit, and that counts.
     const early = isGrouped && cap === 0 ? idsOf(40) : [];
     expect(loaded).toEqual([...early, ...idsOf(20)]);
     expect(inFiveSeconds(() => permits.mayShare('wh_1'))).toBe(true);
@@ -134,7 +134,7 @@ test('the attempts of a group load together, and load again after a long wait fo
   const attempts = ids.map((id) => makeAttempt(requestOf(id, 'grp_1', true)));
   await vi.waitFor(() => expect(send).toHaveBeenCalledTimes(20));
   expect(statements).toEqual([{ name: 'load-attempts', ids }]);
-  // A permit that is free soon: what was loaded is used.
+  // A permit that is free soon: the loaded webhook is used.
   ends[0]?.();
   await vi.waitFor(() => expect(send).toHaveBeenCalledTimes(21));
   expect(statements).toHaveLength(1);

@@ -30,7 +30,7 @@ test('counters, histograms and gauges of the processes are added up', async () =
   expect(sumOf(samples, 'open')).toBe(32);
 });
 
-test('what a process counted stays when it has ended, and its gauges go', async () => {
+test('the counters of a process stay when it has ended, and its gauges go', async () => {
   const sum = createMetricsSum();
   for (const [process, count] of [
     [1, 1],
@@ -75,7 +75,7 @@ test('of delays the longest counts, of starts the latest, and every such metric 
   expect(sumOf(samples, 'nodejs_version_info')).toBe(1);
 });
 
-test("prom-client's other metrics of a process are such that a sum, or its own way, says what they mean", async () => {
+test("prom-client's other metrics of a process are such that a sum, or its own aggregation, is correct", async () => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const values = await registry.getMetricsAsJSON();

@@ -114,7 +114,7 @@ describe('with a real authorization server', () => {
   });
 });
 
-test('credentials and parameters are sent as RFC 6749 says', async () => {
+test('credentials and parameters are sent as RFC 6749 specifies', async () => {
   const seen: string[][] = [];
   const { tokenUrl } = await startTokenUrl((request, response) => {
     let body = '';
@@ -239,17 +239,17 @@ describe('the response of a token URL', () => {
     });
   });
 
-  test('what the server says is shown only where it is a code of the standard', () => {
-    const said = (error: unknown, status: number) => read({ error, error_description: 'sec:ret' }, status);
-    expect(said('invalid_target', 400)).toEqual({
+  test("the server's error is shown only where it is a code of the standard", () => {
+    const readError = (error: unknown, status: number) => read({ error, error_description: 'sec:ret' }, status);
+    expect(readError('invalid_target', 400)).toEqual({
       detail: 'No access token: the token URL responded 400 (invalid_target). Check audience.',
     });
     for (const error of ['sec:ret', '__proto__', 'constructor', 7, null])
-      expect(said(error, 400)).toEqual({
+      expect(readError(error, 400)).toEqual({
         detail: 'No access token: the token URL responded 400. It must respond 200 with JSON.',
       });
-    expect(said('', 403)).toEqual({ detail: expect.stringMatching(/Check client_id/) as string });
-    expect(said('', 503)).toEqual({
+    expect(readError('', 403)).toEqual({ detail: expect.stringMatching(/Check client_id/) as string });
+    expect(readError('', 503)).toEqual({
       detail: expect.stringMatching(/a fault of the authorization/) as string,
     });
   });

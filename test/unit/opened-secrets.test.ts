@@ -43,7 +43,7 @@ test('an opened secret that is not used again is out of memory after a minute', 
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('what was opened for one webhook is not given to another one', () => {
+test('a secret that was opened for one webhook is not given to another one', () => {
   const { secrets } = counting();
   const sealed = box.seal('whsec_one', 'wh_1');
   expect(secrets.open(sealed, 'wh_1')).toBe('whsec_one');
@@ -51,7 +51,7 @@ test('what was opened for one webhook is not given to another one', () => {
   expect(secrets.open(sealed, 'wh_1')).toBe('whsec_one');
 });
 
-test('what cannot be opened is refused every time, and not remembered', () => {
+test('a secret that cannot be opened is refused every time, and not remembered', () => {
   const { secrets, opened } = counting();
   const foreign = createSecretBox([{ id: 'k1', key: Buffer.alloc(32, 2) }]).seal('whsec_one', 'wh_1');
   for (let n = 0; n < 3; n += 1) expect(() => secrets.open(foreign, 'wh_1')).toThrow(UnopenableError);

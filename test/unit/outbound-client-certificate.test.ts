@@ -38,7 +38,7 @@ function makeSend(port: number, ca?: string) {
   };
 }
 
-/** OpenSSL's own server, which says why it refuses. */
+/** OpenSSL's own server, which reports why it refuses. */
 async function startOpenssl(authority: Certificate, version: 'TLSv1.2' | 'TLSv1.3'): Promise<number> {
   const own = issueServer(authority);
   const folder = mkdtempSync(join(tmpdir(), 'fltr-openssl-'));
@@ -155,7 +155,7 @@ test('with an authority of its own, the receiver is verified by that one alone',
   expect(await send(asClient(client, issueAuthority('other').cert))).toMatch(/^tls_certificate/);
 });
 
-describe('what cannot be used is refused, in words', () => {
+describe('a certificate that cannot be used is refused, in words', () => {
   let authority: Certificate;
   let client: Certificate;
   beforeAll(() => {

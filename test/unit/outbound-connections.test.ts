@@ -49,7 +49,7 @@ describe('the guard at the socket', () => {
     const send = makeSender({ lookup });
     expect(await send(`https://example.com:${port}`)).toBe('blocked_address');
     expect(await send(`https://example.com:${port}`)).toBe('blocked_address');
-    // Once for each connection: what was judged is what is dialled.
+    // Once for each connection: the judged address is the dialled one.
     expect(hosts).toHaveLength(3);
     expect(connectionCount()).toBe(0);
   });

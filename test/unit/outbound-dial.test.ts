@@ -9,7 +9,7 @@ import { startNameServer } from '../kit/name-server.ts';
 import { makeCertificate, startReceiver } from '../kit/raw-receiver.ts';
 
 const guard = createAddressGuard({ production: false, allowedCidrs: [] });
-/** Addresses of this machine and of networks for documentation stand for public ones. */
+/** In place of public addresses: those of this machine and of networks for documentation. */
 const open: AddressGuard = { ...guard, checkAddress: () => true };
 
 async function send(url: string, options: Partial<SenderOptions>): Promise<string | number> {

@@ -10,7 +10,7 @@ import { makeCertificate, startRawReceiver, startReceiver } from '../kit/raw-rec
 
 const guard = createAddressGuard({ production: false, allowedCidrs: [] });
 const timeoutMs = 400;
-/** For what ends by itself, also on a machine with other work. */
+/** For attempts that end by themselves, also on a machine with other work. */
 const longMs = 20_000;
 
 function send(url: string, options: Partial<SenderOptions> = {}): Promise<SendResult> {
@@ -159,12 +159,12 @@ test.each([
     { 'x-a': 'b' },
   ],
 ])(
-  'malformed: the reason is named, and what could be read is kept (%#)',
+  'malformed: the reason is named, and the readable part is kept (%#)',
   async (text, detail, statusCode, headers) => {
     const { origin } = await startRawReceiver((socket) => {
       socket.once('data', () => {
         const whole = /^(HTTP|SSH)/.test(text) ? text : `HTTP/1.1 200 OK\r\n${text}`;
-        // In two packets: what came before the fault is not lost.
+        // In two packets: the part before the fault is not lost.
         socket.write(whole.slice(0, 25), 'latin1');
         setTimeout(() => socket.write(whole.slice(25), 'latin1'), 20);
       });

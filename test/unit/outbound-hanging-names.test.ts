@@ -86,7 +86,7 @@ test('a name that hung fails at once for a while, and works as soon as that is o
   expect(await send()).toMatchObject({ code: 'tls_certificate' });
 });
 
-/** Lookups that end only when the test says so. */
+/** Lookups that end only when the test ends them. */
 function openLookups() {
   const running = new Map<string, (addresses: string[]) => void>();
   const canceled: string[] = [];
@@ -115,7 +115,7 @@ function attempt(names: HostNames, host: string, accountId: string, isTest = fal
 
 const afterImmediate = () => new Promise((resolve) => void setImmediate(resolve));
 
-test('an account has 32 lookups under way, and what is more waits without disturbing others', async () => {
+test('an account has 32 lookups under way, and further ones wait without delaying other accounts', async () => {
   const { lookup, running, finish } = openLookups();
   const names = createHostNames({ lookup, keepMs: 0, limitMs: 60_000 });
   const first = Array.from({ length: 32 }, (_, n) => attempt(names, `${n}.a`, 'acc_1'));
@@ -184,7 +184,7 @@ test('a lookup ends when the last of its attempts has gone, and frees its slot',
   expect(canceled).toEqual(['0.a', 'x.a']);
 });
 
-test('of the attempts that wait for a slow lookup one goes on, and test events', async () => {
+test('of the attempts that wait for a slow lookup one continues, and test events', async () => {
   useFakeClock();
   const { lookup, finish } = openLookups();
   const names = createHostNames({ lookup, keepMs: 0, limitMs: 5_000 });

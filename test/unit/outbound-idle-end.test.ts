@@ -27,14 +27,14 @@ async function startCounting(
   return { ...receiver, requestCount: () => requests };
 }
 
-// What the receiver writes when the second request is on its way looks the same as what it wrote before.
+// Bytes that the receiver wrote before the second request look the same as bytes that it writes after it.
 test.each([
   [408, okay, 200],
   [400, okay, 200],
   [408, refusal(503, ''), 503],
   [400, refusal(400, closing), 400],
   [408, refusal(408, closing), 408],
-])('%i that ends a kept connection: what a new connection brings counts', async (status, next, expected) => {
+])('%i that ends a kept connection: the result on a new connection counts', async (status, next, expected) => {
   const { origin, requestCount, connectionCount } = await startCounting((socket, request, connection) => {
     if (request === 1) socket.write(okay);
     else if (connection === 1) socket.end(refusal(status, closing));

@@ -159,7 +159,7 @@ describe.runIf(process.platform === 'linux')('a name that is pointed to this mac
       .toBe('blocked_address');
     expect([...outcomes].filter((outcome) => outcome !== 200)).toEqual(['blocked_address']);
     expect(queries.length).toBeGreaterThanOrEqual(2);
-    // What is refused is not kept: each attempt asks, and each is refused.
+    // Refused addresses are not kept: each attempt looks the name up, and each is refused.
     const before = queries.length;
     for (let n = 0; n < 3; n += 1) expect(await send(url)).toBe('blocked_address');
     expect(queries).toHaveLength(before + 3);

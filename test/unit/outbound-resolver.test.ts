@@ -112,7 +112,7 @@ test('of a large hosts file the first MiB counts, without the line that is cut',
 });
 
 test.each(['localhost', 'a.localhost', 'a.b.localhost'])(
-  '%s is this machine, whatever name servers say',
+  '%s is this machine, even if name servers respond otherwise',
   async (host) => {
     const { nameServers, queries } = await startNameServer(() => [four]);
     const lookup = createResolver({ nameServers, hostsPath: writeHosts('').path });

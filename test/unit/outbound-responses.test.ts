@@ -175,7 +175,7 @@ test('interim responses are skipped, however they are split into packets', async
   expect(results.map((result) => responseOf(result).body.toString())).toEqual(Array.from(text, () => 'ok'));
 });
 
-test('304 has no body, whatever its length says', async () => {
+test('304 has no body, with any Content-Length', async () => {
   const { origin } = await startRawReceiver((socket) => {
     socket.on('data', () => socket.write('HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n'));
   });

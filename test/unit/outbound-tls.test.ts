@@ -13,7 +13,7 @@ const open: AddressGuard = {
   checkAddress: () => true,
 };
 
-/** What an attempt to `https://receiver.test` comes to at a port of this machine. */
+/** The result of an attempt to `https://receiver.test` at a port of this machine. */
 async function send(port: number, ca?: string): Promise<{ code: string; detail: string | undefined }> {
   const { lookup } = lookupOf(['127.0.0.1']);
   const sender = createSender({ guard: open, timeoutMs: 5_000, lookup, ca });
@@ -81,7 +81,7 @@ test('the failure of a certificate for another name lists its names', async () =
   expect(await sendTo(many, many.cert)).toEqual(
     says('tls_certificate', /n0\.test, n1\.test, n2\.test, n3\.test, n4\.test and 3 more/),
   );
-  // What a certificate says is shown to people, in terminals too.
+  // The text of a certificate is shown to people, in terminals too.
   const forged = makeCertificate(['a\u001b[2Jb.test', 'good.test']);
   expect(await sendTo(forged, forged.cert)).toEqual(says('tls_certificate', /it is for good\.test\./));
 });
@@ -112,7 +112,7 @@ test('a weak signature, a name outside its authority’s constraints and a wrong
   expect(await sendTo(client, root.cert)).toEqual(says('tls_certificate', /not meant for servers/));
 });
 
-// In TLS 1.3 the receiver says so after the handshake, while the request is sent.
+// In TLS 1.3 the receiver refuses after the handshake, while the request is sent.
 test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   'a receiver that requires a client certificate, by %s',
   async (version) => {

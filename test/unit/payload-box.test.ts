@@ -22,7 +22,7 @@ test('the same bytes are sealed differently each time, and begin with a byte tha
   expect([one[0], one.toString('utf8', 2, 5)]).toEqual([1, 'new']);
 });
 
-test('the first key seals, all of them open; a missing or wrong key says which', () => {
+test('the first key seals, all of them open; the error of a missing or wrong key names it', () => {
   const sealed = createPayloadBox([keys.old], true).seal(Buffer.from('text'), context);
   expect(box.open(sealed, context).toString()).toBe('text');
   expect(() => createPayloadBox([keys.new], true).open(sealed, context)).toThrow(/with key "old"/);
@@ -30,7 +30,7 @@ test('the first key seals, all of them open; a missing or wrong key says which',
   expect(() => wrong.open(sealed, context)).toThrow(UnopenableError);
 });
 
-test('what belongs to another row, was changed or was cut off is not opened', () => {
+test('bytes that belong to another row, were changed or were cut off are not opened', () => {
   const sealed = box.seal(Buffer.from('a text of some length'), context);
   for (const other of ['body:acc_1:evt_2', 'body:acc_2:evt_1', 'response-body:acc_1:evt_1', ''])
     expect(() => box.open(sealed, other)).toThrow(UnopenableError);

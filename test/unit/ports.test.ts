@@ -21,7 +21,7 @@ test('port 0 is any free port, and the one that it got is returned', async () =>
   expect(await (await fetch(`http://${host}:${server.port}/`)).text()).toBe('here');
 });
 
-test('a port that was taken after the first check is a start error with what to do', async () => {
+test('a port that was taken after the first check is a start error with the remedy', async () => {
   const other = createServer().listen(0, host);
   await once(other, 'listening');
   onTestFinished(() => void other.close());

@@ -82,7 +82,7 @@ test('no hour ever holds more attempts than the cap, none waits while there is r
       const correct = () => {
         for (const { id, until } of correctTimes({ cap, now, used: used() }, head())) queue.set(id, until);
       };
-      /** Whoever's time has come asks; what others left behind is corrected, as the reconciler does. */
+      /** Each delivery whose time has come requests a slot. The times of the others are corrected, as the reconciler does. */
       const passTo = (end: number) => {
         for (;;) {
           correct();
@@ -130,7 +130,7 @@ test('the times of a queue follow from the log, and then from each other', () =>
   expect(slotTimes({ cap: 1, now: 100, used: [10, 20, 30] }, 2)).toEqual([windowMs + 30, 2 * windowMs + 30]);
 });
 
-test('what is newer than a long queue goes behind it', () => {
+test('a delivery that is newer than a long queue goes behind it', () => {
   const head = [
     { id: 'dlv_1', until: windowMs + 1 },
     { id: 'dlv_2', until: windowMs + 2 },

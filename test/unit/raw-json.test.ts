@@ -24,7 +24,7 @@ test('all else is as JSON.stringify writes it', () => {
 test('a formatted text has the same tokens, and the form that JSON.stringify gives', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
-      // JSON.parse moves names that look like numbers, so both sides are what it makes.
+      // JSON.parse moves names that look like numbers, so both sides are its results.
       const text = JSON.stringify(JSON.parse(JSON.stringify(value)));
       return indentJson(text) === JSON.stringify(JSON.parse(text), null, 2);
     }),

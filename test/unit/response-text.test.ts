@@ -34,7 +34,7 @@ test.each([
   expect(await show(body, { 'content-type': type })).toEqual({ body: expected, truncated: false });
 });
 
-test('what is no text is named, with its type, coding and size', async () => {
+test('a body that is no text is described by its type, coding and size', async () => {
   const binary = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 0xff]);
   expect((await show(binary, { 'content-type': 'image/png; a=b' })).body).toBe(
     '(binary, image/png, 8 bytes)',

@@ -37,7 +37,7 @@ test('each preset has its waits', () => {
   for (const schedule of Object.values(schedules)) expect(schedule.length).toBeLessThanOrEqual(20);
 });
 
-test('what a preset says of an outage is true', () => {
+test("a preset's text about outages is true", () => {
   const outages = { hour: 1, night: 12, weekend: 60 };
   /** Whether a delivery that is accepted at the beginning of an outage is delivered after it. */
   const survives = (preset: RetryPreset, hours: number) => sum(schedules[preset]) >= hours * hour;
@@ -165,7 +165,7 @@ const refused = ['failed', 'client_error', null, null];
 const exhausted = ['failed', 'retries_exhausted', null, null];
 const delivered = ['delivered', null, null, null];
 
-/** What follows the first attempt, by policy: 200, 302, 404, 408, 429, 410, 503, a timeout. */
+/** The decisions after the first attempt, by policy: 200, 302, 404, 408, 429, 410, 503, a timeout. */
 test.each<[string, RetryPolicy | null, unknown[][]]>([
   [
     'none of its own',
@@ -232,7 +232,7 @@ test.each<[string, RetryPolicy | null, unknown[][]]>([
     { preset: 'day', on_gone: 'disable' },
     [delivered, retried(5), refused, refused, refused, refused, retried(5), retried(5)],
   ],
-])('what follows an attempt where the policy is: %s', (_name, policy, expected) => {
+])('the decision after an attempt with the policy: %s', (_name, policy, expected) => {
   const responses = [200, 302, 404, 408, 429, 410, 503, 'timeout'] as const;
   expect(responses.map((response) => decide(policy, response))).toEqual(expected);
 });

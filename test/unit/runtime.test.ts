@@ -27,7 +27,7 @@ test('every platform, .nvmrc and the image have the same version of Node', () =>
   expect(images).toEqual([pinnedNode, pinnedNode, pinnedNode]);
 });
 
-test('a start on another Node says so, and whether it is tested', () => {
+test('a start on another Node reports its version, and whether it is tested', () => {
   expect(describeNode('26.10.0', '26.10.0')).toBeNull();
   expect(describeNode('24.1.0', '26.10.0')).toContain('Running on Node 24.1.0 of this machine.');
   expect(describeNode('26.11.0', '26.10.0')).toContain('Running on Node 26.11.0 of this machine.');

@@ -13,7 +13,7 @@ const mostPages = 600;
 const row = { id: 'dlv_', text: 'x'.repeat(400) };
 let pulled = 0;
 let isClosed = false;
-/** What the next request gets. */
+/** The response to the next request. */
 let pages: () => AsyncGenerator<object[]>;
 
 async function* many(end = mostPages): AsyncGenerator<object[]> {

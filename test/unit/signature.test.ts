@@ -17,7 +17,7 @@ const bodies = fc.oneof(fc.json(), fc.string({ unit: 'grapheme' }), fc.string({ 
 const seconds = fc.integer({ min: 0, max: 4_102_444_800 });
 
 describe('X-FLTR-Signature', () => {
-  it("X-FLTR-Signature is what the documentation's own recipe makes", () => {
+  it("X-FLTR-Signature is the result of the documentation's own recipe", () => {
     // echo -n '{"event":"document.processed"}' | openssl dgst -sha256 -hmac 'whsec_xyz789' | cut -d ' ' -f2
     expect(signBody('whsec_xyz789', Buffer.from('{"event":"document.processed"}'))).toBe(
       'ec62a3791ea386ff20044cd8b7c90c9b915443ca6d9daeda095a4fa8b618f792',
@@ -47,7 +47,7 @@ describe('X-FLTR-Signature', () => {
 });
 
 describe('webhook-signature', () => {
-  it('webhook-signature is what Standard Webhooks publishes as its example', () => {
+  it('webhook-signature is that of the example of Standard Webhooks', () => {
     const signature = signStandard(
       'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
       'msg_p5jXN8AQM9LWM0D4loKWxJek',
@@ -64,7 +64,7 @@ describe('webhook-signature', () => {
     );
   });
 
-  it('webhook-signature is what the standardwebhooks library makes, for any secret, id, time and body', () => {
+  it('webhook-signature is that of the standardwebhooks library, for any secret, id, time and body', () => {
     fc.assert(
       fc.property(secrets, ids, seconds, bodies, (anySecret, id, at, text) => {
         const theirs = new Webhook(anySecret).sign(id, new Date(at * 1000), text);

@@ -62,7 +62,7 @@ test('the previous key signs until its overlap ends', () => {
   expect(signingKeys({ current: null, previous: null, previousUntil: null, now: new Date() })).toEqual([]);
 });
 
-test('webhook-signature lists what the webhook has; without standard nothing is sent', () => {
+test('webhook-signature lists the signatures of the webhook; without standard nothing is sent', () => {
   const secrets = { body: 'whsec_AAAA', standard: ['whsec_AAAA'], keys: [signingKey] };
   const headersOf = (signatures: readonly ('fltr' | 'standard')[], given: typeof secrets) =>
     attemptHeaders({

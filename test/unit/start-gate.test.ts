@@ -44,7 +44,7 @@ test('starts that are not urgent pass at once while nothing is urgent, else one 
   expect(passed()).toBe(20);
 });
 
-/** A dispatcher whose starts end when the test says so; `wh_slow` is known to hang. */
+/** A dispatcher whose starts the test ends; `wh_slow` is known to hang. */
 function startDispatcher() {
   const acknowledge: (() => void)[] = [];
   const client = {
@@ -55,7 +55,7 @@ function startDispatcher() {
   const dispatcher = createDispatcher({
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- no row is read
     pool: { connect: () => new Promise(() => undefined) } as unknown as Pool,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a start uses
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parts that a start uses
     temporal: () => ({ client, connection, isWorkers: true }) as unknown as Caller,
     log: pino({ level: 'silent' }),
     scheduleSeconds: [60],

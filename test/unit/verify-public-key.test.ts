@@ -73,7 +73,7 @@ test('a v1a signature fails after any change of body, id, time or signature, and
   ]);
 });
 
-test('where the entry is missing that the key verifies, the error says which', () => {
+test('where the entry is missing that the key verifies, the error names it', () => {
   expect(failureOf({ headers: headersOf([]) })).toEqual([
     'wrong_signature',
     'webhook-signature has no entry v1a, which the public key verifies. See the signatures of the webhook.',

@@ -31,7 +31,7 @@ function codeOf(check: () => unknown): string {
   return 'valid';
 }
 
-test('what the service signs is genuine, by either signature, however headers and body are given', () => {
+test('a signed request is genuine, by either signature, with headers and body in every form', () => {
   const headers = headersOf();
   const lowerCase = Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
@@ -90,7 +90,7 @@ test('a request recorded earlier is refused: 300 s either way are taken, 301 are
   expect([codeAt(10, 10), codeAt(11, 10)]).toEqual(['valid', 'too_old']);
 });
 
-test('what is missing or of another form is named', () => {
+test('a header that is missing or malformed is named', () => {
   const headers = headersOf();
   for (const name of ['webhook-id', 'webhook-timestamp', 'webhook-signature'])
     expect(codeOf(() => verify({ body, headers: { ...headers, [name]: undefined }, secret, at }))).toBe(
@@ -110,7 +110,7 @@ test('what is missing or of another form is named', () => {
     expect(codeOf(() => verify({ body, headers, secret: wrong, at }))).toBe('bad_secret');
 });
 
-test('a body that is signed and no JSON is said to be that', () => {
+test('a signed body that is no JSON gets an error of its own', () => {
   const text = Buffer.from('not JSON');
   const headers = attemptHeaders({
     ...asSent,
@@ -151,7 +151,7 @@ test('a receiver names the signatures that it needs; all of them must be valid',
   }
   expect(codeWith(forgedFltr, ['standard'])).toBe('valid');
   expect(codeWith(forgedStandard, ['fltr'])).toBe('valid');
-  // To need none would accept whatever comes.
+  // Requiring none would accept every request.
   for (const wrong of [[], ['v1'], ['standard', 'Fltr']])
     expect(codeWith({}, wrong as 'fltr'[])).toBe('bad_options');
 });

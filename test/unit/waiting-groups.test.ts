@@ -24,7 +24,7 @@ const startOf = (workflowId: string, owned: Startable[]) => ({
   assignedAt: 0,
 });
 
-test('what joins a group is started with it, once its insert is committed', () => {
+test('a delivery that joins a group is started with it, once its insert is committed', () => {
   const waiting = createWaitingGroups(most);
   const [first, second, third] = [delivery(), delivery(), delivery()];
   waiting.add(startOf('grp_1', [first]));
@@ -48,7 +48,7 @@ test('nothing joins a delivery’s own workflow, a group that is full, or one th
   expect(waiting.join(deliveries(1))).toBeNull();
 });
 
-test('whatever joins and whenever: no group is too large, none is started twice, no delivery is lost', () => {
+test('in any order of joining: no group is too large, none is started twice, no delivery is lost', () => {
   const step = fc.oneof(
     fc.record({ do: fc.constant('publish' as const), count: fc.integer({ min: 1, max: 12 }) }),
     fc.record({ do: fc.constant('commit' as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }),

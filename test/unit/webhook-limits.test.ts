@@ -50,7 +50,7 @@ const queued = (id: string, more: Partial<Queued> = {}): Queued => ({
 const decide = (state: QueueState, ...ids: string[]) =>
   Object.fromEntries(decideSlots(state, waiting(...ids)));
 
-/** What a webhook's processes do: deliveries are accepted, time passes, requests begin late and take long. */
+/** The steps of a webhook's processes: deliveries are accepted, time passes, requests begin late and take long. */
 type Accept = { count: number; afterMs: number };
 type Attempt = { id: string; grantedAt: number; start: number; recordedAt: number };
 
@@ -173,7 +173,7 @@ test('the ramp: 1, 2, 4, … in each second, then all', () => {
   expect([0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(inSecond)).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
   expect(times.filter((at) => at === 10_000)).toHaveLength(2000 - 1023);
   expect(times).toEqual(times.toSorted((a, b) => a - b));
-  // What was made since counts: it is the third attempt.
+  // The attempts made since then count: it is the third.
   expect(slotTimes({ limits, now: now + 1200, used: [now, now + 1000] }, 1)).toEqual([
     { at: rampTime(now, 2), reason: 'down' },
   ]);
@@ -263,7 +263,7 @@ test('rows of the queue get their times when its webhook becomes paced, and when
   expect(correctTimes(log(none), [queued('dlv_1', { until: now - 10 })])).toEqual([]);
 });
 
-test('what is newer than a long queue goes behind it, whatever that waits for', () => {
+test('a delivery that is newer than a long queue goes behind it, for every reason of the queue', () => {
   const head = [queued('dlv_1'), queued('dlv_2')];
   const long = (limits: WebhookLimits, more: Partial<QueueState> = {}) =>
     decide(stateOf(limits, { head, isLonger: true, ...more }), 'dlv_8', 'dlv_9');
