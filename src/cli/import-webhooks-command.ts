@@ -35,7 +35,9 @@ export function addImportWebhooksCommand(webhooks: Command): void {
         counts[await importLine(client, bytes)] += 1;
       } catch (error) {
         if (!(error instanceof LineFault)) {
-          console.error(`Stopped at line ${number}: ${countsText(counts)} Run the same command again to continue.`);
+          console.error(
+            `Stopped at line ${number}: ${countsText(counts)} Run the same command again to continue.`,
+          );
           throw error;
         }
         counts.refused += 1;

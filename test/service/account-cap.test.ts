@@ -70,7 +70,7 @@ async function untilExact(service: Service, webhookId: string, cap: number): Pro
     () => rowsOf(service, webhookId),
     (rows) =>
       rows.filter(isDeferred).every(({ at }, index) => {
-        // With a cap below what was sent already, the first room comes when all but cap - 1 are an hour old.
+        // With a cap below the number of attempts so far, there is room when all but cap - 1 are an hour old.
         const expected = (starts[starts.length - cap + index] ?? NaN) + windowMs;
         return index >= cap || Math.abs((at?.getTime() ?? 0) - expected) <= 10;
       }),
@@ -121,7 +121,7 @@ test('a cap that is changed while deliveries are deferred gives them new times, 
   expect(receiver.requests).toHaveLength(6);
   await setCap(uncapped, account, null);
   await untilSplit(uncapped, webhookId, 12, 0);
-  // A cap of its own again: what was sent without one counts.
+  // A cap of its own again: attempts without one count.
   await setCap(uncapped, account, 13);
   await account.publish(3);
   await untilSplit(uncapped, webhookId, 13, 2);

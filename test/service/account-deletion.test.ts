@@ -219,7 +219,7 @@ test('everything of the account goes, and nothing of another; meanwhile it does 
   expect(receiver.requests.filter(({ path: to }) => to !== '/fresh')).toHaveLength(sent);
 }, 120_000);
 
-test('only a service key with accounts:write deletes, and only what is there', async () => {
+test('only a service key with accounts:write deletes an account, and only one that exists', async () => {
   const { accountId } = await service.newAccount();
   const reader = await service.newKey({ accountId: null, scopes: ['accounts:read', 'webhooks:write'] });
   expect(outcome(await as(reader, 'DELETE', `/v1/accounts/${accountId}`))).toEqual([403, 'missing_scope']);
@@ -231,7 +231,7 @@ test('only a service key with accounts:write deletes, and only what is there', a
   expect((await read(accountId)).body.deletion).toBeNull();
 });
 
-test('beside publishing, new webhooks, new keys and changes: what was accepted before is erased, the rest refused', async () => {
+test('beside publishing, new webhooks, new keys and changes: rows from before the deletion are erased, later calls refused', async () => {
   const receiver = await receive();
   const { accountId: id, newWebhook, key } = await openAccount(service);
   await newWebhook(receiver.url);
@@ -312,7 +312,7 @@ test('an attempt under way ends before the account is gone, and none is made aft
   expect(await service.temporal.client.workflow.getHandle(delivery).result()).toEqual({ status: 'canceled' });
 }, 120_000);
 
-test('a deletion whose workflow was never started, or was terminated, goes on', async () => {
+test('a deletion whose workflow was never started, or was terminated, continues', async () => {
   const { accountId: id, newWebhook, publish } = await openAccount(service);
   await newWebhook('http://localhost:1', { active: false });
   await publish(3);
@@ -330,7 +330,7 @@ test('a deletion whose workflow was never started, or was terminated, goes on', 
   expect(await tablesNaming(service.pool, id)).toEqual(['audit_records']);
 }, 120_000);
 
-test('a deletion goes on where a kill -9 stopped it', async () => {
+test('a deletion continues where a kill -9 stopped it', async () => {
   const own = await startService({ FLTR_RETRY_SCHEDULE_SECONDS: '600', LOG_LEVEL: 'warn' }, null);
   onTestFinished(() => own.stop());
   const receiver = await receive({ '/failing': 503 });

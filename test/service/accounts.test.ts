@@ -27,7 +27,7 @@ const target = { url: 'https://example.com/', events: ['*'] };
 const createWebhook = (key: string, account: string) =>
   as<Faults>(key, 'POST', '/v1/webhooks', target, { 'Fltr-Account': account });
 
-test('an account is created, read and changed; what is left out stays; both are on record', async () => {
+test('an account is created, read and changed; fields that are left out stay; both are on record', async () => {
   const created = await put('tenant-1', { name: 'A tenant', metadata: { plan: 'pro', region: 'eu' } });
   expect([created.status, created.body]).toEqual([
     201,

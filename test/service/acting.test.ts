@@ -92,7 +92,7 @@ test.each(ofOneResource)("%s finds nothing of another account's", async (_name, 
   expect(found.text).not.toContain(receiver.url);
 });
 
-test('what a service key reads is what the key of the account reads', async () => {
+test('a service key reads the same as the key of the account', async () => {
   for (const path of [
     '/v1/webhooks',
     '/v1/deliveries',
@@ -222,7 +222,7 @@ test('calls count for the service key, and for each account that it acts for', a
     const { accountId: quiet, key: quietKey } = await limited.newAccount();
     const list = (key: string, account: string) =>
       call<Body>(limited.apiUrl, key, 'GET', '/v1/webhooks', undefined, { 'Fltr-Account': account });
-    // Two calls each: twenty for the account, whatever keys made them.
+    // Two calls each: twenty for the account, with all keys.
     for (let keys = 0; keys < 10; keys += 1) {
       const key = await limited.newKey({ accountId: null });
       const responses = await atOnce(3, () => list(key, accountId));

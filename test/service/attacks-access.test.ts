@@ -69,7 +69,7 @@ test("forged cursors show nothing of another account's", async () => {
     `/v1/deliveries?webhook_id=${ids['webhooks']}&cursor=${forge('deliveries', 'zzz')}`,
   );
   expect(filtered.body.data).toEqual([]);
-  // What only looks like a cursor is refused: with times that do not exist, among others.
+  // Text that only looks like a cursor is refused: with times that do not exist, among others.
   for (const at of ['9999-99-99T99:99:99.999Z', '2024-02-30T00:00:00.000Z', '0000-01-01T00:00:00.000Z', '']) {
     const { status, body } = await read(`/v1/events?cursor=${forge('events', at, 'evt_mine')}`);
     expect([at, status, body.code]).toEqual([at, 422, 'validation_failed']);
@@ -93,7 +93,7 @@ test("another account's ids in bodies change nothing of it, and give nothing awa
     await as('POST', '/v1/webhooks/test', foreign),
     await as('POST', '/v1/webhooks/test', missing),
   ];
-  // The same response as for what does not exist.
+  // The same response as for a webhook that does not exist.
   expect({ ...one.body, request_id: '' }).toEqual({ ...other.body, request_id: '' });
   expect(receiver.requests).toEqual([]);
   const event = { event: 'document.deleted', data: { document_id: 'd', dataset_id: 's' }, id: 'evt_mine' };
@@ -145,7 +145,7 @@ test('a key is looked up by its digest and by nothing else: how much of a guess 
       code: 'unauthorized',
     });
   }
-  // One statement, one digest of 32 bytes; PostgreSQL compares digests, of which one right letter says nothing.
+  // One statement, one digest of 32 bytes; PostgreSQL compares digests, of which one right letter reveals nothing.
   expect(queries).toEqual(
     guesses.map((guess) => ({
       name: 'find-api-key',
@@ -157,7 +157,7 @@ test('a key is looked up by its digest and by nothing else: how much of a guess 
   expect(sameBytes(digestOfKey(guesses[0] ?? ''), digestOfKey(guesses[1] ?? ''))).toBeLessThan(8);
 });
 
-/** What needs no key, on a port of its own, with the lines of its log. */
+/** The calls that need no key, on a port of their own, with the lines of the log. */
 async function startProbes(): Promise<{ url: string; lines: string[] }> {
   const lines: string[] = [];
   const stream = new Writable({

@@ -117,7 +117,7 @@ describe.each(all)('%s', (_name, route) => {
   const { method, path, body, operationId } = route;
   const hasBody = method !== 'get';
 
-  test('every call has a response without a fault of the service, whatever the body', async () => {
+  test('every call has a response without a fault of the service, with any body', async () => {
     for (const [, text] of hasBody ? hostileBodies : []) {
       const { status } = await attack(method, pathOf(route), text, keyFor(route));
       // A call that takes a body takes none of these.
@@ -126,7 +126,7 @@ describe.each(all)('%s', (_name, route) => {
     expect(Reflect.get({}, 'polluted')).toBeUndefined();
   });
 
-  test('every call has a response without a fault of the service, whatever the query, the path and the headers', async () => {
+  test('every call has a response without a fault of the service, with any query, path and headers', async () => {
     for (const text of hostileQueries) {
       await attack(method, `${pathOf(route)}?${text}`, hasBody ? '{}' : undefined, keyFor(route));
     }
@@ -163,7 +163,7 @@ function withNuls(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, child]) => [name, withNuls(child)]));
 }
 
-test('times at the edge of what can be written are accepted or refused, never a fault', async () => {
+test('the earliest and latest times that can be written are accepted or refused, never a fault', async () => {
   const times = ['0000-01-01T00:00:00Z', '0001-01-01T00:00:00+23:59', '9999-12-31T23:59:59-23:59'];
   const { data } = eventTypeExamples['document.deleted'];
   for (const time of times) {
@@ -212,7 +212,7 @@ test('10,000 unknown names in an event are one refusal, of readable length', asy
   expect((await attack('POST', '/v1/events', { event: 'document.uploaded', data })).status).toBe(202);
 });
 
-test('a compressed body counts as what it unpacks to', async () => {
+test('a compressed body counts with its size after decompression', async () => {
   const bomb = Buffer.alloc(64 * 1024 * 1024, ' ');
   for (const [encoding, packed] of [
     ['gzip', gzipSync(bomb)],
@@ -228,7 +228,7 @@ test('a compressed body counts as what it unpacks to', async () => {
   expect((await attack('POST', '/v1/webhooks', '{}', { 'content-encoding': 'nonsense' })).status).toBe(400);
 });
 
-test('a request that says its length in two ways is refused, and what follows it is not read', async () => {
+test('a request with two lengths is refused, and the bytes after it are not read', async () => {
   const socket = connect(Number(service.env['PORT']), '127.0.0.1');
   let text = '';
   socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));

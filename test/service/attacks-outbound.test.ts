@@ -54,7 +54,7 @@ test.runIf(process.platform === 'linux')(
     // Cached addresses have tests of their own (outbound-names.test.ts); here the name is looked up every time.
     const send = sending({ guard: judging, nameServers, ca: certificate.cert, keepNamesMs: 0 });
     const url = `https://rebind.example:${victim.port}/`;
-    // One lookup for one connection: what was judged is what is dialled.
+    // One lookup for one connection: the judged address is the dialled one.
     expect(await send(url)).toBe(200);
     expect([publicRequests, queries]).toEqual([1, ['rebind.example']]);
     expect(await send(url)).toBe('blocked_address');
@@ -167,7 +167,7 @@ test('of a decompression bomb as a response, 64 KiB are shown and no more is unp
   await service.call('DELETE', `/v1/webhooks/${id}`);
 });
 
-test('a response full of what no text holds is kept, and named', async () => {
+test('a response of bytes that are no text is kept, and described', async () => {
   const odd = Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256));
   const receiver = await startRawReceiver((socket) => {
     socket.once('data', () => {

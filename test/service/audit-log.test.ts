@@ -32,7 +32,7 @@ async function newWebhook(key: string, url = 'https://example.com/in'): Promise<
   return body.webhook_id;
 }
 
-test('a webhook from its creation to its deletion: each change by whom, with the names of what changed', async () => {
+test('a webhook from its creation to its deletion: each change with its key and the names of the changed fields', async () => {
   const { key } = await service.newAccount();
   const id = await newWebhook(key);
   const path = `/v1/webhooks/${id}`;

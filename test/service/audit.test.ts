@@ -15,7 +15,7 @@ async function command(...args: string[]): Promise<string> {
   return output;
 }
 
-test('keys made and revoked and secrets read are on record: who, what, when; and nothing secret', async () => {
+test('keys made and revoked and secrets read are on record, with the key and the time, and nothing secret', async () => {
   const accountId = 'customer';
   const operator = await command('keys', 'create', '--service', '--scopes', 'all');
   const [operatorId = '', serviceKey = ''] = [
@@ -34,7 +34,7 @@ test('keys made and revoked and secrets read are on record: who, what, when; and
   });
   const read = await api('GET', `/v1/webhooks/${webhook.webhook_id}/secret`);
   expect(read.text).toContain(webhook.secret);
-  // Neither what is refused nor what is not there was read.
+  // A refused call and one for a missing webhook have read nothing.
   expect((await api('GET', '/v1/webhooks/wh_none/secret')).status).toBe(404);
   expect((await service.call('GET', `/v1/webhooks/${webhook.webhook_id}/secret`)).status).toBe(404);
   await command('keys', 'revoke', keyId);

@@ -115,7 +115,7 @@ test('80.0 % stays and is warned, 80.1 % goes, 9 ended deliveries stay; older th
     [over],
   );
   expect(rows).toEqual([{ actor: 'auto-disable' }]);
-  // A new beginning: what ended before it counts no more.
+  // After an activation, deliveries that ended before it no longer count.
   await mine.call('PATCH', `/v1/webhooks/${over}`, { active: true });
   await evaluate();
   expect(await read(over)).toMatchObject({ active: true, warning: false, auto_disabled: null });
@@ -231,7 +231,7 @@ test('a secret older than 90 days is notified once', async () => {
   expect((await events()).map(({ event }) => event)).toEqual(['webhook.secret_due']);
 });
 
-test('ten processes make the schedule at once: one is there, as the setting says', async () => {
+test('ten processes make the schedule at once: there is one, with the interval of the setting', async () => {
   const definition = {
     id: 'evaluate-auto-disable',
     workflowType: 'evaluateAutoDisable',

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-test('as many deliveries as FLTR_MAX_BACKLOG may wait for a start; then publishing responds with 503, and reading goes on', async () => {
+test('as many deliveries as FLTR_MAX_BACKLOG may wait for a start; then publishing responds with 503, and reading still works', async () => {
   // A Temporal that never responds: nothing is started.
   const silent = await startRawReceiver(() => undefined);
   const api = startProcess(['api'], { ...service.env, TEMPORAL_ADDRESS: `127.0.0.1:${silent.port}` });

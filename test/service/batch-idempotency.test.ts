@@ -74,7 +74,7 @@ test('of batches with one Idempotency-Key at the same time one is published, and
   expect(await countEvents()).toBe(20);
 });
 
-test('what dies before the commit leaves nothing behind, and the key is good for the next call', async () => {
+test('a process that dies before the commit leaves nothing behind, and the key can be used for the next call', async () => {
   const { publish, countEvents } = await openAccount();
   const events = [event('x'), { ...event(''), id: undefined }];
   const blocker = await service.pool.connect();
@@ -101,7 +101,7 @@ test('what dies before the commit leaves nothing behind, and the key is good for
   expect(await countEvents()).toBe(2);
 });
 
-test('what is kept of a response is bounded; the deliveries of a long one are read again', async () => {
+test('the kept part of a response is bounded; the deliveries of a long one are read again', async () => {
   const { publish, subscribe, countEvents } = await openAccount();
   for (let count = 0; count < 8; count += 1) await subscribe({ active: false });
   const events = [...Array.from({ length: 499 }, (_, index) => event(`long-${index}`)), { event: 'no.such' }];

@@ -17,7 +17,7 @@ const openApi = JSON.parse(readFileSync(new URL('../../src/api/openapi.json', im
   paths: Record<string, Record<string, { operationId?: string; requestBody?: unknown }>>;
 };
 
-/** What the client sends, to a server that responds to each request with the next of `responses`. */
+/** The requests of the client, to a server that responds to each with the next of `responses`. */
 async function sent(
   run: (client: FltrWebhooks) => Promise<unknown>,
   responses: ({ status: number; headers?: Record<string, string>; body?: string } | 'none')[] = [],
@@ -40,7 +40,7 @@ async function sent(
   }
 }
 
-test('each call of the OpenAPI document is a method of its name, and sends what the document says', async () => {
+test('each call of the OpenAPI document is a method of its name, and sends the documented request', async () => {
   const operations = Object.entries(openApi.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, { operationId, requestBody }]) =>
       operationId === undefined ? [] : [{ path, method, operationId, hasBody: requestBody !== undefined }],
@@ -72,7 +72,7 @@ test('each call of the OpenAPI document is a method of its name, and sends what 
 const bodyFor = (operationId: string): unknown =>
   operationId === 'publishEvents' ? [deletion] : operationId === 'publishEvent' ? deletion : { active: true };
 
-test('an event is published, delivered, and found; lists go on page after page', async () => {
+test('an event is published, delivered, and found; lists continue page after page', async () => {
   const receiver = await startReceiver();
   const webhook = await client.createWebhook({ url: receiver.url, events: ['*'] });
   const { id, deliveries } = await client.publishEvent(deletion);
@@ -97,13 +97,13 @@ test('an event is published, delivered, and found; lists go on page after page',
   await receiver.close();
 });
 
-test('what is refused says what, where and why, and is not sent again', async () => {
+test('a refusal names the field, its pointer and the reason, and is not sent again', async () => {
   const refused = client.createWebhook({ url: 'ftp://example.com', events: ['*'] });
   const error = await refused.catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(FltrWebhooksError);
   const { status, code, errors, message, requestId } = error as FltrWebhooksError;
   expect([status, code, errors[0]?.pointer]).toEqual([422, 'validation_failed', '/url']);
-  // The message says each fault once.
+  // The message has each fault once.
   expect(message).toContain(errors[0]?.message);
   expect(message.split(errors[0]?.message ?? '')).toHaveLength(2);
   expect(requestId).toMatch(/^req_/);
@@ -131,13 +131,13 @@ test('a webhook is created under one Idempotency-Key, however often it is reques
   expect(keys[1]).toBe(keys[0]);
 });
 
-test('what may have been done, and must not be done twice, is not sent again', async () => {
+test('a call that may have succeeded, and must not be repeated, is not sent again', async () => {
   const { requests, error } = await sent((each) => each.retryDelivery('dlv_1'), ['none']);
   expect(requests).toHaveLength(1);
   expect(error).toMatchObject({ name: 'FltrWebhooksError', status: 0, code: 'no_response' });
 });
 
-test('after 429 and 503 the client waits as long as Retry-After says, and sends again', async () => {
+test('after 429 and 503 the client waits for Retry-After, and sends again', async () => {
   const later = { status: 503, headers: { 'retry-after': '1' } };
   const { requests, error } = await sent(
     (each) => each.retryDelivery('dlv_1'),
@@ -149,7 +149,7 @@ test('after 429 and 503 the client waits as long as Retry-After says, and sends 
   expect((second?.at.getTime() ?? 0) - (first?.at.getTime() ?? 0)).toBeGreaterThanOrEqual(990);
 });
 
-test('it gives up after its retries, and says so', async () => {
+test('it gives up after its retries, with an error', async () => {
   const { requests, error } = await sent(
     (each) => each.listEvents(),
     Array.from({ length: 9 }, () => 'none' as const),

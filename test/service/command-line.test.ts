@@ -13,7 +13,7 @@ import { runInProcess } from '../kit/command.ts';
 import { startProcess } from '../kit/process.ts';
 import { startService, type Service } from '../kit/service.ts';
 
-/** What scripts and shells rely on: exit codes, colors, completion, and that nothing of the API is missing. */
+/** The parts that scripts and shells rely on: exit codes, colors, completion; and nothing of the API is missing. */
 const runProgram = promisify(execFile);
 let service: Service;
 let folder: string;
@@ -31,7 +31,7 @@ async function run(command: string[], env: Record<string, string> = {}): Promise
   return [code, output];
 }
 
-/** As a process of its own, for what only that shows. */
+/** As a process of its own, for effects that only a process shows. */
 async function start(command: string[], env: Record<string, string>): Promise<[number | null, string]> {
   const child = startProcess(command, env);
   return [await child.exited(), child.output()];
@@ -59,7 +59,7 @@ test('open prints a link that signs in once, and hands it to the browser', async
     });
   expect([(await signIn()).status, (await signIn()).status]).toEqual([200, 401]);
 
-  // On Linux `xdg-open` opens a browser; this one writes down what it was given.
+  // On Linux `xdg-open` opens a browser; this one writes its arguments to a file.
   const programs = mkdtempSync(join(folder, 'programs-'));
   const opened = join(programs, 'opened');
   writeFileSync(join(programs, 'xdg-open'), `#!/bin/sh\nprintf '%s|' "$@" > ${opened}\n`, { mode: 0o700 });

@@ -103,7 +103,7 @@ test('commands publish an event from an option or a file, and once only under on
   expect((await run('event-types', 'list')).output).toContain('document.processing_failed');
 });
 
-test('a command expunges events, with --yes, and says which it did not find', async () => {
+test('a command expunges events, with --yes, and lists those that it did not find', async () => {
   await service.publish({ id: 'evt_to_expunge', data: { document_id: 'doc_secret', dataset_id: 'ds_1' } });
   const expunge = ['events', 'expunge', 'evt_to_expunge'];
   expect(await run(...expunge)).toMatchObject({ code: 2, output: expect.stringContaining('Add --yes') });
@@ -247,7 +247,7 @@ test('commands show the statistics of all webhooks, and the settings', async () 
   );
 });
 
-test('tail shows what is there, then each change as it comes', async () => {
+test('tail shows the existing deliveries, then each change as it comes', async () => {
   const env = { FLTR_API_URL: service.apiUrl, FLTR_API_KEY: service.key };
   const tail = startProcess(['tail', '--last', '1', '--json'], env);
   await until(
@@ -270,7 +270,7 @@ test('tail shows what is there, then each change as it comes', async () => {
   await tail.exited();
 });
 
-test('listen sends what happens to a receiver here, with the body and headers of the service', async () => {
+test('listen sends events to a receiver here, with the body and headers of the service', async () => {
   const local = await startReceiver();
   const env = { FLTR_API_URL: service.apiUrl, FLTR_API_KEY: service.key };
   const options = ['--forward-to', `${local.url}/events`, '--events', 'document.deleted', '--secret', secret];
@@ -362,7 +362,7 @@ test('deliveries act counts, acts on many, and stays until it has ended; operati
   expect((await run('deliveries', 'act', 'retry', '--dry-run')).code).toBe(2);
 });
 
-test('verify says yes or why not, of a request that really came', async () => {
+test('verify accepts a request that really came, or prints why not', async () => {
   const { body, headers } = receiver.requests.at(-1) ?? { body: Buffer.alloc(0), headers: {} };
   const file = join(folder, 'body');
   writeFileSync(file, body);
@@ -429,7 +429,7 @@ test('events are sent for one webhook, at a time, until a time, and with an orde
   ]);
 });
 
-test('what is published and shown by a command stays as it was written', async () => {
+test('data that a command publishes and shows stays as it was written', async () => {
   const data =
     '{"document_id":"d","dataset_id":"s","metadata":{"b":12345678901234567890,"10":1e400,"2":1.50,"__proto__":{"x":-0},"e":"\\u00e9"}}';
   const textOf = async (id: string) =>

@@ -111,7 +111,7 @@ test('kill -9 between the start of a group and its first request: each is delive
   expect(requestsBy(receiver)).toEqual(Array(size).fill(1));
 });
 
-test('kill -9 between requests and their record: what was on the wire is repeated, once', async () => {
+test('kill -9 between requests and their record: requests under way are repeated, once', async () => {
   const receiver = await receive();
   await Promise.all(
     Array.from({ length: size }, (_, index) => service.newWebhook(`${receiver.url}/${index}`)),
@@ -125,7 +125,7 @@ test('kill -9 between requests and their record: what was on the wire is repeate
   await until(waiting, (count) => count > 0);
   child.kill('SIGKILL');
   await child.exited();
-  // Their sessions go on without the process, and would still write.
+  // Their sessions outlive the process, and would still write.
   await service.pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
   );
@@ -137,7 +137,7 @@ test('kill -9 between requests and their record: what was on the wire is repeate
   expect(requestsBy(receiver)).toEqual(Array(size).fill(2));
 });
 
-test('kill -9 between record and the start of its own workflow: what failed goes on, what was delivered is not repeated', async () => {
+test('kill -9 between record and the start of its own workflow: failed deliveries continue, delivered ones are not repeated', async () => {
   // One receiver keeps the group under way, while all others have responded and are recorded.
   let isFirst = true;
   const receiver = await receive((request, response, seen) => {

@@ -139,7 +139,7 @@ testOnce(
   },
 );
 
-testOnce('kill -9 of the whole service during a wait: the timer goes on without it', async () => {
+testOnce('kill -9 of the whole service during a wait: the timer runs on without it', async () => {
   const receiver = await receive((_request, response, all) => {
     response.writeHead(all.length === 1 ? 503 : 200).end();
   });

@@ -89,7 +89,7 @@ test('each address of a view is the one page, never kept, with a policy that loa
       'x-frame-options': 'DENY',
     });
   }
-  // Whatever asks for the root is shown the page.
+  // Every request for the root gets the page.
   expect((await get('/')).text).toBe(page);
   expect((await get('/log', html, undefined, 'HEAD')).status).toBe(200);
 });
@@ -150,7 +150,7 @@ test('assets are kept for a year, other files are not', async () => {
   expect(icon.headers.get('content-security-policy')).toContain("default-src 'none'");
 });
 
-test('what is none of its files is not given: not what is beside it, hidden, or the API', async () => {
+test('only its files are served: not files beside them, hidden ones, or the API', async () => {
   for (const path of ['/..%2fbeside.txt', '/%2e%2e/beside.txt', '/assets/..%2f..%2fbeside.txt', '/.hidden']) {
     const { status, text } = await get(path);
     expect([path, status]).toEqual([path, 404]);
@@ -176,7 +176,7 @@ test('in the service, an unknown path below /v1 stays a problem, also for a brow
     expect(text).toContain('"code":"not_found"');
   }
   const root = await get('/', html, service.apiUrl);
-  // Built or not, the API is there, and the root says what it is.
+  // Built or not, the API is there, and the root names the service.
   expect(root.status === 200 ? root.text : root.text.replaceAll('`', '')).toMatch(
     /<!doctype html>|Run npm run build/i,
   );

@@ -134,7 +134,7 @@ test('publishing succeeds once after conflicts, with and without an Idempotency-
       );
     }
   }
-  // What was undone must not have begun a workflow.
+  // The deliveries that were rolled back must not have begun a workflow.
   const { rows } = await service.pool.query<{ id: string }>(`select id from deliveries`);
   const ids = rows.map(({ id }) => id);
   const workflows = async () => {

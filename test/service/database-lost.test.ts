@@ -40,7 +40,7 @@ const databaseName = () => new URL(service.databaseUrl).pathname.slice(1);
 const cutConnections = () =>
   asAdmin(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${databaseName()}'`);
 
-/** Every call had a response that its producer can go by, and what was accepted has arrived. */
+/** Every call had a response that its producer can rely on, and accepted events have arrived. */
 async function expectNothingLost(publishers: Publishers, receiver: Receiver): Promise<void> {
   const refused = publishers.responses.filter(({ status }) => status !== 202);
   expect(new Set(refused.map(({ status, code }) => `${status} ${code}`))).toEqual(

@@ -23,7 +23,7 @@ test('20 processes migrate one database at once: each migration is applied once'
   expect(await isMigrated(database.pool)).toBe(true);
 });
 
-test('a database of a newer version is refused, with what to do', async () => {
+test('a database of a newer version is refused, with the remedy', async () => {
   await migrate(database.pool);
   await database.pool.query(`insert into migrations (name) values ('9999_future.sql')`);
   await expect(migrate(database.pool)).rejects.toThrow(
@@ -42,7 +42,7 @@ test('a migration that fails leaves nothing half done, and no lock', async () =>
   expect((await migrate(database.pool)).length).toBeGreaterThan(0);
 });
 
-test('a missing or wrong encryption key stops the start with what to do', async () => {
+test('a missing or wrong encryption key stops the start with the remedy', async () => {
   await migrate(database.pool);
   const key = (id: string, fill: number) => ({ id, key: Buffer.alloc(32, fill) });
   await checkEncryptionKeys(database.pool, createSecretBox([key('old', 1)]));

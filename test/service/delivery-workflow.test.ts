@@ -42,7 +42,7 @@ test('with the default schedule the history shows timers of 60, 300 and 1,800 s,
   ] as const) {
     const waiting = await waitForStatus(service, id, 'retrying', attempts);
     expect(waiting.timeline.at(-1)).toMatchObject({ type: 'wait', seconds });
-    // The row says so a moment before the workflow waits; who asks in between is served without a timer.
+    // The row has it a moment before the workflow waits. A request in between is served without a timer.
     await until(
       async () => timersOf(await historyOf(id)),
       (timers) => timers.includes(seconds),
@@ -244,7 +244,7 @@ test('signals from the Web UI work too, and a cancellation there ends the delive
   expect(await workflowStatus(service, id)).toBe('CANCELLED');
 });
 
-test('deleting a webhook cancels what waits for it, and its workflow with it', async () => {
+test('deleting a webhook cancels its waiting deliveries, and their workflows', async () => {
   responseStatus = 503;
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const id = await publishOne(service);
@@ -255,7 +255,7 @@ test('deleting a webhook cancels what waits for it, and its workflow with it', a
   expect((await service.call('POST', `/v1/deliveries/${id}/retry`)).status).toBe(409);
 });
 
-test('an inactive webhook: what waits and what comes is held, and delivered once it is active again', async () => {
+test('an inactive webhook: waiting and new deliveries are held, and delivered once it is active again', async () => {
   responseStatus = 503;
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const waiting = await publishOne(service);
@@ -330,7 +330,7 @@ test('a workflow terminated in Temporal ends its delivery canceled; one that is 
   });
 });
 
-test('each delivery is found by its search attributes, and says in the Web UI what it is', async () => {
+test('each delivery is found by its search attributes, and is described in the Web UI', async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const { id: eventId, deliveries } = await service.publish();
   const id = deliveries[0]?.id ?? '';

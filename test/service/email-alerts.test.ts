@@ -150,7 +150,7 @@ test('4xx is retried with the same Message-ID; 5xx and unknown addresses end the
   const unknown = await deliveryOf(key, await emit(accountId, { webhook_id: 'wh_1' }), 'failed', 1);
   expect(unknown.attempts[0]?.error?.code).toBe('email_rejected');
 
-  // One of two addresses is unknown: the other one gets it, and the log says so.
+  // One of two addresses is unknown: the other one gets it, and the log has a line about the first.
   await as('mailto:unknown@ok.example,known@ok.example');
   const partly = await deliveryOf(key, await emit(accountId, { webhook_id: 'wh_1' }), 'delivered', 1);
   expect(partly.attempts[0]?.response?.body).toContain('Rejected: unknown@ok.example');
@@ -201,7 +201,7 @@ test('a hanging, closing or refusing mail server is retried within the limit of 
   });
 });
 
-test('what an event holds cannot become a header, an address or HTML', async () => {
+test('the data of an event cannot become a header, an address or HTML', async () => {
   const { accountId, key, create } = await newAccount();
   await create('mailto:safe@ok.example');
   const evil = 'wh_1\r\nBcc: victim@ok.example\r\n\r\n<script>alert(1)</script>\u2028\u0000';
@@ -310,7 +310,7 @@ test('the limit of e-mails an hour holds for operational events; the others wait
   expect(all.filter(({ status }) => status === 'pending')).toHaveLength(2);
 });
 
-test('a test alert is sent at once, says that it is one, and is limited', async () => {
+test('a test alert is sent at once, is named as a test, and is limited', async () => {
   const { as, create } = await newAccount();
   const { webhook_id } = (await create('mailto:try@ok.example')).body;
   const sendTest = () =>
@@ -372,7 +372,7 @@ test('a portal session creates no e-mail alert and changes no address', async ()
   expect((await asKey('GET', `/v1/webhooks/${foreign}`)).status).toBe(200);
 });
 
-test('without a mail server, addresses are refused with what the operator can do', async () => {
+test('without a mail server, addresses are refused with advice for the operator', async () => {
   const plain = await startService({}, 'api');
   onTestFinished(() => plain.stop());
   const refused = await plain.call<Problem>('POST', '/v1/webhooks', {

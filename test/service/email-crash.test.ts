@@ -15,7 +15,7 @@ let mailServer: Awaited<ReturnType<typeof startMailServer>>;
 let workers: ServiceProcess[];
 /** All that arrived, refused ones included. */
 let received: ReceivedMail[];
-/** What happens with the next message; 250 unless it says otherwise. */
+/** The reply to the next message; by default 250. */
 let onMessage: (mail: ReceivedMail) => number | null;
 beforeEach(async () => {
   workers = [];
@@ -118,7 +118,7 @@ test('all attempts of a delivery have one Message-ID, those of others another on
   expect(mailServer.mails).toHaveLength(20);
 }, 150_000);
 
-test('of both families of events, several workers send as many e-mails an hour as the limit says, and no more', async () => {
+test('of both families of events, several workers send as many e-mails an hour as the limit, and no more', async () => {
   await newAlert({ rate_limit: { attempts: 3, seconds: 3600 } });
   const failing = await startReceiver((_request, response) => void response.writeHead(404).end());
   onTestFinished(() => failing.close());
@@ -147,7 +147,7 @@ test('of both families of events, several workers send as many e-mails an hour a
   expect(mailServer.mails).toHaveLength(6);
 }, 120_000);
 
-test('after the deletion of an account no e-mail is sent: waiting, retried, deferred or about what fails meanwhile', async () => {
+test('after the deletion of an account no e-mail is sent: waiting, retried, deferred or about deliveries that fail meanwhile', async () => {
   const operator = await service.newKey({ accountId: null });
   const { accountId, key } = await service.newAccount();
   const create = (url: string, more: Record<string, unknown>) =>

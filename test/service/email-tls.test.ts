@@ -54,7 +54,7 @@ async function startSecured(
   return { ...server, logins };
 }
 
-/** Sends one e-mail to a server; `faults`: what its operator reads. */
+/** Sends one e-mail to a server; `faults`: the lines for its operator. */
 async function send(kind: Kind, port: number, { host = 'localhost', hasPassword = true } = {}) {
   const faults: string[] = [];
   const mailer = createMailer({
@@ -90,7 +90,7 @@ test.each(['smtps', 'starttls'] as const)('%s: password and message go over TLS'
 });
 
 test.each(['smtps', 'starttls'] as const)(
-  '%s: a certificate that is not valid ends the attempt before any password is sent, and says what is wrong',
+  '%s: a certificate that is not valid ends the attempt before any password is sent, and its error names the fault',
   async (kind) => {
     const [trusted, other] = [issueAuthority('trusted'), issueAuthority('another authority')];
     trust(trusted);
@@ -138,7 +138,7 @@ test('a password is not sent where STARTTLS is not offered, but on this machine'
   expect(here.logins).toEqual([{ isSecure: false, isRight: true }]);
 });
 
-test('the service trusts the authority in NODE_EXTRA_CA_CERTS; without it the log says what is wrong, and the e-mail is retried', async () => {
+test('the service trusts the authority in NODE_EXTRA_CA_CERTS; without it the log names the fault, and the e-mail is retried', async () => {
   const authority = issueAuthority('authority of the operator');
   const folder = mkdtempSync(join(tmpdir(), 'fltr-email-tls-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));

@@ -300,7 +300,7 @@ describe('in the database', () => {
     expect(() => newBox.open(rows[0]?.auth ?? '', authContext('wh_00002'))).toThrow();
   });
 
-  test('an interrupted reencryption removes no key, and the next run goes on where it was', async () => {
+  test('an interrupted reencryption removes no key, and the next run continues where it was', async () => {
     await insertWebhooks(1000);
     let sealedSoFar = 0;
     const interrupted: SecretBox = {
@@ -376,9 +376,9 @@ describe('in the database', () => {
     expect(rows).toEqual([]);
   });
 
-  test('a process that goes on with the old key is noticed, at once or at the next start', async () => {
+  test('a process that still uses the old key is noticed, at once or at the next start', async () => {
     await insertWebhooks(1);
-    // Whatever is replaced is soon under the old key again.
+    // Replaced values are soon sealed with the old key again.
     const undone: SecretBox = { ...bothBox, seal: oldBox.seal.bind(oldBox) };
     await expect(reencrypt(database.pool, undone, noPayloads, 'test')).rejects.toThrow(
       /still encrypts with another key than "new"\. Restart every process/,

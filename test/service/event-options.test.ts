@@ -44,7 +44,7 @@ const webhooksOf = ({ deliveries }: Pick<AcceptedEvent, 'deliveries'>) =>
 const fromNow = (ms: number) => new Date(Date.now() + ms).toISOString();
 const dayMs = 86_400_000;
 
-test('an event goes to the webhooks that it names alone, whatever their types and filters', async () => {
+test('an event that names webhooks goes to these alone, with any types and filters', async () => {
   const account = await open();
   const filter = { path: '/data/document_id', op: 'eq', value: 'another' };
   const filtered = await account.newWebhook({ filter });
@@ -99,7 +99,7 @@ test('an event may only name webhooks of its account that exist at that moment',
     ]);
   }
   expect((await account.send('GET', '/v1/events/evt_refused')).status).toBe(404);
-  // What was accepted before is a duplicate still.
+  // An event that was accepted before is still a duplicate.
   const again = await account.publish({ id: 'evt_before', webhook_ids: [deleted] });
   expect(again).toMatchObject({
     status: 202,
@@ -107,7 +107,7 @@ test('an event may only name webhooks of its account that exist at that moment',
   });
   expect((await account.publish({ id: 'evt_before', webhook_ids: [own, deleted] })).status).toBe(409);
 
-  // Each process knows at once of what the other one creates and deletes.
+  // Each process knows at once which webhooks the other one creates and deletes.
   for (const [here, there] of [
     [service.apiUrl, other.apiUrl],
     [other.apiUrl, service.apiUrl],

@@ -67,7 +67,7 @@ test('it needs the scope to read, and a service key acts for an account', async 
   expect(body.data.map(({ event }) => event)).toEqual(['dataset.deleted', 'document.deleted']);
 });
 
-test('what is older than a day does not count, and is removed after two', async () => {
+test('counts older than a day are left out, and removed after two', async () => {
   const { pool } = service;
   const before = (await service.call<EventTypeStats>('GET', path)).body.data;
   await pool.query(

@@ -100,7 +100,7 @@ test('a type of its own is defined, subscribed to, published, delivered, and fou
   for (const id of [...ids, others]) await service.call('DELETE', `/v1/webhooks/${id}`);
 });
 
-test('what is wrong with data is named by its pointer, also in a batch and with an Idempotency-Key', async () => {
+test('each fault of data is named by its pointer, also in a batch and with an Idempotency-Key', async () => {
   await put('order.checked', { schema: orderSchema, validation: 'strict' });
   const wrong = { total: 'much', colour: 'red' };
   const pointers = ['/data/order_id', '/data/total', '/data/colour'];
@@ -230,7 +230,7 @@ test('of deleting a type and naming it at the same moment, one is refused', asyn
   }
 });
 
-test('what belongs to the service cannot be defined, and names have a form', async () => {
+test("the service's own types cannot be defined, and names have a form", async () => {
   for (const name of ['document.processed', 'webhook.disabled', 'webhook.anything', 'delivery.lost']) {
     for (const { status, body } of [await put(name, {}), await remove(name)])
       expect([name, status, body.code]).toEqual([name, 409, 'event_type_reserved']);

@@ -4,7 +4,7 @@ import type { ChangeListener, Changes } from '../../src/db/changes.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { createMigratedDatabase } from '../kit/database.ts';
 
-/** Changes that nobody says. */
+/** Changes that nobody reports. */
 const silent = (): Changes & { listener: ChangeListener | null } => ({
   listener: null,
   mark: () => undefined,

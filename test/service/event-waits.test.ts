@@ -49,7 +49,7 @@ async function startOther(command: string): Promise<{ url: string; child: Servic
   return { url, child };
 }
 
-test('publishing waits until all deliveries have ended, and says how', async () => {
+test('publishing waits until all deliveries have ended, and returns their states', async () => {
   const account = await openAccount(service);
   await account.newWebhook(`${receiver.url}/ok`);
   await account.newWebhook(`${receiver.url}/refuses`);
@@ -70,7 +70,7 @@ test('publishing waits until all deliveries have ended, and says how', async () 
   expect((await publish(nobodys, 60)).body.deliveries).toEqual([]);
 });
 
-test('what has not ended after so many seconds is shown as it is', async () => {
+test('deliveries that have not ended after so many seconds are shown in their present state', async () => {
   const account = await openAccount(service);
   await account.newWebhook(`${receiver.url}/ok`);
   await account.newWebhook(`${receiver.url}/ok`, { active: false });
@@ -171,7 +171,7 @@ test('a process that stops responds early, with the states of that moment', asyn
   expect(await child.exited()).toBe(0);
 });
 
-test('the connection that says what has changed is lost: a wait ends all the same', async () => {
+test('the connection for notifications of changes is lost: a wait ends all the same', async () => {
   const account = await openAccount(service);
   await account.newWebhook(`${receiver.url}/slow`);
   release = Promise.withResolvers();
@@ -189,7 +189,7 @@ test('the connection that says what has changed is lost: a wait ends all the sam
   expect(statusesOf((await waiting).body)).toEqual(['delivered']);
 });
 
-test('the client waits as long, and says when there are too many', async () => {
+test('the client waits as long, and throws when there are too many', async () => {
   const account = await openAccount(service);
   await account.newWebhook(`${receiver.url}/ok`);
   const client = new FltrWebhooks({

@@ -60,7 +60,7 @@ const waitFor = (account: Account, id: string, status: Delivery['status']) =>
     () => read(account, id),
     (delivery) => delivery.status === status,
   );
-/** Lets the time come: on a slow machine what is to happen before it takes long. */
+/** Moves the time nearer: on a slow machine, the steps before it take long. */
 const expireNow = (id: string) =>
   service.pool.query('update deliveries set expires_at = now() where id = $1', [id]);
 /** How its workflow has ended. */
@@ -83,7 +83,7 @@ async function expectExpired(account: Awaited<ReturnType<typeof open>>, id: stri
   return delivery;
 }
 
-test('a delivery that waits for its retry ends when it expires; its workflow ends, one event says so', async () => {
+test('a delivery that waits for its retry ends when it expires; its workflow ends, and there is one event', async () => {
   const account = await open();
   const at = inSeconds(60);
   const id = await account.publishOne({ expires_at: at });
@@ -173,7 +173,7 @@ test('a delivery that waits for a webhook that is down expires', async () => {
   expect(account.received()).toEqual([]);
 });
 
-test('an attempt that has begun decides, unless it fails: then the delivery has expired, and that is said once', async () => {
+test('an attempt that has begun decides, unless it fails: then the delivery has expired, with one event', async () => {
   for (const [status, expected] of [
     [404, 'failed'],
     [503, 'failed'],
@@ -199,7 +199,7 @@ test('an attempt that has begun decides, unless it fails: then the delivery has 
   }
 });
 
-test('what has expired is not sent again: by hand, by an operation, by a recovery', async () => {
+test('an expired delivery is not sent again: by hand, by an operation, by a recovery', async () => {
   const account = await open();
   const since = inSeconds(-60);
   const id = await account.publishOne({ expires_at: inSeconds(1) });

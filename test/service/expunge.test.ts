@@ -88,7 +88,7 @@ test('nothing of an event and its responses is left in the database or in Tempor
   await waitForStatus(service, delivered ?? '', 'delivered');
   await waitForStatus(service, retrying ?? '', 'retrying');
   await waitForStatus(service, failed ?? '', 'failed');
-  // What has read it, and so could have kept it.
+  // The parts that have read it, and so could have kept it.
   await service.call('POST', `/v1/deliveries/${delivered}/signed-request`);
   await service.call('GET', '/v1/events', undefined, { accept: 'application/x-ndjson' });
   await service.call('GET', `/v1/search?q=doc_1`);
@@ -245,7 +245,7 @@ test('a response is not stored either where the delivery was canceled before', a
   expect(await tablesWith(service.pool, [marker])).toEqual([]);
 });
 
-test('what was expunged is not sent again: by retry, resend, recovery or a signed request', async () => {
+test('an expunged event is not sent again: by retry, resend, recovery or a signed request', async () => {
   const { webhook_id: webhookId } = await service.newWebhook(`${receiver.url}/refuses`);
   const { id, deliveryId } = await publish();
   const missed = await service.publish({ ...event, id: newId('evt') });
@@ -362,7 +362,7 @@ test('two processes: the one that makes an attempt is killed after the other has
   expect(await tablesWith(own.pool, [marker])).toEqual([]);
 });
 
-test('a line goes on without its expunged deliveries: head under way, waiting, or failed and blocking', async () => {
+test('a line continues without its expunged deliveries: head under way, waiting, or failed and blocking', async () => {
   const ordered = { ordering: 'by_key', on_failure: 'block' };
   const { webhook_id: webhookId } = await service.newWebhook(`${receiver.url}/slow`, ordered);
   const [first, second, third] = [await publish(), await publish(), await publish()];

@@ -45,7 +45,7 @@ test('a webhook shows its external id and its metadata, and they can be changed 
   const list = await as<{ data: Webhook[] }>('GET', '/v1/webhooks');
   expect(list.body.data[0]).toMatchObject(shown);
 
-  // What a change does not name stays.
+  // Fields that a change leaves out stay.
   expect((await as('PATCH', pathOf(id), { description: 'x' })).body).toMatchObject(shown);
   const replaced = await as('PATCH', pathOf(id), { metadata: { region: 'eu' } });
   expect(replaced.body).toMatchObject({ external_id: 'customer-42', metadata: { region: 'eu' } });
@@ -101,7 +101,7 @@ test('every call on a webhook accepts its external id, and responds with its id'
     recoverWebhook: { since: '2020-01-01T00:00:00Z', dry_run: true },
     matchWebhook: { event: 'document.deleted', data: {} },
   };
-  // It has no content, or says of an event alone whether it matches.
+  // It has no content, or only the result for an event.
   const withoutId = ['deleteWebhook', 'matchWebhook'];
   const mine = routes.filter((route) => namesWebhook(route) && route.idMayBeNew !== true);
   expect(mine.length).toBeGreaterThan(6);
@@ -129,7 +129,7 @@ const refusedIds: [string, unknown][] = [
   ['white space at the end', 'a '],
   ['only white space', ' '],
   ['half of a character', '\ud800'],
-  ['what no path can hold', '..'],
+  ['a name that no path can hold', '..'],
   ['a number', 42],
 ];
 test.each(refusedIds)('an external id that is %s is refused with 422', async (_name, externalId) => {

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-/** An account with a webhook that fails, and one that is notified, unless `events` says otherwise. */
+/** An account with a webhook that fails, and by default one that is notified; see `events`. */
 async function account(events = ['delivery.failed']) {
   const { pool } = database;
   const accountId = newId('acc');

@@ -232,7 +232,7 @@ test('a filter is shown as it is, replaced, and removed by null; one in a wrong 
     expect((await account.change(id, { filter: bad })).status).toBe(422);
 });
 
-test('an event says for each webhook without a delivery why', async () => {
+test('an event shows the reason for each webhook without a delivery', async () => {
   const account = await open();
   const filter = onSize('gt', 10);
   const ofType = await account.newWebhook(undefined, { events: ['dataset.*'] });
@@ -246,7 +246,7 @@ test('an event says for each webhook without a delivery why', async () => {
   expect(idsOf(body)).toEqual([gets]);
   await account.change(changed, { filter: null });
   await account.change(stillNot, { filter: onSize('gt', 20) });
-  // What concerns neither types nor filter is no such change.
+  // A change of neither types nor filter does not count.
   await account.change(untouched, { url: 'https://example.com/new', filter });
   await account.ask('DELETE', `/v1/webhooks/${gone}`);
   const later = await account.newWebhook();
@@ -272,7 +272,7 @@ test('an event says for each webhook without a delivery why', async () => {
   expect((await reasons()).get(ofType)).toEqual(['type', null, false]);
 });
 
-test('match says whether a webhook gets an event, and why not; nothing is stored', async () => {
+test('match returns whether a webhook gets an event, and why not; nothing is stored', async () => {
   const account = await open();
   const id = await account.newWebhook(
     {

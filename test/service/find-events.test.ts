@@ -120,7 +120,7 @@ test('undelivered events have a delivery that failed or was canceled, and are li
   expect(pages.flat()).toEqual(['evt_6', 'evt_2', 'evt_1']);
 });
 
-test('a page of a filtered list continues where the scan ended, whatever it found', async () => {
+test('a page of a filtered list continues where the scan ended, with any number of matches', async () => {
   const { rows, next } = await listEvents(
     service.pool,
     service.accountId,
@@ -186,7 +186,7 @@ test('deliveries are filtered by event and by the error of their last attempt', 
   expect(await idsOf('error=server_error&code=404')).toEqual([]);
 });
 
-test('what is not a filter is refused, as is the cursor of another list', async () => {
+test('an unknown filter is refused, as is the cursor of another list', async () => {
   for (const query of [
     'outcome=delivered',
     'label=',

@@ -65,7 +65,7 @@ async function startFollowing(apiUrl: string) {
     const states = shown().map(({ id, status, attempt_count: attempts }) => `${id} ${status} ${attempts}`);
     expect(new Set(states).size).toBe(states.length);
   };
-  // What is there when they read their list for the first time is not shown.
+  // Items that exist when they first read their list are not shown.
   await until(
     async () => {
       await publishOne();
@@ -132,7 +132,7 @@ test('tail and listen use the stream; without one they poll: nothing is shown tw
   await expectAllOnce();
 }, 240_000);
 
-test('when the process that they call is killed and started again, they go on where they were', async () => {
+test('when the process that they call is killed and started again, they continue where they were', async () => {
   const port = await reservePort();
   const apiUrl = `http://127.0.0.1:${port}`;
   const start = async () => {

@@ -7,15 +7,15 @@ import { migrate } from '../../src/db/migrate.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { createTestDatabase } from '../kit/database.ts';
 
-// What is generated is committed, so that a change shows in review. Written anew by:
+// Generated files are committed, so that a change shows in review. Written anew by:
 // npx vitest run --config test/vitest.config.ts test/generated -u
-test('openapi.json is what the code says', async () => {
+test('openapi.json is up to date', async () => {
   await expect(`${JSON.stringify(openApiDocument(), null, 2)}\n`).toMatchFileSnapshot(
     '../../src/api/openapi.json',
   );
 });
 
-test('schema.txt is what the migrations make', async () => {
+test('schema.txt is the schema that the migrations make', async () => {
   const database = await createTestDatabase();
   await migrate(database.pool);
   const columns = await database.pool.query<{ line: string }>(
@@ -43,7 +43,7 @@ test('schema.txt is what the migrations make', async () => {
   await expect(`${text}\n`).toMatchFileSnapshot('../../src/db/schema.txt');
 });
 
-test("docs/settings.md's table is what src/config.ts says", async () => {
+test("docs/settings.md's table is that of src/config.ts", async () => {
   const page = readFileSync(join(packageRoot, 'docs/settings.md'), 'utf8');
   const rows = settingsTable().map(({ name, default: value, meaning }) => [
     `\`${name}\``,

@@ -125,7 +125,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     const ids = published.flatMap(({ deliveries }) => deliveries.map(({ id }) => id));
     expect(ids).toHaveLength(200);
     await waitForAll(service, ids, 'delivered', 1);
-    // What is written after the outcome counts as well.
+    // Rows written after the outcome count as well.
     await until(
       async () =>
         (
@@ -147,7 +147,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     if (perWorkflow > 1) expect(rows[0]?.count).toBeLessThan(300);
   });
 
-  test('a failed first attempt goes on in a workflow of its own: it retries, fails, takes signals', async () => {
+  test('a delivery with a failed first attempt continues in a workflow of its own: it retries, fails, takes signals', async () => {
     statusFor = (path, count) =>
       path.startsWith('/gone') ? 404 : path.startsWith('/down') && count === 1 ? 503 : 200;
     const deliveries = await burst([...names('ok', 6), ...names('gone', 4), ...names('down', 4)]);
@@ -220,7 +220,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     }
   });
 
-  test('what waits for a retry goes on in a workflow of its own, which waits for the same time', async () => {
+  test('a delivery that waits for a retry continues in a workflow of its own, which waits for the same time', async () => {
     statusFor = () => 503;
     const deliveries = await burst([...names('down', 12), 'canceled']);
     const of = (path: string) => deliveries.get(path) ?? '';
@@ -282,7 +282,7 @@ describe.each([64, 1])('with at most %i deliveries in a workflow', (perWorkflow)
     expect(retried.timeline.filter(({ type }) => type === 'signal')).toHaveLength(1);
   });
 
-  test('a webhook that is paused during the first attempt holds what was not delivered', async () => {
+  test('a webhook that is paused during the first attempt holds the deliveries that were not delivered', async () => {
     let release: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => {
       release = resolve;

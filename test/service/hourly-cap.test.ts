@@ -40,7 +40,7 @@ const pass = async (seconds: number) => {
        reconcile_at = reconcile_at - make_interval(secs => $1)`,
     by,
   );
-  // Temporal's timers go by the true time: the reconciler wakes what is due.
+  // Temporal's timers go by the true time: the reconciler wakes deliveries that are due.
   await pool.query(`update deliveries set reconcile_at = now() where next_attempt_at <= now()`);
 };
 type Cap = { hourly_cap: { used: number; next_at: string | null; deferred_until: string | null } };
@@ -278,7 +278,7 @@ test('attempts under way at a kill -9 are repeated, and none waits for an hour',
   );
 });
 
-test('a raised cap releases what waits; 0 is no cap; a test event never counts', async () => {
+test('a raised cap releases waiting deliveries; 0 is no cap; a test event never counts', async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   for (let index = 0; index < cap; index += 1)
     await service.call('POST', '/v1/webhooks/test', { webhook_id: webhookId, event: 'document.deleted' });

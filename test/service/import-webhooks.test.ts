@@ -52,7 +52,7 @@ async function list(account: Importing): Promise<Webhook[]> {
   return (await as<{ data: Webhook[] }>(account, 'GET', '/v1/webhooks?limit=100')).body.data;
 }
 
-test('each line creates a webhook; what is refused is named with its line, and the rest goes on', async () => {
+test('each line creates a webhook; refused lines are named, and the others are imported', async () => {
   const account = await service.newAccount();
   const secret = newSecret();
   const short = 'whsec_dG9vIHNob3J0';
@@ -136,7 +136,7 @@ test('the same file again replaces the same webhooks and keeps their secrets', a
   expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('rotate-secret')]);
 });
 
-test('without a valid key, a file or the service it stops at once, and says how far it came', async () => {
+test('without a valid key, a file or the service it stops at once, with the number of lines done', async () => {
   const account = await service.newAccount();
   const line = JSON.stringify({ external_id: 'x', url: receiver.url, events: ['*'] });
   const noKey = await importText({ ...account, key: 'fltr_unknown' }, `${line}\n${line}`);
@@ -193,7 +193,7 @@ async function startApi(key: string, bodies: Record<string, unknown>): Promise<s
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** What the webhook's receiver gets for a new event of the account. */
+/** The request that the webhook's receiver gets for a new event of the account. */
 async function receiveNext(account: Importing, path: string): Promise<Received> {
   await as(account, 'POST', '/v1/events', {
     event: 'document.deleted',
@@ -207,7 +207,7 @@ async function receiveNext(account: Importing, path: string): Promise<Received> 
   return found;
 }
 
-test("Svix's endpoints are moved with their secrets, and their receivers verify what comes next", async () => {
+test("Svix's endpoints are moved with their secrets, and their receivers verify the next request", async () => {
   const account = await service.newAccount();
   const [first, second] = [newSecret(), newSecret(32)];
   const common = {
@@ -278,7 +278,7 @@ test("Svix's endpoints are moved with their secrets, and their receivers verify 
   expect([denied.code, denied.errors]).toEqual([1, expect.stringContaining('401')]);
 });
 
-test("Outpost's destinations are moved with their secrets, and their receivers verify what comes next", async () => {
+test("Outpost's destinations are moved with their secrets, and their receivers verify the next request", async () => {
   const account = await service.newAccount();
   // As its default mode makes them.
   const secret = `whsec_${randomBytes(32).toString('hex')}`;
@@ -341,7 +341,7 @@ test("Outpost's destinations are moved with their secrets, and their receivers v
   ]);
   const { headers, body } = await receiveNext(account, '/outpost');
   expect(body.toString()).toBe('{"document_id":"doc_1","dataset_id":"ds_1"}');
-  // In its default mode, what comes after `v0=`.
+  // In its default mode, the part after `v0=`.
   expect(headers['x-outpost-signature']).toBe(createHmac('sha256', secret).update(body).digest('hex'));
   // In its mode of Standard Webhooks.
   expect(() =>

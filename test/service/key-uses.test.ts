@@ -10,7 +10,7 @@ import { portalCalls } from '../kit/portal.ts';
 import { startProcess } from '../kit/process.ts';
 import { call, startService, until, untilReady, type Service } from '../kit/service.ts';
 
-/** When keys were last used, as the list of keys says. */
+/** When keys were last used, in the list of keys. */
 let service: Service;
 beforeAll(async () => {
   service = await startService({}, 'api');
@@ -141,7 +141,7 @@ test('after its minute a key is written again, by one of two', async () => {
   expect([...one.errors, ...other.errors]).toEqual([]);
 });
 
-test('what could not be written is written later, with the time of the use; a revoked key keeps its own', async () => {
+test('a use that could not be written is written later, with the time of the use; a revoked key keeps its own', async () => {
   const id = await insertKey(null, 'during an outage');
   const revoked = await insertKey(null, 'revoked');
   await revokeApiKey(service.pool, revoked);
@@ -165,7 +165,7 @@ test('what could not be written is written later, with the time of the use; a re
   expect(await lastUse(revoked)).toBeNull();
 });
 
-test('it waits for no lock: what revokes keys goes on, and the key is written later', async () => {
+test('it waits for no lock: revoking keys is not delayed, and the key is written later', async () => {
   const [locked, free] = [await insertKey(null, 'locked'), await insertKey(null, 'free')];
   const ofProcess = uses(300);
   await withTransaction(service.pool, async (client) => {

@@ -160,7 +160,7 @@ test('a key revokes no key that has a scope which it lacks', async () => {
   expect((await as(writer, 'DELETE', `/v1/keys/${twin.body.id}`)).status).toBe(204);
   for (const { body } of stronger)
     expect((await as(owner, 'DELETE', `/v1/keys/${body.id}`)).status).toBe(204);
-  // What was refused has left no audit record.
+  // Refused calls have left no audit record.
   const { rows } = await service.pool.query(
     `select count(*)::int as count from audit_records where account_id = $1 and action = 'key.revoked'`,
     [accountId],
@@ -209,7 +209,7 @@ test('a development key ends when another one replaces it; a key of an account n
   expect(await isValid(first)).toBe(true);
 });
 
-test('no key of an account has a scope of service keys, by whatever way; the database refuses it too', async () => {
+test('no key of an account gets a scope of service keys in any way; the database refuses it too', async () => {
   const { accountId, key } = await service.newAccount();
   for (const scope of ['event-types:write', 'accounts:read', 'accounts:write'] as const) {
     expect(outcome(await create(key, 'more', [scope]))).toEqual([422, 'validation_failed']);

@@ -52,7 +52,7 @@ test.each([1, 400])('checking %i lines reads no table whole', async (lines) => {
   expect(wholeReads(statements)).toEqual([]);
 });
 
-test('what blocks a line is found and canceled by its index', async () => {
+test('the delivery that blocks a line is found and canceled by its index', async () => {
   const { rows } = await database.pool.query<{ id: string }>(
     `update delivery_lines l set blocked_at = now() from deliveries d where d.id = l.head_id and d.status = 'failed' and l.webhook_id = $1
      returning d.id`,

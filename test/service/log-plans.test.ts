@@ -37,7 +37,7 @@ const results: { code?: [number, number]; error?: AttemptErrorCode[] }[] = [
 ];
 
 test(
-  'the log finds with each filter what is there, and reads little, also where there is nothing',
+  'the log finds all matches of each filter, and reads little, also where there are none',
   { timeout: 300_000 },
   async () => {
     const { pool, taken } = explainedPool(database.pool, { analyze: true });
@@ -97,14 +97,14 @@ test(
             for (const { nodes, text } of plans) {
               const read = rowsRead(nodes, 'deliveries');
               most = Math.max(most, read);
-              // 500 in order, or a page of each of some 40 kinds, and of what waits for each of 100 webhooks.
+              // 500 in order, or a page of each of some 40 kinds, and of the waiting deliveries of each of 100 webhooks.
               expect(read, `${filterText}\n${text}`).toBeLessThan(1000);
               const [root] = nodes;
               const blocks = (root?.['Shared Hit Blocks'] ?? 0) + (root?.['Shared Read Blocks'] ?? 0);
               expect(blocks, `${filterText}\n${text}`).toBeLessThan(700);
             }
           }
-    // Some of the combinations are in the log, and what was read was counted.
+    // Some of the combinations are in the log, and the rows read were counted.
     expect(matched).toBeGreaterThan(500);
     expect(most).toBeGreaterThanOrEqual(500);
     expect(all.length).toBeGreaterThan(0.7 * rowsInAll);

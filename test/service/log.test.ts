@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { errorForLog } from '../../src/observability/log.ts';
 import { asAdmin, createTestDatabase } from '../kit/database.ts';
 
-test('a connection that PostgreSQL ends is logged with what it said, and nothing of the connection', async () => {
+test('a connection that PostgreSQL ends is logged with its message, and nothing of the connection', async () => {
   const database = await createTestDatabase();
   try {
     const { rows } = await database.pool.query<{ pid: number }>('select pg_backend_pid() as pid');

@@ -93,7 +93,7 @@ const waitForRow = (id: string, status: string) =>
     (delivery) => delivery.status === status,
   );
 
-test('activating can discard what is held', async () => {
+test('activating can discard held deliveries', async () => {
   responseStatus = 503;
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const waiting = await publishOne(service);
@@ -205,7 +205,7 @@ test('a Slack-compatible target gets a text, signed like any body', async () => 
   expect(text).toContain('document_id: &lt;!channel&gt; &amp; co');
 });
 
-test('each attempt says what it sent and where to, whatever becomes of the webhook since', async () => {
+test('each attempt shows its request and URL, also after changes of the webhook', async () => {
   responseStatus = 503;
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url, { format: 'slack' });
   const id = await publishOne(service);

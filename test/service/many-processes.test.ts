@@ -63,7 +63,7 @@ function watchReadiness(): () => void {
   return () => over.abort();
 }
 
-/** No more is published while so many deliveries wait: what a slow machine delivers later, it is also sent later. */
+/** No more is published while so many deliveries wait: a slow machine gets events more slowly. */
 const mostWaiting = 60;
 
 /** Publishes to whichever process is ready until it is stopped; the status of every response. */
@@ -136,7 +136,7 @@ test(
     const publishing = publishOn(60);
     for (const part of running) {
       await publishing.untilMore(30);
-      // It only reports that it is not ready, and goes on responding.
+      // It only reports that it is not ready, and still responds.
       part.child.kill('SIGTERM');
       expect(await part.child.exited()).toBe(0);
       running = running.filter((each) => each !== part);
@@ -172,7 +172,7 @@ test('two APIs and three workers: any of them may die at any moment', { timeout:
   await until(counts, (by) => Object.keys(by).join() === 'delivered');
   const { delivered } = await counts();
   expect(delivered).toBeGreaterThanOrEqual(accepted);
-  // What was on the wire of a process that died may have come twice; nothing else has.
+  // Requests under way of a process that died may have come twice; no others have.
   const events = new Set(receiver.requests.map(({ headers }) => headers['webhook-id']));
   expect(events.size).toBe(delivered);
 });

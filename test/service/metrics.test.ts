@@ -27,7 +27,7 @@ async function readMetrics(apiUrl: string, headers: Record<string, string> = {})
   return parseMetrics(await response.text());
 }
 
-describe('what happened is what is counted', () => {
+describe('each event is counted once', () => {
   let service: Service;
   let samples: Sample[];
   const of = (name: string, labels?: Record<string, string>) => sumOf(samples, name, labels);
@@ -54,7 +54,7 @@ describe('what happened is what is counted', () => {
     expect((await service.call('POST', '/v1/events', { ...event, id: 'evt_one' })).status).toBe(409);
     expect((await service.call('POST', '/v1/events', { event: 'none', data: {} })).status).toBe(422);
     const once = { 'idempotency-key': 'metrics-1' };
-    // Two webhooks less, so that what follows is delivered once each.
+    // Two webhooks less, so that each of the next events has one delivery.
     for (const path of ['/broken', '/refuses', 'held'])
       await service.call('DELETE', `/v1/webhooks/${seen[path]}`);
     for (let time = 0; time < 2; time += 1) {

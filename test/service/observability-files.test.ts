@@ -78,7 +78,7 @@ beforeAll(async () => {
 test.each([
   ...targets.map(({ title, expr }) => [`panel "${title}"`, expr] as const),
   ...alertExprs.map((expr) => ['rule', expr] as const),
-])('%s: what %s reads is there', (_where, expr) => {
+])('%s: the metrics that %s reads exist', (_where, expr) => {
   const { selectors, grouped } = selectorsOf(expr);
   expect(selectors).not.toEqual([]);
   const groupable = new Set(ofPrometheus.labels);
@@ -97,7 +97,7 @@ test.each([
   for (const label of grouped) expect([...groupable], `by (${label})`).toContain(label);
 });
 
-test('this test finds what is not there', () => {
+test('this test finds names that do not exist', () => {
   const { selectors, grouped } = selectorsOf(
     'sum by (le, code) (rate(fltr_a_bucket{job="$job", code=~"x|y"}[5m])) / max(fltr_b) > 0.5',
   );
@@ -132,7 +132,7 @@ test('every metric of ours is in the guide, and the guide has no other', () => {
   expect([...described].sort()).toEqual([...families].sort());
 });
 
-test('every alert is in the guide, with what to do', () => {
+test('every alert is in the guide, with its remedy', () => {
   const names = [...alerts.matchAll(/^ +- alert: (\w+)$/gm)].map(([, name = '']) => name);
   expect(names).toHaveLength(alertExprs.length);
   const described = [...read('README.md').matchAll(/^\| `(Fltr\w+)` +\|.{20,}\|.{20,}\|$/gm)].map(

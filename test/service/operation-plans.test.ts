@@ -102,7 +102,7 @@ test.each(selections)('an operation %s counts and reads on by an index', async (
   expect(indexes).toEqual([index]);
 });
 
-test('what an operation does to each delivery, and what shows it, reads no table whole', async () => {
+test("an operation's statements for each delivery, and those that show it, read no table whole", async () => {
   const id = await newOperation('resend', { webhook_id: log.busiestId });
   const operation = await loadOperation(database.pool, id);
   if (!operation) throw new Error('The operation is gone');

@@ -56,7 +56,7 @@ async function withDeliveries(status: 404 | 503 | 200, count: number, account?: 
   return { account: owner, receiver, webhookId, ids };
 }
 
-test('a dry run counts by each condition, and does nothing; retry delivers what failed, once', async () => {
+test('a dry run counts by each condition, and does nothing; retry delivers failed deliveries, once', async () => {
   const { account, receiver, webhookId, ids } = await withDeliveries(404, 6);
   for (const [filter, total] of [
     [{}, 6],
@@ -120,7 +120,7 @@ test('a dry run counts by each condition, and does nothing; retry delivers what 
   );
 });
 
-test('what waits is attempted now, moved, and canceled', async () => {
+test('waiting deliveries are attempted now, moved, and canceled', async () => {
   const { account, receiver, ids } = await withDeliveries(503, 4);
   const next_attempt_at = new Date(Date.now() + 7_200_000).toISOString();
   const moved = await run(account, 'reschedule', {}, { next_attempt_at });
@@ -136,7 +136,7 @@ test('what waits is attempted now, moved, and canceled', async () => {
   await waitForDeliveries(service, account.accountId, 'canceled', 3);
 });
 
-test('what cannot be done counts as failed, and says why', async () => {
+test('an action that is not possible counts as failed, with the reason', async () => {
   const { account, ids, webhookId } = await withDeliveries(404, 3);
   const [first = '', second = ''] = ids;
   await run(account, 'retry', { ids: [first] });
@@ -265,7 +265,7 @@ test('a recovery is an operation: it is listed, and can be controlled as one', a
   expect((await account.call('GET', `/v1/recoveries/${retry.id}`)).status).toBe(404);
 });
 
-test('what changes while an operation runs counts once: by another call, or as its webhook goes', async () => {
+test('a delivery that changes while an operation runs counts once: by another call, or as its webhook goes', async () => {
   const { account, ids, webhookId } = await withDeliveries(404, 9);
   const { body } = await act(account, 'retry', {}, { per_second: 1 });
   await waitFor(account, body.id, ({ done }) => done > 0);
@@ -336,7 +336,8 @@ test(
     await account.newWebhook(receiver.url);
     await account.publish(60);
     await waitForDeliveries(own, account.accountId, 'failed', 60);
-    // A locked row of the second page stops the operation in the middle of that page. What it retries fails again at once.
+    // A locked row of the second page stops the operation in the middle of that page. The deliveries that it retries fail again
+    // at once.
     const blocker = await own.pool.connect();
     onTestFinished(() => blocker.release(true));
     await blocker.query('begin');

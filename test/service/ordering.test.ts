@@ -268,7 +268,7 @@ test('a pause holds a line, and its order stays', async () => {
   await waitForAll(service, ids, 'delivered', 1);
 });
 
-test('a recovery sends what failed in its order, and what was missed after it', async () => {
+test('a recovery sends failed deliveries in their order, and missed ones after them', async () => {
   let isRefusing = true;
   const receiver = await receive(
     (_seen, response) => void setTimeout(() => response.writeHead(isRefusing ? 400 : 200).end(), 20),

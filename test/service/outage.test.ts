@@ -45,7 +45,7 @@ async function publish(count: number): Promise<string[]> {
   return body.data.flatMap((each) => each.deliveries.map(({ id }) => id));
 }
 
-/** What the bystander's webhook has got: none of its events waits for the other receiver. */
+/** The requests of the bystander's webhook: none of its events waits for the other receiver. */
 async function expectNoDelay(): Promise<void> {
   const before = bystander.requests.filter(({ path }) => path === '/by').length;
   const at = Date.now();

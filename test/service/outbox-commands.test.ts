@@ -34,7 +34,7 @@ test('an outbox is installed, installed again with its events, and removed only 
   expect(await outbox('uninstall')).toMatchObject({ code: 3 });
 });
 
-test('a schema, or a table in it, that belongs to another role is not used: its owner could change what runs', async () => {
+test('a schema, or a table in it, that belongs to another role is not used: its owner could change the functions', async () => {
   const role = await newRole(database.url);
   onTestFinished(role.end);
   const name = new URL(database.url).pathname.slice(1);

@@ -12,7 +12,7 @@ import { startReceiver } from '../kit/test-receiver.ts';
 import { startService, until, untilReady, type Service } from '../kit/service.ts';
 
 /**
- * Producers that each commit or roll back one transaction after the other, and go on where the database is away. `unknown`:
+ * Producers that each commit or roll back one transaction after the other, and continue where the database is away. `unknown`:
  * the response to their commit was lost.
  */
 function startProducers(url: string, accountId: string, count: number) {

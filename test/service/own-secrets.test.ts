@@ -34,7 +34,7 @@ const newSecretOf = (length: number) => secretOf(randomBytes(length));
 const create = (more: Record<string, unknown> = {}, headers: Record<string, string> = {}) =>
   service.call<Body>('POST', '/v1/webhooks', { url: receiver.url, events: ['*'], ...more }, headers);
 
-/** What the webhook's receiver gets. */
+/** The request that the webhook's receiver gets. */
 async function receive(id: string): Promise<Received> {
   const before = receiver.requests.length;
   const { status } = await service.call('POST', '/v1/webhooks/test', {
@@ -56,7 +56,7 @@ function expectSignedWith(secret: string, { headers, body }: Received): void {
   expect(verify({ body, headers: sent, secret }).event).toBe('document.processed');
 }
 
-test.each([24, 25, 26, 32, 33, 63, 64])('a secret of %i bytes signs what is sent', async (length) => {
+test.each([24, 25, 26, 32, 33, 63, 64])('a secret of %i bytes signs the request', async (length) => {
   const secret = newSecretOf(length);
   const { status, body } = await create({ secret });
   expect([status, body.secret]).toEqual([201, secret]);
@@ -101,7 +101,7 @@ const refused: [string, unknown][] = [
   ['null', null],
   ['100,000 characters', `whsec_${'A'.repeat(50_000)}`],
 ];
-test.each(refused)('%s is no secret: 422 says what to do, and does not repeat it', async (_name, secret) => {
+test.each(refused)('%s is no secret: 422 with the remedy, without repeating it', async (_name, secret) => {
   const { body: webhook } = await create();
   const before = await service.call<Body>('GET', `/v1/webhooks/${webhook.webhook_id}/secret`);
   for (const response of [
@@ -134,7 +134,7 @@ test('an Idempotency-Key repeats the response with the secret, and the database 
   }
 });
 
-test('no log line has it, at the finest level, whatever becomes of the call', async () => {
+test('no log line has it, at the finest level, with any outcome of the call', async () => {
   const own = await startService({}, null);
   onTestFinished(() => own.stop());
   let lines = '';

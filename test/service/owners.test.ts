@@ -68,7 +68,7 @@ test('two processes at the same moment never assign an owner to the same deliver
   expect(ids.length).toBeGreaterThan(100);
 });
 
-test('what has an owner and was not started is due for the reconciler of any process after 10 s, and claimed by one', async () => {
+test('a delivery with an owner that was not started is due for the reconciler of any process after 10 s, and claimed by one', async () => {
   const [first = '', second = ''] = (await assignOldest(2)).sort();
   expect(await claimDue(database.pool, 'start', 200)).toEqual([]);
   await database.pool.query(`update deliveries set reconcile_at = reconcile_at - interval '10 seconds'`);
@@ -82,7 +82,7 @@ test('what has an owner and was not started is due for the reconciler of any pro
   expect(await claimDue(database.pool, 'check', 200)).toEqual([]);
 });
 
-test('what is queued is due at once, and does not stand in the way of other checks', async () => {
+test('a queued delivery is due at once, and does not delay other checks', async () => {
   await assignOldest(waiting, true);
   const before = await rows();
   await database.pool.query(

@@ -193,7 +193,7 @@ test('a deleted webhook is not activated when the time of its pause has come', a
   expect(rows).toEqual([{ active: false, paused_at: null }]);
 });
 
-test('per_second: what was held is sent at that rate, oldest first, and the rate ends with it', async () => {
+test('per_second: held deliveries are sent at that rate, oldest first, and the rate ends with them', async () => {
   const { mine, id, pause, resume } = await setUp();
   await pause();
   const ids: string[] = [];

@@ -57,7 +57,7 @@ const defaults = {
   on_failure: 'skip',
 };
 
-test('the help says what each retry preset means for an outage', async () => {
+test('the help explains the effect of each retry preset in an outage', async () => {
   for (const command of ['create', 'update']) {
     const { output } = await run(command, '--help');
     for (const text of Object.values(presetTexts)) expect(output).toContain(text);
@@ -99,7 +99,7 @@ test('a webhook gets its whole policy when it is created, and shows it', async (
     expect(output).toMatch(line);
 });
 
-test('an update changes what it names and keeps the rest; none takes it back', async () => {
+test('an update changes the fields that it names and keeps the rest; none restores the default', async () => {
   const { webhook_id: id } = await create('--schedule', '5, 60,300', '--also', '429', '--jitter', '0.2');
   const update = (...options: string[]) => json('update', id, ...options);
   expect((await update('--jitter', '0')).retry).toEqual({
@@ -128,7 +128,7 @@ test('an update changes what it names and keeps the rest; none takes it back', a
   expect(back).toMatchObject({ ...defaults, retry: back.retry });
 });
 
-test('put replaces the whole policy: what it does not name is as for a new webhook', async () => {
+test('put replaces the whole policy: fields that it leaves out are as for a new webhook', async () => {
   const put = ['put', 'order-service', '--url', 'http://localhost:9/', '--events', '*'];
   const first = await json(...put, '--retry', 'three_days', '--rate-limit', '1/1h');
   expect(first).toMatchObject({

@@ -124,8 +124,8 @@ test('no secret of a policy is in a log line, a history, a response, or readable
     ...Object.fromEntries([...tokens].map((token, index) => [`token ${index}`, token])),
   };
   const find = (where: string, text: string) => {
-    for (const [what, needle] of Object.entries(needles))
-      if (text.includes(needle)) throw new Error(`${what} is in ${where}: ${text.slice(0, 300)}`);
+    for (const [name, needle] of Object.entries(needles))
+      if (text.includes(needle)) throw new Error(`${name} is in ${where}: ${text.slice(0, 300)}`);
   };
   for (const text of shown) find('a response', text);
   expect(shown.join()).toContain('"X-Api-Key":{"set":true}');

@@ -102,7 +102,7 @@ test('a key gives no scope that it lacks', async () => {
   expect(outcome(await create(undefined, blind))).toEqual([403, 'missing_scope']);
 });
 
-test('a request that is not valid is refused, with what to do', async () => {
+test('a request that is not valid is refused, with the remedy', async () => {
   const at = async (body: unknown) => {
     const { status, body: problem } = await create(body);
     return [status, ...(problem.errors ?? []).map(({ pointer, message }) => `${pointer} ${message}`)];

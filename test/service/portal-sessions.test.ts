@@ -59,7 +59,7 @@ test('a session works like a key of its scopes: webhooks, their secrets, deliver
   await service.call('DELETE', path);
 });
 
-test('a portal calls what is about webhooks, events and deliveries; the rest of the API is refused', async () => {
+test('a portal may make the calls about webhooks, events and deliveries; the rest of the API is refused', async () => {
   const { token } = await openNew({ scopes: ['webhooks:read', 'webhooks:write', 'events:write'] });
   const its =
     /^get \/v1\/event-types|^\w+ \/v1\/(webhooks|events|deliveries|recoveries|operations|search|stats)(\/|$)/;
@@ -259,7 +259,7 @@ test('the tokens are in the database as digests only, and a token of one kind is
   expect(outcome(await as(null, 'POST', '/session', { key: token }, ownPage))).toEqual([401, 'unauthorized']);
 });
 
-test('what one process does counts in another', async () => {
+test('a change by one process counts in another', async () => {
   const env = { ...service.env, PORT: String(await reservePort()) };
   const config = readConfig(env);
   const second = await startApp({

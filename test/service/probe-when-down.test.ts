@@ -61,7 +61,7 @@ const waitOf = async (id: string) => (await readDelivery(service, id)).timeline.
 const isDeferred = (entry: Awaited<ReturnType<typeof waitOf>>): boolean =>
   entry?.type === 'wait' && entry.reason === 'down';
 
-test('without probe_when_down, a webhook that is down is attempted as the schedule says', async () => {
+test('without probe_when_down, a webhook that is down is attempted by its schedule', async () => {
   const { webhook_id: id } = await service.newWebhook(receiver.url);
   receiver.behave('down');
   const ids = await publishMany(30);
@@ -88,7 +88,7 @@ test('the 20th failure in a row paces, the 19th does not; a success between them
   expect(Date.parse(health.next_probe_at ?? '')).toBeGreaterThan(Date.now());
 });
 
-test('what waits says why; a failed probe uses no retry, and its delivery is the next probe again', async () => {
+test('a waiting delivery has its reason; a failed probe uses no retry, and its delivery is the next probe again', async () => {
   const { id } = await setUpOutage();
   const waiting = await publishOne(service);
   await until(() => waitOf(waiting), isDeferred);

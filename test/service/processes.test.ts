@@ -83,7 +83,7 @@ test('one port leads to all processes: each event is delivered once, and metrics
     expect(of('fltr_attempt_duration_seconds_count')).toBe(events);
     expect(of('fltr_processes')).toBe(count);
     expect(of('fltr_postgresql_connections_max')).toBe(20 * count);
-    // What all of them see is not added up.
+    // The state that all of them see is not added up.
     expect([of('fltr_postgresql_up'), of('fltr_backlog_max_deliveries')]).toEqual([1, 1_000_000]);
   }
 
@@ -150,11 +150,11 @@ test(
     );
     await load.untilMore(60);
     const accepted = await load.stop();
-    // The connections of the one that died, and what was on its way to it.
+    // The connections of the one that died, and requests on their way to it.
     const failed = load.results.filter((result) => result !== 202);
     expect(failed.filter((result) => typeof result === 'number')).toEqual([]);
     expect(failed.length).toBeLessThanOrEqual(6);
-    // A counter never falls: what the dead process had counted when it was read last stays.
+    // A counter never falls: the last read counts of the dead process stay.
     expect(await read('fltr_events_accepted_total')).toBeGreaterThanOrEqual(countedBefore + 60);
     await until(countBy, (by) => Object.keys(by).join() === 'delivered');
     const { delivered = 0 } = await countBy();
@@ -181,7 +181,7 @@ test(
     expect(rows).toEqual([]);
     expect([received('webhook-id'), received('x-fltr-delivery')]).toEqual([accepted, accepted]);
     expect(receiver.requests).toHaveLength(accepted);
-    // What the replaced processes had counted is in the sum.
+    // The counts of the replaced processes are in the sum.
     expect(await read('fltr_events_accepted_total')).toBe(accepted);
     expect(await read('fltr_processes')).toBe(count);
   },

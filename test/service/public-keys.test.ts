@@ -40,7 +40,7 @@ afterAll(() => stopAll(service, receiver));
 const jwksOf = (id: string, from = service) =>
   call<JwkSet & { code?: string }>(from.apiUrl, null, 'GET', `${jwksPath}?webhook_id=${id}`);
 
-/** A webhook of a new account, and what can be done with it. */
+/** A webhook of a new account, and the calls on it. */
 async function newWebhook(more: Record<string, unknown>) {
   const { key } = await service.newAccount();
   const api = <T = Record<string, never>>(method: string, path: string, body?: unknown) =>
@@ -176,7 +176,7 @@ test('without v1a nothing is signed with a key, and there is no public key; it i
   expect((await webhook.publicKey()).body.public_key).toBe(first);
 });
 
-test('PUT makes the key, replaces what it does not name by the default, and keeps the key', async () => {
+test('PUT makes the key, sets the defaults of fields that it leaves out, and keeps the key', async () => {
   const { key } = await service.newAccount();
   const put = (more: object) =>
     call<Webhook>(service.apiUrl, key, 'PUT', '/v1/webhooks/crm', {
@@ -243,7 +243,7 @@ test('a rotation replaces the key, both sign during the overlap, and its end lea
   );
   expect(set.keys[1]).toEqual(before.keys[0]);
   expect(signersOf(request, set)).toEqual([0, 1]);
-  // A receiver that still has the old set goes on.
+  // A receiver that still has the old set continues to verify.
   expect(signersOf(request, before)).toEqual([-1, 0]);
   const { body, headers } = request;
   for (const publicKey of [shown.public_key, first])
@@ -292,7 +292,7 @@ test('without an overlap the old key ends at once; an overlap ends by itself; a 
   expect(new Set(keys).size).toBe(4);
 });
 
-test('a retry is signed as the webhook says at its own time', async () => {
+test("a retry is signed with the webhook's settings at its own time", async () => {
   const webhook = await newWebhook({});
   responseStatus = 503;
   onTestFinished(() => void (responseStatus = 200));
@@ -352,12 +352,12 @@ test('the set of keys needs no key, can be cached, and is of one webhook only', 
       jwksOf(encodeURIComponent(id)),
     ),
   );
-  const said = refusals.map(({ status: refused, body: problem }) => [
+  const faults = refusals.map(({ status: refused, body: problem }) => [
     refused,
     problem.code,
     (problem as unknown as { detail: string }).detail,
   ]);
-  expect(new Set(said.map((each) => JSON.stringify(each)))).toEqual(
+  expect(new Set(faults.map((each) => JSON.stringify(each)))).toEqual(
     new Set([JSON.stringify([404, 'not_found', 'No webhook with v1a in its signatures has this id.'])]),
   );
   for (const query of ['', `?webhook_id=${one.id}&webhook_id=${one.id}`, `?webhook_id=${one.id}&more=1`])
@@ -432,7 +432,7 @@ test.each([[[]], [['v2']], [['v1', 'v1']], ['v1a'], [['v1a', 'v1', 'v1a']], [[nu
   },
 );
 
-test('a service that sends no webhook-signature refuses v1a, and says why', async () => {
+test('a service that sends no webhook-signature refuses v1a, with the reason', async () => {
   const alone = await startService({ FLTR_SIGNATURES: 'fltr' });
   onTestFinished(() => alone.stop());
   const refused = await alone.call('POST', '/v1/webhooks', {
@@ -460,7 +460,7 @@ test('who guesses ids is slowed down, and a receiver behind the same address is 
   expect((await jwksOf(id, guessed)).status).toBe(200);
 });
 
-test('a public key does not verify what a secret of the same webhook signed', async () => {
+test('a public key does not verify a signature with a secret of the same webhook', async () => {
   const webhook = await newWebhook({ signatures: ['v1', 'v1a'] });
   const request = await webhook.next();
   const { body, headers } = request;

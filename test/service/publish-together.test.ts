@@ -52,7 +52,7 @@ const newPublisher = (reserveOwners: ReserveOwners) =>
     onAccepted: () => undefined,
   });
 
-/** Reserves an owner of another name for every delivery but each third, and keeps what came of it. */
+/** Reserves an owner of another name for every delivery but each third, and keeps the results. */
 function watchReservations() {
   const reservations: { wanted: string[]; committed: string[] | null }[] = [];
   const idsOf = (deliveries: readonly Startable[]) => deliveries.map(({ id }) => id);
@@ -79,7 +79,7 @@ const ownersOf = async (ids: readonly string[]) => {
   return rows.map(({ id, ownerId }) => [id, ownerId]);
 };
 
-test('owners are reserved before the insert, stand in the rows, and what was committed is reported', async () => {
+test('owners are reserved before the insert, are in the rows, and committed deliveries are reported', async () => {
   const { reservations, reserveOwners } = watchReservations();
   const { publish } = newPublisher(reserveOwners);
   const { accountId } = await newAccount(4);
@@ -145,7 +145,7 @@ test("in a caller's own transaction nothing is reserved: the dispatcher assigns 
   expect((await ownersOf(ids)).map(([, ownerId]) => ownerId)).toEqual(ids.map(() => null));
 });
 
-test('what PostgreSQL refuses fails alone: its neighbors in the same statement are accepted', async () => {
+test('an event that PostgreSQL refuses fails alone: its neighbors in the same statement are accepted', async () => {
   const { reservations, reserveOwners } = watchReservations();
   const { publish } = newPublisher(reserveOwners);
   const { accountId } = await newAccount();
@@ -234,7 +234,7 @@ test('exactly as many events as there is room for wait for a database that is st
   for (const { status, body, headers } of responses) {
     expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
   }
-  // It goes on with all else.
+  // It continues with all others.
   expect((await call(service.apiUrl, key, 'GET', '/v1/webhooks')).status).toBe(200);
   await blocker.query('rollback');
   blocker.release();

@@ -38,7 +38,7 @@ test('PUT creates a webhook with its secret, and then replaces it and keeps the 
   expect(secret).toMatch(/^whsec_/);
   expect(Object.keys(created.body).slice(0, 4)).toEqual(['webhook_id', 'url', 'events', 'secret']);
 
-  // What the body does not name gets its default.
+  // Fields that the body leaves out get their defaults.
   const replaced = await put('customer/42', { events: ['document.*'] });
   expect([replaced.status, replaced.body]).toMatchObject([
     200,
@@ -77,7 +77,7 @@ test('PUT keeps a secret that is the same, and refuses another one', async () =>
   expect((await put('own')).status).toBe(200);
 });
 
-test('an id of the service, and what is no external id, are refused with what to do', async () => {
+test('an id of the service, and text that is no external id, are refused with the remedy', async () => {
   const { as, put, pathOf, count } = await newCaller();
   const { body } = await put('mine');
   for (const id of [body.webhook_id, 'wh_new']) {

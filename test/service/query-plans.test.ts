@@ -101,7 +101,7 @@ afterAll(() => database.drop());
 const hourMs = 3_600_000;
 const ago = (ms: number) => new Date(Date.now() - ms);
 
-/** Runs what the service runs; returns the statements' plans. */
+/** Runs the statements of the service; returns their plans. */
 async function plansOf(run: (pool: TestDatabase['pool']) => Promise<unknown>): Promise<Explained[]> {
   const { pool, taken } = explainedPool(database.pool);
   await run(pool);

@@ -54,7 +54,7 @@ test('of twelve calls at once with one key exactly five pass, and no other key i
   // Another key, of the same account even, has its own five.
   const sibling = await ask(await limited.newKey({ accountId }));
   expect([sibling.status, left(sibling)]).toEqual([200, '4']);
-  // What is refused for lack of a scope is counted too: so is every call of a known key.
+  // A call that is refused for lack of a scope is counted too, like every call of a known key.
   const narrow = await limited.newKey({ accountId, scopes: ['events:write'] });
   const others = await atOnce(7, () => ask(narrow));
   expect([countOf(others, 403), countOf(others, 429)]).toEqual([5, 2]);
@@ -90,7 +90,7 @@ test('an account that makes keys has ten times the calls of one key, and no more
   const scopes = ['webhooks:read', 'webhooks:write'];
   const make = (from: string) =>
     call<{ key: string }>(limited.apiUrl, from, 'POST', '/v1/keys', { name: 'next', scopes });
-  // A key makes the next one and uses up what is left of its own calls.
+  // A key makes the next one and uses up the rest of its own calls.
   const responses: ApiResponse<unknown>[] = [];
   let current = key;
   for (let generation = 0; generation < 12; generation += 1) {
@@ -115,7 +115,7 @@ test('an account that makes keys has ten times the calls of one key, and no more
   expect(published.status).toBe(202);
 });
 
-test('what keys are refused by their own limit does not use up the calls of their account', async () => {
+test('calls that the limit of a key refuses do not use up the calls of its account', async () => {
   const { accountId, key } = await limited.newAccount();
   const responses = await atOnce(80, () => ask(key));
   expect([countOf(responses, 200), countOf(responses, 429)]).toEqual([5, 75]);
@@ -202,7 +202,7 @@ test('a rate limit of 0 is no limit', async () => {
   expect([...statuses]).toEqual([[200, 640]]);
 });
 
-test('calls without a valid key: 300 a minute from one address get 401, more get 429; a valid key goes on', async () => {
+test('calls without a valid key: 300 a minute from one address get 401, more get 429; a valid key still works', async () => {
   const statuses: number[] = [];
   let last: ApiResponse<Problem> | undefined;
   for (let index = 0; index < 301; index += 1) {
@@ -226,7 +226,7 @@ test("the rate limit's counts take bounded memory, and begin anew with each wind
   const count = createCallCounter(60_000, 3);
   const callsOf = (clients: string[]) => clients.map((client) => count(client).calls);
   expect(callsOf(['a', 'b', 'a', 'c', 'd', 'd'])).toEqual([1, 1, 2, 1, 1, 2]);
-  // The window of `a` began first. The others go on, and `a` takes the place of `b`.
+  // The window of `a` began first. The others continue, and `a` takes the place of `b`.
   expect(callsOf(['b', 'c', 'd', 'a'])).toEqual([2, 2, 3, 1]);
   expect(callsOf(['c', 'd', 'a', 'b'])).toEqual([3, 4, 2, 1]);
   for (let index = 0; index < 100_000; index += 1) count(`stranger ${index}`);

@@ -51,7 +51,7 @@ const setDelivered = (id: string) =>
     [id],
   );
 
-/** With nothing but what a round needs. */
+/** With the parts that a round needs only. */
 const depsWith = (temporal: Parameters<typeof reconcileDue>[0]['temporal']) => ({
   pool: service.pool,
   log: pino({ level: 'silent' }),

@@ -58,7 +58,7 @@ const hold = () =>
      where id = $1`,
     [id],
   );
-/** What the activity says where it finds the attempt recorded. */
+/** The error of the activity where it finds the attempt recorded. */
 async function resultIn(status: DeliveryStatus) {
   const [attempt] = await listAttempts(database.pool, id);
   if (!attempt) throw new Error('There is no attempt');
@@ -66,7 +66,7 @@ async function resultIn(status: DeliveryStatus) {
   return { next: result.next, entries: entriesOfResult(result).map(({ type }) => type) };
 }
 
-test('an attempt that was recorded before its delivery was held has begun a wait, whatever its delivery does since', async () => {
+test('an attempt that was recorded before its delivery was held has begun a wait, in any state of its delivery since', async () => {
   const made = retry();
   expect(await recordAttempts(database.pool, [made])).toEqual(new Map([[made.id, 'retrying']]));
   expect(await resultIn('retrying')).toEqual({ next: 'wait', entries: ['attempt', 'wait'] });

@@ -46,7 +46,7 @@ async function sizesSentTo(webhookId: string): Promise<number[]> {
   return rows.map(({ size }) => size);
 }
 
-test('after a filter was loosened, a recovery sends what it now lets through, and a dry run counts the same', async () => {
+test('after a filter was loosened, a recovery sends the events that match now, and a dry run counts the same', async () => {
   const account = await openAccount(service);
   const webhookId = await account.newWebhook(receiver.url, {
     events: ['document.*'],
@@ -71,7 +71,7 @@ test('after a filter was loosened, a recovery sends what it now lets through, an
   expect(await dryRun()).toBe(0);
 });
 
-test('what failed is sent again whatever the filter says now; labels count, and events without a body do not', async () => {
+test('failed deliveries are sent again with any present filter; labels count, and events without a body do not', async () => {
   const account = await openAccount(service);
   const webhookId = await account.newWebhook(receiver.url, { filter: sizeAtLeast(8) });
   status = 400;

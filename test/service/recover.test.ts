@@ -10,7 +10,7 @@ import type { Receiver } from '../kit/test-receiver.ts';
 import { countDeliveries, openAccount, receive, waitForDeliveries, type Account } from '../kit/recoveries.ts';
 import { startService, until, untilReady, type Service } from '../kit/service.ts';
 
-// What limits many failures at once, and many questions, is not what is tried here.
+// Limits on many failures at once, and on many calls, are not tested here.
 const settings = {
   FLTR_DELIVERIES_PER_HOUR: '0',
   FLTR_API_REQUESTS_PER_MINUTE: '0',
@@ -40,7 +40,7 @@ async function fail(account: Account, missed: number, failed: number) {
   return { receiver, webhookId };
 }
 
-test('a dry run counts what is then sent: what failed, and what came before the webhook', async () => {
+test('a dry run counts the deliveries that are then sent: failed ones, and events from before the webhook', async () => {
   const account = await openAccount(service);
   const { receiver, webhookId } = await fail(account, 3, 2);
   await account.publish(1);
@@ -77,7 +77,7 @@ test('a dry run counts what is then sent: what failed, and what came before the 
   const done = await account.waitForRecovery(requested.body.id, hasEnded);
   expect(done).toMatchObject({ status: 'completed', dry_run: false, total: 5, done: 5, failed: 0 });
   await waitForDeliveries(service, account.accountId, 'delivered', 6);
-  // Both runs without sending have no outcome; this one says how its deliveries ended.
+  // Both runs without sending have no outcome; this one has the outcome of its deliveries.
   expect((await account.readRecovery(requested.body.id)).outcome).toEqual({
     delivered: 5,
     failed: 0,
@@ -125,7 +125,7 @@ test('each delivery and the audit name the requester; the history holds ids and 
   }
 });
 
-test('a webhook misses only what it matches, as it was when the recovery was requested', async () => {
+test('only events that match count as missed, by the webhook as it was when the recovery was requested', async () => {
   const account = await openAccount(service);
   const receiver = await receive();
   await account.publish(2);
@@ -183,7 +183,7 @@ test('the window begins at since, and ends before until, to the millisecond', as
   await waitForDeliveries(service, account.accountId, 'delivered', 2);
 });
 
-test('what is older than deliveries are kept was not missed: nobody knows any more', async () => {
+test('an event older than the retention of deliveries does not count as missed, because its delivery may have been removed', async () => {
   const account = await openAccount(service);
   await account.publish(2);
   await service.pool.query(
@@ -226,7 +226,7 @@ test('the same call, also ten at once, returns the job that is under way', async
   const ids = new Set(responses.map(({ body }) => body.id));
   expect(ids.size).toBe(1);
   const [id = ''] = ids;
-  // Another window, or kind, is another job; what one sends the other does not.
+  // Another window, or kind, is another job; a delivery that one sends, the other does not.
   const other = await account.recover(webhookId, { since: longAgo, only: 'failed' });
   expect(other.body.id).not.toBe(id);
   for (const each of [id, other.body.id])
@@ -235,7 +235,7 @@ test('the same call, also ten at once, returns the job that is under way', async
   expect(receiver.requests).toHaveLength(70);
 });
 
-test('what fails again is not sent a second time by the same recovery, but by the next one', async () => {
+test('a delivery that fails again is not sent a second time by the same recovery, but by the next one', async () => {
   const account = await openAccount(service);
   const { receiver, webhookId } = await fail(account, 0, 3);
   receiver.respondWith(404);
@@ -248,7 +248,7 @@ test('what fails again is not sent a second time by the same recovery, but by th
   }
 });
 
-test('pause stops a recovery after the page under way, resume goes on, and neither loses or repeats anything', async () => {
+test('pause stops a recovery after the page under way, resume continues it, and neither loses or repeats anything', async () => {
   const account = await openAccount(service);
   const { receiver, webhookId } = await fail(account, 120, 0);
   const { body } = await account.recover(webhookId, { since: longAgo });
@@ -270,7 +270,7 @@ test('pause stops a recovery after the page under way, resume goes on, and neith
   }
 });
 
-test('cancel ends a recovery: deliveries that it sent go on, the rest stays', async () => {
+test('cancel ends a recovery: deliveries that it sent continue, the rest stays', async () => {
   const account = await openAccount(service);
   const { webhookId } = await fail(account, 120, 0);
   const { body } = await account.recover(webhookId, { since: longAgo });
@@ -317,7 +317,7 @@ test('with an inactive webhook no recovery begins, and one under way waits until
   await waitForDeliveries(service, account.accountId, 'delivered', 120);
 });
 
-test('a webhook that is deleted ends its recoveries; what is left counts as failed', async () => {
+test('a webhook that is deleted ends its recoveries; the remaining deliveries count as failed', async () => {
   const account = await openAccount(service);
   const { webhookId } = await fail(account, 120, 0);
   const { body } = await account.recover(webhookId, { since: longAgo });

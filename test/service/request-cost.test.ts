@@ -9,7 +9,7 @@ import { call, startService, until, untilReady, type Service } from '../kit/serv
 let service: Service;
 let child: ServiceProcess;
 let apiUrl: string;
-// A process of its own: what these tests do themselves must not count as a stall of the service.
+// A process of its own: the tests' own work must not count as a stall of the service.
 beforeAll(async () => {
   service = await startService({ LOG_LEVEL: 'warn' }, null);
   const port = await reservePort();

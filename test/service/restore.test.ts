@@ -10,7 +10,7 @@ import { startReceiver } from '../kit/test-receiver.ts';
 import { call, startService, until, untilReady } from '../kit/service.ts';
 
 // docs/operating.md: PostgreSQL alone is enough; Temporal's data is made anew from it.
-test('a restored database and an empty namespace: what waited is delivered, what was delivered is not sent again', async () => {
+test('a restored database and an empty namespace: waiting deliveries are delivered, delivered ones are not sent again', async () => {
   let status = 200;
   const receiver = await startReceiver((_request, response) => response.writeHead(status).end());
   onTestFinished(() => receiver.close());

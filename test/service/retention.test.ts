@@ -161,7 +161,7 @@ test('docs/privacy.md names each table that holds more than ids, numbers, names 
   ]);
 });
 
-test('from each table goes exactly what is old', async () => {
+test('exactly the old rows of each table are removed', async () => {
   const [old, young] = [daysAgo(91), daysAgo(89)];
   const oldEvent = await insertEvent(old);
   await insertDelivery(oldEvent, old, 'delivered', old);
@@ -237,7 +237,7 @@ test('from each table goes exactly what is old', async () => {
   expect(await removeOldRows()).toBe(0);
 });
 
-test('what waits stays, with its body, however old it is', async () => {
+test('waiting deliveries stay, with their bodies, however old they are', async () => {
   const old = daysAgo(400);
   for (const status of ['pending', 'retrying', 'held']) {
     const event = await insertEvent(old);
@@ -296,7 +296,7 @@ test('2,500 old rows are removed in batches, and locked ones are skipped', async
   expect(await removeOldRows()).toBe(2);
 });
 
-test('an event whose body was removed says so, is not sent again, and its id stays in use', async () => {
+test('an event whose body was removed is shown so, is not sent again, and its id stays in use', async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const data = { document_id: 'doc_1', dataset_id: 'ds_1' };
   const id = await publishOne(service, { id: 'evt_aged', timestamp: '2024-01-10T12:00:00Z', data });
@@ -337,7 +337,7 @@ test('an event whose body was removed says so, is not sent again, and its id sta
   expect(receiver.requests).toHaveLength(1);
 });
 
-test('a delivery whose body is gone all the same ends canceled, and says why', async () => {
+test('a delivery whose body is gone all the same ends canceled, with the reason', async () => {
   const failing = await startReceiver((_request, response) => {
     response.writeHead(503).end();
   });

@@ -39,7 +39,7 @@ const waitsOf = async (id: string) =>
     )
   ).rows.map(({ seconds }) => seconds);
 
-test('after kill -9 a delivery goes on with its own schedule, and with one that was applied to it', async () => {
+test('after kill -9 a delivery continues with its own schedule, and with one that was applied to it', async () => {
   const receiver = await respondWith(503);
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url, {
     retry: { schedule_seconds: [3, 500], jitter: 0 },
@@ -90,7 +90,7 @@ test('kill -9 between the record of a 410 and the end of its webhook: it is disa
   const isActive = async () =>
     (await service.pool.query<{ active: boolean }>(`select active from webhooks where id = $1`, [webhookId]))
       .rows[0]?.active;
-  // What the process that was killed had begun is rolled back.
+  // The transaction of the killed process is rolled back.
   await until(
     async () =>
       (
@@ -112,7 +112,7 @@ test('kill -9 between the record of a 410 and the end of its webhook: it is disa
   expect(audit.rowCount).toBe(1);
 });
 
-test('what a receiver requested with a 429 holds after kill -9, for new deliveries, too', async () => {
+test("a receiver's Retry-After on a 429 holds after kill -9, for new deliveries, too", async () => {
   const receiver = await respondWith(429, { 'retry-after': '20' });
   await service.newWebhook(receiver.url, { retry: { schedule_seconds: [1, 600], also: ['429'] } });
   const first = await firstOf();

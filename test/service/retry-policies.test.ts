@@ -15,7 +15,7 @@ import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
 
 let shared: Service;
 let receiver: Receiver;
-/** `/503`, `/429/900`: the status, and `Retry-After`. What a path responds from now on can be changed. */
+/** `/503`, `/429/900`: the status, and `Retry-After`. The response of a path can be changed. */
 const changed = new Map<string, number>();
 beforeAll(async () => {
   [shared, receiver] = await Promise.all([
@@ -235,7 +235,7 @@ test('a 429 that is retried defers the whole webhook, also a retry that is reque
   for (const each of [id, deferred ?? '']) await expectSameStory(mine, each);
 });
 
-test('another URL ends what its receiver has requested; a 429 that is not retried requests nothing', async () => {
+test("another URL ends a receiver's deferral; a 429 that is not retried defers nothing", async () => {
   const { mine, webhookId, id } = await send('/429/900/moved', { ...week, also: ['429'] });
   await waitForStatus(mine, id, 'retrying', 1);
   const deferred = await publishOne(mine);
@@ -362,7 +362,7 @@ test(
     await patch(mine, webhookId, { retry: { schedule_seconds: [1, 1] }, apply_to: 'waiting' });
     await attemptNow(mine, other);
     expect(await waitForStatus(mine, other, 'failed', 4)).toMatchObject({ reason: 'retries_exhausted' });
-    // What starts again has the webhook's schedule of that moment, not the one that was applied before.
+    // A delivery that starts again has the webhook's schedule of that moment, not the one that was applied before.
     await patch(mine, webhookId, { retry: { schedule_seconds: [31] } });
     await attemptNow(mine, other);
     expect(waitsOf(await waitForStatus(mine, other, 'retrying', 5)).at(-1)).toBe(31);
@@ -370,7 +370,7 @@ test(
   },
 );
 
-test('a delivery that waits by its own schedule is canceled, rescheduled, held and released, and then goes on', async () => {
+test('a delivery that waits by its own schedule is canceled, rescheduled, held and released, and then continues', async () => {
   const retry = { schedule_seconds: [600, 700] };
   const canceled = await send('/503', retry);
   await waitForStatus(canceled.mine, canceled.id, 'retrying', 1);
@@ -428,7 +428,7 @@ test('every source of deliveries gives them the schedule of the webhook', async 
   }
 });
 
-test('PUT replaces the policy: what it does not name is the default again', async () => {
+test('PUT replaces the policy: fields that it leaves out have their defaults again', async () => {
   const mine = await newAccount();
   const url = `${receiver.url}/503/put`;
   const put = (body: object) =>

@@ -44,7 +44,7 @@ const waitFor = (account: Account, id: string, status: Delivery['status']) =>
 const patch = (account: Account, id: string, at: string) =>
   account.call<DeliverySummary>('PATCH', `/v1/deliveries/${id}`, { next_attempt_at: at });
 
-test('a scheduled delivery waits as a row, says until when, and goes at that time, not before', async () => {
+test('a scheduled delivery waits as a row, shows its time, and begins at that time, not before', async () => {
   const account = await open();
   const at = inSeconds(2);
   const id = await account.publishOne({ deliver_at: at });

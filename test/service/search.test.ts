@@ -40,7 +40,7 @@ const find = async (text: string, key = service.key): Promise<Found[]> => {
   return body.data;
 };
 
-test('each id finds what it is of', async () => {
+test('each id finds its object', async () => {
   expect(receiver.requests[0]?.headers['x-fltr-delivery']).toBe(ids.attempt);
   expect(await find('evt_mine')).toMatchObject([
     { type: 'event', id: 'evt_mine', event: 'document.deleted' },
@@ -150,7 +150,7 @@ test("another account's key finds nothing, and a deleted webhook is not found", 
   for (const text of [deleted, `${receiver.url}/deleted`]) expect(await find(text)).toEqual([]);
 });
 
-test('what cannot be searched for is refused', async () => {
+test('text that cannot be searched for is refused', async () => {
   for (const query of [
     '',
     'q=',
@@ -166,7 +166,7 @@ test('what cannot be searched for is refused', async () => {
   expect(await find('x'.repeat(2048))).toEqual([]);
 });
 
-test('what SQL or a pattern would give a meaning to is text', async () => {
+test('characters with a meaning in SQL or in a pattern are plain text', async () => {
   const { webhook_id: webhook } = await service.newWebhook(`${receiver.url}/100%25_a/b`, {
     external_id: "it's 100%_\\",
   });

@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 afterAll(() => stopAll(service, receiver));
 
-/** A webhook, and what can be done with it. */
+/** A webhook, and the calls on it. */
 async function newWebhook() {
   const path = `/${crypto.randomUUID()}`;
   const { webhook_id: id, secret } = await service.newWebhook(receiver.url + path);
@@ -125,7 +125,7 @@ test('deliveries are signed rightly before, during and after an overlap that is 
   expect(await webhook.read()).toMatchObject(shown);
   expect(shown.secret_created_at > before.secret_created_at).toBe(true);
   expect(shown.updated_at > before.updated_at).toBe(true);
-  // 24 hours, unless said otherwise.
+  // 24 hours by default.
   expect(Date.parse(shown.previous_secret_until ?? '') - Date.parse(shown.secret_created_at)).toBe(
     86_400_000,
   );
@@ -197,7 +197,7 @@ test('without an overlap the new secret signs alone at once', async () => {
   expect(await webhook.signersOfNext({ now: secret, before: webhook.secret })).toEqual(newAlone);
 });
 
-test('while an overlap runs, a second rotation is refused, and says until when', async () => {
+test('while an overlap runs, a second rotation is refused, with the end of the overlap', async () => {
   const webhook = await newWebhook();
   const first = (await webhook.rotate({ overlap_seconds: 600 })).body;
   for (const body of [undefined, { overlap_seconds: 0 }, { end_overlap: false }]) {
@@ -290,7 +290,7 @@ test.each([{ overlap_seconds: 604_800 }, { overlap_seconds: 0 }, {}])(
   },
 );
 
-test('what is no whole number from 0 to 604800 is refused, and nothing changes', async () => {
+test('an overlap that is no whole number from 0 to 604800 is refused, and nothing changes', async () => {
   const webhook = await newWebhook();
   for (const overlap of [604_801, -1, 1.5, '60', null, true, 1e300]) {
     const refused = await webhook.rotate({ overlap_seconds: overlap });
@@ -353,7 +353,7 @@ test('a retry is signed with the secrets of its own time, not those of the first
   ]);
 });
 
-test('an old secret is said to be due, until it is rotated', async () => {
+test('an old secret is reported as due, until it is rotated', async () => {
   const webhook = await newWebhook();
   await service.pool.query(
     `update webhooks set secret_created_at = now() - interval '90 days 1 second' where id = $1`,

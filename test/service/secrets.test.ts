@@ -74,10 +74,10 @@ test('no secret, key, payload or URL is in a log line, a history, a search attri
     ),
   };
   const find = (where: string, text: string) => {
-    for (const [what, needle] of Object.entries(needles)) {
+    for (const [name, needle] of Object.entries(needles)) {
       if (text.includes(needle))
         throw new Error(
-          `${what} is in ${where}: …${text.slice(Math.max(0, text.indexOf(needle) - 200), text.indexOf(needle) + 50)}`,
+          `${name} is in ${where}: …${text.slice(Math.max(0, text.indexOf(needle) - 200), text.indexOf(needle) + 50)}`,
         );
     }
   };

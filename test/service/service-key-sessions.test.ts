@@ -86,7 +86,7 @@ test('its stream is that of the account it acts for, and without an account ther
   stream.close();
 });
 
-test('it can do what the scopes of its key allow, and no more', async () => {
+test('it has the scopes of its key, and no more', async () => {
   const operator = await sessionOf(['accounts:read']);
   expect((await browse('GET', '/v1/accounts', operator)).status).toBe(200);
   for (const [method, path, body] of [
@@ -132,7 +132,7 @@ test('a portal session acts for no other account', async () => {
     expect(outcome(await browse('GET', path, as(other, headers)))).toEqual([403, 'service_key_required']);
 });
 
-test('it needs what every session needs against other sites, and ends with its key', async () => {
+test('it is protected against other sites like every session, and ends with its key', async () => {
   const { cookie = '' } = session;
   for (const headers of [{ cookie }, { ...session, origin: 'https://evil.example' }])
     for (const [method, path] of [
@@ -152,7 +152,7 @@ test('it needs what every session needs against other sites, and ends with its k
   expect(outcome(await browse('GET', '/v1/webhooks', as(other, ended)))).toEqual([401, 'unauthorized']);
 });
 
-test('accounts are found by how their id or name begins, and show what they use', async () => {
+test('accounts are found by how their id or name begins, and show their usage', async () => {
   const put = (id: string, name: string) => browse('PUT', `/v1/accounts/${id}`, session, { name });
   for (const [id, name] of [
     ['tenant_1', 'Acme'],

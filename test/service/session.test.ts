@@ -13,7 +13,7 @@ let service: Service;
 let box: SecretBox;
 beforeAll(async () => {
   service = await startService({}, 'api');
-  // The service's own key: what is sealed with it here is as good as what the service seals.
+  // The service's own key: cookies that are sealed with it here are as good as the service's.
   box = createSecretBox(await encryptionKeysFor(readConfig(service.env)));
 });
 afterAll(() => service.stop());
@@ -23,7 +23,7 @@ type Session = { account_id: string; key_id: string; scopes: string[]; expires_a
 type Body = Problem & Session;
 const own = { 'x-fltr-dashboard': '1' };
 
-/** A call of a browser's: without a key, with what its page sends along. */
+/** A call of a browser: without a key, with the header that its page sends along. */
 const browse = <T = Body>(method: string, path: string, headers: Record<string, string>, body?: unknown) =>
   call<T>(service.apiUrl, null, method, path, body, headers);
 const signIn = (body: unknown, headers: Record<string, string> = own) =>
@@ -40,7 +40,7 @@ async function idOf(key: string): Promise<string> {
   return rows[0]?.id ?? '';
 }
 
-test('a key signs in: the cookie stands for it, and holds nothing of it', async () => {
+test('a key signs in: the cookie names its session, and holds nothing of the key', async () => {
   const response = await signIn({ key: service.key });
   expect([response.status, response.headers.get('cache-control')]).toEqual([200, 'no-store']);
   const keyId = await idOf(service.key);
@@ -91,7 +91,7 @@ test('a key signs in: the cookie stands for it, and holds nothing of it', async 
   expect(outcome(await browse('GET', '/session', own))).toEqual([401, 'unauthorized']);
 });
 
-test('what signs nobody in: a wrong key, both, neither, what is no JSON', async () => {
+test('nobody is signed in with a wrong key, with both, with neither, or with a body that is no JSON', async () => {
   expect(outcome(await signIn({ key: newApiKey() }))).toEqual([401, 'unauthorized']);
   for (const [body, status, code] of [
     [{ key: service.key, token: 'x' }, 422, 'validation_failed'],
@@ -138,7 +138,7 @@ test('forged, altered and expired cookies are refused', async () => {
       expect([cookie, ...outcome(response)]).toEqual([cookie, 401, 'unauthorized']);
     }
   }
-  // What is sealed here is taken, until its time is over.
+  // A cookie that is sealed here is accepted, until its time is over.
   const short = { ...own, cookie: sealed(5000) };
   expect((await browse('GET', '/v1/webhooks', short)).status).toBe(200);
   await until(
@@ -207,7 +207,7 @@ test("another site's page gets nothing with the cookie, nor does one at another 
   expect([preflight.status, preflight.headers.get('access-control-allow-origin')]).toEqual([405, null]);
 });
 
-test("a session is its own account's, and does what its key may", async () => {
+test("a session is for its key's account, with the scopes of the key", async () => {
   const other = await service.newAccount();
   const { webhook_id: id } = await service.newWebhook('https://example.com/');
   const headers = await session(other.key);
@@ -242,7 +242,7 @@ const link = (key: string | null | undefined, headers = {}) =>
   );
 const tokenOf = (url: string): string => /#token=(.*)$/.exec(url)?.[1] ?? '';
 
-test('a sign-in link opens once, for its time, with what its key may', async () => {
+test('a sign-in link opens once, for its time, with the scopes of its key', async () => {
   const { accountId, key } = await service.newAccount();
   const reader = await service.newKey({ accountId, scopes: ['webhooks:read'] });
   const { status, body, headers } = await link(reader);
@@ -327,7 +327,7 @@ test('sign-in links are removed an hour after they end, and not before', async (
   expect(rows).toEqual([{ minutes: 59 }]);
 });
 
-test('the response to an invalid sign-in token says how to sign in', async () => {
+test('the response to an invalid sign-in token explains how to sign in', async () => {
   const response = await signIn({ token: 'x'.repeat(43) });
   expect(outcome(response)).toEqual([401, 'unauthorized']);
   expect(response.body.detail).toContain('sign in with an API key');
@@ -381,7 +381,7 @@ test('two session cookies are refused, whichever comes first: one of them is not
       expect(response.body.detail).toContain('two session cookies');
     }
   }
-  // Signing out and in again goes on.
+  // Signing out and in again still works.
   const both = { ...own, cookie: `${theirs.cookie}; ${mine.cookie}` };
   expect((await browse('DELETE', '/session', both)).status).toBe(204);
   expect((await signIn({ key: service.key }, both)).status).toBe(200);

@@ -55,7 +55,7 @@ const sign = (deliveryId: string, body?: unknown, key = service.key) =>
     body,
   );
 
-/** What a receiver sees of the command line, run by this shell. */
+/** The request that a receiver gets from the command line, run by this shell. */
 async function paste(shell: string, curl: string) {
   const count = receiver.requests.length;
   // On standard input, as from a terminal: one argument may not be as long.
@@ -77,11 +77,11 @@ const attacks: Record<string, unknown> = {
   utf8: 'žluťoučký 漢字 👩‍💻 é \u{10ffff}',
   nul: '\u0000 and \u001b[2J',
 };
-/** What a terminal acts on: pasted, it would delete the quote before it. */
+/** A character that a terminal acts on: pasted, it would delete the quote before it. */
 const erasing = `${'\u007f'.repeat(40)}; touch made-by-delete #\u009b2J \u202e\u2028\u2029\ufeff\u00ad`;
 
 test.each(['sh', 'bash', 'dash'])(
-  'pasted into %s, the line sends what was sent, newly signed',
+  'pasted into %s, the line sends the same request, newly signed',
   async (shell) => {
     const cases: Sent[] = [
       { path: '/plain' },
@@ -171,7 +171,7 @@ test('an attempt is signed as its webhook signs now: both secrets during an over
   expect(again.headers['x-fltr-signature']).toBe(signBody(secret, again.body));
 });
 
-test('who may not sign is refused, what cannot be signed is a conflict, and what was signed is on record', async () => {
+test('a key without the scope is refused, a request that cannot be signed is a conflict, and each signed one is on record', async () => {
   const { webhookId, deliveryId, eventId } = await deliver({ path: '/refused' });
   const refusedOf = async (response: ReturnType<typeof sign>) => {
     const { status, body } = await response;

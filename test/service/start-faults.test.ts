@@ -25,7 +25,7 @@ async function refusal(more: Record<string, string>): Promise<string> {
   expect(await child.exited()).not.toBe(0);
   const output = child.output();
   expect(output).not.toContain('    at ');
-  // On a Node that is not the pinned one, the first line says so.
+  // On a Node that is not the pinned one, the first line reports it.
   return output.replace(/^Running on Node .*\n/, '').trim();
 }
 
@@ -56,7 +56,7 @@ test('an IPv6 address may stand in brackets', () => {
   expect(readConfig({ HOST: '[::1]' }).HOST).toBe('::1');
 });
 
-test('a database that cannot be used is described in one sentence and what to do', async () => {
+test('a database that cannot be used is described in one sentence, with the remedy', async () => {
   const url = (change: (url: URL) => void): string => {
     const changed = new URL(inject('adminDatabaseUrl'));
     change(changed);
@@ -99,7 +99,7 @@ test.each([
   'postgres://user:12/3@localhost/fltr',
   'postgres://user:pa%ss@localhost/fltr',
   'postgres://user:pass@localhost:99999/fltr',
-])('%s is refused with what to do', (databaseUrl) => {
+])('%s is refused with the remedy', (databaseUrl) => {
   expect(() => readConfig({ DATABASE_URL: databaseUrl })).toThrow(
     /DATABASE_URL is not a URL like .*check the port, and percent-encode special characters .*# as %23/,
   );

@@ -34,7 +34,7 @@ async function startOther(role: 'api' | 'worker', port: number) {
   return { child, apiUrl };
 }
 
-test('a stream says what another process has accepted and what this one has delivered, to its account alone', async () => {
+test('events that another process has accepted, and deliveries of this one, are sent on the stream of their account alone', async () => {
   await service.newWebhook(receiver.url);
   const other = await startOther('api', await reservePort());
   try {
@@ -67,7 +67,7 @@ test('a stream says what another process has accepted and what this one has deli
   }
 }, 120_000);
 
-test('an operation, a canceled delivery and a paused webhook are said', async () => {
+test('an operation, a canceled delivery and a paused webhook are sent on the stream', async () => {
   const webhook = await service.newWebhook('http://127.0.0.1:1/', { retry: { schedule_seconds: [3600] } });
   const { deliveries } = await service.publish();
   const id = deliveries.find(({ webhook_id: to }) => to === webhook.webhook_id)?.id ?? '';
@@ -93,7 +93,7 @@ test('an operation, a canceled delivery and a paused webhook are said', async ()
   stream.close();
 }, 60_000);
 
-test('many changes are said at most once a second, with few ids', async () => {
+test('many changes are sent at most once a second, with few ids', async () => {
   const { key } = await service.newAccount();
   const stream = await openStream(service.apiUrl, key);
   const startedAt = performance.now();
@@ -111,7 +111,7 @@ test('many changes are said at most once a second, with few ids', async () => {
   stream.close();
 }, 60_000);
 
-test('a stream ends within a minute after its key is revoked or its portal session has ended; others go on', async () => {
+test('a stream ends within a minute after its key is revoked or its portal session has ended; others continue', async () => {
   const key = await service.newKey({ accountId: service.accountId });
   const { id, token } = await portal.openNew();
   const signedIn = await fetch(`${service.apiUrl}/session`, {
@@ -218,7 +218,7 @@ test('a client whose key is refused stops', async () => {
   expect(refused).toMatchObject({ status: 401 });
 });
 
-test('the end of a pause, a webhook that is disabled, and the events about failures are said', async () => {
+test('the end of a pause, a webhook that is disabled, and the events about failures are sent on the stream', async () => {
   const { accountId, key } = await service.newAccount();
   const as = <T>(method: string, path: string, body?: unknown) =>
     call<T>(service.apiUrl, key, method, path, body);
@@ -231,7 +231,7 @@ test('the end of a pause, a webhook that is disabled, and the events about failu
   const ofGone = await create(gone.url, { retry: { preset: 'page', on_gone: 'disable' } });
   const paused = await create(receiver.url, { events: ['dataset.created'] });
   const failing = await create(receiver.url, { events: ['dataset.created'] });
-  // Of what was created before it, nothing is said.
+  // Earlier changes are not sent.
   const stream = await openStream(service.apiUrl, key);
   onTestFinished(() => stream.close());
   const topicsOf = (id: string) =>

@@ -189,7 +189,7 @@ test.each([
     /Temporal does not let us in \(16 UNAUTHENTICATED: invalid API key\): check TEMPORAL_API_KEY/,
   ],
 ])(
-  'with %s the log says what is wrong, and the event is delivered once that is mended',
+  'with %s the log names the fault, and the event is delivered once that is fixed',
   async (_, settings: Record<string, string>, reason) => {
     const id = await publishWith(['api', 'worker'], settings, reason);
     await start(['up'], {});
@@ -215,7 +215,7 @@ test.each([
     },
     /Is the client certificate refused\?|the TLS connection to Temporal fails/,
   ],
-])('with %s the log says what is wrong', async (_, settings: Record<string, string>, reason) => {
+])('with %s the log names the fault', async (_, settings: Record<string, string>, reason) => {
   await publishWith(['api'], settings, reason);
   expect(proxy.calls).toEqual([]);
 });

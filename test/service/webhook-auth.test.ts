@@ -66,7 +66,7 @@ async function createProtected(more: Auth = {}, policy: Auth = {}): Promise<stri
 }
 
 describe('basic and bearer', () => {
-  test('are sent as Authorization; what is not secret is shown; a change replaces the whole', async () => {
+  test('are sent as Authorization; fields that are not secret are shown; a change replaces the whole', async () => {
     const password = 'pass: wörd';
     const created = await create({ type: 'basic', username: 'fltr', password });
     expect(created.body.auth).toEqual({ type: 'basic', username: 'fltr' });
@@ -152,7 +152,7 @@ describe('oauth2', () => {
     expect(other.tokenRequests()).toBe(2);
   });
 
-  test('without a token the attempt fails with auth_failed, is retried, and says why', async () => {
+  test('without a token the attempt fails with auth_failed, is retried, with the reason', async () => {
     const id = await createProtected({ client_secret: 'wrong-secret' });
     const count = receiver.requests.length;
     const waiting = await publishTo(id);
@@ -224,7 +224,7 @@ describe('oauth2', () => {
     for (const each of ids) await waitForStatus(service, each, 'delivered');
   });
 
-  test('a test event says that no token came', async () => {
+  test('a test event shows that no token came', async () => {
     const id = await createProtected({ client_secret: 'wrong-secret' });
     const { body } = await service.call<{ attempt: { error: { code: string } } }>(
       'POST',

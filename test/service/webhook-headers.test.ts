@@ -110,7 +110,7 @@ describe('headers', () => {
     expect(full.status).toBe(201);
     const { webhook_id: id } = full.body;
     expect(pointersOf(await create({ headers: { ...many, 'X-H-20': 'v' } }))).toEqual([422, ['/headers']]);
-    // The change is judged by what it leads to.
+    // The change is judged by its result.
     expect(pointersOf(await patch(id, { headers: { 'X-H-20': 'v' } }))).toEqual([422, ['/headers']]);
     expect((await patch(id, { headers: { 'X-H-20': 'v', 'X-H-0': null } })).status).toBe(200);
     expect(namesOf(await service.call<Webhook>('GET', `/v1/webhooks/${id}`))).toHaveLength(20);

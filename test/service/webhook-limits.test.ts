@@ -79,7 +79,7 @@ async function setWebhook(id: string, assignments: string): Promise<void> {
   );
 }
 
-test('a rate limit holds in any window, across two processes, and each deferred delivery says until when', async () => {
+test('a rate limit holds in any window, across two processes, and each deferred delivery shows its time', async () => {
   const limit = { attempts: 3, seconds: 1 };
   const { webhook_id: id } = await service.newWebhook(receiver.url, { rate_limit: limit });
   const ids = await publishMany(30);
@@ -154,7 +154,7 @@ test('no more requests are under way than allowed, across two processes', async 
   await waitForAll(service, await publishMany(10), 'delivered', 1);
 });
 
-test('what a receiver requested defers the whole webhook until then', async () => {
+test("a receiver's Retry-After defers the whole webhook until then", async () => {
   const { webhook_id: id } = await service.newWebhook(receiver.url);
   await setWebhook(id, `deferred_until = now() + interval '4 seconds'`);
   const ids = await publishMany(5);
@@ -243,7 +243,7 @@ test('while a webhook is paced, one probe at a time is sent; after it a ramp, in
   }
 });
 
-test('a queue longer than what is read at once is released in order, too, and what is accepted meanwhile goes last', async () => {
+test('a queue that is too long to be read at once is released in order, too, and deliveries accepted meanwhile go last', async () => {
   const { webhook_id: id } = await service.newWebhook(receiver.url, { probe_when_down: true });
   await setWebhook(id, `next_probe_at = date_trunc('milliseconds', now()) + interval '1 hour'`);
   const publishBatch = (count: number) =>

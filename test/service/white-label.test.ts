@@ -43,7 +43,7 @@ const withAttempts = (id: string, count: number): Promise<Delivery> =>
     ({ attempts }) => attempts.length >= count,
   );
 
-/** What HTTP itself adds. */
+/** Headers that HTTP itself adds. */
 const ofHttp = ['host', 'connection', 'content-length'];
 
 /** The log's headers and the signatures are all that came, under the names that came. */
@@ -64,7 +64,7 @@ function expectLogged(
   expect(attempt?.request.body_bytes).toBe(received?.body.length);
 }
 
-test('an own prefix and user agent are what receivers and the log see, of deliveries and of test events', async () => {
+test('receivers and the log have the own prefix and user agent, for deliveries and test events', async () => {
   const { webhook_id, secret } = await service.newWebhook(`${receiver.url}/named`);
   const { id, deliveries } = await service.publish();
   const [received] = await requestsTo('/named', 1);

@@ -39,12 +39,15 @@ test('a delivery that this operation marked, and that has ended since, is done',
 test.each([
   ['not_active', 'webhook_not_active'],
   ['deleted', 'webhook_deleted'],
-] as const)('nothing is sent to a webhook that is %s; waiting deliveries can be canceled', (webhook, reason) => {
-  const facts = { ...usual, webhook, status: 'failed' } as const;
-  expect(decideAction('retry', facts)).toEqual({ is: 'fail', reason });
-  expect(decideAction('resend', facts)).toEqual({ is: 'fail', reason });
-  expect(decideAction('cancel', { ...facts, status: 'held' })).toEqual({ is: 'act' });
-});
+] as const)(
+  'nothing is sent to a webhook that is %s; waiting deliveries can be canceled',
+  (webhook, reason) => {
+    const facts = { ...usual, webhook, status: 'failed' } as const;
+    expect(decideAction('retry', facts)).toEqual({ is: 'fail', reason });
+    expect(decideAction('resend', facts)).toEqual({ is: 'fail', reason });
+    expect(decideAction('cancel', { ...facts, status: 'held' })).toEqual({ is: 'act' });
+  },
+);
 
 test('an event without its body is not sent again', () => {
   expect(decideAction('retry', { ...usual, status: 'failed', hasBody: false })).toEqual({

@@ -240,7 +240,8 @@ describe('the response of a token URL', () => {
   });
 
   test("the server's error is shown only where it is a code of the standard", () => {
-    const readError = (error: unknown, status: number) => read({ error, error_description: 'sec:ret' }, status);
+    const readError = (error: unknown, status: number) =>
+      read({ error, error_description: 'sec:ret' }, status);
     expect(readError('invalid_target', 400)).toEqual({
       detail: 'No access token: the token URL responded 400 (invalid_target). Check audience.',
     });

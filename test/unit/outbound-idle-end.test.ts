@@ -34,17 +34,20 @@ test.each([
   [408, refusal(503, ''), 503],
   [400, refusal(400, closing), 400],
   [408, refusal(408, closing), 408],
-])('%i that ends a kept connection: the result on a new connection counts', async (status, next, expected) => {
-  const { origin, requestCount, connectionCount } = await startCounting((socket, request, connection) => {
-    if (request === 1) socket.write(okay);
-    else if (connection === 1) socket.end(refusal(status, closing));
-    else socket.write(next);
-  });
-  const send = makeSender();
-  expect(await send(origin)).toMatchObject({ statusCode: 200 });
-  expect(await send(origin)).toMatchObject({ statusCode: expected });
-  expect([requestCount(), connectionCount()]).toEqual([3, 2]);
-});
+])(
+  '%i that ends a kept connection: the result on a new connection counts',
+  async (status, next, expected) => {
+    const { origin, requestCount, connectionCount } = await startCounting((socket, request, connection) => {
+      if (request === 1) socket.write(okay);
+      else if (connection === 1) socket.end(refusal(status, closing));
+      else socket.write(next);
+    });
+    const send = makeSender();
+    expect(await send(origin)).toMatchObject({ statusCode: 200 });
+    expect(await send(origin)).toMatchObject({ statusCode: expected });
+    expect([requestCount(), connectionCount()]).toEqual([3, 2]);
+  },
+);
 
 test('a 408 that crosses with the request on a slow network is no response to it', async () => {
   const { origin, connectionCount } = await startRawReceiver((socket, connection) => {
