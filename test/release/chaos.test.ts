@@ -7,10 +7,10 @@ const budgetMs = 120_000;
 const longestRunMs = 300_000;
 
 test(
-  'what was accepted is delivered as the contract says, through random steps and faults',
+  'accepted events are delivered as promised, through random steps and faults',
   { timeout: budgetMs + longestRunMs },
   async () => {
-    // The same steps in every run of the suite, so that what fails is what was changed. `npm run chaos` takes others.
+    // The same steps in every run of the suite, so that a failure comes from a change of the code. `npm run chaos` takes others.
     const seed = Number(process.env['FLTR_CHAOS_SEED'] ?? 20_261);
     const lines = [`seed ${seed}`];
     const { runs, failure } = await runChaos({

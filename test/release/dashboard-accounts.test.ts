@@ -81,7 +81,7 @@ test('an operator finds an account, acts for it, and leaves it', async () => {
   await heading(page, 'Accounts').waitFor();
 });
 
-test('only the pages of an account have a stream, that of the account: what is accepted shows at once', async () => {
+test('only the pages of an account have a stream, that of the account: new events are shown at once', async () => {
   const { page } = await open('/accounts');
   const streamsFor: (string | null)[] = [];
   page.on('request', (request) => {
@@ -148,7 +148,7 @@ test('an account is created, changed and deleted, with its id typed', async () =
   await untilCount(page.getByRole('link', { name: 'Open' }), 0);
 });
 
-test('scopes decide what an operator can do', async () => {
+test("the scopes decide an operator's actions", async () => {
   const key = await service.newKey({ accountId: null, scopes: ['accounts:read'] });
   const { page } = await open('/accounts/acme', { key });
   await heading(page, 'Acme').waitFor();
@@ -186,7 +186,7 @@ test.each([
   }
 });
 
-test('who signs in again on the pages of an account goes on there', async () => {
+test('an operator who signs in again on the pages of an account stays there', async () => {
   const { page, context } = await open('/as/acme/webhooks');
   await page.getByText('Acting for Acme').waitFor();
   await context.clearCookies();

@@ -109,7 +109,7 @@ test.each([
   },
 );
 
-test('e-mail: faults are said at the field, a test alert arrives, and the log shows what was sent', async () => {
+test('e-mail: faults are shown at the field, a test alert arrives, and the log shows the sent e-mail', async () => {
   const { key } = await service.newAccount();
   const { page } = await openDashboard(browser, service, '/alerts', { key });
   await page.getByRole('button', { name: 'Create alert' }).click();

@@ -18,7 +18,7 @@ test.each([
   { colorScheme: 'light', width: 1280, height: 800 },
   { colorScheme: 'dark', width: 360, height: 740 },
 ] as const)(
-  'the audit log says who did what, is filtered by keyboard, and leads to the webhook ($colorScheme)',
+  'the audit log shows each action and its key, is filtered by keyboard, and leads to the webhook ($colorScheme)',
   async (window) => {
     const { key } = await service.newAccount();
     const as = <T>(method: string, path: string, body?: unknown) =>

@@ -93,7 +93,7 @@ test('a receiver that fails: its delivery counts down to the retry, is retried n
   const delivery = await waitForStatus(mine, deliveryId, 'delivered');
   expect(delivery.attempts).toHaveLength(2);
 
-  // Both are open: what was read stays where it is. Another visit begins with the latest one.
+  // Both are open: the text does not move while somebody reads it. Another visit begins with the latest one.
   const body = (number: number) => page.getByRole('region', { name: `Response body of attempt ${number}` });
   await body(1).waitFor();
   await body(2).waitFor();
@@ -215,7 +215,7 @@ test.each(['slack', 'standard', 'data', 'cloudevents'])(
   },
 );
 
-test('a waiting delivery is given another time, then canceled, and what cannot be done is not offered', async () => {
+test('a waiting delivery is given another time, then canceled, and actions that are not possible are not offered', async () => {
   broken.set('/waits', 503);
   const { key, mine, publish, requests } = await openAccount('/waits');
   const { deliveryId } = await publish();
@@ -243,7 +243,7 @@ test('a waiting delivery is given another time, then canceled, and what cannot b
   expect(requests()).toHaveLength(1);
 });
 
-test('what was delivered is sent again only after a question', async () => {
+test('a delivered delivery is sent again only after a confirmation', async () => {
   const { key, mine, publish, requests } = await openAccount('/again');
   const { deliveryId } = await publish();
   await waitForStatus(mine, deliveryId, 'delivered');
@@ -382,7 +382,7 @@ test('tabs count the deliveries of each status; filters by error and event are c
   await chip('Error: No response').focus();
   await page.keyboard.press('Enter');
   await chip('Error: No response').waitFor({ state: 'detached' });
-  // The focus stays beside what was removed.
+  // The focus stays beside the removed one.
   await untilFocused(chips);
   expect(new URL(page.url()).search).toBe(`?status=retrying&webhook_id=${silent.webhook_id}`);
   await page.goBack();
@@ -400,7 +400,7 @@ test('tabs count the deliveries of each status; filters by error and event are c
   expect(new URL(page.url()).search).toBe('?since=2024-01-10T12:00:00Z');
 });
 
-test('rows that come while one reads down the log do not move what is read', async () => {
+test('new rows do not move those that somebody is reading further down', async () => {
   const { key, accountId, webhookId, publish } = await openAccount('/read');
   await insertPast(service, { accountId, webhookId, count: 50 });
   const { page } = await openDashboard(browser, service, '/log', { key });
@@ -477,7 +477,7 @@ test('an event is found by its id, and its page says which webhooks got it, whic
     .waitFor();
 });
 
-test('a webhook that was disabled automatically says why; activated, what failed is counted and sent again', async () => {
+test('a webhook that was disabled automatically shows why; once it is active, failed deliveries are counted and sent again', async () => {
   broken.set('/recovers', 404);
   const { key, mine, webhookId, publish, requests } = await openAccount('/recovers');
   for (let count = 0; count < 3; count += 1)

@@ -27,7 +27,7 @@ let receiver: Receiver;
 let browser: Browser;
 let project: string;
 beforeAll(async () => {
-  // What the commands make stays out of the real folder.
+  // The files of the commands stay out of the real folder.
   project = mkdtempSync(join(tmpdir(), 'fltr-first-run-'));
   cpSync(join(packageRoot, 'examples'), join(project, 'examples'), { recursive: true });
   symlinkSync(join(packageRoot, 'node_modules'), join(project, 'node_modules'));
@@ -38,7 +38,7 @@ afterAll(async () => {
   rmSync(project, { recursive: true, force: true });
 });
 
-/** Runs what a user pastes into a shell, until the test ends. */
+/** Runs the command that a user pastes into a shell, until the test ends. */
 function paste(line: string) {
   const env = { ...process.env, GOFLAGS: '-mod=mod' };
   const shell = spawn('sh', ['-c', line], {
@@ -84,7 +84,7 @@ const openNew = async (more: Parameters<typeof openDashboard>[3] = {}) => {
   return { key, accountId, page };
 };
 
-test('from nothing to the first delivery, with what the page says alone', async () => {
+test('from nothing to the first delivery, with the texts of the page alone', async () => {
   const { page } = await openNew();
   await heading(page, 'Get started', 2).waitFor();
   const url = page.getByLabel('Endpoint URL');

@@ -82,7 +82,7 @@ test('revoking the key that one is signed in with says so, and signs out', async
   await heading(page, 'Sign in').waitFor();
 });
 
-test('what a key’s scopes do not allow is disabled, with the reason; it cannot be given to another key', async () => {
+test('actions that a key’s scopes do not allow are disabled, with the reason; missing scopes cannot be given to another key', async () => {
   const { accountId, key: owner } = await service.newAccount();
   const mine: Service = { ...service, call: (...args) => call(service.apiUrl, owner, ...args) };
   const { body: webhook } = await mine.call<{ webhook_id: string }>('POST', '/v1/webhooks', {
@@ -133,7 +133,7 @@ test('what a key’s scopes do not allow is disabled, with the reason; it cannot
   expect(await other.page.getByRole('checkbox', { name: 'events:write' }).isDisabled()).toBe(true);
 });
 
-test('what belongs to another account is as if it were not there', async () => {
+test('objects of another account are not found', async () => {
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
   const { id: eventId, deliveries } = await service.publish();
   const [delivery] = deliveries;

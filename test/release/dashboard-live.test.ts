@@ -31,7 +31,7 @@ const countReads = (page: Page): (() => number) => {
   return () => reads;
 };
 
-test('a page shows at once what was accepted, without polling; not live, it shows nothing new', async () => {
+test('a page shows new deliveries at once, without polling; not live, it shows nothing new', async () => {
   const { key } = await service.newAccount();
   const { page } = await openDashboard(browser, service, '/events', { key });
   await untilStreams(1);

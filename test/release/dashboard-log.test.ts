@@ -143,7 +143,7 @@ test('everything that matches a filter is canceled, and nothing that was accepte
   expect(await bar(page).count()).toBe(0);
 });
 
-test('selected deliveries are rescheduled, or resent, and what the action cannot change is left out', async () => {
+test('selected deliveries are rescheduled, or resent, and deliveries that the action cannot change are left out', async () => {
   broken.set('/later', 503);
   const { key, mine, publishAll, operations } = await openAccount('/later');
   const [waiting = ''] = await publishAll(1, 'retrying');
@@ -228,7 +228,7 @@ async function download(page: Page, name: string): Promise<string> {
 test('an export has each delivery that matches, also those that are not loaded, and no formulas', async () => {
   const { key, accountId, mine, webhookId, publish } = await openAccount('/export');
   await insertPast(service, { accountId, webhookId, count: 1300, failedEvery: 4 });
-  // What a producer may choose as the id of an event, a spreadsheet would compute.
+  // An id that a producer may choose for an event, but that a spreadsheet would compute.
   await waitForStatus(mine, await publish('-1-1'), 'delivered');
   const { page } = await openDashboard(browser, service, '/log', { key });
   await selectLoaded(page).check();
@@ -336,7 +336,7 @@ test('a click on a row opens the delivery beside the list; the arrows walk, Ente
   await page.keyboard.press('Escape');
   await panelOf(page).waitFor({ state: 'detached' });
   expect(openId(page)).toBeNull();
-  // It was delivered and has left the list of what failed.
+  // It was delivered and has left the list of failed ones.
   await untilCount(rowsOf(page), 2);
 
   await link(0).focus();
@@ -444,7 +444,7 @@ test('on a narrow screen, a row and the address of a panel open the page', async
   expect(new URL(page.url()).pathname).toBe(`/log/${id}`);
 });
 
-test('what is open need not be in the list, and may not exist', async () => {
+test('the open delivery need not be in the list, and may not exist', async () => {
   const { key, publishAll } = await openAccount('/absent');
   const [id = ''] = await publishAll(1, 'delivered');
   const { page } = await openDashboard(browser, service, `/log?status=failed&open=${id}`, { key });

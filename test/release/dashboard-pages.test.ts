@@ -39,7 +39,7 @@ const bodies: Record<number, unknown> = {
   503: { error: 'The search index is being rebuilt.' },
 };
 
-/** What an account looks like that has been used for a day: webhooks in every state, deliveries of every kind. */
+/** An account that has been used for a day: webhooks in every state, deliveries of every kind. */
 async function fillAccount() {
   const { accountId, pool } = service;
   await pool.query(`update accounts set name = 'Example company' where id = $1`, [accountId]);

@@ -70,7 +70,7 @@ test('a webhook without a policy looks as before; one is created with retries, l
   expect(await page.getByRole('radio', { name: /^For a day/ }).count()).toBe(0);
   await page.locator('summary').filter({ hasText: 'Policy' }).click();
 
-  // Each preset says what it means for an outage.
+  // Each preset explains its effect in an outage.
   for (const name of ['As the service', 'For a day', 'For three days', 'For a week', 'No retries'])
     await page.getByRole('radio', { name: new RegExp(`^${name}.*(hour|night|weekend)`) }).waitFor();
   await page.getByRole('radio', { name: /^A schedule of your own/ }).check();
@@ -125,7 +125,7 @@ test('a webhook without a policy looks as before; one is created with retries, l
   await filter.getByText('/data/amount is at least 100').waitFor();
 });
 
-test('an edit sends what was changed only; the schedule reaches waiting deliveries where that is wanted', async () => {
+test('an edit sends the changed fields only; the schedule reaches waiting deliveries where that is wanted', async () => {
   const { key, mine } = await newAccount();
   const { webhook_id: id } = await newWebhook(mine);
   const { page } = await openDashboard(browser, service, '/webhooks', { key });
@@ -161,7 +161,7 @@ test('an edit sends what was changed only; the schedule reaches waiting deliveri
   await filter.fill('{"not": {"path": "/event", "op": "prefix", "value": "dataset."}}');
   await save(dialog);
   await page.getByRole('region', { name: 'Filter', exact: true }).getByText('"prefix"').waitFor();
-  // What is more than a list of conditions stays as it was written.
+  // A filter that is more than a list of conditions stays as it was written.
   dialog = await openEdit(page, id);
   expect(await dialog.getByLabel('Which events it gets').inputValue()).toBe('json');
   await dialog.getByLabel('Which events it gets').selectOption('none');
@@ -316,7 +316,7 @@ test('a filter is tried with an example; an event is sent with labels, and its p
   expect(await findBarriers(page)).toEqual([]);
 });
 
-test('a delivery says what it waits for: the rate limit, the receiver, one that is down', async () => {
+test('a delivery shows why it waits: the rate limit, the receiver, one that is down', async () => {
   const { key, mine } = await newAccount();
   const limited = await newWebhook(mine, { rate_limit: { attempts: 1, seconds: 600 } });
   const publish = async () => {
@@ -433,7 +433,7 @@ test('headers and authentication are written only: each is kept, replaced or rem
   for (const name of ['x-api-key', 'authorization']) expect(plain).not.toHaveProperty(name);
 });
 
-test('with v1a, the page shows the public key, which verifies what the receiver gets; a rotation shows both', async () => {
+test('with v1a, the page shows the public key, which verifies the requests that the receiver gets; a rotation shows both', async () => {
   const { key, mine } = await newAccount();
   const { webhook_id: id } = await newWebhook(mine);
   const { page } = await openDashboard(browser, service, `/webhooks/${id}`, { key });
@@ -482,7 +482,7 @@ test('a webhook whose receiver responded 410 says so', async () => {
   expect(await findBarriers(page)).toEqual([]);
 });
 
-test('a pause has an end and a reason; what was held is sent at a rate that is chosen', async () => {
+test('a pause has an end and a reason; held deliveries are sent at the chosen rate', async () => {
   const { key, mine } = await newAccount();
   const { webhook_id: id } = await newWebhook(mine);
   const { page } = await openDashboard(browser, service, `/webhooks/${id}`, { key });

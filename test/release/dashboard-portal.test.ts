@@ -62,7 +62,7 @@ async function startSite(port: number, apiUrl: string): Promise<Site> {
   };
 }
 
-/** A window of its own that is closed when the test ends; what it complained about, without the requests of the frame. */
+/** A window of its own that is closed when the test ends; its complaints, without the requests of the frame. */
 async function openWindow(url: string) {
   const { page, context, complaints } = await openTab(browser, url);
   onTestFinished(() => context.close());
@@ -95,7 +95,7 @@ async function newLink(body: unknown = {}): Promise<Link> {
 
 const styleOfButton = (name: string) => `getComputedStyle(document.querySelector('.button-primary')).${name}`;
 const closed = 'This page needs a new link';
-/** What a page has stored; the name of the error where the browser lets it store nothing. */
+/** The stored values of a page; the name of the error where the browser lets it store nothing. */
 const stored = (frame: Frame) =>
   frame.evaluate<string>(`(() => {
     try {
@@ -257,7 +257,7 @@ test('in a frame the cookie of a dashboard in the same browser counts for nothin
   await page.evaluate('openedAt = Infinity');
   await innerFrame(page).evaluate('location.reload()');
   await frame.getByRole('heading', { level: 1, name: closed }).waitFor();
-  // The dashboard in its own window goes on.
+  // The dashboard in its own window is not affected.
   await page.goto(`${localUrl()}/settings`);
   await heading(page, 'Settings').waitFor();
 });
@@ -308,7 +308,7 @@ test('a link that has expired says so', async () => {
   await page.getByText('This link has expired or was ended.').waitFor();
 });
 
-test('a link for reading shows what it does not allow', async () => {
+test('a link for reading shows the actions that it does not allow', async () => {
   const { webhook_id: id } = await service.newWebhook(`${receiver.url}/reading`);
   const { page } = await openWindow(service.apiUrl);
   await page.goto((await newLink({ scopes: ['webhooks:read'] })).url);

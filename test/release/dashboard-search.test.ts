@@ -40,7 +40,7 @@ async function openSearch(page: Page): Promise<void> {
   await untilFocused(field(page));
 }
 
-test('a pasted id and Enter open what has it, from any page', async () => {
+test('a pasted id and Enter open its object, from any page', async () => {
   const { page } = await openDashboard(browser, service, '/settings');
   await heading(page, 'Settings').waitFor();
   const receivedId = String(receiver.requests[0]?.headers['x-fltr-delivery']);
@@ -200,7 +200,7 @@ test.each([
   expect(box && box.x >= 0 && box.x + box.width <= window.width).toBe(true);
 });
 
-test('what the search refuses is said, and a key that cannot read cannot search', async () => {
+test('a refused search shows why, and a key that cannot read cannot search', async () => {
   const { page } = await openDashboard(browser, service, '/webhooks');
   await heading(page, 'Webhooks').waitFor();
   await openSearch(page);

@@ -32,7 +32,7 @@ test('an event is sent for one webhook at a time, and its delivery is shown as s
     .toISOString()
     .slice(0, 16);
   await page.getByLabel(/^Deliver at/).fill(local);
-  // Refused by the service, and said at its field.
+  // Refused by the service, and shown at its field.
   await page.getByLabel(/^Expires at/).fill(local);
   await page.getByLabel('Order key').fill('order-42');
   await page.getByLabel(chosen.webhook_id).check();

@@ -151,7 +151,7 @@ test('times are local or in UTC, in every place that shows or takes one', async 
   const endsAt = (await ends.getAttribute('datetime')) ?? '';
   expect(await ends.textContent()).toBe(written(endsAt, 'Asia/Kolkata'));
 
-  /** Shown on the pages, at a chart, in the search, and in what takes a time. */
+  /** Shown on the pages, at a chart, in the search, and in fields for a time. */
   const shown = async (): Promise<Record<string, string | null>> => {
     const texts: Record<string, string | null> = {};
     await page.goto('/log');
@@ -202,7 +202,7 @@ test('times are local or in UTC, in every place that shows or takes one', async 
   expect(utc['axis']).not.toBe(local['axis']);
   expect(utc['day']).toMatch(/ UTC$/);
 
-  // What is entered counts in the zone that its label says.
+  // An entered time is in the zone that the label names.
   await page.goto(`/log/${deliveryId}`);
   await page.getByRole('button', { name: 'Reschedule' }).click();
   const dialog = page.getByRole('dialog', { name: 'Reschedule the next attempt' });

@@ -39,7 +39,7 @@ test('the only field of the page has the focus', async () => {
   await tab.page.getByLabel('API key').and(tab.page.locator(':focus')).waitFor();
 });
 
-test('the sign-in page says that a key is wrong and what to do, and then accepts the right one', async () => {
+test('the sign-in page shows that a key is wrong, with the remedy, and then accepts the right one', async () => {
   await tab.page.goto('/');
   await signIn('fltr_wrong');
   await tab.page.getByRole('alert').getByText('This API key is unknown').waitFor();
@@ -97,7 +97,7 @@ test('a key that is revoked ends its sessions', async () => {
   await heading('Sign in').waitFor();
 });
 
-test('a session that ends while a form is open: the form says so, and goes on after signing in elsewhere', async () => {
+test('a session that ends while a form is open: the form shows it, and works again after signing in elsewhere', async () => {
   const { page, context } = tab;
   await page.goto('/webhooks/new');
   await signIn(await service.newKey({ accountId: service.accountId }));

@@ -32,7 +32,7 @@ const median = (values: number[]) =>
   Math.round(values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0);
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
-test('the size of the scripts and styles, and of what a browser loads with gzip', () => {
+test('the size of the scripts and styles, and of the files that a browser loads with gzip', () => {
   const folder = join(packageRoot, 'dist/dashboard/assets');
   for (const ending of ['.js', '.css']) {
     const files = readdirSync(folder).filter((name) => name.endsWith(ending));

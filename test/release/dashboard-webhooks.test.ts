@@ -104,7 +104,7 @@ test('a type of its own is picked, sent with its example, and documented', async
   });
 });
 
-test('a new user creates a webhook, verifies what it is sent, and sees each step', async () => {
+test('a new user creates a webhook, verifies its requests, and sees each step', async () => {
   const { key } = await service.newAccount();
   const { page } = await openDashboard(browser, service, '/', { key });
   await heading(page, 'Webhooks').waitFor();
@@ -267,7 +267,7 @@ test('the head of the webhooks page stays where it is, however many webhooks the
   }
 });
 
-test('editing, pausing, and activating with what is held delivered or discarded', async () => {
+test('editing, pausing, and activating with held deliveries delivered or discarded', async () => {
   const { page, publish } = await openWebhook('/edited');
   const edit = page.getByRole('button', { name: 'Edit' });
   await edit.click();
@@ -435,6 +435,6 @@ test("a webhook's page shows its external id and its metadata, as text, and is f
   );
   await configuration.getByRole('button', { name: 'Copy external id' }).click();
   expect(await readClipboard(page)).toBe('customer/42 ü');
-  // What the page does, it does with the webhook's id.
+  // The page calls the API with the webhook's id.
   await page.getByRole('button', { name: 'Reveal secret' }).waitFor();
 });

@@ -18,7 +18,7 @@ test.each([
   expect(code).toBe(0);
 });
 
-test('the receiver of the demo refuses what is not signed or not named as the settings say', async () => {
+test('the receiver of the demo refuses requests that are not signed or named by the settings', async () => {
   const secret = newSecret();
   const seen: DemoRequest[] = [];
   const expected = {

@@ -84,7 +84,7 @@ test('whoever is signed in to the dashboard tries a call without a key, and nobo
   const headers = { 'x-fltr-dashboard': '1' };
   const signedIn = await context.request.post('/session', { headers, data: { key: service.key } });
   expect(signedIn.status()).toBe(200);
-  // The address names what was opened.
+  // The address names the opened call.
   await page.goto('/docs?anew');
   await execute(page, '200');
   expect(complaints).toEqual([]);
@@ -133,7 +133,7 @@ test('each example of a body in the document succeeds as it stands, with ids tha
       if (!requestBody) continue;
       const { example } = requestBody.content['application/json'];
       const body = JSON.stringify(example)?.replace('wh_01k', webhookId);
-      // What PUT creates has an id of its own.
+      // A webhook that PUT creates has an id of its own.
       const id =
         method === 'put'
           ? 'mine'

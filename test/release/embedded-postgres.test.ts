@@ -47,7 +47,7 @@ function temporaryFolder(mode: number): string {
 const open = temporaryFolder(0o755);
 const dataDir = join(open, 'data');
 const sharedDir = join(open, 'shared');
-// As root in a clone that other users cannot enter, the programs are copied first: here, before what is reported is compared.
+// As root in a clone that other users cannot enter, the programs are copied first: here, before the reported lines are compared.
 const runAs = asRoot ? unprivilegedAccount(() => {}) : undefined;
 const native = reachableBinaries(findPostgresBinaries(), runAs, sharedDir, () => {});
 
@@ -125,7 +125,7 @@ test('the second start has the data, the address and the password of the first',
   expect(await server.exited).toEqual({ code: 0, signal: null });
 });
 
-test('after kill -9 of the server what was committed is there, and the next start waits for nothing by hand', async () => {
+test('after kill -9 of the server committed rows are there, and the next start needs no help', async () => {
   const server = await start();
   await ask(server, 'INSERT INTO kept VALUES (2)');
   server.kill();
@@ -245,7 +245,7 @@ test.runIf(asRoot)('as root, binaries that the user cannot read are copied once 
   expect(reach(closed)).toBe(copy);
   expect(copied).toEqual([expect.stringContaining('copying its programs')]);
   expect(reach(closed)).toBe(copy);
-  // What the user can read is run where it is.
+  // Programs that the user can read are run in place.
   expect(reach(native)).toBe(native);
   expect(copied).toHaveLength(1);
 });

@@ -28,7 +28,7 @@ function log(name: string): string {
   return readFileSync(join(folder, `${name}.log`), 'utf8');
 }
 
-/** Every live process of the group: program, watcher, what they started. */
+/** Every live process of the group: program, watcher, and the processes that they started. */
 function groupMembers(pgid: number): string[] {
   const ps = spawnSync('ps', ['-e', '-o', 'pgid=,stat=,args='], { encoding: 'utf8' });
   return ps.stdout.split('\n').filter((line) => {
@@ -172,7 +172,7 @@ test('a server that ends by itself is started again, but not after a stop', asyn
   expect([starts(), fatal]).toEqual([3, []]);
 });
 
-test('a server that ends again and again is given up, with what to do', async () => {
+test('a server that ends again and again is given up, with the remedy', async () => {
   const { kept, fatal, starts } = await keep('hopeless', () => 'exit 7');
   await until(() => fatal.length > 0);
   expect(fatal).toEqual([

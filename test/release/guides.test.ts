@@ -13,9 +13,9 @@ import { scopes } from '../../src/security/api-keys.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
 
 /**
- * What the guides show is run. In order, for each guide: `sh` blocks in a shell, against the real service, with an account of
- * their own. A `json` block after one is part of its output, a `text` block all of it. Elsewhere `text` is what cannot be run
- * here. receivers-examples.test.ts runs the programs of docs/receiving.md.
+ * Runs the commands of the guides. In order, for each guide: `sh` blocks in a shell, against the real service, with an account
+ * of their own. A `json` block after one is part of its output, a `text` block all of it. Elsewhere a `text` block is one that
+ * cannot be run here. receivers-examples.test.ts runs the programs of docs/receiving.md.
  */
 const guides = [
   'concepts',
@@ -160,7 +160,7 @@ test("the README's five minutes work as they stand", { timeout: 180_000 }, async
   });
   const blocks = blocksOf('README.md');
   const ofLanguage = (language: string) => blocks.filter((block) => block.language === language);
-  // What is not a call is run by tests of its own: the start, the examples.
+  // Commands that are no calls have tests of their own: the start, the examples.
   const [calls, others] = [true, false].map((isCall) =>
     ofLanguage('sh').filter(({ text }) => text.includes('curl ') === isCall),
   ) as [Block[], Block[]];
@@ -180,7 +180,7 @@ test("the README's five minutes work as they stand", { timeout: 180_000 }, async
       .replaceAll(/\b(wh|dlv)_…/g, (name) => ids[name.slice(0, -2)] ?? name);
     return JSON.parse(await shell(real)) as Record<string, unknown>;
   };
-  // `…` stands for what is left out: further fields, or the rest of a text.
+  // `…` means a part that is left out: further fields, or the rest of a text.
   const whole = (text: string) =>
     text.replaceAll(/"\w+":\s*"[^"]*…[^"]*"/g, '…').replaceAll(/,\s*…|…\s*,/g, '');
   const shown = ofLanguage('json').map(({ text }) => JSON.parse(whole(text)) as object);

@@ -11,7 +11,7 @@ import { startService, type Service } from '../kit/service.ts';
 
 const run = promisify(execFile);
 
-/** What no schema can say of a request that it allows: only these calls may respond to it with 422. */
+/** Rules that no schema can express: only these calls may respond with 422 to a request that its schema allows. */
 const mayRefuse = [
   // A cursor is a list's own.
   'listWebhooks',
@@ -72,7 +72,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Returns what Schemathesis says when it found nothing. @throws Error with its report */
+/** Returns the output of Schemathesis when it found nothing. @throws Error with its report */
 async function fuzz(config: string[], options: string[], key = service.key): Promise<string> {
   const acceptance = [
     '[[operations]]',
@@ -111,12 +111,12 @@ async function fuzz(config: string[], options: string[], key = service.key): Pro
   }
 }
 
-test('what /openapi.json says of each call is true, whatever is sent', async () => {
+test('/openapi.json is true of each call, with any request', async () => {
   const report = await fuzz([], []);
   expect(report).toContain('Seed: 1');
 }, 250_000);
 
-test('what /openapi.json says of each call is also true with existing objects', async () => {
+test('/openapi.json is also true of each call with existing objects', async () => {
   const webhook = await service.newWebhook(receiver.url);
   const event = await service.publish();
   const ids = {
@@ -140,7 +140,7 @@ test('what /openapi.json says of each call is also true with existing objects', 
   expect([...refused]).toContain('your-app.com');
 }, 250_000);
 
-test('what /openapi.json says of the calls for service keys is true', async () => {
+test('/openapi.json is true of the calls for service keys', async () => {
   const key = await service.newKey({ accountId: null });
   const calls = '^/v1/(event-types|accounts)';
   // Until its deletion is complete, an account shows how far that is: it can be read after DELETE.

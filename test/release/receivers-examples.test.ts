@@ -20,7 +20,7 @@ const prepareTimeoutMs = 300_000;
 type Command = { command: string; args: string[]; cwd: string };
 type Example = [name: string, prepare: (temporaryFolder: string) => Promise<Command>];
 
-/** Runs a tool that an example needs. @throws Error that says which one is missing */
+/** Runs a tool that an example needs. @throws Error that names the missing one */
 async function tool(command: string, args: string[], cwd: string, env = process.env): Promise<string> {
   try {
     return (await run(command, args, { cwd, env, timeout: prepareTimeoutMs })).stdout.trim();
@@ -248,7 +248,7 @@ describe.each(all)('the %s receiver', (_name, prepare) => {
     expect(example.lines.join()).not.toContain(id);
   });
 
-  it('responds with 400 to a signed body that is no event, and goes on', async () => {
+  it('responds with 400 to a signed body that is no event, and continues', async () => {
     for (const body of ['', 'null', '[]', '{"event":"document.deleted"}', '{"id":1,"event":2}']) {
       const headers = { 'X-FLTR-Signature': signBody(webhook.secret, Buffer.from(body)) };
       expect(await post('/webhooks/fltr', headers, body)).toBe(400);

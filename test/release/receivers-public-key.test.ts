@@ -68,7 +68,7 @@ test('a receiver in Go verifies deliveries with the published key, before, durin
   expect(output.match(/^document\.\w+ evt_\w+ verified$/gm)).toHaveLength(4);
 });
 
-test('a receiver in Go refuses what another key signed, what was changed, and what has no v1a', async () => {
+test('a receiver in Go refuses a request that another key signed, a changed one, and one without v1a', async () => {
   const id = 'evt_forged';
   const body = Buffer.from('{"id":"evt_forged","event":"document.deleted"}');
   const timestamp = Math.floor(Date.now() / 1000);

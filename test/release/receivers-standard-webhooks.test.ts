@@ -17,7 +17,7 @@ const run = promisify(execFile);
 const venv = join(packageRoot, 'examples/flask/venv.mjs');
 
 type Headers = Record<'webhook-id' | 'webhook-timestamp' | 'webhook-signature', string>;
-/** Returns what the body says. @throws Error with the library's own words */
+/** Returns the body, parsed. @throws Error with the library's own words */
 type Verify = (secret: string, headers: Headers, body: Buffer) => Promise<unknown>;
 
 const verifyInPython = `
@@ -135,7 +135,7 @@ describe.each(libraries)('a real delivery, verified by $name', ({ verify }) => {
 const data = { document_id: 'doc_1', dataset_id: 'ds_1', filename: 'prêt – 準備完了 🎉.pdf' };
 const timestamp = '2024-01-10T12:01:30Z';
 
-/** Sends one event to a webhook of each of the formats; returns what came, and the secret. */
+/** Sends one event to a webhook of each of the formats; returns the requests, and the secret. */
 async function deliver(
   sender: Service,
   name: string,

@@ -64,7 +64,7 @@ const keyOf = () => readFileSync(join(folder, '.fltr/dev-key'), 'utf8').trim();
 const api = <T>(method: string, path: string, body?: unknown) =>
   call<T>(`http://127.0.0.1:${port}`, keyOf(), method, path, body);
 
-test('a first start is ready to deliver and prints its addresses, and a second one goes on where it was', async () => {
+test('a first start is ready to deliver and prints its addresses, and a second one continues where it was', async () => {
   const receiver = await startReceiver();
   onTestFinished(() => receiver.close());
   const first = up();
@@ -129,7 +129,7 @@ test('a first start is ready to deliver and prints its addresses, and a second o
 });
 
 test(
-  'kill -9 of the whole tree loses nothing: the next start delivers what waits',
+  'kill -9 of the whole tree loses nothing: the next start delivers the waiting deliveries',
   { timeout: 300_000 },
   async () => {
     let responseStatus = 503;
@@ -171,7 +171,7 @@ test(
 );
 
 test(
-  'an embedded server that dies is started again, and the service goes on',
+  'an embedded server that dies is started again, and the service continues',
   { timeout: 300_000 },
   async () => {
     const receiver = await startReceiver();

@@ -74,25 +74,28 @@ const run = (file: 'lean' | 'full', database: string, columns: string[] = []) =>
 test.each([
   ['of Temporal 1.29', oldestVersion],
   ["of this server's version", undefined],
-])('lean drops what nobody filters on, full makes it again as it was: the schema %s', async (_, version) => {
-  const database = `taken_back_${version === undefined ? 'newest' : 'oldest'}`;
-  await schema(database, version);
-  const untouched = await indexesOf(database);
-  await run('lean', database, ours);
-  await run('lean', database, ours);
-  expect(await namesOf(database)).toEqual(keptFor(ours));
-  await run('full', database);
-  await run('full', database);
-  expect(await indexesOf(database)).toEqual(untouched);
-});
+])(
+  'lean drops the indexes that nobody filters on, full makes them again as they were: the schema %s',
+  async (_, version) => {
+    const database = `taken_back_${version === undefined ? 'newest' : 'oldest'}`;
+    await schema(database, version);
+    const untouched = await indexesOf(database);
+    await run('lean', database, ours);
+    await run('lean', database, ours);
+    expect(await namesOf(database)).toEqual(keptFor(ours));
+    await run('full', database);
+    await run('full', database);
+    expect(await indexesOf(database)).toEqual(untouched);
+  },
+);
 
-test('the schema is upgraded over lean, and full leaves what an untouched database has', async () => {
+test('the schema is upgraded over lean, and full leaves the schema of an untouched database', async () => {
   await schema('untouched');
   const untouched = await indexesOf('untouched');
   await schema('upgraded', oldestVersion);
   await run('lean', 'upgraded', ours);
   await schema('upgraded');
-  // What the newer versions brought is there until lean runs again.
+  // The indexes of the newer versions are there until lean runs again.
   expect((await namesOf('upgraded')).length).toBeGreaterThan(keptFor(ours).length);
   await run('lean', 'upgraded', ours);
   expect(await namesOf('upgraded')).toEqual(keptFor(ours));
@@ -129,7 +132,7 @@ test('visibility-lean keeps the columns of custom attributes in use, and all Key
   expect(await namesOf('custom')).toEqual(keptFor([...known, 'KeywordList02']));
 });
 
-test('visibility-full finishes what an interrupted run left half made', async () => {
+test('visibility-full finishes the work of an interrupted run', async () => {
   await schema('interrupted');
   const untouched = await indexesOf('interrupted');
   const client = await openClient(urlOf(postgres.url, 'interrupted'));
@@ -295,12 +298,12 @@ test(
       );
       expect(operationInfo.map((job) => job.jobId)).toEqual([jobId]);
 
-      // What the server asks its visibility for by itself, and no one else does here.
+      // The server's own query of its visibility, which nobody else makes here.
       expect(
         (await workflowService.listWorkerDeployments({ namespace: 'default' })).workerDeployments,
       ).toEqual([]);
 
-      // Killed and started again at the same address, the server goes on with what waits.
+      // Killed and started again at the same address, the server continues with the waiting workflows.
       responseStatus = 503;
       const survivor = await publishOne(service);
       await until(
