@@ -5,7 +5,7 @@
 --   psql --set ON_ERROR_STOP=1 --dbname temporal_visibility --file visibility-full.sql
 -- On a large table this takes a while, and about as much space as the table again. Interrupted, it can run again.
 
--- What an interrupted run left unfinished.
+-- Completes an interrupted run.
 select format('drop index concurrently %I', class.relname)
 from pg_index join pg_class as class on class.oid = indexrelid
 where indrelid = 'executions_visibility'::regclass and not indisvalid

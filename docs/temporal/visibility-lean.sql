@@ -5,16 +5,16 @@
 -- Measured on two cores with nine indexes left, for a workflow with one short activity: 12.9 ms of processor time instead
 -- of 17.7 (all parts together), 12 KB of WAL instead of 66. This file leaves 15.
 --
--- What is lost. Nothing stops working: a filter on a column without an index reads the namespace's rows instead, which on
+-- The effect. Nothing stops working: a filter on a column without an index reads the namespace's rows instead, which on
 -- millions of rows takes seconds to minutes. That is the case for ExecutionTime, ExecutionDuration, HistoryLength,
 -- HistorySizeBytes, StateTransitionCount, TaskQueue, ParentRunId, RootRunId, BuildIds, BinaryChecksums,
 -- TemporalChangeVersion, TemporalPauseInfo, TemporalReportedProblems, BatcherUser, TemporalScheduledStartTime,
--- TemporalExternalPayload..., and what worker versioning asks for (TemporalWorkerDeployment...,
+-- TemporalExternalPayload..., and those of worker versioning (TemporalWorkerDeployment...,
 -- TemporalWorkflowVersioningBehavior, TemporalUsedWorkerDeploymentVersions): do not run this where it is used.
 --
--- What stays. Start and close times (default_idx), WorkflowId, WorkflowType, ExecutionStatus; ParentWorkflowId and
+-- These stay. Start and close times (default_idx), WorkflowId, WorkflowType, ExecutionStatus; ParentWorkflowId and
 -- RootWorkflowId, for the Web UI; TemporalNamespaceDivision, by which schedules, batch jobs and worker deployments are
--- listed; TemporalScheduledById, TemporalSchedulePaused; and every custom attribute in use, of whatever namespace.
+-- listed; TemporalScheduledById, TemporalSchedulePaused; and every custom attribute in use, of any namespace.
 --
 -- Custom attributes. Temporal puts a namespace's attributes on columns that it picks at random among those of their type
 -- (Keyword01 to Keyword10, ...): which ones, only the namespace knows, and the rows show. In use is a column that any row

@@ -70,7 +70,7 @@ async function work() {
   isWorking = false;
 }
 
-/** Your logic. `event.data` is what `GET /v1/event-types` shows for the type. */
+/** Your logic. `GET /v1/event-types` shows the fields of `event.data` for each type. */
 async function processEvent(event) {
   switch (event.event) {
     case 'document.processed':
@@ -106,7 +106,7 @@ function receive(verify) {
 }
 
 const app = express();
-// The raw bytes, whatever the content type: JSON that was parsed and written again has another signature.
+// The raw bytes, with any content type: JSON that was parsed and written again has another signature.
 app.use(express.raw({ type: () => true, limit: '1mb' }));
 app.post('/webhooks/fltr', receive(verifySignature));
 app.post('/webhooks/standard', receive(verifyStandard));

@@ -111,7 +111,7 @@ def work():
 
 
 def process(event):
-    """Your logic. event["data"] is what `GET /v1/event-types` shows for the type."""
+    """Your logic. `GET /v1/event-types` shows the fields of event["data"] for each type."""
     match event["event"]:
         case "document.processed":
             pass

@@ -119,7 +119,7 @@ func work(events <-chan event) {
 	}
 }
 
-// process is your logic. Data is what GET /v1/event-types shows for the type.
+// process is your logic. GET /v1/event-types shows the fields of Data for each type.
 func process(received event) error {
 	switch received.Event {
 	case "document.processed":

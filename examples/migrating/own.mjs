@@ -2,8 +2,8 @@
 //
 //   psql -At -c "select row_to_json(s) from subscriptions s" | node own.mjs text > webhooks.jsonl
 //
-// The argument says what the bytes of a secret are: `text` (those of the text itself), `hex` or `base64`. A secret that begins
-// with whsec_ is kept as it is. Adapt the names of the columns to yours.
+// The argument is the encoding of the secrets: `text` (the bytes of the text itself), `hex` or `base64`. A secret that begins
+// with whsec_ is kept unchanged. Adapt the names of the columns to yours.
 import { createInterface } from 'node:readline';
 
 const [encoding = 'text'] = process.argv.slice(2);
