@@ -39,7 +39,7 @@ export type ActivityDeps = AttemptDeps & {
   wakeStarts: () => void;
   /** For operations, which signal the owners of deliveries. */
   signals: SignalDeps;
-  /** Signals a delivery's owner, whichever it is by now. */
+  /** Signals a delivery's present owner. */
   passOnSignal: (signal: GroupSignal) => Promise<unknown>;
 };
 

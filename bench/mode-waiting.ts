@@ -131,7 +131,7 @@ async function untilWaiting({ report }: Bench, product: Product, wanted: Waiting
     if (total(now) !== last) movedAt = Date.now();
     last = total(now);
     if (Date.now() - movedAt > fillStallMs || Date.now() > deadline) {
-      report(`  Only ${last} of ${total(wanted)} deliveries wait; the run goes on with these.`);
+      report(`  Only ${last} of ${total(wanted)} deliveries wait; the run continues with these.`);
       return now;
     }
     if (Date.now() - reportedAt > 15_000) {

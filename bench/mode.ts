@@ -6,7 +6,7 @@ import { startRemote } from './remote.ts';
 import { withBaseline, type Figures, type More, type Part } from './report.ts';
 
 export type ModeResult = {
-  /** The first one's figures stand for the mode. */
+  /** The figures of the mode are those of the first one. */
   parts: Part[];
   more: More;
   versions: Record<string, string>;

@@ -140,7 +140,7 @@ const settings = {
     schema: outboxes,
     default: '',
     meaning:
-      'databases whose outbox `up` and `worker` relay: URLs separated by commas; `service` stands for the database of the service',
+      'databases whose outbox `up` and `worker` relay: URLs separated by commas; `service` means the database of the service',
     isSecret: true,
   },
   FLTR_DRAIN_SECONDS: {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { cutConnections } from './rows.ts';
 import type { World } from './world.ts';
 
-/** One fault at a time: it waits until the one before is over. The fault goes on in the background of the next steps. */
+/** One fault at a time: it waits until the one before is over. The fault continues in the background of the next steps. */
 export async function inject(
   world: World,
   kind: string,

@@ -44,7 +44,7 @@ export async function actOnMany(world: World, step: OperationStep): Promise<void
   await api('POST', `/v1/operations/${id}/${step.next}`, { expect: [202, 409], isRepeatable: true });
 }
 
-/** Those that were paused go on, so that all of them end. */
+/** Resumes paused ones, so that all of them end. */
 export async function resumeOperations({ api, model }: World): Promise<void> {
   for (const id of model.operationIds)
     await api('POST', `/v1/operations/${id}/resume`, { expect: [202, 409], isRepeatable: true });

@@ -65,7 +65,7 @@ export async function createWebhook(
   webhook.createdAt = Date.now();
 }
 
-/** Lines that a failed delivery blocks go on. */
+/** Ends the blocking of lines by failed deliveries. */
 export async function endBlocks(world: World): Promise<void> {
   for (const { id, ordering } of usable(world))
     if (ordering !== null)

@@ -4,7 +4,7 @@ import { isCertain } from './in-force.ts';
 import { isDisturbed, shifted, type Webhook } from './model.ts';
 import { policies, type Policy } from './policies.ts';
 
-/** An attempt that began before a policy was set may go on for so long. */
+/** The longest time that an attempt from before a change of the policy may take. */
 const attemptMs = 5000;
 /** How long a permit of a process that died or was stopped counts, and longer. */
 const afterFaultMs = 20_000;

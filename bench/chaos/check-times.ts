@@ -5,7 +5,7 @@ import { comesAt, isDisturbed, type Event } from './model.ts';
 const clockMs = 50;
 /** An attempt reads the time of its end, and may wait for a slot or for the machine before its request. */
 const beforeRequestMs = 3000;
-/** A process that was stopped or cut off goes on where it was. */
+/** A process that was stopped or cut off continues where it was. */
 const afterFaultMs = 20_000;
 
 type TimeFacts = Pick<Facts, 'model' | 'deliveries' | 'requests'>;

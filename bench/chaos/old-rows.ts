@@ -22,7 +22,7 @@ const prefixLength = 'dlv_'.length + 10;
 
 /**
  * Two days pass, and the retention of one day removes ended deliveries. Ids hold the time at which they were made, so those
- * of ended deliveries are made anew.
+ * of ended deliveries are made again.
  */
 export async function removeOldRows(world: World): Promise<void> {
   const { pool, servers, namespace, oldRows } = world;

@@ -27,7 +27,7 @@ import type { Command } from './scenario.ts';
 import { passHours } from './pass-hours.ts';
 import type { World } from './world.ts';
 
-/** Does one step. Faults and publishers go on in the background when it returns. */
+/** Does one step. Faults and publishers continue in the background when it returns. */
 export async function perform(world: World, command: Command): Promise<void> {
   switch (command.do) {
     case 'publish':

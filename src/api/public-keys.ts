@@ -13,7 +13,7 @@ import { sendResponse } from './send-response.ts';
 
 export const jwksPath = '/.well-known/jwks.json';
 
-/** How long a set is cached here, since anybody may request it; and by whoever requested it. */
+/** How long a set is cached here, because anybody may request it, and how long its recipient may cache it. */
 const keptMs = 1000;
 const maxAgeSeconds = 300;
 const maxSets = 1000;

@@ -65,6 +65,6 @@ export type PortalView = {
   accent: string | null;
   mode: (typeof portalModes)[number];
   return_url: string | null;
-  /** Those that concern whoever writes a receiver. */
+  /** The settings that the author of a receiver needs. */
   settings: Pick<Settings, 'header_prefix' | 'signatures' | 'hold_hours'>;
 };

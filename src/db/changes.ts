@@ -20,7 +20,7 @@ const maxTouched = 1000;
 
 export type ChangeListener = {
   onChange: (accountId: string, change: Change) => void;
-  /** Changes may be missed from now on: whoever relies on them must read again. */
+  /** Changes may be missed from now on: a listener that relies on them must read again. */
   onLost: () => void;
 };
 

@@ -172,7 +172,7 @@ export const recoverEntry = ({ requestedBy: by }: RecoveryToRun, at: Date) =>
 
 /**
  * Inserts the deliveries that a page's events never had, for the dispatcher. Their timeline has the requester.
- * Returns how many of those events have a delivery now, whoever created it.
+ * Returns how many of those events have a delivery now. Another process may have created it.
  */
 export async function insertMissed(
   db: Queryable,

@@ -112,7 +112,7 @@ export function createPermits(): Permits {
         entry.underWay -= 1;
         entry.usedAt = Date.now();
         if (entry.averageMs > slowMs) {
-          // Each decides anew: those for which it would take too long go away.
+          // Each decides again whether to wait: those for which it would take too long do not.
           for (const wake of entry.queue.splice(0)) wake(false);
         } else {
           for (const wake of entry.queue.splice(0, Math.max(0, limitOf(entry) - entry.underWay))) {

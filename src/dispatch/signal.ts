@@ -98,7 +98,7 @@ export async function retryDelivery(
   return signalOwner(deps, row.id, signal);
 }
 
-/** It waits for the head of its line, whichever it is. */
+/** It waits for the present head of its line. */
 async function reopenInLine(
   { pool, wakeLines }: SignalDeps,
   row: DeliveryRow,

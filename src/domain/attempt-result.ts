@@ -84,7 +84,7 @@ export function resultOf(recorded: AttemptRow, status: DeliveryStatus): Recorded
   if (status === 'canceled' || status === 'held') return { next: 'stop', status, attempt, seconds };
   const reason = reasonOf(recorded);
   if (reason !== null) return { next: 'fail', attempt, reason };
-  // Held since, and by now pending again, for a run that reads its row anew, or expired.
+  // Held since, and by now pending again, for a run that reads its row again, or expired.
   return { next: 'stop', status: status === 'pending' ? 'held' : 'ended', attempt, seconds };
 }
 

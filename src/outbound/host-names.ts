@@ -58,7 +58,7 @@ const keepSlowFailuresMs = 15_000;
  * fail at once, with the error that they would get after the whole time limit, and are retried by their schedule. Failures
  * that came quickly are not kept: a corrected name works at once.
  *
- * It judges nothing: addresses that were kept are judged again by whoever connects to them.
+ * It judges nothing: kept addresses are judged again when a connection is opened.
  *
  * @example
  * const names = createHostNames({ lookup: createResolver(), keepMs: 5_000, limitMs: 5_000 });

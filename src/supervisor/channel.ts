@@ -28,7 +28,7 @@ export function openChannel<Remote extends Calls>(peer: Peer, own: Calls): Chann
   const waiting = new Map<number, (reply: Omit<Reply, 'id'>) => void>();
   let nextId = 1;
   let hasEnded = false;
-  // A message that cannot be sent: the other process has ended, and whoever waits for it learns that.
+  // A message cannot be sent if the other process has ended. `onEnd` then ends the calls that wait.
   const send = (message: Request | Reply): void => peer.send(message, () => undefined);
   const reply = async ({ id, name, input }: Request): Promise<void> => {
     try {

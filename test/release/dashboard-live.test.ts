@@ -51,7 +51,7 @@ test('a page shows new deliveries at once, without polling; not live, it shows n
   await rowOf(page, hidden).waitFor();
 });
 
-test('a tab has one stream, on whichever page, and none after it has signed out', async () => {
+test('a tab has one stream, on any page, and none after it has signed out', async () => {
   const { key } = await service.newAccount();
   await untilStreams(0);
   const { page } = await openDashboard(browser, service, '/webhooks', { key });

@@ -103,7 +103,7 @@ const passMinute = (webhookId: string) =>
     [webhookId],
   );
 
-test('ten failures of a minute are an event each, the others one, by whichever process, and however often it is begun', async () => {
+test('ten failures of a minute are an event each, the others one, by any process, and however often it is begun', async () => {
   const mine = await account();
   const failed = await fail(mine, 14);
   // Two processes, and both again: a crash lost the results of the first runs.
@@ -130,7 +130,7 @@ test('ten failures of a minute are an event each, the others one, by whichever p
   expect(await mine.emitted()).toHaveLength(11);
 });
 
-test('failures of one minute that come one after the other are counted together, those of a later one anew', async () => {
+test('failures of one minute that come one after the other are counted together, those of a later one separately', async () => {
   const mine = await account();
   const failed = await fail(mine, 12);
   for (const each of failed) await notifyFailed(database.pool, [each]);

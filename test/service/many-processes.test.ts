@@ -66,7 +66,7 @@ function watchReadiness(): () => void {
 /** No more is published while so many deliveries wait: a slow machine gets events more slowly. */
 const mostWaiting = 60;
 
-/** Publishes to whichever process is ready until it is stopped; the status of every response. */
+/** Publishes to a process that is ready, until it is stopped; the status of every response. */
 function publishOn(everyMs: number): {
   statuses: (number | string)[];
   /** Until so many more were accepted. */

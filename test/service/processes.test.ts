@@ -29,7 +29,7 @@ afterEach(async () => {
   await receiver.close();
 });
 
-/** The metrics, on a connection of its own: from whichever process gets it. */
+/** The metrics, on a connection of its own: from any process. */
 async function readMetrics() {
   const { status, body } = await callOn(`${service.apiUrl}/metrics`, null);
   expect(status).toBe(200);

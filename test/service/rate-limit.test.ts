@@ -99,7 +99,7 @@ test('an account that makes keys has ten times the calls of one key, and no more
     current = made.body.key ?? current;
   }
   expect([countOf(responses, 200) + countOf(responses, 201), countOf(responses, 200)]).toEqual([50, 40]);
-  // A key that has made no call has none left either, and no window begins anew with it.
+  // A key that has made no call has none left either, and no new window begins with it.
   const refused = await ask(quiet);
   expect([refused.status, refused.body.code, left(refused)]).toEqual([429, 'rate_limited', '4']);
   expect(left(refused, 'api-account')).toBe('0');
@@ -222,7 +222,7 @@ test('calls without a valid key: 300 a minute from one address get 401, more get
   expect((await call(unlimited.apiUrl, null, 'GET', '/healthz')).status).toBe(200);
 });
 
-test("the rate limit's counts take bounded memory, and begin anew with each window", () => {
+test("the rate limit's counts take bounded memory, and begin again with each window", () => {
   const count = createCallCounter(60_000, 3);
   const callsOf = (clients: string[]) => clients.map((client) => count(client).calls);
   expect(callsOf(['a', 'b', 'a', 'c', 'd', 'd'])).toEqual([1, 1, 2, 1, 1, 2]);

@@ -9,7 +9,7 @@ import { startProcess } from '../kit/process.ts';
 import { startReceiver } from '../kit/test-receiver.ts';
 import { call, startService, until, untilReady } from '../kit/service.ts';
 
-// docs/operating.md: PostgreSQL alone is enough; Temporal's data is made anew from it.
+// docs/operating.md: PostgreSQL alone is enough; Temporal's data is made again from it.
 test('a restored database and an empty namespace: waiting deliveries are delivered, delivered ones are not sent again', async () => {
   let status = 200;
   const receiver = await startReceiver((_request, response) => response.writeHead(status).end());

@@ -363,7 +363,7 @@ test('in production the cookie is sent over TLS only, and no token signs in', as
   }
 });
 
-test('two session cookies are refused, whichever comes first: one of them is not the user’s', async () => {
+test('two session cookies are refused, in either order: one of them is not the user’s', async () => {
   const [mine, theirs] = [await session(), await session((await service.newAccount()).key)];
   for (const cookie of [
     `${theirs.cookie}; ${mine.cookie}`,

@@ -34,7 +34,7 @@ async function openClient(port: number, head = '', drip = '', everyMs = 500): Pr
   return { socket, text: () => text, closedAfterMs };
 }
 
-test('1,000 silent connections and clients that drip are let go in time, and others are served meanwhile', async () => {
+test('1,000 silent connections and clients that drip are disconnected in time, and others are served meanwhile', async () => {
   const port = Number(service.env['PORT']);
   const serveOthers = async (): Promise<number> => {
     const startedAt = performance.now();

@@ -111,7 +111,7 @@ describe('basic and bearer', () => {
 });
 
 describe('oauth2', () => {
-  test('an access token is fetched, kept for later attempts, and fetched anew once it is revoked', async () => {
+  test('an access token is fetched, kept for later attempts, and fetched again once it is revoked', async () => {
     const id = await createProtected();
     const { body } = await service.call<Webhook>('GET', `/v1/webhooks/${id}`);
     expect(body.auth).toEqual({ type: 'oauth2', token_url: oauth.tokenUrl, client_id: credentials.id });

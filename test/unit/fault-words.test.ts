@@ -19,7 +19,7 @@ function refusal(...of: Parameters<typeof validate>): ApiError {
 }
 const messages = (...of: Parameters<typeof validate>) => refusal(...of).errors?.map(({ message }) => message);
 
-test('each fault is said once, by the name of its field and in plain words', () => {
+test('each fault is reported once, by the name of its field and in plain words', () => {
   const missing = refusal(eventDataSchemas['document.processed'], { document_id: 'd' }, '/data');
   expect([missing.message, missing.errors]).toEqual([
     'dataset_id is missing.',
@@ -54,7 +54,7 @@ test('each fault is said once, by the name of its field and in plain words', () 
   ]);
 });
 
-test('the detail says three faults, and how many more there are', () => {
+test('the detail has three faults, and the number of the others', () => {
   const fields = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name) => [name, 1]));
   expect(refusal(createKeySchema, { name: 'n', scopes: ['events:write'], ...fields }).message).toBe(
     'a is not a known field; b is not a known field; c is not a known field; and 2 more.',
@@ -82,7 +82,7 @@ const oddValues = [
   { a: { b: [1] } },
 ];
 
-test('whatever is wrong, no response has the words of a validator', () => {
+test('no response to a fault has the words of a validator', () => {
   const said = new Set<string>();
   for (const { body, query } of routes)
     for (const schema of [body, query].filter((each) => each !== undefined)) {

@@ -82,7 +82,7 @@ describe('with a real authorization server', () => {
     expect(server.tokenRequests()).toBe(2);
   });
 
-  test('a dropped token is fetched anew; dropping an old one leaves the new one', async () => {
+  test('a dropped token is fetched again; dropping an old one leaves the new one', async () => {
     const server = await startServer();
     const { get, tokens } = makeTokens();
     const first = tokenOf(await get(server.tokenUrl));

@@ -429,8 +429,8 @@ create table delivery_lines (
 );
 create index delivery_lines_blocked on delivery_lines (webhook_id, blocked_at) where blocked_at is not null;
 
--- Lines that may need another head. A table of its own: whoever ends a delivery locks no line, so that two that end many at once
--- do not deadlock.
+-- Lines that may need another head. A table of its own: a transaction that ends deliveries locks no line, so that two that end
+-- many at once do not deadlock.
 create table line_checks (
   id bigint generated always as identity primary key,
   webhook_id text not null,
