@@ -15,6 +15,8 @@ import { bodyTooLarge, fault, toFieldErrors, validationError } from './problem-d
 export function createBodyReader(maxBytes: number) {
   const readRaw = promisify(express.raw({ type: () => true, limit: maxBytes }));
   return async (request: Request, response: Response, reservation: Reservation): Promise<Buffer> => {
+    // Its client went away while its caller was identified: it emits no event any more.
+    if (request.destroyed) throw endedEarly();
     if (request.headers['content-encoding'] === undefined) return readPlain(request, maxBytes, reservation);
     // Its decompressed size is not known.
     reservation.add(maxBytes);
@@ -24,6 +26,7 @@ export function createBodyReader(maxBytes: number) {
 }
 
 const empty = Buffer.alloc(0);
+const endedEarly = () => new ApiError('bad_request', 'The request ended before its body did.');
 
 /** Nearly all bodies are plain and small, and `express.raw` is slow for them. */
 function readPlain(request: Request, maxBytes: number, reservation: Reservation): Promise<Buffer> {
@@ -59,8 +62,7 @@ function readPlain(request: Request, maxBytes: number, reservation: Reservation)
     });
     const endsEarly = () => {
       // Every request closes, and an error with its stack trace is expensive.
-      if (!request.readableEnded)
-        reject(new ApiError('bad_request', 'The request ended before its body did.'));
+      if (!request.readableEnded) reject(endedEarly());
     };
     request.on('error', endsEarly);
     request.on('close', endsEarly);

@@ -79,6 +79,8 @@ export function createStreams(changes: Changes, limits: Partial<Limits> = {}) {
      * @throws ApiError rate_limited or unavailable
      */
     open(response: Response, accountId: string, confirm: () => Promise<void>): void {
+      // Its client has gone away already, so that it would never close.
+      if (response.destroyed) return;
       requireRoom(accountId);
       const ofAccount = accounts.get(accountId) ?? { streams: new Set(), pending: null, timer: undefined };
       accounts.set(accountId, ofAccount);

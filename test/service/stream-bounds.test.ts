@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import type { Response } from 'express';
@@ -34,7 +35,7 @@ test('a client that does not read holds little memory, and is cut off; others ar
     const ofExpress = Object.assign(response, { locals: { requestId: 'req_1' } }) as unknown as Response;
     streams.open(ofExpress, 'acc_1', () => Promise.resolve());
   }).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
+  await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const slow = connect(port, '127.0.0.1');
   slow.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -71,3 +72,23 @@ test('a client that does not read holds little memory, and is cut off; others ar
   server.closeAllConnections();
   server.close();
 }, 60_000);
+
+test('a stream whose client has gone away is not opened', async () => {
+  const streams = createStreams(sourceOf());
+  const closed = Promise.withResolvers<void>();
+  const server = createServer((_request, response) => {
+    response.on('close', () => {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of Express's response, the locals are used
+      const ofExpress = Object.assign(response, { locals: { requestId: 'req_1' } }) as unknown as Response;
+      streams.open(ofExpress, 'acc_1', () => Promise.resolve());
+      closed.resolve();
+    });
+    client.destroy();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await closed.promise;
+  expect(streams.count()).toBe(0);
+  server.close();
+});
