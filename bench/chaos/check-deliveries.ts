@@ -5,8 +5,13 @@ import { farMs } from './scenario.ts';
 
 /** FLTR_HOLD_HOURS as it is by default. */
 const holdHours = 72;
+/** What has expired ends within a second or two. */
+const expiryMs = 5000;
 
-type DeliveryFacts = Pick<Facts, 'model' | 'eventIds' | 'deliveries' | 'attempts' | 'requests' | 'webhooks'>;
+type DeliveryFacts = Pick<
+  Facts,
+  'readAt' | 'model' | 'eventIds' | 'deliveries' | 'attempts' | 'requests' | 'webhooks'
+>;
 
 /** Every accepted event exists, with one delivery for each webhook that was subscribed, and for no other. */
 export function checkAcceptance({ model, eventIds, deliveries }: DeliveryFacts): string[] {
@@ -38,7 +43,7 @@ export function checkAcceptance({ model, eventIds, deliveries }: DeliveryFacts):
 }
 
 /** Every delivery is in a state that has a reason. */
-export function checkStates({ model, deliveries, attempts, webhooks }: DeliveryFacts): string[] {
+export function checkStates({ readAt, model, deliveries, attempts, webhooks }: DeliveryFacts): string[] {
   const faults: string[] = [];
   const activeIds = new Set(webhooks.filter(({ active }) => active).map(({ id }) => id));
   const known = new Map(model.webhooks.map((webhook) => [webhook.id, webhook]));
@@ -56,6 +61,9 @@ export function checkStates({ model, deliveries, attempts, webhooks }: DeliveryF
     const { id, status, reason, nextAttemptAt, webhookId, isScheduled } = row;
     const actions = model.actions.get(id);
     const { expiresAt = null } = model.events.get(row.eventId) ?? {};
+    const isPast = expiresAt !== null && comesAt(expiresAt, model.shifts) < readAt - expiryMs;
+    if (isPast && (status === 'pending' || status === 'retrying' || status === 'held'))
+      return 'it has expired';
     switch (status) {
       case 'delivered':
         return delivered.has(id) ? null : 'no attempt in the log has delivered it';

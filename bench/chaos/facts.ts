@@ -14,6 +14,8 @@ export type WebhookState = { id: string; path: string; active: boolean };
 export type Facts = {
   /** When the run began, by the machine's clock. */
   startedAt: number;
+  /** When the rows were read. */
+  readAt: number;
   model: Model;
   eventIds: ReadonlySet<string>;
   deliveries: readonly DeliveryRow[];
@@ -31,6 +33,7 @@ export async function collectFacts(world: World): Promise<Facts> {
   const { model, pool, receivers, processes } = world;
   const webhooks = await readWebhooks(world);
   adoptUnknown(model, webhooks);
+  const readAt = Date.now();
   const { deliveries, attempts } = await readAllRows(world);
   const gone = new Set(world.oldRows.map(({ delivery }) => delivery.id));
   const shown = deliveries.filter(({ id }) => !gone.has(id));
@@ -53,6 +56,7 @@ export async function collectFacts(world: World): Promise<Facts> {
   const archived = await readTimelines(archiveApi, compared);
   return {
     startedAt: world.startedAt,
+    readAt,
     model,
     eventIds: await readEventIds(pool),
     deliveries,

@@ -96,6 +96,7 @@ export function factsOf(change: (facts: Facts) => Partial<Facts> = () => ({})): 
   model.events.set('evt_1', event());
   const facts: Facts = {
     startedAt: now - 10_000,
+    readAt: now,
     model,
     eventIds: new Set(['evt_1']),
     deliveries: [delivery()],

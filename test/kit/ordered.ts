@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { acceptEvents } from '../../src/db/accept-events.ts';
 import type { NewEvent } from '../../src/db/insert-events.ts';
+import type { Queryable } from '../../src/db/pool.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { wireBody } from '../../src/domain/wire-body.ts';
 import { startReceiver, type Receiver } from './test-receiver.ts';
@@ -57,16 +58,20 @@ export async function untilInOrder(receiver: OrderedReceiver, key: string, count
   if (receiver.overlaps.length > 0) throw new Error(receiver.overlaps.slice(0, 10).join('; '));
 }
 
-const eventOf = ({ key, number }: { key: string; number: number }) => ({
+/** An event of a key, with its number among those of the key. */
+type Keyed = { key: string; number: number; expiresAt?: Date | undefined };
+
+const eventOf = ({ key, number, expiresAt }: Keyed) => ({
   event: 'document.deleted',
   data: { document_id: key, dataset_id: String(number) },
   order_key: key,
+  expires_at: expiresAt?.toISOString(),
 });
 
 /** Publishes events of keys in one batch, in this order. Returns the ids of their deliveries. */
 export async function publishKeyed(
   service: Pick<Service, 'call'>,
-  events: readonly { key: string; number: number }[],
+  events: readonly Keyed[],
 ): Promise<string[]> {
   const { status, body } = await service.call<{ data: { status: number; deliveries: { id: string }[] }[] }>(
     'POST',
@@ -79,8 +84,8 @@ export async function publishKeyed(
 
 /** Writes such events where no API runs. */
 export async function acceptKeyed(
-  { pool, accountId }: Pick<Service, 'pool' | 'accountId'>,
-  events: readonly { key: string; number: number }[],
+  { pool, accountId }: { pool: Queryable; accountId: string },
+  events: readonly Keyed[],
 ): Promise<void> {
   const timestamp = '2024-01-10T12:05:00Z';
   await acceptEvents(
@@ -95,7 +100,7 @@ export async function acceptKeyed(
         timestamp: null,
         acceptedTimestamp: timestamp,
         body,
-        options: { orderKey },
+        options: { orderKey, expiresAt: each.expiresAt },
       };
     }),
   );

@@ -95,6 +95,17 @@ test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
     },
   ],
   [
+    'a delivery that waits though it has expired',
+    /is held: it has expired/,
+    ({ model }) => {
+      model.events.set('evt_1', event({ expiresAt: now - 6000 }));
+      return {
+        deliveries: [delivery({ status: 'held', endedAt: null })],
+        webhooks: [{ id: 'wh_1', path: '/1', active: false }],
+      };
+    },
+  ],
+  [
     'a scheduled delivery whose time has come',
     /its time has come/,
     () => ({ deliveries: [waiting({ isScheduled: true, nextAttemptAt: Date.now() - 1000 })] }),
