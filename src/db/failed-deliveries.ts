@@ -37,14 +37,26 @@ export async function notifyFailed(pool: Pool, failed: readonly FailedDelivery[]
   });
 }
 
+/** `number` 0: no attempt was made. */
+export type Expired = Omit<FailedDelivery, 'reason'>;
+
 /**
- * The same for deliveries that expire in this transaction, after `number` attempts, or none.
+ * Parts of the statements that end `deliveries d` as expired: the columns, but those of their owner; the last entry of the timeline;
+ * what both read; and the rows for `acceptExpired`, which follows in the same transaction.
  */
-export async function acceptExpired(
-  client: Client,
-  expired: readonly Omit<FailedDelivery, 'reason'>[],
-): Promise<void> {
+export const expiry = {
+  set: `status = 'failed', reason = 'expired', ended_at = ended.at, next_attempt_at = null, wait_reason = null, deferred_at = null,
+    held_until = null`,
+  entry: `timeline_entry('ended', ended.at, '{"status": "failed", "reason": "expired"}')`,
+  from: `(select date_trunc('milliseconds', clock_timestamp()) as at) as ended`,
+  returning: `d.id as "deliveryId", d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
+    d.event_type as "eventType", d.attempt_count as number`,
+};
+
+/** Emits `delivery.failed` in the same way for deliveries that expire in this transaction. */
+export async function acceptExpired(client: Client, expired: readonly Expired[]): Promise<void> {
   const counted = expired.filter(({ eventType }) => !isOperational(eventType));
+  if (counted.length === 0) return;
   const isSubscribed = await isSubscribedAccount(client, 'delivery.failed', counted);
   const wanted = counted.filter(({ accountId }) => isSubscribed(accountId));
   if (wanted.length > 0)

@@ -1,8 +1,7 @@
 import { joinLines } from './delivery-lines.ts';
-import { acceptExpired } from './failed-deliveries.ts';
+import { acceptExpired, expiry, type Expired } from './failed-deliveries.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 import { checkQueue } from './queue-checks.ts';
-import type { Expired } from './write-slots.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 
 /**
@@ -83,14 +82,11 @@ export async function endExpired(pool: Pool, limit: number): Promise<string[]> {
           where expires_at <= now() and expires_at is not null and status in ('pending', 'retrying', 'held')
             and (owner_id is null or next_attempt_at > expires_at or expires_at <= now() - ${underWay})
           order by expires_at, id limit $1 for update skip locked)
-        update deliveries d set status = 'failed', reason = 'expired', ended_at = ended.at, next_attempt_at = null,
-          wait_reason = null, deferred_at = null, held_until = null,
-          reconcile_at = case when d.owner_id is not null then now() end,
-          timeline = d.timeline || timeline_entry('ended', ended.at, '{"status": "failed", "reason": "expired"}')
-        from due, (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
+        update deliveries d set ${expiry.set}, reconcile_at = case when d.owner_id is not null then now() end,
+          timeline = d.timeline || ${expiry.entry}
+        from due, ${expiry.from}
         where d.id = due.id
-        returning d.id as "deliveryId", d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
-          d.event_type as "eventType", d.attempt_count as number, due.is_queued as "isQueued"`,
+        returning ${expiry.returning}, due.is_queued as "isQueued"`,
       values: [limit],
     });
     await acceptExpired(client, rows);

@@ -1,5 +1,6 @@
 import type { StoredEntry } from '../domain/timeline.ts';
 import { archiveEntries, blocksLine } from './deliveries-table.ts';
+import { acceptExpired, expiry, type Expired } from './failed-deliveries.ts';
 import { whyRemoved, type WhyRemoved } from './event-log.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
@@ -136,24 +137,31 @@ export async function cancelBlocking(
   return rows[0]?.endedAt ?? null;
 }
 
-/** Ends a held delivery as failed when its time is over. False: it is no longer held, or is checked again later. */
-export async function expireDelivery(db: Queryable, id: string): Promise<boolean> {
-  const { rowCount } = await db.query(
-    `update deliveries set status = 'failed', reason = 'expired', ended_at = ended.at, held_until = null, reconcile_at = null,
-       timeline = timeline || timeline_entry('ended', ended.at, '{"status": "failed", "reason": "expired"}')
-     from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
-     where id = $1 and status = 'held' and held_until <= now()
-       and not exists (select 1 from webhooks w where w.id = webhook_id and w.active and w.deleted_at is null)`,
-    [id],
-  );
-  if (rowCount === 1) return true;
-  await db.query(
+/**
+ * Ends a held delivery as failed when its time is over, and emits `delivery.failed` for it. False: it is no longer held, or is
+ * checked again later.
+ */
+export async function expireHeld(pool: Pool, id: string): Promise<boolean> {
+  const hasExpired = await withTransaction(pool, async (client) => {
+    const { rows } = await client.query<Expired>(
+      `update deliveries d set ${expiry.set}, reconcile_at = null, timeline = d.timeline || ${expiry.entry}
+       from ${expiry.from}
+       where d.id = $1 and d.status = 'held' and d.held_until <= now()
+         and not exists (select 1 from webhooks w where w.id = d.webhook_id and w.active and w.deleted_at is null)
+       returning ${expiry.returning}`,
+      [id],
+    );
+    await acceptExpired(client, rows);
+    return rows.length === 1;
+  });
+  if (hasExpired) return true;
+  await pool.query(
     `update deliveries set reconcile_at = greatest(held_until, now() + interval '10 seconds')
      where id = $1 and status = 'held' and owner_id is null`,
     [id],
   );
   // Its webhook is active: it is released, not expired.
-  await db.query(
+  await pool.query(
     `update webhooks set sync_at = now()
      where id = (select webhook_id from deliveries where id = $1 and status = 'held' and held_until <= now())`,
     [id],

@@ -2,6 +2,7 @@ import type { QueueReason } from '../contracts/delivery.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import { arrayOfUnknownLength } from './columns.ts';
 import { reconcileRunAfter } from './deliveries-table.ts';
+import { expiry, type Expired } from './failed-deliveries.ts';
 import { opaque } from './opaque.ts';
 import type { Queryable } from './pool.ts';
 import { isQueued } from './read-queue.ts';
@@ -60,29 +61,16 @@ export async function defer(db: Queryable, deferrals: readonly Deferral[]): Prom
   return new Set(rows.map(({ id }) => id));
 }
 
-export type Expired = {
-  accountId: string;
-  webhookId: string;
-  deliveryId: string;
-  eventId: string;
-  eventType: string;
-  /** Of its last attempt; 0: none was made. */
-  number: number;
-};
-
 /** Ends deliveries as failed that expire before an attempt. Returns those that still waited, for this owner. */
 export async function expire(db: Queryable, runs: readonly Run[]): Promise<Expired[]> {
   const { rows } = await db.query<Expired>({
     name: 'expire',
-    text: `update deliveries d set status = 'failed', reason = 'expired', ended_at = ended.at, next_attempt_at = null,
-        wait_reason = null, deferred_at = null, reconcile_at = null, run_id = case when g.owner_id = d.id then g.run_id else d.run_id end,
-        timeline = ${withNotes} || timeline_entry('ended', ended.at, '{"status": "failed", "reason": "expired"}')
+    text: `update deliveries d set ${expiry.set}, reconcile_at = null,
+        run_id = case when g.owner_id = d.id then g.run_id else d.run_id end, timeline = ${withNotes} || ${expiry.entry}
       from unnest(${arrayOfUnknownLength(1, 'text')}, $2::text[], $3::text[], $4::text[])
-          as g(delivery_id, owner_id, run_id, notes),
-        (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
+          as g(delivery_id, owner_id, run_id, notes), ${expiry.from}
       where d.id = g.delivery_id and d.status in ('pending', 'retrying') and d.owner_id = g.owner_id
-      returning d.id as "deliveryId", d.account_id as "accountId", d.webhook_id as "webhookId", d.event_id as "eventId",
-        d.event_type as "eventType", d.attempt_count as number`,
+      returning ${expiry.returning}`,
     values: runColumns(runs),
   });
   return rows;

@@ -16,7 +16,7 @@ import { claimQueues } from '../db/queue-checks.ts';
 import { correctQueue } from '../db/rate-limit-slots.ts';
 import type { Limits } from '../db/read-queue.ts';
 import { endPauses } from '../db/pause-webhook.ts';
-import { endCanceled, expireDelivery } from '../db/stop-delivery.ts';
+import { endCanceled, expireHeld } from '../db/stop-delivery.ts';
 import { claimWebhooksToSync, syncDeliveries } from '../db/sync-deliveries.ts';
 import { isGroupId } from '../domain/ids.ts';
 import { isTemporalUnavailable } from '../temporal/client.ts';
@@ -238,9 +238,11 @@ async function ensureStopped(deps: Deps, delivery: Due, endAt: number): Promise<
   const { pool, temporal, metrics } = deps;
   const { id, ownerId, status } = delivery;
   if (ownerId === null) {
-    if (status !== 'held' || !(await expireDelivery(pool, id))) return;
+    if (status !== 'held' || !(await expireHeld(pool, id))) return;
     metrics?.expired();
     deps.touch?.(id);
+    // The event about it.
+    deps.wakeDispatcher();
     return;
   }
   const run = await describeWorkflow(temporal(), deadlineOf(endAt), ownerId);

@@ -69,7 +69,8 @@ test('rescheduling is refused for times too far ahead and for ended deliveries',
   expect((await patch({})).status).toBe(422);
 });
 
-test('held deliveries expire after their time', async () => {
+test('held deliveries expire after their time, and an event says so', async () => {
+  await service.newWebhook(receiver.url, { events: ['delivery.failed'] });
   const { webhook_id: webhookId } = await service.newWebhook(receiver.url, { active: false });
   const { deliveries } = await service.publish();
   const id = deliveries[0]?.id ?? '';
@@ -85,6 +86,14 @@ test('held deliveries expire after their time', async () => {
   const expired = await waitForRow(id, 'failed');
   expect(expired).toMatchObject({ reason: 'expired', attempts: [] });
   expect(expired.timeline.map(({ type }) => type)).toEqual(['accepted', 'held', 'ended']);
+  const [alert] = await until(
+    () => receiver.requests,
+    ({ length }) => length > 0,
+  );
+  expect(JSON.parse(alert?.body.toString() ?? '')).toMatchObject({
+    event: 'delivery.failed',
+    data: { delivery_id: id, reason: 'expired', attempts: 0 },
+  });
 });
 
 const waitForRow = (id: string, status: string) =>

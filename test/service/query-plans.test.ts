@@ -56,7 +56,7 @@ import {
 import { checkQueue, claimQueues } from '../../src/db/queue-checks.ts';
 import { correctQueue, takeSlots } from '../../src/db/rate-limit-slots.ts';
 import { endPauses, pauseWebhook, resumeWebhook } from '../../src/db/pause-webhook.ts';
-import { cancelDelivery, endCanceled, expireDelivery, stopOrGoOn } from '../../src/db/stop-delivery.ts';
+import { cancelDelivery, endCanceled, expireHeld, stopOrGoOn } from '../../src/db/stop-delivery.ts';
 import { claimWebhooksToSync } from '../../src/db/sync-deliveries.ts';
 import { readWaiting } from '../../src/db/waiting.ts';
 import { readAccountRangeStats, readRangeStats } from '../../src/db/range-stats.ts';
@@ -380,7 +380,7 @@ test('holding, releasing, discarding and canceling read no ended deliveries', as
   const run = explainedPool(database.pool);
   const { pool } = run;
   const [held = ''] = await idsOf('held', 1, log.heldId);
-  await expireDelivery(pool, held);
+  await expireHeld(pool, held);
   const { accountId } = log;
   await updateWebhook(pool, accountId, log.busiestId, { active: false });
   await updateWebhook(pool, accountId, log.busiestId, { active: true });
