@@ -10,7 +10,7 @@ export type EventOptions = {
   /** For these webhooks alone. */
   webhookIds?: readonly string[] | undefined;
   orderKey?: string | undefined;
-  /** When it was accepted, this was in the future. */
+  /** When it was published, these were in the future. */
   deliverAt?: Date | undefined;
   expiresAt?: Date | undefined;
 };

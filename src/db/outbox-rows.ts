@@ -8,6 +8,7 @@ export type OutboxRow = {
   id: string;
   bytes: number;
   request: string | null;
+  publishedAt: Date;
 };
 
 export type OutboxPage = {
@@ -35,7 +36,7 @@ export async function readOutbox(
   type Row = Omit<OutboxRow, 'n'> & { n: string | null; lagSeconds: number; oldestOpen: string };
   const { rows } = await db.query<Row>(
     `select page.transaction_id::text as "transactionId", page.n::text, page.id, page.bytes,
-       case when page.bytes <= $3 then page.request::text end as request,
+       case when page.bytes <= $3 then page.request::text end as request, page.published_at as "publishedAt",
        coalesce(extract(epoch from clock_timestamp() - page.published_at), 0)::float8 as "lagSeconds",
        pg_snapshot_xmin(pg_current_snapshot())::text as "oldestOpen"
      from (values (1)) one left join (

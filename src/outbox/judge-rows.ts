@@ -62,7 +62,10 @@ export function refused(row: OutboxRow, error: ApiError): Verdict {
 }
 
 /** @throws ApiError */
-function prepare({ request }: OutboxRow, types: Parameters<typeof toNewEvent>[1]['types']): NewEvent {
+function prepare(
+  { request, publishedAt }: OutboxRow,
+  types: Parameters<typeof toNewEvent>[1]['types'],
+): NewEvent {
   if (request === null)
     throw new ApiError('body_too_large', `An event may have at most ${maxEventBytes} bytes.`);
   const bytes = Buffer.from(request);
@@ -70,5 +73,6 @@ function prepare({ request }: OutboxRow, types: Parameters<typeof toNewEvent>[1]
   const { account_id: accountId } = event;
   if (accountId === undefined)
     throw validationError([fault('/account_id', 'is missing: publish with account => …')]);
-  return toNewEvent(event, { key: null, accountId, traceparent: null, requestId: null, bytes, types });
+  const source = { key: null, accountId, traceparent: null, requestId: null, bytes, types };
+  return toNewEvent(event, { ...source, at: publishedAt });
 }

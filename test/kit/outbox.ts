@@ -10,17 +10,17 @@ export const deletedDocument = { document_id: 'doc_1', dataset_id: 'ds_1' };
 
 export const install = (pool: Pool): Promise<void> => withTransaction(pool, installOutbox);
 
-type ToPublish = { event?: string; data?: string; id?: string };
+type ToPublish = { event?: string; data?: string; id?: string; expiresAt?: Date };
 
 /** Publishes as a producer does; `data` as it is passed to the function. Returns the event's id. */
 export async function publishInto(
   db: Queryable,
   account: string | null,
-  { event = 'document.deleted', data = JSON.stringify(deletedDocument), id }: ToPublish = {},
+  { event = 'document.deleted', data = JSON.stringify(deletedDocument), id, expiresAt }: ToPublish = {},
 ): Promise<string> {
   const { rows } = await db.query<{ id: string }>(
-    `select fltr_outbox.publish($1, $2, account => $3, id => $4) as id`,
-    [event, data, account, id ?? null],
+    `select fltr_outbox.publish($1, $2, account => $3, id => $4, expires_at => $5) as id`,
+    [event, data, account, id ?? null, expiresAt ?? null],
   );
   return rows[0]?.id ?? '';
 }

@@ -51,6 +51,8 @@ const untilEmpty = (db: TestDatabase['pool'] = shop.pool) =>
     (count) => count === 0,
   );
 
+const untilPast = (at: Date) => delay(Math.max(0, at.getTime() - Date.now()) + 100);
+
 const outboxes = async (): Promise<Record<string, string | number>> => {
   const response = await fetch(`${service.apiUrl}/readyz`);
   const { checks } = (await response.json()) as { checks: { outboxes: Record<string, string> } };
@@ -96,9 +98,10 @@ test('a process that dies between publishing an event and removing it adds nothi
   // Lets rows be read and written, but not removed.
   await blocker.query('begin; lock table fltr_outbox.refused in share row exclusive mode');
   await producer.query('begin');
+  const expiresAt = new Date(Date.now() + 1500);
   const ids = [
     await publishInto(producer, service.accountId),
-    await publishInto(producer, service.accountId),
+    await publishInto(producer, service.accountId, { expiresAt }),
   ];
   await producer.query('commit');
   await producer.end();
@@ -117,10 +120,39 @@ test('a process that dies between publishing an event and removing it adds nothi
   expect(await countOf(blocker, 'events')).toBe(2);
   await blocker.query('commit');
   await blocker.end();
+  await untilPast(expiresAt);
   await up(shop.url);
   ids.push(await publishInto(shop.pool, service.accountId));
   await untilEmpty();
   expect(await logged(service.pool, service.accountId)).toEqual(ids);
+  expect(await countOf(shop.pool, 'refused')).toBe(0);
+});
+
+test('an event that expires while it waits in the outbox reaches the log, and its delivery ends expired', async () => {
+  const first = await up('');
+  await service.newWebhook('http://127.0.0.1:1/');
+  const expiresAt = new Date(Date.now() + 500);
+  const ids = [
+    await publishInto(shop.pool, service.accountId, { expiresAt }),
+    await publishInto(shop.pool, service.accountId),
+  ];
+  await untilPast(expiresAt);
+  first.kill('SIGKILL');
+  await first.exited();
+  await up(shop.url);
+  expect(await untilLogged(ids)).toEqual(ids);
+  const ended = await until(
+    async () => {
+      const { rows } = await service.pool.query<{ status: string; reason: string | null; attempts: number }>(
+        'select status, reason, attempt_count as attempts from deliveries where event_id = $1',
+        [ids[0]],
+      );
+      return rows;
+    },
+    ([row]) => row?.status === 'failed',
+  );
+  expect(ended).toEqual([{ status: 'failed', reason: 'expired', attempts: 0 }]);
+  await untilEmpty();
   expect(await countOf(shop.pool, 'refused')).toBe(0);
 });
 

@@ -85,12 +85,14 @@ export type Source = {
   requestId: string | null;
   bytes: Buffer;
   types: Catalogue;
+  /** When it was published: its times are judged by that. Default: now. */
+  at?: Date;
 };
 
 /** A valid request as the event that it becomes: its bytes are fixed here. @throws ApiError */
 export function toNewEvent(
   request: PublishEvent,
-  { key, accountId, traceparent: header, requestId, bytes, types }: Source,
+  { key, accountId, traceparent: header, requestId, bytes, types, at = new Date() }: Source,
 ): NewEvent {
   const { event: type } = request;
   checkEventData(types, type, request.data);
@@ -111,7 +113,7 @@ export function toNewEvent(
     traceparent,
     body,
     labels: request.labels,
-    options: toEventOptions(request, new Date()),
+    options: toEventOptions(request, at),
     searchKeys: [...(requestId === null ? [] : [requestId]), ...dataIdsOf(request.data)].map((each) =>
       searchKey(accountId, each),
     ),
