@@ -167,7 +167,10 @@ async function postgresVersion(databaseUrl: string): Promise<string> {
   return rows[0]?.server_version ?? '';
 }
 
-export async function newDatabase({ databaseUrl }: Servers, name: string): Promise<string> {
+export async function newDatabase(
+  { databaseUrl }: Pick<Servers, 'databaseUrl'>,
+  name: string,
+): Promise<string> {
   await query(databaseUrl, `create database ${name}`);
   return databaseUrl.replace(/[^/]+$/, name);
 }

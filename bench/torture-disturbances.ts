@@ -56,7 +56,7 @@ export function startDisturbances({ call, pool, webhooks, accepted }: Options): 
     await pool
       .query(
         `select pg_terminate_backend(pid) from pg_stat_activity
-         where application_name = 'fltr-webhooks' and pid <> pg_backend_pid()`,
+         where application_name like 'fltr-webhooks%' and pid <> pg_backend_pid()`,
       )
       .catch(() => undefined);
     counts.cuts += 1;

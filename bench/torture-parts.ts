@@ -3,7 +3,7 @@ import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import type { Child } from '../src/embedded/supervise.ts';
 import { reservePort } from './reserve-port.ts';
 import { startTemporalServer } from './temporal-server.ts';
-import { postgresSettings } from './bench.ts';
+import { newDatabase, postgresSettings } from './bench.ts';
 import { childProcesses } from './measure.ts';
 import { plainEnvironment, startDevTemporal, startService, untilReady } from './parts.ts';
 
@@ -12,6 +12,8 @@ export type PartName = 'postgresql' | 'temporal' | 'service' | 'worker' | 'proce
 export type Parts = {
   apiUrl: string;
   databaseUrl: string;
+  /** On the same server. The outboxes of both databases are relayed. */
+  otherDatabaseUrl: string;
   temporalAddress: string;
   /** kill -9, and after a while a new start. */
   killAndRestart(part: PartName, afterMs: number): Promise<void>;
@@ -37,6 +39,7 @@ export async function startParts(
   const own = kind === 'postgresql' ? { settings: postgresSettings } : {};
   const startPostgres = () => startEmbeddedPostgres({ dataDir, env: plainEnvironment(), report, ...own });
   let postgres = await startPostgres();
+  const otherDatabaseUrl = await newDatabase({ databaseUrl: postgres.url }, 'shop');
   const startTemporal = (isRestart: boolean) =>
     kind === 'dev'
       ? startDevTemporal(dataDir, report, isRestart)
@@ -48,6 +51,7 @@ export async function startParts(
     startService(role, dataDir, {
       DATABASE_URL: postgres.url,
       TEMPORAL_ADDRESS: temporal.address,
+      FLTR_OUTBOX_URLS: `service,${otherDatabaseUrl}`,
       PORT: String(port),
       LOG_LEVEL: 'warn',
       ...settings,
@@ -58,6 +62,7 @@ export async function startParts(
   return {
     apiUrl,
     databaseUrl: postgres.url,
+    otherDatabaseUrl,
     temporalAddress: temporal.address,
     async killAndRestart(part, afterMs) {
       if (part === 'service' || part === 'worker') {

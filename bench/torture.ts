@@ -2,13 +2,25 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createPool, type Pool } from '../src/db/pool.ts';
-import { createTemporal } from '../src/temporal/client.ts';
-import { newAccountKey } from './targets.ts';
-import { startBusyLoops, startDisturbances, type Call } from './torture-disturbances.ts';
-import { startParts, type PartName, type TemporalKind } from './torture-parts.ts';
-import { policyOf } from './torture-policies.ts';
-import { manners, startTortureReceiver, type Manner } from './torture-receiver.ts';
+import { createPool } from '../src/db/pool.ts';
+import {
+  countSecondWorkflows,
+  readRows,
+  untilEnded,
+  watchStalls,
+  type TortureRow,
+} from './torture-checks.ts';
+import { startBusyLoops, startDisturbances, type Call, type Disturbances } from './torture-disturbances.ts';
+import { startOutboxes, type OutboxResult } from './torture-outbox.ts';
+import { startParts, type PartName, type Parts, type TemporalKind } from './torture-parts.ts';
+import {
+  callUntilDone,
+  createWebhooks,
+  publishAll,
+  webhooksPerAccount,
+  type TortureWebhook,
+} from './torture-publish.ts';
+import { startTortureReceiver, type TortureReceiver } from './torture-receiver.ts';
 
 type Options = {
   deliveries: number;
@@ -28,6 +40,8 @@ export type TortureResult = {
   lost: number;
   wrong: number;
   secondWorkflows: number;
+  /** Events that were published through an outbox. */
+  outbox: Omit<OutboxResult, 'deliveries'>;
   requests: number;
   /** Attempts that were made but not recorded because a process died, and so were made again. */
   repeated: number;
@@ -39,8 +53,8 @@ export type TortureResult = {
   seconds: number;
 };
 
-const webhooksPerAccount = 10;
-const publishers = 8;
+/** One event of so many is published through an outbox. */
+const eventsPerOutboxEvent = 4;
 const partsOf = (processes: number): PartName[] => [
   ...(processes > 1 ? (['process', 'restart'] as const) : []),
   'service',
@@ -52,7 +66,7 @@ const partsOf = (processes: number): PartName[] => [
 /** Publishes, kills parts at random, waits for every delivery's end, and counts the results. */
 export async function runTorture({
   deliveries,
-  webhooks,
+  webhooks: webhookCount,
   kills,
   busyLoops = 0,
   temporal = 'dev',
@@ -69,98 +83,115 @@ export async function runTorture({
     FLTR_AUTO_DISABLE_MIN_DELIVERIES: '1000000',
     FLTR_API_REQUESTS_PER_MINUTE: '0',
   });
+  const stops = [() => receiver.close(), () => service.stop()];
   const busy = startBusyLoops(busyLoops);
   const pool = createPool({ databaseUrl: service.databaseUrl, maxConnections: 4, onError: () => undefined });
+  stops.push(() => pool.end());
   try {
-    const mannerOf = new Map<string, { manner: Manner; number: number }>();
-    const keys: string[] = [];
-    const webhookKeys: { id: string; key: string }[] = [];
-    const accepted: { id: string; key: string }[] = [];
-    const callApi: Call = (key, ...request) => call(service.apiUrl, key, ...request);
-    for (let number = 0; number < webhooks; number += 1) {
-      if (number % webhooksPerAccount === 0) keys.push((await newAccountKey(pool, 'torture')).key);
-      const manner = manners[number % manners.length] ?? 'healthy';
-      const body = { url: receiver.url(manner, number), events: ['*'], ...policyOf(manner, number) };
-      const key = keys.at(-1) ?? '';
-      const { webhook_id: id } = (await callApi(key, 'POST', '/v1/webhooks', body)) as { webhook_id: string };
-      webhookKeys.push({ id, key });
-      mannerOf.set(id, { manner, number });
-    }
+    const callApi: Call = (key, ...request) => callUntilDone(service.apiUrl, key, ...request);
+    const { accounts, webhooks } = await createWebhooks(callApi, pool, receiver, webhookCount);
     const events = Math.ceil(deliveries / webhooksPerAccount);
+    const outboxEvents = Math.ceil(events / eventsPerOutboxEvent);
     print(
-      `${webhooks} webhooks in ${keys.length} accounts; ${events} events, ${deliveries} deliveries, ${kills} times kill -9.`,
+      `${webhookCount} webhooks in ${accounts.length} accounts; ${events} events, of which ${outboxEvents} through an outbox, ${deliveries} deliveries, ${kills} times kill -9.`,
     );
-
-    const disturbances = startDisturbances({ call: callApi, pool, webhooks: webhookKeys, accepted });
-    const parts = partsOf(processes);
+    const durationMs = kills * 3000;
+    const outboxes = await startOutboxes({
+      urls: [service.databaseUrl, service.otherDatabaseUrl],
+      accountIds: accounts.map(({ accountId }) => accountId),
+      events: outboxEvents,
+      durationMs,
+    });
+    stops.push(outboxes.stop);
+    const accepted: { id: string; key: string }[] = [];
+    const disturbances = startDisturbances({ call: callApi, pool, webhooks, accepted });
     let isPublished = false;
-    const killing = (async () => {
-      for (let count = 0; count < kills; count += 1) {
-        await delay(500 + Math.random() * 4000);
-        const part = parts[count % parts.length] ?? 'worker';
-        const afterMs = Math.round(Math.random() * 2000);
-        const kill = `${part === 'restart' ? 'SIGHUP' : `kill -9 ${part}`}, ${count + 1} of ${kills}`;
-        print(`  ${kill}; back after ${afterMs} ms${isPublished ? '' : ' (publishing)'}`);
-        await service.killAndRestart(part, afterMs);
-      }
-    })();
-    await publishAll(callApi, keys, events, (kills * 3000) / events, accepted);
+    const killing = killParts(service, partsOf(processes), kills, (line) =>
+      print(`  ${line}${isPublished ? '' : ' (publishing)'}`),
+    );
+    const keys = accounts.map(({ key }) => key);
+    const ofApi = events - outboxEvents;
+    await publishAll(callApi, keys, ofApi, durationMs / ofApi, accepted);
+    await outboxes.ended;
     isPublished = true;
-    print(`  ${accepted.length} deliveries accepted`);
+    print(`  ${accepted.length} deliveries accepted by the API`);
     const stalls = watchStalls(() => receiver.requests.size + receiver.lastAt());
     await killing;
     await disturbances.stop();
     print(`  ${JSON.stringify(disturbances.counts)}`);
+    await outboxes.untilEmpty();
     await untilEnded(pool, print);
     const longestStallMs = stalls.stop();
-
-    const rows = await pool.query<{
-      id: string;
-      status: string;
-      webhookId: string;
-      eventId: string;
-      attempts: number;
-      workflowId: string | null;
-      wasHeld: boolean;
-    }>(
-      `select id, owner_id as "workflowId", status, webhook_id as "webhookId", event_id as "eventId", attempt_count as attempts,
-         timeline @> '[{"type": "held"}]' as "wasHeld" from deliveries`,
-    );
-    const byId = new Map(rows.rows.map((row) => [row.id, row]));
-    const requests = [...receiver.requests.values()].reduce((sum, count) => sum + count, 0);
-    const result: TortureResult = {
-      accepted: accepted.length,
-      ended: rows.rows.length,
-      lost: accepted.filter(({ id }) => {
-        if (disturbances.canceled.has(id)) return false;
-        const row = byId.get(id);
-        const webhook = mannerOf.get(row?.webhookId ?? '');
-        return !row || !webhook || !receiver.requests.has(`${row.eventId} ${webhook.number}`);
-      }).length,
-      wrong: rows.rows.filter((row) => {
-        const expected = mannerOf.get(row.webhookId)?.manner === 'refusing' ? 'failed' : 'delivered';
-        const isCanceled = row.status === 'canceled' && disturbances.canceled.has(row.id);
-        return row.status !== expected && !isCanceled;
-      }).length,
+    const { deliveries: throughOutbox, ...outbox } = await outboxes.result(pool);
+    const rows = await readRows(pool);
+    return {
+      ...countResults(
+        rows,
+        [...accepted.map(({ id }) => id), ...throughOutbox],
+        webhooks,
+        receiver,
+        disturbances,
+      ),
       secondWorkflows: await countSecondWorkflows(
         service.temporalAddress,
-        new Set(rows.rows.flatMap(({ workflowId }) => workflowId ?? [])),
-        new Set(rows.rows.filter(({ wasHeld }) => wasHeld).map(({ id }) => id)),
+        new Set(rows.flatMap(({ workflowId }) => workflowId ?? [])),
+        new Set(rows.filter(({ wasHeld }) => wasHeld).map(({ id }) => id)),
       ),
-      requests,
-      repeated: receiver.attempts.size - rows.rows.reduce((sum, { attempts }) => sum + attempts, 0),
+      outbox,
       ...disturbances.counts,
       longestStallMs,
       seconds: Math.round((Date.now() - startedAt) / 1000),
     };
-    return result;
   } finally {
     busy.stop();
-    await pool.end();
-    await service.stop();
-    await receiver.close();
+    for (const stop of stops.toReversed()) await stop();
     rmSync(dataDir, { recursive: true, force: true });
   }
+}
+
+async function killParts(
+  service: Parts,
+  parts: readonly PartName[],
+  kills: number,
+  print: (line: string) => void,
+): Promise<void> {
+  for (let count = 0; count < kills; count += 1) {
+    await delay(500 + Math.random() * 4000);
+    const part = parts[count % parts.length] ?? 'worker';
+    const afterMs = Math.round(Math.random() * 2000);
+    const kill = part === 'restart' ? 'SIGHUP' : `kill -9 ${part}`;
+    print(`${kill}, ${count + 1} of ${kills}; back after ${afterMs} ms`);
+    await service.killAndRestart(part, afterMs);
+  }
+}
+
+function countResults(
+  rows: readonly TortureRow[],
+  accepted: readonly string[],
+  webhooks: readonly TortureWebhook[],
+  receiver: TortureReceiver,
+  { canceled }: Disturbances,
+) {
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  const webhookOf = new Map(webhooks.map((webhook) => [webhook.id, webhook]));
+  const isLost = (id: string): boolean => {
+    if (canceled.has(id)) return false;
+    const row = byId.get(id);
+    const webhook = webhookOf.get(row?.webhookId ?? '');
+    return !row || !webhook || !receiver.requests.has(`${row.eventId} ${webhook.number}`);
+  };
+  const isWrong = ({ id, status, webhookId }: TortureRow): boolean => {
+    const expected = webhookOf.get(webhookId)?.manner === 'refusing' ? 'failed' : 'delivered';
+    return status !== expected && !(status === 'canceled' && canceled.has(id));
+  };
+  return {
+    accepted: accepted.length,
+    ended: rows.length,
+    lost: accepted.filter(isLost).length,
+    wrong: rows.filter(isWrong).length,
+    requests: [...receiver.requests.values()].reduce((sum, count) => sum + count, 0),
+    repeated: receiver.attempts.size - rows.reduce((sum, { attempts }) => sum + attempts, 0),
+  };
 }
 
 export function isPassed({
@@ -169,126 +200,11 @@ export function isPassed({
   lost,
   wrong,
   secondWorkflows,
+  outbox,
   repeated,
 }: TortureResult): boolean {
-  return accepted === ended && lost === 0 && wrong === 0 && secondWorkflows === 0 && repeated >= 0;
-}
-
-/** One call, repeated until it succeeds or is refused as expected, because killed parts come back. */
-async function call(
-  apiUrl: string,
-  key: string,
-  method: string,
-  path: string,
-  body: unknown,
-  refusals: readonly number[] = [],
-): Promise<unknown> {
-  const deadline = Date.now() + 120_000;
-  for (;;) {
-    try {
-      const response = await fetch(apiUrl + path, {
-        method,
-        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(15_000),
-      });
-      if (response.ok || refusals.includes(response.status)) return await response.json();
-      if (response.status < 500) throw new Error(await response.text());
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-    }
-    await delay(100);
-  }
-}
-
-/** Publishes while parts die, with ids of its own, so that a repeated call is one event. Adds the accepted events. */
-async function publishAll(
-  callApi: Call,
-  keys: readonly string[],
-  events: number,
-  everyMs: number,
-  accepted: { id: string; key: string }[],
-): Promise<void> {
-  let next = 0;
-  const publish = async (): Promise<void> => {
-    for (let number = next++; number < events; number = next++) {
-      const event = {
-        event: 'document.deleted',
-        id: `evt_${number}`,
-        data: { document_id: `doc_${number}`, dataset_id: 'ds' },
-      };
-      const key = keys[number % keys.length] ?? '';
-      const response = (await callApi(key, 'POST', '/v1/events', event)) as { deliveries: { id: string }[] };
-      accepted.push(...response.deliveries.map(({ id }) => ({ id, key })));
-      await delay(everyMs * publishers);
-    }
-  };
-  await Promise.all(Array.from({ length: publishers }, publish));
-}
-
-async function untilEnded(pool: Pool, print: (line: string) => void): Promise<void> {
-  const deadline = Date.now() + 900_000;
-  let printedAt = 0;
-  for (;;) {
-    const waiting = await pool
-      .query<{ count: number }>(`select count(*)::int as count from deliveries where ended_at is null`)
-      .then(({ rows }) => rows[0]?.count ?? 0)
-      .catch(() => null);
-    if (waiting === 0) return;
-    if (Date.now() > deadline) throw new Error(`${waiting} deliveries did not end within 15 minutes`);
-    if (Date.now() - printedAt > 10_000) {
-      printedAt = Date.now();
-      print(`  ${waiting ?? '?'} deliveries wait`);
-    }
-    await delay(500);
-  }
-}
-
-/** The longest time without progress. */
-function watchStalls(read: () => number): { stop(): number } {
-  let longest = 0;
-  let last = read();
-  let since = Date.now();
-  const timer = setInterval(() => {
-    const value = read();
-    if (value !== last) since = Date.now();
-    last = value;
-    longest = Math.max(longest, Date.now() - since);
-  }, 100);
-  return {
-    stop() {
-      clearInterval(timer);
-      return longest;
-    },
-  };
-}
-
-/**
- * Workflows that were run a second time. Each delivery is owned by its own, by a group's, or by that and then its own; one
- * that was held is run again when its webhook is active again.
- */
-async function countSecondWorkflows(
-  address: string,
-  owners: ReadonlySet<string>,
-  held: ReadonlySet<string>,
-): Promise<number> {
-  const temporal = createTemporal({ address, tls: false }, 'default');
-  try {
-    // Visibility lags a little behind.
-    for (let attempt = 0; ; attempt += 1) {
-      const runs = new Map<string, number>();
-      for await (const { workflowId } of temporal.client.workflow.list({
-        query: `WorkflowType = 'deliverEvent' or WorkflowType = 'deliverGroup'`,
-      })) {
-        runs.set(workflowId, (runs.get(workflowId) ?? 0) + 1);
-      }
-      if ([...owners].every((id) => runs.has(id)) || attempt === 30)
-        return [...runs].filter(([id, count]) => count > 1 && !held.has(id)).length;
-      await delay(1000);
-    }
-  } finally {
-    await temporal.connection.close();
-  }
+  const faults = lost + wrong + secondWorkflows + outbox.wrong;
+  return accepted === ended && faults === 0 && repeated >= 0;
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -5,7 +5,7 @@ import { farMs } from './scenario.ts';
 
 /** FLTR_HOLD_HOURS as it is by default. */
 const holdHours = 72;
-/** What has expired ends within a second or two. */
+/** A delivery ends within a second or two after it expires. */
 const expiryMs = 5000;
 
 type DeliveryFacts = Pick<

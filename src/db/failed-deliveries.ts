@@ -41,8 +41,8 @@ export async function notifyFailed(pool: Pool, failed: readonly FailedDelivery[]
 export type Expired = Omit<FailedDelivery, 'reason'>;
 
 /**
- * Parts of the statements that end `deliveries d` as expired: the columns, but those of their owner; the last entry of the timeline;
- * what both read; and the rows for `acceptExpired`, which follows in the same transaction.
+ * Parts of the statements that end `deliveries d` as expired: the columns, but those of their owner; the last entry of the
+ * timeline; the time of both; and the rows for `acceptExpired`, which is called in the same transaction.
  */
 export const expiry = {
   set: `status = 'failed', reason = 'expired', ended_at = ended.at, next_attempt_at = null, wait_reason = null, deferred_at = null,

@@ -170,7 +170,7 @@ async function startAll(onFailure: 'skip' | 'block'): Promise<void> {
   await create({ url: alerts.url, events: ['delivery.failed'] });
 }
 
-test('heads and waiting ones expire once each, and their lines go on in order', async () => {
+test('heads and waiting deliveries expire once each, and the next one follows in order', async () => {
   await startAll('skip');
   await Promise.all([publish(), disturb()]);
   await untilEnded();
@@ -187,7 +187,7 @@ test('heads and waiting ones expire once each, and their lines go on in order', 
   expect(rows.filter(({ number, attempts }) => isHead(number) && attempts > 0).length).toBeGreaterThan(0);
 }, 180_000);
 
-/** Cancels what blocks, until it is stopped: the ids of all that may have been canceled. */
+/** Cancels deliveries that block their line, until it is stopped. `canceled`: the ids of all for which it was requested. */
 function cancelBlocking() {
   const canceled = new Set<string>();
   const stopping = new AbortController();
@@ -217,7 +217,7 @@ function cancelBlocking() {
   };
 }
 
-test('with block, a head that expires blocks its line until it is canceled; one that expires behind it does not', async () => {
+test('with block, a head that expires blocks its line until it is canceled; a delivery that expires behind it does not', async () => {
   await startAll('block');
   const canceling = cancelBlocking();
   await Promise.all([publish(), disturb()]);

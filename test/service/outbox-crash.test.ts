@@ -1,73 +1,25 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
+import { startProducers as startConnections } from '../../bench/outbox-producers.ts';
 import { ensureAccount } from '../../src/db/accounts.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { asAdmin, createTestDatabase } from '../kit/database.ts';
-import { openClient } from '../kit/database-client.ts';
-import { countOf, install, logged, publishInto } from '../kit/outbox.ts';
+import { countOf, install, logged } from '../kit/outbox.ts';
 import { startPostgres } from '../kit/own-postgres.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { startReceiver } from '../kit/test-receiver.ts';
 import { startService, until, untilReady, type Service } from '../kit/service.ts';
 
-/**
- * Producers that each commit or roll back one transaction after the other, and continue where the database is away. `unknown`:
- * the response to their commit was lost.
- */
-function startProducers(url: string, accountId: string, count: number) {
-  const committed: string[] = [];
-  const rolledBack: string[] = [];
-  const unknown: string[] = [];
-  const stopping = new AbortController();
-  const transact = async (db: pg.Client): Promise<void> => {
-    let isCommitting = false;
-    const ids: string[] = [];
-    try {
-      await db.query('begin');
-      ids.push(await publishInto(db, accountId), await publishInto(db, accountId));
-      isCommitting = Math.random() < 0.7;
-      await db.query(isCommitting ? 'commit' : 'rollback');
-      (isCommitting ? committed : rolledBack).push(...ids);
-    } catch (error) {
-      (isCommitting ? unknown : rolledBack).push(...ids);
-      throw error;
-    }
-  };
-  const produce = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      const db = await openClient(url).catch(() => null);
-      if (!db) {
-        await delay(50);
-        continue;
-      }
-      try {
-        while (!stopping.signal.aborted) {
-          await transact(db);
-          await delay(Math.random() * 20);
-        }
-      } catch {
-        // The database is away, or has cut the connection.
-      } finally {
-        await db.end().catch(() => undefined);
-      }
-    }
-  };
-  const running = Promise.all(Array.from({ length: count }, produce));
+function startProducers(databaseUrl: string, accountId: string, connections: number) {
+  const producers = startConnections({ databaseUrl, accountIds: [accountId], connections, pauseMs: 10 });
   return {
-    committed,
-    rolledBack,
-    unknown,
+    ...producers,
     async untilMore(more: number): Promise<void> {
-      const before = committed.length;
+      const before = producers.committed.length;
       await until(
-        () => committed.length,
+        () => producers.committed.length,
         (length) => length >= before + more,
       );
-    },
-    async stop(): Promise<void> {
-      stopping.abort();
-      await running;
     },
   };
 }

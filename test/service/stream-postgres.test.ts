@@ -77,7 +77,7 @@ test('streams end when PostgreSQL is killed; those that are opened once it is ba
       (open) => open === 0,
       20_000,
     );
-    // Clients try again and again, and nothing is kept of it.
+    // Clients try again and again.
     for (const apiUrl of apiUrls) {
       const tried = await atOnce(50, () => openStream(apiUrl, key));
       for (const { status, headers } of tried)
