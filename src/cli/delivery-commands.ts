@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 import {
   deliveryStatuses,
+  waitFilters,
   type Delivery,
   type DeliverySummary,
   type TimelineEntry,
@@ -22,6 +23,9 @@ export type Filters = {
   eventId?: string;
   operation?: string;
   deferred?: true;
+  waitsFor?: string;
+  blocksLine?: true;
+  orderKey?: string;
   since?: string;
   until?: string;
 };
@@ -37,7 +41,14 @@ export function addFilters(command: Command): Command {
     )
     .option('--event-id <id>', 'only the deliveries of this event')
     .option('--operation <id>', 'only those that this operation acted on last')
-    .option('--deferred', 'only those that wait because of a limit');
+    .option('--deferred', 'only those that wait because of a limit')
+    .addOption(
+      new Option('--waits-for <reason>', 'only those that wait in their order, or for their time').choices(
+        waitFilters,
+      ),
+    )
+    .option('--blocks-line', 'only those that have failed and hold up those behind them in their order')
+    .option('--order-key <key>', 'only those of this order key');
 }
 
 const addTimes = (command: Command): Command =>
@@ -55,6 +66,9 @@ export const toQuery = ({
   eventId,
   operation,
   deferred,
+  waitsFor,
+  blocksLine,
+  orderKey,
   status,
   code,
   error,
@@ -67,6 +81,9 @@ export const toQuery = ({
     event_id: eventId,
     operation_id: operation,
     deferred,
+    waits_for: waitsFor,
+    blocks_line: blocksLine,
+    order_key: orderKey,
     status,
     code,
     error,
@@ -150,6 +167,8 @@ function deliveryText(delivery: Delivery): string {
     created: delivery.created_at,
     'next attempt': delivery.next_attempt_at ?? undefined,
     expires: delivery.expires_at ?? undefined,
+    'order key': delivery.order_key ?? undefined,
+    blocks: delivery.blocks_line ? blocksText(delivery.blocks_line) : undefined,
     'waits for': delivery.waits_for ? waitsForText(delivery.waits_for) : undefined,
     workflow: delivery.workflow.url ?? delivery.workflow.id,
   });
@@ -171,6 +190,9 @@ function entryText(entry: TimelineEntry): string {
     .map(([name, value]) => `${name}=${printable(String(value))}`);
   return [at, type.padEnd(8), ...rest].join('  ').trimEnd();
 }
+
+const blocksText = ({ since, waiting }: NonNullable<Delivery['blocks_line']>): string =>
+  `${waiting} ${waiting === 1 ? 'delivery' : 'deliveries'} behind it, since ${since}`;
 
 function waitsForText(waitsFor: NonNullable<Delivery['waits_for']>): string {
   switch (waitsFor.reason) {

@@ -1,29 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
 import { deliveryActions, type DeliveryAction, type Operation } from '../contracts/operation.ts';
-import { deliveryStatuses, type DeliveryStatus } from '../contracts/delivery.ts';
-import { attemptErrorCodes, type AttemptErrorCode } from '../contracts/attempt-schema.ts';
 import type { FltrWebhooks } from '../client/fltr-webhooks.ts';
 import { apiCommand, callAndPrint, given, type ApiOptions } from './api-command.ts';
+import { addFilters, addStatus, toQuery, type Filters } from './delivery-commands.ts';
 import { countsText, fields, pageText } from './text-output.ts';
 import { table } from './table.ts';
 
-type ActOptions = ApiOptions & {
-  webhook?: string;
-  eventId?: string;
-  operation?: string;
-  event?: string;
-  deferred?: true;
-  status?: DeliveryStatus;
-  code?: string;
-  error?: AttemptErrorCode | 'no_response';
-  since?: string;
-  until?: string;
-  perSecond?: string;
-  nextAttemptAt?: string;
-  dryRun?: true;
-  wait: boolean;
-};
+type ActOptions = ApiOptions &
+  Filters & {
+    perSecond?: string;
+    nextAttemptAt?: string;
+    dryRun?: true;
+    wait: boolean;
+  };
 
 /** `deliveries act`, with its progress, and `operations` to control it. */
 export function addOperationCommands(program: Command): void {
@@ -36,20 +26,7 @@ export function addOperationCommands(program: Command): void {
   );
   const [action] = act.registeredArguments;
   action?.choices(deliveryActions);
-  act
-    .option('--webhook <id>', 'only this webhook')
-    .option('--event <type>', 'only this event type')
-    .option('--event-id <id>', 'only the deliveries of this event')
-    .option('--operation <id>', 'only those that this operation acted on last')
-    .option('--deferred', 'only those that wait because of a limit')
-    .addOption(new Option('--status <status>', 'only this status').choices(deliveryStatuses))
-    .option('--code <code>', 'only this status code of the last response: 404, or a class such as 5xx')
-    .addOption(
-      new Option('--error <code>', 'only this error code of the last attempt').choices([
-        ...attemptErrorCodes,
-        'no_response',
-      ]),
-    )
+  addStatus(addFilters(act))
     .option(
       '--since <time>',
       'accepted at or after this time, such as 2026-01-10T12:00:00Z; required without ids, --event-id and --operation',
@@ -95,26 +72,10 @@ async function actOn(
   ids: string[],
   options: ActOptions,
 ): Promise<Operation> {
-  const {
-    webhook,
-    eventId,
-    operation: operationId,
-    event,
-    status,
-    deferred,
-    code,
-    error,
-    since,
-    until,
-  } = options;
   const { perSecond, nextAttemptAt, dryRun, wait, json } = options;
   const operation = await client.actOnDeliveries({
     action,
-    filter: {
-      ...given({ webhook_id: webhook, event_id: eventId, operation_id: operationId }),
-      ...given({ event, status, deferred, code, error, since, until }),
-      ...(ids.length === 0 ? {} : { ids }),
-    },
+    filter: { ...toQuery(options), ...(ids.length === 0 ? {} : { ids }) },
     ...given({
       per_second: perSecond === undefined ? undefined : Number(perSecond),
       next_attempt_at: nextAttemptAt,

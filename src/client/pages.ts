@@ -1,5 +1,5 @@
 import type { AttemptErrorCode } from '../contracts/attempt-schema.ts';
-import type { DeliveryStatus } from '../contracts/delivery.ts';
+import type { DeliveryStatus, WaitFilter } from '../contracts/delivery.ts';
 
 export type Page<Item> = { data: Item[]; next_cursor: string | null };
 export type PageQuery = { limit?: number; cursor?: string };
@@ -33,6 +33,12 @@ export type DeliveryQuery = PageQuery & {
   status?: DeliveryStatus;
   /** Only those that wait because of a limit. */
   deferred?: true;
+  /** Only those that wait for those before them in their order, or for their time. */
+  waits_for?: WaitFilter;
+  /** Only those that have failed and hold up those behind them in their order. */
+  blocks_line?: true;
+  /** Only those of events with this order key, to webhooks with `ordering: "by_key"`. */
+  order_key?: string;
   /** RFC 3339. */
   since?: string;
   until?: string;

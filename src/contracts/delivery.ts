@@ -24,6 +24,13 @@ export const failureReasons = [
 ] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
+/** The reasons of `waits_for` that the list can be filtered by. Those that wait because a webhook is down are deferred. */
+export const waitFilters = ['order', 'scheduled'] as const;
+export type WaitFilter = (typeof waitFilters)[number];
+
+/** How many deliveries behind a failed one are counted. */
+export const maxBehindCounted = 1000;
+
 const at = z.iso.datetime();
 
 /** One entry of a delivery's timeline, oldest first. */
@@ -84,6 +91,22 @@ const summary = {
   expires_at: at.nullable().meta({
     description: 'If it is not delivered by then, it ends `failed`, reason `expired`; null: never.',
   }),
+  order_key: z.string().nullable().meta({
+    description:
+      'The `order_key` of its event, where its webhook has `ordering: "by_key"`; null: it is in no order, or in one with all events of its webhook.',
+  }),
+  blocks_line: z
+    .object({
+      since: at,
+      waiting: z
+        .int()
+        .meta({ description: `Deliveries that wait behind it, counted up to ${maxBehindCounted}.` }),
+    })
+    .nullable()
+    .meta({
+      description:
+        'It has failed and holds up those behind it in its order, because its webhook has `on_failure: "block"`; null: it does not.',
+    }),
   waits_for: z
     .discriminatedUnion('reason', [
       z.object({ reason: z.literal('down'), next_probe_at: at }),

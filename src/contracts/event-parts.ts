@@ -48,10 +48,12 @@ export const webhookIdsSchema = z
       'Only these webhooks get it. Their event types and filters do not apply. Each must be one of the account, and not one that sends e-mails.',
   });
 
-export const orderKeySchema = comparedText
+/** The `order_key` of an event, or one to find deliveries by. */
+export const orderKeyText = comparedText
   .min(1, 'must not be empty')
-  .max(200, 'must have at most 200 characters')
-  .meta({
-    description: 'Webhooks with `ordering` get the events of one key one after the other.',
-    example: 'order-42',
-  });
+  .max(200, 'must have at most 200 characters');
+
+export const orderKeySchema = orderKeyText.meta({
+  description: 'Webhooks with `ordering` get the events of one key one after the other.',
+  example: 'order-42',
+});

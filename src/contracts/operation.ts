@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { attemptErrorCodes } from './attempt-schema.ts';
-import { deliveryStatuses, type DeliveryStatus } from './delivery.ts';
+import { deliveryStatuses, waitFilters, type DeliveryStatus } from './delivery.ts';
+import { orderKeyText } from './event-parts.ts';
 import { eventTypeSchema } from './event-types.ts';
 import { webhookNameSchema } from './external-id.ts';
 import { idSchema } from './id.ts';
@@ -59,6 +60,17 @@ const selectionSchema = z
       .literal(true)
       .optional()
       .meta({ description: 'Only deliveries that wait because of a limit.' }),
+    waits_for: z.enum(waitFilters, 'must be order or scheduled').optional().meta({
+      description:
+        'Only pending deliveries that wait for those before them in their order, or for their time.',
+    }),
+    blocks_line: z.literal(true).optional().meta({
+      description:
+        'Only deliveries that have failed and hold up those behind them in their order. `cancel` can do something to them, too.',
+    }),
+    order_key: orderKeyText.optional().meta({
+      description: 'Only deliveries to webhooks with `ordering: "by_key"` of events with this order key.',
+    }),
     code: z
       .string()
       .regex(/^([1-5]\d\d|[1-5]xx)$/, 'must be a status such as 404, or a class such as 5xx')

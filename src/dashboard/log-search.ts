@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { DeliveryCountQuery, DeliveryQuery } from '../client/pages.ts';
 import { attemptErrorCodes } from '../contracts/attempt-schema.ts';
-import { deliveryStatuses } from '../contracts/delivery.ts';
+import { deliveryStatuses, waitFilters } from '../contracts/delivery.ts';
 import { eventTypePattern } from '../contracts/event-types.ts';
 import { timesInUrl, toTimeQuery } from './times.ts';
 
@@ -14,6 +14,11 @@ const filtersSchema = z.object({
   status: z.enum(deliveryStatuses).optional().catch(undefined),
   /** Only those that wait because of a limit. */
   deferred: z.literal(true).optional().catch(undefined),
+  /** Only those that wait in their order, or for their time. */
+  waits_for: z.enum(waitFilters).optional().catch(undefined),
+  /** Only those that have failed and hold up others in their order. */
+  blocks_line: z.literal(true).optional().catch(undefined),
+  order_key: z.coerce.string().optional().catch(undefined),
   code: z.coerce.string().optional().catch(undefined),
   error: z
     .enum(['no_response', ...attemptErrorCodes])

@@ -1,3 +1,4 @@
+import type { WaitFilter } from '../contracts/delivery.ts';
 import type { ActionFailure, Operation, OperationAction, OperationStatus } from '../contracts/operation.ts';
 import { lastResponse } from './delivery-text.ts';
 
@@ -39,6 +40,12 @@ export const failureTexts: Record<ActionFailure, string> = {
   changed: 'changed in the meantime',
 };
 
+/** Of filters by what a delivery waits for. */
+export const waitNames: Record<WaitFilter, string> = {
+  order: 'waiting in their order',
+  scheduled: 'scheduled',
+};
+
 const kinds = { failed: 'failed deliveries', missed: 'missed events' } as const;
 
 /**
@@ -48,7 +55,8 @@ const kinds = { failed: 'failed deliveries', missed: 'missed events' } as const;
  */
 export function scopeText({ action, only, filter }: Pick<Operation, 'action' | 'only' | 'filter'>): string {
   const { ids, status, event, code, error, deferred = false } = filter;
-  const { event_id: eventId, operation_id: operationId } = filter;
+  const { event_id: eventId, operation_id: operationId, order_key: orderKey } = filter;
+  const { waits_for: waitsFor, blocks_line: blocksLine = false } = filter;
   if (action === 'recover') return only === null ? 'failed deliveries and missed events' : kinds[only];
   const parts = [
     ids === undefined
@@ -58,6 +66,9 @@ export function scopeText({ action, only, filter }: Pick<Operation, 'action' | '
         : `${ids.length} selected deliveries`,
     ...(ids !== undefined && status !== undefined ? [status] : []),
     ...(deferred ? ['deferred'] : []),
+    ...(waitsFor === undefined ? [] : [waitNames[waitsFor]]),
+    ...(blocksLine ? ['blocking their order'] : []),
+    ...(orderKey === undefined ? [] : [`order key ${orderKey}`]),
     ...(eventId === undefined ? [] : [`of event ${eventId}`]),
     ...(operationId === undefined ? [] : [`of operation ${operationId}`]),
     ...(event === undefined ? [] : [event]),

@@ -1,6 +1,6 @@
 import type { AuditAction, AuditRecord } from '../contracts/audit.ts';
 import { idFloor, newId } from '../domain/ids.ts';
-import { collect } from './delivery-log.ts';
+import { collect } from './delivery-filters.ts';
 import type { Queryable } from './pool.ts';
 
 type NewRecord = {

@@ -1,4 +1,9 @@
-import type { DeliveryStatus, DeliverySummary, WaitReason } from '../contracts/delivery.ts';
+import {
+  maxBehindCounted,
+  type DeliveryStatus,
+  type DeliverySummary,
+  type WaitReason,
+} from '../contracts/delivery.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import type { Queryable } from './pool.ts';
 
@@ -38,8 +43,10 @@ export type DeliveryRow = StartColumns & {
   /** Whether it is one of a line, and the head for which it waits there; null: it does not wait for another one. */
   isInLine: boolean;
   waitsForId: string | null;
-  /** It has failed, and those behind it in its line wait until it is retried or canceled. */
-  blocksLine: boolean;
+  /** Null: it is in no line, or in that of all deliveries of its webhook. */
+  orderKey: string | null;
+  /** Since when it has failed and blocks so many deliveries behind it, until it is retried or canceled; null: it does not. */
+  blocksLine: { since: string; waiting: number } | null;
   /** Why it waits without an owner; null: it does not. */
   startAfter: 'deliver_at' | 'line' | null;
   deliverAt: Date | null;
@@ -60,10 +67,17 @@ export const summaryColumns = `id, account_id as "accountId", webhook_id as "web
   start_after as "startAfter", deliver_at as "deliverAt", expires_at as "expiresAt",
   case when wait_reason = 'down' then (select next_probe_at from webhooks where webhooks.id = webhook_id) end as "nextProbeAt",
   order_key is not null as "isInLine",
-  case when start_after = 'line' and ended_at is null then (
+  case when start_after = 'line' and status = 'pending' then (
     select nullif(l.head_id, d.id) from delivery_lines l where l.webhook_id = d.webhook_id and l.order_key = d.order_key
   ) end as "waitsForId",
-  case when line_position is null or status <> 'failed' then false else ${blocksLine} end as "blocksLine"`;
+  nullif(order_key, '') as "orderKey",
+  case when line_position is not null and status = 'failed' then (
+    select jsonb_build_object('since', l.blocked_at, 'waiting', (select count(*) from (
+        select from deliveries b where b.webhook_id = l.webhook_id and b.order_key = l.order_key
+          and b.line_position is not null and b.status in ('pending', 'retrying', 'held') limit ${maxBehindCounted}) as behind))
+    from delivery_lines l where l.webhook_id = d.webhook_id and l.order_key = d.order_key and l.head_id = d.id
+      and l.blocked_at is not null
+  ) end as "blocksLine"`;
 
 /** `traceparent`: its event's. */
 export type FoundDelivery = DeliveryRow & { traceparent: string | null };
@@ -108,6 +122,8 @@ export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
     next_attempt_at: isBehindProbe ? null : (nextAttemptAt?.toISOString() ?? null),
     ended_at: row.endedAt?.toISOString() ?? null,
     expires_at: row.expiresAt?.toISOString() ?? null,
+    order_key: row.orderKey,
+    blocks_line: row.blocksLine && { ...row.blocksLine, since: new Date(row.blocksLine.since).toISOString() },
     waits_for: waitsForOf(row, isBehindProbe ? nextProbeAt : null),
     attempt_count: row.attemptCount,
     last_status_code: row.lastStatusCode,

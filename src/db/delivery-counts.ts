@@ -1,20 +1,16 @@
 import { deliveryStatuses, type DeliveryStatus } from '../contracts/delivery.ts';
 import {
   collect,
-  conditions,
-  deferredOf,
-  firstAttemptsOf,
   idRange,
-  kindsOf,
+  kindConditions,
   mayBeUnattempted,
-  ofKind,
-  ofOperation,
-  ofRow,
-  rowsOfKind,
+  rowConditions,
   scopeOf,
   type DeliveryConditions,
-} from './delivery-log.ts';
+} from './delivery-filters.ts';
+import { firstAttemptsOf, kindsOf, ofOperation, rowsOfKind } from './delivery-log.ts';
 import type { Queryable } from './pool.ts';
+import { rareOf } from './rare-deliveries.ts';
 
 type Statement = { text: string; values: unknown[] };
 export type Counted = Omit<DeliveryConditions, 'status'>;
@@ -36,11 +32,10 @@ export async function countDeliveries(
 }
 
 function statementOf(accountId: string, filter: Counted, limit: number): Statement {
-  const { eventId, operationId, isDeferred = false } = filter;
+  const { eventId, operationId } = filter;
   if (operationId !== undefined) return countOperation(accountId, filter, operationId, limit);
   if (eventId !== undefined) return countEvent(accountId, filter, eventId);
-  if (isDeferred) return countDeferred(accountId, filter, limit);
-  return countKinds(accountId, filter, limit);
+  return countRare(accountId, filter, limit) ?? countKinds(accountId, filter, limit);
 }
 
 /** Its index has the states, so rows of other states are not read for a count. */
@@ -63,7 +58,7 @@ function countEvent(accountId: string, filter: Counted, eventId: string): Statem
     `d.id >= ${add(range.from)}`,
     `d.id < ${add(range.to)}`,
     ...(webhookId === undefined ? [] : [`d.webhook_id = ${add(webhookId)}`]),
-    ...conditions(filter, add, ofRow),
+    ...rowConditions(filter, add),
   ];
   const text = `select status, count(*)::int as count from (
       select * from deliveries d where d.account_id = ${add(accountId)} and d.event_id = ${add(eventId)} offset 0) as d
@@ -71,11 +66,14 @@ function countEvent(accountId: string, filter: Counted, eventId: string): Statem
   return { text, values };
 }
 
-function countDeferred(accountId: string, filter: Counted, limit: number): Statement {
+function countRare(accountId: string, filter: Counted, limit: number): Statement | null {
+  const rare = rareOf(filter);
+  if (!rare) return null;
   const { values, add } = collect();
-  const found = deferredOf(accountId, { ...filter, limit }, add, ['d.status = s.status']);
-  const text = `select s.status, (select count(*)::int from (${found} limit ${add(limit)}) as counted) as count
-    from unnest(array['pending', 'retrying']) as s(status)`;
+  const found = rare.findIds(accountId, { ...filter, limit }, add, ['d.status = s.status']);
+  const text = `select s.status, (select count(*)::int from (
+        select from (${found}) as found limit ${add(limit)}) as counted) as count
+    from unnest(${add(rare.statuses)}::text[]) as s(status)`;
   return { text, values };
 }
 
@@ -91,7 +89,7 @@ function countKinds(accountId: string, filter: Counted, max: number): Statement 
       ? ''
       : ` and exists (select 1 from webhooks w where w.id = ${scope} and w.account_id = ${account})`;
   const ofScope = `d.${column} = ${scope}`;
-  const wanted = ['k.status = s.status', ...conditions(filter, add, ofKind)];
+  const wanted = ['k.status = s.status', ...kindConditions(filter, add)];
   const parts = [
     `select 1 from kinds k cross join lateral (${rowsOfKind(ofScope, from, to, limit)}) as found
        where ${wanted.join(' and ')}`,

@@ -1,28 +1,18 @@
-import { idFloor } from '../domain/ids.ts';
-import type { AttemptErrorCode } from '../contracts/attempt-schema.ts';
 import type { DeliveryStatus } from '../contracts/delivery.ts';
 import { summaryColumns, toSummary, type DeliveryRow } from './deliveries-table.ts';
-import { opaque } from './opaque.ts';
+import {
+  collect,
+  idRange,
+  kindConditions,
+  mayBeUnattempted,
+  rowConditions,
+  scopeOf,
+  type Add,
+  type DeliveryConditions,
+  type DeliveryFilter,
+} from './delivery-filters.ts';
 import type { Queryable } from './pool.ts';
-import { isQueued } from './read-queue.ts';
-
-export type DeliveryConditions = {
-  webhookId?: string | undefined;
-  eventId?: string | undefined;
-  /** The last operation that acted on it. */
-  operationId?: string | undefined;
-  eventType?: string | undefined;
-  status?: DeliveryStatus | undefined;
-  /** Only those that wait because of a limit. */
-  isDeferred?: boolean | undefined;
-  since?: Date | undefined;
-  until?: Date | undefined;
-  /** The last response's status code, as a range: 404 is [404, 404], 5xx is [500, 599]. */
-  code?: [number, number] | undefined;
-  /** The last attempt's error code is one of these. */
-  errors?: readonly AttemptErrorCode[] | undefined;
-};
-export type DeliveryFilter = DeliveryConditions & { before: string | null; limit: number };
+import { rareOf } from './rare-deliveries.ts';
 
 /** Rows that are scanned in order before a filter is treated as one that matches rarely. */
 const scanSize = 500;
@@ -38,19 +28,14 @@ const hasKind = `(d.status <> 'pending' or d.attempt_count > 0)`;
  * rarely a filter matches, only the newest rows and a page of each existing kind are read.
  */
 export async function listDeliveries(db: Queryable, accountId: string, filter: DeliveryFilter) {
-  const { eventId, operationId, isDeferred = false, eventType, status, code, errors, limit } = filter;
-  if (operationId !== undefined) {
-    const { rows } = await db.query<LogRow>(listOperation(accountId, filter, operationId));
-    return rows.map(toSummary);
-  }
-  if (eventId !== undefined) {
-    const { rows } = await db.query<LogRow>(ofEvent(accountId, filter, eventId));
-    return rows.map(toSummary);
-  }
-  if (isDeferred) {
-    const { rows } = await db.query<LogRow>(listDeferred(accountId, filter));
-    return rows.map(toSummary);
-  }
+  const { eventId, operationId, eventType, status, code, errors, limit } = filter;
+  const only =
+    operationId !== undefined
+      ? listOperation(accountId, filter, operationId)
+      : eventId !== undefined
+        ? ofEvent(accountId, filter, eventId)
+        : listRare(accountId, filter);
+  if (only) return (await db.query<LogRow>(only)).rows.map(toSummary);
   const isFiltered = [eventType, status, code, errors].some((value) => value !== undefined);
   const newest = scanNewest(accountId, filter, isFiltered ? scanSize : limit);
   let { rows } = await db.query<LogRow>(newest);
@@ -61,22 +46,6 @@ export async function listDeliveries(db: Queryable, accountId: string, filter: D
 type LogRow = Omit<DeliveryRow, 'timeline'>;
 type Statement = { text: string; values: unknown[] };
 
-/** Collects the values of a statement; `add` returns the parameter of a value. */
-export function collect(): { values: unknown[]; add: (value: unknown) => string } {
-  const values: unknown[] = [];
-  return { values, add: (value) => `$${values.push(value)}` };
-}
-
-/** From `from` (inclusive) to `to` (exclusive); without bounds, all ids. */
-export function idRange({
-  since,
-  until,
-  before = null,
-}: Pick<DeliveryConditions, 'since' | 'until'> & { before?: string | null }): { from: string; to: string } {
-  const ends = [before ?? 'dlv_z', until === undefined ? 'dlv_z' : idFloor('dlv', until)];
-  return { from: since === undefined ? 'dlv_' : idFloor('dlv', since), to: ends.toSorted()[0] ?? '' };
-}
-
 /** An event has at most one delivery for each webhook, so all of them are read. */
 function ofEvent(accountId: string, filter: DeliveryFilter, eventId: string): Statement {
   const { values, add } = collect();
@@ -84,7 +53,7 @@ function ofEvent(accountId: string, filter: DeliveryFilter, eventId: string): St
   const { webhookId } = filter;
   const wanted = [
     ...(webhookId === undefined ? [] : [`d.webhook_id = ${add(webhookId)}`]),
-    ...conditions(filter, add, ofRow),
+    ...rowConditions(filter, add),
   ];
   const text = `select ${summaryColumns} from (
       select * from deliveries d where d.account_id = ${add(accountId)} and d.event_id = ${add(eventId)} offset 0) as d
@@ -98,7 +67,7 @@ export function ofOperation(
   accountId: string,
   filter: DeliveryConditions,
   operationId: string,
-  add: (value: unknown) => string,
+  add: Add,
 ): string[] {
   const range = idRange(filter);
   const scope = add(operationId);
@@ -110,7 +79,7 @@ export function ofOperation(
     `d.account_id = ${add(accountId)}`,
     ...(webhookId === undefined ? [] : [`d.webhook_id = ${add(webhookId)}`]),
     ...(eventId === undefined ? [] : [`d.event_id = ${add(eventId)}`]),
-    ...conditions(filter, add, ofRow),
+    ...rowConditions(filter, add),
   ];
 }
 
@@ -122,42 +91,18 @@ function listOperation(accountId: string, filter: DeliveryFilter, operationId: s
   return { text, values };
 }
 
-/** The newest deferred rows of each of the account's webhooks, from `deferredOf`. */
-function listDeferred(accountId: string, filter: DeliveryFilter): Statement {
+/** Null: its filter is none of those that few deliveries match. */
+function listRare(accountId: string, filter: DeliveryFilter): Statement | null {
+  const rare = rareOf(filter);
+  if (!rare) return null;
   const { values, add } = collect();
-  const found = deferredOf(accountId, filter, add);
+  const isPossible = filter.status === undefined || rare.statuses.includes(filter.status);
+  const found = isPossible ? rare.findIds(accountId, filter, add, []) : 'select null::text where false';
   const text = `select ${summaryColumns} from deliveries d
-    where d.account_id = ${add(accountId)} and d.id = any(array(${found} order by id desc limit ${add(filter.limit)}))
+    where d.account_id = ${add(accountId)} and d.id = any(array(
+      select found.id from (${found}) as found(id) order by id desc limit ${add(filter.limit)}))
     order by d.id desc`;
   return { text, values };
-}
-
-/**
- * A query for the ids of deferred deliveries, at most `limit` of each webhook, newest first. Each is found by one lookup in the index
- * of its webhook's queue: for several at once, PostgreSQL would rather read and sort the whole queue. Other conditions are checked
- * on the rows, so a condition that matches rarely does read all of it.
- *
- * @param more further conditions on the row `d`
- */
-export function deferredOf(
-  accountId: string,
-  filter: DeliveryConditions & { before?: string | null; limit: number },
-  add: (value: unknown) => string,
-  more: string[] = [],
-): string {
-  const { from, to } = idRange(filter);
-  const others = [...conditions({ ...filter, isDeferred: false }, add, ofRow), ...more].map(opaque);
-  const wanted = ['d.webhook_id = w.id', isQueued, `d.id >= ${add(from)}`, 'd.id < queue.id', ...others];
-  const ofWebhook = filter.webhookId === undefined ? '' : `and w.id = ${add(filter.webhookId)}`;
-  return `select found.id from webhooks w cross join lateral (
-      with recursive queue(id, position) as (
-        select ${add(to)}::text, 0
-        union all
-        select next.id, queue.position + 1 from queue cross join lateral (
-          select d.id from deliveries d where ${wanted.join(' and ')} order by d.id desc limit 1) as next
-        where queue.position < ${add(filter.limit)})
-      select queue.id from queue where queue.position > 0) as found
-    where w.account_id = ${add(accountId)} and w.deleted_at is null ${ofWebhook}`;
 }
 
 /**
@@ -169,7 +114,7 @@ function scanNewest(accountId: string, filter: DeliveryFilter, size: number): St
   const account = add(accountId);
   const range = idRange(filter);
   const [column, scope] = scopeOf(filter, account, add);
-  const wanted = conditions(filter, add, ofRow);
+  const wanted = rowConditions(filter, add);
   const text = `select ${summaryColumns} from (
       select * from deliveries d
       where (d.${column}, d.id) >= (${scope}, ${add(range.from)}) and (d.${column}, d.id) < (${scope}, ${add(range.to)})
@@ -185,11 +130,7 @@ function scanNewest(accountId: string, filter: DeliveryFilter, size: number): St
  *
  * @param ofScope the column and its value, from `scopeOf`
  */
-export function kindsOf(
-  status: DeliveryStatus | undefined,
-  ofScope: string,
-  add: (value: unknown) => string,
-): string {
+export function kindsOf(status: DeliveryStatus | undefined, ofScope: string, add: Add): string {
   const rows = `from deliveries d where ${ofScope} and ${hasKind}
     ${status === undefined ? '' : `and d.status = ${add(status)}`}`;
   const kind = `d.status, d.event_type, ${result}`;
@@ -213,12 +154,12 @@ export const rowsOfKind = (ofScope: string, from: string, to: string, limit: str
          and (${result}, d.id) >= (k.result, ${from}) and (${result}, d.id) < (k.result, ${to})
        order by ${result} desc, d.id desc limit ${limit}`;
 
-/** The newest rows of the webhook `w` that wait for their first attempt. */
+/** The newest rows of the webhook `w` that wait for their first attempt, from the three indexes of those that are pending. */
 export const firstAttemptsOf = (ofType: string, from: string, to: string, limit: string): string =>
-  ['null', 'not null']
+  ['is null', `= 'deliver_at'`, `= 'line'`]
     .map(
-      (startAfter) => `(select d.id from deliveries d
-         where d.webhook_id = w.id and d.status = 'pending' and d.start_after is ${startAfter} and d.attempt_count = 0 ${ofType}
+      (isFor) => `(select d.id from deliveries d
+         where d.webhook_id = w.id and d.status = 'pending' and d.start_after ${isFor} and d.attempt_count = 0 ${ofType}
            and d.id >= ${from} and d.id < ${to}
          order by d.id desc limit ${limit})`,
     )
@@ -233,7 +174,7 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
   const limit = add(filter.limit);
   const [column, scope] = scopeOf(filter, account, add);
   const ofScope = `d.${column} = ${scope}`;
-  const wanted = conditions(filter, add, ofKind);
+  const wanted = kindConditions(filter, add);
   const kinds = kindsOf(filter.status, ofScope, add);
   const parts = [
     `select found.id from kinds k cross join lateral (${rowsOfKind(ofScope, from, to, limit)}) as found
@@ -253,39 +194,4 @@ function mergeKinds(accountId: string, filter: DeliveryFilter): Statement {
       select id from (${parts.join(' union all ')}) as found order by id desc limit ${limit}))
     order by d.id desc`;
   return { text, values };
-}
-
-/** Without an attempt, there is neither a code nor an error. */
-export const mayBeUnattempted = ({ code, errors }: DeliveryConditions): boolean =>
-  code === undefined && errors === undefined;
-
-export function scopeOf({ webhookId }: DeliveryConditions, account: string, add: (value: unknown) => string) {
-  return webhookId === undefined
-    ? (['account_id', account] as const)
-    : (['webhook_id', add(webhookId)] as const);
-}
-
-/** A row of deliveries, or a kind, for the conditions of a filter. */
-type Columns = { table: 'd' | 'k'; code: string; error: string };
-export const ofRow: Columns = { table: 'd', code: 'd.last_status_code::text', error: 'd.last_error_code' };
-export const ofKind: Columns = { table: 'k', code: 'k.result', error: `ltrim(k.result, '0123456789')` };
-
-export function conditions(
-  { eventType, status, isDeferred = false, code, errors }: DeliveryConditions,
-  add: (value: unknown) => string,
-  { table, code: codeColumn, error }: Columns,
-): string[] {
-  return [
-    ...(status === undefined ? [] : [`${table}.status = ${add(status)}`]),
-    ...(isDeferred ? [isQueued] : []),
-    ...(eventType === undefined ? [] : [`${table}.event_type = ${add(eventType)}`]),
-    // As texts, in whose order `404client_error` stands between `404` and `405`.
-    ...(code === undefined
-      ? []
-      : [
-          `${codeColumn} collate "C" >= ${add(String(code[0]))}`,
-          `${codeColumn} collate "C" < ${add(String(code[1] + 1))}`,
-        ]),
-    ...(errors === undefined ? [] : [`${error} = any(${add(errors)})`]),
-  ];
 }

@@ -48,15 +48,17 @@ const countOf = (status: 'retrying' | 'held'): string =>
 /** How many deliveries of each webhook have not ended, by their state. */
 export async function readWebhookWaiting(db: Queryable, webhookIds: readonly string[]) {
   const { rows } = await db.query<WebhookWaiting & { id: string }>(
-    `select w.id, least($2, p.pending + l.later)::int as pending, p.deferred, l.scheduled, ${countOf('retrying')}, ${countOf('held')}
+    `select w.id, least($2, p.pending + l.scheduled + o.in_order)::int as pending, p.deferred, l.scheduled, ${countOf('retrying')}, ${countOf('held')}
      from unnest($1::text[]) as w(id) cross join lateral (
        select count(*)::int as pending, count(*) filter (where ${isQueued})::int as deferred
        from (select wait_reason from deliveries d
          where d.webhook_id = w.id and d.status = 'pending' and d.start_after is null limit $2) as counted) as p
      cross join lateral (
-       select count(*)::int as later, count(*) filter (where start_after = 'deliver_at')::int as scheduled
-       from (select start_after from deliveries d
-         where d.webhook_id = w.id and d.status = 'pending' and d.start_after is not null limit $2) as counted) as l`,
+       select count(*)::int as scheduled from (select 1 from deliveries d
+         where d.webhook_id = w.id and d.status = 'pending' and d.start_after = 'deliver_at' limit $2) as counted) as l
+     cross join lateral (
+       select count(*)::int as in_order from (select 1 from deliveries d
+         where d.webhook_id = w.id and d.status = 'pending' and d.start_after = 'line' limit $2) as counted) as o`,
     [webhookIds, mostCounted],
   );
   return new Map<string, WebhookWaiting>(rows.map(({ id, ...waiting }) => [id, waiting]));

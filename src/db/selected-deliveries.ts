@@ -3,6 +3,7 @@ import { statusesOf, type DeliveryAction, type DeliverySelection } from '../cont
 import type { ActionFacts } from '../domain/delivery-action.ts';
 import { idFloor } from '../domain/ids.ts';
 import { summaryColumns, type DeliveryRow } from './deliveries-table.ts';
+import { collect, isBlocking, waitConditions, type Add } from './delivery-filters.ts';
 import type { OperationToRun } from './operations-table.ts';
 import type { Queryable } from './pool.ts';
 import { isQueued } from './read-queue.ts';
@@ -29,7 +30,7 @@ type Range = { from: string; where: string[]; orderBy: string };
  *
  * @param after the last id that was read
  */
-function rangeOf(selected: Selected, add: (value: unknown) => string, after: string | null): Range {
+function rangeOf(selected: Selected, add: Add, after: string | null): Range {
   const { accountId, since, until, selection } = selected;
   const { ids, event_id: eventId, operation_id: operationId, webhook_id: webhookId } = selection;
   const from = add(since === null ? 'dlv_' : idFloor('dlv', since));
@@ -65,8 +66,9 @@ function rangeOf(selected: Selected, add: (value: unknown) => string, after: str
   };
 }
 
-function conditionsOf({ accountId, action, selection }: Selected, add: (value: unknown) => string): string[] {
+function conditionsOf({ accountId, action, selection }: Selected, add: Add): string[] {
   const { event, status, code, error, ids, deferred = false } = selection;
+  const { waits_for: waitsFor, blocks_line: blocksLine = false, order_key: orderKey } = selection;
   const { event_id: eventId, operation_id: operationId, webhook_id: webhookId } = selection;
   const isRangeOfWebhook = eventId === undefined && operationId === undefined;
   const low = code === undefined ? 0 : Number(code.replace('xx', '00'));
@@ -75,21 +77,22 @@ function conditionsOf({ accountId, action, selection }: Selected, add: (value: u
   return [
     `d.account_id = ${add(accountId)}`,
     // Deliveries that are named one by one all count, also those that the action cannot change.
-    ...(status === undefined && ids !== undefined ? [] : [`d.status = any(${add(statuses)})`]),
+    // One that blocks its line can be canceled, though it has failed.
+    ...(status === undefined && (ids !== undefined || blocksLine)
+      ? []
+      : [`d.status = any(${add(statuses)})`]),
     ...(webhookId === undefined || isRangeOfWebhook ? [] : [`d.webhook_id = ${add(webhookId)}`]),
     ...(operationId === undefined ? [] : [`d.operation_id = ${add(operationId)}`]),
     ...(deferred ? [isQueued] : []),
+    ...(waitsFor === undefined ? [] : [waitConditions[waitsFor]]),
+    ...(blocksLine ? [isBlocking] : []),
+    ...(orderKey === undefined ? [] : [`d.order_key = ${add(orderKey)}`]),
     ...(event === undefined ? [] : [`d.event_type = ${add(event)}`]),
     ...(code === undefined ? [] : [`d.last_status_code between ${add(low)} and ${add(high)}`]),
     ...(error === undefined
       ? []
       : [`d.last_error_code = any(${add(error === 'no_response' ? errorsWithoutResponse : [error])})`]),
   ];
-}
-
-function collect(): { values: unknown[]; add: (value: unknown) => string } {
-  const values: unknown[] = [];
-  return { values, add: (value) => `$${values.push(value)}` };
 }
 
 /** How many deliveries match now. */
@@ -118,7 +121,7 @@ export async function claimSelected(
   const { rows } = await db.query<{ items: SelectedItem[]; last: string | null }>(
     `with scanned as materialized (
        select d.id, d.account_id, d.webhook_id, d.operation_id, d.status, d.wait_reason, d.event_type, d.last_status_code,
-         d.last_error_code, d.attempt_count
+         d.last_error_code, d.attempt_count, d.start_after, d.order_key, d.line_position
        from ${range.from} where ${range.where.join(' and ')} order by ${range.orderBy} limit ${add(scanSize)}),
      found as (
        select id, attempt_count as attempts from scanned d where ${conditionsOf(operation, add).join(' and ')}
@@ -147,7 +150,7 @@ export async function claimSelected(
 }
 
 export type DeliveryToAct = DeliveryRow &
-  Omit<ActionFacts, 'status' | 'isMarked' | 'isExpired'> & { operationId: string | null };
+  Omit<ActionFacts, 'status' | 'blocksLine' | 'isMarked' | 'isExpired'> & { operationId: string | null };
 
 /** A delivery, with the facts that an action on it depends on. */
 export async function findToAct(db: Queryable, accountId: string, id: string): Promise<DeliveryToAct | null> {

@@ -30,7 +30,8 @@ const entry = (type: string, more = `'{}'`) => `timeline_entry('${type}', clock_
 /** The index of each kind of waiting deliveries has it as its condition. */
 const conditions = {
   pending: `status = 'pending' and start_after is null`,
-  notToStart: `status = 'pending' and start_after is not null`,
+  forLater: `status = 'pending' and start_after = 'deliver_at'`,
+  inOrder: `status = 'pending' and start_after = 'line'`,
   retrying: `status = 'retrying'`,
   held: `status = 'held'`,
 };
@@ -39,7 +40,7 @@ type Step = { kinds: readonly Kind[]; change: string };
 
 /** The reconciler stops the workflow of each, where there is one. */
 const hold: Step = {
-  kinds: ['pending', 'notToStart', 'retrying'],
+  kinds: ['pending', 'forLater', 'inOrder', 'retrying'],
   change: `status = 'held', next_attempt_at = null, wait_reason = null, deferred_at = null,
     held_until = hold_until_after(d.deliver_at),
     reconcile_at = case when d.owner_id is not null then now() else hold_until_after(d.deliver_at) end,
@@ -63,7 +64,7 @@ const cancel = (kinds: readonly Kind[], reason: string): Step => ({
 type State = { active: boolean; isDeleted: boolean; heldAction: 'deliver' | 'discard' };
 
 function stepOf({ active, isDeleted, heldAction }: State): Step {
-  if (isDeleted) return cancel(['pending', 'notToStart', 'retrying', 'held'], 'webhook_deleted');
+  if (isDeleted) return cancel(['pending', 'forLater', 'inOrder', 'retrying', 'held'], 'webhook_deleted');
   if (!active) return hold;
   return heldAction === 'discard' ? cancel(['held'], 'discarded') : release;
 }

@@ -14,8 +14,8 @@ type Row = {
 };
 
 /**
- * Waiting deliveries and webhooks that are not healthy, for the metrics. At most `most` rows of each index are counted, however large the table is. Retrying and
- * held deliveries are in the reconciler's two indexes, which are ordered by time.
+ * Waiting deliveries, and webhooks that are not healthy, for the metrics. At most `most` rows of each index are
+ * counted, however large the table is. Retrying and held deliveries are in the reconciler's two indexes, which are ordered by time.
  */
 export async function readWaiting(db: Queryable, most: number) {
   const { rows } = await db.query<Row>({
@@ -24,7 +24,9 @@ export async function readWaiting(db: Queryable, most: number) {
         (select count(*)::int from (
           (select 1 from deliveries where status = 'pending' and start_after is null limit $1)
           union all
-          (select 1 from deliveries where status = 'pending' and start_after is not null limit $1)
+          (select 1 from deliveries where status = 'pending' and start_after = 'deliver_at' limit $1)
+          union all
+          (select 1 from deliveries where status = 'pending' and start_after = 'line' limit $1)
           limit $1) as p) as pending,
         (select count(*)::int from (
           select 1 from deliveries where status = 'pending' and start_after = 'deliver_at' limit $1) as s) as scheduled,

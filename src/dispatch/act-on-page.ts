@@ -80,7 +80,7 @@ async function actOnOne(
   const { action, nextAttemptAt } = operation;
   const nextAt = action === 'reschedule' && nextAttemptAt ? nextAttemptAt : new Date();
   const isExpired = row.expiresAt !== null && row.expiresAt <= nextAt;
-  const decision = decideAction(action, { ...row, isMarked, isExpired });
+  const decision = decideAction(action, { ...row, blocksLine: row.blocksLine !== null, isMarked, isExpired });
   if (decision.is === 'fail') return decision.reason;
   if (decision.is === 'done') return null;
   // One that ended is marked when it is reopened, so that a second run does not reopen it if it ends again at once.

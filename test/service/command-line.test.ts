@@ -313,7 +313,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
       'fltr-webhooks deliveries list --status ',
       ['pending', 'retrying', 'delivered', 'failed', 'held', 'canceled'],
     ],
-    ['fltr-webhooks deliveries list --json --wait', []],
+    ['fltr-webhooks deliveries list --json --force', []],
     ['fltr-webhooks deliveries retry dlv_1 --fo', ['--force']],
     ['fltr-webhooks deliveries list --webhook ', []],
     ['fltr-webhooks recover wh_1 --only f', ['failed']],

@@ -3,8 +3,11 @@ import { fillLog, type FilledLog } from '../../bench/log-fill.ts';
 import { advanceLines, checkBlockedLines } from '../../src/db/delivery-lines.ts';
 import { cancelBlocking } from '../../src/db/stop-delivery.ts';
 import { findDelivery } from '../../src/db/deliveries-table.ts';
+import { countDeliveries } from '../../src/db/delivery-counts.ts';
+import type { DeliveryConditions } from '../../src/db/delivery-filters.ts';
+import { listDeliveries } from '../../src/db/delivery-log.ts';
 import { createMigratedDatabase, type TestDatabase } from '../kit/database.ts';
-import { explainedPool, wholeReads } from '../kit/explained-pool.ts';
+import { explainedPool, rowsRead, wholeReads } from '../kit/explained-pool.ts';
 
 let database: TestDatabase;
 let log: FilledLog;
@@ -52,6 +55,55 @@ test.each([1, 400])('checking %i lines reads no table whole', async (lines) => {
   expect(wholeReads(statements)).toEqual([]);
 });
 
+test('lists and counts of what waits in lines, blocks them, or has an order key agree with all rows, and read little', async () => {
+  await database.pool.query(
+    `update delivery_lines l set blocked_at = now() from deliveries d, webhooks w
+     where d.id = l.head_id and d.status = 'failed' and w.id = l.webhook_id`,
+  );
+  await database.pool.query(`vacuum analyze deliveries, delivery_lines`);
+  const { rows: keys } = await database.pool.query<{ key: string }>(
+    `select order_key as key from deliveries where webhook_id = $1 and start_after = 'line' and status = 'pending' limit 1`,
+    [log.busiestId],
+  );
+  const { pool, taken } = explainedPool(database.pool, { analyze: true });
+  const filters: [DeliveryConditions, sql: string, most: number][] = [
+    [{ waitsFor: 'order' }, `d.status = 'pending' and d.start_after = 'line'`, 100 * 21],
+    [{ blocksLine: true }, `d.status = 'failed' and l.blocked_at is not null and l.head_id = d.id`, 100 * 21],
+    [{ orderKey: keys[0]?.key ?? '' }, `d.order_key = '${keys[0]?.key}'`, 21],
+  ];
+  let listed = 0;
+  for (const [filter, sql, most] of filters)
+    for (const webhookId of [undefined, log.busiestId, log.healthyId]) {
+      const { rows: expected } = await database.pool.query<{ id: string }>(
+        `select d.id from deliveries d join delivery_lines l on l.webhook_id = d.webhook_id and l.order_key = d.order_key
+         where d.account_id = $1 and ($2::text is null or d.webhook_id = $2) and ${sql} order by d.id desc`,
+        [log.accountId, webhookId],
+      );
+      const found = await listDeliveries(pool, log.accountId, {
+        ...filter,
+        webhookId,
+        before: null,
+        limit: 21,
+      });
+      const text = JSON.stringify([filter, webhookId]);
+      expect(
+        found.map(({ id }) => id),
+        text,
+      ).toEqual(expected.slice(0, 21).map(({ id }) => id));
+      listed += found.length;
+      const explained = taken();
+      expect(wholeReads(explained), text).toEqual([]);
+      for (const { nodes, text: plan } of explained)
+        // Those of each webhook, the page, and for a page of those that block a line, those behind them.
+        expect(rowsRead(nodes, 'deliveries'), `${text}\n${plan}`).toBeLessThan(most + 21 + 21 * 10 + 21);
+      const counts = await countDeliveries(pool, log.accountId, { ...filter, webhookId }, 100);
+      const sum = Object.values(counts).reduce((total, count) => total + count, 0);
+      expect([text, sum]).toEqual([text, Math.min(100, expected.length)]);
+      expect(wholeReads(taken()), text).toEqual([]);
+    }
+  expect(listed).toBeGreaterThan(60);
+}, 60_000);
+
 test('the delivery that blocks a line is found and canceled by its index', async () => {
   const { rows } = await database.pool.query<{ id: string }>(
     `update delivery_lines l set blocked_at = now() from deliveries d where d.id = l.head_id and d.status = 'failed' and l.webhook_id = $1
@@ -61,7 +113,7 @@ test('the delivery that blocks a line is found and canceled by its index', async
   await database.pool.query(`analyze delivery_lines`);
   const [{ id } = { id: '' }] = rows;
   const { pool, taken } = explainedPool(database.pool);
-  expect(await findDelivery(pool, log.accountId, id)).toMatchObject({ blocksLine: true });
+  expect(await findDelivery(pool, log.accountId, id)).toMatchObject({ blocksLine: { waiting: 0 } });
   await checkBlockedLines(pool, log.busiestId);
   expect(await cancelBlocking(pool, id, [])).toBeInstanceOf(Date);
   expect(wholeReads(taken())).toEqual([]);

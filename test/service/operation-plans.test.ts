@@ -67,6 +67,8 @@ const selections: [string, DeliverySelection, index: string][] = [
     { operation_id: 'op_before', webhook_id: 'busiest', deferred: true },
     'deliveries_of_operation',
   ],
+  ['that block their order', { webhook_id: 'busiest', blocks_line: true }, 'deliveries_of_webhook'],
+  ['of an order key', { order_key: 'order-1', waits_for: 'order' }, 'deliveries_of_account'],
   ['of named deliveries', { ids: ['one', 'dlv_00000000000000000000000000'] }, 'deliveries_of_account'],
 ];
 

@@ -14,8 +14,10 @@ let ids: Record<string, string>;
 let stranger: string;
 beforeAll(async () => {
   [service, receiver] = await Promise.all([startService(), startReceiver()]);
-  const { webhook_id: webhookId } = await service.newWebhook(receiver.url);
-  const delivery = await publishOne(service, { id: 'evt_mine' });
+  const { webhook_id: webhookId } = await service.newWebhook(receiver.url, {
+    ordering: 'by_key',
+  });
+  const delivery = await publishOne(service, { id: 'evt_mine', order_key: 'order-1' });
   await waitForStatus(service, delivery, 'delivered');
   const recovery = await service.call<{ id: string }>('POST', `/v1/webhooks/${webhookId}/recover`, {
     since: '2020-01-01T00:00:00Z',
@@ -88,6 +90,7 @@ test.each(['/v1/webhooks', '/v1/events', '/v1/deliveries', '/v1/operations'])(
       `deliveries?webhook_id=${ids['webhooks']}`,
       'deliveries?event_id=evt_mine',
       'deliveries?status=delivered',
+      'deliveries?order_key=order-1',
       'events?event=document.deleted',
       'events?outcome=undelivered',
     ]) {

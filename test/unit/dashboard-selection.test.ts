@@ -14,7 +14,12 @@ import {
 } from '../../src/dashboard/log/selection.ts';
 
 const at = '2026-01-10T12:00:00.500Z';
-const row = (id: string, status: DeliveryStatus = 'failed') => ({ id, status, created_at: at });
+const row = (id: string, status: DeliveryStatus = 'failed') => ({
+  id,
+  status,
+  created_at: at,
+  blocks_line: null,
+});
 const rows = [row('d'), row('c', 'delivered'), row('b', 'retrying'), row('a', 'held')];
 
 test('rows are selected one by one, as a range in either direction, and left out of everything', () => {
@@ -54,6 +59,9 @@ test('an action gets the rows that allow it, or a reason why there are none', ()
   expect(targetOf('retry', all, rows, {})).toEqual({ filter: { ids: ['d', 'b'] }, leftOut: 2 });
   expect(targetOf('cancel', all, rows, {})).toEqual({ filter: { ids: ['b', 'a'] }, leftOut: 2 });
   expect(targetOf('resend', all, rows, {})).toEqual({ filter: { ids: ['d', 'c'] }, leftOut: 2 });
+  const blocking = { ...row('e'), blocks_line: { since: at, waiting: 1 } };
+  const both = setRows(nothing, [blocking, ...rows], ['e', 'd'], true);
+  expect(targetOf('cancel', both, [blocking, ...rows], {})).toEqual({ filter: { ids: ['e'] }, leftOut: 1 });
   expect(targetOf('reschedule', setRows(nothing, rows, ['d'], true), rows, {})).toEqual({
     reason: 'Only pending and retrying deliveries can be rescheduled.',
   });
@@ -117,6 +125,8 @@ test('a retry that cannot work has a reason', () => {
     expect(retryReason({ status }, active)).toEqual(expect.any(String));
   expect(retryReason({ status: 'failed' }, { active: false, auto_disabled: null })).toMatch(/is paused/);
   expect(retryReason({ status: 'failed' }, undefined)).toMatch(/deleted/);
+  const waitsFor = { reason: 'order', delivery_id: 'dlv_1' } as const;
+  expect(retryReason({ status: 'pending', waits_for: waitsFor }, active)).toMatch(/delivery before it/);
 });
 
 test.each([
@@ -150,6 +160,8 @@ test('a line of CSV has a value for each column', () => {
     next_attempt_at: null,
     ended_at: at,
     expires_at: null,
+    order_key: null,
+    blocks_line: null,
     waits_for: null,
     attempt_count: 1,
     last_status_code: 404,

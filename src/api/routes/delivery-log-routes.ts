@@ -4,8 +4,9 @@ import {
   errorsWithoutResponse,
   type AttemptErrorCode,
 } from '../../contracts/attempt-schema.ts';
-import { deliveryStatuses, deliverySummarySchema } from '../../contracts/delivery.ts';
+import { deliveryStatuses, deliverySummarySchema, waitFilters } from '../../contracts/delivery.ts';
 import { deliveryCountsSchema, maxCounted } from '../../contracts/delivery-counts.ts';
+import { orderKeyText } from '../../contracts/event-parts.ts';
 import { eventTypeSchema } from '../../contracts/event-types.ts';
 import { webhookNameSchema } from '../../contracts/external-id.ts';
 import { idPattern, idSchema } from '../../contracts/id.ts';
@@ -34,6 +35,16 @@ const filters = {
     .enum(['true'], 'must be true')
     .optional()
     .meta({ description: 'Only deliveries that wait because of a limit.' }),
+  waits_for: z.enum(waitFilters, 'must be order or scheduled').optional().meta({
+    description: 'Only pending deliveries that wait for those before them in their order, or for their time.',
+  }),
+  blocks_line: z
+    .enum(['true'], 'must be true')
+    .optional()
+    .meta({ description: 'Only deliveries that have failed and hold up those behind them in their order.' }),
+  order_key: orderKeyText.optional().meta({
+    description: 'Only deliveries to webhooks with `ordering: "by_key"` of events with this order key.',
+  }),
   since: queryTime('Accepted at or after this time.'),
   until: queryTime('Accepted before this time.'),
   code: z
@@ -70,6 +81,9 @@ async function toFilter(
     operationId: query.operation_id,
     eventType: query.event,
     isDeferred: query.deferred === 'true',
+    waitsFor: query.waits_for,
+    blocksLine: query.blocks_line === 'true',
+    orderKey: query.order_key,
     since: query.since,
     until: query.until,
     code: code === undefined ? undefined : [low, code.endsWith('xx') ? low + 99 : low],

@@ -12,7 +12,7 @@ export const nothing: Selection = { kind: 'rows', ids: new Set() };
 export const isSelected = (selection: Selection, id: string): boolean =>
   selection.kind === 'all' || selection.ids.has(id);
 
-type Row = Pick<DeliverySummary, 'id' | 'status' | 'created_at'>;
+type Row = Pick<DeliverySummary, 'id' | 'status' | 'created_at' | 'blocks_line'>;
 
 /** Selects or deselects some rows. After a selection of everything, the loaded rows are selected one by one. */
 export function setRows(
@@ -83,11 +83,16 @@ export function targetOf(
   const possible = statusesOf[action];
   const onlyThese = `Only ${list.format(possible)} deliveries can be ${verbs[action]}.`;
   if (selection.kind === 'all') {
-    if (search.status !== undefined && !possible.includes(search.status)) return { reason: onlyThese };
+    // Of those that block their order, all can be canceled.
+    const isPossible = action === 'cancel' && search.blocks_line === true;
+    if (search.status !== undefined && !isPossible && !possible.includes(search.status))
+      return { reason: onlyThese };
     return { filter: toSelectedQuery(search, selection), leftOut: 0 };
   }
   const chosen = rows.filter(({ id }) => selection.ids.has(id));
-  const ids = chosen.filter(({ status }) => possible.includes(status)).map(({ id }) => id);
+  const isPossible = ({ status, blocks_line: blocksLine }: Row) =>
+    possible.includes(status) || (action === 'cancel' && blocksLine !== null);
+  const ids = chosen.filter(isPossible).map(({ id }) => id);
   if (ids.length === 0) return { reason: onlyThese };
   if (ids.length > maxRows)
     return { reason: `At most ${maxRows} deliveries can be selected one by one. Select all that match.` };

@@ -381,8 +381,8 @@ create table deliveries (
 create index deliveries_of_account on deliveries (account_id, id);
 create index deliveries_of_webhook on deliveries (webhook_id, id);
 -- The log, filtered: the rows of each kind, newest first. src/db/delivery-log.ts merges the kinds that match.
--- Deliveries before their first attempt are in deliveries_pending or deliveries_not_to_start only; here they would leave a dead
--- entry behind.
+-- Deliveries before their first attempt are in deliveries_pending, deliveries_for_later or deliveries_in_order only; here they
+-- would leave a dead entry behind.
 create index deliveries_of_account_by_kind
   on deliveries (account_id, status, event_type,
     ((coalesce(last_status_code::text, '') || coalesce(last_error_code, '')) collate "C"), id)
@@ -392,7 +392,9 @@ create index deliveries_of_webhook_by_kind
     ((coalesce(last_status_code::text, '') || coalesce(last_error_code, '')) collate "C"), id)
   where status <> 'pending' or attempt_count > 0;
 create index deliveries_pending on deliveries (webhook_id, id) where status = 'pending' and start_after is null;
-create index deliveries_not_to_start on deliveries (webhook_id, id) where status = 'pending' and start_after is not null;
+create index deliveries_for_later on deliveries (webhook_id, id) where status = 'pending' and start_after = 'deliver_at';
+create index deliveries_in_order on deliveries (webhook_id, id) where status = 'pending' and start_after = 'line';
+create index deliveries_of_order_key on deliveries (account_id, order_key, id) where order_key <> '';
 -- The dispatcher assigns owners to these, oldest first.
 create index deliveries_unowned on deliveries (id) where owner_id is null and status = 'pending' and start_after is null;
 create index deliveries_scheduled on deliveries (deliver_at, id) where start_after = 'deliver_at' and status = 'pending';
@@ -427,7 +429,7 @@ create table delivery_lines (
   blocked_at timestamptz,
   primary key (webhook_id, order_key)
 );
-create index delivery_lines_blocked on delivery_lines (webhook_id, blocked_at) where blocked_at is not null;
+create index delivery_lines_blocked on delivery_lines (webhook_id, head_id) where blocked_at is not null;
 
 -- Lines that may need another head. A table of its own: a transaction that ends deliveries locks no line, so that two that end
 -- many at once do not deadlock.

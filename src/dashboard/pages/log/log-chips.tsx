@@ -4,6 +4,7 @@ import { At } from '../../components/time.tsx';
 import { WebhookName } from '../../components/webhook-name.tsx';
 import { errorFilterName } from '../../delivery-text.ts';
 import { isFiltered, type LogSearch } from '../../log-search.ts';
+import { waitNames } from '../../operation-text.ts';
 import { periodNames } from '../../times.ts';
 
 /** The filters in force but for the status, which has its tabs. */
@@ -15,6 +16,7 @@ function chipsOf({
   ...rest
 }: LogSearch): Chip[] {
   const { deferred, code, error, last, since, until } = rest;
+  const { waits_for: waitsFor, blocks_line: blocksLine, order_key: orderKey } = rest;
   const chips: (Chip | undefined)[] = [
     webhookId === undefined
       ? undefined
@@ -23,6 +25,11 @@ function chipsOf({
     eventId === undefined ? undefined : { filter: 'event_id', name: 'Event', value: eventId },
     operationId === undefined ? undefined : { filter: 'operation_id', name: 'Operation', value: operationId },
     deferred === undefined ? undefined : { filter: 'deferred', name: 'Only', value: 'deferred' },
+    waitsFor === undefined ? undefined : { filter: 'waits_for', name: 'Only', value: waitNames[waitsFor] },
+    blocksLine === undefined
+      ? undefined
+      : { filter: 'blocks_line', name: 'Only', value: 'blocking their order' },
+    orderKey === undefined ? undefined : { filter: 'order_key', name: 'Order key', value: orderKey },
     code === undefined ? undefined : { filter: 'code', name: 'Code', value: code },
     error === undefined ? undefined : { filter: 'error', name: 'Error', value: errorFilterName(error) },
     last === undefined ? undefined : { filter: 'last', name: 'Accepted', value: periodNames[last] },
