@@ -5,16 +5,18 @@ import { onlyRow, type Queryable } from './pool.ts';
 type Row = {
   pending: number;
   scheduled: number;
+  inOrder: number;
   retrying: number;
   held: number;
   failing: number;
   down: number;
+  blockedLines: number;
   lagSeconds: number | null;
   oldestId: string | null;
 };
 
 /**
- * Waiting deliveries, and webhooks that are not healthy, for the metrics. At most `most` rows of each index are
+ * Waiting deliveries, blocked lines, and webhooks that are not healthy, for the metrics. At most `most` rows of each index are
  * counted, however large the table is. Retrying and held deliveries are in the reconciler's two indexes, which are ordered by time.
  */
 export async function readWaiting(db: Queryable, most: number) {
@@ -30,6 +32,10 @@ export async function readWaiting(db: Queryable, most: number) {
           limit $1) as p) as pending,
         (select count(*)::int from (
           select 1 from deliveries where status = 'pending' and start_after = 'deliver_at' limit $1) as s) as scheduled,
+        (select count(*)::int from (
+          select 1 from deliveries where status = 'pending' and start_after = 'line' limit $1) as o) as "inOrder",
+        (select count(*)::int from (
+          select 1 from delivery_lines where blocked_at is not null limit $1) as b) as "blockedLines",
         retrying, held, failing, down,
         extract(epoch from now() - least(
           (select reconcile_at from deliveries where reconcile_at <= now() and ${dueConditions.start}

@@ -1,15 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Gauge, type Registry } from 'prom-client';
 
-/** Waiting deliveries and webhooks that are not healthy, each counted up to a limit. */
+/** Waiting deliveries, blocked lines, and webhooks that are not healthy, each counted up to a limit. */
 export type Waiting = {
   pending: number;
   /** Those of `pending` whose time has not come. */
   scheduled: number;
+  /** Those of `pending` that wait for the deliveries before them in their line. */
+  inOrder: number;
   retrying: number;
   held: number;
   failing: number;
   down: number;
+  blockedLines: number;
   /** How long the oldest row that is due for the reconciler has been due. */
   reconcilerLagSeconds: number;
   /** How long ago the oldest delivery was accepted whose workflow is not started. */
@@ -54,6 +57,30 @@ export function watchConnections(
   });
 }
 
+/** Gauges without labels of what is waiting: name and help. */
+const figuresOfState = {
+  scheduled: [
+    'fltr_deliveries_scheduled',
+    'Pending deliveries whose deliver_at has not come, counted up to a limit.',
+  ],
+  inOrder: [
+    'fltr_deliveries_waiting_in_order',
+    'Pending deliveries that wait for those before them in their order, counted up to a limit.',
+  ],
+  blockedLines: [
+    'fltr_lines_blocked',
+    'Order keys of webhooks that a failed delivery blocks, counted up to a limit.',
+  ],
+  reconcilerLagSeconds: [
+    'fltr_reconciler_lag_seconds',
+    'How long the oldest delivery that is due for the reconciler has been due.',
+  ],
+  oldestNotStartedSeconds: [
+    'fltr_backlog_oldest_age_seconds',
+    'Age of the oldest accepted delivery whose workflow is not started.',
+  ],
+} as const satisfies Partial<Record<keyof Waiting, readonly [string, string]>>;
+
 /** Gauges of the state that processes share. `refresh` reads it again if the last read is old enough. */
 export function watchState(registry: Registry, sources: StateSources): { refresh(): Promise<void> } {
   const { backlog } = sources;
@@ -62,22 +89,13 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
   const waiting = gauge('fltr_deliveries_waiting', 'Waiting deliveries by status, counted up to a limit.', [
     'status',
   ]);
-  const scheduled = gauge(
-    'fltr_deliveries_scheduled',
-    'Pending deliveries whose deliver_at has not come, counted up to a limit.',
-  );
   const unhealthy = gauge(
     'fltr_webhooks_unhealthy',
     'Active webhooks that are failing or down, counted up to a limit.',
     ['state'],
   );
-  const reconcilerLag = gauge(
-    'fltr_reconciler_lag_seconds',
-    'How long the oldest delivery that is due for the reconciler has been due.',
-  );
-  const oldest = gauge(
-    'fltr_backlog_oldest_age_seconds',
-    'Age of the oldest accepted delivery whose workflow is not started.',
+  const figures = Object.entries(figuresOfState).map(
+    ([key, [name, help]]) => [key as keyof typeof figuresOfState, gauge(name, help)] as const,
   );
   const isPostgresqlUp = gauge('fltr_postgresql_up', 'Whether PostgreSQL responded: 1 or 0.');
   const isTemporalUp = gauge('fltr_temporal_up', 'Whether Temporal responded: 1 or 0.');
@@ -93,7 +111,8 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
 
   // A value that cannot be read is left out, not shown as 0 or as its last value.
   const clear = (): void => {
-    for (const shown of [scheduled, reconcilerLag, oldest, isTemporalUp, isPostgresqlUp]) shown.remove();
+    for (const [, shown] of figures) shown.remove();
+    for (const shown of [isTemporalUp, isPostgresqlUp]) shown.remove();
     waiting.reset();
     unhealthy.reset();
   };
@@ -109,9 +128,7 @@ export function watchState(registry: Registry, sources: StateSources): { refresh
     if (!state) return;
     for (const status of ['pending', 'retrying', 'held'] as const) waiting.set({ status }, state[status]);
     for (const name of ['failing', 'down'] as const) unhealthy.set({ state: name }, state[name]);
-    scheduled.set(state.scheduled);
-    reconcilerLag.set(state.reconcilerLagSeconds);
-    oldest.set(state.oldestNotStartedSeconds);
+    for (const [key, shown] of figures) shown.set(state[key]);
   };
 
   let reading: Promise<void> | null = null;

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
 import { readConfig } from '../../src/config.ts';
 import { waitForStatus } from '../kit/delivery-steps.ts';
+import { ofKey, publishKeyed } from '../kit/ordered.ts';
 import { parseMetrics, sumOf, type Sample } from '../kit/read-metrics.ts';
 import { startProcess } from '../kit/process.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
@@ -135,6 +136,22 @@ describe('each event is counted once', () => {
     expect(sumOf(read, 'fltr_events_accepted_total')).toBe(0);
     await other.stop();
   });
+});
+
+test('metrics show blocked lines, and what waits in its order', async () => {
+  const service = await startService(retryAfterOneSecond);
+  onTestFinished(() => service.stop());
+  await service.newWebhook(`${receiver.url}/refuses`, { ordering: 'by_key', on_failure: 'block' });
+  const of = async (): Promise<(number | undefined)[]> => {
+    const samples = await readMetrics(service.apiUrl);
+    return ['fltr_lines_blocked', 'fltr_deliveries_waiting_in_order'].map((name) => sumOf(samples, name));
+  };
+  expect(await of()).toEqual([0, 0]);
+  const [head] = await publishKeyed(service, [...ofKey('a', 3), ...ofKey('b', 1)]);
+  const is = (expected: number[]) => until(of, (values) => values.join() === expected.join(), 30_000);
+  await is([2, 2]);
+  await service.call('POST', `/v1/deliveries/${head}/cancel`);
+  await is([2, 1]);
 });
 
 describe('who may read them', () => {
