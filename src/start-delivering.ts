@@ -114,7 +114,7 @@ export async function startDelivering(options: Options) {
     metrics,
     touch: changes.touch,
   });
-  lines = stops.later('lines', startAdvancingLines({ pool, log, wakeDispatcher: dispatcher.wake }));
+  lines = stops.later('lines', startAdvancingLines({ pool, log, changes, wakeDispatcher: dispatcher.wake }));
   stops.push(
     'dispatcher and reconciler',
     // Side by side, because each waits for its calls to Temporal, which may be away.

@@ -122,7 +122,7 @@ export function durationOf(from: string, to: string): string {
 /** A delivery's status as a sentence. */
 export function statusText(state: State, last?: AttemptResult): string {
   const { status, reason, next_attempt_at: next, waits_for: waitsFor } = state;
-  if (waitsFor?.reason === 'order') return 'Waits for another delivery with the same order key.';
+  if (waitsFor?.reason === 'order') return 'Waits for another delivery, which is before it in its order.';
   if (waitsFor?.reason === 'down')
     return 'Deferred: the webhook is down. The delivery is sent, in order, once an attempt of an older one succeeds.';
   switch (status) {

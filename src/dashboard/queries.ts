@@ -156,13 +156,21 @@ export const latestDeliveriesQuery = (webhookId: string) =>
     refetchInterval: pollEvery(liveMs),
   });
 
-/** Refetched until the delivery has ended. */
+/** Those that hold up others in their order. */
+export const blockingDeliveriesQuery = (webhookId: string) =>
+  queryOptions({
+    queryKey: ['deliveries', 'blocking', webhookId],
+    queryFn: () => api.listDeliveries({ webhook_id: webhookId, blocks_line: true, limit: 10 }),
+    refetchInterval: pollEvery(liveMs),
+  });
+
+/** Refetched until the delivery has ended, and blocks no other. */
 export const deliveryQuery = (id: string) =>
   queryOptions({
     queryKey: ['deliveries', 'one', id],
     queryFn: () => api.getDelivery(id),
     refetchInterval: ({ state }) =>
-      state.data && state.data.ended_at === null ? pollEvery(liveMs)() : false,
+      state.data && (state.data.ended_at === null || state.data.blocks_line) ? pollEvery(liveMs)() : false,
   });
 
 /** Deliveries by status, for the tabs of the log. */

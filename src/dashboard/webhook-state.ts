@@ -71,8 +71,8 @@ export type WaitingCount = {
   /** Numbers of some of these deliveries. Each is in `count`, too. */
   parts: {
     text: string;
-    /** Further filters of the log that show these; null: it has none. */
-    filters: Pick<LogSearch, 'deferred'> | null;
+    /** Further filters of the log that show these. */
+    filters: Pick<LogSearch, 'deferred' | 'waits_for'>;
   }[];
 };
 
@@ -87,7 +87,7 @@ export function waitingCounts(all: readonly WebhookWaiting[]): WaitingCount[] {
     retrying: [],
     pending: [
       { name: 'deferred', filters: { deferred: true } },
-      { name: 'scheduled', filters: null },
+      { name: 'scheduled', filters: { waits_for: 'scheduled' } },
     ],
     held: [],
   } as const;

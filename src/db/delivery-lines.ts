@@ -50,8 +50,11 @@ const withHead = columns<Line & { headId: string | null }>('t', {
   head_id: ['text', ({ headId }) => headId],
 });
 
-/** `advanced`: how many lines have another head. `checked`, `left`: lines that were checked, and that must be checked again soon. */
-export type Advanced = { advanced: number; checked: number; left: number };
+/**
+ * `advanced`: how many lines have another head. `blocking`: the failed heads that block their line from now on. `checked`, `left`:
+ * lines that were checked, and that must be checked again soon.
+ */
+export type Advanced = { advanced: number; blocking: string[]; checked: number; left: number };
 
 /**
  * Checks the lines whose head has ended, or that were joined, oldest first. Several processes may do so. It waits for no lock:
@@ -62,23 +65,24 @@ export async function advanceLines(pool: Pool, limit = batchSize): Promise<Advan
     name: 'any-line-checks',
     text: `select exists (select 1 from line_checks) as due`,
   });
-  if (!rows[0]?.due) return { advanced: 0, checked: 0, left: 0 };
+  if (!rows[0]?.due) return { advanced: 0, blocking: [], checked: 0, left: 0 };
   return withTransaction(pool, async (client) => {
     const checks = await claimChecks(client, limit);
     if (checks.length < limit) await keepLinesOfReopened(client, limit);
-    if (checks.length === 0) return { advanced: 0, checked: 0, left: await countChecks(client) };
+    if (checks.length === 0)
+      return { advanced: 0, blocking: [], checked: 0, left: await countChecks(client) };
     const lines = await readLines(client, [
       ...new Map(checks.map((check) => [keyOf(check), check])).values(),
     ]);
     const steps = new Map(lines.map((line) => [keyOf(line), decideLine(factsOf(line))]));
-    const left = await takeSteps(client, lines, steps);
+    const { left, blocking } = await takeSteps(client, lines, steps);
     await client.query({
       name: 'delete-line-checks',
       text: `delete from line_checks where id = any($1)`,
       values: [checks.filter((check) => !left.has(keyOf(check))).map(({ id }) => id)],
     });
     const advanced = [...steps].filter(([key, { is }]) => is === 'advance' && !left.has(key)).length;
-    return { advanced, checked: checks.length, left: left.size };
+    return { advanced, blocking, checked: checks.length, left: left.size };
   });
 }
 
@@ -145,32 +149,30 @@ function factsOf({ headStatus, isHeadWaiting, isHeadStopping, onFailure, firstId
   return { head, onFailure, firstId };
 }
 
-/** Returns the lines whose step could not be made, because a row was locked. */
+/** `left`: the lines whose step could not be made, because a row was locked. */
 async function takeSteps(
   db: Queryable,
   lines: readonly Found[],
   steps: ReadonlyMap<string, LineStep>,
-): Promise<Set<string>> {
+): Promise<{ left: Set<string>; blocking: string[] }> {
   const left = new Set<string>();
   const of = (is: LineStep['is']) => lines.filter((line) => steps.get(keyOf(line))?.is === is);
   const toAdvance = of('advance').map((line) => ({ ...line, headId: line.firstId ?? '' }));
   const freed = new Set(await freeHeads(db, toAdvance));
   for (const line of toAdvance) if (!freed.has(line.headId)) left.add(keyOf(line));
   const toBlock = of('block');
-  const blocking = new Set(await lockBlocking(db, toBlock));
-  for (const line of toBlock) if (!blocking.has(line.webhookId)) left.add(keyOf(line));
+  const webhooks = new Set(await lockBlocking(db, toBlock));
+  for (const line of toBlock) if (!webhooks.has(line.webhookId)) left.add(keyOf(line));
   await setHeads(
     db,
     toAdvance.filter(({ headId }) => freed.has(headId)),
   );
-  await changeLines(
+  const blocking = await blockLines(
     db,
-    'block-lines',
-    `update delivery_lines l set blocked_at = coalesce(l.blocked_at, now())`,
-    toBlock.filter(({ webhookId }) => blocking.has(webhookId)),
+    toBlock.filter(({ webhookId }) => webhooks.has(webhookId)),
   );
-  await changeLines(db, 'delete-lines', `delete from delivery_lines l`, of('end'));
-  return left;
+  await deleteLines(db, of('end'));
+  return { left, blocking };
 }
 
 /** Returns the ids of those that may get an owner now. */
@@ -207,12 +209,25 @@ async function setHeads(db: Queryable, heads: readonly (Line & { headId: string 
   });
 }
 
-async function changeLines(db: Queryable, name: string, change: string, lines: readonly Line[]) {
+/** Returns the heads of those that were not blocked before. */
+async function blockLines(db: Queryable, lines: readonly Line[]): Promise<string[]> {
+  if (lines.length === 0) return [];
+  const { rows } = await db.query<{ headId: string }>({
+    name: 'block-lines',
+    text: `update delivery_lines l set blocked_at = now() from ${lineTable.table}
+      where l.webhook_id = t.webhook_id and l.order_key = t.order_key and l.blocked_at is null
+      returning l.head_id as "headId"`,
+    values: lineTable.values(lines),
+  });
+  return rows.map(({ headId }) => headId);
+}
+
+async function deleteLines(db: Queryable, lines: readonly Line[]): Promise<void> {
   if (lines.length === 0) return;
-  const of = change.startsWith('delete') ? 'using' : 'from';
   await db.query({
-    name,
-    text: `${change} ${of} ${lineTable.table} where l.webhook_id = t.webhook_id and l.order_key = t.order_key`,
+    name: 'delete-lines',
+    text: `delete from delivery_lines l using ${lineTable.table}
+      where l.webhook_id = t.webhook_id and l.order_key = t.order_key`,
     values: lineTable.values(lines),
   });
 }

@@ -143,11 +143,15 @@ test.each(windows)(
     );
     const ofWebhook = page.getByRole('term').filter({ hasText: 'Waiting' }).locator('..');
     for (const { path, numbers, links } of [
-      { path: '/webhooks', numbers: ofAll, links: ['7 retrying', '6 pending', '3 deferred', '2 held'] },
+      {
+        path: '/webhooks',
+        numbers: ofAll,
+        links: ['7 retrying', '6 pending', '3 deferred', '1 scheduled', '2 held'],
+      },
       {
         path: `/webhooks/${ids.down}`,
         numbers: ofWebhook,
-        links: ['7 retrying', '6 pending', '3 deferred'],
+        links: ['7 retrying', '6 pending', '3 deferred', '1 scheduled'],
       },
       { path: `/webhooks/${ids.failing}`, numbers: ofWebhook, links: ['2 held'] },
     ]) {

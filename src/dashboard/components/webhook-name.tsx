@@ -58,13 +58,9 @@ export function WaitingLinks({ webhookId, counts }: WaitingLinksProps) {
           {parts.map((part, index) => (
             <Fragment key={part.text}>
               {index === 0 ? ' (' : ', '}
-              {part.filters ? (
-                <Link to="/log" search={search({ status, ...part.filters })} className="part">
-                  {part.text}
-                </Link>
-              ) : (
-                part.text
-              )}
+              <Link to="/log" search={search({ status, ...part.filters })} className="part">
+                {part.text}
+              </Link>
             </Fragment>
           ))}
           {parts.length > 0 && ')'}

@@ -19,6 +19,7 @@ import { useUnreadSecret } from '../unread-secret.ts';
 import { latestDeliveriesQuery, webhookQuery, webhookStatsQuery } from '../queries.ts';
 import { webhookStateOf } from '../webhook-state.ts';
 import { formatText } from '../webhook-formats.ts';
+import { BlockedLines } from './webhook/blocked-lines.tsx';
 import { FilterCard } from './webhook/filter-card.tsx';
 import { LatestDeliveries } from './webhook/latest-deliveries.tsx';
 import { NewSecretCard } from './webhook/new-secret-card.tsx';
@@ -80,6 +81,7 @@ function WebhookDetails({ webhook }: { webhook: Webhook }) {
       <ScopeNote scope="webhooks:write" action="change this webhook" />
       {secret && <NewSecretCard webhookId={id} events={events} secret={secret} onSaved={forget} />}
       <WebhookNotices webhook={webhook} />
+      <BlockedLines webhook={webhook} />
       <Activity webhook={webhook} range={range} hasTest={secret !== undefined}>
         <div className="columns">
           <Configuration webhook={webhook} />

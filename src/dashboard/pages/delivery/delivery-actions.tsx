@@ -1,27 +1,30 @@
 import { Toast } from '@base-ui/react/toast';
 import { useState } from 'react';
-import type { Delivery } from '../../../contracts/delivery.ts';
+import type { DeliverySummary } from '../../../contracts/delivery.ts';
 import { Button } from '../../components/button.tsx';
 import { ConfirmButton, Modal, useDialog } from '../../components/dialog.tsx';
 import { Form } from '../../components/field.tsx';
 import { NextAttemptField } from '../../components/next-attempt-field.tsx';
 import { describeError, fieldError, Problem } from '../../components/problem-notice.tsx';
 import { useScopeReason } from '../../components/scope.tsx';
+import { waitsInOrder } from '../../log/retry-reason.ts';
 import { deliveryKeys } from '../../queries.ts';
 import { api } from '../../session-api.ts';
 import { useSubmission } from '../../submission.ts';
 import { minutesFromNow } from '../../times.ts';
 
 type Props = {
-  delivery: Delivery;
+  delivery: Pick<DeliverySummary, 'id' | 'status' | 'waits_for' | 'blocks_line'>;
   /** Why nothing can be sent to the webhook; undefined if it can. */
   obstacle: string | undefined;
 };
 
 /** The manual actions that the delivery's status allows. */
-export function DeliveryActions({ delivery: { id, status }, obstacle }: Props) {
+export function DeliveryActions({ delivery, obstacle }: Props) {
+  const { id, status, waits_for: waitsFor, blocks_line: blocksLine } = delivery;
   const toasts = Toast.useToastManager();
-  const reason = useScopeReason('webhooks:write') ?? obstacle;
+  const inOrder = waitsFor?.reason === 'order' ? waitsInOrder : undefined;
+  const reason = useScopeReason('webhooks:write') ?? obstacle ?? inOrder;
   const retry = useSubmission({
     mutationFn: () => api.retryDelivery(id),
     done: 'The delivery is being retried',
@@ -61,8 +64,8 @@ export function DeliveryActions({ delivery: { id, status }, obstacle }: Props) {
           </p>
         </ConfirmButton>
       )}
-      {isWaiting && <RescheduleDialog id={id} />}
-      {(isWaiting || status === 'held') && (
+      {isWaiting && <RescheduleDialog id={id} disabledReason={inOrder} />}
+      {(isWaiting || status === 'held' || blocksLine) && (
         <ConfirmButton
           label="Cancel"
           title="Cancel this delivery?"
@@ -72,6 +75,7 @@ export function DeliveryActions({ delivery: { id, status }, obstacle }: Props) {
           done="The delivery was canceled"
           changes={deliveryKeys}
         >
+          {blocksLine && <p>Those behind it in its order begin then.</p>}
           <p>A canceled delivery cannot be retried. To send the same data later, publish a new event.</p>
         </ConfirmButton>
       )}
@@ -79,7 +83,7 @@ export function DeliveryActions({ delivery: { id, status }, obstacle }: Props) {
   );
 }
 
-function RescheduleDialog({ id }: { id: string }) {
+function RescheduleDialog({ id, disabledReason }: { id: string; disabledReason: string | undefined }) {
   const [at, setAt] = useState<string>();
   const dialog = useDialog({
     mutationFn: (next: string) => api.rescheduleDelivery(id, { next_attempt_at: next }),
@@ -89,7 +93,12 @@ function RescheduleDialog({ id }: { id: string }) {
   });
   const problem = fieldError(dialog.error, '/next_attempt_at');
   return (
-    <Modal dialog={dialog} label="Reschedule" title="Reschedule the next attempt">
+    <Modal
+      dialog={dialog}
+      label="Reschedule"
+      title="Reschedule the next attempt"
+      disabledReason={disabledReason}
+    >
       <Form onSubmit={() => at !== undefined && dialog.mutate(at)}>
         <NextAttemptField value={at} error={problem} onChange={setAt} />
         <p className="hint">The limits of the webhook still apply.</p>

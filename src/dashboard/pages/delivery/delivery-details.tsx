@@ -26,6 +26,7 @@ export function DeliveryDetails({ delivery, hasBody }: Props) {
               {delivery.event_id}
             </Link>
           ),
+          'Order key': delivery.order_key,
           Accepted: <At at={delivery.created_at} />,
           Expires: delivery.expires_at && <At at={delivery.expires_at} />,
           Ended: ended && (

@@ -1,5 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import type { Delivery, DeliveryStatus } from '../../../contracts/delivery.ts';
+import { BehindIt } from '../../components/behind-it.tsx';
 import { At, Countdown } from '../../components/time.tsx';
 import { summaryText } from '../../delivery-summary.ts';
 
@@ -22,6 +23,7 @@ type Props = {
 /** The outcome so far and the next attempt, in a line or two. */
 export function DeliverySummary({ delivery, obstacle, hasWebhook }: Props) {
   const { next_attempt_at: next, waits_for: waitsFor, status, webhook_id: webhookId } = delivery;
+  const { blocks_line: blocks } = delivery;
   return (
     <section className={`notice stack-small ${looks[status]}`} aria-label="Summary">
       <p>
@@ -51,6 +53,13 @@ export function DeliverySummary({ delivery, obstacle, hasWebhook }: Props) {
           </>
         )}
       </p>
+      {blocks && (
+        <p>
+          It has held up those behind it in its order since <At at={blocks.since} /> (
+          <BehindIt delivery={delivery} />
+          ). They begin when it is retried with success, or canceled.
+        </p>
+      )}
       {obstacle !== undefined && status !== 'canceled' && (
         <p>
           <span>{obstacle}</span>{' '}

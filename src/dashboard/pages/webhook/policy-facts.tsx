@@ -1,5 +1,4 @@
 import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import type { Webhook } from '../../../contracts/webhook.ts';
 import { CopyButton } from '../../components/button.tsx';
@@ -39,16 +38,6 @@ export function policyFacts(webhook: Webhook): Record<string, ReactNode> {
         {orderTexts[webhook.ordering]}{' '}
         {webhook.on_failure === 'block' && (
           <span className="muted">a failed delivery blocks those behind it</span>
-        )}
-        {webhook.blocked_lines > 0 && (
-          <div>
-            {webhook.blocked_lines === 1
-              ? '1 order key is blocked by a '
-              : `${formatCount(webhook.blocked_lines)} order keys are blocked by `}
-            <Link to="/log" search={{ webhook_id: webhook.webhook_id, status: 'failed' }}>
-              {webhook.blocked_lines === 1 ? 'failed delivery' : 'failed deliveries'}
-            </Link>
-          </div>
         )}
       </>
     ),

@@ -8,7 +8,7 @@ import { StateDetails } from '../../components/state-details.tsx';
 import { Table, type Column } from '../../components/table.tsx';
 import { Day } from '../../components/time.tsx';
 import { WaitingLinks } from '../../components/webhook-name.tsx';
-import { formatShare, withoutScheme } from '../../format.ts';
+import { countText, formatShare, withoutScheme } from '../../format.ts';
 import { failedShare, toneOfShare, totalOf, waitingCounts, type WebhookState } from '../../webhook-state.ts';
 
 export type WebhookRow = {
@@ -17,6 +17,9 @@ export type WebhookRow = {
   /** The last 24 hours; undefined: not known. */
   stats: RangeStats['data'][number] | undefined;
 };
+/** The API stops counting here. */
+const maxBlocked = 1000;
+
 const columns: Column<WebhookRow>[] = [
   {
     name: 'URL',
@@ -41,6 +44,7 @@ const columns: Column<WebhookRow>[] = [
       <>
         <StateDot state={state} />
         <StateDetails webhook={webhook} />
+        <Blocked webhook={webhook} />
         {stats && <NarrowNumbers stats={stats} />}
       </>
     ),
@@ -91,6 +95,19 @@ export function WebhookTable({ rows }: { rows: readonly WebhookRow[] | undefined
 function FailureRate({ stats }: { stats: NonNullable<WebhookRow['stats']> }) {
   const share = failedShare(stats);
   return <span className={toneOfShare(share)}>{formatShare(share)}</span>;
+}
+
+function Blocked({ webhook: { webhook_id: id, blocked_lines: count } }: { webhook: Webhook }) {
+  if (count === 0) return null;
+  return (
+    <div className="small">
+      <Link to="/log" search={{ webhook_id: id, blocks_line: true }}>
+        {count === 1
+          ? '1 delivery blocks others'
+          : `${countText(count, count >= maxBlocked)} deliveries block others`}
+      </Link>
+    </div>
+  );
 }
 
 /** On a narrow screen, in place of two columns. */
