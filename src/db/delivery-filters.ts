@@ -72,7 +72,7 @@ type Columns = { table: 'd' | 'k'; code: string; error: string };
 const ofRow: Columns = { table: 'd', code: 'd.last_status_code::text', error: 'd.last_error_code' };
 const ofKind: Columns = { table: 'k', code: 'k.result', error: `ltrim(k.result, '0123456789')` };
 
-/** What a filter requires of the row `d`, but for its webhook, its event, its operation and its id. */
+/** The conditions of a filter on the row `d`, without those on its webhook, event, operation and id. */
 export function rowConditions(filter: DeliveryConditions, add: Add): string[] {
   const { isDeferred = false, waitsFor, blocksLine = false, orderKey } = filter;
   return [
@@ -84,7 +84,7 @@ export function rowConditions(filter: DeliveryConditions, add: Add): string[] {
   ];
 }
 
-/** What a filter by state, event type, code and error requires of the kind `k`. */
+/** The conditions of a filter by state, event type, code and error on the kind `k`. */
 export const kindConditions = (filter: DeliveryConditions, add: Add): string[] =>
   conditions(filter, add, ofKind);
 

@@ -18,7 +18,7 @@ type Filter = DeliveryConditions & { before?: string | null; limit: number };
 type FindIds = (accountId: string, filter: Filter, add: Add, more: string[]) => string;
 
 /**
- * Filters by what few deliveries have; each has an index of its own. `statuses`: the states that such deliveries have. The
+ * Filters that few deliveries match; each has an index of its own. `statuses`: the states that such deliveries have. The
  * other conditions are checked on the rows, so a condition that matches rarely does read all of them.
  */
 export function rareOf(filter: DeliveryConditions) {
@@ -48,7 +48,7 @@ const ofOrderKey: FindIds = (accountId, filter, add, more) => {
     order by d.account_id desc, d.order_key desc, d.id desc limit ${add(filter.limit)}`;
 };
 
-/** @param without what the condition of the index says already */
+/** @param without the filters that the condition of the index contains already */
 const inIndex =
   (condition: string, without: DeliveryConditions): FindIds =>
   (accountId, filter, add, more) =>

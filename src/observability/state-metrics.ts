@@ -57,7 +57,7 @@ export function watchConnections(
   });
 }
 
-/** Gauges without labels of what is waiting: name and help. */
+/** Gauges of waiting deliveries without labels: name and help. */
 const figuresOfState = {
   scheduled: [
     'fltr_deliveries_scheduled',

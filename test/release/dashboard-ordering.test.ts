@@ -42,7 +42,7 @@ test.each([
   { colorScheme: 'light', width: 1280, height: 800 },
   { colorScheme: 'dark', width: 360, height: 740 },
 ] as const)(
-  'order is set in the form; its page shows what blocks it, and canceling that lets the next one begin ($colorScheme, $width wide)',
+  'order is set in the form; its page shows the blocking delivery, and canceling it lets the next one begin ($colorScheme, $width wide)',
   async (window) => {
     const mine = await openMine();
     const receiver = await receiveRefusing();
@@ -111,7 +111,7 @@ test.each([
   },
 );
 
-test('what blocks is retried or canceled on the page of its webhook; the list of webhooks and the log find it', async () => {
+test('a blocking delivery is retried or canceled on the page of its webhook; the list of webhooks and the log find it', async () => {
   const mine = await openMine();
   const receiver = await receiveRefusing();
   const { body } = await mine.call<{ webhook_id: string }>('POST', '/v1/webhooks', {

@@ -49,7 +49,7 @@ async function sendAndLeave(count: number, head: string, route: string): Promise
 test('requests that end while their key is read keep no memory for their bodies', async () => {
   const started = 'POST /v1/events/batch HTTP/1.1\r\nIdempotency-Key: gone\r\nContent-Length: 8000000';
   await sendAndLeave(4, started, '/v1/events/batch');
-  // 32 MiB are the most for all bodies of an account. These are received, and then refused for what is in them.
+  // 32 MiB are the most for all bodies of an account. These are received, and then refused for their contents.
   for (let call = 0; call < 5; call += 1) {
     const { status, text } = await service.call('POST', '/v1/events/batch', ' '.repeat(5_000_000), {
       'idempotency-key': `later-${call}`,

@@ -140,7 +140,7 @@ test('blocking deliveries are found with how many wait behind each, those that w
     expect((await mine.call('GET', `/v1/deliveries?${query}`)).status).toBe(422);
 });
 
-test('operations cancel and retry what blocks, and cancel what waits behind it', async () => {
+test('operations cancel and retry blocking deliveries, and cancel those that wait behind them', async () => {
   const [mine, stranger] = [await openMine(), await openMine()];
   const receiver = await receiveRefusing();
   await newOrdered(mine, receiver.url);
@@ -191,7 +191,7 @@ test('with all, a line has no order key; held deliveries count as waiting behind
   expect(await readDelivery(mine, first)).toMatchObject({ blocks_line: { waiting: 1 } });
 });
 
-test('scheduled deliveries are found by what they wait for', async () => {
+test('scheduled deliveries are found by the reason of their wait', async () => {
   const mine = await openMine();
   const receiver = await receiveRefusing();
   await newOrdered(mine, receiver.url, { ordering: undefined });
@@ -207,7 +207,7 @@ test('scheduled deliveries are found by what they wait for', async () => {
   expect(idsOf(await mine.list('waits_for=order'))).toEqual([]);
 });
 
-test('commands list what blocks and what waits, and show why', async () => {
+test('commands list blocking and waiting deliveries, and show why', async () => {
   const mine = await openMine();
   const receiver = await receiveRefusing();
   const webhookId = await newOrdered(mine, receiver.url);

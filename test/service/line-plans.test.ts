@@ -55,7 +55,7 @@ test.each([1, 400])('checking %i lines reads no table whole', async (lines) => {
   expect(wholeReads(statements)).toEqual([]);
 });
 
-test('lists and counts of what waits in lines, blocks them, or has an order key agree with all rows, and read little', async () => {
+test('lists and counts of deliveries that wait in lines, block them, or have an order key agree with all rows, and read little', async () => {
   await database.pool.query(
     `update delivery_lines l set blocked_at = now() from deliveries d, webhooks w
      where d.id = l.head_id and d.status = 'failed' and w.id = l.webhook_id`,

@@ -138,7 +138,7 @@ describe('each event is counted once', () => {
   });
 });
 
-test('metrics show blocked lines, and what waits in its order', async () => {
+test('metrics show blocked lines, and deliveries that wait in their order', async () => {
   const service = await startService(retryAfterOneSecond);
   onTestFinished(() => service.stop());
   await service.newWebhook(`${receiver.url}/refuses`, { ordering: 'by_key', on_failure: 'block' });
