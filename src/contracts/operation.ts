@@ -66,7 +66,7 @@ const selectionSchema = z
     }),
     blocks_line: z.literal(true).optional().meta({
       description:
-        'Only deliveries that have failed and hold up those behind them in their order. `cancel` can do something to them, too.',
+        'Only deliveries that have failed and hold up those behind them in their order. `cancel` applies to them, too.',
     }),
     order_key: orderKeyText.optional().meta({
       description: 'Only deliveries to webhooks with `ordering: "by_key"` of events with this order key.',
