@@ -144,11 +144,13 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
       context.ownerId === run.workflowId &&
       (status === 'pending' || status === 'retrying');
     const isExpired = context.expiresAt !== null && context.expiresAt <= now;
-    if (mayGo && isExpired && (await endExpired(deps, deliveryId, { run, notes }))) return ended;
-    if (!mayGo || isExpired) {
+    if (!mayGo) {
       const result = await stopped(context, { run, notes });
       if (result) return result;
     }
+    // Also one that was held until now. If it has changed meanwhile, the next look finds that.
+    if (isExpired)
+      return (await endExpired(deps, deliveryId, { run, notes })) ? ended : { next: 'busy', seconds: 1 };
     if (trigger === 'wake' && mayGo && nextAttemptAt && waitReason && nextAttemptAt > now) {
       const deferral = deferralOf(now, nextAttemptAt, waitReason);
       await archiveEntries(pool, deliveryId, [...notes, deferralEntry(deferral)]);

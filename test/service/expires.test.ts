@@ -132,6 +132,21 @@ test('a held delivery expires, also while it is scheduled', async () => {
   expect(account.received()).toEqual([]);
 });
 
+test('a held delivery that expired before its workflow continues it is not sent', async () => {
+  const account = await open();
+  const id = await account.publishOne({ expires_at: inSeconds(60) });
+  await waitFor(account, id, 'retrying');
+  // As after a short pause: its workflow has not stopped yet, and its webhook is active again.
+  await service.pool.query(
+    `update deliveries set status = 'held', held_until = now() + interval '1 hour', next_attempt_at = null, wait_reason = null,
+       expires_at = now(), reconcile_at = now() where id = $1`,
+    [id],
+  );
+  await expectExpired(account, id, 1);
+  expect(await workflowEnd(account, id)).toBe('COMPLETED');
+  expect(account.received()).toHaveLength(1);
+});
+
 test('a delivery that a limit defers expires, and the others move up', async () => {
   const account = await open({ rate_limit: { attempts: 1, seconds: 3600 } });
   responses.set(account.path, [200]);
