@@ -60,8 +60,8 @@ export function checkStates({ readAt, model, deliveries, attempts, webhooks }: D
   function stateFault(row: DeliveryRow): string | null {
     const { id, status, reason, nextAttemptAt, webhookId, isScheduled } = row;
     const actions = model.actions.get(id);
-    const { expiresAt = null } = model.events.get(row.eventId) ?? {};
-    const isPast = expiresAt !== null && comesAt(expiresAt, model.shifts) < readAt - expiryMs;
+    const { expiresAt = null, sentAt = 0 } = model.events.get(row.eventId) ?? {};
+    const isPast = expiresAt !== null && comesAt(expiresAt, model.shifts, sentAt) < readAt - expiryMs;
     if (isPast && (status === 'pending' || status === 'retrying' || status === 'held'))
       return 'it has expired';
     switch (status) {
@@ -69,7 +69,8 @@ export function checkStates({ readAt, model, deliveries, attempts, webhooks }: D
         return delivered.has(id) ? null : 'no attempt in the log has delivered it';
       case 'failed':
         if (reason === 'expired')
-          return hours >= holdHours || (expiresAt !== null && comesAt(expiresAt, model.shifts) <= Date.now())
+          return hours >= holdHours ||
+            (expiresAt !== null && comesAt(expiresAt, model.shifts, sentAt) <= Date.now())
             ? null
             : 'it expired too early';
         return attempts.some((each) => each.deliveryId === id && each.outcome !== 'delivered')

@@ -24,7 +24,7 @@ export function checkTimes({ model, deliveries, requests }: TimeFacts): string[]
     const early = earlyMs(event, at, model);
     if (early > clockMs && !isHurried)
       return [`${attemptId} of ${eventId} reached ${path} ${Math.round(early)} ms before its time`];
-    const late = event.expiresAt === null ? 0 : at - comesAt(event.expiresAt, model.shifts);
+    const late = event.expiresAt === null ? 0 : at - comesAt(event.expiresAt, model.shifts, event.sentAt);
     const isExcused = isDisturbed(model.disturbances, at - afterFaultMs, at);
     return late > beforeRequestMs && !isExcused
       ? [`${attemptId} of ${eventId} reached ${path} ${Math.round(late)} ms after it expired`]
@@ -33,12 +33,13 @@ export function checkTimes({ model, deliveries, requests }: TimeFacts): string[]
 }
 
 /** How long before its time; hours that have passed until then count. */
-function earlyMs({ deliverAt }: Event, at: number, { shifts }: Facts['model']): number {
+function earlyMs({ deliverAt, sentAt }: Event, at: number, { shifts }: Facts['model']): number {
   if (deliverAt === null) return 0;
   return (
     comesAt(
       deliverAt,
       shifts.filter((shift) => shift.at <= at),
+      sentAt,
     ) - at
   );
 }

@@ -122,11 +122,11 @@ export function shifted(at: number, shifts: readonly Shift[]): number {
   return at - hours * 3_600_000;
 }
 
-/** The same moment by the machine's clock at which it comes: hours that passed until then bring it nearer. */
-export function comesAt(moment: number, shifts: readonly Shift[]): number {
+/** The same moment by the machine's clock at which it comes: hours that passed after `since` bring it nearer. */
+export function comesAt(moment: number, shifts: readonly Shift[], since: number): number {
   let at = moment;
   for (const shift of shifts.toSorted((a, b) => a.at - b.at))
-    if (shift.at < at) at = Math.max(shift.at, at - shift.hours * 3_600_000);
+    if (shift.at > since && shift.at < at) at = Math.max(shift.at, at - shift.hours * 3_600_000);
   return at;
 }
 

@@ -25,6 +25,15 @@ test('npm run chaos finds no fault in a run as it should be', () => {
   expect(checkAll(factsOf())).toEqual([]);
 });
 
+test('hours that passed before an event was published bring its expiry no nearer', () => {
+  const facts = factsOf(({ model }) => {
+    model.events.set('evt_1', event({ expiresAt: now + hourMs }));
+    model.shifts = [{ at: now - 8000, hours: 2 }];
+    return {};
+  });
+  expect(checkAll(facts)).toEqual([]);
+});
+
 test.each<[string, RegExp, (facts: Facts) => Partial<Facts>]>([
   ['an accepted event that is gone', /accepted and does not exist/, () => ({ eventIds: new Set() })],
   [
