@@ -1,6 +1,6 @@
 import { maxDaysAhead, type PublishEvent } from '../contracts/event.ts';
+import type { Refusal } from '../db/accept-events.ts';
 import type { EventOptions } from '../db/insert-events.ts';
-import type { RefusedWebhook } from '../db/subscribers.ts';
 import type { ApiError, FieldError } from '../errors.ts';
 import { fault, validationError } from './problem-details.ts';
 
@@ -21,13 +21,14 @@ export function toEventOptions(
   const faults: FieldError[] = [];
   if (deliverAt && deliverAt.getTime() - now.getTime() > maxAheadMs)
     faults.push(fault('/deliver_at', `must be at most ${maxDaysAhead} days ahead`));
-  if (expiresAt && expiresAt <= now) faults.push(fault('/expires_at', 'must be in the future'));
-  else if (expiresAt && expiresAt >= lastTime)
+  if (expiresAt && expiresAt >= lastTime)
     faults.push(fault('/expires_at', 'must be before the year 10000 in UTC'));
   else if (expiresAt && deliverAt && expiresAt <= deliverAt)
     faults.push(fault('/expires_at', 'must be after deliver_at'));
   if (faults.length > 0) throw validationError(faults);
-  return { webhookIds: webhook_ids, orderKey: order_key, deliverAt, expiresAt };
+  // Only a fault of an event that was not accepted before: a request may be repeated at any time.
+  const isExpired = expiresAt !== undefined && expiresAt <= now;
+  return { webhookIds: webhook_ids, orderKey: order_key, deliverAt, expiresAt, isExpired };
 }
 
 const because = {
@@ -35,5 +36,8 @@ const because = {
   email: 'sends e-mails about events of the service itself, and takes no others',
 } as const;
 
-export const refusedWebhooks = (refused: readonly RefusedWebhook[]): ApiError =>
-  validationError(refused.map((each) => fault(`/webhook_ids/${each.index}`, because[each.because])));
+export const refusalOf = ({ webhooks, isExpired }: Refusal): ApiError =>
+  validationError([
+    ...webhooks.map((each) => fault(`/webhook_ids/${each.index}`, because[each.because])),
+    ...(isExpired ? [fault('/expires_at', 'must be in the future')] : []),
+  ]);

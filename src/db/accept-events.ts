@@ -13,8 +13,7 @@ export type Acceptance =
   | { kind: 'accepted'; event: AcceptedEvent }
   | { kind: 'duplicate'; event: AcceptedEvent }
   | { kind: 'conflict'; id: string }
-  /** It names webhooks that may not be named. */
-  | { kind: 'webhooks_refused'; refused: RefusedWebhook[] }
+  | Refusal
   /** There is no such account. */
   | { kind: 'no_account' }
   /** The key was revoked, or may no longer publish. */
@@ -23,6 +22,9 @@ export type Acceptance =
   | { kind: 'types_changed' }
   /** Its account's webhooks were changed in every round: the event was not written. */
   | { kind: 'contended' };
+
+/** It is not accepted unless it was before. `webhooks`: those that it names and may not. `isExpired`: `expires_at` had come. */
+export type Refusal = { kind: 'refused'; webhooks: RefusedWebhook[]; isExpired: boolean };
 
 type Options = {
   /** Cached webhooks; the statement checks that they are current. Not inside a transaction. */
@@ -105,12 +107,13 @@ async function acceptRound(
   const accounts = [...subscribers].map(([id, { version }]) => ({ id, webhooksVersion: version }));
   // Of one id given twice, the first event is written.
   const firsts = new Map<string, Item>();
-  const refusals = new Map<Item, RefusedWebhook[]>();
+  const refusals = new Map<Item, Refusal>();
   for (const item of items) {
     const ofAccount = subscribers.get(item.event.accountId);
     if (!ofAccount) continue;
-    const refused = ofAccount.refused(item.event.options?.webhookIds ?? []);
-    if (refused.length > 0) refusals.set(item, refused);
+    const { webhookIds = [], isExpired = false } = item.event.options ?? {};
+    const webhooks = ofAccount.refused(webhookIds);
+    if (webhooks.length > 0 || isExpired) refusals.set(item, { kind: 'refused', webhooks, isExpired });
     else if (!firsts.has(item.key)) firsts.set(item.key, item);
   }
   // One order for all, so that two statements that insert the same ids wait for each other and do not deadlock.
@@ -159,9 +162,9 @@ async function acceptRound(
       await rest();
       const { event, key, index } = item;
       const stored = known.get(key);
-      const refused = refusals.get(item);
-      // One that was accepted before is a duplicate, even if a webhook that it names has been deleted since.
-      if (refused && !stored) acceptances[index] = { kind: 'webhooks_refused', refused };
+      const refusal = refusals.get(item);
+      // One that was accepted before is a duplicate, even if it has expired or a webhook that it names was deleted since.
+      if (refusal && !stored) acceptances[index] = refusal;
       // Removed in between: its retention ended.
       else if (!stored) again.push(item);
       else if (!isKnownEvent(event, stored)) acceptances[index] = { kind: 'conflict', id: event.id };

@@ -10,9 +10,11 @@ export type EventOptions = {
   /** For these webhooks alone. */
   webhookIds?: readonly string[] | undefined;
   orderKey?: string | undefined;
-  /** When it was published, these were in the future. */
+  /** When it was published, this was in the future. */
   deliverAt?: Date | undefined;
   expiresAt?: Date | undefined;
+  /** It had expired when it was published: it is only accepted as a duplicate. */
+  isExpired?: boolean;
 };
 
 /** `timestamp` null: the producer gave none, so `body` holds the time of acceptance. */

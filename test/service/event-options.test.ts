@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AcceptedEvent, EventSummary } from '../../src/contracts/event.ts';
 import type { OtherWebhook } from '../../src/contracts/webhook-match.ts';
@@ -191,6 +192,38 @@ test('the options of an event are checked, and shown as they were given', async 
   expect(rows.rows).toMatchObject([
     { start_after: 'deliver_at', isScheduled: true, isExpiring: true, hasOwner: false },
     { start_after: null, isScheduled: false, isExpiring: true, hasOwner: true },
+  ]);
+});
+
+test('a request that is repeated after its event has expired is a duplicate; a new one is refused', async () => {
+  const account = await open();
+  await account.newWebhook();
+  const expired = { id: 'evt_1', expires_at: fromNow(1000) };
+  expect(await account.publish(expired)).toMatchObject({ status: 202, body: { duplicate: false } });
+  await delay(1100);
+  expect(await account.publish(expired)).toMatchObject({ status: 202, body: { duplicate: true } });
+  expect((await account.publish({ ...expired, order_key: 'k' })).status).toBe(409);
+  const refused = { status: 422, errors: [{ pointer: '/expires_at' }] };
+  const { status, body } = await account.publish({ ...expired, id: 'evt_2' });
+  expect({ status, errors: body.errors }).toMatchObject(refused);
+  const batch = await account.send<{ data: { status: number; duplicate?: boolean }[] }>(
+    'POST',
+    '/v1/events/batch',
+    {
+      events: [
+        toEvent({ ...expired, id: 'evt_2' }),
+        toEvent(expired),
+        toEvent({ id: 'evt_2' }),
+        toEvent({ ...expired, id: 'evt_2' }),
+      ],
+    },
+  );
+  // The last two are of one id and content: the times of the first one count.
+  expect(batch.body.data.map(({ status: each, duplicate }) => [each, duplicate])).toEqual([
+    [202, true],
+    [202, true],
+    [202, false],
+    [202, true],
   ]);
 });
 

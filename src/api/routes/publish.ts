@@ -16,7 +16,7 @@ import type { Deps } from '../../deps.ts';
 import type { Publisher } from '../../db/publisher.ts';
 import type { Catalogue, EventTypes } from '../../event-types/catalogue.ts';
 import { checkEventData } from '../event-data.ts';
-import { refusedWebhooks, toEventOptions } from '../event-options.ts';
+import { refusalOf, toEventOptions } from '../event-options.ts';
 import { searchKey, dataIdsOf } from '../../domain/search-keys.ts';
 import { newId } from '../../domain/ids.ts';
 import { toTraceparent, traceIdOf } from '../../domain/traceparent.ts';
@@ -135,8 +135,8 @@ export function acceptedOf(key: ApiKey | null, acceptance: Acceptance | undefine
         `The event id "${acceptance.id}" was accepted before with another content. An event cannot be changed: use a new id.`,
         { errors: [fault('/id', 'belongs to another event')] },
       );
-    case 'webhooks_refused':
-      throw refusedWebhooks(acceptance.refused);
+    case 'refused':
+      throw refusalOf(acceptance);
     case 'no_account':
       throw unknownAccount(key);
     case 'key_refused':
