@@ -1,7 +1,10 @@
 import { manners, type Manner } from './torture-receiver.ts';
 
-const forAll = [
+type Policy = Record<string, unknown>;
+
+const forAll: Policy[] = [
   {},
+  { ordering: 'by_key' },
   { rate_limit: { attempts: 20, seconds: 1 } },
   { max_concurrent: 2 },
   { timeout_ms: 3000, headers: { 'X-Torture': 'yes' }, signatures: ['v1', 'v1a'] },
@@ -12,7 +15,7 @@ const forAll = [
 const probing = { probe_when_down: true };
 
 /** The policy of a webhook: one of each kind at every kind of receiver. All of them deliver in the end, as far as the receiver accepts. */
-export function policyOf(manner: Manner, number: number): object {
+export function policyOf(manner: Manner, number: number): Policy {
   const round = Math.floor(number / manners.length) % (forAll.length + 1);
   return forAll[round] ?? (manner === 'healthy' || manner === 'slow' ? probing : {});
 }

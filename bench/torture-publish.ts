@@ -9,7 +9,7 @@ export const webhooksPerAccount = 10;
 const publishers = 8;
 
 /** `number`: in its path at the receiver. */
-export type TortureWebhook = { id: string; key: string; manner: Manner; number: number };
+export type TortureWebhook = { id: string; key: string; manner: Manner; number: number; isOrdered: boolean };
 
 /** Webhooks with receivers and policies of every kind, ten in an account. */
 export async function createWebhooks(
@@ -24,9 +24,10 @@ export async function createWebhooks(
     if (number % webhooksPerAccount === 0) accounts.push(await newAccountKey(pool, 'torture'));
     const key = accounts.at(-1)?.key ?? '';
     const manner = manners[number % manners.length] ?? 'healthy';
-    const body = { url: receiver.url(manner, number), events: ['*'], ...policyOf(manner, number) };
+    const policy = policyOf(manner, number);
+    const body = { url: receiver.url(manner, number), events: ['*'], ...policy };
     const { webhook_id: id } = (await callApi(key, 'POST', '/v1/webhooks', body)) as { webhook_id: string };
-    webhooks.push({ id, key, manner, number });
+    webhooks.push({ id, key, manner, number, isOrdered: policy['ordering'] !== undefined });
   }
   return { accounts, webhooks };
 }
@@ -58,7 +59,10 @@ export async function callUntilDone(
   }
 }
 
-/** Publishes while parts die, with ids of its own, so that a repeated call is one event. Adds the accepted events. */
+/**
+ * Publishes while parts die, with ids of its own, so that a repeated call is one event. Adds the accepted events. Each publisher has
+ * an order key, which the ids of its events begin with, and publishes one event after the other.
+ */
 export async function publishAll(
   callApi: Call,
   keys: readonly string[],
@@ -67,12 +71,13 @@ export async function publishAll(
   accepted: { id: string; key: string }[],
 ): Promise<void> {
   let next = 0;
-  const publish = async (): Promise<void> => {
+  const publish = async (publisher: number): Promise<void> => {
     for (let number = next++; number < events; number = next++) {
       const event = {
         event: 'document.deleted',
-        id: `evt_${number}`,
+        id: `evt_${publisher}_${number}`,
         data: { document_id: `doc_${number}`, dataset_id: 'ds' },
+        order_key: `publisher_${publisher}`,
       };
       const key = keys[number % keys.length] ?? '';
       const response = (await callApi(key, 'POST', '/v1/events', event)) as { deliveries: { id: string }[] };
@@ -80,5 +85,5 @@ export async function publishAll(
       await delay(everyMs * publishers);
     }
   };
-  await Promise.all(Array.from({ length: publishers }, publish));
+  await Promise.all(Array.from({ length: publishers }, (_, publisher) => publish(publisher)));
 }

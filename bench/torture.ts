@@ -20,7 +20,7 @@ import {
   webhooksPerAccount,
   type TortureWebhook,
 } from './torture-publish.ts';
-import { startTortureReceiver, type TortureReceiver } from './torture-receiver.ts';
+import { countOutOfOrder, startTortureReceiver, type TortureReceiver } from './torture-receiver.ts';
 
 type Options = {
   deliveries: number;
@@ -39,6 +39,8 @@ export type TortureResult = {
   ended: number;
   lost: number;
   wrong: number;
+  /** Requests to ordered webhooks. */
+  outOfOrder: number;
   secondWorkflows: number;
   /** Events that were published through an outbox. */
   outbox: Omit<OutboxResult, 'deliveries'>;
@@ -189,6 +191,9 @@ function countResults(
     ended: rows.length,
     lost: accepted.filter(isLost).length,
     wrong: rows.filter(isWrong).length,
+    outOfOrder: webhooks
+      .filter(({ isOrdered }) => isOrdered)
+      .reduce((sum, { number }) => sum + countOutOfOrder(receiver, number), 0),
     requests: [...receiver.requests.values()].reduce((sum, count) => sum + count, 0),
     repeated: receiver.attempts.size - rows.reduce((sum, { attempts }) => sum + attempts, 0),
   };
@@ -199,11 +204,12 @@ export function isPassed({
   ended,
   lost,
   wrong,
+  outOfOrder,
   secondWorkflows,
   outbox,
   repeated,
 }: TortureResult): boolean {
-  const faults = lost + wrong + secondWorkflows + outbox.wrong;
+  const faults = lost + wrong + outOfOrder + secondWorkflows + outbox.wrong;
   return accepted === ended && faults === 0 && repeated >= 0;
 }
 

@@ -82,27 +82,29 @@ export async function publishKeyed(
   return body.data.flatMap(({ deliveries }) => deliveries.map(({ id }) => id));
 }
 
-/** Writes such events where no API runs. */
+/** Writes such events where no API runs; again where its own connection was cut, which repeats none. */
 export async function acceptKeyed(
   { pool, accountId }: { pool: Queryable; accountId: string },
   events: readonly Keyed[],
 ): Promise<void> {
   const timestamp = '2024-01-10T12:05:00Z';
-  await acceptEvents(
-    pool,
-    events.map((each): NewEvent => {
-      const [id, { event: type, data, order_key: orderKey }] = [newId('evt'), eventOf(each)];
-      const body = wireBody({ id, event: type, timestamp, data });
-      return {
-        accountId,
-        id,
-        type,
-        timestamp: null,
-        acceptedTimestamp: timestamp,
-        body,
-        options: { orderKey, expiresAt: each.expiresAt },
-      };
-    }),
+  const accepted = events.map((each): NewEvent => {
+    const [id, { event: type, data, order_key: orderKey }] = [newId('evt'), eventOf(each)];
+    const body = wireBody({ id, event: type, timestamp, data });
+    return {
+      accountId,
+      id,
+      type,
+      timestamp: null,
+      acceptedTimestamp: timestamp,
+      body,
+      options: { orderKey, expiresAt: each.expiresAt },
+    };
+  });
+  await until(
+    () => acceptEvents(pool, accepted).then(() => 'accepted', String),
+    (outcome) => outcome === 'accepted',
+    20_000,
   );
 }
 

@@ -8,7 +8,7 @@ test(
     const lines: string[] = [];
     const result = await runTorture({
       deliveries: 400,
-      webhooks: 20,
+      webhooks: 30,
       kills: 4,
       // Without the busy loop of `npm run torture`: the other tests keep the machine busy.
       print: (line) => lines.push(line),

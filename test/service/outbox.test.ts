@@ -60,7 +60,7 @@ test('an event that is published in a transaction is delivered after its commit,
 });
 
 test('a transaction that rolls back, wholly or to a savepoint, sends nothing', async () => {
-  const { accountId } = await newAccount();
+  const { accountId } = await newAccount({ hasWebhook: true });
   const client = await connect();
   await client.query('begin');
   await publishInto(client, accountId);
@@ -143,7 +143,7 @@ test('data that is no JSON fails in the transaction, and cannot name another acc
 });
 
 test('a refused event goes to fltr_outbox.refused with the problem of a call, and does not delay those behind it', async () => {
-  const { accountId } = await newAccount();
+  const { accountId } = await newAccount({ hasWebhook: true });
   const client = await connect();
   const known = await publishInto(client, accountId, { id: 'evt_known' });
   await untilLogged(accountId, 1);
@@ -293,7 +293,7 @@ test('producers notify a relay that waits, and only such a one', async () => {
 });
 
 test('an event that cannot be written is refused alone', async () => {
-  const { accountId } = await newAccount();
+  const { accountId } = await newAccount({ hasWebhook: true });
   await service.pool.query(
     `create function fail() returns trigger language plpgsql as $$ begin raise 'this event cannot be written'; end $$`,
   );
