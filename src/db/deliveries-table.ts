@@ -54,11 +54,6 @@ export type DeliveryRow = StartColumns & {
   timeline: StoredEntry[];
 };
 
-/** Of a delivery that has failed. */
-export const blocksLine = `exists (
-    select 1 from delivery_lines l where l.webhook_id = d.webhook_id and l.order_key = d.order_key and l.head_id = d.id
-      and l.blocked_at is not null)`;
-
 /** Of `deliveries d`, without the timeline, which lists do not show. */
 export const summaryColumns = `id, account_id as "accountId", webhook_id as "webhookId", event_id as "eventId", event_type as "eventType",
   status, reason, created_at as "createdAt", next_attempt_at as "nextAttemptAt", wait_reason as "waitReason",

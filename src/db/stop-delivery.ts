@@ -1,5 +1,6 @@
 import type { StoredEntry } from '../domain/timeline.ts';
-import { archiveEntries, blocksLine } from './deliveries-table.ts';
+import { archiveEntries } from './deliveries-table.ts';
+import { isBlocking } from './delivery-filters.ts';
 import { acceptExpired, expiry, type Expired } from './failed-deliveries.ts';
 import { whyRemoved, type WhyRemoved } from './event-log.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
@@ -130,7 +131,7 @@ export async function cancelBlocking(
     `update deliveries d set status = 'canceled', reason = 'canceled', ended_at = ended.at,
        timeline = timeline || $2::jsonb || timeline_entry('ended', ended.at, '{"status": "canceled", "reason": "canceled"}')
      from (select date_trunc('milliseconds', clock_timestamp()) as at) as ended
-     where id = $1 and status = 'failed' and line_position is not null and ${blocksLine}
+     where d.id = $1 and ${isBlocking}
      returning ended_at as "endedAt"`,
     [deliveryId, JSON.stringify(entries)],
   );
