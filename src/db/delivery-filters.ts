@@ -74,9 +74,20 @@ const ofKind: Columns = { table: 'k', code: 'k.result', error: `ltrim(k.result, 
 
 /** The conditions of a filter on the row `d`, without those on its webhook, event, operation and id. */
 export function rowConditions(filter: DeliveryConditions, add: Add): string[] {
-  const { isDeferred = false, waitsFor, blocksLine = false, orderKey } = filter;
+  return [...conditions(filter, add, ofRow), ...waitingConditions(filter, add)];
+}
+
+/** The conditions of a filter by limits and lines on the row `d`. */
+export function waitingConditions(
+  {
+    isDeferred = false,
+    waitsFor,
+    blocksLine = false,
+    orderKey,
+  }: Pick<DeliveryConditions, 'isDeferred' | 'waitsFor' | 'blocksLine' | 'orderKey'>,
+  add: Add,
+): string[] {
   return [
-    ...conditions(filter, add, ofRow),
     ...(isDeferred ? [isQueued] : []),
     ...(waitsFor === undefined ? [] : [waitConditions[waitsFor]]),
     ...(blocksLine ? [isBlocking] : []),

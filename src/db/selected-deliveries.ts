@@ -3,10 +3,9 @@ import { statusesOf, type DeliveryAction, type DeliverySelection } from '../cont
 import type { ActionFacts } from '../domain/delivery-action.ts';
 import { idFloor } from '../domain/ids.ts';
 import { summaryColumns, type DeliveryRow } from './deliveries-table.ts';
-import { collect, isBlocking, waitConditions, type Add } from './delivery-filters.ts';
+import { collect, waitingConditions, type Add } from './delivery-filters.ts';
 import type { OperationToRun } from './operations-table.ts';
 import type { Queryable } from './pool.ts';
-import { isQueued } from './read-queue.ts';
 
 /** The deliveries that an operation acts on. */
 type Selected = {
@@ -83,10 +82,7 @@ function conditionsOf({ accountId, action, selection }: Selected, add: Add): str
       : [`d.status = any(${add(statuses)})`]),
     ...(webhookId === undefined || isRangeOfWebhook ? [] : [`d.webhook_id = ${add(webhookId)}`]),
     ...(operationId === undefined ? [] : [`d.operation_id = ${add(operationId)}`]),
-    ...(deferred ? [isQueued] : []),
-    ...(waitsFor === undefined ? [] : [waitConditions[waitsFor]]),
-    ...(blocksLine ? [isBlocking] : []),
-    ...(orderKey === undefined ? [] : [`d.order_key = ${add(orderKey)}`]),
+    ...waitingConditions({ isDeferred: deferred, waitsFor, blocksLine, orderKey }, add),
     ...(event === undefined ? [] : [`d.event_type = ${add(event)}`]),
     ...(code === undefined ? [] : [`d.last_status_code between ${add(low)} and ${add(high)}`]),
     ...(error === undefined
