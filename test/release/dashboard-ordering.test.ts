@@ -62,7 +62,7 @@ test.each([
     const { body } = await mine.call<{ data: Webhook[] }>('GET', '/v1/webhooks');
     expect(body.data).toMatchObject([{ ordering: 'by_key', on_failure: 'block' }]);
     const facts = page.getByRole('region', { name: 'Configuration' });
-    await facts.getByText('In order, those of each order key').waitFor();
+    await facts.getByText('In order, by order key').waitFor();
     await facts.getByText('a failed delivery blocks those behind it').waitFor();
     expect(await blocked(page).count()).toBe(0);
 

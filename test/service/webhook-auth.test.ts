@@ -1,11 +1,8 @@
 import type { RequestListener } from 'node:http';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Webhook } from '../../src/contracts/webhook.ts';
-import { issueAuthority, issueCertificate } from '../kit/certificates.ts';
 import { readDelivery, waitForStatus } from '../kit/delivery-steps.ts';
+import { startMutualReceiver, type MutualReceiver } from '../kit/mutual-receiver.ts';
 import { startOAuthServer, type OAuthServer } from '../kit/oauth-server.ts';
 import { makeCertificate, type Certificate } from '../kit/raw-receiver.ts';
 import { startService, stopAll, until, type ApiResponse, type Service } from '../kit/service.ts';
@@ -251,55 +248,17 @@ describe('oauth2', () => {
 });
 
 describe('mtls', () => {
-  type Seen = { name: string; path: string };
-  let server: Server;
-  let seen: Seen[];
-  let url: string;
-  const clients = new Map<string, Certificate>();
-  let authority: Certificate;
-
-  async function startMutual(): Promise<void> {
-    authority = issueAuthority('own authority');
-    const own = issueCertificate({
-      commonName: 'localhost',
-      extensions: ['extendedKeyUsage=serverAuth', 'subjectAltName=DNS:localhost'],
-      issuer: authority,
-    });
-    for (const name of ['one', 'two'])
-      clients.set(
-        name,
-        issueCertificate({
-          commonName: name,
-          extensions: ['extendedKeyUsage=clientAuth'],
-          issuer: authority,
-        }),
-      );
-    seen = [];
-    server = createServer(
-      { key: own.key, cert: own.cert, ca: authority.cert, requestCert: true, rejectUnauthorized: true },
-      (request, response) => {
-        const name = String((request.socket as TLSSocket).getPeerCertificate().subject?.CN);
-        seen.push({ name, path: request.url ?? '' });
-        request.resume().on('end', () => response.end());
-      },
-    );
-    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    url = `https://localhost:${(server.address() as AddressInfo).port}/mutual`;
-  }
-  const mtls = (name: string) => ({
+  const mtls = ({ ca, one }: MutualReceiver, { cert, key }: Certificate = one) => ({
     type: 'mtls',
-    certificate: clients.get(name)?.cert,
-    key: clients.get(name)?.key,
-    ca: authority.cert,
+    certificate: cert,
+    key,
+    ca,
   });
 
   test('the receiver sees the certificate; a replaced one is used by deliveries that wait', async () => {
-    await startMutual();
-    const created = await create(mtls('one'), { url });
+    const mutual = await startMutualReceiver();
+    const { url, seen, two } = mutual;
+    const created = await create(mtls(mutual), { url });
     expect([created.status, created.body.auth]).toEqual([201, { type: 'mtls' }]);
     const id = created.body.webhook_id;
     onTestFinished(async () => void (await remove(id)));
@@ -308,7 +267,7 @@ describe('mtls', () => {
 
     // A certificate that the receiver does not know: retried, with words for the owner.
     const stranger = makeCertificate(['stranger.test']);
-    await patch(id, { auth: { ...mtls('one'), certificate: stranger.cert, key: stranger.key } });
+    await patch(id, { auth: mtls(mutual, stranger) });
     const waiting = await publishTo(id);
     const refused = await until(
       () => readDelivery(service, waiting),
@@ -318,22 +277,23 @@ describe('mtls', () => {
     expect(refused.attempts[0]?.error?.message).toMatch(
       /does not accept the client certificate of this webhook/,
     );
-    await patch(id, { auth: mtls('two') });
+    await patch(id, { auth: mtls(mutual, two) });
     await waitForStatus(service, waiting, 'delivered');
     expect(seen.map(({ name }) => name)).toEqual(['one', 'two']);
   });
 
   test('a certificate without its key, and PEM that cannot be read, are refused in words', async () => {
-    await startMutual();
-    const wrong = { ...mtls('one'), key: clients.get('two')?.key };
+    const mutual = await startMutualReceiver();
+    const { url, two } = mutual;
+    const wrong = { ...mtls(mutual), key: two.key };
     const refused = await create(wrong, { url });
     expect(faultsOf(refused)).toEqual([422, '/auth/key']);
     expect(refused.body.errors[0]?.message).toMatch(/^auth\.key does not belong to the certificate\. Send/);
-    expect(faultsOf(await create({ ...mtls('one'), certificate: 'x' }, { url }))).toEqual([
+    expect(faultsOf(await create({ ...mtls(mutual), certificate: 'x' }, { url }))).toEqual([
       422,
       '/auth/certificate',
     ]);
-    expect(faultsOf(await create({ ...mtls('one'), ca: 'x' }, { url }))).toEqual([422, '/auth/ca']);
-    expect(refused.text).not.toContain(clients.get('two')?.key.split('\n')[1]);
+    expect(faultsOf(await create({ ...mtls(mutual), ca: 'x' }, { url }))).toEqual([422, '/auth/ca']);
+    expect(refused.text).not.toContain(two.key.split('\n')[1]);
   });
 });

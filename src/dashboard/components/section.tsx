@@ -15,7 +15,7 @@ export function Section({ title, beside, children, ...section }: Props) {
       {beside === undefined ? (
         heading
       ) : (
-        <div className="row spread">
+        <div className="row spread section-header">
           {heading}
           {beside}
         </div>

@@ -1,5 +1,12 @@
 import type { Webhook } from '../../contracts/webhook.ts';
-import type { Ordering, PolicyChange, RetryPolicy, retryPresets } from '../../contracts/webhook-policy.ts';
+import {
+  signatureVersions,
+  type Ordering,
+  type PolicyChange,
+  type RetryPolicy,
+  type SignatureVersion,
+  type retryPresets,
+} from '../../contracts/webhook-policy.ts';
 import type { FltrWebhooks } from '../../client/fltr-webhooks.ts';
 import { filterDraftOf, filterIn, noFilter, type FilterDraft } from './filter-draft.ts';
 import { numberIn, requireNone, type FormFaults } from './form-faults.ts';
@@ -35,32 +42,36 @@ export const authFields = {
   ],
   bearer: [{ name: 'token', label: 'Token', isSecret: true }],
   oauth2: [
-    { name: 'token_url', label: 'URL of the token server' },
+    {
+      name: 'token_url',
+      label: 'URL of the token server',
+      hint: 'Access tokens are fetched from it, with the client id and secret by HTTP Basic.',
+    },
     { name: 'client_id', label: 'Client id' },
     { name: 'client_secret', label: 'Client secret', isSecret: true },
     { name: 'scope', label: 'Scope', isOptional: true },
     { name: 'audience', label: 'Audience', isOptional: true },
   ],
   mtls: [
-    { name: 'certificate', label: 'Certificate (PEM)', isLong: true },
-    { name: 'key', label: 'Private key (PEM)', isLong: true },
-    { name: 'ca', label: "CA of the receiver's certificate (PEM)", isLong: true, isOptional: true },
+    { name: 'certificate', label: 'Certificate, in PEM', isLong: true },
+    { name: 'key', label: 'Private key, in PEM', isLong: true },
+    {
+      name: 'ca',
+      label: "CA of the receiver's certificate, in PEM",
+      hint: 'With it, the receiver is verified with that alone. Empty: with the public authorities.',
+      isLong: true,
+      isOptional: true,
+    },
   ],
 } as const satisfies Record<AuthType, readonly AuthFieldInfo[]>;
 
 export type AuthFieldInfo = {
   name: string;
   label: string;
+  hint?: string;
   isSecret?: true;
   isLong?: true;
   isOptional?: true;
-};
-
-export type SignatureDraft = Webhook['signatures'][number] | 'both';
-const signaturesOf: Record<SignatureDraft, Webhook['signatures'] | null> = {
-  v1: null,
-  v1a: ['v1a'],
-  both: ['v1', 'v1a'],
 };
 
 /** The policy as the form has it. */
@@ -74,7 +85,7 @@ export type PolicyDraft = {
   rateAttempts: string;
   rateSeconds: string;
   maxConcurrent: string;
-  signatures: SignatureDraft;
+  signatures: readonly SignatureVersion[];
   probesWhenDown: boolean;
   ordering: Ordering | 'none';
   blocksOnFailure: boolean;
@@ -90,7 +101,7 @@ export const defaultPolicy: PolicyDraft = {
   rateAttempts: '',
   rateSeconds: '1',
   maxConcurrent: '',
-  signatures: 'v1',
+  signatures: ['v1'],
   probesWhenDown: false,
   ordering: 'none',
   blocksOnFailure: false,
@@ -123,7 +134,7 @@ export function policyDraftOf(webhook: Webhook): PolicyDraft {
     rateAttempts: textOf(rate?.attempts ?? null),
     rateSeconds: textOf(rate?.seconds ?? 1),
     maxConcurrent: textOf(webhook.max_concurrent),
-    signatures: webhook.signatures.length > 1 ? 'both' : (webhook.signatures[0] ?? 'v1'),
+    signatures: signatureVersions.filter((version) => webhook.signatures.includes(version)),
     probesWhenDown: webhook.probe_when_down,
     ordering: webhook.ordering ?? 'none',
     blocksOnFailure: webhook.on_failure === 'block',
@@ -159,7 +170,7 @@ function plainIn(draft: PolicyDraft, faults: FormFaults) {
         ? null
         : { attempts, seconds: numberIn(draft.rateSeconds, '/rate_limit/seconds', faults) ?? 0 },
     max_concurrent: numberIn(draft.maxConcurrent, '/max_concurrent', faults),
-    signatures: signaturesOf[draft.signatures],
+    signatures: draft.signatures.join() === 'v1' ? null : [...draft.signatures],
     probe_when_down: draft.probesWhenDown || null,
     ordering: draft.ordering === 'none' ? null : draft.ordering,
     on_failure: draft.blocksOnFailure ? ('block' as const) : null,

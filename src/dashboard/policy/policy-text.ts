@@ -69,10 +69,10 @@ export function filterText(filter: WebhookFilter): { join: string; conditions: s
 }
 
 export const rateText = ({ attempts, seconds }: NonNullable<Webhook['rate_limit']>): string =>
-  `${formatCount(attempts)} attempts in ${seconds === 1 ? 'a second' : `${formatCount(seconds)} s`}`;
+  `${attempts === 1 ? '1 attempt' : `${formatCount(attempts)} attempts`} in ${seconds === 1 ? 'a second' : `${formatCount(seconds)} s`}`;
 
 export const orderTexts: Record<Ordering, string> = {
-  by_key: 'In order, those of each order key',
+  by_key: 'In order, by order key',
   all: 'In order, all of them',
 };
 
@@ -80,13 +80,13 @@ export const orderTexts: Record<Ordering, string> = {
 export function policyNames(webhook: Webhook): string[] {
   const isSet = {
     retries: retryText(webhook) !== null,
-    timeout: webhook.timeout_ms !== null,
+    'time limit': webhook.timeout_ms !== null,
     headers: Object.keys(webhook.headers).length > 0,
     authentication: webhook.auth !== null,
     filter: webhook.filter !== null,
     'rate limit': webhook.rate_limit !== null,
     'requests at once': webhook.max_concurrent !== null,
-    ed25519: webhook.signatures.includes('v1a'),
+    signatures: webhook.signatures.includes('v1a'),
     probe: webhook.probe_when_down,
     order: webhook.ordering !== null,
   };

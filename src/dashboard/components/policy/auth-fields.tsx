@@ -44,6 +44,13 @@ export function AuthFields({ draft: { auth }, onChange, error, webhook }: Props)
           </Button>
         </p>
       )}
+      {!auth.isKept && webhook?.auth?.type === auth.type && (
+        <div>
+          <Button look="small" onClick={() => change({ isKept: true })}>
+            Keep what is set
+          </Button>
+        </div>
+      )}
       {fields.map((field) => (
         <AuthInput
           key={field.name}
@@ -69,7 +76,7 @@ function AuthInput({ field, error, value, onChange }: InputProps) {
   const label = field.isOptional ? `${field.label} (optional)` : field.label;
   if (field.isLong)
     return (
-      <Field label={label} error={error}>
+      <Field label={label} hint={field.hint} error={error}>
         {(control) => (
           <textarea
             {...control}
@@ -86,6 +93,7 @@ function AuthInput({ field, error, value, onChange }: InputProps) {
   return (
     <InputField
       label={label}
+      hint={field.hint}
       error={error}
       spellCheck={false}
       {...(field.isSecret ? { type: 'password', autoComplete: 'new-password' } : {})}

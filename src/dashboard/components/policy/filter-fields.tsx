@@ -18,7 +18,7 @@ import type { PolicyProps } from './policy-section.tsx';
 const kinds = [
   ['none', 'All events of its types'],
   ['list', 'Those that meet conditions'],
-  ['json', 'Those that match a filter in JSON'],
+  ['json', 'Those that match JSON'],
 ] as const;
 
 /** Which events of its types a webhook gets. */

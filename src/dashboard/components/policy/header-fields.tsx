@@ -31,7 +31,7 @@ export function HeaderFields({ draft: { headers }, onChange, error }: PolicyProp
             type="password"
             autoComplete="new-password"
             spellCheck={false}
-            placeholder={header.isSet ? 'Set. Leave empty to keep it.' : ''}
+            placeholder={header.isSet ? 'unchanged' : ''}
             value={header.value}
             onChange={(value) => change(index, { value })}
           />

@@ -4,14 +4,13 @@ import type { Webhook } from '../../../contracts/webhook.ts';
 import { policyNames } from '../../policy/policy-text.ts';
 import type { PolicyDraft } from '../../policy/policy-draft.ts';
 import { Check } from '../choices.tsx';
-import { SelectField } from '../field.tsx';
-import { fieldError } from '../problem-notice.tsx';
 import { AuthFields } from './auth-fields.tsx';
 import { FilterFields } from './filter-fields.tsx';
 import { HeaderFields } from './header-fields.tsx';
 import { LimitFields } from './limit-fields.tsx';
 import { OrderFields } from './order-fields.tsx';
 import { RetryFields } from './retry-fields.tsx';
+import { SignatureFields } from './signature-fields.tsx';
 
 export type PolicyProps = {
   draft: PolicyDraft;
@@ -40,12 +39,6 @@ export const isOfPolicy = (error: unknown): boolean =>
   error instanceof FltrWebhooksError &&
   error.errors.some(({ pointer }) => names.includes(pointer.split('/')[1] ?? ''));
 
-const signatureChoices = [
-  ['v1', 'HMAC with the secret (v1)'],
-  ['both', 'HMAC (v1) and ed25519 (v1a)'],
-  ['v1a', 'ed25519 (v1a)'],
-] as const;
-
 type Props = PolicyProps & {
   /** The webhook that is edited. */
   webhook?: Webhook | undefined;
@@ -67,7 +60,7 @@ export function PolicySection({ draft, onChange, error, webhook }: Props) {
         Policy{' '}
         <span className="policy-summary">
           {set === undefined || set.length === 0
-            ? 'retries, headers, authentication, filter, limits'
+            ? 'retries, headers, authentication, filter, limits, order, signatures'
             : `set: ${set.join(', ')}`}
         </span>
       </summary>
@@ -79,14 +72,7 @@ export function PolicySection({ draft, onChange, error, webhook }: Props) {
           <FilterFields {...fields} />
           <LimitFields {...fields} />
           <OrderFields {...fields} />
-          <SelectField
-            label="Signatures in webhook-signature"
-            hint="ed25519 is verified with a public key, so the receiver keeps no secret. The webhook's page shows the key."
-            error={fieldError(error, '/signatures')}
-            value={draft.signatures}
-            options={signatureChoices}
-            onChange={(signatures) => onChange({ signatures })}
-          />
+          <SignatureFields {...fields} />
           <fieldset>
             <legend>While the receiver is down</legend>
             <Check

@@ -26,7 +26,9 @@ export function policyFacts(webhook: Webhook): Record<string, ReactNode> {
       ),
     Authentication: auth && (
       <>
-        {authTypes[auth.type]} <span className="muted">{shownAuthText(auth)}</span>
+        {authTypes[auth.type]}
+        <div className="muted">{shownAuthText(auth)}</div>
+        <div className="muted">secret values are not shown</div>
       </>
     ),
     'Rate limit': rate && rateText(rate),
