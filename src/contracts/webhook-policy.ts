@@ -57,17 +57,13 @@ const retrySchema = z
   .meta({ id: 'RetryPolicy', example: { preset: 'day' } });
 export type RetryPolicy = z.infer<typeof retrySchema>;
 
-const secretText = z.string().min(1, 'must not be empty').max(8192, 'must have at most 8192 characters');
+const secretText = z.string().min(1, 'must not be empty').max(8192);
 // Written out, because patterns in JSON Schema have no classes for them.
 const controls = '\\u0000-\\u001f\\u007f-\\u009f';
 const visibleAscii = 'must be visible ASCII characters';
 /** RFC 6749, appendix A. */
 const visibleWithSpaces = [/^[ -~]*$/, `${visibleAscii} and spaces`] as const;
-const pem = z
-  .string()
-  .min(1, 'must not be empty')
-  .max(16_384, 'must have at most 16384 characters')
-  .meta({ description: 'PEM.' });
+const pem = z.string().min(1, 'must not be empty').max(16_384).meta({ description: 'PEM.' });
 
 const authSchema = z
   .discriminatedUnion(
@@ -131,7 +127,7 @@ const shownAuthSchema = z
   .meta({ id: 'ShownWebhookAuth' });
 export type ShownWebhookAuth = z.infer<typeof shownAuthSchema>;
 
-const headerValue = z.string().max(8192, 'must have at most 8192 characters');
+const headerValue = z.string().max(8192);
 const maxHeaders = 20;
 const headersSchema = <T extends z.ZodType>(value: T) =>
   z

@@ -92,7 +92,7 @@ export function findFaultOfAll(headers: CustomHeaders): string | null {
   // As in a request: a colon, a space and the end of the line.
   const bytes = headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0);
   if (bytes > maxHeaderBytes)
-    return `must have at most ${maxHeaderBytes} bytes of names and values in all, with 4 more for each header`;
+    return `must have at most 8 KiB (${maxHeaderBytes} bytes) of names and values in all, with 4 more for each header`;
   const seen = new Map<string, string>();
   for (const [name] of headers) {
     const lower = name.toLowerCase();

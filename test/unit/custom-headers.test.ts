@@ -78,7 +78,7 @@ test('20 headers and 8 KiB, and no more', () => {
   expect(findFaultOfAll(headers(21))).toContain('at most 20');
   const bytes = (size: number) => [['X-A', 'v'.repeat(size - 'X-A: \r\n'.length)]] as const;
   expect(findFaultOfAll(bytes(8192))).toBeNull();
-  expect(findFaultOfAll(bytes(8193))).toContain('8192 bytes');
+  expect(findFaultOfAll(bytes(8193))).toContain('8 KiB (8192 bytes)');
 });
 
 test('one name twice, in another case, is refused', () => {
