@@ -1,5 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
+import { issueAuthority, issueCertificate } from '../kit/certificates.ts';
 import { waitForStatus } from '../kit/delivery-steps.ts';
 import { startOAuthServer, type OAuthServer } from '../kit/oauth-server.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
@@ -18,6 +22,7 @@ const secrets = {
   password: 'password-to-hide',
   bearer: 'bearer-token-to-hide',
   client: 'client-secret-to-hide',
+  wrongClient: 'wrong-secret-to-hide',
 };
 const oauthClient = { id: 'fltr', secret: secrets.client };
 
@@ -29,7 +34,7 @@ beforeAll(async () => {
       .then((isAccepted) => response.writeHead(isAccepted ? 200 : 401).end());
   });
   oauth = await startOAuthServer([oauthClient]);
-  const settings = { FLTR_RETRY_SCHEDULE_SECONDS: '1,1,1,1', FLTR_DELIVERIES_PER_WORKFLOW: '1' };
+  const settings = { FLTR_RETRY_SCHEDULE_SECONDS: '1,1,1,1' };
   service = await startService({ LOG_LEVEL: 'debug', ...settings }, null);
   // Two processes that both make attempts.
   const ports = [Number(new URL(service.apiUrl).port), await reservePort()];
@@ -45,21 +50,63 @@ afterAll(async () => {
   await oauth.close();
 });
 
+/** A receiver that requires a client certificate of an authority of its own. */
+async function startMutual() {
+  const issuer = issueAuthority('own authority');
+  const own = issueCertificate({
+    commonName: 'localhost',
+    extensions: ['extendedKeyUsage=serverAuth', 'subjectAltName=DNS:localhost'],
+    issuer,
+  });
+  const client = issueCertificate({
+    commonName: 'fltr',
+    extensions: ['extendedKeyUsage=clientAuth'],
+    issuer,
+  });
+  const server = createServer(
+    { key: own.key, cert: own.cert, ca: issuer.cert, requestCert: true, rejectUnauthorized: true },
+    (request, response) => request.resume().on('end', () => response.end()),
+  ).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return {
+    mutualUrl: `https://localhost:${(server.address() as AddressInfo).port}/mtls`,
+    mtls: { type: 'mtls', certificate: client.cert, key: client.key, ca: issuer.cert },
+  };
+}
+
+async function readExport(path: string): Promise<string> {
+  const headers = { accept: 'application/x-ndjson', authorization: `Bearer ${service.key}` };
+  return (await fetch(service.apiUrl + path, { headers })).text();
+}
+
+/** The calls of the API that need no parameters. */
+async function readAllLists(both: (method: string, path: string) => Promise<unknown>): Promise<void> {
+  const { body } = await service.call<{ paths: Record<string, object> }>('GET', '/openapi.json');
+  const paths = Object.keys(body.paths).filter((path) => 'get' in (body.paths[path] ?? {}));
+  const lists = paths.filter((path) => path.startsWith('/v1/') && !/\{|stream$|search$/.test(path));
+  expect(lists).toEqual(expect.arrayContaining(['/v1/webhooks', '/v1/deliveries', '/v1/audit-records']));
+  for (const path of lists) await both('GET', path);
+}
+
 test('no secret of a policy is in a log line, a history, a response, or readable in the database', async () => {
+  const { mutualUrl, mtls } = await startMutual();
   const stranger = makeCertificate(['client.test']);
+  const oauth2 = { type: 'oauth2', token_url: oauth.tokenUrl, client_id: oauthClient.id };
   const policies: Record<string, Record<string, unknown>> = {
     headers: { headers: { 'X-Api-Key': secrets.header } },
     basic: { auth: { type: 'basic', username: 'fltr', password: secrets.password } },
     bearer: { auth: { type: 'bearer', token: secrets.bearer } },
-    protected: {
-      auth: {
-        type: 'oauth2',
-        token_url: oauth.tokenUrl,
-        client_id: oauthClient.id,
-        client_secret: oauthClient.secret,
-      },
-    },
-    mtls: { auth: { type: 'mtls', certificate: stranger.cert, key: stranger.key } },
+    protected: { auth: { ...oauth2, client_secret: oauthClient.secret } },
+    mtls: { url: mutualUrl, auth: mtls },
+  };
+  /** Whose attempts fail, with the secret at hand. */
+  const failing: typeof policies = {
+    noToken: { auth: { ...oauth2, client_secret: secrets.wrongClient } },
+    refused: { url: mutualUrl, auth: { ...mtls, certificate: stranger.cert, key: stranger.key } },
   };
   const shown: string[] = [];
   const both = async (method: string, path: string, body?: unknown, headers?: Record<string, string>) => {
@@ -71,12 +118,13 @@ test('no secret of a policy is in a log line, a history, a response, or readable
     throw new Error('unreachable');
   };
   const ids: Record<string, string> = {};
-  for (const [name, policy] of Object.entries(policies)) {
+  const create = async (name: string, policy: Record<string, unknown>): Promise<void> => {
     const body = { url: `${receiver.url}/${name}`, events: ['document.deleted'], ...policy };
     // The second process repeats the stored response of the first one.
     const { body: created } = await both('POST', '/v1/webhooks', body, { 'Idempotency-Key': name });
     ids[name] = created.webhook_id;
-  }
+  };
+  for (const [name, policy] of Object.entries(policies)) await create(name, policy);
   await both('PATCH', `/v1/webhooks/${ids['headers']}`, { headers: { 'X-Api-Key': secrets.changedHeader } });
   await both('PATCH', `/v1/webhooks/${ids['headers']}`, { headers: { 'X-Api-Key': `${secrets.header}\n` } });
   await both('PATCH', `/v1/webhooks/${ids['basic']}`, {
@@ -84,11 +132,15 @@ test('no secret of a policy is in a log line, a history, a response, or readable
   });
 
   const deliveries: string[] = [];
+  /** Those of their first attempts, and their own. */
+  const workflows = new Set<string>();
   const publish = async (): Promise<void> => {
     const published = await service.publish();
-    for (const { id } of published.deliveries) {
+    for (const { id, webhook_id: webhookId } of published.deliveries) {
       deliveries.push(id);
-      await waitForStatus(service, id, 'delivered');
+      const isFailing = [ids['noToken'], ids['refused']].includes(webhookId);
+      const { workflow } = await waitForStatus(service, id, isFailing ? 'failed' : 'delivered');
+      workflows.add(workflow.id);
     }
   };
   // Over several events each process makes attempts, and gets a token of its own.
@@ -100,6 +152,10 @@ test('no secret of a policy is in a log line, a history, a response, or readable
   );
   for (const token of tokens) await oauth.revoke(token);
   for (let round = 0; round < 4; round += 1) await publish();
+  for (const [name, policy] of Object.entries(failing))
+    await create(name, { ...policy, retry: { preset: 'none' } });
+  await publish();
+  expect(ids).toHaveProperty('refused');
   for (const { path, headers } of receiver.requests) {
     if (path === '/headers') expect(headers['x-api-key']).toBe(secrets.changedHeader);
     if (path === '/bearer') expect(headers.authorization).toBe(`Bearer ${secrets.bearer}`);
@@ -111,16 +167,22 @@ test('no secret of a policy is in a log line, a history, a response, or readable
     await both('GET', `/v1/webhooks/${id}/secret`);
     await both('POST', '/v1/webhooks/test', { webhook_id: id, event: 'document.deleted' });
   }
-  for (const path of ['/v1/webhooks', '/v1/deliveries', '/v1/events']) await both('GET', path);
+  await readAllLists(both);
+  for (const path of ['/v1/deliveries', '/v1/events']) shown.push(await readExport(path));
   for (const apiUrl of apiUrls) shown.push(await (await fetch(`${apiUrl}/metrics`)).text());
-  for (const id of deliveries) await both('GET', `/v1/deliveries/${id}`);
+  for (const id of deliveries) {
+    await both('GET', `/v1/deliveries/${id}`);
+    await both('POST', `/v1/deliveries/${id}/signed-request`);
+  }
 
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   const needles: Record<string, string> = {
     ...secrets,
     basic: base64(`fltr:${secrets.password}`),
     clientBasic: base64(`fltr:${secrets.client}`),
-    key: stranger.key.split('\n')[1] ?? '',
+    key: mtls.key.split('\n')[1] ?? '',
+    strangersKey: stranger.key.split('\n')[1] ?? '',
+    wrongBasic: base64(`fltr:${secrets.wrongClient}`),
     ...Object.fromEntries([...tokens].map((token, index) => [`token ${index}`, token])),
   };
   const find = (where: string, text: string) => {
@@ -131,7 +193,7 @@ test('no secret of a policy is in a log line, a history, a response, or readable
   expect(shown.join()).toContain('"X-Api-Key":{"set":true}');
 
   const { client } = service.temporal;
-  for (const id of deliveries) {
+  for (const id of workflows) {
     const handle = client.workflow.getHandle(id);
     const { events } = await handle.fetchHistory();
     // Payloads are base64 or bytes in a history: look at them decoded.
