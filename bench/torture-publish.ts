@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from '../src/db/pool.ts';
 import { newAccountKey, type AccountKey } from './targets.ts';
 import type { Call } from './torture-disturbances.ts';
-import { policyOf } from './torture-policies.ts';
+import { demandOf, policyOf } from './torture-policies.ts';
 import { manners, type Manner, type TortureReceiver } from './torture-receiver.ts';
 
 export const webhooksPerAccount = 10;
@@ -24,8 +24,8 @@ export async function createWebhooks(
     if (number % webhooksPerAccount === 0) accounts.push(await newAccountKey(pool, 'torture'));
     const key = accounts.at(-1)?.key ?? '';
     const manner = manners[number % manners.length] ?? 'healthy';
-    const policy = policyOf(manner, number);
-    const body = { url: receiver.url(manner, number), events: ['*'], ...policy };
+    const policy = policyOf(manner, number, receiver.tokenUrl);
+    const body = { url: receiver.url(manner, number, demandOf(policy)), events: ['*'], ...policy };
     const { webhook_id: id } = (await callApi(key, 'POST', '/v1/webhooks', body)) as { webhook_id: string };
     webhooks.push({ id, key, manner, number, isOrdered: policy['ordering'] !== undefined });
   }
