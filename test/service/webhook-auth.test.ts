@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Webhook } from '../../src/contracts/webhook.ts';
+import { isGroupId } from '../../src/domain/ids.ts';
 import { readDelivery, waitForStatus } from '../kit/delivery-steps.ts';
 import { startMutualReceiver, type MutualReceiver } from '../kit/mutual-receiver.ts';
 import { startOAuthServer, type OAuthServer } from '../kit/oauth-server.ts';
@@ -245,6 +246,41 @@ describe('oauth2', () => {
   ])('the token URL %s is refused', async (tokenUrl) => {
     expect(faultsOf(await create(oauth2({ token_url: tokenUrl })))).toEqual([422, '/auth/token_url']);
   });
+});
+
+test('in a burst, deliveries with oauth2 or mtls are in no group; with basic and bearer they may be', async () => {
+  const { cert: certificate, key } = makeCertificate(['client.test']);
+  const policies: [Auth, boolean][] = [
+    [{ type: 'basic', username: 'fltr', password: 'pass' }, true],
+    [{ type: 'bearer', token: 'token' }, true],
+    [oauth2(), false],
+    [{ type: 'mtls', certificate, key }, false],
+  ];
+  const mayShare = new Map<string, boolean>();
+  for (const [auth, isShared] of policies) {
+    const { body } = await create(auth);
+    mayShare.set(body.webhook_id, isShared);
+    onTestFinished(async () => void (await remove(body.webhook_id)));
+  }
+  // More at once than are started each by itself.
+  const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
+  const { body } = await service.call<{ data: { deliveries: { id: string; webhook_id: string }[] }[] }>(
+    'POST',
+    '/v1/events/batch',
+    { events: Array.from({ length: 20 }, () => event) },
+  );
+  const deliveries = body.data.flatMap((accepted) => accepted.deliveries);
+  expect(deliveries).toHaveLength(80);
+  const grouped = new Set<boolean | undefined>();
+  for (const { id, webhook_id: webhookId } of deliveries) {
+    await waitForStatus(service, id, 'delivered', 1);
+    const { rows } = await service.pool.query<{ entry: { workflow_id?: string } }>(
+      `select jsonb_array_elements(timeline) as entry from deliveries where id = $1`,
+      [id],
+    );
+    if (rows.some(({ entry }) => isGroupId(entry.workflow_id ?? ''))) grouped.add(mayShare.get(webhookId));
+  }
+  expect([...grouped]).toEqual(service.env['FLTR_DELIVERIES_PER_WORKFLOW'] === '1' ? [] : [true]);
 });
 
 describe('mtls', () => {
