@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -17,8 +18,15 @@ export type MutualReceiver = {
   seen: { name: string; path: string }[];
 };
 
-/** A receiver with https on loopback that requires a client certificate of its own authority; it ends with the test. */
-export async function startMutualReceiver(): Promise<MutualReceiver> {
+type Respond = (path: string, response: ServerResponse) => void;
+
+/**
+ * A receiver with https on loopback that requires a client certificate of its own authority; it ends with the test. Without
+ * `respond`, it responds with 200.
+ */
+export async function startMutualReceiver(
+  respond: Respond = (_path, response) => response.end(),
+): Promise<MutualReceiver> {
   const authority = issueAuthority('own authority');
   const own = issueCertificate({
     commonName: 'localhost',
@@ -33,7 +41,7 @@ export async function startMutualReceiver(): Promise<MutualReceiver> {
     (request, response) => {
       const name = String((request.socket as TLSSocket).getPeerCertificate().subject?.CN);
       seen.push({ name, path: request.url ?? '' });
-      request.resume().on('end', () => response.end());
+      request.resume().on('end', () => respond(request.url ?? '', response));
     },
   );
   server.listen(0, '127.0.0.1');

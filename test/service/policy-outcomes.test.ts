@@ -1,11 +1,10 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
-import { issueAuthority, issueCertificate } from '../kit/certificates.ts';
+import { startMutualReceiver } from '../kit/mutual-receiver.ts';
 import { startOAuthServer, type OAuthServer } from '../kit/oauth-server.ts';
 import { makeCertificate } from '../kit/raw-receiver.ts';
 import { call, startService, stopAll, until, type Service } from '../kit/service.ts';
@@ -20,31 +19,25 @@ let stranger: Server;
 const client = { id: 'fltr', secret: 'client-secret' };
 
 /** Responds as the path says. */
-function respond(path: string, response: ServerResponse, socket: Socket | null): void {
+function respond(path: string, response: ServerResponse): void {
   const manner = path.slice(1);
   if (manner === 'hangs') return;
-  if (manner === 'closes') socket?.destroy();
-  else if (manner === 'garbage') socket?.end('SSH-2.0-OpenSSH_9.2\r\n');
+  if (manner === 'closes') response.socket?.destroy();
+  else if (manner === 'garbage') response.socket?.end('SSH-2.0-OpenSSH_9.2\r\n');
   else response.writeHead(Number(manner)).end();
 }
 
 beforeAll(async () => {
   oauth = await startOAuthServer([client]);
-  stranger = await listen(createServer(makeCertificate(['localhost'])));
-  receiver = await startReceiver(({ path }, response) => respond(path, response, response.socket));
+  stranger = createServer(makeCertificate(['localhost'])).listen(0, '127.0.0.1');
+  await once(stranger, 'listening');
+  receiver = await startReceiver(({ path }, response) => respond(path, response));
   service = await startService({ FLTR_ATTEMPT_TIMEOUT_MS: '1500', FLTR_DELIVERIES_PER_HOUR: '0' });
 });
 afterAll(async () => {
   stranger.close();
   await stopAll(service, receiver, oauth);
 });
-
-async function listen(server: Server): Promise<Server> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return server;
-}
-const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
 const kinds = [
   ...'200 299 302 404 408 410 429 503 hangs closes garbage'.split(' '),
@@ -91,7 +84,7 @@ async function outcomesOf(policy: Policy, origin = receiver.url): Promise<Outcom
   const urls: Record<string, string> = {
     refused: `http://127.0.0.1:${await reservePort()}/`,
     unknown: 'https://does-not-exist.invalid/',
-    stranger: `https://localhost:${portOf(stranger)}/`,
+    stranger: `https://localhost:${(stranger.address() as AddressInfo).port}/`,
     blocked: 'https://example.com/',
   };
   for (const kind of kinds) {
@@ -187,32 +180,9 @@ test('oauth2, with a token and without one', async () => {
 });
 
 test('mtls; over http, in development, the certificate is not used', async () => {
-  const issuer = issueAuthority('own authority');
-  const own = issueCertificate({
-    commonName: 'localhost',
-    extensions: ['extendedKeyUsage=serverAuth', 'subjectAltName=DNS:localhost'],
-    issuer,
-  });
-  const { cert: certificate, key } = issueCertificate({
-    commonName: 'fltr',
-    extensions: ['extendedKeyUsage=clientAuth'],
-    issuer,
-  });
-  const names = new Set<unknown>();
-  const mutual = createServer(
-    { key: own.key, cert: own.cert, ca: issuer.cert, requestCert: true, rejectUnauthorized: true },
-    ({ socket, url }, response) => {
-      names.add((socket as TLSSocket).getPeerCertificate().subject?.CN);
-      respond(url ?? '', response, socket);
-    },
-  );
-  onTestFinished(() => {
-    mutual.closeAllConnections();
-    mutual.close();
-  });
-  const auth = { type: 'mtls', certificate, key, ca: issuer.cert };
-  const origin = `https://localhost:${portOf(await listen(mutual))}`;
-  expect(await outcomesOf({ auth }, origin)).toEqual(usual);
-  expect([...names]).toEqual(['fltr']);
+  const { url, ca, one, seen } = await startMutualReceiver(respond);
+  const auth = { type: 'mtls', certificate: one.cert, key: one.key, ca };
+  expect(await outcomesOf({ auth }, new URL(url).origin)).toEqual(usual);
+  expect(new Set(seen.map(({ name }) => name))).toEqual(new Set(['one']));
   expect(await outcomesOf({ auth })).toEqual(usual);
 });

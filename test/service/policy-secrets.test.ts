@@ -1,10 +1,7 @@
-import { once } from 'node:events';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { reservePort } from '../../bench/reserve-port.ts';
-import { issueAuthority, issueCertificate } from '../kit/certificates.ts';
 import { waitForStatus } from '../kit/delivery-steps.ts';
+import { startMutualReceiver } from '../kit/mutual-receiver.ts';
 import { startOAuthServer, type OAuthServer } from '../kit/oauth-server.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { makeCertificate } from '../kit/raw-receiver.ts';
@@ -50,34 +47,6 @@ afterAll(async () => {
   await oauth.close();
 });
 
-/** A receiver that requires a client certificate of an authority of its own. */
-async function startMutual() {
-  const issuer = issueAuthority('own authority');
-  const own = issueCertificate({
-    commonName: 'localhost',
-    extensions: ['extendedKeyUsage=serverAuth', 'subjectAltName=DNS:localhost'],
-    issuer,
-  });
-  const client = issueCertificate({
-    commonName: 'fltr',
-    extensions: ['extendedKeyUsage=clientAuth'],
-    issuer,
-  });
-  const server = createServer(
-    { key: own.key, cert: own.cert, ca: issuer.cert, requestCert: true, rejectUnauthorized: true },
-    (request, response) => request.resume().on('end', () => response.end()),
-  ).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return {
-    mutualUrl: `https://localhost:${(server.address() as AddressInfo).port}/mtls`,
-    mtls: { type: 'mtls', certificate: client.cert, key: client.key, ca: issuer.cert },
-  };
-}
-
 async function readExport(path: string): Promise<string> {
   const headers = { accept: 'application/x-ndjson', authorization: `Bearer ${service.key}` };
   return (await fetch(service.apiUrl + path, { headers })).text();
@@ -93,7 +62,8 @@ async function readAllLists(both: (method: string, path: string) => Promise<unkn
 }
 
 test('no secret of a policy is in a log line, a history, a response, or readable in the database', async () => {
-  const { mutualUrl, mtls } = await startMutual();
+  const { url: mutualUrl, ca, one } = await startMutualReceiver();
+  const mtls = { type: 'mtls', certificate: one.cert, key: one.key, ca };
   const stranger = makeCertificate(['client.test']);
   const oauth2 = { type: 'oauth2', token_url: oauth.tokenUrl, client_id: oauthClient.id };
   const policies: Record<string, Record<string, unknown>> = {
