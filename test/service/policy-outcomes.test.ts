@@ -18,10 +18,14 @@ let oauth: OAuthServer;
 let stranger: Server;
 const client = { id: 'fltr', secret: 'client-secret' };
 
+/** Within the longest time limit. */
+const lateMs = 28_000;
+
 /** Responds as the path says. */
 function respond(path: string, response: ServerResponse): void {
   const manner = path.slice(1);
   if (manner === 'hangs') return;
+  if (manner === 'late') return void setTimeout(() => response.end(), lateMs);
   if (manner === 'closes') response.socket?.destroy();
   else if (manner === 'garbage') response.socket?.end('SSH-2.0-OpenSSH_9.2\r\n');
   else response.writeHead(Number(manner)).end();
@@ -129,6 +133,32 @@ async function outcomesOf(policy: Policy, origin = receiver.url): Promise<Outcom
     rows.map((row) => [row.kind.replace('kind-', ''), [row.status, codeOf(row), row.wait ?? row.reason]]),
   );
 }
+
+test.concurrent(
+  'the longest time limit: a response after 28 s is delivered',
+  { timeout: 90_000 },
+  async () => {
+    const { accountId, key } = await service.newAccount();
+    const body = { url: `${receiver.url}/late`, events: ['*'], timeout_ms: 30_000 };
+    expect((await call(service.apiUrl, key, 'POST', '/v1/webhooks', body)).status).toBe(201);
+    const event = { event: 'document.deleted', data: { document_id: 'doc_1', dataset_id: 'ds_1' } };
+    await call(service.apiUrl, key, 'POST', '/v1/events', event);
+    type Row = { status: string; number: number };
+    const rows = await until(
+      async () =>
+        (
+          await service.pool.query<Row>(
+            `select d.status, a.number from deliveries d join attempts a on a.delivery_id = d.id
+           where d.account_id = $1`,
+            [accountId],
+          )
+        ).rows,
+      ({ length }) => length > 0,
+    );
+    expect(rows).toEqual([{ status: 'delivered', ms: expect.any(Number) }]);
+    expect(rows[0]?.ms).toBeGreaterThanOrEqual(lateMs - 5);
+  },
+);
 
 const client4xx = ['404', '408', '429'];
 const noToken = Object.fromEntries(
