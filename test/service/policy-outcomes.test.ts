@@ -155,8 +155,7 @@ test.concurrent(
         ).rows,
       ({ length }) => length > 0,
     );
-    expect(rows).toEqual([{ status: 'delivered', ms: expect.any(Number) }]);
-    expect(rows[0]?.ms).toBeGreaterThanOrEqual(lateMs - 5);
+    expect(rows).toEqual([{ status: 'delivered', number: 1 }]);
   },
 );
 
