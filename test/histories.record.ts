@@ -158,8 +158,8 @@ const scenes: Record<string, Scene> = {
       await keep(service, 'rate-limited', second);
     },
   },
-  // The same while its webhook is paced: a probe fails, then the webhook has recovered.
-  probed: {
+  // The same while its webhook is paced: parked, then a probe that fails.
+  parked: {
     responses: [200, 503, 200],
     async play(service, id, webhookId) {
       await waitForStatus(service, id, 'delivered');
@@ -172,12 +172,14 @@ const scenes: Record<string, Scene> = {
       await set(`probe_when_down = true, next_probe_at = now() + interval '1 hour'`);
       const second = await publishOne(service);
       await untilDeferred(service, second, 'down');
+      await workflowStatus(service, second);
+      await keep(service, 'parked', second);
       await set(`next_probe_at = now()`);
-      await waitForStatus(service, second, 'retrying', 1);
-      await set(`next_probe_at = null, ramp_started_at = now()`);
-      await waitForStatus(service, second, 'delivered', 2);
+      await waitForStatus(service, second, 'pending', 1);
       await workflowStatus(service, second);
       await keep(service, 'probed', second);
+      await set(`next_probe_at = null, ramp_started_at = now()`);
+      await waitForStatus(service, second, 'delivered', 2);
     },
   },
 };

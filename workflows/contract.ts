@@ -22,7 +22,7 @@ export type DeliverEventInput = RunStart & {
   /** Whether the first attempt is a local activity: cheaper, and for webhooks that are not known to hang. */
   isFirstLocal: boolean;
 };
-export type DeliverEventResult = { status: 'delivered' | 'held' | 'canceled' | 'ended' };
+export type DeliverEventResult = { status: 'delivered' | 'held' | 'deferred' | 'canceled' | 'ended' };
 
 export const signalNames: { readonly [name in SignalName]: name } = {
   retryNow: 'retryNow',

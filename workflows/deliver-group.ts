@@ -26,8 +26,8 @@ import { deliveryStart } from './delivery-start.ts';
 const groupSignal = defineSignal<[GroupSignal]>(groupSignalName);
 
 /**
- * The first attempt of several deliveries, for a burst. Each that this does not deliver continues in a workflow of its own:
- * one that failed is shown by a child, which fails; all others are started by the dispatcher. Signals that came for them
+ * The first attempt of several deliveries, for a burst. One that this does not deliver continues in a workflow of its own,
+ * unless it waits without one: one that failed is shown by a child, which fails; all others are started by the dispatcher. Signals that came for them
  * meanwhile are passed on.
  */
 export async function deliverGroup({ deliveries, schedule }: DeliverGroupInput): Promise<DeliverGroupResult> {
@@ -63,8 +63,7 @@ export async function deliverGroup({ deliveries, schedule }: DeliverGroupInput):
       await passOnSignals({ signals: signals.splice(0) });
     }
     const delivered = attempts.length - others.length;
-    if (others.length > 0)
-      setCurrentDetails(`${delivered} delivered, ${others.length} continue in workflows of their own`);
+    if (others.length > 0) setCurrentDetails(`${delivered} delivered, ${others.length} not yet`);
     return { delivered, others: others.length };
   });
 }

@@ -16,10 +16,11 @@ export function checkWorkflows({
   for (const { workflowId, historyLength } of runs)
     if (historyLength > mostHistoryEvents)
       faults.push(`The history of ${workflowId} has ${historyLength} events`);
-  for (const { id, webhookId, status, isScheduled } of deliveries) {
+  for (const { id, webhookId, status, isScheduled, waitReason, parked } of deliveries) {
     const running = runs.filter(({ deliveryIds, isRunning }) => isRunning && deliveryIds.includes(id));
     const own = runs.filter(({ workflowId }) => workflowId === id);
-    const isWaiting = (status === 'pending' && !isScheduled) || status === 'retrying';
+    const isParked = waitReason === 'down';
+    const isWaiting = (status === 'pending' && !isScheduled && !isParked) || status === 'retrying';
     if (running.length > 1)
       faults.push(
         `${id} has ${running.length} workflows: ${running.map((run) => run.workflowId).join(', ')}`,
@@ -29,7 +30,7 @@ export function checkWorkflows({
     if (isWaiting && running.length === 0) faults.push(`${id} is ${status}, and no workflow owns it`);
     const { retries = 0, reschedules = 0 } = model.actions.get(id) ?? {};
     const { activations = 0, recoveries = 0, operations = 0 } = webhookOf.get(webhookId) ?? {};
-    const most = 1 + retries + reschedules + activations + recoveries + operations;
+    const most = 1 + retries + reschedules + activations + recoveries + operations + parked;
     if (own.length > most) faults.push(`${id} was run ${own.length} times, and ${most} were requested`);
   }
   const groups = new Map<string, number>();

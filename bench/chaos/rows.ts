@@ -19,6 +19,8 @@ export type DeliveryRow = {
   isScheduled: boolean;
   /** It waits for another one of its line. */
   isBehindOther: boolean;
+  /** How often it was parked: each time its workflow ended, and another run begins. */
+  parked: number;
 };
 export type AttemptRow = {
   id: string;
@@ -45,7 +47,8 @@ export async function readDeliveries(pool: Pool): Promise<DeliveryRow[]> {
        attempt_count as "attemptCount", timeline @> '[{"type": "wait", "reason": "rescheduled"}]' as "isRescheduled",
        start_after = 'line' and ended_at is null and exists (
          select 1 from deliveries h where h.webhook_id = d.webhook_id and h.order_key = d.order_key
-           and h.line_position is not null and h.start_after is null and h.ended_at is null) is true as "isBehindOther"
+           and h.line_position is not null and h.start_after is null and h.ended_at is null) is true as "isBehindOther",
+       jsonb_array_length(jsonb_path_query_array(timeline, '$[*] ? (@.type == "wait" && @.reason == "down")')) as parked
      from deliveries d order by id`,
   );
   return rows;
@@ -80,7 +83,7 @@ export async function readEventIds(pool: Pool): Promise<Set<string>> {
 export async function wakeDue(pool: Pool): Promise<void> {
   await pool.query(
     `update deliveries set reconcile_at = now()
-     where status in ('pending', 'retrying') and next_attempt_at <= now()`,
+     where status in ('pending', 'retrying') and next_attempt_at <= now() and owner_id is not null`,
   );
 }
 

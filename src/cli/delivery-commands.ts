@@ -197,7 +197,9 @@ const blocksText = ({ since, waiting }: NonNullable<Delivery['blocks_line']>): s
 function waitsForText(waitsFor: NonNullable<Delivery['waits_for']>): string {
   switch (waitsFor.reason) {
     case 'down':
-      return `its webhook, which is down; next probe ${waitsFor.next_probe_at}`;
+      return waitsFor.next_probe_at === null
+        ? 'the deliveries before it: its webhook was down, and they are sent first'
+        : `its webhook, which is down; next probe ${waitsFor.next_probe_at}`;
     case 'scheduled':
       return 'the time of its next attempt: it is scheduled';
     case 'order':

@@ -109,14 +109,14 @@ const summary = {
     }),
   waits_for: z
     .discriminatedUnion('reason', [
-      z.object({ reason: z.literal('down'), next_probe_at: at }),
+      z.object({ reason: z.literal('down'), next_probe_at: at.nullable() }),
       z.object({ reason: z.literal('order'), delivery_id: z.string() }),
       z.object({ reason: z.literal('scheduled') }),
     ])
     .nullable()
     .meta({
       description:
-        '`down`: its webhook is down, and the delivery is deferred until an attempt of another one succeeds. The next one is made at `next_probe_at`. `scheduled`: for the `deliver_at` of its event, or the time to which it was moved since; `next_attempt_at` is that time. `order`: its webhook has `ordering`, and the delivery begins after the one with `delivery_id` and those before it. Null: for none of these.',
+        '`down`: its webhook is down, and the delivery waits until an attempt succeeds. The next one is made at `next_probe_at`; null: one has succeeded, and the deliveries are sent, the oldest first. `scheduled`: for the `deliver_at` of its event, or the time to which it was moved since; `next_attempt_at` is that time. `order`: its webhook has `ordering`, and the delivery begins after the one with `delivery_id` and those before it. Null: for none of these.',
     }),
 };
 

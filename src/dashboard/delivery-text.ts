@@ -77,19 +77,19 @@ type Last = Pick<DeliverySummary, 'last_status_code' | 'last_error_code'>;
 type State = Pick<DeliverySummary, 'status' | 'reason' | 'next_attempt_at'> &
   Partial<Pick<Delivery, 'waits_for' | 'timeline'>>;
 
-const deferrals: Record<QueueReason | 'scheduled' | 'rescheduled', string> = {
+const deferrals: Record<Exclude<QueueReason, 'down'> | 'scheduled' | 'rescheduled', string> = {
   scheduled: 'Scheduled: its event was published with a time to deliver it.',
   hourly_cap: 'Deferred: the webhook reached its hourly cap.',
   rate_limit: 'Deferred: the webhook reached its rate limit.',
   receiver_requested: 'Deferred: the receiver requested it, with Retry-After.',
-  down: 'Deferred: the webhook is down, and this attempt tests whether it is back.',
   rescheduled: 'The next attempt was rescheduled.',
 };
 
 /** Why it waits for a time that is not its retry's, where that is the last thing that happened. */
 export function deferralText({ timeline = [] }: State): string | undefined {
   const last = timeline.at(-1);
-  return last?.type === 'wait' && last.reason !== undefined ? deferrals[last.reason] : undefined;
+  if (last?.type !== 'wait' || last.reason === undefined || last.reason === 'down') return undefined;
+  return deferrals[last.reason];
 }
 
 /** The last attempt's status code, or a short error where there is none. */
@@ -119,16 +119,20 @@ export function durationOf(from: string, to: string): string {
   return formatDuration(Date.parse(to) - Date.parse(from));
 }
 
+const downText = (nextProbeAt: string | null): string =>
+  nextProbeAt === null
+    ? 'Deferred: the webhook was down. Its deliveries are being sent, the oldest first.'
+    : 'Deferred: the webhook is down. One delivery at a time, the oldest first, tests whether it is back; the others follow.';
+
 /** A delivery's status as a sentence. */
 export function statusText(state: State, last?: AttemptResult): string {
   const { status, reason, next_attempt_at: next, waits_for: waitsFor } = state;
   if (waitsFor?.reason === 'order') return 'Waits for another delivery, which is before it in its order.';
-  if (waitsFor?.reason === 'down')
-    return 'Deferred: the webhook is down. The delivery is sent, in order, once an attempt of an older one succeeds.';
+  if (waitsFor?.reason === 'down') return downText(waitsFor.next_probe_at);
   switch (status) {
     case 'pending':
       return next === null
-        ? 'The first attempt is about to start.'
+        ? `The ${last === undefined ? 'first' : 'next'} attempt is about to start.`
         : waitsFor?.reason === 'scheduled'
           ? 'Scheduled for its first attempt.'
           : (deferralText(state) ??

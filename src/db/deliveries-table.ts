@@ -38,7 +38,7 @@ export type DeliveryRow = StartColumns & {
   lastStatusCode: number | null;
   lastErrorCode: string | null;
   ownerId: string | null;
-  /** The webhook's next probe, where the delivery is deferred because the webhook is down; null: it is not paced. */
+  /** The webhook's next probe, where the delivery is parked; null: its receiver is back. */
   nextProbeAt: Date | null;
   /** Whether it is one of a line, and the head for which it waits there; null: it does not wait for another one. */
   isInLine: boolean;
@@ -100,12 +100,10 @@ export async function findDelivery(db: Queryable, accountId: string, id: string)
 }
 
 export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
-  const { nextProbeAt } = row;
   const isScheduled = row.status === 'pending' && row.startAfter === 'deliver_at';
-  const nextAttemptAt = isScheduled ? row.deliverAt : row.nextAttemptAt;
-  // The time in its row is then the end of its deferral. The time of the next probe is rounded there.
-  const isBehindProbe =
-    nextProbeAt !== null && nextAttemptAt !== null && nextAttemptAt.getTime() > nextProbeAt.getTime() + 1000;
+  // The time in the row of a parked delivery is when it fails.
+  const isParked = row.waitReason === 'down';
+  const nextAttemptAt = isScheduled ? row.deliverAt : isParked ? null : row.nextAttemptAt;
   return {
     id: row.id,
     event_id: row.eventId,
@@ -114,24 +112,21 @@ export function toSummary(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary {
     status: row.status,
     reason: row.reason,
     created_at: row.createdAt.toISOString(),
-    next_attempt_at: isBehindProbe ? null : (nextAttemptAt?.toISOString() ?? null),
+    next_attempt_at: nextAttemptAt?.toISOString() ?? null,
     ended_at: row.endedAt?.toISOString() ?? null,
     expires_at: row.expiresAt?.toISOString() ?? null,
     order_key: row.orderKey,
     blocks_line: row.blocksLine && { ...row.blocksLine, since: new Date(row.blocksLine.since).toISOString() },
-    waits_for: waitsForOf(row, isBehindProbe ? nextProbeAt : null),
+    waits_for: waitsForOf(row),
     attempt_count: row.attemptCount,
     last_status_code: row.lastStatusCode,
     last_error_code: row.lastErrorCode,
   };
 }
 
-/** `nextProbeAt`: where it is behind the next probe of its webhook. */
-function waitsForOf(
-  { status, startAfter, waitsForId }: Omit<DeliveryRow, 'timeline'>,
-  nextProbeAt: Date | null,
-): DeliverySummary['waits_for'] {
-  if (nextProbeAt) return { reason: 'down', next_probe_at: nextProbeAt.toISOString() };
+function waitsForOf(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary['waits_for'] {
+  const { status, waitReason, startAfter, waitsForId, nextProbeAt } = row;
+  if (waitReason === 'down') return { reason: 'down', next_probe_at: nextProbeAt?.toISOString() ?? null };
   if (status === 'pending' && startAfter === 'deliver_at') return { reason: 'scheduled' };
   return waitsForId === null ? null : { reason: 'order', delivery_id: waitsForId };
 }
@@ -140,7 +135,7 @@ function waitsForOf(
 export async function countNotStarted(db: Queryable, most: number): Promise<number> {
   const { rows } = await db.query<{ count: number }>(
     `select count(*)::int as count from (
-       (select 1 from deliveries where owner_id is null and status = 'pending' and start_after is null limit $1)
+       (select 1 from deliveries where owner_id is null and status = 'pending' and start_after is null and next_attempt_at is null limit $1)
        union all
        (select 1 from deliveries where reconcile_at is not null and run_id is null and status in ('pending', 'retrying')
         limit $1)

@@ -4,7 +4,7 @@ import type { Queryable } from './pool.ts';
  * How often a queue's times are computed again, unless a change requests it before. Some reasons are no change, such as a grant
  * without an attempt. A check reads the webhook's log of an hour, so one with a long log is checked less often.
  */
-export const minSecondsBetweenChecks = 2;
+const minSecondsBetweenChecks = 2;
 const checkEvery = `interval '${minSecondsBetweenChecks} seconds'`;
 export const secondsBetweenChecks = (logLength: number) => minSecondsBetweenChecks + logLength / 100;
 
@@ -46,4 +46,20 @@ export async function keepQueue(db: Queryable, webhookId: string): Promise<void>
      on conflict (webhook_id) do nothing`,
     [webhookId],
   );
+}
+
+/** Sets the next check of a claimed queue, unless a change has requested one since the claim. */
+export async function checkQueueIn(db: Queryable, webhookId: string, seconds: number): Promise<void> {
+  await db.query(
+    `update rate_limit_queues set check_at = clock_timestamp() + make_interval(secs => $2)
+     where webhook_id = $1 and check_at > clock_timestamp()`,
+    [webhookId, seconds],
+  );
+}
+
+/** A claimed queue is empty. It stays where a change has requested a check since the claim. */
+export async function dropQueue(db: Queryable, webhookId: string): Promise<void> {
+  await db.query(`delete from rate_limit_queues where webhook_id = $1 and check_at > clock_timestamp()`, [
+    webhookId,
+  ]);
 }

@@ -1,27 +1,29 @@
-import type { QueueReason } from '../contracts/delivery.ts';
-import { isInRamp, stepPacing, type Pacing } from '../domain/health.ts';
-import { maxQueueHead } from '../domain/hourly-cap.ts';
+import { stepPacing, type Pacing } from '../domain/health.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import {
   correctTimes,
   decideSlots,
   isUnlimited,
+  maxReleased,
+  releaseCount,
+  secondsToRelease,
   startLimitMs,
-  type Decision,
+  type LimitReason,
+  type QueueState,
 } from '../domain/webhook-limits.ts';
 import { acceptExpired } from './failed-deliveries.ts';
+import { countReleased, firstParked, releaseParked } from './parked-deliveries.ts';
 import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
-import { keepQueue, minSecondsBetweenChecks, secondsBetweenChecks } from './queue-checks.ts';
+import { checkQueueIn, dropQueue, keepQueue, secondsBetweenChecks } from './queue-checks.ts';
 import {
   lockQueue,
-  readExpiries,
   readFamilies,
   readLimits,
   readQueue,
   type Limits,
   type QueueLimits,
 } from './read-queue.ts';
-import { defer, expire, grant, writeTimes, type Deferral, type Run } from './write-slots.ts';
+import { defer, expire, grant, park, writeTimes, type Deferral, type Run } from './write-slots.ts';
 
 /** An attempt of a webhook that is near one of its limits, to be granted or deferred. */
 export type SlotRequest = {
@@ -33,7 +35,7 @@ export type SlotRequest = {
   /** The run's entries since its last step. */
   notes: readonly StoredEntry[];
   /** The entry of a deferral: when it was decided, until when, and why. */
-  entryOf: (at: Date, until: Date, reason: QueueReason) => StoredEntry;
+  entryOf: (at: Date, until: Date, reason: LimitReason) => StoredEntry;
   /** A time that comes within so many ms is waited for by the caller; none unless given. */
   patienceMs?: number;
 };
@@ -41,15 +43,15 @@ export type SlotRequest = {
 /**
  * `granted`: it is sent before `startBy`, by `performance.now()`, or another slot is requested; `isProbe`: to a webhook that is
  * down, or has just recovered. `soon`: another slot is requested after so many ms; nothing is written. `busy`: too many others
- * are under way; nothing is written. `deferred`: written to the delivery's row at `at`. `expired`: it waited for too long and
- * has failed. `changed`: none of these, because the delivery was held or canceled meanwhile or has another owner.
+ * are under way; nothing is written. `deferred`: written to the delivery's row at `at`. `parked`: written to its row.
+ * `changed`: none of these, because the delivery was held or canceled meanwhile or has another owner.
  */
 export type Slot =
   | { is: 'granted'; isProbe?: true; startBy?: number }
   | { is: 'soon'; waitMs: number }
   | { is: 'busy' }
-  | { is: 'deferred'; at: Date; until: Date; reason: QueueReason }
-  | { is: 'expired' }
+  | { is: 'deferred'; at: Date; until: Date; reason: LimitReason }
+  | { is: 'parked' }
   | { is: 'changed' };
 
 /**
@@ -100,50 +102,66 @@ async function takeOfFamily(
   requests: readonly SlotRequest[],
 ): Promise<Slot[]> {
   const { webhookId, limits, pacing, lockedAt } = queue;
-  if (isUnlimited(limits)) return requests.map((): Slot => ({ is: 'granted' }));
   const ids = requests.map(({ deliveryId }) => deliveryId);
-  const isPaced = limits.nextProbeAt !== null;
-  // While it is paced only the first of the queue has a time of its own.
-  const most = isPaced ? 1 : maxQueueHead;
-  const state = await readQueue(client, webhookId, queue, ids, ids.toSorted().at(-1) ?? '', most);
-  const requesters = isPaced
-    ? await readExpiries(client, ids)
-    : ids.map((id) => ({ id, expiresAt: state.now + state.holdMs }));
-  const decisions = decideSlots(state, requesters);
-  const wants = (is: Decision['is']) =>
-    requests.filter(({ deliveryId }) => decisions.get(deliveryId)?.is === is);
+  const parked = await firstParked(client, webhookId, ids);
+  const isBehind = parked !== null && ids.some((id) => id > parked);
+  if (isUnlimited(limits) && !isBehind) return requests.map((): Slot => ({ is: 'granted' }));
+  const state = await readQueue(client, webhookId, queue, ids, ids.toSorted().at(-1) ?? '');
+  const decisions = decideSlots({ ...state, firstParked: parked }, ids);
   const at = new Date(state.now);
-  const granted = wants('now');
+  const isPaced = limits.nextProbeAt !== null;
+  const granted = requests.filter(({ deliveryId }) => decisions.get(deliveryId)?.is === 'now');
   // The webhook's row first, in the order of every transaction that changes webhooks.
   if (isPaced && granted.length > 0) await writeProbe(client, webhookId, pacing, state.now);
   if (granted.length > 0) await grant(client, webhookId, at, granted);
+  const waitMs = (decision: { at: number }) => decision.at - state.now;
+  const isSoon = (decision: { at: number }, { patienceMs = 0 }: SlotRequest) =>
+    waitMs(decision) <= patienceMs;
   const deferrals = requests.flatMap((request): Deferral[] => {
     const decision = decisions.get(request.deliveryId);
-    if (decision?.is !== 'later' || decision.at - state.now <= (request.patienceMs ?? 0)) return [];
+    if (decision?.is !== 'later' || isSoon(decision, request)) return [];
     const until = new Date(Math.ceil(decision.at));
     const { reason } = decision;
     return [{ ...request, until, reason, entry: request.entryOf(at, until, reason) }];
   });
-  const deferred = deferrals.length > 0 ? await defer(client, deferrals) : new Set<string>();
-  if (deferrals.length > 0) await keepQueue(client, webhookId);
-  const expired = await endExpired(client, wants('expired'));
-  const isProbe = isPaced || isInRamp(pacing, state.now);
+  const toPark = requests.filter((request) => {
+    const decision = decisions.get(request.deliveryId);
+    return decision?.is === 'park' || (decision?.is === 'soon' && !isSoon(decision, request));
+  });
+  const written = new Set([
+    ...(deferrals.length > 0 ? await defer(client, deferrals) : []),
+    ...(toPark.length > 0 ? await park(client, toPark) : []),
+  ]);
+  if (written.size > 0) await keepQueue(client, webhookId);
   const startMs = startLimitMs(limits);
   const asGranted: Slot = {
     is: 'granted',
-    ...(isProbe && { isProbe }),
+    ...((isPaced || limits.rampStartedAt !== null) && { isProbe: true }),
     ...(startMs !== null && { startBy: lockedAt + startMs }),
   };
   const untilOf = new Map(deferrals.map((deferral) => [deferral.deliveryId, deferral]));
+  const isParked = new Set(toPark.map(({ deliveryId }) => deliveryId));
   return requests.map(({ deliveryId }): Slot => {
     const decision = decisions.get(deliveryId);
-    if (decision?.is === 'now') return asGranted;
-    if (decision?.is === 'busy') return { is: 'busy' };
-    if (decision?.is === 'expired') return { is: expired.has(deliveryId) ? 'expired' : 'changed' };
     const deferral = untilOf.get(deliveryId);
-    if (!deferral) return decision ? { is: 'soon', waitMs: decision.at - state.now } : { is: 'changed' };
-    const { until, reason } = deferral;
-    return deferred.has(deliveryId) ? { is: 'deferred', at, until, reason } : { is: 'changed' };
+    if (deferral || isParked.has(deliveryId)) {
+      if (!written.has(deliveryId)) return { is: 'changed' };
+      return deferral
+        ? { is: 'deferred', at, until: deferral.until, reason: deferral.reason }
+        : { is: 'parked' };
+    }
+    switch (decision?.is) {
+      case 'now':
+        return asGranted;
+      case 'later':
+      case 'soon':
+        return { is: 'soon', waitMs: waitMs(decision) };
+      case 'busy':
+        return { is: 'busy' };
+      case 'park':
+      case undefined:
+        return { is: 'changed' };
+    }
   });
 }
 
@@ -178,42 +196,61 @@ export async function giveBack(db: Queryable, deliveryId: string, number: number
   });
 }
 
+type FamilyQueue = Omit<QueueState, 'firstParked'>;
+
 /**
- * Corrects the times of the first deliveries in a webhook's queue. The reconciler wakes those whose time has changed when it
- * has come. Without any limit, all of the queue is due.
+ * Corrects the times of the first deliveries in a webhook's queue, and releases parked ones. The reconciler wakes those whose
+ * time has changed when it has come. Without any limit, all of the queue is due.
+ *
+ * @returns how many parked deliveries were released, and after how many seconds the queue is checked again
  */
-export async function correctQueue(pool: Pool, webhookId: string, defaults: Limits): Promise<void> {
-  await withTransaction(pool, async (client) => {
+export async function correctQueue(pool: Pool, webhookId: string, defaults: Limits) {
+  return withTransaction(pool, async (client) => {
     await lockQueue(client, webhookId);
     const read = await readLimits(client, webhookId, defaults);
-    const states: Awaited<ReturnType<typeof readQueue>>[] = [];
+    const states: FamilyQueue[] = [];
     for (const family of read.families) {
       const state = await readQueue(client, webhookId, { ...read, family }, [], null);
       const corrected = correctTimes(state, state.head);
       if (corrected.length > 0) await writeTimes(client, corrected);
       states.push(state);
     }
-    // Their times depend on how fast the first of them go, and those behind the head have none yet.
-    const hasDown = states.some((each) => each.hasDown || each.head.some(({ reason }) => reason === 'down'));
-    const isReleasedByRamp = hasDown && read.limits.nextProbeAt === null;
+    const parked = await firstParked(client, webhookId);
+    const released = parked === null ? 0 : await release(client, webhookId, parked, states);
     const isEmpty = states.every(({ head }) => head.length === 0);
-    if (isEmpty && !(read.releases && (await isReleasing(client, webhookId))))
-      await client.query(`delete from rate_limit_queues where webhook_id = $1`, [webhookId]);
-    else {
-      const logLength = states.reduce((sum, { used }) => sum + used.length, 0);
-      // A time that has come was requested by a change since this check was claimed.
-      await client.query(
-        `update rate_limit_queues set check_at = clock_timestamp() + make_interval(secs => $2)
-         where webhook_id = $1 and check_at > clock_timestamp()`,
-        [webhookId, isReleasedByRamp ? minSecondsBetweenChecks : secondsBetweenChecks(logLength)],
-      );
-    }
+    const [state] = states;
+    const logLength = states.reduce((sum, { used }) => sum + used.length, 0);
+    const seconds = Math.min(
+      isEmpty && parked !== null ? Infinity : secondsBetweenChecks(logLength),
+      parked === null || !state ? Infinity : secondsToRelease(state),
+    );
+    if (isEmpty && parked === null && !(read.releases && (await isReleasing(client, webhookId))))
+      await dropQueue(client, webhookId);
+    else await checkQueueIn(client, webhookId, seconds);
     // Grants without an attempt.
     await client.query(
       `delete from rate_limit_grants where webhook_id = $1 and granted_at < now() - make_interval(secs => $2)`,
       [webhookId, (2 * read.grantMs) / 1000],
     );
+    return { released, seconds };
   });
+}
+
+async function release(
+  client: Client,
+  webhookId: string,
+  before: string,
+  states: readonly FamilyQueue[],
+): Promise<number> {
+  const [state] = states;
+  if (!state) return 0;
+  const count = releaseCount({
+    ...state,
+    used: states.flatMap(({ used }) => used).toSorted((a, b) => a - b),
+    released: await countReleased(client, webhookId, before, maxReleased),
+    deferred: states.flatMap(({ head }) => head).filter(({ reason }) => reason !== null).length,
+  });
+  return count === 0 ? 0 : releaseParked(client, webhookId, count);
 }
 
 /** Whether a webhook's held deliveries are still being released. If not, the rate at which they went ends with its queue. */

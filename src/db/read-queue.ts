@@ -1,15 +1,14 @@
-import type { QueueReason } from '../contracts/delivery.ts';
 import type { RateLimit } from '../contracts/webhook-policy.ts';
-import type { Pacing } from '../domain/health.ts';
+import { rampMs, type Pacing } from '../domain/health.ts';
 import { grantMs, maxQueueHead } from '../domain/hourly-cap.ts';
 import { operationalFamilies } from '../domain/subscription.ts';
 import {
   logMs,
   startLimitMs,
   windowsOf,
+  type LimitReason,
   type Queued,
   type QueueState,
-  type Waiting,
   type WebhookLimits,
 } from '../domain/webhook-limits.ts';
 import { onlyRow, type Queryable } from './pool.ts';
@@ -22,6 +21,12 @@ export type Limits = { cap: number; grantMs: number };
 
 /** Whether a delivery is in its webhook's queue; the condition of the indexes `deliveries_deferred…`. */
 export const isQueued = `wait_reason in ('hourly_cap', 'rate_limit', 'receiver_requested', 'down')`;
+
+/** Whether it is parked in that queue: the condition of the index `deliveries_parked`. */
+export const isParked = `wait_reason = 'down'`;
+
+/** Whether it is deferred until a time. */
+const isDeferred = `${isQueued} and not ${isParked}`;
 
 export const ms = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
 
@@ -54,6 +59,7 @@ type LimitsRow = {
   nextProbeAt: number | null;
   probes: number;
   rampStartedAt: number | null;
+  isInRamp: boolean | null;
   releasePerSecond: number | null;
   isEmail: boolean;
 };
@@ -65,6 +71,7 @@ export async function readLimits(db: Queryable, webhookId: string, defaults: Lim
     text: `select a.deliveries_per_hour as "hourlyCap", w.rate_limit as "rateLimit", w.max_concurrent as "maxConcurrent",
         w.timeout_ms as "timeoutMs", ${ms('w.deferred_until')} as "notBefore", ${ms('w.next_probe_at')} as "nextProbeAt",
         w.failed_probes as probes, ${ms('w.ramp_started_at')} as "rampStartedAt",
+        w.ramp_started_at > clock_timestamp() - make_interval(secs => ${rampMs / 1000}) as "isInRamp",
         w.release_per_second as "releasePerSecond", w.format = 'email' as "isEmail"
       from webhooks w join accounts a on a.id = w.account_id where w.id = $1`,
     values: [webhookId],
@@ -77,7 +84,7 @@ export async function readLimits(db: Queryable, webhookId: string, defaults: Lim
       windows: windowsOf({ hourlyCap: row?.hourlyCap ?? defaults.cap, rateLimit, releasePerSecond }),
       notBefore: row?.notBefore ?? null,
       nextProbeAt,
-      rampStartedAt,
+      rampStartedAt: row?.isInRamp === true ? rampStartedAt : null,
       maxConcurrent: row?.maxConcurrent ?? null,
     },
     grantMs: timeoutMs === null ? defaults.grantMs : grantMs(timeoutMs),
@@ -98,20 +105,13 @@ export async function readFamilies(db: Queryable, ids: readonly string[]): Promi
   return new Map(rows.map(({ id, family }) => [id, family]));
 }
 
-/** When a delivery fails if its webhook stays down: one that is not deferred for that yet would be from now on. */
-const expiresAt = (hold: string) =>
-  ms(`(case when wait_reason = 'down' then coalesce(deferred_at, now()) else now() end + ${hold})`);
-
 type QueueRow = {
   now: number;
-  holdMs: number;
   used: number[];
   underWay: number;
   ids: string[];
   times: number[];
-  reasons: (QueueReason | null)[];
-  expiries: number[];
-  hasDown: boolean;
+  reasons: (LimitReason | null)[];
   tail: number[];
 };
 
@@ -121,7 +121,7 @@ const isOfFamily = `($10::text is null or split_part(event_type, '.', 1) = $10)`
 const countsWithFamily = (deliveryId: string) =>
   `($10::text is null or (select split_part(event_type, '.', 1) from deliveries where id = ${deliveryId}) = $10)`;
 
-const latestOf = (reason: QueueReason) => `(select ${ms('next_attempt_at')} as t from deliveries
+const latestOf = (reason: LimitReason) => `(select ${ms('next_attempt_at')} as t from deliveries
   where webhook_id = $1 and wait_reason = '${reason}' and ${isOfFamily} order by next_attempt_at desc limit $6)`;
 
 /**
@@ -130,7 +130,6 @@ const latestOf = (reason: QueueReason) => `(select ${ms('next_attempt_at')} as t
  *
  * @param family only events of this family are in log and queue; null: all
  * @param before of the deliveries that have not requested a slot yet, only those with a smaller id are read; null: all
- * @param most the length of the head
  */
 export async function readQueue(
   db: Queryable,
@@ -138,28 +137,27 @@ export async function readQueue(
   { limits, grantMs, family }: Pick<QueueLimits, 'limits' | 'grantMs'> & { family: string | null },
   without: readonly string[],
   before: string | null,
-  most = maxQueueHead,
-): Promise<QueueState & { holdMs: number }> {
+): Promise<Omit<QueueState, 'firstParked'>> {
   const { rows } = await db.query<QueueRow>({
     name: 'read-queue',
-    text: `with clock as materialized (select clock_timestamp() as now, hold_until() - now() as hold),
+    text: `with clock as materialized (select clock_timestamp() as now),
       granted as materialized (
         select delivery_id as id, granted_at from clock, rate_limit_grants g
         where webhook_id = $1 and granted_at > now - make_interval(secs => $5) and not delivery_id = any($2)
           and not exists (select 1 from attempts a where a.delivery_id = g.delivery_id and a.number = g.number)),
       head as materialized (
-        (select id, next_attempt_at, wait_reason, ${expiresAt('(select hold from clock)')} as expires_at from deliveries
-          where webhook_id = $1 and ${isQueued} and not id = any($2) and ${isOfFamily}
+        (select id, next_attempt_at, wait_reason from deliveries
+          where webhook_id = $1 and ${isDeferred} and not id = any($2) and ${isOfFamily}
             and id not in (select id from granted)
           order by id limit $3)
         union all
-        (select id, now(), null::text, ${expiresAt('(select hold from clock)')} from deliveries
+        (select id, now(), null::text from deliveries
           where webhook_id = $1 and status = 'pending' and start_after is null and wait_reason is null and not id = any($2)
             and id not in (select id from granted) and ($7::text is null or id < $7)
             and split_part(event_type, '.', 1) <> all($8)
           order by id limit $3)
         order by id limit $3)
-      select ${ms('now')} as now, ${ms('hold')} as "holdMs",
+      select ${ms('now')} as now,
         array(select t from (
           select ${ms('started_at')} as t from attempts
           where webhook_id = $1 and counts_for_cap and started_at > now - make_interval(secs => $4)
@@ -171,9 +169,6 @@ export async function readQueue(
         array(select id from head order by id) as ids,
         array(select ${ms('next_attempt_at')} from head order by id) as times,
         array(select wait_reason from head order by id) as reasons,
-        array(select expires_at from head order by id) as expiries,
-        case when (select count(*) from head) < $3 then false
-          else exists (select 1 from deliveries where webhook_id = $1 and wait_reason = 'down' and ${isOfFamily}) end as "hasDown",
         case when (select count(*) from head) < $3 then '{}' else array(select t from (
           select t from (${latestOf('hourly_cap')} union all ${latestOf('rate_limit')}
             union all ${latestOf('receiver_requested')}) as ofReasons order by t desc limit $6) as latest order by t)
@@ -182,7 +177,7 @@ export async function readQueue(
     values: [
       webhookId,
       without,
-      most,
+      maxQueueHead,
       logMs(limits) / 1000,
       grantMs / 1000,
       Math.max(1, ...limits.windows.map(({ cap }) => cap)),
@@ -192,23 +187,11 @@ export async function readQueue(
       family,
     ],
   });
-  const { ids, times, reasons, expiries, ...state } = onlyRow(rows, 'read-queue');
+  const { ids, times, reasons, ...state } = onlyRow(rows, 'read-queue');
   const head = ids.map((id, index): Queued => ({
     id,
     until: times[index] ?? state.now,
     reason: reasons[index] ?? null,
-    expiresAt: expiries[index] ?? Infinity,
   }));
-  return { ...state, limits, head, isLonger: head.length === most };
-}
-
-/** When the deferral of each of these deliveries ends if their webhook stays down; it matters only where that is paced. */
-export async function readExpiries(db: Queryable, ids: readonly string[]): Promise<Waiting[]> {
-  const { rows } = await db.query<Waiting>({
-    name: 'read-expiries',
-    text: `select id, ${expiresAt('(hold_until() - now())')} as "expiresAt" from deliveries where id = any($1)`,
-    values: [ids],
-  });
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  return ids.map((id) => byId.get(id) ?? { id, expiresAt: Infinity });
+  return { ...state, limits, head, isLonger: head.length === maxQueueHead };
 }

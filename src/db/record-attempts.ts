@@ -5,6 +5,7 @@ import type { AttemptRow } from '../domain/attempt-result.ts';
 import type { SentRequest, StoredResponse } from './attempts.ts';
 import { columns } from './columns.ts';
 import { reconcileRunAfter } from './deliveries-table.ts';
+import { parking } from './parked-deliveries.ts';
 import { responseToStore } from './payloads.ts';
 import type { Queryable } from './pool.ts';
 
@@ -47,6 +48,9 @@ const leaveToBurst = `least(interval '15 seconds', (g.next_attempt_at - now()) /
 // result is not applied has nothing more to do.
 const isApplied = `(g.status = 'delivered' or d.status in ('pending', 'retrying') or g.status = 'failed' and d.status = 'held')`;
 
+/** A probe that failed uses no wait of the schedule. Its delivery is the oldest parked one again. */
+const isParked = `(g.is_probe and g.status = 'retrying' and d.status in ('pending', 'retrying'))`;
+
 /** `stored`: the stored form of the response. */
 type Row = AttemptRecord & { stored: ReturnType<typeof responseToStore> };
 const attempts = columns<Row>('t', {
@@ -87,31 +91,33 @@ const recordStatement = `with given as (
     select * from ${attempts.table}
   ), updated as (
     update deliveries d set
-      status = case when ${isApplied} then g.status else d.status end,
+      status = case when ${isParked} then ${parking.set.status} when ${isApplied} then g.status else d.status end,
       reason = case when ${isApplied} then g.reason else d.reason end,
-      next_attempt_at = case when ${isApplied} then g.next_attempt_at end,
-      wait_reason = case when ${isApplied} and g.next_attempt_at is not null then case when g.is_probe then 'down' else 'retry' end end,
+      next_attempt_at = case when ${isParked} then ${parking.set.nextAttemptAt} when ${isApplied} then g.next_attempt_at end,
+      wait_reason = case when ${isParked} then ${parking.set.waitReason} when ${isApplied} and g.next_attempt_at is not null then 'retry' end,
       held_until = case when ${isApplied} then null else d.held_until end,
       ended_at = case when ${isApplied} then g.ended_at else d.ended_at end,
       attempt_count = g.number,
       retries_used = d.retries_used + case when g.status = 'retrying' and not g.is_probe then 1 else 0 end,
-      deferred_at = case when g.is_probe and g.status = 'retrying' then coalesce(d.deferred_at, now()) end,
+      deferred_at = case when ${isParked} then ${parking.set.deferredAt} end,
       -- A response that is not valid HTTP has no status code.
       last_status_code = case when g.error_code is distinct from 'malformed_response' then g.status_code end,
       last_error_code = g.error_code,
       owner_id = case when not ${isApplied} then case when d.status = 'canceled' then d.owner_id end
+        when ${isParked} then null
         when g.status = 'delivered' then g.workflow_id else d.id end,
       run_id = case when not ${isApplied} then d.run_id
         when g.status = 'delivered' or g.workflow_id = d.id then g.run_id end,
       reconcile_at = case when not ${isApplied} then d.held_until
-        when g.status <> 'retrying' then null
+        when g.status <> 'retrying' or ${isParked} then null
         when g.workflow_id = d.id then g.next_attempt_at + ${reconcileRunAfter}
         else now() + ${leaveToBurst} end,
-      timeline = d.timeline || g.entries || case when ${isApplied} then g.next_entries else '[]' end
+      timeline = d.timeline || g.entries
+        || case when ${isParked} then ${parking.entry} when ${isApplied} then g.next_entries else '[]' end
     from given g
     -- An attempt that is recorded already adds nothing.
     where d.id = g.delivery_id and d.attempt_count < g.number
-    returning d.status as status_after, d.reason is not distinct from 'expired' as has_expired, d.account_id, d.event_type,
+    returning d.status as status_after, d.wait_reason is not distinct from 'down' as is_parked, d.reason is not distinct from 'expired' as has_expired, d.account_id, d.event_type,
       d.expunged_at is not null as is_expunged, g.*
   ), inserted as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status_code, outcome, error_code,
@@ -142,6 +148,9 @@ const recordStatement = `with given as (
     from updated group by 1, 2, 3 order by 1, 2, 3
     on conflict (account_id, hour, event_type, part) do update set attempts = s.attempts + excluded.attempts,
       delivered = s.delivered + excluded.delivered, failed = s.failed + excluded.failed
+  ), checked as (
+    insert into rate_limit_queues (webhook_id, check_at) select distinct webhook_id, clock_timestamp() from updated where is_parked
+    on conflict (webhook_id) do update set check_at = excluded.check_at
   ), freed as (
     delete from rate_limit_grants l using given g where l.delivery_id = g.delivery_id and l.number = g.number
   )

@@ -2,6 +2,7 @@ import { joinLines } from './delivery-lines.ts';
 import { acceptExpired, expiry, type Expired } from './failed-deliveries.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
 import { checkQueue } from './queue-checks.ts';
+import { isParked } from './read-queue.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 
 /**
@@ -70,18 +71,22 @@ export async function moveScheduled(
 const underWay = `interval '60 seconds'`;
 
 /**
- * Ends deliveries as failed whose `expires_at` has come, and emits `delivery.failed` for them in the same transaction. The
+ * Ends deliveries as failed whose `expires_at` has come, or that were parked for too long, and emits `delivery.failed` for them in the same transaction. The
  * reconciler stops their workflows. Where one of them has an attempt under way, its result decides instead.
  */
 export async function endExpired(pool: Pool, limit: number): Promise<string[]> {
   const expired = await withTransaction(pool, async (client) => {
     const { rows } = await client.query<Expired & { isQueued: boolean }>({
       name: 'end-expired',
-      text: `with due as (
+      text: `with expiring as (
           select id, wait_reason is not null as is_queued from deliveries
           where expires_at <= now() and expires_at is not null and status in ('pending', 'retrying', 'held')
             and (owner_id is null or next_attempt_at > expires_at or expires_at <= now() - ${underWay})
-          order by expires_at, id limit $1 for update skip locked)
+          order by expires_at, id limit $1 for update skip locked),
+        parked as (
+          select id, true as is_queued from deliveries where ${isParked} and next_attempt_at <= now()
+          order by next_attempt_at limit $1 for update skip locked),
+        due as (select * from expiring union select * from parked)
         update deliveries d set ${expiry.set}, reconcile_at = case when d.owner_id is not null then now() end,
           timeline = d.timeline || ${expiry.entry}
         from due, ${expiry.from}

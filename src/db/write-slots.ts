@@ -1,9 +1,10 @@
-import type { QueueReason } from '../contracts/delivery.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
+import type { LimitReason } from '../domain/webhook-limits.ts';
 import { arrayOfUnknownLength } from './columns.ts';
 import { reconcileRunAfter } from './deliveries-table.ts';
 import { expiry, type Expired } from './failed-deliveries.ts';
 import { opaque } from './opaque.ts';
+import { parking } from './parked-deliveries.ts';
 import type { Queryable } from './pool.ts';
 import { isQueued } from './read-queue.ts';
 
@@ -24,7 +25,7 @@ export async function grant(
 }
 
 export type Run = { deliveryId: string; ownerId: string; runId: string; notes: readonly StoredEntry[] };
-export type Deferral = Run & { until: Date; reason: QueueReason; entry: StoredEntry };
+export type Deferral = Run & { until: Date; reason: LimitReason; entry: StoredEntry };
 
 const runColumns = (runs: readonly Run[]) => [
   runs.map(({ deliveryId }) => deliveryId),
@@ -35,15 +36,11 @@ const runColumns = (runs: readonly Run[]) => [
 
 const withNotes = `d.timeline || case when d.timeline @> g.notes::jsonb then '[]' else g.notes::jsonb end`;
 
-/** Since when a delivery is deferred because its webhook is down; `reason`: why it waits from now on. */
-const deferredAt = (reason: string) =>
-  `case when ${reason} = 'down' then case when d.wait_reason = 'down' then coalesce(d.deferred_at, now()) else now() end end`;
-
 /** Returns the deliveries that still waited, for this owner, and are deferred now. */
 export async function defer(db: Queryable, deferrals: readonly Deferral[]): Promise<Set<string>> {
   const { rows } = await db.query<{ id: string }>({
     name: 'defer',
-    text: `update deliveries d set next_attempt_at = g.until, wait_reason = g.reason, deferred_at = ${deferredAt('g.reason')},
+    text: `update deliveries d set next_attempt_at = g.until, wait_reason = g.reason, deferred_at = null,
         owner_id = d.id, run_id = case when g.owner_id = d.id then g.run_id end,
         reconcile_at = case when g.owner_id = d.id then g.until + ${reconcileRunAfter} else now() end,
         timeline = ${withNotes} || g.entry::jsonb
@@ -57,6 +54,23 @@ export async function defer(db: Queryable, deferrals: readonly Deferral[]): Prom
       deferrals.map(({ reason }) => reason),
       deferrals.map(({ entry }) => JSON.stringify([entry])),
     ],
+  });
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** Parks deliveries: their workflows end. Returns those that still waited, for this owner. */
+export async function park(db: Queryable, runs: readonly Run[]): Promise<Set<string>> {
+  const { set, entry } = parking;
+  const { rows } = await db.query<{ id: string }>({
+    name: 'park',
+    text: `update deliveries d set status = ${set.status}, next_attempt_at = ${set.nextAttemptAt}, wait_reason = ${set.waitReason},
+        deferred_at = ${set.deferredAt}, owner_id = null, reconcile_at = null,
+        run_id = case when g.owner_id = d.id then g.run_id end, timeline = ${withNotes} || ${entry}
+      from unnest(${arrayOfUnknownLength(1, 'text')}, $2::text[], $3::text[], $4::text[])
+          as g(delivery_id, owner_id, run_id, notes)
+      where d.id = g.delivery_id and d.status in ('pending', 'retrying') and d.owner_id = g.owner_id
+      returning d.id`,
+    values: runColumns(runs),
   });
   return new Set(rows.map(({ id }) => id));
 }
@@ -79,13 +93,12 @@ export async function expire(db: Queryable, runs: readonly Run[]): Promise<Expir
 /** Writes other times to rows of a queue. The reconciler wakes their workflows when these have come. */
 export async function writeTimes(
   db: Queryable,
-  times: readonly { id: string; until: number; reason: QueueReason }[],
+  times: readonly { id: string; until: number; reason: LimitReason }[],
 ): Promise<void> {
   await db.query(
-    `update deliveries d set next_attempt_at = g.until, reconcile_at = g.until, wait_reason = g.reason,
-       deferred_at = ${deferredAt('g.reason')}
+    `update deliveries d set next_attempt_at = g.until, reconcile_at = g.until, wait_reason = g.reason
      from unnest($1::text[], $2::timestamptz[], $3::text[]) as g(id, until, reason)
-     where d.id = g.id and (d.next_attempt_at, d.wait_reason) <> (g.until, g.reason) and ${opaque(`d.${isQueued}`)}`,
+     where d.id = g.id and (d.next_attempt_at, d.wait_reason) <> (g.until, g.reason) and ${opaque(`d.${isQueued} and d.owner_id is not null`)}`,
     [
       times.map(({ id }) => id),
       times.map(({ until }) => new Date(Math.ceil(until))),

@@ -22,6 +22,8 @@ export function recordOf(
   const endedAt = endOfAttempt(made);
   const planned = outcome === 'retry' ? 'retrying' : outcome;
   const [attempt, ...nextEntries] = entriesOfResult(resultOf(made, planned));
+  // A probe that failed: its delivery is parked, and that entry is written with it.
+  const isParked = made.isProbe === true && outcome === 'retry';
   return {
     ...made,
     deliveryId,
@@ -34,6 +36,6 @@ export function recordOf(
     endedAt: outcome === 'retry' ? null : endedAt,
     run,
     entries: attempt ? [...notes, attempt] : notes,
-    nextEntries,
+    nextEntries: isParked ? [] : nextEntries,
   };
 }

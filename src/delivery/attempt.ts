@@ -203,6 +203,10 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
         onDeferred();
         return deferralOf(at, until, reason);
       },
+      parked() {
+        onDeferred();
+        return parked;
+      },
     });
   }
 
@@ -245,6 +249,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
 }
 
 const ended: AttemptResult = { next: 'stop', status: 'ended', attempt: null, seconds: null };
+const parked: AttemptResult = { next: 'stop', status: 'deferred', attempt: null, seconds: null };
 
 /** False: the delivery has changed meanwhile. */
 async function endExpired(

@@ -36,10 +36,12 @@ type Requests = {
   stop: () => Promise<AttemptResult | null>;
   /** The result of a deferral that was written. */
   deferred: (slot: Extract<Slot, { is: 'deferred' }>) => AttemptResult;
+  /** The result where the delivery was parked. */
+  parked: () => AttemptResult;
 };
 
 /** Requests a slot for an attempt, until it is granted or there is another result. */
-export async function requestSlot({ deliveryId, takeSlot, stop, deferred }: Requests) {
+export async function requestSlot({ deliveryId, takeSlot, stop, deferred, parked }: Requests) {
   const endAt = performance.now() + maxWaitMs;
   let changes = 0;
   for (;;) {
@@ -49,8 +51,8 @@ export async function requestSlot({ deliveryId, takeSlot, stop, deferred }: Requ
         return grantOf(slot);
       case 'deferred':
         return deferred(slot);
-      case 'expired':
-        return ended;
+      case 'parked':
+        return parked();
       case 'changed':
         changes += 1;
         if (changes > maxChanges)
@@ -69,8 +71,6 @@ export async function requestSlot({ deliveryId, takeSlot, stop, deferred }: Requ
     if (stopped) return stopped;
   }
 }
-
-const ended: AttemptResult = { next: 'stop', status: 'ended', attempt: null, seconds: null };
 
 function grantOf({ isProbe, startBy = Infinity }: Extract<Slot, { is: 'granted' }>): Grant {
   return {

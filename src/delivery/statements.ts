@@ -42,13 +42,7 @@ export function createStatements({ pool, limits, wakeDispatcher, changes }: Stat
           const ofThese = await takeSlots(pool, webhookId, limits, ofWebhook);
           ofWebhook.forEach((request, index) => slots.set(request, ofThese[index] ?? { is: 'changed' }));
         }
-        const decided = requests.map((request): Slot => slots.get(request) ?? { is: 'changed' });
-        const expired = requests.filter((_, index) => decided[index]?.is === 'expired');
-        if (expired.length > 0) {
-          wakeDispatcher();
-          changes.touch(...expired.map(({ webhookId }) => webhookId));
-        }
-        return decided;
+        return requests.map((request): Slot => slots.get(request) ?? { is: 'changed' });
       },
     }),
     /** The state of the delivery since; null: another run has recorded this attempt. */

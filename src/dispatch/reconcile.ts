@@ -59,9 +59,9 @@ export type Reconciler = { wakeStarts(): void; close(): Promise<void> };
 
 /**
  * Makes Temporal agree with the rows: a delivery that waits has a running workflow, which knows when its time has come; one
- * that is held or canceled has none. So it starts, wakes or stops the workflows that differ after a crash, a lost call or
- * an outage of Temporal. It also ends pauses, syncs deliveries with the state of their webhook, and corrects the times of
- * queues. Every process runs one; each claims other rows.
+ * that is parked, held or canceled has none. So it starts, wakes or stops the workflows that differ after a crash, a lost call
+ * or an outage of Temporal. It also ends pauses, syncs deliveries with the state of their webhook, corrects the times of queues
+ * and releases parked deliveries. Every process runs one; each claims other rows.
  */
 export function startReconciler(deps: Deps): Reconciler {
   const { log, pool } = deps;
@@ -94,8 +94,13 @@ export function startReconciler(deps: Deps): Reconciler {
       pollMs,
       async () => {
         const webhookIds = await claimQueues(pool, 50);
-        for (const webhookId of webhookIds) await correctQueue(pool, webhookId, deps.limits);
-        return webhookIds.length === 50;
+        let nextMs = pollMs;
+        for (const webhookId of webhookIds) {
+          const { released, seconds } = await correctQueue(pool, webhookId, deps.limits);
+          if (released > 0) deps.wakeDispatcher();
+          nextMs = Math.min(nextMs, seconds * 1000);
+        }
+        return webhookIds.length === 50 || nextMs;
       },
       onError,
     ),

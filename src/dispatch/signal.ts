@@ -2,6 +2,7 @@ import { reopenDelivery, type DeliveryRow } from '../db/deliveries-table.ts';
 import { assignOwners, moveToOwn, readClaimed, type Claimed } from '../db/owners.ts';
 import type { Pool } from '../db/pool.ts';
 import { cancelBlocking, cancelDelivery as cancelRow } from '../db/stop-delivery.ts';
+import { releaseOne, rescheduleParked } from '../db/parked-deliveries.ts';
 import { moveScheduled, startScheduledNow } from '../db/scheduled-deliveries.ts';
 import { waitEntry } from '../domain/attempt-result.ts';
 import type { SignalRequest } from '../domain/delivery-run.ts';
@@ -16,8 +17,8 @@ export type SignalDeps = StartDeps & {
   wakeLines: () => void;
 };
 
-/** A delivery moves from no owner to a group and then to its own workflow: another round for each move in between. */
-const maxRounds = 4;
+/** A delivery moves from parked to no owner, to a group and then to its own workflow: another round for each move in between. */
+const maxRounds = 5;
 
 /**
  * Signals the workflow that owns a delivery: its own, or its group's. A delivery that waits and has none, or whose workflow
@@ -32,6 +33,8 @@ export async function signalOwner(deps: SignalDeps, deliveryId: string, signal: 
     const row = await readClaimed(pool, deliveryId);
     if (row?.status !== 'pending' && row?.status !== 'retrying') return false;
     const { ownerId } = row;
+    // One that is parked is started, and parked again unless its attempt is granted.
+    if (row.waitReason === 'down' && (await releaseOne(pool, deliveryId))) continue;
     if (ownerId === null) {
       const assigned = await assignOwners(pool, [{ id: deliveryId, ownerId: deliveryId, isQueued: false }]);
       if (assigned.length === 0) continue;
@@ -126,7 +129,8 @@ export async function rescheduleDelivery(
     { at, type: 'signal' as const, name: 'reschedule', by, outside: true as const },
     { ...waitEntry({ at: then, until, reason: 'rescheduled' }), outside: true as const },
   ];
-  if (await moveScheduled(deps.pool, { id: deliveryId, until: new Date(until), entries })) return true;
+  const moved = { id: deliveryId, until: new Date(until), entries };
+  if ((await moveScheduled(deps.pool, moved)) || (await rescheduleParked(deps.pool, moved))) return true;
   return signalOwner(deps, deliveryId, { name: signalNames.reschedule, request: { ...request, at } });
 }
 

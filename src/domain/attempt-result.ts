@@ -50,12 +50,13 @@ type RecordedResult =
   | { next: 'wait'; attempt: AttemptFacts; seconds: number }
   | { next: 'fail'; attempt: AttemptFacts; reason: FailureReason }
   /**
-   * The run has nothing more to do. `attempt`: one that was under way when the delivery was stopped. `seconds`: the wait that
-   * it began before that, if any.
+   * The run has nothing more to do. `deferred`: the delivery waits without a workflow, because its webhook is down. `attempt`:
+   * one that was under way when the delivery was stopped, or that failed as a probe. `seconds`: the wait that it began before
+   * that, if any.
    */
   | {
       next: 'stop';
-      status: 'held' | 'canceled' | 'ended';
+      status: 'held' | 'deferred' | 'canceled' | 'ended';
       attempt: AttemptFacts | null;
       seconds: number | null;
     };
@@ -80,6 +81,8 @@ export function resultOf(recorded: AttemptRow, status: DeliveryStatus): Recorded
     ...(recorded.isProbe === true && { isProbe: true }),
   };
   if (outcome === 'delivered') return { next: 'end', attempt };
+  if (outcome === 'retry' && recorded.isProbe === true && status === 'pending')
+    return { next: 'stop', status: 'deferred', attempt, seconds: null };
   if (status === 'retrying' && seconds !== null) return { next: 'wait', attempt, seconds };
   if (status === 'canceled' || status === 'held') return { next: 'stop', status, attempt, seconds };
   const reason = reasonOf(recorded);
@@ -126,10 +129,6 @@ export function waitEntry({ at, until, reason }: { at: string; until: string; re
   return { at, type: 'wait' as const, seconds, until, ...(reason === 'retry' ? {} : { reason }) };
 }
 
-/** The reason of the wait after an attempt. */
-export const reasonOfWait = ({ isProbe }: Pick<AttemptRow, 'isProbe'>): 'retry' | 'down' =>
-  isProbe === true ? 'down' : 'retry';
-
 /** When the wait after an attempt ends, RFC 3339. */
 export const endOfWait = (attempt: AttemptFacts, seconds: number): string => endOf(attempt, seconds * 1000);
 
@@ -149,7 +148,6 @@ function attemptEntry(attempt: AttemptFacts): TimelineEntry {
 }
 
 function retryEntry(attempt: AttemptFacts, seconds: number): TimelineEntry {
-  const reason = reasonOfWait(attempt);
-  const entry = waitEntry({ at: endOf(attempt), until: endOfWait(attempt, seconds), reason });
+  const entry = waitEntry({ at: endOf(attempt), until: endOfWait(attempt, seconds), reason: 'retry' });
   return { ...entry, seconds };
 }

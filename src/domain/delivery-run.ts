@@ -2,7 +2,6 @@ import type { FailureReason, WaitReason } from '../contracts/delivery.ts';
 import {
   endOfWait,
   entriesOfResult,
-  reasonOfWait,
   waitEntry,
   type AttemptFacts,
   type AttemptResult,
@@ -96,7 +95,7 @@ export type Action =
   | { type: 'wait'; until: string; reason: WaitReason | 'busy'; seconds?: number }
   | { type: 'reschedule'; until: string }
   | { type: 'cancel' }
-  | { type: 'end'; status: 'delivered' | 'held' | 'canceled' | 'ended' }
+  | { type: 'end'; status: 'delivered' | 'held' | 'deferred' | 'canceled' | 'ended' }
   | { type: 'fail'; reason: FailureReason; attempt: AttemptFacts };
 
 /** `at`: RFC 3339. */
@@ -199,7 +198,7 @@ function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'resul
       const made = { ...run, requests, attempts: number, retriesUsed };
       const { seconds, attempt } = result;
       const until = endOfWait(attempt, seconds);
-      return decide(made, { type: 'wait', until, reason: reasonOfWait(attempt), seconds });
+      return decide(made, { type: 'wait', until, reason: 'retry', seconds });
     }
     case 'defer': {
       const isQueued = result.reason !== 'retry' && result.reason !== 'rescheduled';
@@ -221,7 +220,8 @@ function afterResult(run: DeliveryRun, { at, result }: RunInput & { type: 'resul
       const end: Action = { type: 'end', status: result.status };
       // Canceled, or its row was changed again while it was read: it is read once more.
       const isOpen = run.requests.isCancel || run.requests.isWake;
-      return result.status === 'held' && isOpen ? decide(made, end) : withAction(made, end);
+      const mayContinue = result.status === 'held' || result.status === 'deferred';
+      return mayContinue && isOpen ? decide(made, end) : withAction(made, end);
     }
     case 'end':
     case 'fail': {

@@ -22,7 +22,8 @@ function keyOf(entry: TimelineEntry): string | null {
     case 'attempt':
       return entry.id;
     case 'wait':
-      return `${entry.reason ?? ''} ${entry.until}`;
+      // One that is parked again fails at the same time as before.
+      return entry.reason === 'down' ? null : `${entry.reason ?? ''} ${entry.until}`;
     case 'ended':
       return `${entry.at} ${entry.status}`;
     case 'started':

@@ -5,9 +5,8 @@
  *   attempts in any hour (the hourly cap)    hourly_cap           an hour after the oldest one that counts
  *   `rate_limit`, the rate of a resume       rate_limit           the same, over its window
  *   a receiver's `Retry-After` on a 429      receiver_requested   at that time
- *   paced: its receiver is down              down                 at the next probe, one delivery alone; the others wait
- *   the ramp: its receiver is back           down                 1, 2, 4, … a second, for 10 s; late ones in order
  *   `max_concurrent`                         –                    when another one has ended
+ *   its receiver is down, or just back       down                 when it is released, see below
  *
  * - The log of a webhook is the times of its attempts as far back as its longest window, and of the attempts that were granted
  *   and are not recorded yet.
@@ -19,12 +18,19 @@
  *   delivery in the queue is known. It is written to its row, and its workflow sleeps until then.
  * - When a delivery leaves the queue (canceled, held, rescheduled) or a granted attempt is not made, the next computation
  *   gives earlier times to the others.
- * - While the webhook is paced, all but the first of the queue have the time at which they fail for having waited too long.
+ *
+ * While a receiver is down, its webhook is paced: one attempt at a time is made, a probe. The other deliveries are *parked*:
+ * rows without a workflow, in order of acceptance. The oldest are released one by one, each as the next probe. After the first
+ * success more are released: 1, 2, 4, … a second for 10 s (the ramp), then as many as the dispatcher starts. While any is
+ * parked, newer ones are parked behind it.
  */
 import type { RateLimit } from '../contracts/webhook-policy.ts';
 import type { QueueReason } from '../contracts/delivery.ts';
 import { rampMs } from './health.ts';
 import { windowMs as hourMs } from './hourly-cap.ts';
+
+/** Why a delivery waits for a time in the queue. One that is parked has no such time. */
+export type LimitReason = Exclude<QueueReason, 'down'>;
 
 /** At most `cap` attempts in any `windowMs`. */
 type Window = { cap: number; windowMs: number; reason: 'hourly_cap' | 'rate_limit' };
@@ -36,6 +42,7 @@ export type WebhookLimits = {
   notBefore: number | null;
   /** Not null: paced. */
   nextProbeAt: number | null;
+  /** Not null: in the ramp. */
   rampStartedAt: number | null;
   maxConcurrent: number | null;
 };
@@ -90,10 +97,8 @@ export const logMs = ({ windows, rampStartedAt }: WebhookLimits): number =>
 export const startLimitMs = ({ windows }: WebhookLimits): number | null =>
   windows.some(({ reason }) => reason === 'rate_limit') ? startWithinMs : null;
 
-/** A delivery in the queue: its id, and when it fails if its webhook stays down, in ms since 1970. */
-export type Waiting = { id: string; expiresAt: number };
-/** As its row has it: `until`, or now; `reason` null: it has not requested a slot yet. */
-export type Queued = Waiting & { until: number; reason: QueueReason | null };
+/** A delivery in the queue. `until`: the time in its row, ms since 1970, or now; `reason` null: it has not requested a slot yet. */
+export type Queued = { id: string; until: number; reason: LimitReason | null };
 
 type Log = {
   limits: WebhookLimits;
@@ -104,7 +109,7 @@ type Log = {
 };
 
 /** `reason`: why it waits; null: it may begin now. */
-type SlotTime = { at: number; reason: QueueReason | null };
+type SlotTime = { at: number; reason: LimitReason | null };
 
 /**
  * When the k-th attempt since the ramp began may begin, k from 0: 1 in the first second, 2 in the next, then 4 and so on.
@@ -118,50 +123,17 @@ export function rampTime(rampStartedAt: number, k: number): number {
   return rampStartedAt + Math.min(rampMs, 1000 * (second + (k - before) / 2 ** second));
 }
 
-/** Of a queue that is released and late, so many may begin now in the first minute: about as many as are under way at once. */
-const releasedAtOnce = 20;
-/** And at most so many later. A delivery begins at most so many positions before or after its own. */
-const maxReleasedAtOnce = 160;
-/** The rate at which those behind them are expected to begin, per second. */
-const releaseRates = { least: 20, most: 100 };
-const releaseRateOfMs = 5000;
-/** After that the ramp limits nothing any more. */
-const releasedForMs = 3_600_000;
-
-/**
- * How many ms from now the deliveries of a queue may begin whose time in the ramp has come, so that the oldest go first, however
- * late their workflows are woken. The first 20 may begin now, twice as many in each minute that follows, at most 160. Those
- * behind them wait for as long as the webhook's attempts in the last 5 s lead one to expect, and a little less: a workflow that
- * is woken too early costs the engine another wake. An hour after the ramp began, all may begin.
- *
- * @param recent attempts in the last 5 s
- * @param index in the queue, from 0
- * @example releaseMs({ sinceRampMs: 0, recent: 200 }, 20) // 20
- * @example releaseMs({ sinceRampMs: 60_000, recent: 200 }, 20) // 0
- */
-export const releaseMs = (
-  { sinceRampMs, recent }: { sinceRampMs: number; recent: number },
-  index: number,
-): number => {
-  if (sinceRampMs >= releasedForMs) return 0;
-  const atOnce = Math.min(maxReleasedAtOnce, releasedAtOnce * 2 ** Math.floor(sinceRampMs / 60_000));
-  const expected = (1.25 * recent * 1000) / releaseRateOfMs;
-  const perSecond = Math.min(releaseRates.most, Math.max(releaseRates.least, expected));
-  return (Math.max(0, index + 1 - atOnce) * 1000) / perSecond;
-};
-
 const later = (a: SlotTime, b: SlotTime): SlotTime => (b.at > a.at ? b : a);
 
 /**
- * The earliest times for the next `count` attempts of a webhook, ascending. That it may be paced is left out here.
+ * The earliest times for the next `count` attempts of a webhook, ascending, as far as its windows and its receiver's request
+ * limit them.
  *
  * @example slotTimes({ limits: { windows: [{ cap: 1, windowMs: 1000, reason: 'rate_limit' }], … }, now: 5, used: [2] }, 2)
  *   // [{ at: 1002, reason: 'rate_limit' }, { at: 2002, reason: 'rate_limit' }]
  */
 export function slotTimes({ limits, now, used }: Log, count: number): SlotTime[] {
-  const { windows, notBefore, rampStartedAt } = limits;
-  const sinceRamp = rampStartedAt === null ? 0 : used.filter((at) => at >= rampStartedAt).length;
-  const recent = rampStartedAt === null ? 0 : used.filter((at) => at > now - releaseRateOfMs).length;
+  const { windows, notBefore } = limits;
   const times: SlotTime[] = [];
   for (let slot = 0; slot < count; slot += 1) {
     let time: SlotTime = { at: now, reason: null };
@@ -172,118 +144,171 @@ export function slotTimes({ limits, now, used }: Log, count: number): SlotTime[]
       if (entry !== undefined) time = later(time, { at: entry + windowMs, reason });
     }
     if (notBefore !== null) time = later(time, { at: notBefore, reason: 'receiver_requested' });
-    if (rampStartedAt !== null) {
-      const planned = rampTime(rampStartedAt, sinceRamp + slot);
-      const at =
-        planned > now ? planned : now + releaseMs({ sinceRampMs: now - rampStartedAt, recent }, slot);
-      time = later(time, { at: Math.max(at, times.at(-1)?.at ?? now), reason: 'down' });
-    }
     times.push(time);
   }
   return times;
 }
 
-/** The times of a whole queue, in its order. */
-function queueTimes(log: Log, queue: readonly Waiting[]): SlotTime[] {
-  const { nextProbeAt } = log.limits;
-  if (nextProbeAt === null) return slotTimes(log, queue.length);
-  const [first = { at: log.now, reason: null }] = slotTimes(log, 1);
-  return queue.map(({ expiresAt }, index): SlotTime => {
-    const probe = later(first, { at: nextProbeAt, reason: 'down' });
-    return index === 0 && probe.at < expiresAt ? probe : { at: expiresAt, reason: 'down' };
-  });
-}
-
-/** `busy`: too many of its webhook's attempts are under way. `expired`: it was deferred for too long. */
+/**
+ * `soon`: at that time in the ramp. `park`: its receiver is down, or older deliveries are parked. `busy`: too many of its
+ * webhook's attempts are under way.
+ */
 export type Decision =
-  { is: 'now' } | { is: 'later'; at: number; reason: QueueReason } | { is: 'busy' } | { is: 'expired' };
+  | { is: 'now' }
+  | { is: 'later'; at: number; reason: LimitReason }
+  | { is: 'soon'; at: number }
+  | { is: 'park' }
+  | { is: 'busy' };
 
 export type QueueState = Log & {
   /** Attempts that are granted and not recorded yet. */
   underWay: number;
-  /** The first of the queue, by id, without the requesters: at most `maxQueueHead`. */
+  /** The first of the queue, by id, without the requesters and the parked ones: at most `maxQueueHead`. */
   head: readonly Queued[];
   /** The queue is longer than `head`. */
   isLonger: boolean;
-  /** One of the queue is deferred because the webhook is down, or was. Known only where the queue is longer. */
-  hasDown: boolean;
   /** The latest times of the other ones where the queue is longer, else empty: as many as the largest cap, ascending. */
   tail: readonly number[];
+  /** The id of the oldest parked delivery, without the requesters; null: none is parked. */
+  firstParked: string | null;
 };
 
-const byId = (a: Waiting, b: Waiting): number => (a.id < b.id ? -1 : 1);
+const byId = (a: string, b: string): number => (a < b ? -1 : 1);
 
 /**
  * When each of these deliveries may be attempted.
  *
- * @param requesters the deliveries whose attempt is to be decided
- * @example decideSlots(state, [{ id: 'dlv_a', expiresAt }]) // Map { 'dlv_a' → { is: 'now' } }
+ * @param requesters the ids of the deliveries whose attempt is to be decided
+ * @example decideSlots(state, ['dlv_a']) // Map { 'dlv_a' → { is: 'now' } }
  */
-export function decideSlots(state: QueueState, requesters: readonly Waiting[]): Map<string, Decision> {
-  const { limits, now, head, isLonger, hasDown } = state;
-  const isPaced = limits.nextProbeAt !== null;
+export function decideSlots(state: QueueState, requesters: readonly string[]): Map<string, Decision> {
+  const { limits, now, head, isLonger } = state;
   const lastInHead = head.at(-1)?.id ?? '';
   const sorted = requesters.toSorted(byId);
-  const inHead = isLonger ? sorted.filter(({ id }) => id < lastInHead) : sorted;
-  const order = [...head, ...inHead].sort(byId);
-  const isRequester = new Set(inHead.map(({ id }) => id));
-  let free = (isPaced ? 1 : (limits.maxConcurrent ?? Infinity)) - state.underWay;
-  const decide = ({ at, reason }: SlotTime, { expiresAt }: Waiting): Decision => {
-    if (isPaced && expiresAt <= now) return { is: 'expired' };
-    if (reason !== null && at > now) return { is: 'later', at, reason };
-    free -= 1;
-    return free < 0 ? { is: 'busy' } : { is: 'now' };
-  };
-  const decisions = new Map<string, Decision>();
-  const times = queueTimes(state, order);
-  order.forEach((member, index) => {
-    const time = times[index];
-    if (time && isRequester.has(member.id)) decisions.set(member.id, decide(time, member));
-  });
+  const isRequester = new Set(isLonger ? sorted.filter((id) => id < lastInHead) : sorted);
+  const order = [...head, ...[...isRequester].map((id) => ({ id, reason: null }))].sort((a, b) =>
+    byId(a.id, b.id),
+  );
+  let free = (limits.maxConcurrent ?? Infinity) - state.underWay;
+  // A probe is alone.
+  if (limits.nextProbeAt !== null) free = 1 - state.underWay;
   const latest = [...state.tail];
-  for (const requester of sorted) {
-    if (decisions.has(requester.id)) continue;
-    // Behind those that were deferred because the webhook was down: like them, until it is one of the first.
-    const isBehindDown = isPaced || hasDown;
-    const time = isBehindDown
-      ? { at: requester.expiresAt, reason: 'down' as const }
-      : behind(limits, now, latest);
-    if (!isBehindDown) latest.push(time.at);
-    decisions.set(requester.id, decide(time, requester));
+  const decisions = new Map<string, Decision>();
+  const decide = (id: string, requestedBefore: number, timeOf: () => SlotTime): void => {
+    const byReceiver = decideByReceiver(state, id, requestedBefore);
+    if (byReceiver !== null) return void decisions.set(id, byReceiver);
+    const { at, reason } = timeOf();
+    if (reason !== null && at > now) return void decisions.set(id, { is: 'later', at, reason });
+    free -= 1;
+    decisions.set(id, { is: free >= 0 ? 'now' : limits.nextProbeAt === null ? 'busy' : 'park' });
+  };
+  const times = slotTimes(state, order.length);
+  let requested = 0;
+  order.forEach(({ id, reason }, index) => {
+    if (isRequester.has(id)) decide(id, requested, () => times[index] ?? { at: now, reason: null });
+    if (reason === null) requested += 1;
+  });
+  for (const id of sorted) {
+    if (decisions.has(id)) continue;
+    decide(id, requested, () => {
+      const time = behind(limits, now, latest);
+      latest.push(time.at);
+      return time;
+    });
+    requested += 1;
   }
   return decisions;
 }
 
+/**
+ * While the receiver is down, or just back.
+ *
+ * @param requestedBefore how many of the queue before it are about to be attempted
+ * @returns null: only the other limits count
+ */
+function decideByReceiver(
+  { limits, now, used, firstParked }: QueueState,
+  id: string,
+  requestedBefore: number,
+): Decision | null {
+  const { nextProbeAt, rampStartedAt } = limits;
+  if (firstParked !== null && firstParked < id) return { is: 'park' };
+  if (nextProbeAt !== null) return nextProbeAt <= now && requestedBefore === 0 ? null : { is: 'park' };
+  if (rampStartedAt === null) return null;
+  const sinceRamp = used.filter((each) => each >= rampStartedAt).length;
+  const at = rampTime(rampStartedAt, sinceRamp + requestedBefore);
+  return at > now ? { is: 'soon', at } : null;
+}
+
 /** The time behind a long queue whose latest times are known. */
-function behind(
-  { windows, notBefore, rampStartedAt }: WebhookLimits,
-  now: number,
-  latest: readonly number[],
-) {
+function behind({ windows, notBefore }: WebhookLimits, now: number, latest: readonly number[]): SlotTime {
   let time: SlotTime = { at: now, reason: null };
   for (const { cap, windowMs, reason } of windows)
     time = later(time, { at: (latest.at(-cap) ?? now) + windowMs, reason });
   if (notBefore !== null) time = later(time, { at: notBefore, reason: 'receiver_requested' });
-  return rampStartedAt === null ? time : later(time, { at: rampStartedAt + rampMs, reason: 'down' });
+  return time;
 }
 
 /** Smaller differences come from clocks, and from attempts that began a moment after their grant. */
 const noticeableMs = 5;
-/** The times after a ramp are estimates: a smaller part of the wait is not worth a write. */
-const noticeablePart = 0.2;
 
 /** The deliveries of the queue's head whose row is wrong, with the correct time in ms since 1970, and reason. */
 export function correctTimes(log: Log, head: readonly Queued[]) {
-  const times = queueTimes(log, head);
+  const times = slotTimes(log, head.length);
   return times.flatMap(({ at: until, reason: binding }, index) => {
     const member = head[index];
     if (!member || member.reason === null) return [];
     // A delivery that is due keeps its time: its workflow is about to continue.
     if (until <= log.now && member.until <= log.now) return [];
     const reason = binding ?? member.reason;
-    const isEstimate = reason === 'down' && log.limits.nextProbeAt === null;
-    const tolerance = Math.max(noticeableMs, isEstimate ? noticeablePart * (until - log.now) : 0);
-    if (Math.abs(member.until - until) <= tolerance && reason === member.reason) return [];
+    if (Math.abs(member.until - until) <= noticeableMs && reason === member.reason) return [];
     return [{ id: member.id, until, reason }];
   });
+}
+
+/** A webhook with parked deliveries. */
+export type Parked = Log & {
+  /** Attempts that are granted and not recorded yet; they are in `used`, too. */
+  underWay: number;
+  /** Deliveries that were released and have not got a slot yet. */
+  released: number;
+  /** Deliveries that are deferred by other limits. */
+  deferred: number;
+};
+
+/** So many released deliveries are on their way at once: about as many as the dispatcher has in flight, in groups. */
+export const maxReleased = 256;
+/** In the ramp they are released so many ms early, because a workflow starts first. Its attempt waits for the exact time. */
+const releaseAheadMs = 200;
+
+/**
+ * How many of a webhook's parked deliveries are released now. The next probe is one that no other limit defers.
+ *
+ * @example releaseCount({ limits: { nextProbeAt: 0, … }, now: 1, used: [], underWay: 0, released: 0, deferred: 0 }) // 1
+ */
+export function releaseCount({ limits, now, used, underWay, released, deferred }: Parked): number {
+  const { nextProbeAt, rampStartedAt } = limits;
+  if (nextProbeAt !== null) {
+    const slot = slotTimes({ limits, now, used }, deferred + 1).at(-1);
+    const mayProbe = nextProbeAt <= now && underWay + released === 0 && (slot?.at ?? now) <= now;
+    return mayProbe ? 1 : 0;
+  }
+  const most = Math.max(0, maxReleased - released);
+  if (rampStartedAt === null) return most;
+  const before = released + used.filter((each) => each >= rampStartedAt).length;
+  let count = 0;
+  while (count < most && rampTime(rampStartedAt, before + count) <= now + releaseAheadMs) count += 1;
+  return count;
+}
+
+/** How long after a release, or a probe that is due, the next one is looked for. */
+const betweenReleasesSeconds = releaseAheadMs / 1000;
+const dueProbeSeconds = 2;
+const maxSecondsToProbe = 60;
+
+/** Seconds until more of a webhook's parked deliveries may be released. */
+export function secondsToRelease({ limits: { nextProbeAt }, now }: Pick<Log, 'limits' | 'now'>): number {
+  if (nextProbeAt === null) return betweenReleasesSeconds;
+  if (nextProbeAt <= now) return dueProbeSeconds;
+  return Math.min(maxSecondsToProbe, (nextProbeAt - now) / 1000);
 }

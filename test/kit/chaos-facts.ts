@@ -50,6 +50,7 @@ export const delivery = (more: Partial<DeliveryRow> = {}): DeliveryRow => ({
   isRescheduled: false,
   isScheduled: false,
   isBehindOther: false,
+  parked: 0,
   ...more,
 });
 export const attempt = (more: Partial<AttemptRow> = {}): AttemptRow => ({

@@ -8,12 +8,13 @@ export async function readDelivery(service: Service, id: string): Promise<Delive
   return response.body;
 }
 
-type Row = { status: Delivery['status']; attempts: number; workflowId: string };
+type Row = { status: Delivery['status']; attempts: number; workflowId: string | null };
 
 async function readRow({ pool }: Service, id: string): Promise<Row | undefined> {
   const { rows } = await pool.query<Row>(
     `select status, (select count(*)::int from attempts where delivery_id = d.id) as attempts,
-       coalesce(owner_id, id) as "workflowId" from deliveries d where id = $1`,
+       case when owner_id is not null or run_id is not null then coalesce(owner_id, id) end as "workflowId"
+     from deliveries d where id = $1`,
     [id],
   );
   return rows[0];
@@ -33,7 +34,10 @@ export async function waitForStatus(
     () => readRow(service, id),
     (now) => now?.status === status && (attempts === undefined || now.attempts === attempts),
   );
-  if (status === 'delivered' || status === 'failed') await endOf(service, row?.workflowId ?? id);
+  const workflowId = row?.workflowId ?? null;
+  // One that expired may have none.
+  if (workflowId !== null && (status === 'delivered' || status === 'failed'))
+    await endOf(service, workflowId);
   return until(
     () => readDelivery(service, id),
     (delivery) =>

@@ -21,6 +21,8 @@ export async function passTime(pool: Pool, seconds: number): Promise<void> {
         await client.query(`update ${table} set ${set.join(', ')}`);
       }
     // Temporal's timers go by the true time: the reconciler wakes deliveries that are due.
-    await client.query(`update deliveries set reconcile_at = now() where next_attempt_at <= now()`);
+    await client.query(
+      `update deliveries set reconcile_at = now() where next_attempt_at <= now() and owner_id is not null`,
+    );
   });
 }

@@ -95,24 +95,21 @@ test('a grant without a record counts as long as an attempt of its webhook may t
 });
 
 test('a probe moves the next one when it is granted, so that a process that dies costs one interval', async () => {
-  const requests = await insert(`probe_when_down = true, next_probe_at = now()`, 3);
-  const [first, second, third] = requests as [SlotRequest, SlotRequest, SlotRequest];
+  const requests = await insert(`probe_when_down = true, next_probe_at = now()`, 5);
+  const [first, second, third, ...others] = requests as [SlotRequest, SlotRequest, SlotRequest];
+  const [fourth, fifth] = others as unknown as [SlotRequest, SlotRequest];
   const slots = await take(third, second, first);
-  expect(slots).toMatchObject([
-    { is: 'deferred', reason: 'down' },
-    { is: 'deferred', reason: 'down' },
-    { is: 'granted', isProbe: true },
-  ]);
+  expect(slots).toMatchObject([{ is: 'parked' }, { is: 'parked' }, { is: 'granted', isProbe: true }]);
   const after = await webhookOf(requests);
   expect(after?.probes).toBe(1);
   expect(after?.at).toBeGreaterThan(55);
   expect(after?.at).toBeLessThanOrEqual(60);
   // Its time has come and the probe is not recorded: not two at once. Then its process has died.
   await database.pool.query(`update webhooks set next_probe_at = now() where id = $1`, [first.webhookId]);
-  expect(kinds(await take(second))).toEqual(['busy']);
+  expect(kinds(await take(fourth))).toEqual(['parked']);
   await passGrants(15);
   // Its attempt is made again: the oldest delivery is still the first.
-  expect(kinds(await take(second))).toEqual(['deferred']);
+  expect(kinds(await take(fifth))).toEqual(['parked']);
   expect(await take(first)).toMatchObject([{ is: 'granted', isProbe: true }]);
   expect((await webhookOf(requests))?.probes).toBe(2);
 });
@@ -124,7 +121,7 @@ test('in the ramp attempts are probes; a time that comes soon is not written', a
   expect(await take(first, patient, third)).toMatchObject([
     { is: 'granted', isProbe: true },
     { is: 'soon' },
-    { is: 'deferred', reason: 'down' },
+    { is: 'parked' },
   ]);
   const { rows } = await database.pool.query<{ reason: string | null }>(
     `select wait_reason as reason from deliveries where id = $1`,

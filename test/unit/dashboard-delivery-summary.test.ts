@@ -57,9 +57,16 @@ test('a summary has the outcome, and facts beyond the attempts', () => {
   expect(summaryText({ ...waiting, status: 'pending', attempts: [] })).toBe(
     'The first attempt is about to start.',
   );
+  expect(summaryText({ ...waiting, status: 'pending', attempts: [responded(503)] })).toBe(
+    'The first attempt failed: 503. The next attempt is about to start.',
+  );
   const deferred = { ...waiting, waits_for: { reason: 'down', next_probe_at: '' } as const };
   expect(summaryText({ ...deferred, status: 'retrying', attempts: [responded(500)] })).toMatch(
-    /^The first attempt failed: 500. Deferred: the webhook is down\./,
+    /^The first attempt failed: 500. Deferred: the webhook is down\. One delivery at a time/,
+  );
+  const back = { ...waiting, waits_for: { reason: 'down', next_probe_at: null } as const };
+  expect(summaryText({ ...back, status: 'pending', attempts: [] })).toBe(
+    'Deferred: the webhook was down. Its deliveries are being sent, the oldest first.',
   );
 });
 

@@ -112,20 +112,15 @@ test('a retry that is requested while another request is acted on is made', () =
   expect(play(busy, later, rescheduled).action).toMatchObject({ type: 'wait', reason: 'rescheduled' });
 });
 
-test('a probe that fails uses no wait of the schedule, and waits because the webhook is down', () => {
+test('a probe that fails uses no wait of the schedule, and its run ends, unless it is to read its row again', () => {
   const probe = { ...attempt(1, 'retry'), isProbe: true as const };
-  const probed = play(begin(), result({ next: 'wait', attempt: probe, seconds: 30 }));
-  expect(probed).toMatchObject({ attempts: 1, retriesUsed: 0, action: { type: 'wait', reason: 'down' } });
-  const again = play(probed, { type: 'timer', at: timeAt(40) });
-  expect(again.action).toMatchObject({ type: 'attempt', number: 2, of: 5, scheduledSeconds: 60 });
-  // One that was held meanwhile.
-  const held = result({ next: 'stop', status: 'held', attempt: probe, seconds: 30 });
-  expect(play(begin(), signal('wake'), held)).toMatchObject({ attempts: 1, retriesUsed: 0 });
-  const { entries } = stepRun(begin(), result({ next: 'wait', attempt: probe, seconds: 30 }));
-  expect(entries.map((entry) => ('reason' in entry ? entry.reason : entry.type))).toEqual([
-    'attempt',
-    'down',
-  ]);
+  const parked = result({ next: 'stop', status: 'deferred', attempt: probe, seconds: null });
+  const ended = { attempts: 1, retriesUsed: 0, action: { type: 'end', status: 'deferred' } };
+  expect(play(begin(), parked)).toMatchObject(ended);
+  expect(stepRun(begin(), parked).entries.map(({ type }) => type)).toEqual(['attempt']);
+  const again = play(begin(), signal('wake'), parked);
+  const action = { type: 'attempt', number: 2, of: 5, scheduledSeconds: 60, trigger: 'wake' };
+  expect(again).toMatchObject({ retriesUsed: 0, action });
 });
 
 test('a retry that was requested after the end was recorded begins again, with a fresh schedule', () => {

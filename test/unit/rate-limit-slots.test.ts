@@ -16,7 +16,7 @@ const limitsOf = (more: Partial<Parameters<typeof limits.windowsOf>[0]>): limits
   maxConcurrent: null,
 });
 const queued = (members: readonly Queued[]): limits.Queued[] =>
-  members.map((member) => ({ ...member, reason: 'hourly_cap', expiresAt: Infinity }));
+  members.map((member) => ({ ...member, reason: 'hourly_cap' }));
 const slotTimes = (log: Log, count: number) => limits.slotTimes(logOf(log), count).map(({ at }) => at);
 const correctTimes = (log: Log, head: readonly Queued[]) => limits.correctTimes(logOf(log), queued(head));
 function assignSlots({
@@ -26,11 +26,8 @@ function assignSlots({
   ...log
 }: Log & { head: Queued[]; tail: number[]; requesters: string[] }) {
   const isLonger = tail.length > 0;
-  const state = { ...logOf(log), underWay: 0, head: queued(head), isLonger, hasDown: false, tail };
-  const decided = limits.decideSlots(
-    state,
-    requesters.map((id) => ({ id, expiresAt: Infinity })),
-  );
+  const state = { ...logOf(log), underWay: 0, head: queued(head), isLonger, tail, firstParked: null };
+  const decided = limits.decideSlots(state, requesters);
   return new Map([...decided].map(([id, slot]) => [id, slot.is === 'later' ? slot.at : null]));
 }
 

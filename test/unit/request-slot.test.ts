@@ -6,6 +6,7 @@ import { requestSlot, SlotTooLate } from '../../src/delivery/request-slot.ts';
 import type { AttemptResult } from '../../src/domain/attempt-result.ts';
 
 const held: AttemptResult = { next: 'stop', status: 'held', attempt: null, seconds: null };
+const parked: AttemptResult = { next: 'stop', status: 'deferred', attempt: null, seconds: null };
 const until = new Date(1_000_000);
 
 /** Requests slots until there is a result; the last slot comes again and again. */
@@ -20,6 +21,7 @@ async function request(slots: Slot[], stopAfter = Infinity) {
     },
     stop: () => Promise.resolve((checks += 1) > stopAfter ? held : null),
     deferred: ({ reason }) => ({ next: 'defer', at: '', until: '', reason }),
+    parked: () => parked,
   });
   return { result, patience };
 }
@@ -36,7 +38,7 @@ test('a slot that is free soon is waited for; one that is not is deferred', asyn
 test('such waits end: then the time is written, or it comes back', async () => {
   const soon = await request([
     { is: 'soon', waitMs: 760 },
-    { is: 'deferred', at: until, until, reason: 'down' },
+    { is: 'deferred', at: until, until, reason: 'rate_limit' },
   ]);
   expect([soon.result, soon.patience]).toMatchObject([{ next: 'defer' }, [250, 0]]);
   const busy = await request([{ is: 'busy' }]);
@@ -47,7 +49,7 @@ test('such waits end: then the time is written, or it comes back', async () => {
 test('a delivery that changed while it waited is not sent', async () => {
   expect((await request([{ is: 'soon', waitMs: 1 }], 0)).result).toEqual(held);
   expect((await request([{ is: 'busy' }], 1)).result).toEqual(held);
-  expect((await request([{ is: 'expired' }])).result).toMatchObject({ next: 'stop', status: 'ended' });
+  expect((await request([{ is: 'parked' }])).result).toEqual(parked);
   await expect(request([{ is: 'changed' }])).rejects.toThrow('again and again');
 });
 

@@ -6,10 +6,13 @@ import {
   isUnlimited,
   logMs,
   rampTime,
+  releaseCount,
+  secondsToRelease,
   slotTimes,
   startLimitMs,
   startWithinMs,
   windowsOf,
+  type Parked,
   type Queued,
   type QueueState,
   type WebhookLimits,
@@ -27,7 +30,6 @@ const rated = (attempts: number, seconds: number, hourlyCap = 0): WebhookLimits 
   windows: windowsOf({ hourlyCap, rateLimit: { attempts, seconds }, releasePerSecond: null }),
 });
 const now = 1_000_000_000;
-const holdMs = 72 * 3_600_000;
 const stateOf = (limits: WebhookLimits, more: Partial<QueueState> = {}): QueueState => ({
   limits,
   now,
@@ -35,20 +37,17 @@ const stateOf = (limits: WebhookLimits, more: Partial<QueueState> = {}): QueueSt
   underWay: 0,
   head: [],
   isLonger: false,
-  hasDown: false,
   tail: [],
+  firstParked: null,
   ...more,
 });
-const waiting = (...ids: string[]) => ids.map((id) => ({ id, expiresAt: now + holdMs }));
 const queued = (id: string, more: Partial<Queued> = {}): Queued => ({
   id,
   until: now,
-  reason: 'down',
-  expiresAt: now + holdMs,
+  reason: 'rate_limit',
   ...more,
 });
-const decide = (state: QueueState, ...ids: string[]) =>
-  Object.fromEntries(decideSlots(state, waiting(...ids)));
+const decide = (state: QueueState, ...ids: string[]) => Object.fromEntries(decideSlots(state, ids));
 
 /** The steps of a webhook's processes: deliveries are accepted, time passes, requests begin late and take long. */
 type Accept = { count: number; afterMs: number };
@@ -75,14 +74,14 @@ test('no window ever holds more attempts than its limit, nor are more under way;
         const isUnderWay = ({ recordedAt }: Attempt) => recordedAt > at;
         const request = (id: string): void => {
           const log = made.map((each) => (isUnderWay(each) ? each.grantedAt + startWithinMs : each.start));
-          const head = [...queue].map(([each, until]) => queued(each, { until, reason: 'rate_limit' }));
+          const head = [...queue].map(([each, until]) => queued(each, { until }));
           const state = stateOf(limits, {
             now: at,
             used: log.filter((time) => time > at - logMs(limits)).toSorted((a, b) => a - b),
             underWay: made.filter(isUnderWay).length,
             head: head.filter((each) => each.id !== id).toSorted((a, b) => (a.id < b.id ? -1 : 1)),
           });
-          const slot = decideSlots(state, waiting(id)).get(id);
+          const slot = decideSlots(state, [id]).get(id);
           if (slot?.is === 'later') queue.set(id, slot.at);
           else if (slot?.is === 'busy') queue.set(id, at + 100);
           else {
@@ -166,114 +165,120 @@ test('the time between a grant and its request matters for short windows only', 
   ]);
 });
 
-test('the ramp: 1, 2, 4, … in each second, then all', () => {
-  const limits = { ...none, rampStartedAt: now };
-  const times = slotTimes({ limits, now, used: [now - 5] }, 2000).map(({ at }) => at - now);
+const ramp = { ...none, rampStartedAt: now };
+
+test('the ramp: 1, 2, 4, … in each second', () => {
+  const times = Array.from({ length: 2000 }, (_, k) => rampTime(now, k) - now);
   const inSecond = (second: number) => times.filter((at) => Math.floor(at / 1000) === second).length;
   expect([0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(inSecond)).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
   expect(times.filter((at) => at === 10_000)).toHaveLength(2000 - 1023);
   expect(times).toEqual(times.toSorted((a, b) => a - b));
-  // The attempts made since then count: it is the third.
-  expect(slotTimes({ limits, now: now + 1200, used: [now, now + 1000] }, 1)).toEqual([
-    { at: rampTime(now, 2), reason: 'down' },
-  ]);
-  const after = now + 10_000;
-  expect(slotTimes({ limits, now: after, used: [] }, 2)).toEqual([
-    { at: after, reason: null },
-    { at: after, reason: null },
-  ]);
 });
 
-test('late deliveries of a ramp go in order: 20 at once, twice as many in each minute, the others at the rate of the last 5 s', () => {
-  const limits = { ...none, rampStartedAt: now };
-  const timesAt = (at: number, recent: number, count: number) =>
-    slotTimes({ limits, now: at, used: Array.from({ length: recent }, () => at - 4999) }, count).map(
-      (slot) => slot.at - at,
-    );
-  const [ramp, minute] = [now + 10_000, 60_000];
-  const times = timesAt(ramp, 0, 300);
-  expect(times.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 0));
-  // 20 a second at least, 100 at most.
-  expect([times[20], times[39], times[219]]).toEqual([50, 1000, 10_000]);
-  expect([79, 80, 100, 200, 400, 401, 5000].map((recent) => timesAt(ramp, recent, 21)[20])).toEqual([
-    50, 50, 40, 20, 10, 10, 10,
-  ]);
-  // Attempts count for 5 s.
-  expect(
-    slotTimes({ limits, now: ramp, used: Array.from({ length: 200 }, () => ramp - 5000) }, 21)[20]?.at,
-  ).toBe(ramp + 50);
-  const atOnce = (at: number) => timesAt(at, 0, 1000).filter((time) => time === 0).length;
-  expect([ramp, now + minute - 1, now + minute, now + 2 * minute, now + 3 * minute].map(atOnce)).toEqual([
-    20, 20, 40, 80, 160,
-  ]);
-  expect([now + 4 * minute, now + 60 * minute - 1, now + 60 * minute].map(atOnce)).toEqual([160, 160, 1000]);
-  // In the ramp, those whose time has not come keep it, unless those before them are later.
-  const early = now + 3000;
-  const mixed = slotTimes({ limits, now: early, used: [] }, 40).map(({ at }) => at);
-  expect(mixed).toEqual(mixed.toSorted((a, b) => a - b));
-  expect(mixed.at(-1)).toBe(rampTime(now, 39));
-});
-
-test('paced: the first of the queue is the next probe, the others wait for their end; one at a time', () => {
-  const limits = { ...none, nextProbeAt: now + 30_000 };
-  const down = { is: 'later', at: now + holdMs, reason: 'down' };
-  expect(decide(stateOf(limits), 'dlv_2', 'dlv_1')).toEqual({
-    dlv_1: { is: 'later', at: now + 30_000, reason: 'down' },
-    dlv_2: down,
+test('in the ramp an attempt begins at its time, after those before it in the queue that are about to be attempted', () => {
+  const at = (k: number) => ({ is: 'soon', at: rampTime(now, k) });
+  expect(decide(stateOf(ramp), 'dlv_2', 'dlv_1', 'dlv_3')).toEqual({
+    dlv_1: { is: 'now' },
+    dlv_2: at(1),
+    dlv_3: at(2),
   });
-  expect(decide(stateOf(limits, { head: [queued('dlv_0')] }), 'dlv_1')).toEqual({ dlv_1: down });
+  // The attempts made since then count, those before do not: it is the third.
+  const later = stateOf(ramp, { now: now + 1200, used: [now - 5, now, now + 1000] });
+  expect(decide(later, 'dlv_1')).toEqual({ dlv_1: at(2) });
+  expect(decide({ ...later, now: now + 1500 }, 'dlv_1')).toEqual({ dlv_1: { is: 'now' } });
+  // One that waits for another limit does not count.
+  const head = [queued('dlv_0', { until: now + 9000 }), queued('dlv_1', { reason: null })];
+  expect(decide(stateOf(ramp, { head }), 'dlv_2')).toEqual({ dlv_2: at(1) });
+});
+
+test('paced: one attempt at a time, when the next probe is due; all others are parked', () => {
+  const park = { is: 'park' };
+  expect(decide(stateOf({ ...none, nextProbeAt: now + 1 }), 'dlv_2', 'dlv_1')).toEqual({
+    dlv_1: park,
+    dlv_2: park,
+  });
   const due = { ...none, nextProbeAt: now };
-  expect(decide(stateOf(due), 'dlv_1', 'dlv_2')).toEqual({ dlv_1: { is: 'now' }, dlv_2: down });
-  expect(decide(stateOf(due, { underWay: 1 }), 'dlv_1')).toEqual({ dlv_1: { is: 'busy' } });
+  expect(decide(stateOf(due), 'dlv_2', 'dlv_1')).toEqual({ dlv_1: { is: 'now' }, dlv_2: park });
+  expect(decide(stateOf(due, { underWay: 1 }), 'dlv_1')).toEqual({ dlv_1: park });
+  // An older one is about to request the slot, or waits for another limit.
+  const first = (reason: Queued['reason']) => stateOf(due, { head: [queued('dlv_0', { reason })] });
+  expect([null, 'hourly_cap' as const].map((reason) => decide(first(reason), 'dlv_1'))).toEqual([
+    { dlv_1: park },
+    { dlv_1: { is: 'now' } },
+  ]);
   // The other limits count for a probe, too.
   const capped = { ...rated(1, 60), nextProbeAt: now };
   expect(decide(stateOf(capped, { used: [now - 50] }), 'dlv_1')).toEqual({
     dlv_1: { is: 'later', at: now + 60_000, reason: 'rate_limit' },
   });
-  // At its edge: the end of the hold comes before the probe.
-  const ends = (expiresAt: number) => decideSlots(stateOf(due), [{ id: 'dlv_1', expiresAt }]).get('dlv_1');
-  expect([ends(now), ends(now + 1)]).toEqual([{ is: 'expired' }, { is: 'now' }]);
-  // No longer paced, it goes.
-  expect(decideSlots(stateOf(none), [{ id: 'dlv_1', expiresAt: now }]).get('dlv_1')).toEqual({ is: 'now' });
 });
 
-test('rows of the queue get their times when its webhook becomes paced, and when it recovers', () => {
-  const first = queued('dlv_1', { reason: 'rate_limit', until: now + 500 });
-  const second = queued('dlv_2', { reason: 'rate_limit', until: now + 1500 });
+test('while older deliveries are parked, newer ones are parked behind them, also when the ramp is over', () => {
+  const limits = [none, ramp, { ...none, nextProbeAt: now }, rated(100, 1)];
+  for (const each of limits) {
+    const state = stateOf(each, { firstParked: 'dlv_5' });
+    expect(decide(state, 'dlv_6', 'dlv_4')).toEqual({ dlv_4: { is: 'now' }, dlv_6: { is: 'park' } });
+    expect(decide({ ...state, head: [queued('dlv_1')], isLonger: true }, 'dlv_6')).toEqual({
+      dlv_6: { is: 'park' },
+    });
+  }
+});
+
+const parkedOf = (limits: WebhookLimits, more: Partial<Parked> = {}): Parked => ({
+  limits,
+  now,
+  used: [],
+  underWay: 0,
+  released: 0,
+  deferred: 0,
+  ...more,
+});
+const release = (limits: WebhookLimits, more: Partial<Parked> = {}) => releaseCount(parkedOf(limits, more));
+
+test('one parked delivery is released for the next probe, once it is due and the one before has ended', () => {
+  const at = (nextProbeAt: number) => ({ ...none, nextProbeAt });
+  expect([now + 1, now, now - 5000].map((time) => release(at(time)))).toEqual([0, 1, 1]);
+  expect([release(at(now), { underWay: 1 }), release(at(now), { released: 1 })]).toEqual([0, 0]);
+  // Another limit would defer it: it stays parked.
+  const capped = (attempts: number) => ({ ...rated(attempts, 60), nextProbeAt: now });
+  expect([1, 2].map((attempts) => release(capped(attempts), { used: [now - 50] }))).toEqual([0, 1]);
+  expect(release(capped(2), { used: [now - 50], deferred: 1 })).toBe(0);
+});
+
+test('in the ramp as many are released as may begin within 200 ms; then all, 256 at once', () => {
+  const after = (ms: number, more: Partial<Parked> = {}) => release(ramp, { now: now + ms, ...more });
+  const used = [now];
+  expect([0, 799, 800, 1300, 1800].map((ms) => after(ms, { used }))).toEqual([0, 0, 1, 2, 3]);
+  expect([after(1300, { used, released: 1 }), after(1300, { used: [now - 9, now, now + 900] })]).toEqual([
+    1, 1,
+  ]);
+  expect([after(9799, { used }), after(9799, { used, released: 250 })]).toEqual([256, 6]);
+  expect([0, 255, 256, 300].map((released) => release(none, { released }))).toEqual([256, 1, 0, 0]);
+});
+
+test('more parked deliveries are looked for when they may be released', () => {
+  const paced = (nextProbeAt: number) => secondsToRelease({ limits: { ...none, nextProbeAt }, now });
+  expect([now + 30_000, now + 900_000, now, now - 1].map(paced)).toEqual([30, 60, 2, 2]);
+  expect([ramp, none].map((limits) => secondsToRelease({ limits, now }))).toEqual([0.2, 0.2]);
+});
+
+test('rows of the queue get their times; a webhook that is paced or in the ramp does not change them', () => {
+  const rows = [queued('dlv_1', { until: now + 500 }), queued('dlv_2', { until: now + 5000 })];
   // It has not requested its slot yet, so that no row is to be corrected.
   const third = queued('dlv_3', { reason: null });
-  const log = (limits: WebhookLimits) => ({ limits, now, used: [] });
-  expect(correctTimes(log({ ...none, nextProbeAt: now + 30_000 }), [first, second, third])).toEqual([
-    { id: 'dlv_1', until: now + 30_000, reason: 'down' },
-    { id: 'dlv_2', until: now + holdMs, reason: 'down' },
-  ]);
-  const down = [queued('dlv_1', { until: now + 30_000 }), queued('dlv_2', { until: now + holdMs })];
-  expect(correctTimes(log({ ...none, rampStartedAt: now }), down)).toEqual([
-    { id: 'dlv_1', until: now, reason: 'down' },
-    { id: 'dlv_2', until: now + 1000, reason: 'down' },
-  ]);
-  // Estimates: a fifth of the wait is not worth a write.
-  const inRamp = (until: number) =>
-    correctTimes(log({ ...none, rampStartedAt: now }), [queued('dlv_1'), queued('dlv_2', { until })]);
-  expect([799, 800, 1200, 1201].map((wait) => inRamp(now + wait).length)).toEqual([1, 0, 0, 1]);
-  expect(correctTimes(log(none), down)).toEqual([
-    { id: 'dlv_1', until: now, reason: 'down' },
-    { id: 'dlv_2', until: now, reason: 'down' },
-  ]);
-  expect(correctTimes(log(none), [queued('dlv_1', { until: now - 10 })])).toEqual([]);
+  const limits = rated(1, 1);
+  for (const each of [limits, { ...limits, nextProbeAt: now + 30_000 }, { ...limits, rampStartedAt: now }])
+    expect(correctTimes({ limits: each, now, used: [now - 550] }, [...rows, third])).toEqual([
+      { id: 'dlv_2', until: now + 1550, reason: 'rate_limit' },
+    ]);
+  expect(correctTimes({ limits: none, now, used: [] }, rows).map(({ until }) => until)).toEqual([now, now]);
+  expect(correctTimes({ limits: none, now, used: [] }, [queued('dlv_1', { until: now - 10 })])).toEqual([]);
 });
 
-test('a delivery that is newer than a long queue goes behind it, for every reason of the queue', () => {
+test('a delivery that is newer than a long queue goes behind it', () => {
   const head = [queued('dlv_1'), queued('dlv_2')];
   const long = (limits: WebhookLimits, more: Partial<QueueState> = {}) =>
     decide(stateOf(limits, { head, isLonger: true, ...more }), 'dlv_8', 'dlv_9');
-  const down = { is: 'later', at: now + holdMs, reason: 'down' };
-  expect(long({ ...none, nextProbeAt: now + 1000 })).toEqual({ dlv_8: down, dlv_9: down });
-  // Its webhook has recovered, and those before it are still released.
-  expect(long({ ...none, rampStartedAt: now - 20_000 }, { hasDown: true })).toEqual({
-    dlv_8: down,
-    dlv_9: down,
-  });
   expect(long(rated(1, 1), { tail: [now + 9000] })).toEqual({
     dlv_8: { is: 'later', at: now + 10_050, reason: 'rate_limit' },
     dlv_9: { is: 'later', at: now + 11_100, reason: 'rate_limit' },

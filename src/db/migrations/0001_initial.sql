@@ -296,6 +296,8 @@ create index events_with_body on events (created_at) where body is not null;
 --   status     owner_id  next_attempt_at, wait_reason  reconcile_at  meaning
 --   pending    null      null                          null          accepted or released: the dispatcher assigns an owner,
 --                                                                    unless start_after is set
+--   pending    null      set                           null          parked: deferred by its webhook, which is down. The release
+--                                                                    sets its time to null; without one, it fails at that time
 --   pending    set       null                          set           an attempt is being started or made
 --   pending    set       set                           set           deferred by a limit, or rescheduled by a call
 --   retrying   set       set                           set           was attempted; waits for the next attempt or makes it
@@ -314,7 +316,7 @@ create index events_with_body on events (created_at) where body is not null;
 -- operation_id: the last operation that acted on it.
 -- schedule: the waits before its retries, in seconds; null: the setting. schedule_since: since when it has this schedule, where
 -- it was sent again; null: since it was accepted.
--- deferred_at: since when it is deferred because its webhook is down.
+-- deferred_at: since when it is parked; kept when it is released, until it waits for something else.
 -- start_after: it gets no owner before: `deliver_at`, its time; `line`, the end of the deliveries before it in its line.
 -- order_key: the line of its webhook that it belongs to; null: none. line_position: in that line, by acceptance; null: it has
 -- not joined it yet, because its time has not come.
@@ -366,7 +368,8 @@ create table deliveries (
   constraint only_a_waiting_delivery_has_a_time check (next_attempt_at is null or status in ('pending', 'retrying')),
   constraint a_retry_has_a_time check (status <> 'retrying' or next_attempt_at is not null),
   constraint an_owner_is_its_workflow_or_a_group check (owner_id = id or owner_id like 'grp\_%'),
-  constraint a_time_has_an_owner check (next_attempt_at is null or owner_id is not null),
+  constraint a_time_has_an_owner_unless_parked check (next_attempt_at is null or (owner_id is null) = (wait_reason = 'down')),
+  constraint a_parked_one_is_pending check (wait_reason <> 'down' or (status = 'pending' and start_after is null and deferred_at is not null)),
   constraint an_owner_is_reconciled
     check (status not in ('pending', 'retrying') or (owner_id is null) = (reconcile_at is null)),
   constraint held_until_a_time check ((status = 'held') = (held_until is not null)),
@@ -396,7 +399,8 @@ create index deliveries_for_later on deliveries (webhook_id, id) where status = 
 create index deliveries_in_order on deliveries (webhook_id, id) where status = 'pending' and start_after = 'line';
 create index deliveries_of_order_key on deliveries (account_id, order_key, id) where order_key <> '';
 -- The dispatcher assigns owners to these, oldest first.
-create index deliveries_unowned on deliveries (id) where owner_id is null and status = 'pending' and start_after is null;
+create index deliveries_unowned on deliveries (id)
+  where owner_id is null and status = 'pending' and start_after is null and next_attempt_at is null;
 create index deliveries_scheduled on deliveries (deliver_at, id) where start_after = 'deliver_at' and status = 'pending';
 create index deliveries_expiring on deliveries (expires_at, id)
   where expires_at is not null and status in ('pending', 'retrying', 'held');
@@ -414,6 +418,9 @@ create index deliveries_deferred on deliveries (webhook_id, id)
   where wait_reason in ('hourly_cap', 'rate_limit', 'receiver_requested', 'down');
 create index deliveries_deferred_until on deliveries (webhook_id, wait_reason, next_attempt_at)
   where wait_reason in ('hourly_cap', 'rate_limit', 'receiver_requested', 'down');
+-- Parked deliveries: the oldest of a webhook, and those that fail next.
+create index deliveries_parked on deliveries (webhook_id, id) where wait_reason = 'down';
+create index deliveries_parked_until on deliveries (next_attempt_at) where wait_reason = 'down';
 -- The deliveries of an operation, newest first: read backward. With their states, for its outcome.
 create index deliveries_of_operation on deliveries (operation_id, id) include (status) where operation_id is not null;
 

@@ -38,7 +38,7 @@ export function DeliverySummary({ delivery, obstacle, hasWebhook }: Props) {
             .
           </>
         )}
-        {waitsFor?.reason === 'down' && (
+        {waitsFor?.reason === 'down' && waitsFor.next_probe_at !== null && (
           <>
             {' '}
             Next probe <Countdown to={waitsFor.next_probe_at} />.
