@@ -9,7 +9,7 @@ import type {
   ShownWebhookAuth,
   SignatureVersion,
 } from '../contracts/webhook-policy.ts';
-import { scheduleOf } from '../domain/retry-policy.ts';
+import { ownPolicy, scheduleOf } from '../domain/retry-policy.ts';
 import { checkBlockedLines } from './delivery-lines.ts';
 import { onlyRow, type Client, type Queryable } from './pool.ts';
 import { checkQueue } from './queue-checks.ts';
@@ -98,7 +98,7 @@ export async function writePolicy(client: Client, id: string, change: PolicyToWr
     value === undefined ? [] : [`${column} = coalesce(${column}, $${values.push(value)})`];
   const schedule = change.retry === undefined ? undefined : scheduleOf(change.retry);
   const assignments = [
-    ...set('retry', change.retry),
+    ...set('retry', change.retry && ownPolicy(change.retry)),
     ...set('schedule', schedule),
     ...(change.apply_to === 'waiting'
       ? [...set('applied_schedule', schedule), 'schedule_applied_at = clock_timestamp()']

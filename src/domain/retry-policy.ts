@@ -43,6 +43,16 @@ export function scheduleOf(policy: RetryPolicy | null): number[] | null {
   return schedule && [...schedule];
 }
 
+/**
+ * A policy as it is stored: the preset of the page alone is the default, as if there were none.
+ *
+ * @example ownPolicy({ preset: 'page' }) // null
+ */
+export function ownPolicy(policy: RetryPolicy | null): RetryPolicy | null {
+  const isDefault = policy?.preset === 'page' && Object.keys(policy).length === 1;
+  return isDefault ? null : policy;
+}
+
 /** The settings by which another attempt may follow. */
 export type RetryTerms = {
   /** The webhook's; null: it has none of its own. */

@@ -6,6 +6,7 @@ import { decideNext } from '../../src/domain/next-attempt.ts';
 import { isGone, reasonOf } from '../../src/domain/outcome.ts';
 import {
   presetTexts,
+  ownPolicy,
   scheduleOf,
   termsOf,
   withJitter,
@@ -24,6 +25,13 @@ test('each preset has its waits', () => {
   const half = 43_200;
   expect(scheduleOf(null)).toBeNull();
   expect(scheduleOf({ preset: 'page' })).toBeNull();
+  expect([null, { preset: 'page' as const }].map(ownPolicy)).toEqual([null, null]);
+  const own = [
+    { preset: 'page' as const, jitter: 0.1 },
+    { preset: 'day' as const },
+    { schedule_seconds: [60] },
+  ];
+  expect(own.map(ownPolicy)).toEqual(own);
   expect(schedules.day).toEqual(day);
   expect(schedules.three_days).toEqual([...day, half, half, half, half]);
   expect(schedules.week).toEqual([...day, ...Array<number>(12).fill(half)]);
