@@ -18,7 +18,7 @@ type Options = { hours: string; deliveries: string };
 
 const mostInVain = 200;
 /** Deliveries of the same moment may swap: so many are released at once. */
-const mostDisplaced = 256;
+const mostDisplaced = 100;
 const bystanderLimitMs = 5000;
 const batchSize = 100;
 const bystanderEveryMs = 10_000;

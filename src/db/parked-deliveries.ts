@@ -22,20 +22,6 @@ export const parking = {
     'seconds', round(extract(epoch from ${until} - clock_timestamp()), 3)))`,
 };
 
-/** The id of a webhook's oldest parked delivery, without the given ones. */
-export async function firstParked(
-  db: Queryable,
-  webhookId: string,
-  without: readonly string[] = [],
-): Promise<string | null> {
-  const { rows } = await db.query<{ id: string }>({
-    name: 'first-parked',
-    text: `select id from deliveries where webhook_id = $1 and ${isParked} and not id = any($2) order by id limit 1`,
-    values: [webhookId, without],
-  });
-  return rows[0]?.id ?? null;
-}
-
 /** How many deliveries before the given one were released and have not got a slot yet, up to `most`. */
 export async function countReleased(
   db: Queryable,

@@ -8,11 +8,12 @@ import {
   releaseCount,
   secondsToRelease,
   startLimitMs,
+  type Decision,
   type LimitReason,
   type QueueState,
 } from '../domain/webhook-limits.ts';
 import { acceptExpired } from './failed-deliveries.ts';
-import { countReleased, firstParked, releaseParked } from './parked-deliveries.ts';
+import { countReleased, releaseParked } from './parked-deliveries.ts';
 import { withTransaction, type Client, type Pool, type Queryable } from './pool.ts';
 import { checkQueueIn, dropQueue, keepQueue, secondsBetweenChecks } from './queue-checks.ts';
 import {
@@ -101,33 +102,30 @@ async function takeOfFamily(
   queue: LockedQueue,
   requests: readonly SlotRequest[],
 ): Promise<Slot[]> {
-  const { webhookId, limits, pacing, lockedAt } = queue;
+  const { webhookId, limits, pacing, lockedAt, firstParked } = queue;
   const ids = requests.map(({ deliveryId }) => deliveryId);
-  const parked = await firstParked(client, webhookId, ids);
-  const isBehind = parked !== null && ids.some((id) => id > parked);
+  const isBehind = firstParked !== null && ids.some((id) => id > firstParked);
   if (isUnlimited(limits) && !isBehind) return requests.map((): Slot => ({ is: 'granted' }));
   const state = await readQueue(client, webhookId, queue, ids, ids.toSorted().at(-1) ?? '');
-  const decisions = decideSlots({ ...state, firstParked: parked }, ids);
+  const decided = decideSlots({ ...state, firstParked }, ids);
+  const decisionOf = (request: SlotRequest): Decision =>
+    patiently(decided.get(request.deliveryId) ?? { is: 'park' }, state.now + (request.patienceMs ?? 0));
+  const decisions = requests.map((request) => ({ request, decision: decisionOf(request) }));
+  const wants = (is: Decision['is']) =>
+    decisions.flatMap(({ request, decision }) => (decision.is === is ? [request] : []));
   const at = new Date(state.now);
   const isPaced = limits.nextProbeAt !== null;
-  const granted = requests.filter(({ deliveryId }) => decisions.get(deliveryId)?.is === 'now');
+  const granted = wants('now');
   // The webhook's row first, in the order of every transaction that changes webhooks.
   if (isPaced && granted.length > 0) await writeProbe(client, webhookId, pacing, state.now);
   if (granted.length > 0) await grant(client, webhookId, at, granted);
-  const waitMs = (decision: { at: number }) => decision.at - state.now;
-  const isSoon = (decision: { at: number }, { patienceMs = 0 }: SlotRequest) =>
-    waitMs(decision) <= patienceMs;
-  const deferrals = requests.flatMap((request): Deferral[] => {
-    const decision = decisions.get(request.deliveryId);
-    if (decision?.is !== 'later' || isSoon(decision, request)) return [];
+  const deferrals = decisions.flatMap(({ request, decision }): Deferral[] => {
+    if (decision.is !== 'later') return [];
     const until = new Date(Math.ceil(decision.at));
     const { reason } = decision;
     return [{ ...request, until, reason, entry: request.entryOf(at, until, reason) }];
   });
-  const toPark = requests.filter((request) => {
-    const decision = decisions.get(request.deliveryId);
-    return decision?.is === 'park' || (decision?.is === 'soon' && !isSoon(decision, request));
-  });
+  const toPark = wants('park');
   const written = new Set([
     ...(deferrals.length > 0 ? await defer(client, deferrals) : []),
     ...(toPark.length > 0 ? await park(client, toPark) : []),
@@ -139,30 +137,30 @@ async function takeOfFamily(
     ...((isPaced || limits.rampStartedAt !== null) && { isProbe: true }),
     ...(startMs !== null && { startBy: lockedAt + startMs }),
   };
-  const untilOf = new Map(deferrals.map((deferral) => [deferral.deliveryId, deferral]));
-  const isParked = new Set(toPark.map(({ deliveryId }) => deliveryId));
-  return requests.map(({ deliveryId }): Slot => {
-    const decision = decisions.get(deliveryId);
-    const deferral = untilOf.get(deliveryId);
-    if (deferral || isParked.has(deliveryId)) {
-      if (!written.has(deliveryId)) return { is: 'changed' };
-      return deferral
-        ? { is: 'deferred', at, until: deferral.until, reason: deferral.reason }
-        : { is: 'parked' };
-    }
-    switch (decision?.is) {
+  return decisions.map(({ request: { deliveryId }, decision }): Slot => {
+    switch (decision.is) {
       case 'now':
         return asGranted;
-      case 'later':
+      case 'later': {
+        const { at: time, reason } = decision;
+        if (!written.has(deliveryId)) return { is: 'changed' };
+        return { is: 'deferred', at, until: new Date(Math.ceil(time)), reason };
+      }
+      case 'park':
+        return { is: written.has(deliveryId) ? 'parked' : 'changed' };
       case 'soon':
-        return { is: 'soon', waitMs: waitMs(decision) };
+        return { is: 'soon', waitMs: decision.at - state.now };
       case 'busy':
         return { is: 'busy' };
-      case 'park':
-      case undefined:
-        return { is: 'changed' };
     }
   });
+}
+
+/** A time until `limit` is waited for; a later one is written, and a later one of the ramp is none: the delivery is parked. */
+function patiently(decision: Decision, limit: number): Decision {
+  if (decision.is !== 'later' && decision.is !== 'soon') return decision;
+  if (decision.at <= limit) return { is: 'soon', at: decision.at };
+  return decision.is === 'later' ? decision : { is: 'park' };
 }
 
 /** A probe is granted: the next one follows after an interval, so that a process that dies with it costs no more. */
@@ -178,14 +176,11 @@ async function writeProbe(db: Queryable, webhookId: string, pacing: Pacing, now:
 
 /** Ends a delivery as failed whose `expires_at` has come. False: it has changed meanwhile. */
 export const endExpiredRun = (pool: Pool, run: Run): Promise<boolean> =>
-  withTransaction(pool, async (client) => (await endExpired(client, [run])).has(run.deliveryId));
-
-async function endExpired(client: Client, requests: readonly Run[]): Promise<Set<string>> {
-  if (requests.length === 0) return new Set();
-  const expired = await expire(client, requests);
-  await acceptExpired(client, expired);
-  return new Set(expired.map(({ deliveryId }) => deliveryId));
-}
+  withTransaction(pool, async (client) => {
+    const expired = await expire(client, [run]);
+    await acceptExpired(client, expired);
+    return expired.length > 0;
+  });
 
 /** An attempt that was granted was not made: its slot is free. */
 export async function giveBack(db: Queryable, deliveryId: string, number: number): Promise<void> {
@@ -215,16 +210,16 @@ export async function correctQueue(pool: Pool, webhookId: string, defaults: Limi
       if (corrected.length > 0) await writeTimes(client, corrected);
       states.push(state);
     }
-    const parked = await firstParked(client, webhookId);
-    const released = parked === null ? 0 : await release(client, webhookId, parked, states);
+    const { firstParked } = read;
+    const released = firstParked === null ? 0 : await release(client, webhookId, firstParked, states);
     const isEmpty = states.every(({ head }) => head.length === 0);
     const [state] = states;
     const logLength = states.reduce((sum, { used }) => sum + used.length, 0);
     const seconds = Math.min(
-      isEmpty && parked !== null ? Infinity : secondsBetweenChecks(logLength),
-      parked === null || !state ? Infinity : secondsToRelease(state),
+      isEmpty && firstParked !== null ? Infinity : secondsBetweenChecks(logLength),
+      firstParked === null || !state ? Infinity : secondsToRelease(state),
     );
-    if (isEmpty && parked === null && !(read.releases && (await isReleasing(client, webhookId))))
+    if (isEmpty && firstParked === null && !(read.releases && (await isReleasing(client, webhookId))))
       await dropQueue(client, webhookId);
     else await checkQueueIn(client, webhookId, seconds);
     // Grants without an attempt.

@@ -40,7 +40,7 @@ export const lockQueue = (db: Queryable, webhookId: string) =>
 
 /**
  * The limits of a webhook's attempts now. `releases`: at a rate, until its queue is empty. `families`: of events, whose attempts
- * are counted apart, each with a queue of its own; null: all together.
+ * are counted apart, each with a queue of its own; null: all together. `firstParked`: the id of the oldest parked delivery.
  */
 export type QueueLimits = {
   limits: WebhookLimits;
@@ -48,6 +48,7 @@ export type QueueLimits = {
   pacing: Pacing;
   releases: boolean;
   families: readonly (string | null)[];
+  firstParked: string | null;
 };
 
 type LimitsRow = {
@@ -62,6 +63,7 @@ type LimitsRow = {
   isInRamp: boolean | null;
   releasePerSecond: number | null;
   isEmail: boolean;
+  firstParked: string | null;
 };
 
 /** Call it with the queue locked. */
@@ -72,7 +74,8 @@ export async function readLimits(db: Queryable, webhookId: string, defaults: Lim
         w.timeout_ms as "timeoutMs", ${ms('w.deferred_until')} as "notBefore", ${ms('w.next_probe_at')} as "nextProbeAt",
         w.failed_probes as probes, ${ms('w.ramp_started_at')} as "rampStartedAt",
         w.ramp_started_at > clock_timestamp() - make_interval(secs => ${rampMs / 1000}) as "isInRamp",
-        w.release_per_second as "releasePerSecond", w.format = 'email' as "isEmail"
+        w.release_per_second as "releasePerSecond", w.format = 'email' as "isEmail",
+        (select id from deliveries where webhook_id = $1 and ${isParked} order by id limit 1) as "firstParked"
       from webhooks w join accounts a on a.id = w.account_id where w.id = $1`,
     values: [webhookId],
   });
@@ -92,6 +95,7 @@ export async function readLimits(db: Queryable, webhookId: string, defaults: Lim
     releases: releasePerSecond !== null,
     // So that many e-mails about failed deliveries do not delay one about a webhook that is down.
     families: row?.isEmail === true ? operationalFamilies : [null],
+    firstParked: row?.firstParked ?? null,
   };
 }
 

@@ -169,7 +169,7 @@ export type QueueState = Log & {
   isLonger: boolean;
   /** The latest times of the other ones where the queue is longer, else empty: as many as the largest cap, ascending. */
   tail: readonly number[];
-  /** The id of the oldest parked delivery, without the requesters; null: none is parked. */
+  /** The id of the oldest parked delivery; null: none is parked. */
   firstParked: string | null;
 };
 
@@ -276,8 +276,8 @@ export type Parked = Log & {
   deferred: number;
 };
 
-/** So many released deliveries are on their way at once: about as many as the dispatcher has in flight, in groups. */
-export const maxReleased = 256;
+/** So many released deliveries are on their way at once, so none is sent before more than so many older ones. */
+export const maxReleased = 100;
 /** In the ramp they are released so many ms early, because a workflow starts first. Its attempt waits for the exact time. */
 const releaseAheadMs = 200;
 

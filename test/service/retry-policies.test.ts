@@ -95,7 +95,9 @@ const outcomes: Row[] = [
   ['no policy', null, '/429/900', 'failed', 'client_error', 'client_error'],
   ['no policy', null, '/410', 'failed', 'client_error', 'client_error'],
   ['page', { preset: 'page' }, '/503', 'retrying', 'server_error', 60],
-  ['page', { preset: 'page' }, '/302/900', 'retrying', 'redirect', 900],
+  // The default, written out.
+  ['page', { preset: 'page' }, '/302/900', 'retrying', 'redirect', 60],
+  ['page with jitter 0', { preset: 'page', jitter: 0 }, '/302/900', 'retrying', 'redirect', 900],
   ['page', { preset: 'page' }, '/429', 'failed', 'client_error', 'client_error'],
   ['day', { preset: 'day' }, '/503', 'retrying', 'server_error', 5],
   ['three_days', { preset: 'three_days' }, '/503', 'retrying', 'server_error', 5],
