@@ -32,6 +32,22 @@ export async function startFickleReceiver(): Promise<FickleReceiver> {
   };
 }
 
+/** Changes a webhook's row, and has its queue checked at once. */
+export async function setWebhook({ pool }: Service, id: string, assignments: string): Promise<void> {
+  await pool.query(`update webhooks set ${assignments} where id = $1`, [id]);
+  await pool.query(
+    `insert into rate_limit_queues (webhook_id, check_at) values ($1, now())
+     on conflict (webhook_id) do update set check_at = excluded.check_at`,
+    [id],
+  );
+}
+
+/** Deletes the webhooks of the service's first account. */
+export async function deleteWebhooks(service: Service): Promise<void> {
+  const { body } = await service.call<{ data: { webhook_id: string }[] }>('GET', '/v1/webhooks');
+  for (const { webhook_id: id } of body.data) await service.call('DELETE', `/v1/webhooks/${id}`);
+}
+
 /** The pacing in the row of a webhook. */
 export async function readPacing({ pool }: Service, webhookId: string) {
   const { rows } = await pool.query<{

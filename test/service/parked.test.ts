@@ -7,7 +7,14 @@ import {
   waitForStatus,
   workflowStatus,
 } from '../kit/delivery-steps.ts';
-import { probeNow, readPacing, startFickleReceiver, type FickleReceiver } from '../kit/outages.ts';
+import {
+  deleteWebhooks,
+  probeNow,
+  readPacing,
+  setWebhook,
+  startFickleReceiver,
+  type FickleReceiver,
+} from '../kit/outages.ts';
 import { startService, stopAll, until, type Service } from '../kit/service.ts';
 
 let service: Service;
@@ -21,20 +28,11 @@ beforeEach(async () => {
   receiver = await startFickleReceiver();
 });
 afterEach(async () => {
-  const { body } = await service.call<{ data: { webhook_id: string }[] }>('GET', '/v1/webhooks');
-  for (const { webhook_id: id } of body.data) await service.call('DELETE', `/v1/webhooks/${id}`);
+  await deleteWebhooks(service);
   await receiver.close();
 });
 
-const setWebhook = async (assignments: string): Promise<void> => {
-  await service.pool.query(`update webhooks set ${assignments} where id = $1`, [webhookId]);
-  await service.pool.query(
-    `insert into rate_limit_queues (webhook_id, check_at) values ($1, now())
-     on conflict (webhook_id) do update set check_at = excluded.check_at`,
-    [webhookId],
-  );
-};
-const probeDue = () => setWebhook(`next_probe_at = now()`);
+const probeDue = () => setWebhook(service, webhookId, `next_probe_at = now()`);
 
 type Row = { id: string; wait: string | null; owner: string | null; status: string; reason: string | null };
 const rowsOf = async (): Promise<Row[]> =>
@@ -60,7 +58,11 @@ async function park(
 ): Promise<string[]> {
   const { webhook_id } = await service.newWebhook(receiver.url, { probe_when_down: true, ...policy });
   webhookId = webhook_id;
-  await setWebhook(`next_probe_at = date_trunc('milliseconds', now()) + interval '1 hour'`);
+  await setWebhook(
+    service,
+    webhookId,
+    `next_probe_at = date_trunc('milliseconds', now()) + interval '1 hour'`,
+  );
   for (let index = 0; index < count; index += 1) await publishOne(service, events[index] ?? {});
   return (await until(rowsOf, (rows) => rows.length === count)).map(({ id }) => id);
 }

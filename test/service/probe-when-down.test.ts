@@ -5,6 +5,7 @@ import type { Webhook } from '../../src/contracts/webhook.ts';
 import { evaluateWebhooks } from '../../src/db/evaluate-webhooks.ts';
 import { publishOne, readDelivery, waitForAll, waitForStatus } from '../kit/delivery-steps.ts';
 import {
+  deleteWebhooks,
   probeNow,
   readPacing,
   readWebhook,
@@ -27,8 +28,7 @@ beforeEach(async () => {
   receiver = await startFickleReceiver();
 });
 afterEach(async () => {
-  const { body } = await service.call<{ data: { webhook_id: string }[] }>('GET', '/v1/webhooks');
-  for (const { webhook_id: id } of body.data) await service.call('DELETE', `/v1/webhooks/${id}`);
+  await deleteWebhooks(service);
   await receiver.close();
 });
 

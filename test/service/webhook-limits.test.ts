@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vi
 import type { Webhook } from '../../src/contracts/webhook.ts';
 import { rampTime } from '../../src/domain/webhook-limits.ts';
 import { countByStatus, publishOne, readDelivery, waitForAll, waitForStatus } from '../kit/delivery-steps.ts';
+import { setWebhook as setRow } from '../kit/outages.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';
 import { atOnce, startService, stopAll, until, type Service } from '../kit/service.ts';
 import { startReceiver, type Receiver } from '../kit/test-receiver.ts';
@@ -72,15 +73,8 @@ const runningOf = async (workflowId: string): Promise<boolean> =>
 /** The most of these times within less than so many ms. */
 const mostWithin = (times: readonly number[], ms: number): number =>
   Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + ms).length));
-/** Sets columns of a webhook that other parts of the service set, and has its queue checked. */
-async function setWebhook(id: string, assignments: string): Promise<void> {
-  await query(`update webhooks set ${assignments} where id = $1`, [id]);
-  await query(
-    `insert into rate_limit_queues (webhook_id, check_at) values ($1, now())
-     on conflict (webhook_id) do update set check_at = excluded.check_at`,
-    [id],
-  );
-}
+/** As other parts of the service set its columns. */
+const setWebhook = (id: string, assignments: string) => setRow(service, id, assignments);
 
 test('a rate limit holds in any window, across two processes, and each deferred delivery shows its time', async () => {
   const limit = { attempts: 3, seconds: 1 };
