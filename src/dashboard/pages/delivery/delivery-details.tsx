@@ -46,7 +46,7 @@ export function DeliveryDetails({ delivery, hasBody }: Props) {
   );
 }
 
-function WorkflowLink({ delivery: { status, workflow } }: { delivery: Delivery }) {
+function WorkflowLink({ delivery: { status, workflow, waits_for: waitsFor } }: { delivery: Delivery }) {
   const { id, run_id: runId, url } = workflow;
   if (url !== null)
     return (
@@ -62,7 +62,9 @@ function WorkflowLink({ delivery: { status, workflow } }: { delivery: Delivery }
       ? 'No link: TEMPORAL_UI_URL is not set.'
       : status === 'held'
         ? 'No workflow runs while the delivery is held.'
-        : 'No link: no workflow was started.';
+        : waitsFor?.reason === 'down'
+          ? 'No workflow runs while the webhook is down.'
+          : 'No link: no workflow was started.';
   return (
     <>
       <code>{id}</code> <span className="muted">{reason}</span>

@@ -35,7 +35,7 @@ export function DownNotice({ webhook }: { webhook: Webhook }) {
             . The other deliveries wait and use up no retries; they follow as soon as it is back.
           </>
         ) : (
-          'Each delivery goes on with its retries, and fails when they are used up.'
+          'Each delivery is retried by its schedule, and fails when that ends.'
         )}
       </p>
       {!probes && <OfferProbe id={id} />}
