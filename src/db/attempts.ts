@@ -20,6 +20,18 @@ export type StoredAttempt = AttemptRow & {
   errorDetail: string | null;
 };
 
+export async function isRecorded(
+  db: Queryable,
+  { deliveryId, number }: { deliveryId: string; number: number },
+): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'is-recorded',
+    text: 'select 1 from deliveries where id = $1 and attempt_count >= $2',
+    values: [deliveryId, number],
+  });
+  return rowCount === 1;
+}
+
 export async function listAttempts(db: Queryable, deliveryId: string): Promise<StoredAttempt[]> {
   const { rows } = await db.query<
     Omit<StoredAttempt, 'request' | 'response'> &

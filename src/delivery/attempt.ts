@@ -1,5 +1,5 @@
 import type { DeliveryStatus, FailureReason } from '../contracts/delivery.ts';
-import type { StoredAttempt } from '../db/attempts.ts';
+import { isRecorded, type StoredAttempt } from '../db/attempts.ts';
 import { archiveEntries } from '../db/deliveries-table.ts';
 import { deferWebhook, disableGone } from '../db/receiver-requests.ts';
 import type { AttemptContext } from '../db/load-attempts.ts';
@@ -73,7 +73,13 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
     const early = request.isGrouped && deps.limits.cap === 0 ? await load(request) : null;
     const loadedAt = Date.now();
     const permit = await permits.acquire(request.webhookId, request.isGrouped);
-    if ('seconds' in permit) return { next: 'busy', seconds: permit.seconds };
+    if ('seconds' in permit) {
+      // A workflow task that a signal makes run again repeats the attempt in it. A recorded one needs no permit.
+      const isRepeated = !request.isGrouped && (await isRecorded(pool, request));
+      const repeated = isRepeated ? await load(request) : null;
+      if (repeated?.recorded) return useRecorded(repeated.recorded, repeated, request);
+      return { next: 'busy', seconds: permit.seconds };
+    }
     try {
       const isUsable = early && isUncounted(early) && Date.now() - loadedAt <= maxContextAgeMs;
       const context = isUsable ? early : await load(request);
@@ -102,7 +108,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
       const result = resultOf({ ...made, waitSeconds }, status);
       onAttempt({ context, row: made, reason: result.next === 'fail' ? result.reason : null });
       if (result.next === 'fail') await notify(context, result.reason);
-      await disableIfGone(made, context);
+      await disableIfGone(deps, made, context);
       return result;
     } catch (error) {
       if (error instanceof SenderBusy) return { next: 'busy', seconds: error.seconds };
@@ -121,7 +127,7 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
     const { deliveryId } = context;
     const result = resultOf(recorded, context.status);
     await pace(context, recorded);
-    await disableIfGone(recorded, context);
+    await disableIfGone(deps, recorded, context);
     if (result.next === 'fail') {
       // The earlier run may have died before it did these.
       await notify(context, result.reason);
@@ -237,19 +243,23 @@ export function createMakeAttempt(deps: AttemptDeps): MakeAttempt {
     if (!isOperational(context.eventType)) await notifyFailed({ ...context, reason });
   }
 
-  async function disableIfGone(made: AttemptRow, { webhookId, policy }: AttemptContext): Promise<void> {
-    if (!isGone(made) || policy?.on_gone !== 'disable') return;
-    if (!(await disableGone(pool, { webhookId, attemptId: made.id }))) return;
-    deps.onDisabled(1);
-    deps.wakeDispatcher();
-    deps.changes.touch(webhookId);
-  }
-
   return makeAttempt;
 }
 
 const ended: AttemptResult = { next: 'stop', status: 'ended', attempt: null, seconds: null };
 const parked: AttemptResult = { next: 'stop', status: 'deferred', attempt: null, seconds: null };
+
+async function disableIfGone(
+  { pool, onDisabled, wakeDispatcher, changes }: AttemptDeps,
+  made: AttemptRow,
+  { webhookId, policy }: AttemptContext,
+): Promise<void> {
+  if (!isGone(made) || policy?.on_gone !== 'disable') return;
+  if (!(await disableGone(pool, { webhookId, attemptId: made.id }))) return;
+  onDisabled(1);
+  wakeDispatcher();
+  changes.touch(webhookId);
+}
 
 /** False: the delivery has changed meanwhile. */
 async function endExpired(
