@@ -7,16 +7,20 @@ import type { World } from './world.ts';
 /** Gives a webhook another policy while its deliveries are under way. */
 export async function setPolicy(world: World, index: number, policy: Policy): Promise<void> {
   const webhook = choose(world, index);
-  if (webhook) await change(world, webhook, policy);
+  if (webhook) await setPolicyOf(world, webhook, policy);
 }
 
 /** At so low a rate, the waiting deliveries at the end would take minutes. */
 export async function liftRates(world: World): Promise<void> {
   for (const webhook of usable(world))
-    if (webhook.policies.at(-1)?.value === 'rate') await change(world, webhook, 'plain');
+    if (webhook.policies.at(-1)?.value === 'rate') await setPolicyOf(world, webhook, 'plain');
 }
 
-async function change(world: World, webhook: Webhook & { id: string }, policy: Policy): Promise<void> {
+export async function setPolicyOf(
+  world: World,
+  webhook: Webhook & { id: string },
+  policy: Policy,
+): Promise<void> {
   const setting = { value: policy, sentAt: Date.now(), doneAt: null as number | null };
   webhook.policies.push(setting);
   const response = await world.api('PATCH', `/v1/webhooks/${webhook.id}`, {

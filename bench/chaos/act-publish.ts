@@ -120,19 +120,20 @@ export async function publishWithKey(world: World, type: number, times: number):
   }
 }
 
+type Batch = { count: number; times: number; withKey: boolean; webhookId?: string };
+
 /** A batch, the same call `times` times; with an Idempotency-Key, a repeated call gets the first response. */
-export async function publishBatch(
-  world: World,
-  { count, times, withKey }: { count: number; times: number; withKey: boolean },
-): Promise<void> {
+export async function publishBatch(world: World, { count, times, withKey, webhookId }: Batch): Promise<void> {
+  const named = webhookId === undefined ? null : [webhookId];
   const events = Array.from({ length: count }, (_, index) => newEvent(world, index));
+  for (const { event } of events) event.webhookIds = named;
   const number = published;
   for (let time = 0; time < times; time += 1) {
     const response = await world.api<{ data: ({ status: number } & Accepted)[] }>(
       'POST',
       '/v1/events/batch',
       {
-        body: { events: events.map(({ body }) => body) },
+        body: { events: events.map(({ body }) => ({ ...body, ...(named && { webhook_ids: named }) })) },
         headers: withKey ? { 'idempotency-key': `key-${events[0]?.event.id}` } : {},
         expect: [207],
         isRepeatable: true,
@@ -146,12 +147,18 @@ export async function publishBatch(
     if (isOne) for (const [index, { event }] of events.entries()) event.batch = { number, index };
     for (const [index, result] of results.entries()) {
       const event = events[index]?.event;
+      // 422: its webhook was deleted meanwhile.
+      const isRefused = result.status === 503 || (result.status === 422 && named !== null);
       if (result.status === 202 && event) accept(world, event, result, withKey);
-      else if (result.status !== 503 || withKey)
+      else if (!isRefused || withKey)
         world.model.faults.push(`An event of a batch got the result ${JSON.stringify(result)}`);
     }
   }
 }
+
+/** Events for one webhook alone. */
+export const publishTo = (world: World, webhookId: string, count: number): Promise<void> =>
+  publishBatch(world, { count, times: 1, withKey: false, webhookId });
 
 /** Several producers at once, each one event after the other. */
 export async function publishMany(

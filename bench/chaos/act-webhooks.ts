@@ -4,7 +4,13 @@ import type { Behaviour } from './receivers.ts';
 import type { Order } from './scenario.ts';
 import type { World } from './world.ts';
 
-const filterLists = [['*'], ['document.*'], ['dataset.deleted'], ['*', 'delivery.*'], ['chaos.*']] as const;
+const filterLists = [
+  ['*'],
+  ['document.*'],
+  ['dataset.deleted'],
+  ['*', 'delivery.*', 'webhook.*'],
+  ['chaos.*'],
+] as const;
 const mostWebhooks = 6;
 
 let created = 0;
@@ -65,6 +71,10 @@ export async function createWebhook(
   webhook.createdAt = Date.now();
 }
 
+/** Activates one that may not be active. */
+export const activate = (world: World, webhook: Webhook & { id: string }): Promise<void> =>
+  patchActive(world, webhook, true, false);
+
 /** Ends the blocking of lines by failed deliveries. */
 export async function endBlocks(world: World): Promise<void> {
   for (const { id, ordering } of usable(world))
@@ -116,7 +126,7 @@ export async function toggle(world: World, index: number, times: number, everyMs
 }
 
 export async function activateAll(world: World): Promise<void> {
-  for (const webhook of usable(world)) await patchActive(world, webhook, true, false);
+  for (const webhook of usable(world)) await activate(world, webhook);
 }
 
 export async function deleteWebhook(world: World, index: number): Promise<void> {

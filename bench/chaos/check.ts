@@ -6,8 +6,10 @@ import {
   checkRetries,
   checkStates,
 } from './check-deliveries.ts';
+import { checkGone } from './check-gone.ts';
 import { checkLogs } from './check-logs.ts';
 import { checkOrder } from './check-order.ts';
+import { checkPacing } from './check-pacing.ts';
 import { checkPolicies } from './check-policies.ts';
 import { checkTimes } from './check-times.ts';
 import { checkTimelines } from './check-timelines.ts';
@@ -26,6 +28,8 @@ export function checkAll(facts: Facts): string[] {
     ...checkCap({ attempts, requests, caps: model.caps, shifts: model.shifts }),
     ...checkTimes(facts),
     ...checkPolicies(facts),
+    ...checkPacing(facts),
+    ...checkGone(facts),
     ...checkOrder(facts),
     ...checkWorkflows(facts),
     ...checkTimelines(facts.timelines, facts.startedAt),

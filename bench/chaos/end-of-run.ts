@@ -6,6 +6,7 @@ import { activateAll, endBlocks } from './act-webhooks.ts';
 import { checkDeferrals, looseAttempts, type DeferralFacts } from './check-cap.ts';
 import { readWebhooks } from './facts.ts';
 import { readAttempts, readDeliveries, type DeliveryRow } from './rows.ts';
+import { findForgotten, findParkedWorkflows } from './parked.ts';
 import { passHours } from './pass-hours.ts';
 import { farMs } from './scenario.ts';
 import type { World } from './world.ts';
@@ -28,6 +29,7 @@ export async function endFaults(world: World, activateAtEnd: boolean): Promise<v
   for (let index = 0; index < processes.count; index += 1) processes.start(index);
   await processes.untilReady();
   await world.joined('publishing');
+  model.faults.push(...(await findParkedWorkflows(world)));
   receivers.resetBehaviour();
   await liftRates(world);
   await endBlocks(world);
@@ -98,7 +100,8 @@ export async function waitForEnd(world: World): Promise<number> {
     }
     const isQuiet = moving.length === 0 && deferred.length > 0 && stillFor > quietMs;
     if (isQuiet || stillFor > stillMs) {
-      if (isQuiet && hours > 0) model.faults.push(...(await findDeferralFaults(world, deferred)));
+      if (isQuiet && hours > 0)
+        model.faults.push(...(await findDeferralFaults(world, deferred)), ...(await findForgotten(world)));
       if (stillFor > stillMs) stillHours += 1;
       if (isQuiet && hours >= mostHours)
         await cancelAll(

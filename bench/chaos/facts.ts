@@ -1,6 +1,7 @@
 import type { Api } from './api-calls.ts';
+import { readChanges, type Change } from './changes.ts';
 import { readAllRows } from './old-rows.ts';
-import { readEventIds, type AttemptRow, type DeliveryRow } from './rows.ts';
+import { readEventIds, readGoneRecords, type AttemptRow, type DeliveryRow, type GoneRecord } from './rows.ts';
 import type { Entry, TimelinePair } from './check-timelines.ts';
 import type { World } from './world.ts';
 import { readWorkflows, type WorkflowRun } from './workflows.ts';
@@ -23,6 +24,8 @@ export type Facts = {
   requests: readonly Request[];
   webhooks: readonly WebhookState[];
   runs: readonly WorkflowRun[];
+  changes: readonly Change[];
+  goneRecords: readonly GoneRecord[];
   timelines: readonly TimelinePair[];
   logLines: readonly string[];
 };
@@ -64,6 +67,8 @@ export async function collectFacts(world: World): Promise<Facts> {
     requests: receivers.requests,
     webhooks,
     runs,
+    changes: await readChanges(pool),
+    goneRecords: await readGoneRecords(pool),
     timelines: [...compared].map((id) => ({
       id,
       live: live.get(id) ?? null,

@@ -10,6 +10,7 @@ import {
   restartPostgres,
   restartProcess,
 } from './act-faults.ts';
+import { respondBusy, respondGone, respondLate, takeDown } from './act-outages.ts';
 import { pauseUntil, resume, setPolicy } from './act-policies.ts';
 import { publish, publishBatch, publishMany, publishWithKey, publishWithOptions } from './act-publish.ts';
 import { defineType } from './act-types.ts';
@@ -50,6 +51,14 @@ export async function perform(world: World, command: Command): Promise<void> {
       return toggle(world, command.webhook, command.times, command.everyMs);
     case 'setPolicy':
       return setPolicy(world, command.webhook, command.policy);
+    case 'takeDown':
+      return takeDown(world, command);
+    case 'respondGone':
+      return respondGone(world, command);
+    case 'respondBusy':
+      return respondBusy(world, command);
+    case 'respondLate':
+      return respondLate(world, command);
     case 'pauseUntil':
       return pauseUntil(world, command.webhook, command.ms);
     case 'resume':

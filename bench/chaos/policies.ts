@@ -11,6 +11,13 @@ export const policies = {
   quick: { timeout_ms: 1000, headers: { 'X-Chaos': 'yes' }, signatures: ['v1', 'v1a'] },
   filtered: { filter: { all: [{ path: '/labels', op: 'eq', value: 'odd' }] } },
   probing: { probe_when_down: true },
+  gone: { retry: { preset: 'page', on_gone: 'disable' } },
+  /** Its own schedule counts for deliveries that wait, too: so each 429 but the last one is retried. */
+  obeying: { retry: { schedule_seconds: [1, 1, 2], also: ['429'] }, apply_to: 'waiting' },
+  patient: { timeout_ms: 15_000 },
+  basic: { auth: { type: 'basic', username: 'chaos', password: 'of the receiver' } },
+  day: { retry: { preset: 'day' } },
+  three_days: { retry: { preset: 'three_days' } },
 } as const;
 export type Policy = keyof typeof policies;
 export const policyNames = Object.keys(policies) as Policy[];
@@ -18,6 +25,7 @@ export const policyNames = Object.keys(policies) as Policy[];
 const defaults = {
   retry: null,
   timeout_ms: null,
+  auth: null,
   headers: null,
   signatures: null,
   filter: null,

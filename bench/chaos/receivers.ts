@@ -13,6 +13,9 @@ export const behaviours = [
   'tooSlow',
   'flaky',
   'onceGood',
+  'gone',
+  'busy',
+  'late',
 ] as const;
 export type Behaviour = (typeof behaviours)[number];
 
@@ -22,6 +25,8 @@ export type Request = {
   eventId: string;
   attemptId: string;
   bodyDigest: string;
+  /** The header `Authorization`. */
+  authorization: string | null;
   /** The status that was sent; null: none was. */
   status: number | null;
   /** When the response was sent, or the connection closed. Infinity: not yet. */
@@ -39,6 +44,55 @@ export type Receivers = {
 };
 
 const slowMs = 1000;
+/** From 6 to 11 seconds: a group makes no attempt that may take longer than ten. */
+const lateMs = 6000;
+const lateByMs = 5000;
+/** In the `Retry-After` of a 429. */
+export const retryAfterSeconds = 1200;
+
+type Exchange = {
+  /** Of the requests to its path. */
+  count: number;
+  tooSlowMs: number;
+  isOpen: () => boolean;
+  close: () => void;
+  send: (status: number, headers?: Record<string, string>) => void;
+};
+
+function respondAs(behaviour: Behaviour, { count, tooSlowMs, isOpen, close, send }: Exchange): void {
+  switch (behaviour) {
+    case 'good':
+    case 'onceGood':
+      return send(200);
+    case 'failing':
+      return send(500);
+    case 'refusing':
+      return send(404);
+    case 'hanging':
+      return;
+    case 'closing':
+      return close();
+    case 'slow':
+      setTimeout(() => send(200), slowMs);
+      return;
+    case 'tooSlow':
+      setTimeout(() => send(200), tooSlowMs);
+      return;
+    case 'flaky':
+      return send(count % 2 === 0 ? 200 : 503);
+    case 'gone':
+      return send(410);
+    case 'busy':
+      return count % 3 === 1 ? send(429, { 'retry-after': String(retryAfterSeconds) }) : send(200);
+    case 'late':
+      setTimeout(
+        () => {
+          if (isOpen()) send(200);
+        },
+        lateMs + ((count * 1700) % lateByMs),
+      );
+  }
+}
 
 /** One server for all webhooks, each with a path of its own. `tooSlowMs`: later than an attempt's time limit. */
 export async function startReceivers(tooSlowMs: number): Promise<Receivers> {
@@ -51,35 +105,19 @@ export async function startReceivers(tooSlowMs: number): Promise<Receivers> {
     const { path } = record;
     const count = (countOf.get(path) ?? 0) + 1;
     countOf.set(path, count);
-    const send = (status: number) => {
-      record.status = status;
-      record.endedAt = Date.now();
-      response.writeHead(status).end();
-    };
-    switch (behaviourOf.get(path) ?? 'good') {
-      case 'good':
-        return send(200);
-      case 'failing':
-        return send(500);
-      case 'refusing':
-        return send(404);
-      case 'hanging':
-        return;
-      case 'closing':
-        request.socket.destroy();
-        return;
-      case 'slow':
-        setTimeout(() => send(200), slowMs);
-        return;
-      case 'tooSlow':
-        setTimeout(() => send(200), tooSlowMs);
-        return;
-      case 'flaky':
-        return send(count % 2 === 0 ? 200 : 503);
-      case 'onceGood':
-        send(200);
-        behaviourOf.set(path, 'failing');
-    }
+    const behaviour = behaviourOf.get(path) ?? 'good';
+    if (behaviour === 'onceGood') behaviourOf.set(path, 'failing');
+    respondAs(behaviour, {
+      count,
+      tooSlowMs,
+      isOpen: () => record.endedAt === Infinity,
+      close: () => void request.socket.destroy(),
+      send(status, headers = {}) {
+        record.status = status;
+        record.endedAt = Date.now();
+        response.writeHead(status, headers).end();
+      },
+    });
   };
 
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
@@ -96,6 +134,7 @@ export async function startReceivers(tooSlowMs: number): Promise<Receivers> {
         eventId: eventIdOf(body),
         attemptId: String(request.headers['x-fltr-delivery']),
         bodyDigest: createHash('sha256').update(body).digest('hex'),
+        authorization: request.headers.authorization ?? null,
         status: null,
         endedAt: Infinity,
       };

@@ -32,7 +32,11 @@ export type AttemptRow = {
   outcome: string;
   /** Of an event of the service itself. */
   isOperational: boolean;
+  /** Its webhook was paced, or just back. */
+  isProbe: boolean;
 };
+
+export type GoneRecord = { webhookId: string; attemptId: string };
 
 const milliseconds = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
 
@@ -65,7 +69,8 @@ export async function readEndedIds(pool: Pool): Promise<Set<string>> {
 export async function readAttempts(pool: Pool): Promise<AttemptRow[]> {
   const { rows } = await pool.query<Omit<AttemptRow, 'isOperational'> & { eventType: string }>(
     `select d.event_type as "eventType", a.id, a.delivery_id as "deliveryId", d.webhook_id as "webhookId", a.number,
-       ${milliseconds('a.started_at')} as "startedAt", a.status_code as "statusCode", a.outcome
+       ${milliseconds('a.started_at')} as "startedAt", a.status_code as "statusCode", a.outcome,
+       a.is_probe as "isProbe"
      from attempts a join deliveries d on d.id = a.delivery_id order by a.started_at`,
   );
   return rows.map(({ eventType, ...row }) => ({ ...row, isOperational: isOperational(eventType) }));
@@ -74,6 +79,14 @@ export async function readAttempts(pool: Pool): Promise<AttemptRow[]> {
 export async function readEventIds(pool: Pool): Promise<Set<string>> {
   const { rows } = await pool.query<{ id: string }>(`select id from events`);
   return new Set(rows.map(({ id }) => id));
+}
+
+/** Of webhooks that were disabled by a 410, and the attempts that got it. */
+export async function readGoneRecords(pool: Pool): Promise<GoneRecord[]> {
+  const { rows } = await pool.query<GoneRecord>(
+    `select target as "webhookId", 'att_' || substr(id, 5) as "attemptId" from audit_records where actor = 'gone'`,
+  );
+  return rows;
 }
 
 /**
@@ -85,6 +98,36 @@ export async function wakeDue(pool: Pool): Promise<void> {
     `update deliveries set reconcile_at = now()
      where status in ('pending', 'retrying') and next_attempt_at <= now() and owner_id is not null`,
   );
+}
+
+export async function isPaced(pool: Pool, webhookId: string): Promise<boolean> {
+  const { rowCount } = await pool.query('select from webhooks where id = $1 and next_probe_at is not null', [
+    webhookId,
+  ]);
+  return rowCount === 1;
+}
+
+export type ParkedRow = { id: string; webhookId: string; isDue: boolean };
+
+/** Parked deliveries of active webhooks; `isDue`: its webhook is not paced, or its probe is due, and no other limit defers one. */
+export async function readParked(pool: Pool): Promise<ParkedRow[]> {
+  const { rows } = await pool.query<ParkedRow>(
+    `select d.id, d.webhook_id as "webhookId", coalesce(w.next_probe_at <= now(), true) and not exists (
+         select 1 from deliveries q where q.webhook_id = w.id and q.status in ('pending', 'retrying')
+           and q.wait_reason in ('hourly_cap', 'rate_limit', 'receiver_requested')) as "isDue"
+     from deliveries d join webhooks w on w.id = d.webhook_id
+     where d.wait_reason = 'down' and w.active and w.deleted_at is null order by d.id`,
+  );
+  return rows;
+}
+
+/** Lets the time pass until the next probe of a webhook, for this webhook alone. */
+export async function endProbeWait(pool: Pool, webhookId: string): Promise<void> {
+  await pool.query(
+    'update webhooks set next_probe_at = least(next_probe_at, now()) where id = $1 and next_probe_at is not null',
+    [webhookId],
+  );
+  await pool.query('update rate_limit_queues set check_at = now() where webhook_id = $1', [webhookId]);
 }
 
 /** Cuts every connection of the product to this database, but none of the runner's. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { addOwnType } from './act-types.ts';
 import { createWebhook } from './act-webhooks.ts';
+import { describeChanges } from './changes.ts';
 import { checkAll } from './check.ts';
 import { collectFacts } from './facts.ts';
 import { perform } from './perform.ts';
@@ -41,7 +42,9 @@ export async function runScenario(
     const hours = await waitForEnd(world);
     if (model.faults.length > 0) return model.faults;
     print(`  ${seconds()} s: everything ended after ${hours} hours`);
-    model.faults.push(...checkAll(await collectFacts(world)));
+    const facts = await collectFacts(world);
+    print(`  ${describeChanges(facts.changes)}`);
+    model.faults.push(...checkAll(facts));
     return model.faults;
   } finally {
     await world.stop();

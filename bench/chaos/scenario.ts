@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { Role } from '../../src/app.ts';
 import { deliveryActions } from '../../src/contracts/operation.ts';
 import type { OperationStep } from './act-operations.ts';
+import type { Outage, Response } from './act-outages.ts';
 import { policyNames, type Policy } from './policies.ts';
 import { behaviours, type Behaviour } from './receivers.ts';
 import type { DeliveryRow } from './rows.ts';
@@ -31,6 +32,10 @@ export type Command =
   | { do: 'setActive'; webhook: number; active: boolean; discard: boolean }
   | { do: 'toggle'; webhook: number; times: number; everyMs: number }
   | { do: 'setPolicy'; webhook: number; policy: Policy }
+  | ({ do: 'takeDown' } & Outage)
+  | ({ do: 'respondGone'; isBack: boolean } & Response)
+  | ({ do: 'respondBusy' } & Response)
+  | ({ do: 'respondLate' } & Response)
   | { do: 'pauseUntil'; webhook: number; ms: number }
   | { do: 'resume'; webhook: number; perSecond: number | null }
   | { do: 'deleteWebhook'; webhook: number }
@@ -119,7 +124,19 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
     fields: { webhook, active: fc.boolean(), discard: fc.constantFrom(false, false, false, true) },
   },
   toggle: { weight: 6, fields: { webhook, times: number(8, 2), everyMs: fc.constantFrom(0, 30, 150, 400) } },
-  setPolicy: { weight: 10, fields: { webhook, policy: fc.constantFrom<Policy>(...policyNames) } },
+  takeDown: {
+    weight: 22,
+    fields: {
+      webhook,
+      more: fc.constantFrom(1, 5, 15, 40),
+      ms: fc.constantFrom(0, 1000, 3000),
+      end: fc.constantFrom('probe', 'probe', 'twice', 'hours', 'stays'),
+    },
+  },
+  respondGone: { weight: 8, fields: { webhook, events: number(12, 1), isBack: fc.boolean() } },
+  respondBusy: { weight: 8, fields: { webhook, events: number(12, 1) } },
+  respondLate: { weight: 4, fields: { webhook, events: number(6, 1) } },
+  setPolicy: { weight: 12, fields: { webhook, policy: fc.constantFrom<Policy>(...policyNames) } },
   pauseUntil: { weight: 2, fields: { webhook, ms: fc.constantFrom(1000, 2500) } },
   resume: { weight: 2, fields: { webhook, perSecond: fc.constantFrom(null, 2, 10) } },
   deleteWebhook: { weight: 1, fields: { webhook } },
@@ -151,8 +168,8 @@ const commands: { [Do in CommandName]: { weight: number; fields: Fields<Do> } } 
       next: fc.constantFrom('nothing', 'nothing', 'pause', 'cancel'),
     },
   },
-  changeCap: { weight: 1, fields: { cap: fc.constantFrom(0, 4, 8, 20) } },
-  changeAccountCap: { weight: 2, fields: { cap: fc.constantFrom(null, 0, 4, 8, 20) } },
+  changeCap: { weight: 1, fields: { cap: fc.constantFrom(0, 4, 8, 20, 100) } },
+  changeAccountCap: { weight: 2, fields: { cap: fc.constantFrom(null, 0, 4, 8, 20, 100) } },
   passHours: { weight: 4, fields: { hours: fc.constantFrom(1, 1, 2) } },
   removeOldRows: { weight: 1, fields: {} },
   cutConnections: { weight: 3, fields: { times: fc.constantFrom(1, 3, 8) } },
@@ -179,7 +196,8 @@ export function scenarios(names: readonly CommandName[]): fc.Arbitrary<Scenario>
     // First: fast-check shrinks the fields in this order.
     commands: fc.tuple(list, list, list).map((lists) => lists.flat()),
     roles: fc.constantFrom<[Role, Role]>(['up', 'up'], ['api', 'worker'], ['up', 'worker']),
-    cap: fc.constantFrom(20, 8, 4, 0),
+    // A webhook becomes paced within an hour only if its cap allows the failures.
+    cap: fc.constantFrom(100, 100, 100, 20, 8, 4, 0, 0),
     perWorkflow: fc.constantFrom(64, 1),
     activateAtEnd: fc.boolean(),
   });

@@ -5,6 +5,7 @@ import { migrate } from '../../src/db/migrate.ts';
 import { startEmbeddedPostgres } from '../../src/embedded/postgres.ts';
 import { createTemporal, type Temporal } from '../../src/temporal/client.ts';
 import { plainEnvironment, startDevTemporal } from '../parts.ts';
+import { noteChanges } from './changes.ts';
 
 export type Servers = {
   temporalAddress: string;
@@ -81,6 +82,7 @@ async function prepareTemplate(url: string): Promise<void> {
   const pool = new pg.Pool({ connectionString: url, max: 1 });
   try {
     await migrate(pool);
+    await noteChanges(pool);
   } finally {
     await pool.end();
   }

@@ -38,9 +38,22 @@ export async function readWorkflows(
   }
 }
 
-async function list(temporal: Temporal): Promise<WorkflowRun[]> {
+/** The runs that have not ended, as far as the list knows. */
+export async function readRunning({
+  servers,
+  namespace,
+}: Pick<World, 'servers' | 'namespace'>): Promise<WorkflowRun[]> {
+  const temporal = createTemporal({ address: servers.temporalAddress, tls: false }, namespace);
+  try {
+    return await list(temporal, ` and ExecutionStatus = 'Running'`);
+  } finally {
+    await temporal.connection.close();
+  }
+}
+
+async function list(temporal: Temporal, more = ''): Promise<WorkflowRun[]> {
   const runs: WorkflowRun[] = [];
-  for await (const info of temporal.client.workflow.list({ query: `${attribute} is not null` })) {
+  for await (const info of temporal.client.workflow.list({ query: `${attribute} is not null${more}` })) {
     const value: unknown = info.searchAttributes[attribute];
     runs.push({
       workflowId: info.workflowId,

@@ -62,6 +62,7 @@ export const attempt = (more: Partial<AttemptRow> = {}): AttemptRow => ({
   statusCode: 200,
   outcome: 'delivered',
   isOperational: false,
+  isProbe: false,
   ...more,
 });
 export const request = (more: Partial<Facts['requests'][number]> = {}): Facts['requests'][number] => ({
@@ -70,6 +71,7 @@ export const request = (more: Partial<Facts['requests'][number]> = {}): Facts['r
   eventId: 'evt_1',
   attemptId: 'att_1',
   bodyDigest: 'a',
+  authorization: null,
   status: 200,
   endedAt: now - 2980,
   ...more,
@@ -105,6 +107,8 @@ export function factsOf(change: (facts: Facts) => Partial<Facts> = () => ({})): 
     requests: [request()],
     webhooks: [{ id: 'wh_1', path: '/1', active: true }],
     runs: [run()],
+    changes: [],
+    goneRecords: [],
     timelines: [{ id: 'dlv_1', live: timeline, archived: timeline }],
     logLines: ['{"level":"warn","msg":"Temporal is away"}', 'ready'],
   };
