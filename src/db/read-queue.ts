@@ -129,7 +129,7 @@ const latestOf = (reason: LimitReason) => `(select ${ms('next_attempt_at')} as t
   where webhook_id = $1 and wait_reason = '${reason}' and ${isOfFamily} order by next_attempt_at desc limit $6)`;
 
 /**
- * A webhook's log, and its queue without the given deliveries. Call it with the queue locked. A delivery whose attempt is
+ * A webhook's log, and its queue without the parked and the given deliveries. Call it with the queue locked. A delivery whose attempt is
  * granted and not recorded yet is in the log, and no longer in the queue.
  *
  * @param family only events of this family are in log and queue; null: all

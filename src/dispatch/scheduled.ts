@@ -21,8 +21,9 @@ type Deps = {
 const batchSize = { start: 1000, end: 500 };
 
 /**
- * Acts on the times of deliveries: `deliver_at` and `expires_at`. They are rows only: waiting costs neither a workflow nor a
- * timer. Every process looks each second, and also at the exact time of the next delivery that it has read.
+ * Acts on the times of deliveries: `deliver_at`, `expires_at`, and the end of those that are parked. They are rows only: waiting
+ * costs neither a workflow nor a timer. Every process looks each second, and also at the exact time of the next delivery that it
+ * has read.
  */
 export function startScheduledLoops({ pool, log, wakeDispatcher, wakeLines, touch, metrics }: Deps) {
   let nextLookAt = 0;
