@@ -88,7 +88,11 @@ function watchBystander(client: FltrWebhooks, { bystander }: Receivers) {
     const number = sentAt.push(Date.now()) - 1;
     await client.publishEvent({ event: 'dataset.deleted', data: { dataset_id: String(number) } });
   };
-  const timer = setInterval(() => void send(), bystanderEveryMs);
+  // An event that is not accepted counts as one that does not arrive.
+  const timer = setInterval(
+    () => void send().catch((error: unknown) => report(`not accepted: ${String(error)}`)),
+    bystanderEveryMs,
+  );
   return {
     stop: () => clearInterval(timer),
     delays: () => sentAt.map((at, number) => (bystander.get(number) ?? Infinity) - at),
@@ -131,8 +135,10 @@ async function run(options: Options): Promise<void> {
   const receivers = await startReceivers();
   const { outage: id, others } = await createWebhooks(client, receivers);
   const { requests, state, operational } = receivers;
-  const status = async () =>
-    report(`${requests.length} requests; ${healthText(await client.getWebhook(id))}`);
+  const status = async () => {
+    const health = await client.getWebhook(id).then(healthText, String);
+    report(`${requests.length} requests; ${health}`);
+  };
   const bystander = watchBystander(client, receivers);
   const progress = setInterval(() => void status(), 60_000);
   try {
