@@ -20,6 +20,7 @@ export type StoredAttempt = AttemptRow & {
   errorDetail: string | null;
 };
 
+/** Whether a delivery's attempt of this number is recorded. */
 export async function isRecorded(
   db: Queryable,
   { deliveryId, number }: { deliveryId: string; number: number },

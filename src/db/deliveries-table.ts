@@ -131,11 +131,19 @@ function waitsForOf(row: Omit<DeliveryRow, 'timeline'>): DeliverySummary['waits_
   return waitsForId === null ? null : { reason: 'order', delivery_id: waitsForId };
 }
 
+/**
+ * The deliveries to which the dispatcher assigns an owner: the condition of the index `deliveries_unowned`.
+ *
+ * @param row the alias of their table
+ */
+export const unowned = (row: string) =>
+  `${row}.owner_id is null and ${row}.status = 'pending' and ${row}.start_after is null and ${row}.next_attempt_at is null`;
+
 /** Accepted deliveries whose workflow is not started, counted up to `most`. */
 export async function countNotStarted(db: Queryable, most: number): Promise<number> {
   const { rows } = await db.query<{ count: number }>(
     `select count(*)::int as count from (
-       (select 1 from deliveries where owner_id is null and status = 'pending' and start_after is null and next_attempt_at is null limit $1)
+       (select 1 from deliveries d where ${unowned('d')} limit $1)
        union all
        (select 1 from deliveries where reconcile_at is not null and run_id is null and status in ('pending', 'retrying')
         limit $1)

@@ -2,6 +2,7 @@ import { arrayOfUnknownLength } from './columns.ts';
 import {
   reconcileRunAfter,
   reconcileStartAfter,
+  unowned,
   type DeliveryRow,
   type Startable,
 } from './deliveries-table.ts';
@@ -16,16 +17,13 @@ const claimedColumns = `d.id, d.account_id as "accountId", d.webhook_id as "webh
   d.next_attempt_at as "nextAttemptAt", d.wait_reason as "waitReason", d.status, d.owner_id as "ownerId", d.run_id as "runId",
   d.schedule, (select w.may_share from webhooks w where w.id = d.webhook_id) as "mayShare"`;
 
-/** The deliveries to which the dispatcher assigns an owner: the condition of the index `deliveries_unowned`. */
-export const unowned = `owner_id is null and status = 'pending' and start_after is null and next_attempt_at is null`;
-
 /** The oldest deliveries without an owner. Inside a transaction they are locked until its end. */
 export async function lockUnowned(db: Queryable, limit: number): Promise<Claimed[]> {
   const { rows } = await db.query<Claimed>({
     name: 'lock-unowned',
     text: `select ${claimedColumns},
         (select octet_length(e.body) from events e where e.account_id = d.account_id and e.id = d.event_id) as "bodyBytes"
-      from deliveries d where ${unowned}
+      from deliveries d where ${unowned('d')}
       order by id limit $1 for update of d skip locked`,
     values: [limit],
   });
@@ -42,7 +40,7 @@ export async function assignOwners(db: Queryable, assignments: readonly Assignme
     text: `update deliveries d set owner_id = a.owner_id, run_id = null,
         reconcile_at = case when a.is_queued then now() else now() + ${reconcileStartAfter} end
       from unnest(${arrayOfUnknownLength(1, 'text')}, $2::text[], $3::bool[]) as a(id, owner_id, is_queued)
-      where d.id = a.id and ${opaque(`d.owner_id is null and d.status = 'pending' and d.start_after is null and d.next_attempt_at is null`)}
+      where d.id = a.id and ${opaque(unowned('d'))}
       returning d.id`,
     values: [
       assignments.map(({ id }) => id),

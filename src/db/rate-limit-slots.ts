@@ -1,12 +1,10 @@
 import { stepPacing, type Pacing } from '../domain/health.ts';
+import { maxReleased, releaseCount, secondsToRelease } from '../domain/release.ts';
 import type { StoredEntry } from '../domain/timeline.ts';
 import {
   correctTimes,
   decideSlots,
   isUnlimited,
-  maxReleased,
-  releaseCount,
-  secondsToRelease,
   startLimitMs,
   type Decision,
   type LimitReason,

@@ -1,5 +1,5 @@
 import type { RateLimit } from '../contracts/webhook-policy.ts';
-import { rampMs, type Pacing } from '../domain/health.ts';
+import { isInRamp, type Pacing } from '../domain/health.ts';
 import { grantMs, maxQueueHead } from '../domain/hourly-cap.ts';
 import { operationalFamilies } from '../domain/subscription.ts';
 import {
@@ -60,7 +60,7 @@ type LimitsRow = {
   nextProbeAt: number | null;
   probes: number;
   rampStartedAt: number | null;
-  isInRamp: boolean | null;
+  now: number;
   releasePerSecond: number | null;
   isEmail: boolean;
   firstParked: string | null;
@@ -73,7 +73,7 @@ export async function readLimits(db: Queryable, webhookId: string, defaults: Lim
     text: `select a.deliveries_per_hour as "hourlyCap", w.rate_limit as "rateLimit", w.max_concurrent as "maxConcurrent",
         w.timeout_ms as "timeoutMs", ${ms('w.deferred_until')} as "notBefore", ${ms('w.next_probe_at')} as "nextProbeAt",
         w.failed_probes as probes, ${ms('w.ramp_started_at')} as "rampStartedAt",
-        w.ramp_started_at > clock_timestamp() - make_interval(secs => ${rampMs / 1000}) as "isInRamp",
+        ${ms('clock_timestamp()')} as now,
         w.release_per_second as "releasePerSecond", w.format = 'email' as "isEmail",
         (select id from deliveries where webhook_id = $1 and ${isParked} order by id limit 1) as "firstParked"
       from webhooks w join accounts a on a.id = w.account_id where w.id = $1`,
@@ -81,17 +81,18 @@ export async function readLimits(db: Queryable, webhookId: string, defaults: Lim
   });
   const [row] = rows;
   const { rateLimit = null, releasePerSecond = null, timeoutMs = null } = row ?? {};
-  const { nextProbeAt = null, rampStartedAt = null, probes = 0 } = row ?? {};
+  const { nextProbeAt = null, rampStartedAt = null, probes = 0, now = 0 } = row ?? {};
+  const pacing: Pacing = { nextProbeAt, probes, rampStartedAt };
   return {
     limits: {
       windows: windowsOf({ hourlyCap: row?.hourlyCap ?? defaults.cap, rateLimit, releasePerSecond }),
       notBefore: row?.notBefore ?? null,
       nextProbeAt,
-      rampStartedAt: row?.isInRamp === true ? rampStartedAt : null,
+      rampStartedAt: isInRamp(pacing, now) ? rampStartedAt : null,
       maxConcurrent: row?.maxConcurrent ?? null,
     },
     grantMs: timeoutMs === null ? defaults.grantMs : grantMs(timeoutMs),
-    pacing: { nextProbeAt, probes, rampStartedAt },
+    pacing,
     releases: releasePerSecond !== null,
     // So that many e-mails about failed deliveries do not delay one about a webhook that is down.
     families: row?.isEmail === true ? operationalFamilies : [null],

@@ -1,5 +1,6 @@
 import { timeOfId } from '../domain/ids.ts';
-import { dueConditions, unowned } from './owners.ts';
+import { unowned } from './deliveries-table.ts';
+import { dueConditions } from './owners.ts';
 import { onlyRow, type Queryable } from './pool.ts';
 
 type Row = {
@@ -43,7 +44,7 @@ export async function readWaiting(db: Queryable, most: number) {
           (select reconcile_at from deliveries where reconcile_at <= now() and ${dueConditions.check}
             order by reconcile_at limit 1)))::float8 as "lagSeconds",
         least(
-          (select id from deliveries where ${unowned} order by id limit 1),
+          (select id from deliveries d where ${unowned('d')} order by id limit 1),
           (select id from deliveries where reconcile_at is not null and ${dueConditions.start} order by reconcile_at limit 1)
         ) as "oldestId"
       from (

@@ -111,3 +111,15 @@ export function stepPacing(pacing: Pacing, input: PacingInput, now: number): Pac
  */
 export const isInRamp = ({ nextProbeAt, rampStartedAt }: Pacing, now: number): boolean =>
   nextProbeAt === null && rampStartedAt !== null && now - rampStartedAt < rampMs;
+
+/**
+ * When the k-th attempt since the ramp began may begin, k from 0: 1 in the first second, 2 in the next, then 4 and so on.
+ *
+ * @returns ms since 1970
+ * @example [0, 1, 2, 3].map((k) => rampTime(0, k)) // [0, 1000, 1500, 2000]
+ */
+export function rampTime(rampStartedAt: number, k: number): number {
+  const second = Math.floor(Math.log2(k + 1));
+  const before = 2 ** second - 1;
+  return rampStartedAt + Math.min(rampMs, 1000 * (second + (k - before) / 2 ** second));
+}

@@ -26,7 +26,7 @@
  */
 import type { RateLimit } from '../contracts/webhook-policy.ts';
 import type { QueueReason } from '../contracts/delivery.ts';
-import { rampMs } from './health.ts';
+import { rampMs, rampTime } from './health.ts';
 import { windowMs as hourMs } from './hourly-cap.ts';
 
 /** Why a delivery waits for a time in the queue. One that is parked has no such time. */
@@ -100,7 +100,7 @@ export const startLimitMs = ({ windows }: WebhookLimits): number | null =>
 /** A delivery in the queue. `until`: the time in its row, ms since 1970, or now; `reason` null: it has not requested a slot yet. */
 export type Queued = { id: string; until: number; reason: LimitReason | null };
 
-type Log = {
+export type Log = {
   limits: WebhookLimits;
   /** Ms since 1970. */
   now: number;
@@ -110,18 +110,6 @@ type Log = {
 
 /** `reason`: why it waits; null: it may begin now. */
 type SlotTime = { at: number; reason: LimitReason | null };
-
-/**
- * When the k-th attempt since the ramp began may begin, k from 0: 1 in the first second, 2 in the next, then 4 and so on.
- *
- * @returns ms since 1970
- * @example [0, 1, 2, 3].map((k) => rampTime(0, k)) // [0, 1000, 1500, 2000]
- */
-export function rampTime(rampStartedAt: number, k: number): number {
-  const second = Math.floor(Math.log2(k + 1));
-  const before = 2 ** second - 1;
-  return rampStartedAt + Math.min(rampMs, 1000 * (second + (k - before) / 2 ** second));
-}
 
 const later = (a: SlotTime, b: SlotTime): SlotTime => (b.at > a.at ? b : a);
 
@@ -264,51 +252,4 @@ export function correctTimes(log: Log, head: readonly Queued[]) {
     if (Math.abs(member.until - until) <= noticeableMs && reason === member.reason) return [];
     return [{ id: member.id, until, reason }];
   });
-}
-
-/** A webhook with parked deliveries. */
-export type Parked = Log & {
-  /** Attempts that are granted and not recorded yet; they are in `used`, too. */
-  underWay: number;
-  /** Deliveries that were released and have not got a slot yet. */
-  released: number;
-  /** Deliveries that are deferred by other limits. */
-  deferred: number;
-};
-
-/** So many released deliveries are on their way at once, so none is sent before more than so many older ones. */
-export const maxReleased = 100;
-/** In the ramp they are released so many ms early, because a workflow starts first. Its attempt waits for the exact time. */
-const releaseAheadMs = 200;
-
-/**
- * How many of a webhook's parked deliveries are released now. The next probe is one that no other limit defers.
- *
- * @example releaseCount({ limits: { nextProbeAt: 0, … }, now: 1, used: [], underWay: 0, released: 0, deferred: 0 }) // 1
- */
-export function releaseCount({ limits, now, used, underWay, released, deferred }: Parked): number {
-  const { nextProbeAt, rampStartedAt } = limits;
-  if (nextProbeAt !== null) {
-    const slot = slotTimes({ limits, now, used }, deferred + 1).at(-1);
-    const mayProbe = nextProbeAt <= now && underWay + released === 0 && (slot?.at ?? now) <= now;
-    return mayProbe ? 1 : 0;
-  }
-  const most = Math.max(0, maxReleased - released);
-  if (rampStartedAt === null) return most;
-  const before = released + used.filter((each) => each >= rampStartedAt).length;
-  let count = 0;
-  while (count < most && rampTime(rampStartedAt, before + count) <= now + releaseAheadMs) count += 1;
-  return count;
-}
-
-/** How long after a release, or a probe that is due, the next one is looked for. */
-const betweenReleasesSeconds = releaseAheadMs / 1000;
-const dueProbeSeconds = 2;
-const maxSecondsToProbe = 60;
-
-/** Seconds until more of a webhook's parked deliveries may be released. */
-export function secondsToRelease({ limits: { nextProbeAt }, now }: Pick<Log, 'limits' | 'now'>): number {
-  if (nextProbeAt === null) return betweenReleasesSeconds;
-  if (nextProbeAt <= now) return dueProbeSeconds;
-  return Math.min(maxSecondsToProbe, (nextProbeAt - now) / 1000);
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { maxReleased } from '../../src/domain/webhook-limits.ts';
+import { maxReleased } from '../../src/domain/release.ts';
 import { countByStatus, waitForAll } from '../kit/delivery-steps.ts';
 import {
   probeNow,

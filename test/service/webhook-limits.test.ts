@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Webhook } from '../../src/contracts/webhook.ts';
-import { rampTime } from '../../src/domain/webhook-limits.ts';
+import { rampTime } from '../../src/domain/health.ts';
 import { countByStatus, publishOne, readDelivery, waitForAll, waitForStatus } from '../kit/delivery-steps.ts';
 import { setWebhook as setRow } from '../kit/outages.ts';
 import { startProcess, type ServiceProcess } from '../kit/process.ts';

@@ -1,18 +1,16 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { rampTime } from '../../src/domain/health.ts';
+import { releaseCount, secondsToRelease, type Parked } from '../../src/domain/release.ts';
 import {
   correctTimes,
   decideSlots,
   isUnlimited,
   logMs,
-  rampTime,
-  releaseCount,
-  secondsToRelease,
   slotTimes,
   startLimitMs,
   startWithinMs,
   windowsOf,
-  type Parked,
   type Queued,
   type QueueState,
   type WebhookLimits,
